@@ -1,6 +1,6 @@
-"""SuperDirt's OSC: what Tidal, Sardine and others send to a SuperDirt plays the samplers of the patch.
+"""SuperDirt's OSC protocol: events of Tidal, Sardine and other clients play the samplers of the patch.
 
-Imports `antiphon.api` alone.
+Imports `antiphon.api` only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From one event to commands: a note with values of its own, its end, and the parameters of its orbit's effects.
+"""Events to commands: a note with its own values, its end, and the parameters of its orbit's effects.
 
 Pure: event, orbit and time in, commands out.
 """
@@ -25,21 +25,21 @@ from antiphon_dirt.fields import DirtEvent
 from antiphon_dirt.orbits import EFFECTS, Orbit
 
 MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
-"""The note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
+"""Note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
 MOST_SECONDS = 60.0
-"""Longest time from an event's beginning to its end."""
+"""Maximum seconds from an event's beginning to its end."""
 MOST_GAIN, MOST_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
-"""SuperDirt's greatest `gain`; the greatest `overgain` here; the `amp` of events that have none."""
+"""Maximum of SuperDirt's `gain`; maximum `overgain` here; default `amp`."""
 MOST_SEMITONES = 96.0
 _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "resonance", "hpf", "hresonance", "bandf",
           "bandq", "shape", "crush", "coarse")  # fmt: skip
-"""Fields that notes take as they are, within the range of their parameter."""
+"""Fields passed on unchanged to notes, within the range of their parameter."""
 
 
 class NoteNumbers:
-    """Assigns note numbers in turn, so that the end of an event ends that event alone.
+    """Assigns note numbers in turn, so that an event's end ends only that event.
 
-    A sampler takes no pitch from the number of a note that has values of its own.
+    A sampler takes no pitch from the number of a note with its own values.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class NoteNumbers:
 def commands(
     event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float, numbers: NoteNumbers
 ) -> list[Command]:
-    """Makes the commands of an event.
+    """Commands of an event.
 
     Args:
         event: The event.
@@ -85,15 +85,15 @@ def commands(
 
 
 def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
-    """Whether a sound names another node of the patch, one that plays notes."""
+    """True if a sound names another node of the patch that plays notes."""
     node = nodes.get(sound)
     return node is not None and sound != orbit.node and node.info.first("events", "in") is not None
 
 
 def length(event: DirtEvent) -> float | None:
-    """Seconds from the event's beginning to its end; None to the sample's end.
+    """Seconds from the event's beginning to its end; None for the sample's end.
 
-    `sustain`, or `legato` times `delta`; at most `attack` and `hold` together, where there is a `hold`.
+    `sustain`, or `legato` times `delta`; at most `attack` plus `hold`, if there is a `hold`.
     """
     seconds = math.inf
     if "sustain" in event.numbers:
@@ -119,11 +119,11 @@ def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
 
 
 def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
-    """The values of the note, as `/node/NAME/play` takes them."""
+    """Values of the note, as arguments of `/node/NAME/play`."""
     values: dict[str, object] = {"s": event.sound, "n": int(max(0.0, event.number("n", 0.0)) % 10_000)}
     speed = event.number("speed", 1.0)
     if event.words.get("unit") == "c":
-        # the whole sample lasts a cycle, a part of it that part
+        # the whole sample lasts a cycle, a part of it that share
         cps, part = event.number("cps", 0.5), abs(event.number("end", 1.0) - event.number("begin", 0.0))
         if cps > 0.0 and speed:
             values["beats"] = bpm / 60.0 * min(part, 1.0) / (cps * abs(speed))
@@ -145,7 +145,7 @@ def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
 
 
 def _fitted(name: str, value: object, orbit: Orbit) -> tuple[object, ...]:
-    """A name and its value within the range of its parameter; nothing where the orbit's notes have no such value."""
+    """A name and its value clipped to its parameter's range; empty if the orbit's notes have no such value."""
     param = orbit.values.get(name)
     if param is None:
         return ()
@@ -163,14 +163,14 @@ def _semitones(event: DirtEvent) -> float:
 
 
 def _gain(event: DirtEvent) -> float:
-    """SuperDirt's amplitude is the fourth power of `gain`, here over that of an event without `amp`."""
+    """Linear gain: SuperDirt's amplitude, the fourth power of `gain`, relative to an event without `amp`."""
     gain = min(max(event.number("gain", 1.0), 0.0), MOST_GAIN)
     gain += min(max(event.number("overgain", 0.0), 0.0), MOST_OVERGAIN)
     return gain**4 * max(event.number("amp", AMPLITUDE), 0.0) / AMPLITUDE
 
 
 def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Command]:
-    """A sound that names a node which plays notes: `s "keys"` with `note`, `n` or `midinote`."""
+    """Commands of a sound that names a note-playing node: `s "keys"` with `note`, `n` or `midinote`."""
     number = round(event.number("midinote", MIDDLE + event.number("note", event.number("n", 0.0))))
     number += round(event.number("up", 0.0))
     if not 0 <= number <= 127:

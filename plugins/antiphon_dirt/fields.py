@@ -1,8 +1,8 @@
-"""The fields of a `/dirt/play` message: names and values in turn, in any order, of mixed types.
+"""Fields of a `/dirt/play` message: names and values in turn, in any order, of mixed types.
 
-Source: SuperDirt's API page and its used-parameters, and what Tidal 1.7 to 1.10 puts on the wire. A name that is not
-known here rides along and is counted; a value of the wrong type is left out, for Tidal sends the name of a control bus
-("c1") in place of any number.
+Source: SuperDirt's API page and its used-parameters, and the messages of Tidal 1.7 to 1.10. An unknown name is ignored
+and counted; a value of the wrong type is left out, for Tidal sends the name of a control bus ("c1") in place of any
+number.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 from antiphon.api.backends.transports import Arg, WireError
 
 MOST_FIELDS = 128
-"""Names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
+"""Maximum names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
 MOST_WORD = 256
-"""Characters of a name or a word."""
+"""Maximum characters of a name or a word."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 ALIASES: Mapping[str, str] = _TABLES["aliases"]
-"""Other names of a field."""
+"""Aliases of fields."""
 WORDS = {name: frozenset(words) for name, words in _TABLES["words"].items()}
-"""Fields that are words, and those that they take; none for any."""
+"""Text fields, with their allowed words; empty allows any."""
 NUMBERS = frozenset(_TABLES["numbers"])
 SILENT = frozenset({"_id_", "cycle", "nudge", "bank"})
-"""Fields that mean nothing here, and need not: the name of a pattern, and what the time tag has already."""
+"""Fields without an effect here: the name of a pattern, and data already in the time tag."""
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
 _INDEX = re.compile(r"\d{1,5}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
 class DirtEvent:
-    """One event.
+    """Parsed fields of one event.
 
     Attributes:
         sound: Name of the sound, without the number behind a colon.
@@ -49,7 +49,7 @@ class DirtEvent:
     ignored: tuple[str, ...] = ()
 
     def number(self, name: str, default: float) -> float:
-        """A number, or `default` where it was not sent."""
+        """Number of a field, or `default` if it was not sent."""
         return self.numbers.get(name, default)
 
 
@@ -104,7 +104,7 @@ def _pairs(args: Sequence[Arg]) -> Iterable[tuple[str, Arg]]:
 
 
 def _number(value: Arg) -> float | None:
-    """A number, also one that was sent as text; None for anything else, as the name of a control bus."""
+    """Value as a number, also from text; None for anything else, such as a control bus name."""
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and _NUMBER.fullmatch(value):

@@ -1,9 +1,8 @@
-"""Which nodes of the patch an orbit is: its sampler, and the parameters that its effects are.
+"""Mapping of orbits to nodes of the patch: the sampler, and the parameters of the effects.
 
-By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, and where its
-notes have none of their own its filters `lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the
-orbits are its nodes that play samples, in the patch's order. An orbit beyond the last begins at the first again, as
-SuperDirt's do.
+By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, and unless
+its notes have their own its filters `lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the
+orbits are its sample-playing nodes, in the patch's order. Orbit numbers wrap around, as SuperDirt's do.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _ORBIT = re.compile(r"orbit(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class EffectField:
-    """The parameter that a field of an event sets: `NODE<orbit>.param`, or `NODE.param` where there is no such node.
+    """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if there is no such node.
 
     Attributes:
         node: The node's name without the orbit's number.
@@ -55,13 +54,13 @@ EFFECTS = MappingProxyType(
         "distort": EffectField("shape", "drive", 0.0, factor=36.0),
     }
 )
-"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set where an
-event begins, for all that sounds in the orbit."""
+"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set at an event's
+start, for the whole orbit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orbit:
-    """One orbit.
+    """Nodes and parameters of one orbit.
 
     Attributes:
         number: As events name it, after wrapping.
@@ -77,7 +76,7 @@ class Orbit:
 
 
 def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
-    """The orbits of a patch's nodes, in order; none where no node plays samples."""
+    """Orbits of a patch's nodes, in order; empty if no node plays samples."""
     players = [name for name, node in nodes.items() if plays(node.info)]
     numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
     chosen = numbered or list(enumerate(players))

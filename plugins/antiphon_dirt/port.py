@@ -1,4 +1,4 @@
-"""The UDP port: handshakes are answered, events become commands at their time tag's sample."""
+"""UDP port of SuperDirt's protocol: answers handshakes, converts events to commands at their time tag's sample."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ from antiphon_dirt.unknown import UnknownSounds
 
 SOURCE = "dirt"
 MOST_BYTES = 65_507
-"""Bytes of a UDP datagram over IPv4, at most."""
+"""Maximum bytes of a UDP datagram over IPv4."""
 PER_TURN = 256
-"""Datagrams that are handled before the event loop runs again; Tidal sends 10 to 40 in a row."""
+"""Maximum datagrams handled before the event loop runs again; Tidal sends 10 to 40 in a row."""
 RECEIVE_BUFFER = 4 << 20
 BUSES = tuple(range(128))
-"""Control buses that the handshake names. There are none here: values sent to them are not heard, and a client needs at
-least one to take the answer for one."""
+"""Control buses announced by the handshake. There are none here: values sent to them are ignored, and a client needs at
+least one to accept the answer."""
 SCSYNTH_PORT = 57110
 TIDAL = ("127.0.0.1", 6010)
-"""Where Tidal listens: told at the start, it shakes hands again."""
+"""Address at which Tidal listens: notified at the start, it repeats the handshake."""
 PANIC = "superpanic"
 SAY_SECONDS = 10.0
-"""Seconds between sentences about the same kind of trouble."""
+"""Minimum seconds between sentences about the same kind of error."""
 LINE_SECONDS = 1.0
-"""Seconds between two sentences about what was refused, of whatever kind."""
+"""Minimum seconds between two sentences about refused messages, of any kind."""
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?[0-9][0-9.e+-]*|nan|inf")
-"""What differs between reasons of one kind."""
+"""Variable parts of error reasons, removed to group them by kind."""
 MOST_KINDS = 64
-"""Names that are counted apart; further ones are counted as one."""
+"""Maximum names counted separately; further ones are counted as one."""
 _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 
 
 class DirtPort:
-    """One port of SuperDirt's clients.
+    """UDP server of SuperDirt's clients.
 
     Attributes:
         received: Datagrams.
@@ -69,7 +69,7 @@ class DirtPort:
     """
 
     def __init__(self, server: TransportServer, sock: socket.socket) -> None:
-        """Takes over a bound, non-blocking socket."""
+        """Takes ownership of a bound, non-blocking socket."""
         self._server, self._sock = server, sock
         self.received = self.played = self.refused = 0
         self.ignored: Counter[str] = Counter()
@@ -81,7 +81,7 @@ class DirtPort:
         self._orbits: tuple[Orbit, ...] = ()
 
     def install(self) -> None:
-        """Starts to read, and adds the figures to the status."""
+        """Starts reading packets, and adds the figures to the status."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._server.service(self.run)
         self._server.status(self.figures)
@@ -99,7 +99,7 @@ class DirtPort:
             self._sock.close()
 
     def figures(self) -> dict[str, Any]:
-        """For `/api/status`."""
+        """Figures for `/api/status`."""
         return {
             "port": self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0,
             "received": self.received,
@@ -112,7 +112,7 @@ class DirtPort:
         }
 
     def drain(self) -> None:
-        """Handles the packets that have arrived, in one turn of the server."""
+        """Handles the arrived packets, in one turn of the server."""
         with self._server.turn():
             self._find_orbits()
             for _ in range(PER_TURN):
@@ -184,7 +184,7 @@ class DirtPort:
         self.played += 1
 
     def _has(self, orbit: Orbit, sound: str) -> bool:
-        """Whether a sound is there, or may be: the words of a node are known some time after it began."""
+        """True if a sound exists, or may: a node's vocabulary is known some time after its start."""
         known = self._nodes[orbit.node].vocabulary.get("s", ())
         if not known or sound in known or is_instrument(sound, orbit, self._nodes):
             return True
@@ -194,7 +194,7 @@ class DirtPort:
         return False
 
     def _find_orbits(self) -> None:
-        """Finds the orbits again where the patch is another: once for all datagrams of a turn."""
+        """Updates the orbits after a patch change: once for all datagrams of a turn."""
         nodes = self._server.nodes()
         if [node.id for node in nodes.values()] != [node.id for node in self._nodes.values()]:
             self._orbits = orbits(nodes)
@@ -205,7 +205,7 @@ class DirtPort:
         self.ignored[name if name in self.ignored or len(self.ignored) < MOST_KINDS else "others"] += 1
 
     def _refuse(self, reason: str) -> None:
-        """Counts, and says each kind of reason once in `SAY_SECONDS` at most, and one of all in `LINE_SECONDS`."""
+        """Counts a refusal; prints each kind at most once in `SAY_SECONDS`, any once in `LINE_SECONDS`."""
         self.refused += 1
         now = self._server.now_ns() / 1e9
         if len(self._said) > MOST_KINDS:
@@ -222,7 +222,7 @@ class DirtPort:
             pass  # the port is closed
 
     def _dropped(self) -> int:
-        """Datagrams that the kernel had no room for."""
+        """Datagrams dropped by the kernel."""
         try:
             info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
             return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])

@@ -1,4 +1,4 @@
-"""What the server knows of SuperDirt's clients: the port they send to, and how it begins."""
+"""Transport `dirt`: the port setting, and its start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0
 )
 HOST = "127.0.0.1"
-"""Clients on this machine only: the protocol knows no approval."""
+"""Clients on this machine only: the protocol has no approval."""
 
 
 class DirtTransport(Transport):
@@ -35,7 +35,7 @@ class DirtTransport(Transport):
 
 
 def bound(port: int) -> socket.socket:
-    """Opens a non-blocking UDP socket at that port of loopback; `UsageError` where it is taken."""
+    """Opens a non-blocking UDP socket at that port of loopback; `UsageError` if it is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.bind((HOST, port))

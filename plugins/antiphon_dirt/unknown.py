@@ -1,4 +1,4 @@
-"""Sounds that an orbit's library does not have: counted by name, and a sentence once for each."""
+"""Unknown sounds of an orbit's library: counted by name, and reported once each."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from antiphon.api.backends.runtime import instead
 
 MOST = 64
-"""Names that are counted apart and have had their sentence; further ones are counted as one, without a sentence."""
+"""Maximum names counted and reported separately; further ones are counted as one, without a sentence."""
 SHOWN = 40
-"""Characters of a name in a sentence."""
+"""Maximum characters of a name in a sentence."""
 OTHERS = "others"
 
 
 class UnknownSounds:
-    """Names of sounds that were asked for and not found. `counts`: how often, by name."""
+    """Counter of requested sounds that were not found. `counts`: number of requests, by name."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """Forgets the names, as for another patch."""
+        """Clears the names, for another patch."""
         self.counts.clear()
 
     def note(self, node: str, sound: str, known: Sequence[str]) -> str:

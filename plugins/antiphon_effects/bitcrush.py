@@ -1,4 +1,4 @@
-"""Fewer bits and a lower rate, without any filter: the errors are the effect.
+"""Bit-depth and sample-rate reduction without filters: quantisation error and aliasing are the effect.
 
 A quantiser with a step at zero level and a sample-and-hold; Zölzer (ed.), DAFX (2nd ed., 2011), section 4.3.
 """
@@ -16,18 +16,18 @@ from antiphon_effects.shared import effects_finite, hertz, smooth_param
 
 @kernel
 def effects_bitcrush_step(v: f32, step: f64) -> f32:
-    """The nearest of the steps."""
+    """Value rounded to the nearest step."""
     return f32(math.floor(effects_finite(v) / step + 0.5) * step)
 
 
 @kernel
 def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
-    """y ← x in steps.
+    """y ← x quantised and held.
 
-    state: the way to the next sample that is held, 1 at it and -1 at the start; then that sample of each channel.
+    state: phase to the next held sample, 1 at it and -1 at the start; then the held sample of each channel.
     """
     way = state[0]
-    # the outer channels are held in registers: what is stored would be read back in each frame
+    # the outer channels are held in registers: a stored value would be read back in each frame
     last = y.channels - 1
     left = f32(state[1])
     right = f32(state[1 + last])
@@ -38,7 +38,7 @@ def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, ow
         same = same + (1 if bits[n] == bits[0] and rate[n] == rate[0] else 0)
     first = 0
     while first < y.frames:
-        # where nothing changes, nothing but the way is carried from frame to frame
+        # with constant parameters only the phase is carried from frame to frame
         end = y.frames if same == y.frames else first + 1
         by = f64(rate[first]) / own
         if way < 0.0:

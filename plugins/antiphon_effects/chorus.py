@@ -1,4 +1,4 @@
-"""A chorus: three voices of the sound, each with a delay that swings, so that their pitches drift apart.
+"""Chorus: three voices of the sound, each with an LFO-modulated delay, so that their pitches drift apart.
 
 Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 1997).
 """
@@ -11,7 +11,7 @@ from antiphon_effects.swept import Swept, swing
 
 
 class Chorus(Swept):
-    """Three voices a third of a turn apart, mixed with the sound."""
+    """Three voices with LFO phases a third of a turn apart, mixed with the sound."""
 
     on_files = FileUse(changes=("level",))
     voices = 3

@@ -1,4 +1,4 @@
-"""A compressor: less dynamics.
+"""Dynamic range compressor.
 
 Feed-forward, in the log domain, with a soft knee and the smooth decoupled peak detector, after Giannoulis, Massberg and
 Reiss, "Digital Dynamic Range Compressor Design" (JAES 60, 2012): level in dB, then the static curve, then attack and
@@ -46,7 +46,7 @@ class CompressorCurves(NamedTuple):
 def effects_compressor(
     x: Audio, side: Audio, y: Audio, p: CompressorCurves, state: f64p, gains: f64p, rate: f64
 ) -> None:
-    """y ← x, reduced where the detector's sound is above the threshold (dB). gains: scratch, a place a frame."""
+    """y ← x, compressed while the detector signal is above the threshold (dB). gains: scratch, one per frame."""
     # only the middle one of these loops needs the frame before; the others run in vectors
     effects_detect(x, side, p.detector, gains)
     for n in range(y.frames):

@@ -34,23 +34,23 @@ from antiphon.api.kernels import (
 from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain
 
 LONGEST = 20.0
-"""Seconds of an impulse response."""
+"""Maximum length of an impulse response in seconds."""
 LARGE = 2048
-"""Frames of a large partition, at least."""
+"""Minimum frames of a large partition."""
 # places in `place`: frames of a partition that are gathered, small partitions of a large one
 _AT, _TURN = 0, 1
 
 
 class PartWord(IntEnum):
-    """Places in the words of one size of partitions: numbers, then addresses of arrays."""
+    """Indices of the words of one partition size: numbers, then addresses of arrays."""
 
     CHANNELS = 0
     SIZE = 1
     COUNT = 2
     NEWEST = 3
-    """Place in the ring of the newest input's spectrum."""
+    """Index in the ring of the newest input's spectrum."""
     DONE = 4
-    """Partitions whose products are in the total."""
+    """Number of partitions already multiplied into the total."""
     RESPONSE = 5
     SPECTRA = 6
     TOTAL = 7
@@ -62,7 +62,7 @@ class PartWord(IntEnum):
 
 @kernel
 def effects_take(part: i64p, x: f32p) -> None:
-    """Takes the next input, `[channels, size]`: its spectrum, with the input before it, is the newest of the ring."""
+    """Transforms the next input block, `[channels, size]`, with the previous one, into the newest ring spectrum."""
     size = part[PartWord.SIZE]
     bins = size + 1
     newest = part[PartWord.NEWEST] + 1
@@ -88,7 +88,7 @@ def effects_take(part: i64p, x: f32p) -> None:
 
 @kernel
 def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
-    """total ← total and the product of two spectra, each `[2, bins]`, real and imaginary."""
+    """total ← total + product of two spectra, each `[2, bins]`, real and imaginary."""
     for i in range(bins):
         total[i] = total[i] + x[i] * h[i] - x[bins + i] * h[bins + i]
     for i in range(bins):
@@ -97,7 +97,7 @@ def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
 
 @kernel
 def effects_advance_to(part: i64p, last: i64) -> None:
-    """Computes the products up to partition `last`."""
+    """Accumulates the products up to partition `last`."""
     bins = part[PartWord.SIZE] + 1
     count = part[PartWord.COUNT]
     for c in range(part[PartWord.CHANNELS]):
@@ -112,7 +112,7 @@ def effects_advance_to(part: i64p, last: i64) -> None:
 
 @kernel
 def effects_give(part: i64p, out: f32p) -> None:
-    """out `[channels, size]` ← the sound of the products."""
+    """out `[channels, size]` ← inverse transform of the accumulated products."""
     size = part[PartWord.SIZE]
     bins = size + 1
     effects_advance_to(part, part[PartWord.COUNT])
@@ -203,14 +203,14 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
 
 
 class Partitions:
-    """One size of partitions of one response: spectra of the last inputs, and their products with the response's.
+    """Uniform partitions of one response: spectra of the last inputs, and their products with the response's.
 
     Attributes:
         words: What the kernels read and write, by `PartWord`.
     """
 
     def __init__(self, response: F32, size: int) -> None:
-        """response: `[channels, frames]`; without frames there are no partitions. size: a power of two."""
+        """response: `[channels, frames]`; an empty one has no partitions. size: a power of two."""
         channels, frames = response.shape
         count, bins = -(-frames // size), size + 1
         padded = np.zeros((channels, count, size), np.float32)
@@ -255,7 +255,7 @@ class Convolution(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Reads the response.
+        """Loads the response.
 
         Raises:
             FileError: It cannot be read, is empty, silent, or longer than 20 s.
@@ -290,7 +290,7 @@ class Convolution(Processor):
 
 
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
-    """The response `[channels, frames]` at the stream's rate and channels.
+    """Impulse response `[channels, frames]` at the stream's rate and channels.
 
     Raises:
         FileError: It cannot be read, is empty, silent, or too long.

@@ -2,10 +2,10 @@
 
 The waveshaper is computed from its first and second antiderivative (Bilbao, Esqueda, Parker and Välimäki,
 "Antiderivative Antialiasing for Memoryless Nonlinearities", IEEE Signal Processing Letters 24, 2017) at up to eight
-times the rate; a half-band filter of linear phase for each doubling leads there and back (Kaiser windows; Oppenheim and
-Schafer, Discrete-Time Signal Processing, 7.5). Without oversampling the curve is bare, for the antialiasing would take
-4 dB at 10 kHz. In place of eight times `fold` is computed at sixteen times the rate,
-with a fourth filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
+times the rate; a linear-phase half-band filter for each doubling up- and downsamples (Kaiser windows; Oppenheim and
+Schafer, Discrete-Time Signal Processing, 7.5). Without oversampling the curve is applied directly, for the antialiasing
+would attenuate by 4 dB at 10 kHz. In place of eight times `fold` is computed at sixteen times the rate, with a fourth
+filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
 """
 
 from __future__ import annotations
@@ -23,31 +23,30 @@ from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, 
 
 CURVES = ("soft", "hard", "fold")
 HALVES = (20, 8, 6, 4)
-"""The filters, the one at the lowest rate first: each has 4 h + 3 taps."""
+"""Half-lengths h of the half-band filters, lowest rate first: each has 4 h + 3 taps."""
 HALF_0, HALF_1, HALF_2, HALF_3 = HALVES
 FOLD = 2
 TAU = 2.0 * math.pi
 BETA = 12.0
-"""Of the Kaiser windows: 117 dB of attenuation. A `fold` at 36 dB makes of an image of the input one that is 36 dB
-louder."""
+"""Kaiser window parameter: 117 dB of attenuation. A `fold` at 36 dB amplifies an image of the input by 36 dB."""
 LATENCY = {"1": 0, "2": 42, "4": 50, "8": 54}
 """Frames of both ways by oversampling: 41, 17 / 2 and 13 / 4 of a filter each, and two samples of the waveshaper, at
 eight times the rate 10, for at sixteen times it takes 2 / 16, and its filter 18 / 16. Without it the curve is bare."""
 LATE = 8
-"""Frames of eight times the rate by which the waveshaper's input is delayed, but for `fold`."""
+"""Delay of the waveshaper's input, in frames of eight times the rate, except for `fold`."""
 DEEP = 16
-"""Frames of eight times the rate that are kept of its input: more than 2 HALF_3 + 2."""
+"""History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
 NEAR = 1e-3
-"""Distance of two samples below which a quotient of differences is replaced by the value between them."""
+"""Sample distance below which the difference quotient is replaced by the value at the midpoint."""
 LOG_2 = math.log(2.0)
 LOG_ROUND = (1 << 52) - 0x6A09E667F3BCD
-"""Added to the bits of a float, it carries into the exponent from the root of two on."""
+"""Integer added to a float's bits: carries into the exponent from the square root of two on."""
 LOG_WHOLE, LOG_BIG = 0x4330000000000000, float(1 << 52)
-"""The bits of 2 ** 52, whose last bit is 1, and the number."""
+"""Bits of 2 ** 52, whose last bit is 1, and the number."""
 OPEN = 20000.0
-"""`tone` from which on nothing is taken away, Hz."""
-# places in `state`, for the waveshaper, and once more for that of `fold`: the two last samples, the last quotient, the
-# last second antiderivative, the sample that waits, the curve (1 is the first); then the tone filter
+"""`tone` frequency from which the filter is bypassed, Hz."""
+# indices in `state`, for the waveshaper, and again for `fold`: the two last samples, the last quotient, the last second
+# antiderivative, the pending sample, the curve (1 is the first); then the tone filter
 _X1, _X2, _QUOTIENT, _SECOND, _WAIT, _CURVE, _SHAPER = 0, 1, 2, 3, 4, 5, 6
 _TONE, _SIZE = 12, 13
 
@@ -74,7 +73,7 @@ def effects_drive_first(kind: i64, x: f64) -> f64:
 
 @kernel
 def effects_drive_second(kind: i64, x: f64) -> f64:
-    """The antiderivative of that."""
+    """Second antiderivative of the curve."""
     if kind == 1:
         if abs(x) < 1.0:
             return x * x * x / 6.0
@@ -90,7 +89,7 @@ def effects_drive_second(kind: i64, x: f64) -> f64:
 
 @kernel
 def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
-    """seconds ← the second antiderivative of `soft` at u, without a call in the loop, so that it runs in lanes."""
+    """seconds ← second antiderivative of `soft` at u, call-free so that the loop vectorises."""
     for n in range(frames):
         x = f64(u[n])
         a = abs(x)
@@ -111,7 +110,7 @@ def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
 
 @kernel
 def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p, seconds: f64p) -> None:
-    """out ← the waveshaper of u, two samples later. seconds: scratch."""
+    """out ← waveshaped u, with a latency of two samples. seconds: scratch."""
     if kind == 0:
         effects_drive_softs(u, seconds, frames)
     else:
@@ -163,7 +162,7 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p,
 
 @kernel
 def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
-    """out ← src through the 2 h + 2 outer taps of a half-band filter, which are symmetric. src: history before it."""
+    """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. src: history before it."""
     for n in range(frames):
         out[n] = 0.0
     # two pairs at once, so that `out` is read and written half as often
@@ -235,8 +234,8 @@ class DriveState(NamedTuple):
 def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveState, state: f64p) -> None:
     """One channel of y ← x distorted.
 
-    doublings: of the rate, at most 3.  up, down: history and room of three filters.  deep: that of the waveshaper's
-    input, fold: of the fourth filter's way back.  wide, even, fine, seconds: scratch, 8, 8, 16 and 16 times a block.
+    doublings: of the rate, at most 3.  up, down: history and buffers of three filters.  deep: that of the waveshaper's
+    input, fold: of the fourth filter's downsampling.  wide, even, fine, seconds: scratch, 8, 8, 16, 16 times a block.
     """
     frames = y.frames
     last = f64(-1000.0)
@@ -375,7 +374,7 @@ class Drive(Processor):
 
 
 def half_band(h: int) -> NDArray[np.float32]:
-    """Every second tap of a half-band lowpass of 4 h + 3 taps; those between are 0, but the middle one is 1/2."""
+    """Odd-indexed taps of a half-band lowpass of 4 h + 3 taps; the others are 0, except the middle one, 1/2."""
     count = 4 * h + 3
     n = np.arange(count) - (count - 1) // 2
     taps = 0.5 * np.sinc(n / 2.0) * np.kaiser(count, BETA)

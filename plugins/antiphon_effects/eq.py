@@ -2,8 +2,8 @@
 
 Each band is the filter of Bristow-Johnson's "Cookbook formulae for audio equalizer biquad filter coefficients" in the
 state-variable form of Simper ("Linear trapezoidal integrated SVF", 2011): the same transfer function, and stable and
-quiet while its frequency moves. Coefficients follow the parameters on every 16th frame and go from one such frame to
-the next in a line.
+quiet while its frequency moves. Coefficients follow the parameters on every 16th frame and are interpolated linearly in
+between.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from antiphon_effects.shared import GRID, REST, effects_finite, effects_rest, ef
 KINDS = ("off", "peak", "lowshelf", "highshelf", "lowcut", "highcut", "notch")
 _OFF, _PEAK, _LOWSHELF, _HIGHSHELF, _LOWCUT, _HIGHCUT, _NOTCH = 0, 1, 2, 3, 4, 5, 6
 FADE = 0.005
-"""Seconds in which a band fades out, and in again, where its kind changes."""
+"""Fade time in seconds of a band whose kind changes."""
 RATIO, DECIBELS = 1.07, 0.5
-"""The most by which a frequency or a sharpness, and a gain in dB, change in 16 frames: the host's line through the
-values would pass the low end of a logarithmic range in a millisecond."""
+"""Maximum change of a frequency or Q (ratio), and of a gain in dB, per 16 frames: the host's linear ramp would pass the
+low end of a logarithmic range in a millisecond."""
 BANDS = (
     ("off", 30.0),
     ("lowshelf", 100.0),
@@ -34,7 +34,7 @@ BANDS = (
     ("highshelf", 10000.0),
     ("off", 18000.0),
 )
-"""Kind and frequency in Hz of each band at first; with gains of 0 dB, the whole is flat."""
+"""Initial kind and frequency in Hz of each band; with gains of 0 dB, the response is flat."""
 BANDS_IN_ALL = len(BANDS)
 # places in `k`: six coefficients, their steps a frame, their ends; the kind in use, its weight, what the ends are for
 _STEP, _END, _KIND, _WEIGHT, _HERTZ, _GAIN, _Q, _SIZE = 6, 12, 18, 19, 20, 21, 22, 23
@@ -156,7 +156,7 @@ def effects_eq_band(
 
 @kernel
 def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age: i64, frames: i64) -> i64:
-    """1 where the band is at rest for all these frames: faded in, with the coefficients that it asks for; or off."""
+    """1 if the band is steady for all these frames: faded in, with its target coefficients; or off."""
     if age == 0 or k[_KIND] != f64(kind[0]):
         return 0
     if k[_WEIGHT] != (0.0 if i64(kind[0]) == _OFF else 1.0):
@@ -173,7 +173,7 @@ def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age
 
 @kernel
 def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
-    """Bands `first` to `last` take a step, band b that of `frame` - b. t: a channel's `_TABLE` numbers."""
+    """One step of bands `first` to `last`; band b is at frame `frame` - b. t: a channel's `_TABLE` numbers."""
     for b in range(first, last):
         v0 = t[_IN + b]
         one = t[_ONE + b]
@@ -186,15 +186,15 @@ def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
         v2 = two + t[_A2 + b] * one + t[_A3 + b] * v3
         t[_ONE + b] = 2.0 * v1 - one
         t[_TWO + b] = 2.0 * v2 - two
-        # as if each band were given to the next as a sample
+        # rounded as the sample passed from band to band
         t[_OUT + b] = f64(f32(t[_M0 + b] * v0 + t[_M1 + b] * v1 + t[_M2 + b] * v2))
 
 
 @kernel
 def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table: f64p, age: i64) -> None:
-    """y ← x through all bands, which are at rest; states: `width` numbers a band, two a channel; table: scratch.
+    """y ← x through all bands, all steady; states: `width` numbers a band, two a channel; table: scratch.
 
-    Each band is one frame behind the one before it, so that no band waits for another, and all take a step at once.
+    Each band runs one frame behind the previous one, so that bands are independent, and all step at once.
     """
     frames = y.frames
     for c in range(y.channels):

@@ -1,4 +1,4 @@
-"""A flanger: the sound with itself a few milliseconds later, so that a comb of notches moves through the spectrum.
+"""Flanger: the sound plus a copy delayed by a few milliseconds, whose comb notches sweep through the spectrum.
 
 Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984); Dattorro, "Effect Design, Part 2" (JAES 45,
 1997).

@@ -1,9 +1,9 @@
-"""Holds the sound of a moment for as long as one likes.
+"""Spectral freeze: sustains the sound of a moment.
 
-A phase vocoder that stands still: the magnitudes of one spectrum, and for each bin the frequency that the phases of two
-spectra one hop apart tell (Flanagan and Golden, "Phase vocoder", Bell System Technical Journal 45, 1966; Laroche and
-Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio Processing 7, 1999).
-The sound itself passes without latency, and what is held is added to it.
+A phase vocoder at a standstill: the magnitudes of one spectrum, and for each bin the frequency given by the phase
+difference of two spectra one hop apart (Flanagan and Golden, "Phase vocoder", Bell System Technical Journal 45, 1966;
+Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio Processing
+7, 1999). The input passes without latency, and the frozen sound is added to it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from antiphon.api.kernels import Audio, RealFft, channel, f32p, f64, f64p, fft_r
 from antiphon_effects.shared import effects_finite, smooth_param
 
 SECONDS = 0.085
-"""Of a spectrum: 4,096 frames at 48 kHz."""
+"""Window length in seconds: 4,096 frames at 48 kHz."""
 OVERLAP = 4
-"""Frames of spectra that sound at once."""
+"""Number of overlapping windows."""
 FADE = 0.05
-"""Seconds in which what is held fades in, and out."""
+"""Fade time of the frozen sound in seconds, in and out."""
 # places in `place`: frames of the hop that were given, frames of the input, whether sound is held
 _AT, _AGE, _ON = 0, 1, 2
 
@@ -40,7 +40,7 @@ def effects_spectrum(
 
 @kernel
 def effects_hold(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
-    """wave ← the spectrum of now; turn ← by what each bin, of length 1, has turned since the spectrum a hop before."""
+    """wave ← spectrum of now; turn ← each bin's unit phasor of phase advance since the spectrum a hop before."""
     for c in range(now.channels):
         for k in range(now.frames // 2):
             at = c * now.frames + 2 * k

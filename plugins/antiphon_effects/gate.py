@@ -23,20 +23,20 @@ from antiphon_effects.shared import (
 )
 
 DETECTOR = 0.01
-"""Time constant in seconds with which the detected peak decays: above half a period of 50 Hz."""
+"""Decay time constant of the detected peak in seconds: above half a period of 50 Hz."""
 CLOSED = -90.0
-"""`range` at and below which a closed gate is silence, dB."""
+"""`range` at and below which a closed gate is silent, dB."""
 CLOSE = 1e-5
 """Relative distance of a level from a threshold within which it is compared in dB."""
 NEAR = 1e-4
-"""Difference from its end below which the gain is there: 1e-4 is -80 dB."""
+"""Distance from the target below which the gain is set to it: 1e-4 is -80 dB."""
 # places in `state`: the peak, the gain, 1 while open, frames left of the hold
 _LEVEL, _GAIN, _OPEN, _HOLD, _SIZE = 0, 1, 2, 3, 4
 
 
 @kernel
 def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
-    """1 where a level is at least so many dB. factor: about the same as a factor; the logarithm decides near it."""
+    """1 if a level is at least `decibels`. factor: the threshold as a factor; the logarithm decides near it."""
     if level > factor * (1.0 + CLOSE):
         return 1
     if level < factor * (1.0 - CLOSE):
@@ -60,9 +60,9 @@ class GateCurves(NamedTuple):
 def effects_gate(
     x: Audio, side: Audio, y: Audio, p: GateCurves, state: f64p, gains: f64p, detector: f64, rate: f64
 ) -> None:
-    """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB.
+    """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB.
 
-    gains: scratch, a place a frame.
+    gains: scratch, one per frame.
     """
     effects_detect(x, side, p.detector, gains)
     attack_at = f64(0.0)

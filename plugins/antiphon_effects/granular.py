@@ -1,4 +1,4 @@
-"""Granular: grains of what came in lately, at other places, pitches and densities; `freeze` holds what there is.
+"""Granular synthesis from recent input, with position, pitch and density of grains; `freeze` keeps the buffer.
 
 Roads, Microsound (2001), chapter 3. Grains begin at regular distances, with random deviations of place, pitch and pan.
 """
@@ -15,19 +15,19 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import effects_finite, effects_random, smooth_param
 
 LONGEST = 4.0
-"""Seconds of sound that are kept."""
+"""Buffer length in seconds."""
 GRAINS = 32
-"""Grains at once; a further one waits for a place."""
+"""Maximum simultaneous grains; a further one waits for a free slot."""
 TAU = 2.0 * math.pi
 # places in `whole`: write position, frames kept, random state
 _AT, _KEPT, _DICE = 0, 1, 2
-# of each grain in `grains`: frames left, length, place in the ring, speed, gain of left and right
+# of each grain in `grains`: frames left, length, index in the ring, speed, gain of left and right
 _LEFT, _LENGTH, _PLACE, _SPEED, _GAIN_L, _GAIN_R, _GRAIN = 0, 1, 2, 3, 4, 5, 6
 
 
 @kernel
 def effects_granular_dice(whole: i64p) -> f64:
-    """A random number of -1 to 1."""
+    """Random number, -1 to 1."""
     whole[_DICE] = effects_random(whole[_DICE])
     return f64((whole[_DICE] >> 11) & 9007199254740991) / 4503599627370496.0 - 1.0
 
@@ -49,7 +49,7 @@ class GranularCurves(NamedTuple):
 def effects_granular(
     x: Audio, y: Audio, p: GranularCurves, ring: Audio, grains: f64p, whole: i64p, wait: f64p, rate: f64
 ) -> None:
-    """y ← grains of x. wait: frames to the next grain, and the gain that follows the overlap."""
+    """y ← grains of x. wait: frames to the next grain, and the gain compensation of the overlap."""
     length = ring.frames
     for n in range(y.frames):
         if p.freeze[n] < 0.5:
@@ -130,7 +130,7 @@ class Granular(Processor):
         self.reset()
 
     def reset(self) -> None:
-        # the ring may keep what it has: nothing is read that was not written since
+        # the ring need not be cleared: only frames written since are read
         for state in (self._grains, self._whole, self._wait):
             state.fill(0)
         self._whole[_DICE] = 2 * int(self.settings["seed"]) + 1

@@ -1,4 +1,4 @@
-"""The file job `antiphon run stretch IN.wav OUT.wav`: the same sound, longer or shorter."""
+"""File job `antiphon run stretch IN.wav OUT.wav`: time stretch at constant pitch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antiphon_effects.stretch import Stretcher
 
 
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
-    """Writes the sound `factor` times as long.
+    """Writes the sound stretched by `factor`.
 
     Args:
         job: `source` and `target` are sound files.
@@ -45,7 +45,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
-    """The float32 `[channels, n]` `factor` times as long, `round(frames * factor)` frames."""
+    """Sound stretched by `factor`, float32 `[channels, n]` in blocks, `round(frames * factor)` frames in all."""
     stretcher = Stretcher(channels, rate, 1.0)
     spectra = stretcher.spectra
     size, hop, mask = spectra.size, spectra.hop, spectra.mask
@@ -73,7 +73,7 @@ def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: floa
 
 
 def _pieces(blocks: Iterable[F32], size: int) -> Iterator[F32]:
-    """The same sound in pieces of at most `size` frames, NaN and infinity as silence."""
+    """Splits the sound into pieces of at most `size` frames, with NaN and infinity as silence."""
     for block in blocks:
         for at in range(0, block.shape[1], size):
             piece = block[:, at : at + size]

@@ -1,4 +1,4 @@
-"""A phaser: a chain of allpass filters whose sum with the sound has notches that move.
+"""Phaser: an allpass chain whose sum with the sound has moving notches.
 
 Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984): first-order sections that share a frequency.
 """
@@ -16,9 +16,9 @@ from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_
 from antiphon_effects.swept import effects_swing, swing
 
 RATIO = 1.012
-"""The most by which the centre changes in 16 frames."""
+"""Maximum ratio by which the centre frequency changes in 16 frames."""
 MOST = 12
-"""Sections, at most: two a notch."""
+"""Maximum number of sections: two a notch."""
 # places in `state`: the turns, for each side the coefficient, then its change a frame; the sections, the centre
 _COEFFICIENT, _STEP = 1, 3
 
@@ -89,7 +89,7 @@ def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f6
 
 
 class Phaser(Processor):
-    """Half as many notches as `stages`, swept by an LFO about `centre`."""
+    """`stages` / 2 notches, swept by an LFO around `centre`."""
 
     on_files = FileUse(tail=True, changes=("level", "channels"))
     params = (

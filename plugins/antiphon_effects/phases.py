@@ -1,8 +1,8 @@
-"""A phase vocoder: spectra of overlapping windows, their peaks, and the way back to sound.
+"""Phase vocoder: spectra of overlapping windows, spectral peaks, and resynthesis.
 
 Peaks of the spectrum are found, and the bins around a peak keep their phases relative to it: identity phase locking
 (Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio Processing
-7, 1999). Phases are counted from a window's centre. All channels share peaks and turns, so that the stereo image stays.
+7, 1999). Phases refer to a window's centre. All channels share peaks and rotations: the stereo image stays.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from antiphon.api.kernels import Audio, RealFft, channel, f32, f32p, f64, fft_re
 from antiphon_effects.shared import PI, REST
 
 OVERLAP = 8
-"""Windows that sound at once. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at 3.5
-bins); with 8 they are at -79 dB."""
+"""Number of overlapping windows. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at
+3.5 bins); with 8 they are at -79 dB."""
 QUIET = 1e-20
 """Power below which a bin is no peak."""
 ABOVE = 1.00001
-"""Times its neighbours' power that a peak has: more than rounding gives a bin of a flat spectrum."""
+"""Factor over its neighbours' power that makes a bin a peak: above the rounding noise of a flat spectrum."""
 TAU = 2.0 * math.pi
 
 
 @kernel
 def effects_angle(y: f64, x: f64) -> f64:
-    """The angle of x + i y, -π to π, within 2e-8.
+    """atan2(y, x), -π to π, within 2e-8.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49.
     """
@@ -102,7 +102,7 @@ def effects_overlap(s: SpectraBuffers) -> None:
 def effects_peaks(s: SpectraBuffers) -> i64:
     """Finds the spectrum's peaks; returns how many. The bins of each lie from its place in `edges` to the next.
 
-    now: `[channels, 2 bins]`, real and imaginary in turn.  power: of each bin, over all channels.
+    now: `[channels, 2 bins]`, interleaved real and imaginary.  power: of each bin, over all channels.
     """
     bins = s.now.frames // 2
     for k in range(bins):
@@ -137,7 +137,7 @@ def effects_peaks(s: SpectraBuffers) -> i64:
 
 @kernel
 def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
-    """The angle by which a bin has turned from one spectrum to the other, -π to π, over all channels."""
+    """Phase advance of a bin from one spectrum to the other, -π to π, over all channels."""
     re = f64(0.0)
     im = f64(0.0)
     for c in range(now.channels):
@@ -173,7 +173,7 @@ class PhaseSpectra:
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
-        """Makes the buffers.
+        """Allocates the buffers.
 
         Args:
             channels: Channels.
@@ -206,5 +206,5 @@ class PhaseSpectra:
 
 
 def window_size(seconds: float, rate: int) -> int:
-    """Frames of a window of about so many seconds: a power of two."""
+    """Window size in frames for about `seconds`: a power of two."""
     return 1 << max(6, round(math.log2(seconds * rate)))

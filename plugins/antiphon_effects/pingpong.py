@@ -1,8 +1,8 @@
-"""A tape echo on the clock, from side to side.
+"""Tempo-synced tape echo, alternating between the sides.
 
-The delay is a line that is read at a moving place, as the head of a tape machine: a new time bends the pitch. In the
-loop are a lowpass, a highpass and the curve of a tape that is driven too far, so that full feedback does not grow
-without end; Zölzer (ed.), DAFX (2nd ed., 2011), sections 2.6 and 4.3.
+The delay is a line with a moving read position, like the head of a tape machine: a new time bends the pitch. The loop
+has a lowpass, a highpass and a tape saturation curve, so that full feedback stays bounded; Zölzer (ed.), DAFX (2nd ed.,
+2011), sections 2.6 and 4.3.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
 LONGEST = 8.0
 GLIDE = 0.12
-"""Time constant in seconds with which the head goes to a new time."""
+"""Time constant in seconds of the read position's glide."""
 FASTEST = 0.5
-"""Frames by which it moves in a frame at most."""
+"""Maximum speed of the read position, frames per frame."""
 FLUTTER = 0.0006
-"""Seconds by which the head swings either way at full flutter."""
+"""Amplitude in seconds of the read position's modulation at full flutter."""
 RATES = (0.7, 5.3)
-"""Hz of the two swings, the second a quarter as wide."""
+"""Rates in Hz of the two flutter LFOs, the second a quarter as wide."""
 RATE_0, RATE_1 = RATES
 TAU = 2.0 * math.pi
 # places in `state`: the head's distance, the turns of its two swings; then two filters a channel

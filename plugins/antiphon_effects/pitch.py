@@ -1,9 +1,9 @@
-"""Pitch shift: every partial to another frequency, with the length as it is.
+"""Pitch shift at constant length.
 
-The peaks of a phase vocoder's spectra are moved as wholes, and turned from window to window by what their new frequency
-is ahead (Laroche and Dolson, "New phase-vocoder techniques for pitch-shifting, harmonizing and other exotic effects",
-WASPAA 1999). The frequency of a peak is that by which its phase advances in a hop (Flanagan and Golden, "Phase
-vocoder", Bell System Technical Journal 45, 1966). What `formants` keeps is the spectrum's envelope: the low part of its
+The peaks of a phase vocoder's spectra are shifted as whole regions, and their phases advanced from window to window by
+the frequency difference (Laroche and Dolson, "New phase-vocoder techniques for pitch-shifting, harmonizing and other
+exotic effects", WASPAA 1999). The frequency of a peak is its phase advance per hop (Flanagan and Golden, "Phase
+vocoder", Bell System Technical Journal 45, 1966). `formants` preserves the spectral envelope: the low part of the
 cepstrum (Oppenheim, "Speech analysis-synthesis system based on homomorphic filtering", JASA 45, 1969).
 """
 
@@ -29,14 +29,14 @@ from antiphon_effects.phases import (
 from antiphon_effects.shared import effects_finite, smooth_param
 
 WINDOWS = {"short": 0.043, "long": 0.085}
-"""Seconds of a window: 2,048 and 4,096 frames at 48 kHz."""
+"""Window lengths in seconds: 2,048 and 4,096 frames at 48 kHz."""
 SMOOTHEST = 0.0012
-"""Seconds of cepstrum that are the envelope: less than a period of 800 Hz."""
+"""Length in seconds of the cepstrum taken as envelope: less than a period of 800 Hz."""
 LOSS = 0.42
-"""A partial halfway between two bins comes out 0.86 dB softer, as the square of its distance from a bin: the loss of
-the windows' product there."""
+"""Loss of a partial halfway between two bins, 0.86 dB, by the square of its distance from a bin: the windows' product
+there."""
 MOST = 8.0
-"""Factor by which an envelope raises a partial at most."""
+"""Maximum factor by which an envelope raises a partial."""
 # places in `place`: frames of the output's hop that were given, frames of the input
 _AT, _AGE = 0, 1
 
@@ -123,7 +123,7 @@ class PitchCurves(NamedTuple):
 def effects_pitch(
     x: Audio, y: Audio, frames: i64, p: PitchCurves, formants: i64, latency: i64, t: PitchState, s: SpectraBuffers
 ) -> None:
-    """y ← x at another pitch, and x `latency` frames before, mixed. place: see `_AT`; the others as `PhaseSpectra`."""
+    """y ← x pitch-shifted, mixed with x delayed by `latency`. place: see `_AT`; the others as `PhaseSpectra`."""
     for n in range(frames):
         at = t.place[_AT]
         age = t.place[_AGE]
@@ -196,6 +196,6 @@ class Pitch(Processor):
 
 
 def lifter(size: int, frames: int) -> np.ndarray:
-    """1 for the first frames of a cepstrum and their mirror image, with soft edges; float32 `[size]`."""
+    """Lifter: 1 for the first frames of a cepstrum and their mirror image, with soft edges; float32 `[size]`."""
     place = np.minimum(np.arange(size), size - np.arange(size))
     return np.clip(1.5 - place / frames, 0.0, 1.0).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Resonator: a comb filter tuned to a note or a frequency, which rings for a given time.
+"""Resonator: a feedback comb filter tuned to a note or a frequency, with a given decay time.
 
-Smith, Physical Audio Signal Processing (2010), feedback comb filters. The delay is shortened by what the filter in the
-loop adds to it, so that it stays in tune.
+Smith, Physical Audio Signal Processing (2010), feedback comb filters. The delay is shortened by the loop filter's phase
+delay, so that it stays in tune.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import GRID, PI, effects_finite, effects_rest, hertz, smooth_param
 
 LOWEST = 20.0
-"""Hz: the longest delay."""
+"""Lowest frequency in Hz: the longest delay."""
 GLIDE = 0.004
-"""Seconds in which the pitch goes to a third of its distance."""
+"""Time constant of the pitch glide in seconds."""
 NOTES = 64
-"""Notes of one block; further ones are left out."""
+"""Maximum notes of one block; further ones are dropped."""
 _DROP = math.log(0.001)
 # places in `state`: write position, delay in frames, frequency of the last note (0: none), frames to the grid, target
 # delay, feedback and its target
@@ -29,7 +29,7 @@ _AT, _DELAY, _NOTE, _GRID, _TARGET, _BACK, _GAIN, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7
 
 @kernel
 def effects_atan(t: f64) -> f64:
-    """The angle of a tangent from 0 to 3, to 1e-7: of a quarter of it, by its series."""
+    """atan(t) for t of 0 to 3, within 1e-7: series of a quarter of the angle."""
     t = t / (1.0 + math.sqrt(1.0 + t * t))
     t = t / (1.0 + math.sqrt(1.0 + t * t))
     q = t * t
@@ -49,9 +49,9 @@ class ResonatorCurves(NamedTuple):
 def effects_resonator(
     x: Audio, y: Audio, p: ResonatorCurves, ring: Audio, low: f64p, state: f64p, notes: f64p, rate: f64
 ) -> None:
-    """y ← the comb's sound.
+    """y ← output of the comb filter.
 
-    notes: how many, then the frame and frequency of each.  low: of each channel the filter's state, the input's mean.
+    notes: count, then the frame and frequency of each.  low: of each channel the filter's state, the input's mean.
     """
     size = f64(ring.frames)
     follow = math.exp(-1.0 / (GLIDE * rate))
@@ -72,7 +72,7 @@ def effects_resonator(
             t = a * math.sin(w) / (1.0 - a * math.cos(w))
             lag = effects_atan(t) / w
             state[_TARGET] = rate / pitch - lag
-            # what the filter takes away at the fundamental is given back, as far as the loop stays stable
+            # compensates the loop filter's loss at the fundamental, clamped for stability
             loss = (1.0 - a) / math.sqrt(1.0 - 2.0 * a * math.cos(w) + a * a)
             state[_GAIN] = min(0.9995, math.exp(_DROP / (f64(p.decay[n]) * pitch)) / max(loss, 0.05))
             if state[_DELAY] == 0.0:
@@ -93,7 +93,7 @@ def effects_resonator(
         for c in range(y.channels):
             v = f64(ring[c, first]) * (1.0 - part) + f64(ring[c, second]) * part
             low[2 * c] = effects_rest(v * (1.0 - a) + low[2 * c] * a)
-            # without what is constant, at which a comb rings too
+            # without DC, at which a comb resonates too
             v = effects_finite(x[c, n])
             low[2 * c + 1] = effects_rest(low[2 * c + 1] + (v - low[2 * c + 1]) * still)
             out = into * (v - low[2 * c + 1]) + back * low[2 * c]
@@ -103,7 +103,7 @@ def effects_resonator(
 
 
 class Resonator(Processor):
-    """Rings at `frequency`, or at the last note that came in."""
+    """Resonates at `frequency`, or at the last received note."""
 
     inputs = (AUDIO_IN, EVENTS_IN)
     on_files = FileUse(tail=True, changes=("level",))

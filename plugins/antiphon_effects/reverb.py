@@ -1,11 +1,11 @@
-"""A reverberator: a feedback delay network of sixteen lines.
+"""Reverb: a feedback delay network of sixteen lines.
 
 The network is Jot's ("Digital delay networks for designing artificial reverberators", AES 90th Convention, 1991): a
-lossless feedback matrix, here Hadamard's, and in each line a low-pass filter whose gain belongs to the line's length,
-so that every mode decays in the same time. Before it, four allpass filters a channel make a click dense (Dattorro,
-"Effect Design, Part 1", JAES 45, 1997), and the lines' lengths swing slowly, so that no mode rings.
+lossless feedback matrix, here Hadamard's, and in each line a low-pass filter whose gain matches the line's length, so
+that every mode decays in the same time. Before it, four allpass filters a channel increase the echo density (Dattorro,
+"Effect Design, Part 1", JAES 45, 1997), and the lines' lengths are slowly modulated against ringing modes.
 
-Sound is computed in stretches of at most 16 frames, line by line: the shortest line is longer than a stretch.
+Sound is computed in segments of at most 16 frames, line by line: the shortest line is longer than a segment.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ LINES = 16
 SHORTEST, LONGEST = 0.0213, 0.0829
 """Seconds of the shortest and the longest line at size 1; the others lie between them in a geometric series."""
 SWING = 0.0004
-"""Seconds by which a line's length swings either way at full modulation."""
+"""Amplitude in seconds of a line's length modulation at full modulation."""
 RATES = (0.31, 1.07)
-"""Hz of the slowest and the fastest swing."""
+"""Rates in Hz of the slowest and the fastest modulation."""
 DIFFUSERS = (0.00471, 0.00359, 0.01269, 0.00926)
-"""Seconds of the allpass filters."""
+"""Lengths in seconds of the allpass filters."""
 DIFFUSION = 0.65
 SIZES = (0.3, 2.0)
 PREDELAY = 0.25
 GLIDE = 0.15
-"""Time constant in seconds with which lengths follow `size` and `predelay`; the pitch bends meanwhile."""
+"""Time constant in seconds of lengths following `size` and `predelay`; the pitch bends meanwhile."""
 RATIO = 1.03
-"""The most by which the decay changes in 16 frames."""
+"""Maximum ratio by which the decay changes in 16 frames."""
 DULLEST = 0.9
-"""At full damping, the highest frequencies decay in 1 - DULLEST of the time of the lowest."""
+"""Damping range: at full damping, the highest frequencies decay in 1 - DULLEST of the lowest's time."""
 NEAR, FAR = 0.8, 0.6
-"""Of each line's input, the part of its own side and that of the other; their squares add up to 1. With its own side
-alone the near side decays up to 8 % too fast at first, and the far side too slowly."""
+"""Input gains of each line from its own and the other side; their squares add up to 1. With its own side alone the near
+side decays up to 8 % too fast at first, and the far side too slowly."""
 FAINT = 1e-15
 SCRATCH = 3 * LINES * GRID + GRID + LINES
 NEPERS = math.log(10.0)
@@ -124,7 +124,7 @@ def effects_reverb_grid(
 
 @kernel
 def effects_reverb_allpass(line: f32p, into: f32p, count: i64) -> None:
-    """into `[count]` ← it, through an allpass filter whose line holds as many frames at least."""
+    """into `[count]` ← into through an allpass filter, whose line has at least `count` frames."""
     for n in range(count):
         old = line[n]
         v = into[n] - f32(DIFFUSION) * old
@@ -164,7 +164,7 @@ def effects_reverb_in(x: Audio, channel: i64, first: i64, count: i64, r: ReverbS
 
 @kernel
 def effects_reverb_point(a: f32, b: f32, c: f32, d: f32, f: f32) -> f32:
-    """Lagrange's polynomial of the third order through four frames, f frames after b towards c."""
+    """Third-order Lagrange interpolation of four frames, at f frames from b towards c."""
     f1 = f + f32(1.0)
     f2 = f - f32(1.0)
     f3 = f - f32(2.0)
@@ -174,7 +174,7 @@ def effects_reverb_point(a: f32, b: f32, c: f32, d: f32, f: f32) -> f32:
 
 @kernel
 def effects_reverb_read(ring: f32p, mask: i64, age: i64, gone: i64, count: i64, lag: f64, step: f64, out: f32p) -> None:
-    """out `[count]` ← the ring's sound `lag` frames ago, and `step` more with each frame; `gone` have passed."""
+    """out `[count]` ← ring read at a delay of `lag` frames, plus `step` per frame, from frame `gone` on."""
     whole = i64(lag + step * f64(gone))
     begin = (age - whole - 2) & mask
     if whole == i64(lag + step * f64(gone + count - 1)) and begin + count + 2 <= mask:
@@ -312,9 +312,9 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
 
 
 class Reverb(Processor):
-    """Outputs the reverberation alone: the node's `wet` adds the dry sound.
+    """Outputs the reverberation only: the node's `wet` adds the dry sound.
 
-    The first two channels feed the room from two sides; more channels hear it, and a single one hears all of it.
+    The first two channels feed the network's two sides; more channels get output only, and a single one both sides.
     """
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))

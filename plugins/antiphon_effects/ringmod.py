@@ -12,14 +12,14 @@ from antiphon_effects.shared import effects_finite, hertz
 
 TAU = 2.0 * math.pi
 FADE = 0.01
-"""Time constant in seconds of the change from one carrier to the other."""
+"""Time constant in seconds of the crossfade between carriers."""
 
 
 @kernel
 def effects_ringmod(
     x: Audio, carrier: Audio, y: Audio, source: f32p, hertz: f32p, state: f64p, slide: f64, rate: f64
 ) -> None:
-    """y ← x times the carrier. state: the sine's turns, the share of the input's carrier, 1 once it has begun."""
+    """y ← x times the carrier. state: the sine's phase in turns, the input carrier's weight, 1 once started."""
     for n in range(y.frames):
         share = f64(source[n])
         if state[2] == 1.0:

@@ -1,4 +1,4 @@
-"""What the effects' kernels have in common: samples that are numbers, decibels, and states that come to rest."""
+"""Shared kernels of the effects: finite samples, decibels, and denormal-free states."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from antiphon.api.backends.signal import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 
 GRID = 16
-"""Frames between two computations of a filter's coefficients, counted from the reset."""
+"""Interval in frames of filter coefficient updates, counted from the reset."""
 LOUDEST = 1e6
 """Magnitude to which samples are clipped, 120 dB above full scale: no square of one exceeds a 32-bit float."""
 REST = 1e-15
-"""Magnitude below which a state is 0: 300 dB below full scale, and far above the denormal numbers, which are slow."""
+"""Magnitude below which a state is 0: 300 dB below full scale, and far above the slow denormal numbers."""
 SHORTEST_BEATS = 0.001
-"""Beats that a turn takes at least."""
+"""Minimum beats of an LFO cycle."""
 PI = math.pi
 NEPER = math.log(10.0) / 20.0
-"""Neper of a decibel."""
+"""Nepers per decibel."""
 _LN2, _ROOT2 = math.log(2.0), math.sqrt(2.0)
 _MANTISSA, _ONE, _BIAS = (1 << 52) - 1, 1023 << 52, 1023
 _WHOLE = 1.5 * 2.0**52
-"""Added to a number below 2 to the power of 51, it leaves the nearest whole number in the low bits."""
+"""Rounding constant: added to a number below 2 ** 51, it leaves the nearest integer in the low bits."""
 
 
 @kernel
 def effects_finite(v: f32) -> f64:
-    """The sample; 0 for NaN and infinity, which would stay in a recursive state for ever."""
+    """Sample, or 0 for NaN and infinity, which would stay in a recursive state for ever."""
     v = f32(0.0) if v - v != 0.0 else v
     v = f32(LOUDEST) if v > f32(LOUDEST) else v
     v = f32(-LOUDEST) if v < f32(-LOUDEST) else v
@@ -36,7 +36,7 @@ def effects_finite(v: f32) -> f64:
 
 @kernel
 def effects_peak(x: Audio, n: i64) -> f64:
-    """The magnitude of the loudest channel at frame n."""
+    """Magnitude of the loudest channel at frame n."""
     top = f64(0.0)
     for c in range(x.channels):
         a = abs(effects_finite(x[c, n]))
@@ -46,13 +46,13 @@ def effects_peak(x: Audio, n: i64) -> f64:
 
 @kernel
 def effects_rest(v: f64) -> f64:
-    """The state, 0 where it has decayed."""
+    """State, or 0 once it has decayed."""
     return 0.0 if abs(v) < REST else v
 
 
 @kernel
 def effects_detect(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
-    """tops ← the magnitude of the loudest channel at each frame; of `side` where `source` is not 0."""
+    """tops ← magnitude of the loudest channel at each frame; of `side` if `source` is not 0."""
     for n in range(x.frames):
         tops[n] = 0.0
     for c in range(x.channels):
@@ -62,9 +62,9 @@ def effects_detect(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
 
 @kernel
 def effects_exp(x: f64) -> f64:
-    """e to the power of x, within 1e-15 of it, for x of -700 to 700.
+    """exp(x), within 1e-15, for x of -700 to 700.
 
-    Arithmetic alone: a loop with it runs in vectors, one with a call of the C library does not.
+    Arithmetic only: the loop vectorises, unlike one that calls the C library.
     """
     whole = x * (1.0 / _LN2) + _WHOLE
     r = x - (whole - _WHOLE) * _LN2
@@ -79,7 +79,7 @@ def effects_exp(x: f64) -> f64:
 
 @kernel
 def effects_sine(turns: f64) -> f64:
-    """The sine of so many turns, within 1e-15; arithmetic alone."""
+    """Sine of a phase in turns, within 1e-15; arithmetic only."""
     t = turns - math.floor(turns + 0.5)
     t = 0.5 - t if t > 0.25 else t
     t = -0.5 - t if t < -0.25 else t
@@ -94,7 +94,7 @@ def effects_sine(turns: f64) -> f64:
 
 @kernel
 def effects_log(x: f64) -> f64:
-    """The natural logarithm of a positive x that is not denormal, within 1e-15 of it; arithmetic alone."""
+    """Natural logarithm of a positive normal x, within 1e-15; arithmetic only."""
     bits = bits_f64(x)
     m = f64_bits((bits & _MANTISSA) | _ONE)
     e = f64((bits >> 52) - _BIAS)
@@ -112,13 +112,13 @@ def effects_log(x: f64) -> f64:
 
 @kernel
 def effects_gain(decibels: f64) -> f64:
-    """The factor of a level in dB."""
+    """Gain factor of a level in dB."""
     return f64(math.exp(f32(decibels * NEPER)))
 
 
 @kernel
 def effects_decibels(magnitude: f64) -> f64:
-    """The level of a magnitude in dB, at least -120."""
+    """Level in dB of a magnitude, at least -120."""
     return f64(math.log(f32(max(magnitude, 1e-6)))) * (1.0 / NEPER)
 
 
@@ -132,7 +132,7 @@ def effects_tan(hertz: f64, rate: f64) -> f64:
 
 @kernel
 def effects_fall(seconds: f64, rate: f64) -> f64:
-    """The factor a frame of a decay to a third (1/e) in that time."""
+    """Decay factor per frame of a time constant (to 1/e)."""
     return math.exp(-1.0 / (seconds * rate))
 
 
@@ -144,7 +144,7 @@ def effects_random(state: i64) -> i64:
 
 @kernel
 def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f64:
-    """The place of an oscillator in its turn, 0 to 1: the clock's where `beats` a turn are given, else a frame on."""
+    """Oscillator phase, 0 to 1: from the clock if `beats` per cycle are given, else advanced by a frame."""
     if beats > 0.0:
         at = beat / max(beats, SHORTEST_BEATS)
         return at - math.floor(at)
@@ -158,7 +158,7 @@ def time_constant(name: str, default: float, low: float, high: float, doc: str) 
 
 
 def smooth_param(name: str, default: float, low: float, high: float, doc: str, unit: str = "") -> Param:
-    """A parameter that reaches a new value within 20 ms."""
+    """A smoothed parameter, which reaches a new value within 20 ms."""
     return Param(name, default=default, low=low, high=high, unit=unit, smooth=0.02, doc=doc)
 
 

@@ -1,11 +1,11 @@
-"""Time stretch: slower or faster at the same pitch, of the sound that has just been, or of a file.
+"""Time stretch at constant pitch, of the recent input live, or of a file.
 
-A phase vocoder: spectra are taken at one pace and given at another, and each peak's phase goes on by what it turns in a
-hop of the output, which a second spectrum one hop earlier shows (Puckette, "Phase-locked vocoder", IEEE ASSP Workshop
-on Applications of Signal Processing to Audio and Acoustics, 1995). Where a sound begins, spectra are taken at the pace
-at which they are given, with the input's phases, and the time is made good afterwards (Duxbury, Davies and Sandler,
-"Improved time-scaling of musical audio using phase locking at transients", AES 112th Convention, 2002): so an attack is
-neither smeared nor repeated.
+A phase vocoder: spectra are analysed at one hop and resynthesised at another, and each peak's phase advances by its
+rotation per output hop, measured with a second spectrum one hop earlier (Puckette, "Phase-locked vocoder", IEEE ASSP
+Workshop on Applications of Signal Processing to Audio and Acoustics, 1995). At an attack, spectra are analysed at the
+output hop, with the input's phases, and the time is made up afterwards (Duxbury, Davies and Sandler, "Improved
+time-scaling of musical audio using phase locking at transients", AES 112th Convention, 2002): so an attack is neither
+smeared nor repeated.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from antiphon_effects.phases import (
 from antiphon_effects.shared import effects_finite
 
 WINDOW = 0.085
-"""Seconds of a window: 4,096 frames at 48 kHz."""
+"""Window length in seconds: 4,096 frames at 48 kHz."""
 FACTORS = (0.25, 8.0)
 LONGEST = 20.0
-"""Seconds of sound that a node remembers at most."""
+"""Maximum buffer length in seconds."""
 RISE = 4.0
-"""Growth of a peak's power in a hop from which on it is an attack: 6 dB."""
+"""Power ratio of a peak per hop that marks an attack: 6 dB."""
 SHARE = 0.3
 """Share of the bins that must rise at once for an attack: in a steady noise some always do."""
 FADING, FAINT = 0.9, 0.001
-"""Of the loudest power: what is left of it a hop later, and the share below which nothing is an attack."""
+"""Decay of the loudest power per hop, and the share of it below which no attack is detected."""
 MOST_DEBT = 2.0
-"""Windows of time that may be made good at most: where one attack follows another, some are stretched."""
-# places in `place`: frames of the output's hop that were given, frames of the input, whether to return to now, hops
-# before an attack is given and hops of it, peaks of the spectrum
+"""Maximum time debt in windows: after dense attacks, some are stretched."""
+# indices in `place`: frames output of the hop, input frames, whether to return to now, hops until an attack is output
+# and hops of it, peaks of the spectrum
 _AT, _AGE, _RETURN, _BEFORE, _WITHIN, _PEAKS = 0, 1, 2, 3, 4, 5
 # places in `state`, frames: by which attacks have put the pace forward (above 0) or back, to be made good; the input of
 # the last hop; of the hop before an attack; by which the output lags
@@ -63,7 +63,7 @@ class StretchState(NamedTuple):
 def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
     """How many frames after the window's centre a sound begins; 0 where none does.
 
-    rises: 1 for each peak of it.  loudest: the power of the last second's loudest window.
+    rises: 1 for each of its peaks.  loudest: power of the last second's loudest window.
     """
     bins = s.now.frames // 2
     whole = f64(0.0)
@@ -96,7 +96,7 @@ def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
                     y = f64(s.now[c, 2 * k + 3])
                     re = re + a * x + b * y
                     im = im + a * y - b * x
-            # where the energy lies: the slope of the phase over the bins
+            # position of the energy: phase slope over the bins
             lag = -effects_angle(im, re) * f64(2 * (bins - 1)) / TAU
             if lag > 0.5 * f64(s.hop):
                 t.rises[i] = 1.0
@@ -170,7 +170,7 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
         begins = 1 if lag > 0.0 else 0
         moved = f64(s.hop)
     elif lag == 0.0 or abs(debt) > MOST_DEBT * f64(size):
-        # at most half the pace is taken off or added
+        # the correction is at most half the pace
         moved = pace - max(-0.5 * pace, min(0.5 * pace, debt))
     else:
         t.place[_WITHIN] = size // s.hop
@@ -195,7 +195,7 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
 
 @kernel
 def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
-    """behind ← the seconds by which the output lags."""
+    """behind ← output lag in seconds."""
     behind[0] = state[_BEHIND] / rate
 
 
@@ -213,7 +213,7 @@ def effects_jump(t: StretchState) -> None:
 def effects_stretch(
     x: Audio, y: Audio, frames: i64, factor: f32p, limit: f64, return_at: i64, s: SpectraBuffers, t: StretchState
 ) -> None:
-    """y ← the stretched sound of x, at most `limit` frames behind it; at frame `return_at` it returns to now."""
+    """y ← x stretched, at most `limit` frames behind; at frame `return_at` it jumps back to now."""
     for n in range(frames):
         at = t.place[_AT]
         age = t.place[_AGE]
@@ -241,7 +241,7 @@ def effects_stretch(
 
 
 class Stretcher:
-    """Phase vocoder: makes hops of output, each from the window before a place of the input.
+    """Phase vocoder: computes output hops, each from the window before an input position.
 
     Attributes:
         spectra: The windows, with the input in `spectra.past`.
@@ -251,7 +251,7 @@ class Stretcher:
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
-        """Makes the buffers, which remember at least so many seconds of input."""
+        """Allocates the buffers, with at least `seconds` of input."""
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._loudest = np.zeros(1, np.float32)
@@ -265,7 +265,7 @@ class Stretcher:
             state.fill(0)
 
     def step(self, end: int, factor: float) -> float:
-        """Makes `spectra.output`, the next hop of output, from the input before frame `end`.
+        """Computes `spectra.output`, the next output hop, from the input before frame `end`.
 
         Args:
             end: Frame of the input.
@@ -278,10 +278,10 @@ class Stretcher:
 
 
 class Stretch(Processor):
-    """Plays the recent input `factor` times as long; a factor below 1 catches up.
+    """Plays the recent input stretched by `factor`; a factor below 1 catches up.
 
-    Live, the sound falls behind by up to `buffer` seconds and then returns to now, as it does at `now`; at factor 1 it
-    stays where it is. A file becomes `factor` times as long.
+    Live, the output lags by up to `buffer` seconds and then returns to now, as on `now`; at factor 1 the lag is
+    constant. A file is stretched by `factor`.
     """
 
     split = True

@@ -1,4 +1,4 @@
-"""Stutter, or beat repeat: while it is on, the last part of a beat again and again, cut on the clock."""
+"""Stutter, or beat repeat: while on, repeats the last fraction of a beat, cut on the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import effects_finite, smooth_param
 
 LONGEST = 8.0
-"""Seconds that a repeat lasts at most."""
+"""Maximum length of a repeat in seconds."""
 FADE = 0.003
 """Seconds of each crossfade."""
 _NEAR = 1e-6
@@ -23,7 +23,7 @@ _AT, _ON, _LENGTH, _NEXT, _OVER, _POS, _GAIN, _SHARE, _KEPT, _SIZE = 0, 1, 2, 3,
 
 @kernel
 def effects_stutter_length(beats: f64, beat: f64, most: f64, fade: f64, state: f64p) -> f64:
-    """The length of the next repeat in frames, so that several are as long as their beats. beat: frames."""
+    """Length in frames of the next repeat, without accumulated rounding. beat: frames."""
     want = beats * beat + state[_OVER]
     frames = math.floor(want)
     state[_OVER] = want - frames
@@ -32,7 +32,7 @@ def effects_stutter_length(beats: f64, beat: f64, most: f64, fade: f64, state: f
 
 @kernel
 def effects_stutter_read(ring: Audio, c: i64, place: f64) -> f64:
-    """The sample at a place, which may be before the ring's begin."""
+    """Ring sample at an index, which may be before the ring's beginning."""
     p = i64(place)
     p = p + ring.frames if p < 0 else p
     return f64(ring[c, p])
@@ -128,7 +128,7 @@ class Stutter(Processor):
         self._fade = float(round(FADE * spec.rate))
 
     def reset(self) -> None:
-        # the ring may keep what it has: nothing is read that was not written since
+        # the ring need not be cleared: only frames written since are read
         self._state.fill(0.0)
 
     def step(self, io: IO) -> Step:

@@ -1,8 +1,8 @@
-"""A delay line whose length swings: the kernel of chorus and flanger, and its reading between frames.
+"""Modulated delay line: the kernel of chorus and flanger, with interpolated reads.
 
-Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 1997). Between frames the line is read by
-Lagrange's polynomial of the third order, whose loss at 10 kHz is below 1.5 dB and which has no state that a moving
-place would disturb.
+Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 1997). The line is interpolated by a
+third-order Lagrange polynomial, whose loss at 10 kHz is below 1.5 dB and which has no state that a moving read position
+would disturb.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel,
 from antiphon_effects.shared import effects_finite, effects_turns, hertz
 
 FASTEST = 0.5
-"""Frames by which a line's length changes in a frame at most: half an octave of bend, and no click after a jump."""
+"""Maximum change of a line's length, frames per frame: half an octave of bend, and no click after a jump."""
 LEAST = 2.0
-"""Frames of the shortest line."""
+"""Minimum length of a line in frames."""
 FAINT = 1e-15
 MOST = 32
-"""Frames that are read at once: within so many a line's length seldom passes a whole frame."""
+"""Frames read per batch: within these a line's length seldom passes a whole frame."""
 
 
 @kernel
 def effects_point(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
-    """The sound f frames before b, towards c."""
+    """Interpolated sample f frames before b, towards c."""
     s = 0.5 * (f + 1.0) * (f - 2.0) * (f64(b) * (f - 1.0) - f64(c) * f)
     return s + f * (f - 1.0) * (f64(d) * (f + 1.0) - f64(a) * (f - 2.0)) * (1.0 / 6.0)
 
 
 @kernel
 def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
-    """The ring's sound `lag` frames, at least 1, before the one at place `at`."""
+    """Ring sample at a delay of `lag` frames, at least 1, before index `at`."""
     whole = i64(lag)
     p = at - whole
     return effects_point(
@@ -44,7 +44,7 @@ def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
 
 @kernel
 def effects_add_read(ring: f32p, mask: i64, at: i64, lags: f64p, count: i64, sums: f64p) -> None:
-    """sums `[count]` ← them plus the ring's sound `lags` frames before place `at` and those after it."""
+    """sums `[count]` += the ring's samples at delays `lags` from index `at` on."""
     whole = i64(lags[0])
     alike = 0
     for n in range(count):
@@ -62,7 +62,7 @@ def effects_add_read(ring: f32p, mask: i64, at: i64, lags: f64p, count: i64, sum
 
 @kernel
 def effects_swing(turns: f64) -> f64:
-    """A wave like a sine, -1 to 1, of parabolas: its largest overtone is 29 dB below it."""
+    """LFO waveform like a sine, -1 to 1, of parabolas: its largest overtone is 29 dB below it."""
     u = 2.0 * (turns - math.floor(turns)) - 1.0
     return 4.0 * u * (abs(u) - 1.0)
 
@@ -127,7 +127,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
         s.state[1 + row] = lags[frames - 1]
         for n in range(frames):
             shortest = min(shortest, i64(lags[n]))
-    # as many frames at once as none reads what another of them writes; one frame never does
+    # the batch size keeps reads clear of writes within the batch; a single frame always is
     most = max(1, min(MOST, shortest - 1))
     for c in range(y.channels):
         line = offset(s.ring, c * span)
@@ -157,11 +157,11 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
 
 
 class Swept(Processor):
-    """The base of the processors that sweep a delay line: its buffers, and the call of the kernel."""
+    """Base of the processors with a modulated delay line: buffers, and the kernel call."""
 
     voices = 1
     longest = 0.1
-    """Seconds of `delay` and `depth` together."""
+    """Maximum of `delay` plus `depth` in seconds."""
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -199,7 +199,7 @@ class Swept(Processor):
 
 
 def swing(rate: float) -> tuple[Param, ...]:
-    """The parameters of an oscillator, with its rate in Hz at first."""
+    """LFO parameters, with the initial rate in Hz."""
     return (
         hertz("rate", rate, 0.02, 12.0, "LFO rate."),
         Param("beats", high=64.0, unit="beats", doc="LFO period, in time with the beat; 0 uses `rate`."),

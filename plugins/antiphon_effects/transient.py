@@ -14,20 +14,20 @@ from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain, effects_peak, smooth_param
 
 TIMES = (0.05, 0.03, 0.06, 0.3)
-"""Seconds: fall of attack's fast envelope, rise of its slow one, fall of sustain's fast and of its slow envelope."""
+"""Time constants, s: fall of attack's fast envelope, rise of its slow one, falls of sustain's fast and slow ones."""
 DEAD = 1.0
-"""Difference in dB that is none: an envelope follows the waves of a low tone."""
+"""Dead zone of the envelope difference in dB: an envelope follows the waves of a low tone."""
 FULL = 9.0
-"""Difference of two envelopes in dB at which the whole gain is applied."""
+"""Envelope difference in dB at which the full gain is applied."""
 FLOOR = 1e-4
-"""Magnitude below which the envelopes are one: noise between notes has no attack."""
+"""Magnitude floor of the envelopes: noise between notes has no attack."""
 SETTLE = 0.002
-"""Time constant in seconds of the gain."""
+"""Time constant of the gain in seconds."""
 
 
 @kernel
 def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f64p, state: f64p) -> None:
-    """y ← x with other attacks. poles: of `TIMES` and the gain. state: envelopes, gain in dB."""
+    """y ← x with shaped attacks. poles: of `TIMES` and the gain. state: envelopes, gain in dB."""
     for n in range(y.frames):
         top = max(FLOOR, effects_peak(x, n))
         fast = max(top, state[0] * poles[0])

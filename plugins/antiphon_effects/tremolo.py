@@ -1,4 +1,4 @@
-"""Louder and softer, over and over; with `spread` from side to side. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
+"""Tremolo, or auto-pan with `spread`. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from antiphon_effects.shared import effects_finite, effects_turns, hertz, smooth
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi
 EDGE = 0.003
-"""Seconds in which the gain goes from one end to the other at most, so that a square does not click."""
+"""Minimum transition time of the gain from end to end, seconds, so that a square does not click."""
 
 
 @kernel
 def effects_tremolo_wave(shape: f64, turns: f64) -> f64:
-    """The wave of an oscillator, 1 at its beginning and 0 in its middle."""
+    """LFO waveform, 1 at its beginning and 0 in its middle."""
     t = turns - math.floor(turns)
     if shape == 1.0:
         return abs(1.0 - 2.0 * t)

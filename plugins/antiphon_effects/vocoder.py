@@ -1,4 +1,4 @@
-"""A channel vocoder: the spectrum of one sound, band by band, on another.
+"""Channel vocoder: the spectral envelope of one sound applied to another, band by band.
 
 Dudley, "Remaking speech" (JASA 11, 1939). Twenty bands, each two state-variable bandpasses in series (Simper, "Linear
 trapezoidal integrated SVF", 2011), spaced evenly in the logarithm of frequency. The level of each band of the sound is
@@ -27,13 +27,13 @@ from antiphon_effects.shared import (
 
 BANDS = 20
 LOWEST, HIGHEST = 90.0, 9000.0
-"""Hz of the lowest and the highest band."""
+"""Centre frequencies in Hz of the lowest and the highest band."""
 Q = 4.6
-"""Of each of the two filters of a band: their -3 dB edges meet those of the next band."""
+"""Q of each of the two filters of a band: their -3 dB edges meet those of the next band."""
 LEVEL = 25.0
-"""Makes speech on a saw about as loud as the speech."""
+"""Make-up gain: speech on a saw is about as loud as the speech."""
 FADE = 0.02
-"""Time constant in seconds of the change from one carrier to the other."""
+"""Time constant in seconds of the crossfade between carriers."""
 # places in `state` for each band: two filters of the sound, its envelope; two filters of each channel of the carrier
 _ENVELOPE, _CARRIER = 4, 5
 
@@ -98,7 +98,7 @@ class VocoderCurves(NamedTuple):
 def effects_vocoder(
     x: Audio, carrier: Audio, y: Audio, p: VocoderCurves, state: f64p, tables: f64p, width: i64, rate: f64
 ) -> None:
-    """y ← the carrier with the bands of x. tables: a1, a2, a3 and damping of each band. width: places of a band."""
+    """y ← carrier with the band levels of x. tables: a1, a2, a3 and damping of each band. width: numbers per band."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = 0.0
@@ -139,7 +139,7 @@ def effects_vocoder(
 
 
 class Vocoder(Processor):
-    """Gives the carrier the spectral envelope of the input, which is taken in mono."""
+    """Applies the input's spectral envelope, in mono, to the carrier."""
 
     inputs = (AUDIO_IN, Port("carrier"))
     on_files = FileUse(needs=("source",), changes=("time", "pitch", "level", "channels"))

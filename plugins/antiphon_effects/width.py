@@ -1,4 +1,4 @@
-"""The width of a stereo sound, as the level of its side signal (Blumlein's middle and side)."""
+"""Stereo width, as the level of the side signal (Blumlein's middle and side)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TAU = 2.0 * math.pi
 
 @kernel
 def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate: f64) -> None:
-    """The first two channels of y ← x with another side signal. state: two lowpasses of the side."""
+    """First two channels of y ← x with the side signal scaled. state: two lowpasses of the side."""
     last = f64(0.0)
     pole = f64(1.0)
     for n in range(y.frames):

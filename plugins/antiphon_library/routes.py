@@ -1,7 +1,7 @@
-"""The operations of the library: its map, what comes next, and excerpts of what it has.
+"""Library operations: its map, next tracks, and excerpts.
 
-Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a
-request needs of numpy and SQLite is imported and done in a thread.
+Files are named by numbers of the catalogue, or by paths looked up in it: nothing else is opened. Work with numpy and
+SQLite is imported and done in a thread.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 EXCERPTS = 2
-"""Excerpts that are decoded at a time."""
+"""Maximum excerpts decoded at a time."""
 MOST_WAITING = 64
-"""Questions to the catalogue that wait."""
+"""Maximum pending catalogue queries."""
 MOST_TRACKS = 50
-"""Of a question by OSC."""
+"""Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
 class LibraryRoutes:
-    """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
+    """Library routes. The catalogue's tracks stay in memory from the first request on, until they change."""
 
     def __init__(self, server: HttpServer) -> None:
         """Adds the routes; nothing is opened or started before the first request."""
         self._ask = server.ask
         self._decoding = asyncio.Semaphore(EXCERPTS)
-        # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
+        # a dedicated thread: the event loop's few threads would all wait for the catalogue
         self._thread = ThreadPoolExecutor(1, "library")
         self._waiting = 0
         self._making: asyncio.Future[bytes] | None = None
@@ -107,7 +107,7 @@ class LibraryRoutes:
         return answer({"placing": True}, 202)
 
     def _begin(self, *steps: tuple[str, ...]) -> None:
-        """Runs `antiphon library` with each step's words, one after the other, unless such a run is under way."""
+        """Runs `antiphon library` with each step's words in sequence, unless such a run is in progress."""
         if not self._placed:
             return
 
@@ -191,7 +191,7 @@ class LibraryRoutes:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
 
     async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """Runs something with the catalogue, one thing at a time; `Refusal` where too many wait for it."""
+        """Runs work on the catalogue, serialised; `Refusal` beyond the queue limit."""
         if self._waiting >= MOST_WAITING:
             raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
         self._waiting += 1

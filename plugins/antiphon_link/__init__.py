@@ -1,6 +1,6 @@
 """Ableton Link: tempo and beat shared with other programs on the network, by an optional library.
 
-Imports `antiphon.api` alone, and the library only where `serve --link` asks for it: Ableton Link is GPL.
+Imports `antiphon.api` only, and the library only if `serve --link` asks for it: Ableton Link is GPL.
 """
 
 from __future__ import annotations

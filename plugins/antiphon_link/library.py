@@ -8,10 +8,10 @@ from typing import Any
 
 
 class LinkLibrary:
-    """One participant of a Link session. All times are ns of CLOCK_MONOTONIC."""
+    """Participant of a Link session. All times are ns of CLOCK_MONOTONIC."""
 
     def __init__(self, bpm: float) -> None:
-        """Joins the session of this network, or begins one at `bpm`."""
+        """Joins the session of this network, or starts one at `bpm`."""
         self._link: Any = importlib.import_module("link").Link(bpm)
         self._clock = self._link.clock()
         self._link.enabled = True
@@ -21,18 +21,18 @@ class LinkLibrary:
         return int(self._link.numPeers())
 
     def read(self, ns: int, quantum: float) -> tuple[float, float]:
-        """The tempo in bpm, and the beat at a time: its place in the quantum is the session's."""
+        """Tempo in bpm, and beat at a time, with the session's phase within the quantum."""
         state = self._link.captureSessionState()
         return float(state.tempo()), float(state.beatAtTime(self._micros(ns), quantum))
 
     def set_tempo(self, bpm: float, ns: int) -> None:
-        """Sets the session's tempo from a time on, for all that take part."""
+        """Sets the session's tempo from a time on, for all participants."""
         state = self._link.captureSessionState()
         state.setTempo(bpm, self._micros(ns))
         self._link.commitSessionState(state)
 
     def place(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
-        """Sets tempo and beat of a session without others."""
+        """Sets tempo and beat of a session without peers."""
         state = self._link.captureSessionState()
         at = self._micros(ns)
         state.setTempo(bpm, at)
@@ -44,5 +44,5 @@ class LinkLibrary:
         self._link.enabled = False
 
     def _micros(self, ns: int) -> int:
-        """The time on Link's own clock, which on Linux is another than CLOCK_MONOTONIC."""
+        """Time on Link's own clock, which differs from CLOCK_MONOTONIC on Linux."""
         return int(self._clock.micros()) + (ns - time.monotonic_ns()) // 1000

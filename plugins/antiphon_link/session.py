@@ -1,8 +1,8 @@
-"""Keeps the server's clock and a Link session together: the tempo either way, the beat by the session's.
+"""Synchronises the server's clock and a Link session: tempo both ways, beat from the session.
 
-A Link session has a tempo, and a beat whose place within a quantum is the same for all. Where others take part, the
-server's tempo is steered so that its beat comes to the nearest such place; without others the session takes tempo and
-beat of the server. A tempo that a performer sets here becomes the session's.
+A Link session has a tempo, and a beat phase within a quantum, common to all. With peers, the server's tempo is steered
+so that its beat reaches the nearest point of that phase; without peers the session takes tempo and beat of the server.
+A tempo set by a performer here becomes the session's.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from antiphon.api.backends.transports import (
 )
 
 STEP = 0.05
-"""Seconds between two looks."""
+"""Seconds between two synchronisation steps."""
 QUANTUM = 4.0
-"""Beats: a bar of four, as most programs with Link have it."""
+"""Quantum in beats: a bar of four, as in most programs with Link."""
 SLACK = 0.001
-"""Seconds: as for notes that come in, a beat sounds a block and so much after its sample was computed."""
+"""Output latency in seconds beyond a block, as for incoming notes: a beat sounds after its sample was computed."""
 OFF = 0.002
-"""Beats by which a session without others may be off the server before it is placed again."""
+"""Beat error at which a session without peers is realigned to the server."""
 
 
 class LinkBackend(Protocol):
-    """One participant of a Link session, as `library.LinkLibrary`."""
+    """Interface of a Link participant, as `library.LinkLibrary`."""
 
     def peers(self) -> int: ...
     def read(self, ns: int, quantum: float) -> tuple[float, float]: ...
@@ -42,7 +42,7 @@ class LinkBackend(Protocol):
 
 
 class LinkSession:
-    """The server's part in a Link session.
+    """Server side of a Link session.
 
     Attributes:
         leaps: How often the server's clock was moved because it was too far from the session's.
@@ -58,7 +58,7 @@ class LinkSession:
         self.leaps = 0
 
     def install(self) -> None:
-        """From the server's start on it takes part."""
+        """Joins the session from the server's start on."""
         self._server.on_value(self._changed)
         self._server.status(self.status)
         self._server.service(self._serve)
@@ -83,12 +83,12 @@ class LinkSession:
             self._backend.close()
 
     def _changed(self, address: str, value: object) -> None:
-        """A tempo that was not set here is a performer's."""
+        """Forwards a tempo set by a performer to the session."""
         if address == "/tempo" and isinstance(value, float) and not same_tempo(value, self._sent):
             self._asked = value
 
     def step(self) -> None:
-        """Compares the two clocks once."""
+        """Compares and aligns the two clocks once."""
         server, backend = self._server, self._backend
         now = server.now_ns()
         sample = server.sample_at(now)

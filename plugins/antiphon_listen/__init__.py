@@ -17,7 +17,7 @@ def antiphon_analyses(register: Register) -> None:
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    """Registers the node, and what works on files."""
+    """Registers the live node and the file processors."""
     register("listen", "antiphon_listen.live.processor:Listen", "Live analysis: tempo, beats, key, chord and loudness.")
     register(
         "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
@@ -27,5 +27,5 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_transports(register: Register) -> None:
-    """Registers what sets the server's tempo by the node."""
+    """Registers the tempo driver."""
     register("listen", "antiphon_listen.live.tempo_driver:TempoDriver", "The server's tempo by a node listen.")

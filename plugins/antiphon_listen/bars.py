@@ -1,7 +1,7 @@
-"""Downbeats: which beats begin bars, by where harmony changes and for how long it stays, at one meter a recording.
+"""Downbeat tracking, by harmonic changes and durations, with one meter a recording.
 
-Each beat gets the odds of being a downbeat, by a line fitted to annotated songs on the chords and onsets around it. A
-path counts beats modulo the meter and may lose or gain some, at a cost (Viterbi), as bars of two beats do occur.
+Each beat gets log odds of being a downbeat, by a line fitted to annotated songs on the chords and onsets around it. A
+Viterbi path counts beats modulo the meter and may skip or add some, at a cost, as bars of two beats do occur.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 METERS = {4: 0.0, 3: -10.0, 6: -12.0}
-"""Beats of a bar, and what is added to a meter's score: songs in four are far more frequent."""
+"""Score offset by beats per bar: songs in four are far more frequent."""
 SHORTEST = 8
-"""Beats below which no bars are counted."""
+"""Minimum beats for bar tracking."""
 _JUMP = -10.0
-"""What counts against a bar of another length."""
+"""Score penalty of a bar of irregular length."""
 RARE = 1.1
-"""Added to the odds, whose mean is that of one beat in four: so that a path is drawn to likely downbeats."""
+"""Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
 _STAY = 0.7
 _AROUND = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
-"""Beats before and behind whose changes of harmony count as well."""
+"""Beat offsets whose harmonic changes are features."""
 _NEAR = (-4, -2, -1, 1, 2, 4)
-"""And those whose onsets do."""
+"""Beat offsets whose onsets are features."""
 
 
 def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """The beats that begin bars, in seconds."""
+    """Times of the downbeats in seconds."""
     return find_downbeats(bar_odds(curves, grid, tables), grid.beats)
 
 
 def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """The log odds of each beat that it begins a bar, `[n]`."""
+    """Log odds of each beat being a downbeat, `[n]`."""
     if len(grid.beats) < SHORTEST:
         return np.zeros(len(grid.beats))
     return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1])
 
 
 def find_downbeats(odds: F64, beats: F64) -> F64:
-    """The beats that begin bars by the best path through their odds, in seconds."""
+    """Times of the downbeats in seconds, on the best path through the beats' odds."""
     if len(beats) < SHORTEST:
         return beats[:0]
     odds = odds + RARE
@@ -85,7 +85,7 @@ def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
 
 
 def _accents(grid: BeatGrid) -> F64:
-    """Onsets and novelty on and behind each beat relative to the recording's, and those of beats around, `[n, 38]`."""
+    """Onsets and novelty on and after each beat relative to the recording's, and of neighbouring beats, `[n, 38]`."""
     level = np.log(grid.parts + 0.1)
     level = level - level.mean(axis=0)
     level /= level.std(axis=0) + 0.1
@@ -93,7 +93,7 @@ def _accents(grid: BeatGrid) -> F64:
 
 
 def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """The best path's score, and each beat's place in its bar."""
+    """Score of the best path, and each beat's position in its bar."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
     total[0] = odds[0]

@@ -1,8 +1,8 @@
-"""Beats: grids of several periods and phases are tracked, and the one most like those of annotated songs is chosen.
+"""Beat tracking: grids of several periods and phases are tracked, and the most likely by fitted weights is selected.
 
 A grid is tracked as in Ellis, "Beat tracking by dynamic programming" (JNMR 2007): the path of most onset strength whose
 steps stay near one period. A grid's period may be half or twice the beat's, and its phase off the beat, at about equal
-strength; which it is shows in how onsets and changes of harmony lie to it. A line fitted to annotated songs weighs it.
+strength; a line fitted to annotated songs weighs how onsets and changes of harmony align with it.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 LEAST = 0.5
-"""Confidence below which there is no tempo. The card says how many noises and songs reach it."""
+"""Minimum confidence of a tempo. The card says how many noises and songs reach it."""
 SHORTEST, LONGEST = 0.3, 1.1
-"""Seconds of a beat: 55 to 200 bpm."""
+"""Range of the beat period in seconds: 55 to 200 bpm."""
 _TIGHTNESS = 400.0
-"""What counts against a step that is an octave off the period, squared, in standard deviations of strength."""
+"""Penalty of a step by squared octaves off the period, in standard deviations of strength."""
 _LATE = 0.012
-"""Seconds by which onset strength lags behind an onset: half a frame of it."""
+"""Latency of the onset strength in seconds: half a frame."""
 _WEIGHTS = np.array([0.45, 0.3, 0.25])
-"""Of the strengths of low, middle and high onsets."""
+"""Weights of low, middle and high onset strengths."""
 _PEAKS, _PERIODS = 10, 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 _APART = 0.04
-"""Octaves (natural) between periods that count as two."""
+"""Minimum distance of two distinct periods in natural octaves."""
 
 
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
-"""Onsets of an even pulse at least; how far intervals differ, as a share, and strengths: an accent is no even pulse."""
+"""Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
 _CERTAIN = (-5.43, 8.73, 2.58, 2.31, -2.35)
-"""Log odds that a grid's tempo is right, or half or double: a constant, and what `_regularity` counts."""
+"""Log odds that a grid's tempo is right, or half or double: intercept and weights of `_regularity`."""
 _WINDOW = 12.0
-"""Seconds, at most, of a part that is judged by itself: tempo drifts, and a song may have a part without beats."""
+"""Maximum seconds of a part judged separately: tempo drifts, and a song may have a part without beats."""
 _CLEAR = 1.5
-"""Times the mean strength, from which there is an onset on a beat."""
+"""Ratio to the mean strength that makes an onset on a beat."""
 
 
 @kernel
 def listen_track(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f64p, back: i64p) -> None:
-    """score[t] = x[t] + the best of score[t - low - k] + cost[k]; back[t] is where it is from, -1 at the start."""
+    """score[t] = x[t] + max over k of score[t - low - k] + cost[k]; back[t] is the argmax frame, -1 at the start."""
     for t in range(frames):
         score[t] = x[t]
         back[t] = -1
@@ -66,7 +66,7 @@ def listen_track(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f
 
 @dataclass(frozen=True, slots=True)
 class BeatGrid:
-    """A hypothesis of where beats are.
+    """Hypothesis of beat times.
 
     Attributes:
         beats: Seconds, ascending.
@@ -81,13 +81,13 @@ class BeatGrid:
 
     @property
     def tempo(self) -> float:
-        """Beats a minute, by the median over `_SPAN` beats: one alone is rounded to frames of 12 ms, 1 to 3 %."""
+        """Tempo in bpm, by the median over `_SPAN` beats: a single one is rounded to frames of 12 ms, 1 to 3 %."""
         span = min(_SPAN, len(self.beats) - 1)
         return float(60.0 * span / np.median(self.beats[span:] - self.beats[:-span]))
 
 
 def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
-    """The grid of a recording's curves that is most likely its beats; None where there is none of four beats."""
+    """Most likely beat grid of a recording's curves; None without one of four beats."""
     grids = hypotheses(curves)
     if not grids:
         return None
@@ -97,9 +97,9 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
 
 
 def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
-    """How certain it is that a grid's tempo is the sound's, up to octaves, 0 to 1, the mean over windows.
+    """Confidence in a grid's tempo, up to octaves, 0 to 1, the mean over windows.
 
-    .5 tells most music from noise, speech and voices of animals.
+    A threshold of .5 separates most music from noise, speech and voices of animals.
     """
     strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
     windows = max(1, round(curves.seconds / _WINDOW))
@@ -117,7 +117,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
 
 
 def _regularity(strength: F64, on: F64, period: float) -> F64:
-    """How regular a stretch is: repetition, strength on beats over the mean, share of clear beats, their spread."""
+    """Regularity features of a part: repetition, strength on beats over the mean, clear beats, their spread."""
     row = _autocorrelation(strength, len(strength))
     lags = np.outer((1, 2, 4), (0.98, 0.99, 1.0, 1.01, 1.02)) * period * onsets.FRAMES_PER_SECOND
     repeated = float(np.interp(lags, np.arange(len(row)), row).max())
@@ -127,7 +127,7 @@ def _regularity(strength: F64, on: F64, period: float) -> F64:
 
 
 def _autocorrelation(strength: F64, lags: int) -> F64:
-    """Of the strength less its mean, 1 at no lag, `[lags]`."""
+    """Autocorrelation of the mean-free strength, 1 at lag 0, `[lags]`."""
     even = strength - strength.mean()
     size = 1 << (2 * len(even) - 1).bit_length()
     row = np.fft.irfft(np.abs(np.fft.rfft(even, size)) ** 2)[:lags]
@@ -135,7 +135,7 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 
 
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
-    """Grids of the likely periods, each on and off its beat; none below `shortest` seconds."""
+    """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
     if len(strength) < shortest * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
         return []
@@ -159,10 +159,10 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
 
 
 def even_pulse(strength: F64) -> float:
-    """The period in frames of a sound whose onsets are all alike and evenly apart, as a metronome's; 0 for others.
+    """Period in frames of an even pulse with equal onsets, such as a metronome's; 0 for other sounds.
 
-    Annotated songs have no such sound, so the fitted line knows nothing of it: the interval of the onsets is the beat,
-    or what of its multiples by two is slow enough for one.
+    Annotated songs contain no such sound, so the fitted line has no data on it: the beat is the onset interval, doubled
+    until it is slow enough for one.
     """
     inner = np.arange(1, len(strength) - 1)
     loud = strength[inner] > 0.35 * strength.max()
@@ -199,7 +199,7 @@ def _periods(strength: F64) -> tuple[list[float], F64]:
 
 
 def _path(observed: F64, period: float) -> F64:
-    """The frames of the best path."""
+    """Frames of the best path."""
     low, high = round(0.75 * period), round(1.33 * period)
     cost = -_TIGHTNESS * np.log(np.arange(low, high + 1) / period) ** 2
     score, back = np.zeros(len(observed)), np.zeros(len(observed), np.int64)
@@ -213,7 +213,7 @@ def _path(observed: F64, period: float) -> F64:
 
 
 def parts_of(curves: MusicCurves, beats: F64) -> F64:
-    """Strengths and novelty on and behind beats, as `BeatGrid.parts` has them, `[n, 14]`."""
+    """Strengths and novelty on and after beats, as `BeatGrid.parts`, `[n, 14]`."""
     lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
     count = len(beats)
     times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])
@@ -236,7 +236,7 @@ def features(grid: BeatGrid) -> F64:
 
 
 def _contrasts(columns: F64) -> F64:
-    """How far one of two, three, four and eight beats stands out in each column, on average over the recording."""
+    """Contrast of the strongest of two, three, four and eight beats in each column, averaged over the recording."""
     rows = []
     for beats in (2, 3, 4, 8):
         count = len(columns) // beats

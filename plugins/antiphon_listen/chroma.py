@@ -1,4 +1,4 @@
-"""Which notes sound: a spectrum on a scale of semitones, explained by notes with harmonics, folded to pitch classes.
+"""Pitch class spectrum: log-frequency spectrum, explained by harmonic notes, folded to pitch classes.
 
 The method is that of Mauch and Dixon, "Approximate note transcription for the improved identification of difficult
 chords" (ISMIR 2010): a log-frequency spectrum tuned to the recording, its local mean subtracted, and non-negative least
@@ -17,19 +17,19 @@ FRAMES_PER_SECOND = RATE / HOP
 LOWEST, NOTES = 24, 72
 """MIDI number of the lowest note, C1, and the number of notes."""
 FINER = 3
-"""Bins of a semitone."""
+"""Bins per semitone."""
 _DECAY = 0.7
-"""Of each harmonic to the one below it."""
+"""Amplitude ratio of successive harmonics."""
 _HARMONICS = 16
 _UPDATES = 12
 TUNED_AFTER = 300
-"""Frames, 28 s, from which the tuning is estimated."""
+"""Frames before the tuning is estimated, 28 s."""
 _SPAN = 6 * FINER
-"""Bins on either side over which the local mean is taken."""
+"""Half-width in bins of the local mean."""
 
 
 class NoteSpectrum:
-    """A stream of samples to `[n, 24]`: pitch classes of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
+    """Streaming pitch classes `[n, 24]`: of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
 
     Args:
         tuned_after: Frames from which the tuning is estimated; until then there is no other frame.
@@ -47,7 +47,7 @@ class NoteSpectrum:
         self.tuning = 0.0
 
     def feed(self, samples: F32) -> None:
-        """Takes the next samples, `[n]`."""
+        """Processes the next samples, `[n]`."""
         self._take(self._frames.push(samples))
 
     def _take(self, frames: F32) -> None:
@@ -63,7 +63,7 @@ class NoteSpectrum:
             self._settle()
 
     def _settle(self) -> None:
-        """Estimates the tuning of what was fed so far, and goes through it."""
+        """Estimates the tuning of the buffered spectra, and processes them."""
         spectra = np.concatenate(self._early)
         self.tuning = _tuning(spectra)
         self._map = _bins(self.tuning)
@@ -71,13 +71,13 @@ class NoteSpectrum:
         self._early = []
 
     def pull(self) -> F32:
-        """The frames since the last call, `[n, 24]`; a silent one is zeros."""
+        """Frames since the last call, `[n, 24]`; a silent one is zeros."""
         rows = np.asarray(np.concatenate(self._rows)) if self._rows else np.zeros((0, 24), np.float32)
         self._rows = []
         return rows
 
     def end(self) -> F32:
-        """All frames that were not pulled, `[n, 24]`."""
+        """All remaining frames, `[n, 24]`."""
         self._take(self._frames.end())
         if self._map is None and self._early:
             self._settle()
@@ -95,7 +95,7 @@ class NoteSpectrum:
 
 
 def _explain(level: F32, notes: F32) -> F32:
-    """Non-negative strengths of notes whose sum is near the spectra: Lee and Seung's updates for squared error."""
+    """Non-negative note strengths that approximate the spectra: Lee and Seung's updates for squared error."""
     goal = level @ notes.T
     gram = notes @ notes.T
     strength: F32 = np.maximum(goal, 1e-6).astype(np.float32)
@@ -117,7 +117,7 @@ def _dictionary() -> F32:
 
 
 def _bins(tuning: float) -> F32:
-    """From a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * FINER]`."""
+    """Matrix from a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * FINER]`."""
     frequencies = np.fft.rfftfreq(SIZE, 1.0 / RATE)
     pitch = np.full(len(frequencies), -100.0)
     pitch[1:] = note_number(frequencies[1:]) - tuning
@@ -129,7 +129,7 @@ def _bins(tuning: float) -> F32:
 
 
 def _folding() -> F32:
-    """From notes to the pitch classes of bass and treble, `[NOTES, 24]`."""
+    """Matrix from notes to the pitch classes of bass and treble, `[NOTES, 24]`."""
     pitch = LOWEST + np.arange(NOTES)
     low = np.clip((58.0 - pitch) / 12.0, 0.0, 1.0) * np.clip((pitch - 26.0) / 6.0, 0.0, 1.0)
     high = np.clip((pitch - 44.0) / 12.0, 0.0, 1.0) * np.clip((94.0 - pitch) / 12.0, 0.0, 1.0)
@@ -140,7 +140,7 @@ def _folding() -> F32:
 
 
 def _tuning(spectra: F32) -> float:
-    """Semitones from A at 440 Hz, -0.5 to 0.5: the circular mean of the places of spectral peaks."""
+    """Tuning in semitones from A at 440 Hz, -0.5 to 0.5: the circular mean of spectral peak positions."""
     middle = spectra[:, 1:-1]
     peaks = (
         (middle > spectra[:, :-2]) & (middle >= spectra[:, 2:]) & (middle > 0.1 * spectra.max(axis=1, keepdims=True))

@@ -8,7 +8,7 @@ from antiphon.api import F32
 
 
 class FrameBuffer:
-    """Cuts a stream into frames of `size` samples, `hop` apart; frame k is centred on sample k * hop.
+    """Splits a stream into frames of `size` samples, `hop` apart; frame k is centred on sample k * hop.
 
     `size`: samples of a frame; `hop`: samples from one frame to the next.
     """
@@ -18,7 +18,7 @@ class FrameBuffer:
         self._held = np.zeros(size // 2, np.float32)
 
     def push(self, samples: F32) -> F32:
-        """The frames that `samples` completes, `[n, size]`, which must not be written to."""
+        """Frames completed by `samples`, `[n, size]`, read-only."""
         held = np.concatenate([self._held, samples])
         count = max(0, (len(held) - self.size) // self.hop + 1)
         self._held = held[count * self.hop :].copy()
@@ -27,7 +27,7 @@ class FrameBuffer:
         return np.asarray(np.lib.stride_tricks.sliding_window_view(held, self.size)[:: self.hop][:count])
 
     def end(self) -> F32:
-        """The frames that the end completes, padded with zeros."""
+        """Frames completed at the end, padded with zeros."""
         return self.push(np.zeros(self.size // 2, np.float32))
 
 
@@ -42,7 +42,7 @@ def hann(size: int) -> F32:
 
 
 def mel_bank(rate: int, size: int, bands: int, low: float, high: float) -> F32:
-    """Triangles on the mel scale of O'Shaughnessy (1987), of equal height, `[bands, size // 2 + 1]`."""
+    """Triangular filters on the mel scale of O'Shaughnessy (1987), of equal height, `[bands, size // 2 + 1]`."""
     edges = 700.0 * (np.exp(np.linspace(np.log1p(low / 700.0), np.log1p(high / 700.0), bands + 2)) - 1.0)
     bins = np.fft.rfftfreq(size, 1.0 / rate)
     rise = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]

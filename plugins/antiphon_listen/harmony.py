@@ -1,7 +1,7 @@
-"""Chords and key: normal distributions of pitch classes for major and minor triads, smoothed over time; key by chords.
+"""Chord and key detection: Gaussian pitch class models of major and minor triads, smoothed over time; key by chords.
 
-Chords are the states of a hidden Markov model on beats or half beats, as in Sheh and Ellis (ISMIR 2003), with the pitch
-classes of bass and treble apart as in Mauch and Dixon (2010).
+Chords are the states of a hidden Markov model on beats or half beats, as in Sheh and Ellis (ISMIR 2003), with separate
+pitch classes of bass and treble as in Mauch and Dixon (2010).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 NO_CHORD = 24
-"""After twelve major and twelve minor chords from C on."""
+"""Index of no chord, after twelve major and twelve minor chords from C on."""
 _LONGEST_STEP = 0.55
-"""Seconds of a step: longer beats are halved."""
+"""Maximum seconds of a step: longer beats are halved."""
 _UNIFORM_STEP = 0.5
-"""Seconds of a step where no beats were found."""
+"""Step in seconds without detected beats."""
 _SHARE = 0.5
-"""Of the log-likelihood that counts: neighbouring steps are not independent."""
+"""Exponent of the likelihood, as neighbouring steps are not independent."""
 STAY = 0.85
-"""How likely a chord is to go on, a step: a little over the annotated share, .80 of POP909's half beats."""
+"""Self-transition probability of a chord per step: a little over the annotated share, .80 of POP909's half beats."""
 I64 = NDArray[np.int64]
 
 
 def step_grid(beats: F64, seconds: float) -> F64:
-    """The times at which chords may change: beats or half beats from 0 to the end, or an even grid without beats."""
+    """Possible times of chord changes: beats or half beats from 0 to the end, or an even grid without beats."""
     if len(beats) < 2:
         return np.arange(0.0, max(seconds, 2.0 * _UNIFORM_STEP), _UNIFORM_STEP)
     length = float(np.median(np.diff(beats)))
@@ -42,12 +42,12 @@ def step_grid(beats: F64, seconds: float) -> F64:
 
 
 def shares(rows: F64) -> F64:
-    """Pitch classes of each step relative to its strongest, compressed, `[n, 24]`."""
+    """Compressed pitch classes of each step relative to its strongest, `[n, 24]`."""
     return np.asarray(np.sqrt(rows / (rows.max(axis=1, keepdims=True) + 0.05)))
 
 
 def likelihoods(rows: F64, tables: Tables) -> F64:
-    """Log-likelihoods of the 24 chords and of none, `[n, 25]`."""
+    """Log-likelihoods of the 24 chords and of no chord, `[n, 25]`."""
     out = np.zeros((len(rows), NO_CHORD + 1))
     for mode in (0, 1):
         for root in range(12):
@@ -57,7 +57,7 @@ def likelihoods(rows: F64, tables: Tables) -> F64:
 
 
 def rotate_root(rows: F64, root: int) -> F64:
-    """Both halves with this root in place 0."""
+    """Both halves rotated so that the root is at index 0."""
     return np.concatenate([np.roll(rows[:, :12], -root, axis=1), np.roll(rows[:, 12:], -root, axis=1)], axis=1)
 
 
@@ -67,7 +67,7 @@ def _normal(rows: F64, tables: Tables, kind: int) -> F64:
 
 
 def viterbi_states(scores: F64, stay: float) -> I64:
-    """The most likely states (Viterbi), where a state goes on or any other follows, `[n]`."""
+    """Most likely states (Viterbi), with equal probabilities of all changes, `[n]`."""
     count, states = scores.shape
     held, moved = np.log(stay), np.log((1.0 - stay) / (states - 1))
     total, own = scores[0].copy(), np.arange(states)
@@ -85,14 +85,14 @@ def viterbi_states(scores: F64, stay: float) -> I64:
 
 
 def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I64]:
-    """The times of steps and each one's chord."""
+    """Times of steps and each one's chord."""
     grid = step_grid(beats, curves.seconds)
     rows = shares(curves.per_interval(grid))
     return grid, viterbi_states(_SHARE * likelihoods(rows, tables), STAY)
 
 
 def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]]:
-    """Chords as (start s, end s, "C:maj"), joined, from 0 to the end."""
+    """Chords as (start s, end s, "C:maj"), merged, from 0 to the end."""
     firsts = np.flatnonzero(np.diff(path, prepend=-1))
     edges = [*np.maximum(0.0, grid[firsts]), seconds]
     found = [
@@ -107,12 +107,12 @@ def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]
 
 
 def name_of(chord: int) -> str:
-    """In Harte's syntax (ISMIR 2005): "A:min", "N" for none."""
+    """Chord name in Harte's syntax (ISMIR 2005): "A:min", "N" for none."""
     return "N" if chord == NO_CHORD else f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 
 def key_of(path: I64, tables: Tables) -> tuple[str | None, float]:
-    """The key of a path of chords, "C major", and how certain it is, 0 to 1; None and 0 without a chord."""
+    """Key of a path of chords, "C major", and its confidence, 0 to 1; None and 0 without a chord."""
     chords = path[path < NO_CHORD]
     if not len(chords):
         return None, 0.0
@@ -123,9 +123,9 @@ def key_of(path: I64, tables: Tables) -> tuple[str | None, float]:
 
 
 def key_number(lengths: NDArray[Any], first: int | None, last: int | None, tables: Tables) -> int:
-    """The key of most odds, by a line fitted to annotated songs: 0 to 11 from C major on, 12 to 23 from C minor on.
+    """Most likely key, by a line fitted to annotated songs: 0 to 11 from C major on, 12 to 23 from C minor on.
 
-    `lengths` `[24]`: how long each chord lasts, not all 0. `first` and `last` chord are None where not known.
+    `lengths` `[24]`: duration of each chord, not all 0. `first` and `last` chord are None if unknown.
     """
     return int(np.argmax(key_features(lengths, first, last) @ tables.key_weights))
 

@@ -1,4 +1,4 @@
-"""The file jobs `antiphon run summary` and `antiphon run compact`: find a song's structure, then play some of it."""
+"""File jobs `antiphon run summary` and `antiphon run compact`: analyse a song's structure, then play parts of it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from antiphon_listen.sections import Structure
 from antiphon_listen.summary import SummaryPart, compact, summary
 
 ANALYSIS_SHARE = 0.8
-"""Share of the progress that the analysis takes."""
+"""Share of the analysis in the progress."""
 _ALMOST = 0.05
-"""Seconds by which a song may be longer than its summary and is written whole."""
+"""Maximum excess in seconds of a song over its summary at which it is written whole."""
 
 
 def write_summary(job: FileJob) -> tuple[Written, ...]:
-    """Writes a summary of `seconds`; a song that is not longer is written whole.
+    """Writes a summary of `seconds`; a song up to that length is written whole.
 
     Raises:
         UsageError: The options do not go together.
@@ -85,7 +85,7 @@ def _write(
 
 
 def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
-    """Reads the sound once: what it says of itself, its frames, and what is found in it."""
+    """Reads the sound once: its header, number of frames, and analysis."""
     run = MusicRun()
     with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * onsets.RATE / info.rate
@@ -99,7 +99,7 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
 
 
 def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:
-    """The stretch of most level, where no parts are known."""
+    """Loudest segment, without known parts."""
     if seconds is None or song.curves is None:
         return SummaryPart(0.0, whole if seconds is None else seconds, "song")
     level = song.curves.notes.sum(axis=1)

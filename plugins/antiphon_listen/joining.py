@@ -1,4 +1,4 @@
-"""Plays parts of a sound one after another, with a crossfade where they do not follow each other."""
+"""Joins parts of a sound, with a crossfade between discontinuous ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from antiphon.api import Samples
 
 CROSSFADE = 0.02
-"""Seconds. They lie before the cut in both parts, so that the onset on it is whole."""
+"""Crossfade in seconds, before the cut in both parts, so that the onset on it is whole."""
 OPEN = 0.005
-"""Seconds of the fade-in where the first part does not begin with the sound."""
+"""Fade-in in seconds if the first part does not begin with the sound."""
 
 
 def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate: int) -> Iterator[Samples]:
-    """The parts (first frame, the one behind the last; in order) of float32 `[channels, n]`, joined.
+    """Parts (first frame, end frame; in order) of float32 `[channels, n]`, joined.
 
     `sum(end - start)` frames less what the sound lacks at its end.
     """
@@ -45,7 +45,7 @@ def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate
 
 
 def _follow(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Parts that follow each other as one."""
+    """Contiguous parts merged into one."""
     joined: list[tuple[int, int]] = []
     for start, end in parts:
         if joined and joined[-1][1] == start:
@@ -56,7 +56,7 @@ def _follow(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _crossed(tail: Samples, intro: Samples, size: int) -> Samples:
-    """`tail`, whose last `size` frames fade into `intro` at equal power."""
+    """`tail`, with its last `size` frames crossfaded into `intro` at equal power."""
     out = tail.copy()
     size = min(size, intro.shape[1], tail.shape[1])
     if size:
@@ -71,7 +71,7 @@ def _faded_in(piece: Samples, opened: int, size: int) -> Samples:
 
 
 class _Reader:
-    """Reads frames of a stream of blocks in turn."""
+    """Sequential reader of frames from a stream of blocks."""
 
     def __init__(self, blocks: Iterable[Samples]) -> None:
         self._blocks = iter(blocks)
@@ -79,7 +79,7 @@ class _Reader:
         self.at = 0
 
     def read(self, frames: int) -> Samples:
-        """The next frames, fewer at the end."""
+        """Next frames, fewer at the end."""
         pieces: list[Samples] = []
         while frames > 0:
             if self._rest is None or not self._rest.shape[1]:
@@ -94,6 +94,6 @@ class _Reader:
         return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
 
     def skip_to(self, frame: int) -> None:
-        """Leaves out the frames before."""
+        """Skips the frames before `frame`."""
         while self.at < frame and self.read(min(1 << 15, frame - self.at)).shape[1]:
             pass

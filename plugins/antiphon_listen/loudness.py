@@ -22,14 +22,14 @@ from antiphon.api.backends.analysis import (
 )
 
 HOP = 0.1
-"""Seconds whose energy is held as one number: ten hours take 3 MB."""
+"""Seconds per stored energy value: ten hours take 3 MB."""
 MOMENTARY, SHORT_TERM = 4, 30
 """Hops of the blocks of integrated loudness, 0.4 s, and of its range, 3 s."""
 _SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 """BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all others count as 1."""
 _OVER = 4
 _PIECE = 65536
-"""Frames that are measured at once."""
+"""Frames measured per batch."""
 
 
 class Loudness(Analysis):
@@ -103,7 +103,7 @@ def _means(energies: np.ndarray[Any, np.dtype[np.float64]], hops: int) -> np.nda
 
 
 def _range(blocks: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    """LU between the 10th and the 95th percentile of what is above -70 LUFS and 20 LU below the mean of that."""
+    """Loudness range in LU, from the 10th to the 95th percentile above -70 LUFS and above the relative gate, -20 LU."""
     loud = lufs_of(blocks)
     if not (loud > QUIETEST).any():
         return 0.0

@@ -20,7 +20,7 @@ from antiphon_listen.signals import MusicCurves, curves
 _QUIETEST = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
 SHORTEST = 3.0
-"""Seconds below which there is no tempo."""
+"""Minimum seconds for a tempo."""
 
 
 class MusicAnalysis(Analysis):
@@ -47,7 +47,7 @@ class MusicAnalysis(Analysis):
 
 
 class StemMusicAnalysis(MusicAnalysis):
-    """The same with chords and key of what the drums leave. Slow, for the sound is taken apart."""
+    """Music analysis with chords and key from the sound without drums. Slow, as the sound is separated first."""
 
     by_name = True
     stem = EACH
@@ -59,7 +59,7 @@ class StemMusicAnalysis(MusicAnalysis):
 
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """The results of an analysis; None for what was not found.
+    """Results of an analysis; None for missing ones.
 
     Attributes:
         curves: None where it is silent.
@@ -75,7 +75,7 @@ class SongAnalysis:
 
 
 class MusicRun(AnalysisRun):
-    """Holds onset strength and pitch classes: about 8 MB an hour."""
+    """Stores onset strength and pitch classes: about 8 MB an hour."""
 
     def __init__(self) -> None:
         self._onsets, self._notes = OnsetStrength(), NoteSpectrum()
@@ -89,7 +89,7 @@ class MusicRun(AnalysisRun):
         self._notes.feed(mono)
 
     def analysed(self) -> SongAnalysis:
-        """Analyses all that was fed; called once, at the end."""
+        """Analyses the whole fed sound; called once, at the end."""
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / onsets.RATE
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
@@ -103,7 +103,7 @@ class MusicRun(AnalysisRun):
         return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
-        """What chords and key are found in."""
+        """Curves used for chords and key."""
         return found
 
     def result(self) -> Mapping[str, Any]:
@@ -129,7 +129,7 @@ class MusicRun(AnalysisRun):
 
 
 class StemMusicRun(MusicRun):
-    """Is fed stems, the drums first: beats are of their sum, chords and key of all but the drums."""
+    """Run on stems, the drums first: beats of their sum, chords and key without the drums."""
 
     def __init__(self) -> None:
         super().__init__()

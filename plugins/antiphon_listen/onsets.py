@@ -1,4 +1,4 @@
-"""Onset strength: how far the spectrum rises from frame to frame, in three ranges of pitch (Böck and Widmer, 2013)."""
+"""Onset strength: spectral flux in three ranges of pitch (Böck and Widmer, 2013)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ RATE, SIZE, HOP = 22050, 1024, 256
 FRAMES_PER_SECOND = RATE / HOP
 BANDS = 48
 _LAG = 2
-"""Frames back with which a frame is compared, 23 ms: an attack spreads over two."""
+"""Frame distance of the flux, 23 ms: an attack spreads over two."""
 _COMPRESSION = 100.0
 _EDGES = (8, 24)
-"""Bands from which the middle and the high range begin: about 400 Hz and 1.7 kHz."""
+"""First bands of the middle and the high range: about 400 Hz and 1.7 kHz."""
 
 
 class OnsetStrength:
-    """A stream of samples to `[n, 3]` strengths of low, middle and high range, `FRAMES_PER_SECOND` a second."""
+    """Streaming onset strength, `[n, 3]` of low, middle and high range, `FRAMES_PER_SECOND` a second."""
 
     def __init__(self) -> None:
         self._frames, self._window = FrameBuffer(SIZE, HOP), hann(SIZE)
@@ -27,7 +27,7 @@ class OnsetStrength:
         self._rows: list[F32] = []
 
     def feed(self, samples: F32) -> None:
-        """Takes the next samples, `[n]`."""
+        """Processes the next samples, `[n]`."""
         self._take(self._frames.push(samples))
 
     def _take(self, frames: F32) -> None:
@@ -45,13 +45,13 @@ class OnsetStrength:
         self._last = level[-_LAG:]
 
     def pull(self) -> F32:
-        """The strengths since the last call, `[n, 3]`, as they are."""
+        """Strengths since the last call, `[n, 3]`, unnormalised."""
         rows = np.concatenate(self._rows) if self._rows else np.zeros((0, 3), np.float32)
         self._rows = []
         return rows
 
     def end(self) -> F32:
-        """All strengths that were not pulled, `[n, 3]`, each range over its own mean."""
+        """All remaining strengths, `[n, 3]`, each range over its own mean."""
         self._take(self._frames.end())
         return divide_by_mean(self.pull())
 

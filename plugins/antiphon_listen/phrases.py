@@ -1,7 +1,7 @@
-"""Where phrases begin: the odds of each beat, by two fitted lines, and a path over the lengths phrases have.
+"""Phrase boundaries: odds of each beat, by two fitted functions, and a path over phrase length statistics.
 
-The first line weighs harmony, onsets, level, novelty and repetition around a beat; the second what the first says of
-the beats 4, 8, 16 beats away and of those the song repeats, as phrases have lengths of whole bars and come back alike.
+The first function weighs harmony, onsets, level, novelty and repetition around a beat; the second the first one's
+results 4, 8, 16 beats away and at the beats' repeats, as phrases have lengths of whole bars and recur alike.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import PhraseTables
 
 SHORTEST = 32
-"""Beats below which no phrases are looked for."""
+"""Minimum beats for phrase detection."""
 WINDOW, STEP = 1600, 1200
-"""Beats that are compared with each other, and after which the next window begins: the matrix has their square."""
+"""Window and step in beats of the self-similarity matrix, whose size is quadratic."""
 _KERNELS, _STRETCHES = (4, 8, 16, 32), (8, 16, 32)
 _NEAR = range(-4, 5)
 _FAR = (-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16)
@@ -28,9 +28,9 @@ _APART = (12, 16, 20, 24, 28, 32, 36, 40, 48, 64)
 
 
 def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64, tables: PhraseTables) -> F64:
-    """The log odds of each beat that a phrase begins there, `[n]`, by the log odds that each begins a bar.
+    """Log odds of each beat starting a phrase, `[n]`, given the log odds of each starting a bar.
 
-    `on_bar`: 1 where a bar was found to begin.
+    `on_bar`: 1 at detected downbeats.
     """
     rows = repeats.beat_rows(curves, grid.beats)
     local = beat_features(curves, grid, bar_odds)
@@ -46,7 +46,7 @@ def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64,
 
 
 def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
-    """Features of each beat alone, `[n, 26]`: odds of a bar, level and onsets against the recording's, chord."""
+    """Features of single beats, `[n, 26]`: odds of a bar, level and onsets against the recording's, chord."""
     beats = grid.beats
     count = len(beats)
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
@@ -60,7 +60,7 @@ def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
 
 
 def _chords(rows: F64) -> F64:
-    """Whether the chord changes, and whether it is the tonic's, fifth, fourth or sixth, `[n, 5]`."""
+    """Chord features: change, tonic, fifth, fourth, sixth, `[n, 5]`."""
     from antiphon_listen import tables
 
     path = harmony.viterbi_states(_SHARE * harmony.likelihoods(rows, tables.load()), _STAY)
@@ -125,7 +125,7 @@ def context(odds: F64, similarity: F64, on_bar: F64) -> F64:
 
 
 def shift_rows(rows: F64, step: int, fill: float = 0.0) -> F64:
-    """Each row in the place of the one `step` later."""
+    """Rows shifted by `step`: row n of the result is row n + `step`."""
     out = np.full_like(rows, fill)
     count = len(rows)
     if step >= 0:
@@ -140,7 +140,7 @@ def _even(rows: F64) -> F64:
 
 
 def boundaries(odds: F64, tables: PhraseTables) -> list[int]:
-    """The beats where phrases begin, on the best path: the odds of its beats, and how frequent its lengths are."""
+    """Beats at which phrases begin, on the best path by their odds and the frequency of phrase lengths."""
     count, longest = len(odds), len(tables.lengths) - 1
     score = tables.path[1] * odds + tables.path[2]
     total, back = np.full(count, -np.inf), np.full(count, -1)
@@ -161,4 +161,4 @@ def boundaries(odds: F64, tables: PhraseTables) -> list[int]:
 
 
 _FIRST, _LAST = 13, 48
-"""Beats from the beginning within which the first phrase begins, and from the end within which the last one does."""
+"""Maximum beats from the beginning to the first phrase, and from the last phrase's start to the end."""

@@ -1,4 +1,4 @@
-"""A picture of a song: how unlike its bars are to each other, its phrases, and what a summary plays. As PNG."""
+"""Structure image of a song: dissimilarity of bars, phrases, and the summary's parts. As PNG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon_listen.sections import Structure
 from antiphon_listen.summary import SummaryPart
 
 SIDE = 800
-"""Pixels of the matrix, about: each bar has a whole number of them."""
+"""Approximate size of the matrix in pixels: each bar has a whole number of them."""
 _STRIP, _GAP = 16, 4
 _COLOURS = {
     "chorus": (232, 89, 60),
@@ -27,9 +27,9 @@ Pixels = NDArray[np.uint8]
 
 
 def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
-    """A PNG: the dissimilarity of bars from dark (alike) to bright, phrases in colour above, what is played below.
+    """PNG of the dissimilarity of bars from dark (alike) to bright, phrases in colour above, played parts below.
 
-    `rows` `[beats, f]`, of length 1; none for an empty picture.
+    `rows` `[beats, f]`, of length 1; empty for an empty image.
     """
     if structure is None or not len(rows):
         return png_bytes(np.full((64, 64, 3), 128, np.uint8))
@@ -63,7 +63,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
 
 
 def colour_of(name: str, letter: int) -> tuple[int, int, int]:
-    """The colour of a part's name."""
+    """Colour of a part's name."""
     return _COLOURS.get(name, _OTHERS[letter % len(_OTHERS)])
 
 

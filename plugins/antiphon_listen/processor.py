@@ -1,6 +1,6 @@
-"""The processors `summary` and `compact`: parts of a song on files.
+"""Processors `summary` and `compact`: parts of a song on files.
 
-Live, where the song's end is not known, they let sound through.
+Live, with an unknown end of the song, they pass audio through.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import numpy as np
 from antiphon.api import IO, FileUse, Param, Processor
 
 SHORTEST, LONGEST = 1.0, 3600.0
-"""Seconds of a summary."""
+"""Range of a summary's length in seconds."""
 
 
 class Summary(Processor):
-    """Plays a song's chorus, verse and what is remarkable, in its order."""
+    """Plays a song's chorus, verse and remarkable parts, in its order."""
 
     on_files = FileUse("antiphon_listen.jobs:write_summary", beside=("report", "picture"), changes=("length", "time"))
     params = (

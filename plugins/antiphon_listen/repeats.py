@@ -1,7 +1,7 @@
-"""Repetition and novelty on beats: how alike beats are, and where a stretch begins or ends that is played again.
+"""Repetition and novelty on beats: similarity of beats, and boundaries of repeated segments.
 
-A self-similarity matrix of beats (Foote, ICME 2000), its diagonals summed over stretches: a diagonal of likeness is a
-repeat (Goto, ICASSP 2003), and its two ends are where parts begin and end.
+A self-similarity matrix of beats (Foote, ICME 2000), its diagonals summed over segments: a diagonal of high similarity
+is a repeat (Goto, ICASSP 2003), and its ends are part boundaries.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from antiphon_listen.signals import MusicCurves
 
 I64 = NDArray[np.int64]
 _TREBLE = 0.5
-"""Share of the treble alone in the likeness of two beats: a melody tells parts of the same chords apart."""
+"""Weight of the treble alone in the similarity of two beats: a melody distinguishes parts with the same chords."""
 _NEAREST = 8
-"""Beats below which a stretch is not compared with one later: a chord that stays is no repeat."""
+"""Minimum distance in beats of a repeat: a sustained chord is no repeat."""
 _LOOSE = 4
-"""Best repeats of a beat that are averaged."""
+"""Number of best repeats averaged per beat."""
 
 
 def beat_rows(curves: MusicCurves, beats: F64) -> F64:
-    """Pitch classes of both halves of each beat, apart from the recording's mean, of length 1, `[n, 72]`."""
+    """Pitch classes of both halves of each beat, without the recording's mean, of length 1, `[n, 72]`."""
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
     notes = np.sqrt(curves.per_interval(halves)).reshape(len(beats), 2, 24)
     parts = []
@@ -52,10 +52,10 @@ def novelty(similarity: F64, beats: int) -> F64:
 
 
 def repetition(similarity: F64, beats: int) -> F64:
-    """Features of each beat, `[n, 6]`, by stretches of `beats` beats.
+    """Repetition features of each beat, `[n, 6]`, by segments of `beats` beats.
 
-    How well the stretch from the beat on, and that before it, is repeated anywhere; how far repeats begin here and end
-    here at best; and the means of the best few of both.
+    Best repeat of the segment after the beat, and before it; strongest start and end of a repeat at the beat; and the
+    means of the best few of both.
     """
     count = len(similarity)
     ahead = np.zeros((count + 1, count + 1))
@@ -82,7 +82,7 @@ def repetition(similarity: F64, beats: int) -> F64:
 
 
 def diagonal_sums(similarity: F64) -> F64:
-    """`[n + 1, n + 1]`, each the sum of what lies above and left of it on its diagonal."""
+    """Cumulative sums along diagonals, `[n + 1, n + 1]`."""
     count = len(similarity)
     total = np.zeros((count + 1, count + 1))
     for n in range(count):
@@ -91,7 +91,7 @@ def diagonal_sums(similarity: F64) -> F64:
 
 
 def matches(similarity: F64, beats: int, most: int) -> tuple[I64, F64]:
-    """The beats most like each beat by the stretch of so many beats around both, and how alike: `[n, most]` each."""
+    """Most similar beats of each beat, by segments of `beats` beats around both, and similarity: `[n, most]`."""
     count, half = len(similarity), beats // 2
     around = np.zeros((count, count))
     if count > 2 * half:

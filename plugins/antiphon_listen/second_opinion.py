@@ -1,4 +1,4 @@
-"""Tempo and beats by librosa's tracker, beside those of `music`: an optional package, asked by name alone."""
+"""Tempo and beats by librosa's tracker, besides `music`'s: an optional package, requested by name only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from antiphon.api import Samples, UsageError
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, import_librosa
 
 RATE = 22050
-"""librosa's own default."""
+"""Sampling rate, librosa's default."""
 LONGEST = 1800
-"""Seconds of sound, 160 MB: librosa's tracker takes all of it at once."""
+"""Maximum seconds of sound, 160 MB: librosa's tracker takes all of it at once."""
 
 
 class LibrosaBeats(Analysis):
-    """What `antiphon library analyse --by librosa` adds."""
+    """Analysis of `antiphon library analyse --by librosa`."""
 
     by_name = True
     quantities = (
@@ -33,7 +33,7 @@ class LibrosaBeats(Analysis):
 
 
 class LibrosaRun(AnalysisRun):
-    """Holds all samples of the sound."""
+    """Buffers all samples of the sound."""
 
     def __init__(self) -> None:
         self._blocks: list[Samples] = []

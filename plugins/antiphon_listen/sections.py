@@ -1,7 +1,7 @@
-"""Sections: phrases, which of them are alike, and what a musician would call them.
+"""Sections: phrases, their similarity classes, and musical names.
 
-Phrases that are alike have one letter. The chorus is the letter that fills much of the recording, comes back, is loud,
-and begins late; the verse is the other one that fills most. What these two leave is a bridge or has its letter.
+Similar phrases share a letter. The chorus is the letter that fills much of the recording, recurs, is loud, and begins
+late; the verse is the most frequent of the others. The rest are bridges or keep their letters.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import PhraseTables
 
 SHORTEST, LONGEST = phrases.SHORTEST, 20_000
-"""Beats below which, and above which, no sections are looked for: an hour has 7,200 at 120 bpm."""
+"""Minimum and maximum beats for section detection: an hour has 7,200 at 120 bpm."""
 _ALIKE, _REPEATED = 0.5, 0.45
-"""Mean cosine of beats from which two phrases have one letter: this at least, and so far from the median of all pairs
-to the highest, for the phrases of a song on few chords are all alike."""
+"""Minimum mean cosine of beats for two phrases to share a letter: the absolute minimum, and the fraction from the
+median of all pairs to the highest, as all phrases of a song on few chords are similar."""
 _SHARE, _LOUD, _LATE = 4.65, 0.55, 8.28
-"""What counts for a letter as the chorus: its share of the recording, its level in standard deviations of phrases, and
-how late it begins first, as a share. A conditional logit on 143 songs of POP909 ending in 1 to 6."""
+"""Chorus weights of a letter: its share of the recording, its level in standard deviations of phrases, and its relative
+time of first occurrence. A conditional logit on 143 songs of POP909 ending in 1 to 6."""
 _LATEST = 0.25
-"""Share of a recording behind which a later beginning counts no more."""
+"""Relative time beyond which a later first occurrence counts no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Structure:
     seconds: float
 
     def at(self, beat: int) -> float:
-        """The time of a beat, in seconds; the end of the recording behind the last."""
+        """Time of a beat in seconds; the recording's end after the last."""
         return float(self.beats[beat]) if beat < len(self.beats) else self.seconds
 
     def spans(self) -> list[tuple[float, float, str]]:
@@ -76,7 +76,7 @@ class Structure:
 def find_structure(
     curves: MusicCurves, grid: BeatGrid, bar_odds: F64, downbeats: F64, tables: PhraseTables
 ) -> Structure | None:
-    """The phrases of a recording; None where it has too few beats, or too many.
+    """Phrases of a recording; None if it has too few beats, or too many.
 
     `bar_odds` `[n]`: log odds that each beat begins a bar; `downbeats` in seconds.
     """
@@ -98,7 +98,7 @@ def find_structure(
 
 
 def find_letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F64]:
-    """A number for each phrase, that of the earlier ones it is most like or a new one; and each one's mean likeness."""
+    """Letter number of each phrase, shared with similar earlier ones; and each phrase's mean similarity."""
     count = len(parts)
     alike = np.zeros((count, count))
     for n, (first, last) in enumerate(parts):
@@ -120,9 +120,9 @@ def find_letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F6
 
 
 def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> int:
-    """The letter of the chorus: of those that come back, or of all where none does.
+    """Letter of the chorus: of the recurring ones, or of all if none recurs.
 
-    `parts` are the first beats, and the one behind the last; `level` `[phrases]` is logarithmic.
+    `parts`: first beats, and the end beat; `level` `[phrases]` is logarithmic.
     """
     even = (level - level.mean()) / (level.std() + 1e-9)
     lengths = np.array([last - first for first, last in parts], np.float64)
@@ -138,7 +138,7 @@ def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> i
 
 
 def _levels(curves: MusicCurves, beats: F64, parts: list[tuple[int, int]]) -> F64:
-    """The log mean of the notes' strengths in each part."""
+    """Log mean of the note strengths in each part."""
     total = np.concatenate([[0.0], np.cumsum(curves.notes.sum(axis=1), dtype=np.float64)])
     edges = [curves.seconds if beat >= len(beats) else float(beats[beat]) for part in parts for beat in part]
     places = np.clip(np.array(edges) * chroma.FRAMES_PER_SECOND, 0, len(total) - 1).astype(int).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Curves over time: what beats, bars and chords are read from."""
+"""Time curves from which beats, bars and chords are computed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from antiphon.api import F32, F64
 from antiphon_listen import chroma, onsets
 
 _LEVELLED = 5.0
-"""Seconds over which the strength of onsets is made even: a soft verse counts as a loud chorus does."""
+"""Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""
 _OFFSETS = np.arange(-2.0, 3.0)
 _CHANGE = 5
-"""Frames of chroma on either side, 0.5 s, whose difference is harmonic novelty."""
+"""Frames of chroma on either side, 0.5 s, compared for harmonic novelty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class MusicCurves:
     seconds: float
 
     def at_onsets(self, seconds: F64) -> F64:
-        """The largest strengths within 20 ms of each time, `[3, n]`."""
+        """Maximum strengths within 20 ms of each time, `[3, n]`."""
         return np.array([_largest(row, seconds, onsets.FRAMES_PER_SECOND, 0.01) for row in self.strength])
 
     def change_at(self, seconds: F64) -> F64:
-        """The largest novelty within 50 ms of each time, `[n]`."""
+        """Maximum novelty within 50 ms of each time, `[n]`."""
         return _largest(self.novelty, seconds, chroma.FRAMES_PER_SECOND, 0.025)
 
     def per_interval(self, seconds: F64) -> F64:
-        """Mean roots of the pitch classes from each time to the next, `[n, 24]`; the last lasts as the one before."""
+        """Mean square roots of the pitch classes between times, `[n, 24]`; the last interval repeats its length."""
         lengths = np.diff(seconds, append=2.0 * seconds[-1] - seconds[-2])
         roots = np.sqrt(self.notes / (self.notes.max(initial=0.0) + 1e-9))
         total = np.concatenate([np.zeros((1, 24)), np.cumsum(roots, axis=0, dtype=np.float64)])
@@ -58,7 +58,7 @@ class MusicCurves:
 
 
 def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
-    """The curves of what `OnsetStrength` and `NoteSpectrum` gave."""
+    """Curves of the results of `OnsetStrength` and `NoteSpectrum`."""
     around = int(_LEVELLED * onsets.FRAMES_PER_SECOND) | 1
     level = [np.sqrt(row / (_mean(row, around) + 0.15)) for row in strength.T.astype(np.float64)]
     change = _novelty(notes)
@@ -78,7 +78,7 @@ def _smooth(row: F64, width: int) -> F64:
 
 
 def _novelty(notes: F32) -> F64:
-    """1 less the cosine between what sounded before and what sounds after."""
+    """Harmonic novelty: 1 minus the cosine of the chroma before and after."""
     level = np.sqrt(notes / (notes.max(initial=0.0) + 1e-9)).astype(np.float64)
     level /= np.linalg.norm(level, axis=1, keepdims=True) + 0.1
     total = np.concatenate([np.zeros((1, 24)), np.cumsum(level, axis=0)])

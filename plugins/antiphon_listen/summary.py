@@ -1,4 +1,4 @@
-"""Which bars of a song its summary plays: the chorus, then the verse, then what is remarkable, in the song's order."""
+"""Bar selection of a song's summary: the chorus, then the verse, then remarkable parts, in the song's order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from antiphon_listen.sections import Phrase, Structure
 
 CHORUS_SHARE = 0.75
-"""Of the summary that the chorus fills at most, before the others have their bars."""
+"""Maximum share of the chorus before the other parts have their bars."""
 LEAST_BARS = 2
-"""Bars of a part at least: fewer are no phrase."""
+"""Minimum bars of a part: fewer are no phrase."""
 _SLACK = 1e-6
-"""Seconds of rounding."""
+"""Rounding tolerance in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class _Bar:
 
 
 def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
-    """The parts of a summary of `seconds`, in the song's order, by less than a bar shorter.
+    """Parts of a summary of `seconds`, in the song's order, shorter by less than a bar.
 
-    Less than a bar of the chorus gives the beginning of one.
+    If it is shorter than a bar, the beginning of a chorus bar.
     """
     bars = _bars(structure)
     chosen: set[int] = set()
@@ -61,9 +61,9 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
 
 
 def compact(structure: Structure) -> list[SummaryPart]:
-    """One of the phrases of each letter, the shortest way to play every part once, in the song's order.
+    """One phrase of each letter, the shortest way to play every part once, in the song's order.
 
-    What is before the first beat belongs to the first phrase.
+    Sound before the first beat belongs to the first phrase.
     """
     kept = sorted(_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases})
     parts = _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in kept], structure)
@@ -85,12 +85,12 @@ def _bar_seconds(bars: list[_Bar]) -> float:
 
 
 def _others(seconds: float, bars: list[_Bar]) -> int:
-    """Parts beside the chorus that a summary has room for."""
+    """Number of parts beside the chorus that fit a summary."""
     return int((1.0 - CHORUS_SHARE) * seconds / (LEAST_BARS * _bar_seconds(bars)) + 0.5)
 
 
 def _order(structure: Structure) -> list[int]:
-    """A phrase of each letter, the most important first: chorus, verse, then what fills much or is unlike the rest."""
+    """A phrase of each letter, the most important first: chorus, verse, then frequent or distinctive ones."""
     filled: dict[int, float] = {}
     for phrase in structure.phrases:
         filled[phrase.letter] = filled.get(phrase.letter, 0.0) + phrase.last - phrase.first
@@ -105,7 +105,7 @@ def _order(structure: Structure) -> list[int]:
 
 
 def _typical(structure: Structure, letter: int) -> int:
-    """The phrase of a letter that is most like the others, of those that are not much shorter than its longest."""
+    """Phrase of a letter most similar to its others, among those not much shorter than the longest."""
     own = [n for n, phrase in enumerate(structure.phrases) if phrase.letter == letter]
     longest = max(_length(structure.phrases[n]) for n in own)
     return min(own, key=lambda n: (_length(structure.phrases[n]) < 0.7 * longest, structure.phrases[n].unlike))
@@ -116,7 +116,7 @@ def _length(phrase: Phrase) -> int:
 
 
 def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tuple[int, float]]:
-    """Each phrase and the most seconds it gets."""
+    """Phrases with their maximum seconds."""
     if len(order) < 2:
         return [(n, seconds) for n in order]
     other = max(1.0, seconds * (1.0 - CHORUS_SHARE))
@@ -126,7 +126,7 @@ def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tup
 
 
 def _longest_run(structure: Structure, phrase: int) -> range:
-    """Phrases of this one's letter that follow each other, as many beats as there are; its own where there are two."""
+    """Longest run of successive phrases of this one's letter; its own for two of equal length."""
     letters = [each.letter for each in structure.phrases]
     best = range(phrase, phrase + 1)
     beats, first = 0, 0
@@ -142,7 +142,7 @@ def _longest_run(structure: Structure, phrase: int) -> range:
 
 
 def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) -> float:
-    """Takes bars of phrases from their beginning while they fit; returns their seconds."""
+    """Selects bars of phrases from their beginning while they fit; returns their seconds."""
     own = [n for n, bar in enumerate(bars) if bar.phrase in phrases]
     used, taken = 0.0, []
     for n in own:
@@ -157,7 +157,7 @@ def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) ->
 
 
 def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -> None:
-    """Adds bars behind those that were chosen, then before them, while they fit: the most important part's first."""
+    """Adds bars after the selected ones, then before them, while they fit: the most important part's first."""
     rank = {phrase: place for place, phrase in enumerate(order)}
     while True:
         fitting = [n for n, bar in enumerate(bars) if n not in chosen and bar.seconds <= left]
@@ -179,7 +179,7 @@ def _parts(structure: Structure, bars: list[_Bar], chosen: set[int]) -> list[Sum
 
 
 def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[SummaryPart]:
-    """Stretches of beats as parts; those that follow each other in one phrase are one."""
+    """Beat ranges as parts; contiguous ones in one phrase are merged."""
     parts: list[tuple[int, int, int]] = []
     for first, last, phrase in stretches:
         if parts and parts[-1][1] == first and parts[-1][2] == phrase:

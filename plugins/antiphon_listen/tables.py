@@ -1,4 +1,4 @@
-"""The fitted weights, `tables.json`: lines and normal distributions, no network (`antiphon_models.listen.fitting`)."""
+"""Fitted weights of `tables.json`: linear functions and normal distributions (`antiphon_models.listen.fitting`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("tables.json")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The weights.
+    """Fitted weights of beats, bars, chords and key.
 
     Attributes:
         grid_mean: `[g]`, of `beats.features`.
@@ -37,7 +37,7 @@ class Tables:
     key_weights: F64
 
     def to_json(self) -> str:
-        """The tables as a JSON object, as their file holds them."""
+        """Tables as a JSON object, in their file's format."""
         rows = {name: np.round(getattr(self, name), 5).tolist() for name in self.__dataclass_fields__}
         return json.dumps(rows, separators=(",", ":")) + "\n"
 
@@ -52,7 +52,7 @@ PHRASES = Path(__file__).with_name("phrases.json")
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """A small fitted function of features: lines, cut below 0, and a line of them.
+    """Small fitted function of features: a linear layer, rectified, and a linear output.
 
     Attributes:
         mean: `[f]`.
@@ -67,18 +67,18 @@ class Odds:
     line: F64
 
     def __call__(self, table: F64) -> F64:
-        """The log odds of each row, `[n]`."""
+        """Log odds of each row, `[n]`."""
         even = np.clip((table - self.mean) / self.spread, -_FARTHEST, _FARTHEST)
         return np.asarray(np.maximum(0.0, even @ self.lines[:-1] + self.lines[-1]) @ self.line[:-1] + self.line[-1])
 
 
 _FARTHEST = 5.0
-"""Standard deviations to which features are cut: what no song of the fit had is no stronger evidence."""
+"""Clipping of features in standard deviations: values beyond the fit's data are no stronger evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhraseTables:
-    """The weights of `phrases`.
+    """Weights of `phrases`.
 
     Attributes:
         near: Of `phrases.features`.
@@ -93,7 +93,7 @@ class PhraseTables:
     path: F64
 
     def to_json(self) -> str:
-        """The tables as a JSON object, as their file holds them."""
+        """Tables as a JSON object, in their file's format."""
         rows = {
             part: {name: _digits(getattr(getattr(self, part), name)) for name in Odds.__dataclass_fields__}
             for part in ("near", "far")

@@ -1,4 +1,4 @@
-"""A vector of how a sound sounds: means and spreads of its MFCC (after Logan and Salomon, 2001)."""
+"""Timbre vector: means and spreads of the MFCC (after Logan and Salomon, 2001)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from antiphon_listen.frames import FrameBuffer, hann, magnitudes, mel_bank
 RATE, SIZE, HOP = 22050, 2048, 1024
 BANDS, COEFFICIENTS = 40, 20
 _AUDIBLE = 1e-6
-"""Of the mean power of a frame's bands, -60 dB of full scale: what is softer does not count."""
+"""Minimum mean power of a frame's bands, -60 dB of full scale: softer frames are ignored."""
 
 
 class Timbre(Analysis):
-    """The vector by which `antiphon library similar` compares."""
+    """Vector compared by `antiphon library similar`."""
 
     quantities = (Quantity("embedding", "vector", "dB", "Means, spreads and changes of 20 MFCC, without the level."),)
     rate = RATE
@@ -29,7 +29,7 @@ class Timbre(Analysis):
 
 
 class TimbreRun(AnalysisRun):
-    """Holds sums alone: a sound of any length takes the same memory."""
+    """Stores sums only: memory is independent of the sound's length."""
 
     def __init__(self) -> None:
         self._frames, self._window = FrameBuffer(SIZE, HOP), hann(SIZE)

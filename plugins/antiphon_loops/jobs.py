@@ -1,4 +1,4 @@
-"""The file job `antiphon run loops LIBRARY OUT.wav`: analyses new files, reports bad ones, writes the piece."""
+"""File job `antiphon run loops LIBRARY OUT.wav`: analyses new files, reports bad ones, writes the piece."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from antiphon_loops.songs import cut_song
 
 RATE, CHANNELS = 44100, 2
 ANALYSIS_SHARE = 0.5
-"""Share of the progress that the analysis takes."""
+"""Share of the analysis in the progress."""
 SONG_SHARE = 0.4
-"""Of that, what cutting a song takes."""
+"""Share of song cutting in the analysis's progress."""
 MOST_PROBLEMS = 12
-"""Files that are no loops of which each is named."""
+"""Maximum rejected files named in the report."""
 MOST_QUESTIONS = 12
-"""Loops of uncertain tempo that a person is asked about."""
+"""Maximum loops of uncertain tempo to ask about."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Writes a piece. A file that cannot be read is named in a warning and skipped.
+    """Writes a piece. An unreadable file is named in a warning and skipped.
 
     Args:
         job: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library.
@@ -82,7 +82,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
-    """Asks for the tempo of loops where it is uncertain; those without an answer are named in one line."""
+    """Asks for uncertain tempos of loops; unanswered ones are named in one line."""
     uncertain = library.uncertain(stacking)
     open_ones = list(uncertain)
     for loop in uncertain[:MOST_QUESTIONS]:
@@ -101,7 +101,7 @@ def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
 
 
 def _number(text: str) -> float | None:
-    """A tempo from a person; None where it is none."""
+    """Tempo entered by a person; None if it is invalid."""
     try:
         bpm = float(text)
     except ValueError:

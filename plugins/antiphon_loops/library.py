@@ -1,4 +1,4 @@
-"""A folder of loops and its analysis, which the catalogue has, and which is repeated for sounds that have changed."""
+"""Loop library: a folder of loops with its analysis in the catalogue, updated for changed sounds."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from antiphon_loops.store import LoopStore, SoundKey
 MOST_FILES = 20000
 AT_ONCE = 2
 _MOST_NAMES = 4
-"""Loops named in a sentence."""
+"""Maximum loops named in a sentence."""
 Progress = Callable[[int, int, str], None]
-"""Called with the number of files done, the number of files, and the name of the next."""
+"""Callback with the number of files done, the number of files, and the name of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ class Analysed:
         )
 
     def uncertain(self, stacking: rules.Rules) -> tuple[Loop, ...]:
-        """The loops that the rules leave out because their tempo is uncertain."""
+        """Loops excluded by the rules because their tempo is uncertain."""
         return tuple(x for x in self.loops if stacking.leaves_out(x))
 
 
 def left_out(loops: Sequence[Loop]) -> str:
-    """A sentence on loops of uncertain tempo."""
+    """Sentence on loops of uncertain tempo."""
     names = [f"{printable_path(x.file)} ({tempos(x)})" for x in loops[:_MOST_NAMES]]
     more = f" and {len(loops) - len(names)} more" if len(loops) > len(names) else ""
     which = "1 loop is" if len(loops) == 1 else f"{len(loops)} loops are"
@@ -76,19 +76,19 @@ def left_out(loops: Sequence[Loop]) -> str:
 
 
 def tempos(loop: Loop) -> str:
-    """The tempos that a loop may have: "120 or 60 bpm", "120 bpm" where no other is likely."""
+    """Possible tempos of a loop: "120 or 60 bpm", "120 bpm" if no other is likely."""
     each = dict.fromkeys((f"{loop.bpm:.4g}", f"{loop.other_bpm:.4g}"))
     return f"{' or '.join(each)} bpm"
 
 
 def _with_tempo(loop: Loop) -> str:
-    """An example of a loop's name with its tempo."""
+    """Example of a loop's name with its tempo."""
     stem, dot, ending = loop.file.rsplit("/", 1)[-1].rpartition(".")
     return f"{stem}-{loop.bpm:.0f}bpm{dot}{ending}"
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a path, or of a name in the library of loops.
+    """Folder of a path, or of a name in the library of loops.
 
     Raises:
         PluginError: There is no such folder.
@@ -97,7 +97,7 @@ def folder_of(name: str) -> Path:
 
 
 def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:
-    """The loops and the rules of a folder, analysed where they have not been; without those of uncertain tempo.
+    """Loops and rules of a folder, analysed if needed; without loops of uncertain tempo.
 
     Raises:
         PluginError: There is no loop in it that can be used, or its rules are invalid.
@@ -113,7 +113,7 @@ def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, .
 
 
 def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
-    """The error for a folder without loops, with the first of the problems as the reason."""
+    """Error for a folder without loops, with the first of the problems as the reason."""
     why = problems[0] if problems else f"their names end in {', '.join(SOUND_FORMATS)}"
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
@@ -121,8 +121,8 @@ def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
 def analyse(folder: Path, progress: Progress | None = None, root: Path | None = None) -> Analysed:
     """Adds a folder to the catalogue and analyses its new files, two at a time.
 
-    Each result is stored at once. A file with known size and time is not decoded; one that was only moved or touched is
-    recognised by its content. `progress` is called before each file and at the end.
+    Each result is stored at once. A file with known size and time is not decoded; a moved or touched one is recognised
+    by its content. `progress` is called before each file and at the end.
 
     Raises:
         FileError: The catalogue cannot be used.
@@ -150,7 +150,7 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
 
 
 class _Pool(ThreadPoolExecutor):
-    """A thread pool that cancels what has not begun when it is closed."""
+    """Thread pool that cancels pending tasks when it is closed."""
 
     def __exit__(self, *error: object) -> None:
         self.shutdown(cancel_futures=True)
@@ -158,7 +158,7 @@ class _Pool(ThreadPoolExecutor):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file under analysis.
+    """State of a file under analysis.
 
     Attributes:
         name: Its name, relative to the folder.
@@ -181,7 +181,7 @@ def _fit_available() -> bool:
 
 @dataclass(slots=True)
 class _Work:
-    """The analyses of a folder's new sounds. `fresh`: those that were stored."""
+    """Analyses of a folder's new sounds. `fresh`: number stored."""
 
     store: LoopStore
     pool: ThreadPoolExecutor
@@ -190,7 +190,7 @@ class _Work:
     _pending: dict[SoundKey, Future[Loop | Exception]] = field(default_factory=dict)
 
     def begin(self, path: Path, name: str) -> _File:
-        """Looks a file up, and begins its analysis where it has none."""
+        """Looks up a file, and starts its analysis if it has none."""
         try:
             state = path.stat()
         except OSError as error:
@@ -212,7 +212,7 @@ class _Work:
         return _File(name, key=key, work=self._pending[key])
 
     def end(self, file: _File) -> tuple[Loop | None, str]:
-        """The loop of a file, or why there is none; what is new is stored."""
+        """Loop of a file, or the reason for none; new results are stored."""
         if file.key is None:
             return None, file.problem
         if file.work is not None and self._pending.pop(file.key, None) is not None:
@@ -245,7 +245,7 @@ def found_in(folder: Path) -> Iterable[Path]:
 
 
 def listing(loops: Sequence[Loop]) -> list[dict[str, Any]]:
-    """What `--analysis OUT.json` writes: file, bpm, key or null, bars, instrument, and all else that is known."""
+    """Content of `--analysis OUT.json`: file, bpm, key or null, bars, instrument, and all other fields."""
     first = ("file", "bpm", "key", "bars", "instrument")
     rows = [x.to_json() for x in loops]
     return [{**{k: row[k] for k in first}, **{k: v for k, v in row.items() if k not in first}} for row in rows]
@@ -256,7 +256,7 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
 
 
 def settle(folder: Path, loop: Loop, bpm: float) -> bool:
-    """Analyses a loop anew with the tempo that a person has given, and stores it if it then makes whole bars of four.
+    """Reanalyses a loop with a tempo given by a person; stores it and returns True if that makes whole bars of four.
 
     Raises:
         FileError: The file or the database cannot be used.

@@ -1,7 +1,7 @@
-"""Plays prepared material at a place in beats: each track is read at the beat's position, at the beat's speed.
+"""Player of prepared material at a beat position: each track is read at the beat's position, at the beat's speed.
 
-At the material's own tempo a track's samples are copied (a step of one frame, but for rounding); at another they are
-resampled, which changes their pitch, until new material is ready.
+At the material's own tempo samples are copied (steps of one frame, up to rounding); at another they are resampled,
+which changes their pitch, until new material is ready.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from antiphon_loops.arrangement.maker import PAD, LoopMaterial
 HALF = 8
 PHASES = 512
 FADE_IN, FADE_OUT = 0.001, 0.012
-"""Seconds of the fade of a layer that starts after, or stops at, a bar line."""
+"""Fade times in seconds of a layer that starts after, or stops at, a bar line."""
 
 
 @kernel
 def loops_read(
     x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64, first: i64, last: i64
 ) -> None:
-    """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
+    """y[c, first:last] += gain * x[c], resampled from `position` on.
 
     Args:
         x: Track.
@@ -58,7 +58,7 @@ def loops_read(
 
 
 def sinc_table() -> NDArray[np.float32]:
-    """float32 `[PHASES + 1, 2 * HALF]` Kaiser-windowed sinc, beta 8; each row's sum is 1."""
+    """Kaiser-windowed sinc, float32 `[PHASES + 1, 2 * HALF]`, beta 8; each row's sum is 1."""
     part = np.arange(PHASES + 1)[:, None] / PHASES
     at = np.arange(-HALF + 1, HALF + 1)[None, :] - part
     window = np.i0(8.0 * np.sqrt(np.maximum(0.0, 1 - (at / HALF) ** 2))) / np.i0(8.0)
@@ -69,21 +69,21 @@ def sinc_table() -> NDArray[np.float32]:
 class LoopPlayer:
     """Adds a bar of material, or part of one, to an output.
 
-    A layer's gain is a function of the place in the bar, of whether it played in the bar before and of whether it will
-    in the next, so that the split into blocks does not change a sample.
+    A layer's gain is a function of the position in the bar, and of its presence in the previous and next bar, so that
+    the block size does not change a sample.
     """
 
     def __init__(self, rate: int, solo: str = "") -> None:
-        """Makes the table. `solo`: the only role that sounds, "" for all."""
+        """Creates the table. `solo`: the only audible role, "" for all."""
         self._rate, self._table, self._solo = rate, sinc_table(), solo
 
     def play(
         self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
         before: float, now: float, after: float,
     ) -> None:  # fmt: skip
-        """Adds frames `first` to `last` of one bar to `[1 or 2, n]`; `beats` is the place of `first` in the bar.
+        """Adds frames `first` to `last` of one bar to `[1 or 2, n]`; `beats`: position of `first` in the bar.
 
-        Intensities of the bar before, this one and the next are below 0 where silent.
+        Intensities of the previous, present and next bar are below 0 if silent.
         """
         plan = material.plan
         if not plan.bars:
@@ -125,7 +125,7 @@ class LoopPlayer:
 
 
 def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
-    """Whether bar `bar` has the same layer too, as a continuation or a lead-in."""
+    """True if bar `bar` has the same layer, as a continuation or a lead-in."""
     return any(
         x.choice == layer.choice and x.turn == layer.turn and x.enters <= intensity for x in material.plan.bars[bar]
     )

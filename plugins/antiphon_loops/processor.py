@@ -1,4 +1,4 @@
-"""The processor `loops`: plays a library of loops on the clock. It has no input; all sound is prepared material."""
+"""Processor `loops`: plays a library of loops on the clock. It has no input; all sound is prepared material."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from antiphon_loops.record import MOODS, ROLES
 from antiphon_loops.source import FIRST, MaterialSource
 
 LATCH = 0.125
-"""Beats before the bar line at which the next bar's material and intensity are decided."""
+"""Beats before the bar line at which the next bar's material and intensity are fixed."""
 SLOWEST, FASTEST = 30.0, 300.0
-"""Range of tempos of material, bpm; beyond it the material is resampled."""
+"""Tempo range of material, bpm; beyond it the material is resampled."""
 _JUMP = 0.02
 _OPEN, _SHUT = 0.001, 0.005
-"""Seconds of the fade-in when playing starts or jumps, and of the fade-out when it stops."""
+"""Fade-in in seconds after a start or jump, and fade-out at a stop."""
 
 
 class Loops(Processor):
     """Plays rounds of `bars` bars. Changes of key, mood, seed, instruments and intensity take effect at a bar line.
 
-    Live, material is prepared in a process of its own; until it is ready the old material plays on, resampled where the
-    tempo has changed. On files the preparation runs in place, so that every change takes effect at the first possible
-    bar.
+    Live, material is prepared in a separate process; until it is ready the old material plays on, resampled after a
+    tempo change. On files it is prepared inline, so that every change takes effect at the first possible bar.
     """
 
     inputs = ()
     outputs = (AUDIO_OUT,)
     on_files = FileUse("antiphon_loops.jobs:run", default_source="loops", stems=ROLES, beside=("analysis",))
     solo = ""
-    """The only role that sounds, "" for all; set before `prepare`."""
+    """The only audible role, "" for all; set before `prepare`."""
     split = True
     params = (
         Param("library", "file", "", doc="A folder of loops; over the network, the name of one in the library."),
@@ -98,7 +97,7 @@ class Loops(Processor):
             self._source.reset()
 
     def step(self, io: IO) -> Step | None:
-        """Silence where there is no library."""
+        """Step of silence, without a library."""
         return None if self._source is not None else fill_sound.step(io.audio_out[0], 0.0)
 
     def process(self, io: IO) -> None:
@@ -134,7 +133,7 @@ class Loops(Processor):
         io.report("waiting", float(source.busy))
 
     def _beat(self, io: IO, own: float, tempo: float) -> float:
-        """The beat of the first frame; where playing starts, stops or jumps, it also sets up the fades."""
+        """Beat of the first frame; sets up fades at starts, stops and jumps."""
         t = io.time
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
@@ -151,7 +150,7 @@ class Loops(Processor):
         return beat
 
     def _fade_out(self, out: Samples, old: _FadingOut) -> None:
-        """Adds 5 ms of what sounded before a jump, fading out, up to its bar line at most."""
+        """Adds 5 ms of fading-out sound from before a jump, up to its bar line."""
         size = round(_SHUT * self._rate)
         per_frame = old.tempo / (60.0 * self._rate)
         inside = old.beat - 4.0 * old.bar
@@ -169,7 +168,7 @@ class Loops(Processor):
             self._fading = None
 
     def _shape(self, gate: Samples, playing: bool) -> None:
-        """gate `[frames]` ← 1, apart from the fades after a start or jump and after a stop."""
+        """gate `[frames]` ← 1, except for fades after a start or jump and after a stop."""
         n = len(gate)
         if playing:
             size = max(1, round(_OPEN * self._rate))
@@ -184,7 +183,7 @@ class Loops(Processor):
         self._tail -= n
 
     def _blocks(self, io: IO, source: MaterialSource, out: Samples, beat: float, tempo: float) -> None:
-        """Plays the block in parts, split where a bar begins and where the next one is decided."""
+        """Plays the block in parts, split at bar lines and at the latch of the next bar."""
         per_frame, at, frames = tempo / (60.0 * self._rate), 0, io.frames
         while at < frames:
             here = beat + at * per_frame
@@ -210,7 +209,7 @@ class Loops(Processor):
             at = last
 
     def _turn(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
-        """Starts a bar with the material and intensity decided for it."""
+        """Starts a bar with its latched material and intensity."""
         follows = self._bar >= 0 and bar == self._bar + 1 and self._latched == self._bar
         if not follows:
             self._latch(io, source, bar - 1, tempo)
@@ -221,14 +220,14 @@ class Loops(Processor):
         self._intensity, self._bar = self._next_intensity, bar
 
     def _latch(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
-        """Decides the material and intensity of the next bar."""
+        """Latches the material and intensity of the next bar."""
         self._latched, self._next_intensity = bar, float(io.value("intensity"))
         self._looked, request = 5 * bar + 4, self._request(io, tempo)
         source.update(self._looked, request)
         self._coming = source.take(request, self._coming, io)
 
     def _begin(self, io: IO, source: MaterialSource, tempo: float) -> None:
-        """Handles the first block: takes over the state of the node's old player, if that is playing."""
+        """Handles the first block: takes over the state of a still playing predecessor node."""
         self._begun, old, self._old = True, self._old, None
         self._previous_intensity = -1.0
         source.begin(self._request(io, tempo), io)
@@ -274,33 +273,33 @@ class Loops(Processor):
 
     @property
     def bar(self) -> int:
-        """Number of the bar that sounds, from 0; -1 before the first."""
+        """Number of the playing bar, from 0; -1 before the first."""
         return self._bar
 
     @property
     def key(self) -> str | None:
-        """The key that sounds, None without one."""
+        """Key of the playing material, None without one."""
         return None if self._now is None else self._now.plan.key
 
     @property
     def fit(self) -> float | None:
-        """How well the loops of what plays go together, 0 to 1; None where that is not known."""
+        """Compatibility of the playing loops, 0 to 1; None if unknown."""
         return None if self._now is None else self._now.plan.fit
 
     def share_material(self, other: Loops) -> None:
-        """Takes the material of another player of the same library, on files, instead of making its own."""
+        """Shares the material of another player of the same library, on files."""
         if self._source is not None and other._source is not None:
             self._source.maker = other._source.maker
 
     @property
     def nothing(self) -> bool:
-        """Whether the library has no loop for the request."""
+        """True if the library has no loop for the request."""
         return self._now is not None and not self._now.tracks
 
 
 @dataclass(slots=True)
 class _FadingOut:
-    """What fades out after a jump.
+    """Fading-out material after a jump.
 
     Attributes:
         material: What played.

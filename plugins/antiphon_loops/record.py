@@ -25,12 +25,12 @@ MOODS: dict[str, tuple[float, float]] = {
 """Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
 
 _BESIDE = ("fit", "labels")
-"""Fields that other analyses have in rows of their own."""
+"""Fields stored by other analyses in rows of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One loop of a library.
+    """Analysis results of one loop in a library.
 
     Attributes:
         file: Its name within the library, with / between folders.
@@ -99,12 +99,12 @@ class Loop:
     labels: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields but `fit` and `labels` as JSON values."""
+        """Fields except `fit` and `labels` as JSON values."""
         values = asdict(replace(self, fit={}, labels={}))
         return {name: value for name, value in values.items() if name not in _BESIDE}
 
     def answers(self, style: str) -> float:
-        """How far a style applies, 0 to 1: a label's probability; 1 for the word for its groove or one of its name."""
+        """Match of a style, 0 to 1: a label's probability; 1 for its groove's word or a word of its name."""
         wanted = plain_words(style)
         named = plain_words(self.style) == wanted or f" {wanted} " in f" {plain_words(self.file)} "
         return (
@@ -113,7 +113,7 @@ class Loop:
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Loop:
-        """The loop of `to_json`'s values.
+        """Loop of `to_json`'s values.
 
         Raises:
             TypeError: A field has another form, as written by another version.
@@ -127,7 +127,7 @@ class Loop:
 
 
 def plain_words(text: str) -> str:
-    """Words in small letters with one space between, without signs: "Hip-Hop/Kick_1" gives "hip hop kick 1"."""
+    """Lower-case words separated by single spaces: "Hip-Hop/Kick_1" gives "hip hop kick 1"."""
     return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
 
 
@@ -138,6 +138,6 @@ def tonic(key: str) -> tuple[int, str]:
 
 
 def scale_of(key: str) -> int:
-    """The major scale a key shares its notes with, 0 (C) to 11: C major and A minor give 0."""
+    """Major scale with the notes of a key, 0 (C) to 11: C major and A minor give 0."""
     place, mode = tonic(key)
     return (place + 3) % 12 if mode == "minor" else place

@@ -1,4 +1,4 @@
-"""Renders a piece of a given number of bars, by the processor on a clock of its own."""
+"""Renderer of a piece of a given number of bars, by the processor on its own clock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Piece:
     def __init__(
         self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2, stems: Sequence[str] = ()
     ) -> None:
-        """Checks the settings; bpm 0 is 120. `stems`: roles to be rendered alone, besides the sum.
+        """Checks the settings; bpm 0 is 120. `stems`: roles to be rendered separately, besides the sum.
 
         Raises:
             UsageError: A parameter is unknown.
@@ -48,7 +48,7 @@ class Piece:
         self._used: dict[tuple[str, str], set[int]] = {}
 
     def used(self, role: str = "") -> tuple[str, ...]:
-        """The loops that sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
+        """Loops that sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
         bars: dict[str, set[int]] = {}
         for (name, played), at in self._used.items():
             if role in ("", played):
@@ -56,7 +56,7 @@ class Piece:
         return tuple(f"{printable_path(name)} ({_ranges(at)})" for name, at in sorted(bars.items()))
 
     def blocks(self) -> Iterator[Samples]:
-        """The sound as blocks, float32 `[channels * (1 + stems), n]`: the sum, then each stem. Valid until the next.
+        """Sound in blocks, float32 `[channels * (1 + stems), n]`: the sum, then each stem. Valid until the next.
 
         Raises:
             PluginError: The library has no loop for the settings.
@@ -92,7 +92,7 @@ class Piece:
                 player.close()
 
     def _player(self, role: str) -> tuple[Loops, ParamCells]:
-        """A player of one role, or of all, and its parameters."""
+        """Player of one role, or of all, and its parameters."""
         player = Loops()
         player.solo = role
         values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
@@ -102,7 +102,7 @@ class Piece:
 
 
 def _ranges(bars: set[int]) -> str:
-    """Bars counted from 0 as words that count from 1: "bars 1-8, 17"."""
+    """Bars counted from 0 as text counting from 1: "bars 1-8, 17"."""
     runs: list[list[int]] = []
     for bar in sorted(bars):
         if runs and bar == runs[-1][1] + 1:
@@ -120,7 +120,7 @@ def render(
     channels: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> Samples:
-    """The whole piece, float32 `[channels, frames]`, by parameters of `loops`; bpm 0 is 120.
+    """Whole piece, float32 `[channels, frames]`, by parameters of `loops`; bpm 0 is 120.
 
     Raises:
         UsageError: A parameter is unknown.
@@ -139,7 +139,7 @@ def render(
 
 
 def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
-    """The checked values, bpm and bars. A text is checked here as well, since a player is made after minutes of work.
+    """Checked values, bpm and bars. Texts are checked here as well, before minutes of analysis.
 
     Raises:
         UsageError: A parameter is unknown, or `instruments` names what is none.

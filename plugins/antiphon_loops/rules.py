@@ -1,4 +1,4 @@
-"""The rules by which loops are stacked. A library's own `rules.toml` may change any of them."""
+"""Arrangement rules of loops, which a library's `rules.toml` may override."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         structs.force_setattr(self, "loudness", {**LOUDNESS, **self.loudness})
 
     def leaves_out(self, loop: Loop) -> bool:
-        """Whether a loop's tempo is too uncertain for it to be used."""
+        """True if a loop's tempo is too uncertain to use it."""
         return 0.0 < loop.tempo_sure < self.tempo_sure
 
 
 def load(folder: Path) -> Rules:
-    """The library's rules, or the usual ones; `FileError` names the key that makes no sense."""
+    """Rules of a library, or the defaults; `FileError` names an invalid key."""
     path = folder / FILE
     if not path.is_file():
         return Rules()

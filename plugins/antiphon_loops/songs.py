@@ -15,18 +15,18 @@ from antiphon.api.backends.analysis import analyse_file, separate_blocks
 from antiphon.api.backends.files import AudioWriter, library_folder, make_folder, printable_path, stream_sound
 
 BARS, KEPT = 4, 3
-"""Bars of a loop, and loops of each stem."""
+"""Bars of a loop, and number of loops of each stem."""
 QUIET = 0.05
-"""Share of the power of a stem's loudest bars, below which it rests; and of the song's, below which it is absent."""
+"""Share of the power of a stem's loudest bars below which it rests; and of the song's, below which it is absent."""
 SHORTEST, LONGEST = 1.0, 30.0
-"""Seconds of a loop."""
+"""Range of a loop's length in seconds."""
 FADE = 0.003
-"""Seconds over which a cut begins and ends."""
+"""Fade time of a cut in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A stretch of a stem. power: its mean square; like: how much its level's course is that of the bars before."""
+    """A segment of a stem. power: its mean square; like: correlation of its level contour with the previous bars'."""
 
     first: int
     sound: Samples
@@ -36,9 +36,9 @@ class _Cut:
 
 
 def cut_song(song: Path, progress: Callable[[float], None]) -> Path:
-    """The folder of a song's loops, `SONG-loops` in the library; made anew.
+    """Folder of a song's loops, `SONG-loops` in the library; recreated.
 
-    Of each stem those are cut that sound, most like the bars before them: what repeats.
+    Cut are the sounding bars of each stem that are most like the preceding ones: repetition.
 
     Raises:
         FileError: The song cannot be read, or no tempo is found in it.
@@ -74,7 +74,7 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> Path:
 
 
 def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) -> Samples:
-    """Adds a stretch to those of its stem; the course of its level."""
+    """Adds a segment to its stem's; returns its level contour."""
     edges = np.linspace(0, sound.shape[1], 16 * BARS + 1).astype(int)[:-1]
     course = np.log10(np.add.reduceat((sound**2).mean(axis=0), edges) / np.diff([*edges, sound.shape[1]]) + 1e-9)
     course = course - course.mean()
@@ -96,7 +96,7 @@ def _folder(song: Path) -> Path:
 
 
 def _write(folder: Path, parts: tuple[str, ...], kept: list[list[_Cut]], rate: int, whole: float) -> Path:
-    """Writes the loops, in place of those that an earlier call has cut; other files in the folder stay."""
+    """Writes the loops, replacing those of an earlier call; other files in the folder stay."""
     make_folder(folder)
     for path in folder.glob("*.wav"):
         if re.fullmatch(rf"({'|'.join(parts)})-\d+-[\d.]+bpm\.wav", path.name):

@@ -1,4 +1,4 @@
-"""The source of a node's material: computed in place on files, by a process of its own live, by the log in a replay."""
+"""Source of a node's material: computed inline on files, by a separate process live, by the log in a replay."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker
 
 FIRST = -1_000_000
-"""Decision index of the first request. Later ones have five a bar: one a beat, and one where the next bar is decided.
+"""Decision index of the first request. Later ones have five a bar: one a beat, and one at the next bar's latch.
 """
 _LIVE = 0
 
 
 class MaterialSource(ProcessorPart):
-    """Takes requests and returns material. All methods but `close` may be called on the block path.
+    """Accepts requests and returns material. All methods but `close` may be called on the block path.
 
     Attributes:
         maker: Computes material in place, on files; None live.
@@ -25,7 +25,7 @@ class MaterialSource(ProcessorPart):
     """
 
     def __init__(self, library: str, rate: int, *, live: bool) -> None:
-        """Opens a library; with `live` material is computed in a process of its own.
+        """Opens a library; with `live` material is computed in a separate process.
 
         Raises:
             FileError: There is no such folder, or no loop in it.
@@ -63,26 +63,26 @@ class MaterialSource(ProcessorPart):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is pending."""
+        """True while a request is pending."""
         return self._preparer is not None and self._preparer.busy
 
     @property
     def problem(self) -> str:
-        """Why the newest request failed, "" otherwise."""
+        """Reason why the newest request failed, "" otherwise."""
         return self._preparer.problem if self._preparer is not None else ""
 
     def begin(self, request: LoopRequest, io: IO) -> None:
-        """Makes the first block's request."""
+        """Submits the first block's request."""
         if self._preparer is not None and not self._scripted:
             io.mark("live", _LIVE)
         self._send_request(FIRST, request)
         self._requests[FIRST] = request
 
     def update(self, place: int, request: LoopRequest) -> None:
-        """Makes a request live, if it differs from the last.
+        """Submits a request live, if it differs from the last.
 
-        `place` is a decision index, five a bar. During a tempo ramp requests are made only once a bar, since work on an
-        outdated tempo is discarded.
+        `place` is a decision index, five a bar. During a tempo ramp only one request a bar is submitted, since work on
+        an outdated tempo is discarded.
         """
         requested, seen = self._requested, self._seen
         self._seen = request
@@ -97,7 +97,7 @@ class MaterialSource(ProcessorPart):
             self._requested = request
 
     def take(self, request: LoopRequest, coming: LoopMaterial | None, io: IO) -> LoopMaterial | None:
-        """The material of the next bar: new, `coming` where there is none, None to go on with what plays."""
+        """Material of the next bar: new, else `coming`, or None to keep the present one."""
         if self._scripted:
             return self._make(self._requests.get(self._swaps.pop(0), request)) if self._swaps else coming
         if self._preparer is not None:
@@ -112,7 +112,7 @@ class MaterialSource(ProcessorPart):
         return self._make(request)
 
     def _make(self, request: LoopRequest) -> LoopMaterial | None:
-        """Computes material in place, on files only."""
+        """Computes material inline, on files only."""
         if self.maker is None:
             from antiphon_loops.library import ready
 
@@ -126,14 +126,14 @@ class MaterialSource(ProcessorPart):
             self._requested = None
 
     def recall(self, kind: str, number: int) -> None:
-        """Takes a `live` or `swap` record of a log: material then changes where it changed in the session."""
+        """Stores a `live` or `swap` record of a log: material then changes at the session's positions."""
         if kind == "live":
             self._scripted = True
         elif kind == "swap":
             self._swaps.append(number)
 
     def standing(self) -> list[tuple[str, int]]:
-        """The records of the current state: that the node is live, and whether the first material plays."""
+        """Records of the current state: that the node is live, and whether the first material plays."""
         if self._preparer is None:
             return []
         return [("live", _LIVE), ("swap", FIRST)] if self.playing else [("live", _LIVE)]

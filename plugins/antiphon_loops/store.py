@@ -1,6 +1,6 @@
-"""What is known of a folder's loops: results of the analysis `loop` in the catalogue, stored with the sound.
+"""Loop store of a folder: results of the analysis `loop` in the catalogue, stored with the sound.
 
-A sound's result does not depend on its file's name. Where a name, a chunk of the file or a person states a tempo, the
+A sound's result does not depend on its file's name. If a name, a chunk of the file or a person states a tempo, the
 result with that tempo is another row of the same sound, a variant: "loop name 80".
 """
 
@@ -23,13 +23,13 @@ from antiphon_loops.rules import Rules
 
 USER = f"{NAME} user"
 LABELLED = {"genre": "genres", "tags": "tags"}
-"""Analyses that have labels of a sound, and the quantity they are in."""
+"""Analyses with labels of a sound, and their label quantity."""
 _Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SoundKey:
-    """Key of a stored analysis: everything that it depends on.
+    """Key of a stored analysis: everything it depends on.
 
     Attributes:
         digest: Digest of its sound.
@@ -45,7 +45,7 @@ class SoundKey:
 
 
 class LoopStore:
-    """The catalogue of the user's library, with a folder that is added to it; a context manager.
+    """Catalogue of the user's library, with a folder added to it; a context manager.
 
     Args:
         folder: The folder of loops.
@@ -81,7 +81,7 @@ class LoopStore:
         self._catalogue.close()
 
     def problem(self, path: Path, name: str) -> str:
-        """Why a file cannot be read, one sentence that names it `name`; "" for a good one."""
+        """Reason why a file cannot be read, one sentence that names it `name`; "" for a good one."""
         file = self._files.get(os.fsencode(path.absolute()))
         if file is None:
             return f"cannot read {printable_path(name)}: it changed while it was looked at; try again"
@@ -91,7 +91,7 @@ class LoopStore:
         return file.problem.replace(whole, printable_path(name))
 
     def key(self, path: Path, name: str) -> SoundKey:
-        """Key of the analysis of a good file."""
+        """Analysis key of a good file."""
         label, number = label_of(path, name), number_in(name)
         return SoundKey(
             self._files[os.fsencode(path.absolute())].digest,
@@ -101,7 +101,7 @@ class LoopStore:
         )
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
-        """Stored analysis of a file: its loop, or None and why it is none; None where it has not been analysed."""
+        """Stored analysis of a file: its loop, or None and the reason; None if it was not analysed."""
         rows = self._known.get(key.digest, {})
         if reason := rows.get(NAME, {}).get(REASON):
             return None, f"{name} is no loop: {reason}"
@@ -116,7 +116,7 @@ class LoopStore:
         return None if numbered is None else (numbered, "")
 
     def put_fit(self, key: SoundKey, loop: Loop) -> None:
-        """Stores what the analysis `fit` has of a loop."""
+        """Stores a loop's `fit` analysis."""
         variant = {"user": USER, "number": key.number}.get(loop.tempo_from, key.label)
         row = plain_result(FIT, FitAnalysis(), loop.fit)
         name = _fit_row(variant)
@@ -137,7 +137,7 @@ class LoopStore:
             self._write(key.digest, {key.label: values, **tried})
 
     def put_reason(self, key: SoundKey, reason: str) -> None:
-        """Stores why a sound is no loop."""
+        """Stores the reason why a sound is no loop."""
         self._write(key.digest, {NAME: reason_values(reason)})
 
     def _loop(self, digest: str, variant: str, name: str) -> Loop | None:
@@ -157,18 +157,18 @@ class LoopStore:
 
     def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
         plain = {variant: to_stored(values) for variant, values in rows.items()}
-        # of the version before, so that `library analyse` adds what a loop as such does not have
+        # as the version before, so that `library analyse` adds the fields that a loop itself lacks
         self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)
 
 
 def _fit_row(variant: str) -> str:
-    """The name of the row that has `fit` of what a row of `loop` has."""
+    """Row name of `fit` for a row of `loop`."""
     return FIT + variant.removeprefix(NAME)
 
 
 def _variant(label: TempoLabel) -> str:
-    """The name of a row by what a file states."""
+    """Row name for a stated tempo."""
     part = [] if label.first is None or label.last is None else [f"{label.first:g}-{label.last:g} s"]
     tempo = [] if label.bpm is None else [label.origin, f"{label.bpm:g}"]
     return " ".join([NAME, *tempo, *part])

@@ -1,10 +1,10 @@
-"""MIDI's bytes into messages, whatever the bytes are, and back.
+"""MIDI parser and encoder, total over any bytes.
 
     parser = Parser()
     parser.feed(b"\\x90\\x3c\\x64")        # [Short(0x90, 60, 100)]
 
-Running status, real-time bytes within other messages (also within SysEx), messages cut in pieces. SysEx is held
-up to a limit; what is longer is passed over to its end, and counted. mido's parser, which reads files here, takes
+Supports running status, real-time bytes within other messages (also within SysEx), and split messages. SysEx is
+buffered up to a limit; longer ones are skipped to their end, and counted. mido's parser, which reads files here, takes
 4.1 µs a message of notes, controllers and clock in pieces of seven bytes; this one takes .7.
 """
 
@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple, TypeAlias
 
 MAX_SYSEX = 1 << 20
-"""Bytes of one system exclusive message; the whole of what a parser ever holds."""
+"""Maximum bytes of one system exclusive message, and of a parser's memory."""
 NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL, PROGRAM, PRESSURE, BEND = 0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0
 SYSEX, SYSEX_END, REAL_TIME, SENSING, RESET = 0xF0, 0xF7, 0xF8, 0xFE, 0xFF
 POSITION, TICK, START, CONTINUE, STOP = 0xF2, 0xF8, 0xFA, 0xFB, 0xFC
@@ -22,13 +22,13 @@ CLOCK = (POSITION, TICK, START, CONTINUE, STOP)
 """The messages of a clock: song position pointer, a 24th of a beat, and the transport."""
 _COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 _UNDEFINED = (0xF4, 0xF5, 0xF7, 0xF9, 0xFD)
-"""0xF7 is one where no SysEx is open."""
+"""Undefined statuses; 0xF7 is undefined outside SysEx."""
 _STATUS = re.compile(rb"[\x80-\xff]")
 CENTRE = 8192
 
 
 class Short(NamedTuple):
-    """Any message but SysEx. status: with the channel in it.  a, b: its data, 0 where it has none."""
+    """Any message but SysEx. status: including the channel.  a, b: data bytes, 0 if absent."""
 
     status: int
     a: int = 0
@@ -36,12 +36,12 @@ class Short(NamedTuple):
 
     @property
     def kind(self) -> int:
-        """The status without the channel: `NOTE_ON` and so on."""
+        """Status without the channel: `NOTE_ON` and so on."""
         return self.status & 0xF0 if self.status < SYSEX else self.status
 
     @property
     def channel(self) -> int:
-        """1 to 16."""
+        """Channel, 1 to 16."""
         return (self.status & 0x0F) + 1
 
 
@@ -55,7 +55,7 @@ Message: TypeAlias = Short | SysEx
 
 
 class Parser:
-    """One port's stream. malformed: bytes and beginnings of no message.  bounded: SysEx longer than `limit`."""
+    """Parser of one port's stream. malformed: bytes of no message.  bounded: SysEx longer than `limit`."""
 
     def __init__(self, limit: int = MAX_SYSEX) -> None:
         self._limit = limit
@@ -68,11 +68,11 @@ class Parser:
 
     @property
     def held(self) -> int:
-        """Bytes waiting for their end."""
+        """Buffered bytes of incomplete messages."""
         return len(self._sysex or b"")
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages these bytes complete, in order. Never raises."""
+        """Messages completed by these bytes, in order. Never raises."""
         messages: list[Message] = []
         at, end = 0, len(data)
         while at < end:
@@ -122,7 +122,7 @@ class Parser:
             messages.append(Short(status, byte) if self._first < 0 else Short(status, self._first, byte))
             self._first = -1
             if status >= SYSEX:
-                # of system messages none runs on
+                # system messages have no running status
                 self._status = 0
 
     def _hold(self, data: bytes) -> None:
@@ -145,21 +145,21 @@ class Parser:
 
 
 def _length(status: int) -> int:
-    """Bytes of data behind a status."""
+    """Number of data bytes after a status."""
     if status >= SYSEX:
         return _COMMON[status]
     return 1 if status & 0xF0 in (0xC0, 0xD0) else 2
 
 
 def bend_of(a: int, b: int) -> float:
-    """-1 to 1 of a bend's two bytes; the middle is 0."""
+    """Pitch bend, -1 to 1, of its two data bytes; the centre is 0."""
     from_centre = (b << 7 | a) - CENTRE
     return from_centre / (CENTRE if from_centre < 0 else CENTRE - 1)
 
 
 def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """The bytes of an event as `processor.Event` has it; none for what MIDI has no message for: the pitch or the timbre
-    of one note, and a value that a note travels with above the controllers."""
+    """Bytes of an event as in `processor.Event`; empty if MIDI has no such message: pitch or timbre of one note, and
+    note-play values above the controllers."""
     low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
     match kind:
         case "on":
@@ -179,5 +179,5 @@ def encode(kind: str, number: int, value: float, channel: int) -> bytes:
 
 
 def encode_position(sixteenths: int) -> bytes:
-    """The bytes of a song position pointer, 0 to 16383 sixteenths; what is beyond begins at 0 again."""
+    """Bytes of a song position pointer, 0 to 16383 sixteenths, wrapping."""
     return bytes((POSITION, sixteenths & 0x7F, sixteenths >> 7 & 0x7F))

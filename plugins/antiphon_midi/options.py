@@ -1,4 +1,4 @@
-"""The options of `antiphon serve` for MIDI."""
+"""Options of `antiphon serve` for MIDI."""
 
 from __future__ import annotations
 

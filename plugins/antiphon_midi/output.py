@@ -1,4 +1,4 @@
-"""MIDI output: sends notes that are played by command, and those of the node named in the patch's [midi]."""
+"""MIDI output: notes played by commands, and events of the node named in the patch's [midi]."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from antiphon_midi import messages as midi
 from antiphon_midi.devices.ports import Ports
 
 MOST = 65536
-"""Most messages in the queue."""
+"""Maximum messages in the queue."""
 _Waiting = tuple[float, int, bytes, str, str]
-"""Sample, order, message, the port that does not get it, a text of the names of those that do."""
+"""Sample, order, message, excluded port, filter text of port names."""
 _open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
 
 
 def send_out(request: OscRequest) -> None:
-    """`/midi/out`: sends a message to the outputs whose names contain a text, at its time.
+    """Handler of `/midi/out`: sends a message to the outputs whose names contain a text, at its time.
 
     Raises:
         RequestError: It is no message of three bytes, or there is no such output.
@@ -40,7 +40,7 @@ def send_out(request: OscRequest) -> None:
     if not (0x80 <= status < 0xF0 and 0 <= number < 128 and 0 <= value < 128):
         raise RequestError("/midi/out takes a status of 128 to 239 and two numbers of 0 to 127")
     message = bytes((status, number, value))
-    # each transport and each plugin has a face of the server of its own
+    # each transport and each plugin has its own server interface object
     for out in (one for one in _open if one.server.folder == request.server.folder):
         if out.send(request.when, message, str(name)):
             return
@@ -48,10 +48,10 @@ def send_out(request: OscRequest) -> None:
 
 
 class MidiOut:
-    """One stream to all outputs that are open.
+    """Output stream to all open ports.
 
-    source: the port whose message is being handled now; what it causes is not sent back to the port of that name.
-    Times are of the engine's clock, met by a timer: to a millisecond.
+    source: the port of the message being handled; its effects are not echoed to that port. Times are of the engine's
+    clock, by a timer with millisecond precision.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -70,7 +70,7 @@ class MidiOut:
         self.dropped = 0
 
     def effect(self, effect: EngineEffect) -> None:
-        """Sends an event that a command sent to the engine."""
+        """Sends an event of a command to the engine."""
         if isinstance(effect, Panic):
             self.silence()
         elif isinstance(effect, ClearSchedule):
@@ -82,7 +82,7 @@ class MidiOut:
             )
 
     def send(self, when: When, message: bytes, name: str) -> bool:
-        """Sends a message at a time to the outputs whose names contain a text; whether there are any."""
+        """Schedules a message to the outputs whose names contain a text; True if there are any."""
         if not any(name.lower() in port.lower() for port in self._ports.outputs):
             return False
         self._play(0.0 if isinstance(when, Now) else self._server.due(when), message, "", name)
@@ -94,7 +94,7 @@ class MidiOut:
             self._play(event.sample, midi.encode(event.kind, event.number, event.value, event.channel), "")
 
     def follow(self) -> None:
-        """Finds the node that the present patch names; `echoed` says which one's events are wanted."""
+        """Looks up the node named by the present patch; `echoed` requests its events."""
         name = self._server.controls().get("out", "").partition(".")[0] if self._ports.outputs else ""
         node = self._server.nodes().get(name)
         number = node.id if node is not None else 0
@@ -113,7 +113,7 @@ class MidiOut:
                 self._ports.send(midi.encode("control", 123, 0.0, channel))
 
     def _again(self, effect: NodeEvent) -> bool:
-        """Whether it is the event just sent, for another of the nodes that play it."""
+        """True if an event repeats the last one for another node."""
         last = self._last
         same = last is not None and (effect.kind, effect.number, effect.value, effect.channel, effect.when) == (
             last.kind,
@@ -142,7 +142,7 @@ class MidiOut:
         self._due()
 
     def _due(self) -> None:
-        """Sends what is due; sets the timer for what is next."""
+        """Sends due messages; sets the timer for the next."""
         now = self._server.moment().sample
         while self._waiting and self._waiting[0][0] <= now + 1:
             _, _, message, but, name = heapq.heappop(self._waiting)

@@ -14,7 +14,7 @@ from antiphon_midi.devices.ports import make_backend
 
 @dataclass(frozen=True, slots=True)
 class MidiReport:
-    """A MIDI system.
+    """State of a MIDI system.
 
     Attributes:
         system: Its name, "" without one.
@@ -30,7 +30,7 @@ class MidiReport:
 
 
 def ask() -> MidiReport:
-    """The MIDI system and ports that `serve --midi` would use now."""
+    """MIDI system and ports that `serve --midi` would use now."""
     bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     try:
         backend = make_backend("antiphon-devices", bell, "")
@@ -58,7 +58,7 @@ def checks() -> Iterator[Finding]:
 
 
 def listing(report: MidiReport) -> Iterator[str]:
-    """Lines for a person, as `antiphon devices` prints them."""
+    """Lines of text as printed by `antiphon devices`."""
     if not report.system:
         yield f"MIDI: {report.problem}"
         return

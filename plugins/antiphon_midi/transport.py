@@ -1,4 +1,4 @@
-"""What the server knows of MIDI: the settings that ask for it, and how it begins."""
+"""Transport `midi`: the settings that request it, and its start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses units: the least sum of weighted distances."""
+"""Unit selection: minimum sum of weighted distances."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from antiphon_mosaic.corpus import Corpus
 from antiphon_mosaic.features import CHROMA, LEVEL, TIMBRE, WIDTH, Grid
 
 AGAIN = 0.6
-"""Cost of the unit that was played before."""
+"""Cost of repeating the last unit."""
 ONSET = 0.5
-"""Cost where one unit begins with an onset and the other does not, for the beginnings of notes."""
+"""Cost of a mismatch of onsets at the beginning of a unit, for note starts."""
 STIR = 1.0
-"""Cost of an onset inside a unit, where the input has none."""
+"""Cost of an onset inside a unit without one in the input."""
 STEP = 0.02
 """Cost of a semitone of transposition."""
 UNPITCHED = 2.0
-"""Semitones for which a unit without pitch counts, and one that is further away than it may be moved."""
+"""Distance in semitones assigned to an unpitched unit, and to one beyond the transposition range."""
 MOST_STEPS, MOST_NOTE_STEPS = 12, 36
 
 
 class UnitChooser:
-    """Chooses units of a corpus; all buffers are allocated once.
+    """Selects units of a corpus, in preallocated buffers.
 
     Attributes:
         steps: Semitones by which the unit chosen last is to be transposed.
@@ -50,7 +50,7 @@ class UnitChooser:
         self._weight[TIMBRE], self._weight[LEVEL] = timbre, loudness
 
     def follow(self, target: F32, number: float, pitch: float, transpose: int, *, onset: bool) -> None:
-        """Begins a choice: the costs of units for the features of a sound.
+        """Starts a selection: the costs of units for the features of a sound.
 
         Args:
             target: `[WIDTH]`.
@@ -81,7 +81,7 @@ class UnitChooser:
             np.add(cost, self._stir, out=cost)
 
     def note(self, number: float, pitch: float) -> None:
-        """Begins a choice: the costs of units for a note; of 0 for a finger, which moves none."""
+        """Starts a selection: the costs of units for a note; number 0 for a finger, which transposes none."""
         self._cost.fill(0.0)
         self._number, self._transpose = number, MOST_NOTE_STEPS if number > 0.0 else 0
         self._likeness[0] = 0.0
@@ -89,7 +89,7 @@ class UnitChooser:
             self._pitched(number, pitch)
 
     def _pitched(self, number: float, pitch: float) -> None:
-        """Adds what a pitch costs: how far a unit is to be moved, more than it may be, or that it has none."""
+        """Adds pitch costs: transposition, its excess over the range, or a missing pitch."""
         away = np.abs(self._corpus.pitch - np.float32(number))
         np.multiply(away, STEP, out=self._part)
         away -= self._transpose
@@ -101,7 +101,7 @@ class UnitChooser:
     def choose(
         self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float
     ) -> int:
-        """Adds the costs of place, cluster and continuity, and returns the unit of the least.
+        """Adds the costs of position, cluster and continuity, and returns the unit of minimum cost.
 
         Args:
             x: Place on the map.

@@ -1,4 +1,4 @@
-"""The corpus of a mosaic: units of a file or folder, their features, clusters, and places on a map."""
+"""Corpus of a mosaic: units of a file or folder, their features, clusters, and map positions."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_soun
 from antiphon_mosaic.features import CHROMA, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
 
 SECONDS = 120.0
-"""Of sound that a corpus holds; of more each file gives an equal part, its loudest."""
+"""Maximum seconds of sound of a corpus; beyond it each file contributes an equal share, its loudest."""
 MOST_FILES = 200
 MOST_UNITS = 8192
 CLUSTERS = 8
 RANGE = 50.0
-"""dB below the loudest unit at which units are left out."""
+"""Level range in dB below the loudest unit; softer units are left out."""
 MOST_RISE = 6.0
-"""dB of rise of the bands that counts as a whole onset."""
+"""Band rise in dB that counts as a full onset."""
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Units, in the order in which they lie in the sound.
+    """Units, in the order of their position in the sound.
 
     Attributes:
         sound: `[samples]`, mono, with silence after the last unit.
@@ -79,7 +79,7 @@ def read(path: str, rate: int) -> list[F32]:
 
 
 def corpus(sounds: list[F32], grid: Grid) -> Corpus:
-    """Cuts sounds into units on a grid of a quarter of their size, and at onsets; describes and maps them."""
+    """Cuts sounds into units on a grid of a quarter of their size, and at onsets; computes features and map."""
     gap = np.zeros(grid.size, np.float32)
     whole = np.concatenate([part for sound in sounds for part in (sound, gap)])
     step = max(grid.size // 4, len(whole) // (MOST_UNITS * 3 // 4))
@@ -128,7 +128,7 @@ def _onsets(sound: F32, grid: Grid) -> tuple[NDArray[np.int64], F32]:
 
 
 def _mapped(features: F32) -> tuple[F32, NDArray[np.int64]]:
-    """Places `[n, 2]` by principal components, and clusters `[n]` by k-means, of timbre and level."""
+    """Map positions `[n, 2]` by principal components, and clusters `[n]` by k-means, of timbre and level."""
     points = features.astype(np.float64)
     points[:, CHROMA] = 0.0
     points -= points.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Features of a stretch of sound: MFCC, chroma, level, pitch; and onsets hop by hop."""
+"""Features of a sound segment: MFCC, chroma, level, pitch; and onsets hop by hop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from antiphon.api.backends.analysis import MelSettings, mel_bank
 BANDS, CEPSTRA = 40, 12
 TIMBRE, CHROMA, LEVEL = slice(0, CEPSTRA), slice(CEPSTRA, CEPSTRA + 12), CEPSTRA + 12
 WIDTH = CEPSTRA + 13
-"""Numbers of a unit: MFCC 2 to 13 in units of `SPREAD`, chroma of length 1, level in units of `LEVEL_SPREAD`."""
+"""Features of a unit: MFCC 2 to 13 in units of `SPREAD`, chroma of length 1, level in units of `LEVEL_SPREAD`."""
 SPREAD, LEVEL_SPREAD = 60.0, 20.0
-"""dB that count 1."""
+"""Feature scales in dB."""
 DEPTH = 60.0
-"""dB below the loudest band at which bands are clipped."""
+"""Band range in dB below the loudest; bands are clipped to it."""
 SILENT = -80.0
 """Level in dB below which a window is silent."""
 LOWEST, HIGHEST = 50.0, 1600.0
-"""Hz of pitches."""
+"""Range of pitches in Hz."""
 CLEAR = 0.8
-"""Autocorrelation at its peak from which a sound has a pitch."""
+"""Minimum autocorrelation peak of a pitched sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,17 @@ class Grid:
 
     @property
     def hop(self) -> int:
-        """Samples of a step of the whole: the power of two nearest to 5.3 ms."""
+        """Hop in samples: the power of two nearest to 5.3 ms."""
         return int(2 ** max(5, round(math.log2(self.rate / 187.5))))
 
     @property
     def window(self) -> int:
-        """Samples whose MFCC and level are taken; of chroma and pitch it is twice as many, with the same end."""
+        """Window in samples of MFCC and level; chroma and pitch use twice as many, with the same end."""
         return 8 * self.hop
 
     @property
     def ahead(self) -> int:
-        """Samples from the beginning of a unit to the end of the window that describes it, their centres agreeing."""
+        """Samples from the beginning of a unit to the end of its feature window, with equal centres."""
         return self.size // 2 + self.window // 2
 
     @property
@@ -78,7 +78,7 @@ class Describer:
         self._classes *= inside[:, None]
 
     def describe(self, windows: F32) -> F32:
-        """`[n, WIDTH]`, see there."""
+        """Features `[n, WIDTH]`, see there."""
         out = np.zeros((len(windows), WIDTH), np.float32)
         short = windows[:, self._size :] * self._short
         spectrum = np.fft.rfft(short, axis=1)
@@ -91,7 +91,7 @@ class Describer:
         return out
 
     def pitch(self, windows: F32, rate: int) -> F32:
-        """`[n]` MIDI numbers by autocorrelation; 0 where there is no pitch."""
+        """MIDI pitches `[n]` by autocorrelation; 0 for unpitched windows."""
         count = windows.shape[1]
         spectrum = np.fft.rfft(windows * self._long, 2 * count, axis=1)
         first, last = int(rate / HIGHEST), int(rate / LOWEST)
@@ -120,13 +120,13 @@ def _hann(size: int) -> F32:
 
 
 class OnsetFinder:
-    """Finds onsets hop by hop, from the rise of 24 mel bands in windows of two hops.
+    """Onset detector hop by hop, from the rise of 24 mel bands in windows of two hops.
 
-    `after`: Hops from the hop in which an onset lies to the call that returns it; `rise`: the newest, dB.
+    `after`: hops from the onset's hop to the call that returns it; `rise`: the newest, dB.
     """
 
     RISE, OVER, BANDS = 2.5, 2.0, 24
-    """dB of mean rise of the bands; its ratio to the mean of the last 80 ms."""
+    """Thresholds of the mean band rise in dB, and of its ratio to the mean of the last 80 ms; number of bands."""
 
     def __init__(self, grid: Grid) -> None:
         size = 2 * grid.hop
@@ -143,7 +143,7 @@ class OnsetFinder:
         self._wait = 0
 
     def push(self, newest: F32) -> bool:
-        """Takes the newest two hops of samples; whether the hop before the last holds an onset."""
+        """Processes the newest two hops of samples; True if the hop before the last holds an onset."""
         spectrum = np.fft.rfft(newest * self._window)
         self._levels[:-1] = self._levels[1:]
         energy = (spectrum.real**2 + spectrum.imag**2) @ self._bank

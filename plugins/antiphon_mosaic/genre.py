@@ -1,8 +1,8 @@
-"""`antiphon run third A OUT -p genre=GENRE`: A's melody and chords with the band of a genre.
+"""Genre backing of `antiphon run third A OUT -p genre=GENRE`: A's melody and chords with a genre's band.
 
-The melody is found by `hum`, chords and beats by the analysis `music`, and `accompany` plays the genre's style under
-both. What A sings stays as sound where `stems` finds a voice; otherwise the melody is played. With a reference, the
-band is made of its units and has its timbre.
+The melody is detected by `hum`, chords and beats by the analysis `music`, and `accompany` plays the genre's style under
+both. A's vocal stays as sound if `stems` detects a voice; otherwise the melody is played. With a reference, the band is
+made of its units and has its timbre.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ GENRES: dict[str, dict[str, Value]] = {
     "classical": {"style": "chorale", "parts": "piano"},
     "ambient": {"style": "arpeggio", "parts": "pad", "intensity": 0.1},
 }
-"""The genres of `genre`, drum and bass by the name of its softer kind: the settings of `accompany` nearest to each."""
+"""Genres of `genre`, drum and bass by the name of its softer kind: the nearest settings of `accompany`."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": 0.5, "guitar": 0.4, "bass": 0.7, "drums": 0.8, "pad": 0.35}
 VOICE, MELODY = 1.0, 0.6
-"""Factors of A's voice at its own level, and of a melody that is played, beside the band."""
+"""Gains of A's voice relative to its own level, and of a played melody, against the band."""
 SUNG = 0.3
-"""Level of A's voice, as a part of A's, from which it stays as sound."""
+"""Minimum level of A's voice relative to A's to stay as sound."""
 
 
 def band(
     name: str, sound: F32, rate: int, genre: str, change: Callable[[F32], F32], progress: Callable[[float], None]
 ) -> tuple[F32, tuple[str, ...]]:
-    """A's melody with the band of a genre, `[1, n]` as long as `sound` `[channels, n]`, and what was found.
+    """A's melody with a genre's band, `[1, n]` as long as `sound` `[channels, n]`, and a report.
 
-    `change` gives the band another timbre. Raises `UsageError` where there is no beat, or neither melody nor chords.
+    `change` gives the band another timbre. Raises `UsageError` without a beat, or without melody and chords.
     """
     found = analyse_song(sound, rate)
     tempo, downbeats = found.get("tempo"), found.get("downbeats") or found.get("beats")
@@ -64,7 +64,7 @@ def band(
         begin, beat = first_bar(downbeats), 60.0 / float(tempo)
         chords = [(max(0.0, a - begin), b - begin, chord) for a, b, chord in found["chords"] if b > begin]
         heard = melody(work, float(tempo), begin)
-        # where there is none, the chords are played alone, over their roots
+        # without a melody, the chords are played alone, over their roots
         roots = [MidiNote(a / beat, (b - a) / beat, 72 + class_of(chord)) for a, b, chord in chords if chord != "N"]
         if not (tune := heard or roots):
             raise UsageError(f"neither melody nor chords were found in {name}, under which a band could play")
@@ -96,14 +96,14 @@ def band(
 
 
 def first_bar(downbeats: Sequence[float]) -> float:
-    """Seconds at which the bar begins in which a song does: at most 0, so that a pickup is played too."""
+    """Start in seconds of the song's first bar: at most 0, so that a pickup is included."""
     first = float(downbeats[0])
     length = float(np.median(np.diff(downbeats))) if len(downbeats) > 1 else first
     return first - math.ceil(max(0.0, first) / length) * length if length > 0.0 else first
 
 
 def class_of(chord: str) -> int:
-    """The pitch class of a chord's root, as of "F#:min"."""
+    """Pitch class of a chord's root, as of "F#:min"."""
     root = chord.split(":")[0]
     return (SHARP_NAMES if root in SHARP_NAMES else FLAT_NAMES).index(root)
 
@@ -123,7 +123,7 @@ def analyse_song(sound: F32, rate: int) -> dict[str, Any]:
 
 
 def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
-    """The melody of `work`/a.wav, in beats from second `first`, at most 0; empty where there is none."""
+    """Melody of `work`/a.wav, in beats from second `first`, at most 0; empty without one."""
     run_job("hum", work / "a.wav", work / "sung.mid", {"lead": True, "bpm": tempo})
     song, beats = read_midi(work / "sung.mid"), first * tempo / 60.0
     every = [note for track in song.tracks for note in track.notes]
@@ -132,7 +132,7 @@ def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
 
 
 def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, frames: int, rate: int) -> F32:
-    """A part by the synth, `[1, frames]`, its beat 0 at frame `first`, which may lie before the first."""
+    """A part rendered by the synth, `[1, frames]`, its beat 0 at frame `first`, which may be negative."""
     beat = rate * 60.0 / tempo
     notes = [
         TimedNote(max(0, first + round(n.start * beat)), first + round(n.end * beat), n.number, n.velocity)
@@ -148,7 +148,7 @@ def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, fra
 
 
 def find_voice(sound: F32, work: Path) -> F32 | None:
-    """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None where there is hardly one."""
+    """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None if there is hardly any."""
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
     voice = read_sound(work / "voice.wav").samples.mean(axis=0, keepdims=True)[:, : sound.shape[1]]
     own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, sound.mean(axis=0)))

@@ -1,4 +1,4 @@
-"""A pool of grains of one corpus, a row each in the memory of `mosaic_grains`."""
+"""Pool of grains of one corpus, a row each in the memory of `mosaic_grains`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon_mosaic.kernels import GRAINS, Grain, mosaic_grains
 
 
 class GrainPool:
-    """Begins, fades and mixes grains; where none is free the oldest is replaced."""
+    """Starts, fades and mixes grains; without a free one the oldest is replaced."""
 
     def __init__(self, sound: F32) -> None:
         self._sound = sound
@@ -32,13 +32,13 @@ class GrainPool:
         speed: float = 1.0,
         owner: int = -1,
     ) -> None:
-        """Begins a grain in `wait` samples, of the first frame of `mix`; the others are in `Grain`."""
+        """Starts a grain in `wait` samples, from the first frame of `mix`; other arguments as in `Grain`."""
         row = int(np.argmin(np.where(self._rows[:, Grain.LENGTH] > 0.0, 1e9 - self._rows[:, Grain.AGE], 0.0)))
         self._rows[row] = (at, speed, -wait, attack, length, release, gain, 0.0, 1.0)
         self._owner[row] = owner
 
     def fade(self, samples: float, owner: int = -1) -> None:
-        """Fades out the grains of an owner."""
+        """Fades out an owner's grains."""
         own = self._owner == owner
         self._rows[own, Grain.FADE] = 1.0 / samples
 

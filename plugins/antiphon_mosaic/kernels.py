@@ -1,4 +1,4 @@
-"""Units as sound: windowed stretches of the corpus, at any speed, added up."""
+"""Unit playback: windowed segments of the corpus, at any speed, overlap-added."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ PI = math.pi
 
 
 class Grain(IntEnum):
-    """Numbers of a grain."""
+    """Indices of a grain's numbers."""
 
     AT = 0
-    """Sample of the corpus, a fraction."""
+    """Position in the corpus in samples, fractional."""
     SPEED = 1
-    """Samples of the corpus in a sample."""
+    """Playback speed, corpus samples per sample."""
     AGE = 2
-    """Samples since it began; below 0 it waits."""
+    """Samples since its start; below 0 it is pending."""
     ATTACK = 3
-    """Samples of its rise."""
+    """Samples of its attack."""
     LENGTH = 4
-    """Samples in all; 0: it is free."""
+    """Total samples; 0: the grain is free."""
     RELEASE = 5
-    """Samples of its fall."""
+    """Samples of its release."""
     GAIN = 6
     FADE = 7
-    """Fall of `LEVEL` a sample."""
+    """Decrease of `LEVEL` per sample."""
     LEVEL = 8
     NUMBERS = 9
 

@@ -1,4 +1,4 @@
-"""Gives a mosaic the levels of the sound it follows, over time and in bands, and keeps it from clipping."""
+"""Level matching of a mosaic to its input, over time and in bands, with limiting."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon_mosaic.features import Grid
 
 PIECES = 4
-"""Of a hop, with a gain each."""
+"""Gain segments per hop."""
 SIDE = 2
-"""Pieces before and after one whose energy counts with its own."""
+"""Segments before and after one in its energy average."""
 MOST_GAIN = 30.0
 CEILING = 0.98
 BANDS, MOST_FIT = 14, 18.0
 
 
 class LevelMatcher:
-    """Computes gains for a hop from three hops of both sounds, of which it is the second."""
+    """Computes gains for the second of three hops of both sounds."""
 
     def __init__(self, hop: int) -> None:
         self._piece = hop // PIECES
@@ -44,7 +44,7 @@ class LevelMatcher:
 
 
 class BandFitter:
-    """Moves the spectrum of a mosaic towards the input's, in `BANDS` mel bands by at most `MOST_FIT` dB; a hop late."""
+    """Matches the spectrum of a mosaic to the input's, in `BANDS` mel bands by at most `MOST_FIT` dB; a hop late."""
 
     def __init__(self, grid: Grid) -> None:
         size = 2 * grid.hop
@@ -61,7 +61,7 @@ class BandFitter:
         self._rest.fill(0.0)
 
     def apply(self, dry: F32, made: F32, amount: float, out: F32) -> None:
-        """out `[hop]` ← the first hop of `made` `[2 * hop]`, by `amount` 0 to 1 as `dry` `[2 * hop]` is."""
+        """out `[hop]` ← first hop of `made` `[2 * hop]`, matched by `amount` 0 to 1 to `dry` `[2 * hop]`."""
         hop = len(out)
         spectrum = np.fft.rfft(made * self._window)
         wanted = np.fft.rfft(dry * self._window)

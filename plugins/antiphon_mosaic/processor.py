@@ -1,4 +1,4 @@
-"""The processor `mosaic`: units of a reference follow a sound, notes and a finger."""
+"""Processor `mosaic`: units of a reference follow a sound, notes and a finger."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from antiphon_mosaic.grains import GrainPool
 from antiphon_mosaic.level import BandFitter, LevelMatcher
 
 NOTES = 8
-"""Notes at once; the finger is one more stream."""
+"""Maximum simultaneous notes; the finger is one more stream."""
 FINGER = NOTES
 ATTACK, CUT = 0.002, 0.006
-"""Seconds of the rise of a unit on an onset, and of the fall of those before it."""
+"""Attack in seconds of a unit on an onset, and release of the units before it."""
 ALL_OFF = (120, 123)
 ROOT, CHANNELS, CURVE = 60, 16, 1.5
-"""Of the sampler that plays `notes`: the key of the file's own pitch, and the power of velocity that its level is."""
+"""Sampler settings of `notes`: key of the file's own pitch, channels, and exponent of velocity to level."""
 
 
 def _sample_of(note: tuple[int, Event]) -> int:
@@ -30,7 +30,7 @@ def _sample_of(note: tuple[int, Event]) -> int:
 
 
 class UnitStream:
-    """Units one after another for a note or the finger."""
+    """Sequence of units for a note or the finger."""
 
     def __init__(self) -> None:
         self.stop()
@@ -44,10 +44,10 @@ class UnitStream:
 
 
 class Mosaic(Processor):
-    """Follows the input by units of the reference. Hops are counted from the last `reset`, any blocks give the same.
+    """Follows the input by units of the reference. Hops count from the last `reset`: any block size gives the same.
 
-    A sound is described with `grid.ahead` samples to come, so that a unit is chosen by what it will be heard with.
-    Notes and the finger need none of that: what is played live comes a hop later, what has a date with the latency.
+    A sound is described with `grid.ahead` samples of look-ahead, so that a unit is selected by the sound it plays with.
+    Notes and the finger need none: live ones come a hop later, scheduled ones with the latency.
     """
 
     inputs = (AUDIO_IN, EVENTS_IN)
@@ -104,7 +104,7 @@ class Mosaic(Processor):
         self.reset()
 
     def reset(self) -> None:
-        """Clears the input and all that sounds; the reference stays."""
+        """Clears the input and all sounding units; the reference stays."""
         for buffer in (self._past, self._mono, self._made, self._out, self._raw):
             buffer.fill(0.0)
         self._onsets.reset()
@@ -148,7 +148,7 @@ class Mosaic(Processor):
         io.report("unit_y", self._shown[1])
 
     def _hop(self, io: IO, at: int) -> None:
-        """Makes the next hop of output, from the values at frame `at` of the block."""
+        """Computes the next output hop, from the values at frame `at` of the block."""
         hop, grid = self._grid.hop, self._grid
         np.mean(self._past[:, self._keep :], axis=0, out=self._mono[self._keep :])
         self._hops += 1
@@ -171,7 +171,7 @@ class Mosaic(Processor):
             past[:, :-hop] = past[:, hop:]
 
     def _note(self, wait: int, start: float, steps: float, level: float) -> None:
-        """Queues a unit as a note of a sampler that holds the reference: its `age` is where the unit begins.
+        """Queues a unit as a note of a sampler that holds the reference: its `age` is the unit's start.
 
         Args:
             wait: Samples from the next of output.
@@ -190,7 +190,7 @@ class Mosaic(Processor):
         self._notes.sort(key=_sample_of)
 
     def _follow(self, io: IO, at: int) -> None:
-        """Begins the units of a hop that follow the input, and mixes them. Samples count from the input's first."""
+        """Starts the units of a hop that follow the input, and mixes them. Samples count from the input's first."""
         grid, hop = self._grid, self._grid.hop
         if self._onsets.push(self._mono[-2 * hop :]):
             self._due.append((self._hops - 1 - self._onsets.after) * hop)
@@ -233,7 +233,7 @@ class Mosaic(Processor):
         half = grid.size / 2.0
         if onset:
             self._following.fade(CUT * grid.rate)
-        # to the sample, so that both sound as one
+        # exact to the sample, so that continued units are seamless
         self._from = to if chooser.continues and not onset else float(corpus.starts[best])
         self._last, self._begun = best, begin
         self._speed = 2.0 ** (chooser.steps / 12.0)

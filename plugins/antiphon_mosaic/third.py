@@ -1,4 +1,4 @@
-"""The file job `antiphon run third A OUT -p reference=B`: the notes and beats of A with the timbre and drums of B."""
+"""File job `antiphon run third A OUT -p reference=B`: notes and beats of A with the timbre and drums of B."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read
 
 SIZE, HOP = 2048, 512
-"""Samples of a window and of its hop."""
+"""Window and hop in samples."""
 AT_ONCE = 256
 LONGEST = 600.0
-"""Seconds of A."""
+"""Maximum seconds of A."""
 CHANGE = 0.75
-"""`amount` of the transfer of what is held."""
+"""`amount` of the timbre transfer of the harmonic part."""
 STRUCK = 0.7
-"""Factor of each of both forms of what is struck: A's own by an equaliser, and B's units."""
+"""Gain of each of the two percussive layers: A's own, equalised, and B's units."""
 USED = ("reference", "tempo", "genre")
 
 
@@ -75,10 +75,10 @@ def third(
     progress: Callable[[float], None] = lambda part: None,
     apart: Callable[[F32, int], tuple[F32, F32]] | None = None,
 ) -> F32:
-    """The notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
+    """Notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
-    What is held gets B's long-term spectrum and then `transfer`. What is struck is half A's own with B's spectrum, half
-    units of what B strikes; both have their share in B. The result has A's level. apart: what separates them, else
+    The harmonic part gets B's long-term spectrum and then `transfer`. The percussive part is half A's own with B's
+    spectrum, half units of B's; both have their share in B. The result has A's level. apart: separation function, else
     `separate`.
     """
     (held, struck), (their_held, their_struck) = ((apart or separate)(sound, rate) for sound in (first, second))
@@ -98,7 +98,7 @@ def third(
 
 
 def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Value]) -> F32:
-    """A sound `[channels, n]` through a node with a reference, as long."""
+    """Sound `[channels, n]` through a node with a reference, at equal length."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -108,14 +108,14 @@ def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Val
 
 
 def separate(sound: F32, rate: int) -> tuple[F32, F32]:
-    """What is held and what is struck of `[channels, n]`: all but the drums, and the drums, by `stems`."""
+    """Harmonic and percussive part of `[channels, n]`: all but the drums, and the drums, by `stems`."""
     names, blocks = separate_blocks([sound], rate, len(sound))
     struck = np.concatenate([block[names.index("drums")] for block in blocks], axis=1)
     return sound - struck, struck
 
 
 def equalise(sound: F32, reference: F32) -> F32:
-    """The sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
+    """Sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
     gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0).astype(np.float32)
     window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
     out = np.zeros_like(sound)
@@ -147,7 +147,7 @@ def long_term(sound: F32) -> F64:
 
 
 def tempo_of(mono: F32, rate: int) -> float:
-    """Beats a minute of the first 90 s, by the autocorrelation of the rise of 64 bands; near 110 where it is open."""
+    """Tempo in bpm of the first 90 s, by the autocorrelation of the rise of 64 bands; near 110 if ambiguous."""
     window = np.hanning(1024)
     mono = mono[: 90 * rate]
     views = np.lib.stride_tricks.sliding_window_view(np.pad(mono, 1024), 1024)[:: (hop := rate // 100)]
@@ -163,7 +163,7 @@ def tempo_of(mono: F32, rate: int) -> float:
 
 
 def stretch_to(sound: F32, rate: int, factor: float) -> F32:
-    """The sound `factor` times as long at its pitch (Signalsmith Stretch)."""
+    """Sound stretched by `factor` at its pitch (Signalsmith Stretch)."""
     from python_stretch.Signalsmith import Stretch
 
     stretch = Stretch(1)

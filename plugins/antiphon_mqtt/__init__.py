@@ -1,6 +1,6 @@
 """MQTT: parameters set by a broker's other clients, and their values published.
 
-Imports `antiphon.api` alone, and the client library only where MQTT is asked for.
+Imports `antiphon.api` only, and the client library only if MQTT is requested.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The MQTT bridge: sets parameters, publishes values, and reconnects to the broker.
 
-docs/clients/mqtt.md is its user's page.
+User documentation: docs/clients/mqtt.md.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from antiphon_mqtt.publications import Outward
 log = logging.getLogger("antiphon.mqtt")
 
 FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.05, 0.25, 2.0
-"""Seconds between attempts to connect, twice as long each time. Short: a broker that was killed may not know us any
-more, and what others publish before we are back is lost. Longer for one that answers, and refuses."""
+"""Seconds between connection attempts, doubled each time. Short: a killed broker may have lost our session, and
+messages published before we reconnect are lost. Longer after a refusal."""
 STEADY = 5.0
-"""Seconds after which a connection counts as stable: the next pause is `FIRST_PAUSE` again."""
+"""Seconds after which a connection counts as stable, resetting the pause to `FIRST_PAUSE`."""
 LEAVE_SECONDS = 0.5
 SOURCE = "mqtt"
 
 
 class MqttBridge:
-    """Keeps a connection to the broker while the server runs, and connects again after any failure.
+    """Maintains a connection to the broker while the server runs, reconnecting after any failure.
 
     Args:
         server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do with
@@ -59,7 +59,7 @@ class MqttBridge:
         self._present = True
 
     def install(self) -> None:
-        """Connects when the server starts."""
+        """Connects to the broker at the server's start."""
         server = self._server
         server.service(self.run)
         server.status(self.counts)
@@ -67,7 +67,7 @@ class MqttBridge:
         server.on_event(self._happened)
 
     def counts(self) -> dict[str, Any]:
-        """For `/api/status`. received: sets that came, each once; refused: those of them that changed nothing."""
+        """Figures for `/api/status`. received: distinct set messages; refused: those without an effect."""
         return {
             "state": self.state,
             "reason": self.reason,
@@ -192,7 +192,7 @@ class MqttBridge:
     def _changed(self, address: str, _value: Value) -> None:
         """Queues the current value of a changed parameter, at most sixty times a second.
 
-        The current value, because a plan that was refused meanwhile has reset the value that it set.
+        The current value, because a refused plan has reset the value it set.
         """
         _, kind, *names = address.split("/")
         if kind != "node" or len(names) != 2:
@@ -209,7 +209,7 @@ class MqttBridge:
             self.outward.sync(self._values())
 
     def _values(self) -> dict[str, bytes]:
-        """Every published value, by topic."""
+        """All published values, by topic."""
         server, values = self._server, {}
         for node in server.nodes().values():
             for cell, param in enumerate(node.cells):
@@ -220,12 +220,12 @@ class MqttBridge:
 
 
 def identifier(folder: Path) -> str:
-    """The client identifier of the server with this state folder: the same at each start, 23 letters and digits."""
+    """Client identifier of the server with this state folder: the same at each start, 23 letters and digits."""
     return "antiphon" + sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:15]
 
 
 async def _first_to_fail(*works: Coroutine[Any, Any, None]) -> None:
-    """Runs them until one ends, and raises what it raised; none is left running."""
+    """Runs tasks until one ends, and raises its exception; the others are cancelled."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

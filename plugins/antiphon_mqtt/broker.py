@@ -1,4 +1,4 @@
-"""Which broker: host, port, user and password of a URL."""
+"""Broker address: host, port, user and password of a URL."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Broker:
 
 
 def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
-    """Reads mqtt://user:password@host:port, where user, password and port may be left out; `option` names it.
+    """Parses mqtt://user:password@host:port, where user, password and port are optional; `option` names it in errors.
 
     Raises:
         UsageError: It is none.
     """
-    # says nothing of what was given: there is a password in it
+    # the message must not quote the URL: it contains a password
     wrong = UsageError(
         f"{option} takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
     )

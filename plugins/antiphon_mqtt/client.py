@@ -1,8 +1,8 @@
-"""One connection to an MQTT 5 broker: connects, passes on what is received, publishes, ends.
+"""Connection to an MQTT 5 broker: connects, forwards received messages, publishes, disconnects.
 
-aiomqtt's client does not survive the loss of its connection, nor a failed attempt, so each attempt uses a new one. What
-must be known of a message beyond what aiomqtt provides (whether the broker delivers it again, whether it resumed our
-session) is taken from its callbacks; hence aiomqtt below version 3.
+aiomqtt's client does not survive the loss of its connection, nor a failed attempt, so each attempt uses a new one.
+Message properties missing in aiomqtt (redelivery, session resumption) are taken from its callbacks; hence aiomqtt below
+version 3.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from antiphon_mqtt.broker import Broker
 
 KEEPALIVE = 5
-"""Seconds of silence before the broker is pinged; without an answer the connection ends after as many again."""
+"""Keep-alive interval in seconds; a connection without an answer for two intervals ends."""
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 3.0
 SESSION_SECONDS = 3600
-"""How long the broker keeps what comes for us while we are away."""
+"""Session expiry in seconds: the broker queues our messages for that long while we are disconnected."""
 MAX_PACKET = 16 << 20
-"""Bytes; the broker drops what is larger."""
+"""Maximum packet size in bytes; the broker drops larger ones."""
 AGAIN_SECONDS = 1.0
-"""A broker that resumes a session delivers first, at once, what it does not know to have arrived."""
+"""Seconds after resuming a session in which the broker may redeliver unacknowledged messages."""
 REMEMBERED = 16384
 SHORT = 64
 AT_MOST_SENT = 10
-"""Messages published at a time; aiomqtt complains of more."""
+"""Maximum messages in flight; aiomqtt logs warnings beyond."""
 
 Taken = Callable[[str, bytes, bool], None]
-"""(topic, payload, retained), before the broker gets the acknowledgement."""
+"""Callback with (topic, payload, retained), before the broker gets the acknowledgement."""
 
 
 class Once:
     """Detects repeated deliveries by packet identifier and content.
 
-    A broker delivers again, under the same identifier, what it has seen no acknowledgement of. It marks it as such,
-    unless it was killed and has only what it had on disk; then it comes first after the connection.
+    A broker redelivers an unacknowledged message under the same identifier. It is marked as redelivered, unless the
+    broker was killed and recovered its state from disk; then it comes first after the connection.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -55,13 +55,13 @@ class Once:
         self._again_until = 0.0
 
     def connected(self, resumed: bool) -> None:
-        """A new connection. resumed: the broker kept our session; if not, its identifiers begin anew."""
+        """Handles a new connection. resumed: the broker kept our session; if not, identifiers restart."""
         if not resumed:
             self._seen.clear()
         self._again_until = self._clock() + AGAIN_SECONDS if resumed else 0.0
 
     def new(self, mid: int, again: bool, topic: str, payload: bytes) -> bool:
-        """Whether a message is new. mid: 0 has no identity (QoS 0).  again: the broker's mark."""
+        """True for a message not seen before. mid: 0 has no identity (QoS 0).  again: the broker's redelivery mark."""
         if not mid:
             return True
         # a hash: topics have up to 64 kB, and a payload more
@@ -77,12 +77,12 @@ class Once:
 
 
 class MqttConnection(aiomqtt.Client):
-    """A connection to be opened once and closed once.
+    """Connection to be opened once and closed once.
 
-    identifier: fixed, so that the broker keeps what comes while we are away.  forget: it does not, nor what it kept
-    before; a connection for that alone, as mosquitto writes down no session that was begun so.
-    will: (topic, payload), retained, published by the broker when we are lost.  once: outlives the line.
-    unreadable, repeated: called for a topic that is no UTF-8, and for a message delivered again.
+    identifier: fixed, so that the broker queues messages while we are away.  forget: starts without a session and
+    discards a kept one; needs its own connection, as mosquitto does not persist a session begun so. will: (topic,
+    payload), retained, published by the broker on our loss.  once: shared across connections. unreadable, repeated:
+    callbacks for a topic without valid UTF-8, and for a redelivered message.
     """
 
     def __init__(
@@ -119,13 +119,13 @@ class MqttConnection(aiomqtt.Client):
         self._repeated, self._unreadable = repeated, unreadable
 
     async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
-        """Connects and subscribes, QoS 1, without what is retained; `MqttError` with the reason.
+        """Connects and subscribes, QoS 1, without retained messages; `MqttError` with the reason.
 
-        unqueued: further topics, QoS 0: the broker does not queue for us what is published to them while we are away.
+        unqueued: further topics, QoS 0: the broker does not queue their messages while we are away.
         """
         try:
             await self.__aenter__()
-            # one request for all: each answer waits behind what the broker kept for us
+            # one request for all: each answer is behind the broker's queued messages
             wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
             passing = SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
             topics = [(topic, wanted) for topic in filters] + [(topic, passing) for topic in unqueued]
@@ -156,7 +156,7 @@ class MqttConnection(aiomqtt.Client):
                 raise result
 
     async def close(self) -> None:
-        """Disconnects, if the broker still answers: then the will stays unpublished."""
+        """Disconnects, if the broker still answers: then the will is not published."""
         with contextlib.suppress(MqttError):
             await self.__aexit__(None, None, None)
         self._heed()
@@ -179,7 +179,7 @@ class MqttConnection(aiomqtt.Client):
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        # paho acknowledges when this returns: what is not yet done then could be lost
+        # paho acknowledges on return: unfinished work could be lost
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The queue of values to publish: the latest of each topic, bounded by the number of parameters."""
+"""Queue of values to publish: the latest of each topic, bounded by the number of parameters."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import asyncio
 
 MAX_TOPICS = 16384
 SLOW = 0.1
-"""Least seconds between two values of a readonly parameter."""
+"""Minimum seconds between two values of a readonly parameter."""
 
 
 class Outward:
-    """Topics and payloads that wait to be published.
+    """Queue of topics and payloads to publish.
 
-    dropped: values that a later one took the place of while the broker was away, or that found no room.
-    wake: set when there is something new.
+    dropped: values superseded while the broker was away, or beyond the bound. wake: event set by new data.
     """
 
     def __init__(self) -> None:
@@ -79,7 +78,7 @@ class Outward:
         return batch
 
     async def wait(self, now: float) -> None:
-        """Waits until there is something to take."""
+        """Waits until `take` has data."""
         self.wake.clear()
         if self._waiting:
             return

@@ -1,4 +1,4 @@
-"""A parameter over MQTT: topics and payloads. Pure: text and bytes in, values out.
+"""MQTT topics and payloads of parameters. Pure: text and bytes in, values out.
 
 antiphon/NAME/PARAM/set    taken: one number, for a switch also true or false
 antiphon/NAME/PARAM        published, retained: the plain number; of a choice its place, of a switch 1 or 0
@@ -15,18 +15,18 @@ from antiphon.api import Param, Value
 from antiphon.api.backends.transports import WireError
 
 SETS = "antiphon/+/+/set"
-"""Matches every topic that sets a parameter."""
+"""Topic filter of all parameter-setting topics."""
 STATUS = "antiphon/status"
 PANIC = "antiphon/panic"
 ONLINE, OFFLINE = b"online", b"offline"
 MAX_PAYLOAD = 64
-"""Most bytes of a number; the longest useful one has 24."""
+"""Maximum bytes of a number; the longest useful one has 24."""
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SWITCH = {b"true": True, b"false": False}
 
 
 def target(topic: str) -> tuple[str, str]:
-    """(node, parameter) of a topic that sets one; `WireError` for any other."""
+    """(node, parameter) of a parameter-setting topic; `WireError` for any other."""
     parts = topic.split("/")
     if len(parts) != 4 or parts[0] != "antiphon" or parts[3] != "set" or not parts[1] or not parts[2]:
         raise WireError("a parameter is set by antiphon/NAME/PARAM/set")
@@ -34,9 +34,9 @@ def target(topic: str) -> tuple[str, str]:
 
 
 def number(payload: bytes, param: Param) -> float | bool:
-    """The finite number a payload is, or for a switch what true and false say; `WireError` for anything else.
+    """Finite number of a payload, or for a switch also true and false; `WireError` for anything else.
 
-    Spaces and line ends around it are let be: `echo 0.5 | mosquitto_pub -s` sends one.
+    Surrounding spaces and line ends are ignored: `echo 0.5 | mosquitto_pub -s` sends one.
     """
     if len(payload) <= MAX_PAYLOAD:
         text = payload.strip(b" \t\r\n")
@@ -51,7 +51,7 @@ def number(payload: bytes, param: Param) -> float | bool:
 
 
 def is_press(payload: bytes) -> bool:
-    """Whether a payload presses a button: 0 and false, in any case, are its release."""
+    """True if a payload presses a button: 0 and false, in any case, are its release."""
     return payload[:MAX_PAYLOAD].strip(b" \t\r\n").lower() not in (b"0", b"false")
 
 
@@ -60,7 +60,7 @@ def state_topic(node: str, param: str) -> str:
 
 
 def payload(param: Param, value: Value) -> bytes | None:
-    """The payload for a value; None for one without a number: text, files, triggers, NaN of a readonly parameter."""
+    """Payload of a value; None for one without a number: text, files, triggers, NaN of a readonly parameter."""
     if param.kind in ("text", "file", "trigger"):
         return None
     plain = param.encode(value)

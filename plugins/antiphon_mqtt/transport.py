@@ -1,4 +1,4 @@
-"""What the server knows of MQTT: the setting that asks for it, and how it begins."""
+"""Transport `mqtt`: the setting that requests it, and its start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Note nodes: notes in, notes out, between what plays and what sounds."""
+"""Note processors: notes in, notes out, between note sources and synths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plays held notes in turn, on the clock."""
+"""Arpeggiator, on the clock."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from antiphon_notes.node import JUMP, LEFT_OUT, ClockNode, Key, Made
 
 MODES = ("up", "down", "updown", "played", "random", "chord")
 LATE = 0.25
-"""Share of a step by which the first key may be late and still begin at once."""
+"""Share of a step by which the first key may be late and still start at once."""
 _NEAR = 1e-6
 
 
 class Arpeggiator(ClockNode):
-    """Steps fall on multiples of `rate` beats. The first key of a phrase begins the order anew."""
+    """Steps fall on multiples of `rate` beats. The first key of a phrase restarts the order."""
 
     params = (
         Param("mode", "choice", "up", choices=MODES, doc="The order of the notes."),
@@ -83,7 +83,7 @@ class Arpeggiator(ClockNode):
         self._step += 1
 
     def _turn(self, io: IO, frame: int) -> list[tuple[Key, int]]:
-        """The keys of this step, each with the note to play."""
+        """Keys of this step, each with its output note."""
         mode, octaves = str(io.at("mode", frame)), int(io.at("octaves", frame))
         keys = list(self._keys) if mode == "played" else sorted(self._keys, key=_number)
         notes = [(key, key[1] + 12 * n) for n in range(octaves) for key in keys]

@@ -1,4 +1,4 @@
-"""Nodes that play notes later by beats: echoes, strummed chords, deviations. Each is as long as its key is down."""
+"""Note delays in beats: echoes, strummed chords, humanising. Each output note lasts as long as its key."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made
 
 DIRECTIONS = ("up", "down", "alternate")
 WINDOW = 0.05
-"""Beats within which notes are one chord."""
+"""Maximum distance in beats of the notes of a chord."""
 SHORTEST = 1e-4
-"""Beats that a note lasts at least, so that its end follows its begin."""
+"""Minimum length of a note in beats, so that its end follows its begin."""
 
 
 class Delaying(ClockNode):
-    """Plays `delayed` of each note. While the clock stands, all that would come later is left out or comes at once."""
+    """Outputs `delayed` of each note. While the clock is stopped, delayed notes are dropped or played at once."""
 
     def forget(self) -> None:
         super().forget()
-        # delay, begin and note of what was made later of a key that is down
+        # delay, begin and output note of each delayed note of a held key
         self._delays: dict[Key, list[tuple[float, float, Key]]] = {}
 
     @abstractmethod
@@ -109,7 +109,7 @@ class Strum(Delaying):
         super().process(io)
 
     def _arrange(self, io: IO, events: list[Event], first: int, end: int, beat: float) -> None:
-        """Sorts notes of one frame, and gives each its place in its chord."""
+        """Sorts the notes of one frame, and assigns each its index in its chord."""
         if not 0.0 <= beat - self._chord <= WINDOW:
             self._chord, self._place = beat, 0
             self._chords += 1

@@ -1,4 +1,4 @@
-"""Sustains notes after their keys are up."""
+"""Note hold and latch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MODES = ("sustain", "latch", "toggle")
 
 
 class Hold(NoteNode):
-    """Holds notes while `hold` is on. Off, the notes whose keys are up end.
+    """Holds notes while `hold` is on. Switching it off ends notes whose keys are up.
 
     sustain: they add up.  latch: the first key after all keys were up ends the held ones.  toggle: a key's second time
     ends its note.
@@ -23,7 +23,7 @@ class Hold(NoteNode):
 
     def forget(self) -> None:
         self._held: dict[Key, bool] = {}
-        """Notes by key; whether the key is down."""
+        """Held notes by key; True while the key is down."""
 
     def process(self, io: IO) -> None:
         if not io.value("hold"):

@@ -1,4 +1,4 @@
-"""Nodes that play other notes at once: transposed, chords, in a scale, by chance, by register."""
+"""Immediate note mappings: transposition, chords, scale, probability, split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEED = Param("seed", "int", 1, 0, 65535, doc="Random seed.")
 
 
 class Transpose(NoteNode):
-    """Plays each note at another pitch; one that would leave 0 to 127 is not played."""
+    """Transposes notes; drops those outside 0 to 127."""
 
     params = (
         Param("semitones", "int", 0, -48, 48, unit="semitones", doc="How far notes move."),
@@ -70,7 +70,7 @@ class ScaleNode(NoteNode):
 
 
 def map_to_scale(number: int, inside: set[int], outside: str) -> int | None:
-    """The note of the scale for a note; None for one that is dropped. Of two equally near it is the lower."""
+    """Scale note of a note; None if it is dropped. Of two equally near ones the lower."""
     for by in range(12):
         tries = {"nearest": (-by, by), "down": (-by,), "up": (by,), "drop": (0,)}[outside]
         for step in tries:
@@ -80,7 +80,7 @@ def map_to_scale(number: int, inside: set[int], outside: str) -> int | None:
 
 
 class Probability(NoteNode):
-    """Passes each note with a probability. The n-th note's fate depends on the seed alone."""
+    """Passes each note with a probability. The decision on the n-th note depends on the seed only."""
 
     on_files = FileUse(changes=("time",))
     params = (

@@ -1,7 +1,7 @@
-"""What note nodes have in common: every note that is begun is ended, and what belongs to a note follows it.
+"""Base of note processors: every started note is ended, and expression follows its note.
 
-A note that comes in is known by its channel and number until its key is up, with the notes that were made of it; so a
-change of a parameter in between leaves none behind. `NoteNode` maps notes at once, `ClockNode` also later, in beats.
+An input note is identified by its channel and number until its key is up, with the output notes made of it; so a
+parameter change in between leaves no hanging note. `NoteNode` maps notes at once, `ClockNode` also later, in beats.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Key = tuple[int, int]
 Made = tuple[int, int, float]
 """Channel, number and velocity of a note to play."""
 MOST_SOUNDING, MOST_WAITING = 128, 256
-"""Notes that sound at once: the oldest is ended for a further one. Notes to come: further ones are left out."""
+"""Maximum sounding notes: the oldest is ended for a further one. Maximum pending notes: further ones are dropped."""
 ROOM = 1024 - 3 * MOST_SOUNDING
-"""Events that a block may emit besides ends of notes: `IO.emit` drops what is beyond 1024, which must be no end."""
+"""Maximum events emitted per block besides note-offs: `IO.emit` drops events beyond 1024, never note-offs."""
 OF_A_NOTE = ("pitch", "pressure", "timbre")
 JUMP = 0.05
-"""Beats by which the clock differs between two blocks where it was moved."""
+"""Beat difference between two blocks that counts as a clock jump."""
 NEVER = 1 << 60
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 
 
 class NoteNode(Processor):
-    """Plays `made` of each note, and ends it with its key. Everything else passes; expression follows its note.
+    """Outputs `made` of each note, and ends it with its key. Other events pass; expression follows its note.
 
-    `bypass` passes the notes themselves, `mute` none; both end what sounds.
+    `bypass` passes the notes unchanged, `mute` none; both end sounding notes.
     """
 
     inputs = (EVENTS_IN,)
@@ -49,17 +49,17 @@ class NoteNode(Processor):
         self.forget()
 
     def reset(self) -> None:
-        # what sounds is ended with the next block, which has a way out for it
+        # sounding notes are ended in the next block, which can emit events
         self._ending = True
         self._down.clear()
         self._before.clear()
         self.forget()
 
     def forget(self) -> None:
-        """Restores the state of a node's own after `prepare`, and after a reset."""
+        """Initialises the subclass's state, after `prepare` and at a reset."""
 
     def made(self, io: IO, event: Event) -> Iterable[Made]:
-        """The notes to play at once for a note that begins."""
+        """Output notes of a note-on, played at once."""
         return ((event.channel, event.number, event.value),)
 
     def process(self, io: IO) -> None:
@@ -69,14 +69,14 @@ class NoteNode(Processor):
             self.take(io, event, switched)
 
     def clocked(self, io: IO) -> None:
-        """Begins a block. For nodes on the clock."""
+        """Begins a block; for nodes on the clock."""
 
     def step(self, io: IO) -> Step:
-        """A block without an event is nothing."""
+        """Step of a block without events: no operation."""
         return Step(())
 
     def _switch(self, io: IO) -> tuple[bool, bool]:
-        """Whether the node is bypassed, and muted; a change ends what sounds."""
+        """State of bypass and mute; a change ends sounding notes."""
         bypass, mute = io.cells.get("bypass"), io.cells.get("mute")
         now = bypass is not None and bypass.target > 0.5, mute is not None and mute.target > 0.5
         if now != self._switched:
@@ -90,7 +90,7 @@ class NoteNode(Processor):
         return now
 
     def take(self, io: IO, event: Event, switched: tuple[bool, bool]) -> None:
-        """Plays what follows from one event."""
+        """Processes one event."""
         key = event.channel, event.number
         bypassed, muted = switched
         if event.kind == "on" and event.value > 0.0:
@@ -108,12 +108,12 @@ class NoteNode(Processor):
             self.send(io, event)
 
     def send(self, io: IO, event: Event) -> None:
-        """Emits what is no end of a note, if there is room."""
+        """Emits an event other than a note-off, unless the block is full."""
         if len(io.events_out) < ROOM:
             io.emit(event)
 
     def begin(self, io: IO, event: Event, made: Iterable[Made]) -> tuple[Key, ...]:
-        """Begins notes where `event` is; returns them."""
+        """Starts notes at the event's frame; returns them."""
         keys = []
         for channel, number, velocity in made:
             if 0 <= number <= 127 and velocity > 0.0:
@@ -122,17 +122,17 @@ class NoteNode(Processor):
         return tuple(keys)
 
     def up(self, io: IO, event: Event, key: Key) -> None:
-        """Ends the notes of a key that goes up."""
+        """Ends the notes of a released key."""
         for note in self._down.pop(key, ()):
             self.off(io, event.offset, note)
 
     def follow(self, io: IO, event: Event, key: Key) -> None:
-        """Plays the expression of a note that came before the note."""
+        """Plays expression received before its note."""
         for kind, value in self._before.pop(key, {}).items():
             self.express(io, Event(kind, event.offset, event.number, value, event.channel), key)
 
     def express(self, io: IO, event: Event, key: Key) -> None:
-        """Plays the expression of a note, now or with the note."""
+        """Forwards expression to a held note, or stores it for the next one."""
         if key in self._down:
             for channel, number in self.expressed(key):
                 self.send(io, Event(event.kind, event.offset, number, event.value, channel))
@@ -140,11 +140,11 @@ class NoteNode(Processor):
             self._before.setdefault(key, {})[event.kind] = event.value
 
     def expressed(self, key: Key) -> Iterable[Key]:
-        """The notes that the expression of a held key is for."""
+        """Output notes addressed by a held key's expression."""
         return self._down[key]
 
     def on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
-        """Begins a note, if there is room; where it sounds already, anew."""
+        """Note-on; retriggers a held note. Dropped if the block is full."""
         if len(io.events_out) >= ROOM:
             return
         count = self._sounding.pop(note, 0)
@@ -159,7 +159,7 @@ class NoteNode(Processor):
         io.emit(Event("on", frame, note[1], velocity, note[0], age, live))
 
     def off(self, io: IO, frame: int, note: Key) -> None:
-        """Ends a note, or one of several that are the same."""
+        """Note-off; of duplicate notes, ends one."""
         count = self._sounding.get(note, 0)
         if count > 1:
             self._sounding[note] = count - 1
@@ -174,7 +174,7 @@ class NoteNode(Processor):
 
 
 class LaterNote(NamedTuple):
-    """A note to begin or to end. beat: when.  order: of equal beats.  note: which.  velocity: 0 ends it."""
+    """A scheduled note-on or note-off. beat: its time.  order: of equal beats.  note: its key.  velocity: 0 for off."""
 
     beat: float
     order: int
@@ -185,11 +185,11 @@ class LaterNote(NamedTuple):
 LEFT_OUT = Param(
     "left_out", "int", 0, 0, 1 << 20, unit="notes", readonly=True, doc="Notes for which there was no room."
 )
-"""Counted by each `ClockNode`."""
+"""Counter of dropped notes of each `ClockNode`."""
 
 
 class ClockNode(NoteNode):
-    """A note node that also plays later, on the clock. Where that stops or is moved, what was to come is dropped."""
+    """Note node with a schedule on the clock. If the clock stops or jumps, pending notes are dropped."""
 
     def prepare(self, spec: StreamSpec) -> None:
         self._waiting: list[LaterNote] = []
@@ -206,11 +206,11 @@ class ClockNode(NoteNode):
         self._open = 0
 
     def beat(self, frame: int) -> float:
-        """The beat at a frame of this block."""
+        """Beat at a frame of this block."""
         return self._now + self._per_frame * frame
 
     def frame(self, beat: float) -> int:
-        """The first frame from `beat` on; `NEVER` while the clock stands."""
+        """First frame at or after `beat`; `NEVER` while the clock is stopped."""
         if self._per_frame <= 0.0 or beat == math.inf:
             return NEVER
         return max(0, math.ceil((beat - self._now) / self._per_frame - _EARLY))
@@ -222,7 +222,7 @@ class ClockNode(NoteNode):
             self.stopped(io)
 
     def stopped(self, io: IO) -> None:
-        """The clock stopped, or was moved: drops what was to come, and ends what came of it."""
+        """Handles a stopped or moved clock: drops pending notes, and ends delayed ones."""
         for note, count in self._late.items():
             for _ in range(count):
                 self.off(io, 0, note)
@@ -231,11 +231,11 @@ class ClockNode(NoteNode):
         self._open = 0
 
     def next_tick(self) -> float:
-        """The beat at which `tick` is due."""
+        """Beat at which `tick` is due."""
         return math.inf
 
     def tick(self, io: IO, frame: int, beat: float) -> None:
-        """Plays what is due by the clock itself; `next_tick` is later afterwards."""
+        """Plays a due clock step; `next_tick` is later afterwards."""
 
     def process(self, io: IO) -> None:
         switched = self._switch(io)
@@ -264,11 +264,11 @@ class ClockNode(NoteNode):
             io.report("left_out", float(self.left_out))
 
     def step(self, io: IO) -> Step:
-        """A block without an event is nothing until something is due."""
+        """Step of a block without events: no operation until something is due."""
         return self._rests.step(io)
 
     def later(self, beat: float, note: Key, velocity: float) -> bool:
-        """Has a note begun at a beat; False where there is no room. `ends` ends it, and has to be called for it."""
+        """Schedules a note-on at a beat; False if the schedule is full. Its `ends` call is required."""
         if self._open >= MOST_WAITING or not 0 <= note[1] <= 127:
             self.left_out += self._open >= MOST_WAITING
             return False
@@ -277,7 +277,7 @@ class ClockNode(NoteNode):
         return True
 
     def ends(self, beat: float, note: Key) -> None:
-        """Has a note of `later` ended at a beat."""
+        """Schedules the note-off of a `later` note at a beat."""
         self._put(beat, note, 0.0)
 
     def _put(self, beat: float, note: Key, velocity: float) -> None:

@@ -1,4 +1,4 @@
-"""The synth backend `pyo`: voices that exist before they are needed, gated by signals exact to the sample."""
+"""Synth backend `pyo`: preallocated voices, gated by sample-exact signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Pyo`: the synth backend whose voices are pyo's."""
+"""`Pyo`: synth backend with pyo's voices."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from antiphon_pyo.rack import Rack
 from antiphon_pyo.zones import Zone, keys
 
 CHUNK = 256
-"""Frames pyo computes at once, at most: a longer hop is some chunks of equal length."""
+"""Maximum frames pyo computes at once: a longer hop is split into chunks of equal length."""
 MAX_SLOTS = 32
 
 _loaded: dict[tuple[str, int, Path | None], Sequence[Zone | None]] = {}
-"""Instruments by name, rate and folder of samples; kept for the life of the process, as all that is pyo's."""
+"""Instruments by name, rate and folder of samples; kept for the process's lifetime, as all of pyo's objects."""
 
 
 class SynthError(EngineError):
-    """A synth that cannot be made or opened, in one sentence."""
+    """A synth that cannot be created or opened, in one sentence."""
 
 
 class Pyo:
-    """Plays notes by pyo. Allocates every slot's voices at once, so that opening a slot is cheap.
+    """Renders notes by pyo. Allocates every slot's voices at once, so that opening a slot is cheap.
 
     Args:
         rate: Rate of the stream, in frames a second.
@@ -52,9 +52,9 @@ class Pyo:
         self._part: Samples = np.zeros((2, self._chunk), np.float32)
 
     def preload(self, settings: SynthSettings) -> Callable[[], None] | None:
-        """A function that loads the settings' instrument, in any thread; None if it is loaded or unknown.
+        """Function that loads the settings' instrument, in any thread; None if it is loaded or unknown.
 
-        Another process computes, and few instructions of this one are between two that another thread can have.
+        Another process computes it, so that this thread holds the interpreter only briefly.
         """
         name = settings.instrument
         if name not in instruments.INSTRUMENTS or self._key(name) in _loaded:
@@ -66,7 +66,7 @@ class Pyo:
         return load
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        """Raises `SynthError` for an instrument there is not."""
+        """Raises `SynthError` for an unknown instrument."""
         self._racks[slot].open(settings, self._load(settings.instrument))
         self._events[slot] = ()
 
@@ -110,6 +110,6 @@ class Pyo:
 
 
 def chunk(hop: int) -> int:
-    """The largest divisor of the hop that is at most `CHUNK`; the hop itself where that were tiny."""
+    """Largest divisor of the hop up to `CHUNK`; the hop itself if that were tiny."""
     best = next(n for n in range(min(hop, CHUNK), 0, -1) if hop % n == 0)
     return best if best >= 32 or hop <= CHUNK else hop

@@ -1,9 +1,9 @@
-"""Eight voices in a pyo server of their own: it is run only while one of them sounds.
+"""Bank of eight voices in its own pyo server, run only while one of them sounds.
 
-A voice: two oscillators that read a table, left and right, each through a low-pass. Level and speed come
-as audio-rate signals. They do not come through the server's input channels, since pyo's `Input` looks at every
-sample of every channel to find its own (96 of them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the
-input buffer carries one channel, the number of the frame, by which `TableIndex` reads tables that numpy fills.
+A voice: two table oscillators, left and right, each through a low-pass. Level and speed are audio-rate signals. They do
+not come through the server's input channels, since pyo's `Input` scans every sample of every channel for its own (96 of
+them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the input buffer carries one channel, the frame number,
+by which `TableIndex` reads tables filled by numpy.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ SIZE = 8
 CUBIC, LOWPASS = 4, 0
 RESONANCE = 0.7071
 SETTLE = 0.02
-"""Seconds after which a filter that is fed nothing is silent, and a server has faded in."""
+"""Seconds until an unfed filter is silent, and a server has faded in."""
 OPEN = 0.45
-"""Highest cutoff, as a part of the rate."""
+"""Highest cutoff, as a share of the rate."""
 
 
 _spare: dict[tuple[int, int], list[Bank]] = {}
 
 
 def take(rate: int, chunk: int) -> Bank:
-    """A silent bank, a returned one if there is one: pyo's objects are never freed, because pyo may crash then."""
+    """A silent bank, reused if possible: pyo's objects are never freed, because pyo may crash then."""
     spare = _spare.get((rate, chunk))
     return spare.pop() if spare else Bank(rate, chunk)
 
 
 def give(banks: Sequence[Bank]) -> None:
-    """Returns banks that are no longer in use."""
+    """Returns unused banks for reuse."""
     for bank in banks:
         bank.fresh()
         _spare.setdefault((bank.rate, bank.chunk), []).append(bank)
 
 
 class Bank:
-    """level, speed: of each voice the chunk's signal, float32 `[chunk]`, to be filled before `run`.
+    """level, speed: each voice's signal of the chunk, float32 `[chunk]`, to be filled before `run`.
 
-    out: float32 `[chunk, 2]`, what the last `run` gave.
+    out: float32 `[chunk, 2]`, output of the last `run`.
     """
 
     def __init__(self, rate: int, chunk: int) -> None:
@@ -86,7 +86,7 @@ class Bank:
         self.rest()
 
     def begin(self, voice: int, zone: Zone, phase: float, cutoff: float) -> None:
-        """The voice, silent until now, is to play `zone` from `phase` (0 to 1 of its table)."""
+        """Starts a silent voice with `zone` from `phase` (0 to 1 of its table)."""
         self._used = True
         cutoff = min(cutoff, self._top)
         for oscillator, low, table in zip(self._oscillators[voice], self._filters[voice], zone.tables, strict=True):
@@ -96,7 +96,7 @@ class Bank:
             low.setFreq(cutoff)
 
     def shade(self, voice: int, cutoff: float) -> None:
-        """Moves the voice's low-pass."""
+        """Sets the voice's low-pass cutoff."""
         for low in self._filters[voice]:
             low.setFreq(min(cutoff, self._top))
 
@@ -117,7 +117,7 @@ class Bank:
 
 
 def _playing(each: Any) -> Any:
-    """Starts an object whose sound others read."""
+    """Starts an object whose output others read."""
     each.play(0, 0)
     return each
 

@@ -1,4 +1,4 @@
-"""What MIDI channels and single notes carry: bends, levels as curves without steps, and the pedal."""
+"""MIDI channel and note state: bends, level curves without steps, and the pedal."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from antiphon.api import Samples
 
 CHANNELS = 16
 GLIDE = 0.005
-"""Seconds a controller takes to its new value."""
+"""Ramp time of a controller in seconds."""
 
 
 class Glides:
-    """A number of each channel, or of each voice, that moves in straight lines.
+    """Linear ramps of one value per channel, or per voice.
 
-    values: where they stand, `[channels]`.  loose: which of them moved in the chunk that `finish` ended; for
-    those `curves` `[channels, frames]` holds.
+    values: present values, `[channels]`.  loose: True for those that moved in the chunk ended by `finish`; for those
+    `curves` `[channels, frames]` is valid.
     """
 
     def __init__(self, first: float, frames: int, length: int, count: int = CHANNELS) -> None:
@@ -30,14 +30,14 @@ class Glides:
         self._ramp = np.arange(1, frames + 1, dtype=np.float32)
 
     def reset(self) -> None:
-        """Returns to the initial values at once."""
+        """Resets to the initial values at once."""
         self.values[:] = self._first
         self.loose[:] = self.any_loose = False
         self._left[:] = [0] * len(self._left)
         self._filled.clear()
 
     def to(self, channel: int, offset: int, value: float) -> None:
-        """Begins to move at `offset` of this chunk."""
+        """Starts a ramp at `offset` of this chunk."""
         self._filled.setdefault(channel, 0)
         self._fill(channel, offset)
         self._target[channel], self._left[channel] = value, self._length
@@ -49,12 +49,12 @@ class Glides:
         self._filled.pop(channel, None)
 
     def ratio(self, channel: int, frames: int) -> Samples:
-        """The factor of speed, frame by frame, of one that moves and is in semitones."""
+        """Speed factor, frame by frame, of a moving value in semitones."""
         factor: Samples = np.exp2(self.curves[channel, :frames] / np.float32(12.0))
         return factor
 
     def finish(self, frames: int) -> None:
-        """The chunk's curves are done."""
+        """Completes the chunk's curves."""
         if self.any_loose:
             self.loose[:] = self.any_loose = False
         for channel in list(self._filled):
@@ -83,20 +83,20 @@ class Glides:
 
 
 class Channels:
-    """All sixteen of one node, from 0. bends: semitones.  gains: of volume and expression together."""
+    """State of a node's sixteen channels, from 0. bends: semitones.  gains: volume times expression."""
 
     def __init__(self, frames: int, rate: int) -> None:
         length = round(GLIDE * rate)
         self.bends, self.gains = Glides(0.0, frames, length), Glides(1.0, frames, length)
         self.factors = np.ones(CHANNELS)
-        """The factor on a speed of a bend that does not change."""
+        """Speed factors of constant bends."""
         self.pedal = [False] * CHANNELS
         self._reach = 2.0
         self._volume = [1.0] * CHANNELS
         self._expression = [1.0] * CHANNELS
 
     def reset(self, reach: float) -> None:
-        """reach: semitones of a full bend."""
+        """reach: bend range in semitones."""
         self._reach = reach
         self.bends.reset()
         self.gains.reset()
@@ -117,14 +117,14 @@ class Channels:
         self._gain(offset, channel)
 
     def finish(self, frames: int) -> None:
-        """The chunk's curves are done."""
+        """Completes the chunk's curves."""
         self.bends.finish(frames)
         self.gains.finish(frames)
         if self.bends.any_loose:
             np.exp2(self.bends.values / 12.0, out=self.factors)
 
     def speeds(self, channel: int, frames: int) -> Samples:
-        """The factor of speed of a channel whose bend moves, frame by frame."""
+        """Speed factor, frame by frame, of a channel with a moving bend."""
         return self.bends.ratio(channel, frames)
 
     def _gain(self, offset: int, channel: int) -> None:

@@ -1,7 +1,6 @@
-"""The signals that gate the voices, computed for all of them at once: level and reading speed, frame by frame.
+"""Gate signals of all voices, vectorised: level and reading speed, frame by frame.
 
-Closed forms in the frame's number, so that notes begin and end at the sample they are given, however the
-stream is cut into hops.
+Closed form in the frame number, so that notes begin and end at their sample, independent of the hop size.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from antiphon_pyo.channels import Channels, Glides
 from antiphon_pyo.voices import Voices
 
 _CAP = 1 << 23
-"""Frames at which a voice's time stops to count; float32 is exact up to there."""
+"""Frame at which a voice's time saturates; float32 is exact up to there."""
 
 
 def moving(
     voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, frames: int, presses: Glides | None = None
 ) -> NDArray[np.bool_]:
-    """Which of the voices `index` change level within the chunk that begins at sample `time`."""
+    """Mask of the voices `index` whose level changes within the chunk that begins at sample `time`."""
     since = time - voices.begin[index]
     changes = (since < voices.resume[index]) | (since + voices.age[index] < voices.attack[index])
     changes |= (voices.off[index] < time + frames) | (voices.kill[index] < time + frames)
@@ -41,9 +40,9 @@ def level(
 ) -> Samples:
     """float32 `[voices, frames]`: attack, release, fades, gain. ramp: 0, 1, 2, … of the chunk's frames.
 
-    presses: the factor of each voice by the pressure on its key.
+    presses: pressure gain of each voice.
 
-    The first frame of an attack is already above 0, the first of a release already below where it was.
+    The first frame of an attack is already above 0, the first of a release already below its start.
     """
     since = _frames(time - voices.begin[index])
     out: Samples = np.minimum((since + ramp + 1) / _column(voices.resume[index]), np.float32(1.0))

@@ -1,4 +1,4 @@
-"""The backend `pyo` as plain data: imports nothing that plays."""
+"""Backend `pyo` as plain data; imports no synth."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ PYO = SynthInfo(
 
 
 def pyo() -> SynthInfo:
-    """The factory of `antiphon_synths`."""
+    """Factory of `antiphon_synths`."""
     return PYO

@@ -14,8 +14,8 @@ from antiphon_pyo.zone_sound import ZoneSound
 class Instrument:
     """attack, release: seconds.  level: gain at full velocity.  curve: exponent of velocity.
 
-    one_shot: plays to its end; note-offs have no effect.  chokes: keys that end each other, key to group.
-    free: at a random place of its loop, a note begins.  damped: highest key with a damper, above it notes ring.
+    one_shot: plays to its end; note-offs have no effect.  chokes: choke groups by key. free: a note begins at a random
+    position of its loop.  damped: highest key with a damper, above it notes ring.
     """
 
     name: str
@@ -46,7 +46,7 @@ INSTRUMENTS = {
 
 
 def sounds(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
-    """The zones of an instrument, each as it is asked for; `where` None is the plugin `antiphon_synth`'s folder.
+    """Zones of an instrument, generated on demand; `where` None is the plugin `antiphon_synth`'s folder.
 
     Raises:
         SamplesError: The samples cannot be read.

@@ -1,7 +1,7 @@
-"""pyo, imported without a window and without its words about one.
+"""Import of pyo without a window and without its messages about one.
 
-pyo is imported as where Python has no tkinter, which would add 4 MB and a tenth to the time of the import. It prints
-three lines on how to get windows then, which no setting of its own turns off. Whatever else it prints is printed.
+pyo is imported as if Python had no tkinter, which would add 4 MB and a tenth to the time of the import. It then prints
+three lines on how to get windows, which no setting of its own turns off. Its other output is printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 ABOUT_WINDOWS = re.compile(
     r"\n?(?:Neither WxPython nor Tkinter are|WxPython is not) found.*?wxpython\.org/?\s*", re.DOTALL
 )
-"""As `pyo/lib/_widgets.py` of pyo 1.0.6 has it."""
+"""Message text of `pyo/lib/_widgets.py` in pyo 1.0.6."""
 
 
 def _imported() -> ModuleType:

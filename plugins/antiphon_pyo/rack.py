@@ -1,4 +1,4 @@
-"""One node's voices: events to voices, curves to banks, banks to sound."""
+"""Voice rack of one node: events to voices, curves to banks, banks to sound."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from antiphon_pyo.voices import PHYSICAL, Voices
 from antiphon_pyo.zones import Zone
 
 RESUME = 0.01
-"""Seconds in which a note taken up again fades in."""
+"""Fade-in in seconds of a resumed note."""
 KNEE = 0.7
-"""Level above which the sum of the voices bends, so that it never passes full scale."""
+"""Level above which the sum of the voices saturates, so that it never exceeds full scale."""
 _SNAP = np.float32(0.5)
 
 
 class Rack:
-    """A slot. `chunk` frames at a time."""
+    """State of a slot, computed `chunk` frames at a time."""
 
     def __init__(self, rate: int, chunk: int) -> None:
         self._rate, self._chunk = rate, chunk
@@ -49,7 +49,7 @@ class Rack:
         self._time = 0
 
     def open(self, settings: SynthSettings, zones: Sequence[Zone | None]) -> None:
-        """Opens the slot anew: silent, all state reset."""
+        """Opens the slot, silent, with all state reset."""
         self.clear()
         self._settings, self._zones = settings, zones
         self._instrument = INSTRUMENTS[settings.instrument]
@@ -69,7 +69,7 @@ class Rack:
             bank.rest()
 
     def run(self, events: Sequence[tuple[int, Event]], out: Samples) -> None:
-        """One chunk: `out` is `[2, chunk]`; events with their offset in it, in order."""
+        """Renders one chunk: `out` is `[2, chunk]`; events with their offset in it, in order."""
         time, chunk = self._time, self._chunk
         for offset, event in events:
             self._event(time + offset, offset, event)
@@ -124,7 +124,7 @@ class Rack:
                 pass  # a control no voice listens to
 
     def _shape(self, kind: str, offset: int, note: int, channel: int, value: float) -> None:
-        """A value of one note, that sounds or is still to come."""
+        """Sets an expression value of a sounding or later note."""
         voice = self.voices.holding(note, channel)
         if voice < 0:
             self._shapes.put(kind, note, channel, value)
@@ -220,16 +220,16 @@ class Rack:
 
 
 def _brightness(timbre: float) -> float:
-    """The factor on a note's cutoff: two octaves down to two up, 1 in the middle."""
+    """Cutoff factor of a timbre: two octaves down to two up, 1 in the middle."""
     return float(2.0 ** (4.0 * (timbre - 0.5)))
 
 
 def _saturate(x: Samples) -> None:
-    """Identity up to `KNEE`, from there smoothly towards 1; without memory, so that hops make no difference."""
+    """Soft clipper: identity up to `KNEE`, then smoothly towards 1; memoryless, so that the hop size has no effect."""
     over = np.abs(x)
     if float(over.max()) > KNEE:
         over -= np.float32(KNEE)
         np.maximum(over, 0.0, out=over)
-        # what is over the knee, less what is left of it
+        # the excess over the knee, minus its compressed part
         over -= np.tanh(over / np.float32(1.0 - KNEE)) * np.float32(1.0 - KNEE)
         x -= np.copysign(over, x)

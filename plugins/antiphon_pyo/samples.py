@@ -16,11 +16,11 @@ from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
 
 class SamplesError(EngineError):
-    """The samples cannot be read, in one sentence."""
+    """Samples cannot be read, in one sentence."""
 
 
 def folder() -> Path:
-    """The folder of the samples: beside the plugin `antiphon_synth`, in a checkout and in a wheel."""
+    """Folder of the samples: beside the plugin `antiphon_synth`, in a checkout and in a wheel."""
     try:
         return Path(str(resources.files("antiphon_synth"))) / "samples"
     except ModuleNotFoundError as error:
@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def load(name: str, where: Path | None = None) -> Iterator[ZoneSound]:
-    """The zones of "piano", "bass" or "drums" from the lowest, each as it is asked for; `where` None is `folder()`.
+    """Zones of "piano", "bass" or "drums" from the lowest, generated on demand; `where` None is `folder()`.
 
     Raises:
         SamplesError: They cannot be read.

@@ -1,4 +1,4 @@
-"""What the backend `pyo` does outside its worker; pyo is not imported."""
+"""Support of the backend `pyo` outside its worker; pyo is not imported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings, SynthSuppor
 
 
 class PyoSupport(SynthSupport):
-    """Plays `INSTRUMENTS`."""
+    """Support of pyo's `INSTRUMENTS`."""
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """The settings; a piano for what pyo has not, where it plays instead of another.
+        """Checked settings; a missing instrument becomes a piano if pyo plays instead of another backend.
 
         Raises:
             ParamError: pyo plays no such instrument, or no SynthDef.

@@ -1,9 +1,9 @@
-"""The instruments made by computation: ensembles without a seam (pad, strings) and plucked strings.
+"""Computed instruments: seamless ensemble loops (pad, strings) and plucked strings.
 
-An ensemble is drawn as a spectrum: every partial a line in tune and a band as wide as many players out of tune make
-it, with phases drawn at random, and one inverse transform gives a loop of seconds that never repeats audibly.
-A pluck is drawn period by period: each partial has its own decay. Seeds are fixed: a note's place in the
-loop is what the node's seed chooses.
+An ensemble is drawn as a spectrum: every partial is an in-tune line plus a band as wide as several detuned players',
+with random phases, and one inverse transform gives a loop of seconds without an audible repetition. A pluck is drawn
+period by period: each partial has its own decay. Seeds are fixed: the node's seed selects a note's position in the
+loop.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
 LOOP = 1 << 17
 LEAD = 2.0
-"""Level of the undetuned string beside all others; it keeps the perceived pitch constant."""
+"""Level of the undetuned string relative to all others; it keeps the perceived pitch constant."""
 RMS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """tilt: dB an octave the partials fall by.  cents: width of the first partial.  spread: how widths grow.
+    """tilt: roll-off of the partials, dB an octave.  cents: width of the first partial.  spread: growth of widths.
 
     even: level of even partials.  bodies: resonances as (Hz, width in octaves, dB).
     bright: low-pass at the softest and the loudest velocity, in multiples of the middle between the note and A4.
@@ -58,7 +58,7 @@ def ensemble(like: Ensemble, rate: int, seed: int) -> Iterator[ZoneSound]:
 
 
 def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Samples:
-    """first: bin of the first partial: the loop holds so many periods."""
+    """Loop of one zone. first: bin of the first partial, and number of its periods in the loop."""
     bin_hz = rate / LOOP
     hz = first * bin_hz
     band = np.zeros(LOOP // 2 + 1, np.float32)
@@ -85,7 +85,7 @@ def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Sa
 
 
 def pluck(rate: int, seed: int) -> Iterator[ZoneSound]:
-    """Strings plucked off their middle, between a harp and a guitar, all keys."""
+    """Strings plucked off-centre, between a harp and a guitar, all keys."""
     roots = tuple(range(31, 104, 6))
     for n, root in enumerate(roots):
         low = 0 if n == 0 else root - 3
@@ -123,7 +123,7 @@ def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> S
 
 
 def _phases(k: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Near those of a plucked string, with a small offset so that left and right differ."""
+    """Phases near a plucked string's, with a small random offset so that left and right differ."""
     return -np.pi / 2 + 1.2 * rng.standard_normal(len(k))
 
 

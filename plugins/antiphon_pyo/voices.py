@@ -1,7 +1,7 @@
-"""Who sounds: notes to voices, stealing, pedal, chokes. No sound here, and no pyo.
+"""Voice allocation: notes to voices, stealing, pedal, chokes; without sound or pyo.
 
-There are more voices than a node may sound: a note that is stolen or struck again fades in the voice it has
-while the new one begins in a spare. A voice once begun carries one note to its end.
+There are spare voices beyond the node's polyphony: a stolen or restruck note fades in its own voice while the new one
+begins in a spare. A voice carries one note to its end.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from antiphon.api.backends.synths import VOICES
 SPARE = 16
 PHYSICAL = VOICES + SPARE
 FAR = 1 << 62
-"""A sample that never comes."""
+"""Sample beyond any time."""
 STEAL, STRIKE, CHOKE = 0.005, 0.03, 0.02
-"""Seconds of fade: of a voice taken for another note, of the same note struck again, of a choked one."""
+"""Fade times in seconds: of a stolen voice, of a restruck note, of a choked one."""
 RING = 0.012
-"""Seconds a voice rests after its end, until its filter is silent."""
+"""Rest time in seconds of an ended voice, until its filter is silent."""
 
 
 class Voices:
-    """The voices of one node, as columns. Samples count from when the slot was made.
+    """Voices of one node, as columns. Samples count from the slot's creation.
 
-    begin: sample of onset.  age: frames it had sounded before.  off, kill: when it was released, and taken.
-    attack, release, fade, resume: frames.  gain: linear.  speed: frames of the table per frame, unbent.
-    position: frames of the table read.  length: where the table's sound ends.  hz: speed as pyo takes it.
+    begin: sample of onset.  age: frames sounded before it.  off, kill: sample of release, and of stealing. attack,
+    release, fade, resume: frames.  gain: linear.  speed: table frames per frame, unbent. position: table frames read.
+    length: end of the table's sound.  hz: speed in pyo's unit.
     """
 
     def __init__(self, rate: int) -> None:
@@ -68,11 +68,11 @@ class Voices:
 
     @property
     def sounding(self) -> int:
-        """Notes that count for the limit: begun and not taken."""
+        """Number of notes within the polyphony limit: begun and not stolen."""
         return len(self._order)
 
     def on(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
-        """A voice for a note that begins at `at`; -1 when even the spares are fading (counted in `dropped`)."""
+        """Voice for a note that begins at `at`; -1 if even the spares are fading (counted in `dropped`)."""
         key = (channel, note)
         old = self._held.pop(key, self._pedalled.pop(key, -1))
         if old >= 0:
@@ -95,11 +95,11 @@ class Voices:
         return voice
 
     def holding(self, note: int, channel: int) -> int:
-        """The voice of a note whose key is down; -1 for none."""
+        """Voice of a note whose key is down; -1 for none."""
         return self._held.get((channel, note), -1)
 
     def note_off(self, at: int, note: int, channel: int, *, pedal: bool) -> None:
-        """A note off: the voice's release begins, or waits for the pedal."""
+        """Handles a note-off: the release begins, or waits for the pedal."""
         voice = self._held.pop((channel, note), -1)
         if voice < 0:
             return
@@ -109,12 +109,12 @@ class Voices:
             self.off[voice] = at
 
     def pedal_up(self, at: int, channel: int) -> None:
-        """Releases the notes that only the pedal held."""
+        """Releases the notes held only by the pedal."""
         for key in [k for k in self._pedalled if k[0] == channel]:
             self.off[self._pedalled.pop(key)] = at
 
     def all_off(self, at: int, channel: int) -> None:
-        """Releases every note of the channel, whatever the pedal."""
+        """Releases every note of the channel, regardless of the pedal."""
         for table in (self._held, self._pedalled):
             for key in [k for k in table if k[0] == channel]:
                 self.off[table.pop(key)] = at
@@ -125,7 +125,7 @@ class Voices:
             self._take(voice, at, STEAL)
 
     def finish(self, until: int) -> NDArray[np.int64]:
-        """Ends what has ended by sample `until`: returns the voices that have just fallen silent."""
+        """Completes voices up to sample `until`: returns those that have just fallen silent."""
         if not self.active.any() and len(self._free) == PHYSICAL:
             return np.zeros(0, np.int64)
         ended = self.active & (
@@ -147,7 +147,7 @@ class Voices:
         return self.active | (self._resting < FAR)
 
     def _victim(self) -> int:
-        """The voice to take: the first released, else the one longest under the pedal, else the oldest."""
+        """Voice to steal: the first released, else the one longest under the pedal, else the oldest."""
         released = [v for v in self._order if self.off[v] < FAR]
         if released:
             return min(released, key=lambda v: int(self.off[v]))

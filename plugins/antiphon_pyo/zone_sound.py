@@ -1,4 +1,4 @@
-"""The sound of a range of keys as plain arrays; pyo is not imported."""
+"""Sound of a key range as plain arrays; pyo is not imported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class ZoneSound:
-    """A zone before it is in pyo. left, right: float32 `[frames]`, the same array for a mono sound.
+    """A zone without pyo objects. left, right: float32 `[frames]`, the same array for a mono sound.
 
-    root: the key whose pitch it has.  low, high: its keys.  rate: frames per second.
-    cutoffs: Hz of the low-pass at the root, at each of `STEPS`.  loop: without end and without a seam; else it ends.
+    root: key of its recorded pitch.  low, high: key range.  rate: frames per second. cutoffs: Hz of the low-pass at the
+    root, at each of `STEPS`.  loop: endless and seamless; else it ends.
     """
 
     left: Samples

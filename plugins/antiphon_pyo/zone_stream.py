@@ -1,4 +1,4 @@
-"""Zones computed in a process of their own and read from its pipe, so that the worker's interpreter plays meanwhile."""
+"""Zones computed in a separate process and read from its pipe, so that the worker's interpreter plays meanwhile."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from antiphon_pyo.samples import SamplesError
 from antiphon_pyo.zone_sound import ZoneSound
 
 NICE = 5
-"""Of the process that computes: less than what plays, not the least of all, for a player waits for it."""
+"""Nice value of the computing process: below the playing process, but a player waits for it."""
 MOST = 1 << 30
-"""Bytes of a zone."""
+"""Maximum bytes of a zone."""
 _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("left", "right"))
 
 
 def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
-    """The zones of an instrument from another process, each when it has been read; arguments as `instruments.sounds`.
+    """Zones of an instrument from another process, each as it is read; arguments as `instruments.sounds`.
 
     Raises:
         SamplesError: The process has ended without the last zone.
@@ -47,7 +47,7 @@ def _zone(plain: dict[str, Any], sound: bytearray) -> ZoneSound:
 
 
 def main(asked: dict[str, Any]) -> None:
-    """Sends the zones of the instrument that is named."""
+    """Sends the zones of the requested instrument."""
     channel = HelperChannel()
     os.nice(NICE)
     for zone in sounds(asked["name"], asked["rate"], Path(asked["where"]) if asked["where"] else None):

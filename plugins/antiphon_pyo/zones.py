@@ -1,4 +1,4 @@
-"""A zone: the sound of a range of keys in pyo's tables, and how bright it is at each velocity."""
+"""Zone of a key range: sound in pyo's tables, and cutoff by velocity."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon_pyo.quietpyo import pyo
 from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
 PADDING = 4096
-"""Frames of silence after a sound that ends: more than a chunk of the fastest reading goes past the end."""
+"""Frames of silence after a one-shot sound: the fastest reading passes the end by less within a chunk."""
 
 
 class Zone:
-    """A `ZoneSound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: those that sound."""
+    """A `ZoneSound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: without the padding."""
 
     def __init__(self, sound: ZoneSound) -> None:
         self.root, self.loop = sound.root, sound.loop
@@ -34,12 +34,12 @@ class Zone:
         return float(2.0 ** ((note - self.root) / 12.0))
 
     def cutoff(self, note: float, velocity: float) -> float:
-        """Hz of the low-pass of a note: it follows the pitch."""
+        """Low-pass cutoff of a note in Hz: it tracks the pitch."""
         return float(np.exp(np.interp(velocity, STEPS, self._logs))) * self.pitch(note)
 
 
 def keys(sounds: Iterable[ZoneSound]) -> list[Zone | None]:
-    """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there.
+    """Zone of each key 0 to 127; None for silent keys. Creates the tables; requires a pyo server.
 
     Args:
         sounds: Taken one after the other, so that only one is in memory twice.

@@ -1,4 +1,4 @@
-"""Recorded sounds played by notes, from folders in the layout of Dirt-Samples."""
+"""Sampler: recorded sounds played by notes, from folders in the layout of Dirt-Samples."""
 
 from __future__ import annotations
 

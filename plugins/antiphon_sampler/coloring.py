@@ -1,8 +1,8 @@
-"""The filters and distortions of one voice: their kernels, and what a note asks of them.
+"""Per-voice filters and distortions: kernels, and their parameters of a note.
 
-A voice has them in the order of SuperDirt's: vowel, shape, high-pass, band-pass, crush, coarse, low-pass. None moves
-while the voice sounds: each note brings its own. Filters are state-variable ones in the trapezoidal form (A. Simper,
-"Linear trapezoidal integrated SVF", 2013).
+Order as in SuperDirt: vowel, shape, high-pass, band-pass, crush, coarse, low-pass. They are constant while a voice
+sounds: each note has its own. Filters are trapezoidal state-variable ones (A. Simper, "Linear trapezoidal integrated
+SVF", 2013).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from antiphon.api.kernels import f64, f64p, i64, kernel
 LOWEST, HIGHEST = 20.0, 20000.0
 """Frequencies in Hz; a low-pass at the highest and a high-pass or band-pass at the lowest are off."""
 MOST_Q = 30.0
-"""Of a resonance; SuperDirt's goes on to 1000, which is 60 dB."""
+"""Maximum Q of a resonance; SuperDirt's range reaches 1000, which is 60 dB."""
 GRID = 16
-"""Frames of a voice between two looks for states too small to matter, which would slow the processor down."""
+"""Interval in frames of the denormal check of a voice's states."""
 PI = math.pi
 WIDER = 2.0
 """Bandwidth of a vowel's formants, as a factor of the table's."""
 LIFT = 12.0
-"""Factor of a vowel's formants: five narrow bands hold little of a sound."""
+"""Make-up gain of a vowel's formants: five narrow bands pass little of a sound."""
 FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "a": ((650, 0, 80), (1080, -6, 90), (2650, -7, 120), (2900, -8, 130), (3250, -22, 140)),
     "e": ((400, 0, 70), (1700, -14, 80), (2600, -12, 100), (3200, -14, 120), (3580, -20, 120)),
@@ -31,13 +31,13 @@ FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "o": ((400, 0, 40), (800, -10, 80), (2600, -12, 100), (2800, -12, 120), (3000, -26, 120)),
     "u": ((350, 0, 40), (600, -20, 60), (2700, -17, 100), (2900, -14, 120), (3300, -26, 120)),
 }
-"""Hz, dB and bandwidth in Hz of a tenor's vowels. Source: Csound's manual, Formant Values."""
+"""Formants of a tenor's vowels: Hz, dB and bandwidth in Hz. Source: Csound's manual, Formant Values."""
 VOWELS = ("off", *FORMANTS)
 BANDS = 5
 
 
 class On(IntEnum):
-    """Flags of the filters and distortions that a voice has."""
+    """Flags of a voice's active filters and distortions."""
 
     VOWEL = 1
     SHAPE = 2
@@ -49,7 +49,7 @@ class On(IntEnum):
 
 
 class FilterSection(IntEnum):
-    """Numbers of one filter: coefficients, gain, and two states a channel."""
+    """Indices of one filter's numbers: coefficients, gain, and two states a channel."""
 
     A1 = 0
     A2 = 1
@@ -61,7 +61,7 @@ class FilterSection(IntEnum):
 
 
 class Color(IntEnum):
-    """Numbers of a voice."""
+    """Indices of a voice's numbers."""
 
     SHAPE = 0
     STEP = 1
@@ -100,7 +100,7 @@ class NoteColor:
     vowel: str = "off"
 
     def put(self, color: f64p, at: int, rate: float) -> int:
-        """Prepares the numbers of a voice from index `at`: what is on, see `On`; 0 where all is off.
+        """Writes the numbers of a voice from index `at` on; returns its flags, see `On`; 0 if all are off.
 
         For the block path.
         """
@@ -140,7 +140,7 @@ def quality(resonance: float) -> float:
 
 @kernel
 def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
-    """Prepares a filter, silent: its coefficients and states."""
+    """Initialises a filter: coefficients, and zero states."""
     w = PI * min(hertz, 0.45 * rate) / rate
     g = math.sin(w) / math.cos(w)
     damp = 1.0 / q
@@ -155,7 +155,7 @@ def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f
 
 @kernel
 def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f64, high: f64) -> f64:
-    """One frame through a filter; its low-pass, band-pass and high-pass in these shares."""
+    """One frame through a filter: the weighted sum of its low-pass, band-pass and high-pass outputs."""
     state = at + FilterSection.STATE + 2 * channel
     one = color[state]
     two = color[state + 1]
@@ -169,7 +169,7 @@ def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f
 
 @kernel
 def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
-    """One frame of a voice's channel through what is on.
+    """One frame of a voice's channel through its active stages.
 
     Args:
         color: See `Color`.

@@ -1,4 +1,4 @@
-"""Samples as they are decoded: a short file whole, of a long one its length and parts."""
+"""Decoding of samples: a short file whole, of a long one its length and parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.api.backends.files import KeptDecoder
 from antiphon_sampler.library import sample_name
 
 HOURS = 6
-"""The longest file."""
+"""Maximum length of a file in hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class DecodedFile:
 
 
 def decode(decoder: KeptDecoder, path: Path, seconds: float) -> DecodedFile:
-    """Decodes at most two channels of a file, or finds the length of one of more than `seconds`.
+    """Decodes at most two channels of a file, or only measures its length if over `seconds`.
 
     Raises:
         FileError: It cannot be played; the sentence names it by its folder's name and its own.

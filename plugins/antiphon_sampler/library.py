@@ -1,6 +1,6 @@
-"""The sounds of a folder: FOLDER/NAME/*.wav, sorted, as Dirt-Samples has them, and their layers for velocities.
+"""Sound library of a folder: FOLDER/NAME/*.wav, sorted, as in Dirt-Samples, with velocity layers.
 
-Nothing is decoded here.
+No decoding takes place here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from antiphon.api import PluginError
 from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 
 MOST_FILES = 20000
-"""Files of one library."""
+"""Maximum files of one library."""
 SHOWN = 8
-"""Names in a message."""
+"""Maximum names in a message."""
 _LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
 _LAYER_FOLDER = re.compile(r"^v([0-9]{1,3})$")
 _VELOCITY_DIGITS = 3
-"""Digits of a layer that is named by the velocity at which it was recorded."""
+"""Digits of a layer named by its recorded velocity."""
 _LOUDEST = 127
 """MIDI's highest velocity."""
 
@@ -42,7 +42,7 @@ class SampleFiles:
     softest: tuple[float, ...] = (0.0,)
 
     def layer(self, velocity: float) -> int:
-        """The place of the layer for a velocity of 0 to 1."""
+        """Index of the layer for a velocity of 0 to 1."""
         return bisect_right(self.softest, velocity) - 1
 
 
@@ -81,8 +81,7 @@ def folder_of(name: str) -> Path:
 def list_folder(folder: Path) -> Listing:
     """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
-    Links are followed only to what is inside the folder. Hidden files are left out, and files after the first
-    `MOST_FILES`.
+    Links are followed only inside the folder. Hidden files are left out, and files after the first `MOST_FILES`.
 
     Raises:
         PluginError: It cannot be read, or holds no sound.
@@ -122,13 +121,13 @@ def list_folder(folder: Path) -> Listing:
 
 
 def sample_name(path: Path) -> str:
-    """A file for a message: the folder's name and its own, between them that of a folder of one layer."""
+    """File name for a message: folder and file, with the layer's folder in between."""
     names = path.parts[-3:] if _LAYER_FOLDER.match(path.parent.name) else path.parts[-2:]
     return printable_path("/".join(names))
 
 
 def _files(folder: Path, root: Path, problems: list[str]) -> list[Path]:
-    """The sound files of a folder, then those of its folders `v1`, `v2` …"""
+    """Sound files of a folder, then those of its folders `v1`, `v2` …"""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -152,7 +151,7 @@ def _files(folder: Path, root: Path, problems: list[str]) -> list[Path]:
 
 
 def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
-    """Groups the layers of a sample, at the place of the first of them: NAME_v1, NAME_v2 …, or v1/NAME, v2/NAME …"""
+    """Groups the layers of each sample at its first layer's position: NAME_v1, NAME_v2 …, or v1/NAME, v2/NAME …"""
     groups: dict[str, list[tuple[str, Path]]] = {}
     for path in files:
         inner, found = _LAYER_FOLDER.match(path.parent.name), _LAYER.match(path.stem)
@@ -165,12 +164,12 @@ def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
 
 
 def _layered(name: str, layers: list[tuple[str, Path]]) -> SampleFiles:
-    """A sample whose layers have an equal share of the velocities each, or are named by those they were recorded at."""
+    """Sample with layers of equal velocity ranges, or ranges by the recorded velocities in their names."""
     rising = sorted(layers, key=lambda layer: (int(layer[0]), layer[1]))
     numbers = [int(number) for number, _ in rising]
     count = len(rising)
     if all(len(number) == _VELOCITY_DIGITS for number, _ in rising) and 1 <= numbers[0] <= numbers[-1] <= _LOUDEST:
-        # of two layers that are equally near the louder one sounds
+        # of two equally near layers the louder one is played
         softest = [(low + high) / (2.0 * _LOUDEST) for low, high in itertools.pairwise(numbers)]
     else:
         softest = [n / count for n in range(1, count)]

@@ -1,4 +1,4 @@
-"""Parts of a sample that are repeated, or put apart, by the clock."""
+"""Loops of sample parts, and slices synced to the clock."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from antiphon_sampler.samples import Sample
 from antiphon_sampler.values import NoteValues
 
 MOST = 16
-"""Loops of a node at once."""
+"""Maximum simultaneous loops of a node."""
 LEAST = 1.0 / 32.0
-"""Beats of a loop at least."""
+"""Minimum beats of a loop."""
 AT_ONCE = 64
-"""Slices that begin in one block at most; further ones begin late, in the next."""
+"""Maximum slices started in one block; further ones start late, in the next."""
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 
 
 @dataclass(slots=True)
 class ClockedLoop:
-    """One loop that plays; its slices begin at beats.
+    """A playing loop; its slices start at beats.
 
     Attributes:
         sample: What it plays.
@@ -46,14 +46,14 @@ class ClockedLoop:
     group: int
 
     def frame(self, time: BlockTime, rate: int) -> int:
-        """The frame of the block at which the next slice begins, 0 for what is past; beyond the block: later."""
+        """Frame of the next slice, 0 for a past one; beyond the block it is later."""
         first, last = self.cuts[0], self.cuts[-1]
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
         return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - EARLY))
 
     def follow(self, time: BlockTime) -> None:
-        """Begins the loop anew where the running clock has jumped by more than its length."""
+        """Restarts the loop if the running clock has jumped by more than its length."""
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * turn
         if not beat - self.values.beats - LEAST <= time.beat <= beat + 2.0 * self.values.beats + LEAST:
@@ -61,14 +61,14 @@ class ClockedLoop:
             self.next -= place
 
     def over(self) -> bool:
-        """Whether all its slices have begun and it is not repeated."""
+        """True if all its slices have started and it does not repeat."""
         return not self.values.loop and self.next >= len(self.cuts) - 1
 
 
 def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
-    """The places at which a part of a sample is cut, its beginning first, its end last.
+    """Cut positions of a part of a sample, from its beginning to its end.
 
-    `by` is "onsets", or "speed" for no cuts within.
+    `by` is "onsets", or "speed" for no inner cuts.
     """
     if by != "onsets":
         return first, last

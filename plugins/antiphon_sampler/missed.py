@@ -1,4 +1,4 @@
-"""What a node could not play in time, in the log of a set and from it."""
+"""Missed notes and voices of a node, for the session log and its replay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from antiphon.api.backends.workers import ProcessorPart
 
 
 class MissedNotes(ProcessorPart):
-    """Notes whose sample was not there yet, and voices whose file was read too late: a replay leaves out the same.
+    """Notes without a loaded sample, and voices whose file was read too late: a replay omits the same.
 
     Attributes:
         notes: Places of notes among the coming block's events or triggers.
@@ -24,6 +24,6 @@ class MissedNotes(ProcessorPart):
             self.voices.append(number)
 
     def clear(self) -> None:
-        """Forgets them, at the end of their block."""
+        """Clears both at the end of their block."""
         self.notes.clear()
         self.voices.clear()

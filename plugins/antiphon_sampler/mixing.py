@@ -1,4 +1,4 @@
-"""The kernels that mix a sampler's voices: positions, envelopes, repeats, pages of long samples."""
+"""Mixing kernels of a sampler's voices: positions, envelopes, repeats, pages of long samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon_sampler.sinc import FAR, NEAR, PHASES, sampler_value
 from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
 
 GLIDE = 1.0 / 480.0
-"""Change of the factor by pressure in a frame: 10 ms at 48 kHz from none to full."""
+"""Maximum change of the pressure gain per frame: 10 ms at 48 kHz from none to full."""
 
 
 class SamplerState(NamedTuple):
@@ -88,7 +88,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             release = f64(s.whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
             reach = release * abs(pace)
         if slope != 0.0:
-            # by the voice's age, so that it is the same whatever the blocks
+            # by the voice's age, so that the result is independent of block boundaries
             pace = step * (1.0 + slope * f64(min(age, glide)))
             reach = release * abs(pace)
         gain = f64(1.0)
@@ -102,7 +102,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             gain = gain * f64(fall) / falling
             fall = fall - 1
         if pressure != target:
-            # in a straight line, so that it is the same whatever the blocks
+            # a linear ramp, so that the result is independent of block boundaries
             pressure = min(target, pressure + GLIDE) if pressure < target else max(target, pressure - GLIDE)
         gain = gain * pressure
         base = i64(position)
@@ -121,7 +121,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
         p = f64(0.0)
         q = f64(0.0)
         if f64(base) == position and half == NEAR:
-            # at a frame the sinc is that frame
+            # at an integer position the sinc reduces to that frame
             p = f64(left[base])
             q = f64(right[base])
         else:

@@ -1,4 +1,4 @@
-"""Which sample a note plays: the names of General MIDI's drums, and places in order."""
+"""Note-to-sample mapping: names of General MIDI drums, and rows in order."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ DRUMS: Mapping[int, tuple[str, ...]] = {
 }
 """Keys of General MIDI's drums to names of folders."""
 HATS = frozenset({42, 44, 46})
-"""Keys that end one another: closed, pedal and open hi-hat."""
+"""Hi-hats, which cut each other: closed, pedal and open."""
 HAT_GROUP = -1
-"""Their cut group, which no performer can set."""
+"""Cut group of the hi-hats, which performers cannot set."""
 
 
 BANKS = {"tr808_": ("RolandTR808_", "808"), "tr909_": ("RolandTR909_", "909")}
-"""What other programs write before a drum of a bank: Strudel, and Dirt-Samples."""
+"""Bank prefixes of drum names in other programs: Strudel, and Dirt-Samples."""
 
 
 def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
-    """The row of `names` that each of the 128 notes plays, -1 for none."""
+    """Row of `names` played by each of the 128 notes, -1 for none."""
     places = {name.lower(): place for place, name in reversed(list(enumerate(names)))}
     return tuple(next((places[name] for name in DRUMS.get(note, ()) if name in places), -1) for note in range(128))
 
 
 def named_rows(names: tuple[str, ...]) -> dict[str, int]:
-    """The row of `names` by every name it answers to: its own, and the other names of the same drum,
-    also within a bank: the words before a "_".
+    """Row of `names` by every alias: its own name, and the other names of the same drum, also within a bank: the words
+    before a "_".
 
-    A name that a folder has is that folder's; another one is the first folder there is of those in a row of `DRUMS`.
+    An existing folder's name has priority; an alias maps to the first existing folder in its row of `DRUMS`.
     """
     rows = {name: row for row, name in enumerate(names)}
     others = dict[str, int]()
@@ -61,7 +61,7 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """Sample that a note plays.
+    """Sample assigned to a note.
 
     Attributes:
         row: Row of the library's names.
@@ -75,7 +75,7 @@ class Pad:
 
 
 def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
-    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note; spaces or commas are between them.
+    """Pad map of a text such as `36=bd 38=sd:1 42=hh@1`, by note; separated by spaces or commas.
 
     Raises:
         PluginError: It is no such text, names a note twice or a folder that is not there.

@@ -1,4 +1,4 @@
-"""The processor `sampler`: notes in, recorded sounds out, on the note's own frame."""
+"""Processor `sampler`: notes in, recorded sounds out, at the note's own frame."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
 TRIGGER = 1 << 20
-"""Added to the place of a trigger among those of its block, so that it is no event's."""
+"""Offset of trigger numbers within a block, distinct from event numbers."""
 LOOP_GROUP = -2
-"""Cut group of the first loop's voices; those of the others lie below."""
+"""Cut group of the first loop's voices; further ones count down."""
 
 
 class Sampler(Processor):
     """Plays the samples of a folder. A sample begins with its first frame on the note's frame.
 
-    On files a sample is decoded when its first note comes; live, before, by threads beside the block path.
+    On files a sample is decoded at its first note; live, ahead of time, by background threads.
     """
 
     inputs = (EVENTS_IN,)
@@ -133,7 +133,7 @@ class Sampler(Processor):
         io.report("sounding", self._voices.sounding)
 
     def step(self, io: IO) -> Step | None:
-        """Blocks between notes, while no loop waits for the clock; a note is played by `process`."""
+        """Step of a block without notes and without waiting loops; notes are played by `process`."""
         out, sounds, voices = io.audio_out[0], self._sounds, self._voices
         if sounds is None:
             return fill_sound.step(out, 0.0)
@@ -146,12 +146,12 @@ class Sampler(Processor):
         return mixed and mixed.reporting(loaded=(sounds.counts, 0), sounding=(self._sounding, 0))
 
     def _gains(self, level: Samples, out: Samples) -> None:
-        """Computes factors of levels in dB."""
+        """Gain factors of levels in dB."""
         np.multiply(level, np.float32(_DB), out=out)
         np.exp(out, out=out)
 
     def _advance(self, io: IO, sound: Samples, frame: int) -> None:
-        """Mixes up to a frame; slices and triggers before it begin on theirs. What is on it comes after its events."""
+        """Mixes up to a frame, starting due slices and triggers before it. Those at the frame follow its events."""
         fired = io.fired("play")
         while True:
             due, slot = self._due(io, frame)
@@ -169,7 +169,7 @@ class Sampler(Processor):
             self._slice(slot, io.time.tempo)
 
     def _read(self, io: IO, sounds: Sounds) -> None:
-        """Fades out the voices of which the file was not read for this block; on files, reads it."""
+        """Fades out voices whose file was not read for this block; on files, reads it."""
         voices = self._voices
         if not voices.streams.in_use:
             return
@@ -183,7 +183,7 @@ class Sampler(Processor):
     def _mix(self, sound: Samples, frame: int) -> None:
         voices = self._voices
         while self._in_place and self._at < frame and voices.streams.in_use:
-            # on files: as far as the pages reach that a stream holds
+            # on files: as far as a stream's pages reach
             assert self._sounds is not None
             self._sounds.reader.fill(voices.streams)
             end = min(frame, self._at + voices.reach)
@@ -193,7 +193,7 @@ class Sampler(Processor):
         self._at = max(self._at, frame)
 
     def _due(self, io: IO, frame: int) -> tuple[int, int]:
-        """The frame before `frame` at which the next slice of a loop begins, and the loop's slot; `frame` and -1."""
+        """Frame before `frame` of the next loop slice, and the loop's slot; `frame` and -1 for none."""
         slot = -1
         if io.time.playing and self._sliced < AT_ONCE:
             for n, loop in enumerate(self._loops):
@@ -237,7 +237,7 @@ class Sampler(Processor):
                             self._end(slot)
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
-        """Begins a note; `number` is its place among the block's events, or triggers, for the log of a set."""
+        """Starts a note; `number`: its index among the block's events or triggers, for the session log."""
         shape = self._shapes.take(event.number, event.channel)
         found = self._chosen(io, event, values)
         if found is None:
@@ -273,7 +273,7 @@ class Sampler(Processor):
         )  # fmt: skip
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
-        """Whether a part of a sample can begin now; where a long one cannot, the next note there will."""
+        """True if a part of a sample can start now; for a long sample it otherwise requests the pages."""
         if not isinstance(sample, LongSample) or self._in_place:
             return sample is not None
         way = way_of(first, last, speed)
@@ -284,7 +284,7 @@ class Sampler(Processor):
         return False
 
     def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
-        """Row and index of a note's sample, the factor of its speed, its cut group; None where there is no such row."""
+        """Row and index of a note's sample, its speed factor, its cut group; None if there is no such row."""
         row = self._row if values.row == -1 else values.row
         pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
         pad = self._pads.get(event.number) if values.meant and values.row == -1 else None
@@ -305,7 +305,7 @@ class Sampler(Processor):
         return row, index, 1.0, 0
 
     def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
-        """First frame of the part of the sample that is played, and the frame after its last."""
+        """First frame of the played part of a sample, and the frame after its last."""
         first, last = 0, sample.frames
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
@@ -316,7 +316,7 @@ class Sampler(Processor):
         return at, max(at + 1, first + round(end * length))
 
     def _cut(self, group: int) -> None:
-        """Ends the loops of a cut group; its voices are ended where the new one begins."""
+        """Ends the loops of a cut group; its voices are cut when the new one starts."""
         for slot, loop in enumerate(self._loops):
             if loop is not None and loop.values.cut == group:
                 self._end(slot)
@@ -325,7 +325,7 @@ class Sampler(Processor):
     def _begin(
         self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
-        """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
+        """Starts a loop, or a sliced part; at `MOST` loops, the oldest ends."""
         values.beats = max(LEAST, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
@@ -340,7 +340,7 @@ class Sampler(Processor):
         self._slice(slot, time.tempo)
 
     def _slice(self, slot: int, tempo: float) -> None:
-        """Begins the next slice of a loop, at the frame to which the mix has come."""
+        """Starts the next slice of a loop, at the current mix position."""
         loop = self._loops[slot]
         assert loop is not None
         values, cuts = loop.values, loop.cuts
@@ -360,7 +360,7 @@ class Sampler(Processor):
             self._loops[slot] = None
 
     def _end(self, slot: int) -> None:
-        """Ends a loop and fades out what of it sounds."""
+        """Ends a loop and fades out its voices."""
         loop = self._loops[slot]
         if loop is not None:
             self._voices.cut(loop.group)

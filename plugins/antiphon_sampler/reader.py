@@ -1,4 +1,4 @@
-"""The reader of long samples: the pages that voices need next, and those with which notes begin."""
+"""Page reader of long samples: pages needed next by voices, and start pages of notes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage,
 from antiphon_sampler.streams import PageStreams
 
 MOST_BYTES = 128 << 20
-"""Memory of the pages with which notes begin within a sample; those of its beginning are counted with the library."""
+"""Memory limit of start pages within samples; pages of samples' beginnings count with the library."""
 LOOK = 0.01
-"""Seconds between looks for a page to read: waking a thread from the block path would cost a system call."""
+"""Poll interval in seconds for page requests: waking a thread from the block path would cost a system call."""
 
 
 class PageReader:
@@ -29,7 +29,7 @@ class PageReader:
     """
 
     def __init__(self, rate: int) -> None:
-        """Starts nothing yet. `rate`: frames per second of the pages."""
+        """Creates an idle reader. `rate`: frames per second of the pages."""
         self.unreadable = 0
         self._decoder = KeptDecoder(rate)
         self._lock = threading.Lock()
@@ -40,16 +40,16 @@ class PageReader:
         self._thread: threading.Thread | None = None
 
     def add(self, streams: PageStreams) -> None:
-        """Reads for the streams of a node until the node is gone."""
+        """Registers a node's streams for reading, until the node is gone."""
         with self._lock:
             self._streams = (*(ref for ref in self._streams if ref() is not None), weakref.ref(streams))
 
     def request(self, sample: LongSample, way: PageWay) -> None:
-        """Asks for the pages with which a note begins, for the next note that begins there."""
+        """Requests the start pages of a note, for the next note that starts there."""
         self._requests.append((sample, way))
 
     def begin(self, sample: LongSample, way: PageWay) -> int:
-        """Reads the pages with which a way begins; bytes that were not in memory before. Off the block path."""
+        """Reads the start pages of a range; returns the bytes added to memory. Off the block path."""
         taken = 0
         for number in way.head():
             if number not in sample.pages:
@@ -63,7 +63,7 @@ class PageReader:
     def read(self, sample: LongSample, number: int, into: Samples) -> bool:
         """Fills float32 `[PAGE_SIDES, PAD + PAGE + PAD]` with a page.
 
-        Off the block path. False where it could not be read; the sample is broken then and a sentence is shown, once.
+        Off the block path. False on a read error; the sample is then marked as broken and reported once.
         """
         held: SamplePage | None = sample.pages.get(number)
         if held is not None:
@@ -86,12 +86,12 @@ class PageReader:
         return True
 
     def fill(self, streams: PageStreams) -> None:
-        """Reads all pages that the voices of a node need: on files, where the voices wait."""
+        """Reads all pages needed by a node's voices: on files, where the voices wait."""
         while (wanted := streams.next()) is not None:
             streams.put(wanted, self.read)
 
     def work(self) -> bool:
-        """Reads the page that is needed first, else one way that was asked for. Returns whether there was any."""
+        """Reads the most urgent page, else one requested start. Returns False if there was none."""
         found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next()) is not None]
         if found:
             wanted, streams = min(found, key=lambda pair: pair[0].blocks)
@@ -112,13 +112,13 @@ class PageReader:
         return True
 
     def start(self) -> None:
-        """Reads in the background, until no node plays the library any more."""
+        """Reads in the background while any node plays the library."""
         if self._thread is None:
             self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler-pages", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Ends the process that decodes, and the thread."""
+        """Ends the decoding process and the thread."""
         self.closed = True
         self._decoder.close()
 

@@ -1,4 +1,4 @@
-"""The rows of a sampler's voices: what each holds, and the kernels that begin, bend and end them."""
+"""Voice rows of a sampler: their fields, and the kernels that start, bend and end them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from antiphon_sampler.sinc import sampler_table
 from antiphon_sampler.streams import sampler_page
 
 VOICES = 64
-"""Notes at once."""
+"""Maximum simultaneous notes."""
 ROWS = 2 * VOICES
-"""Voices and those that fade out after they were stolen or cut off."""
+"""Voices plus fading-out rows after voice stealing or cuts."""
 NO_END = 1 << 62
 """Frame beyond any sample."""
 
 
 class Whole(IntEnum):
-    """Whole numbers of a voice."""
+    """Indices of a voice's integer fields."""
 
     ON = 0
     ADDRESS = 1
@@ -46,7 +46,7 @@ class Whole(IntEnum):
 
 
 class Real(IntEnum):
-    """Real numbers of a voice."""
+    """Indices of a voice's float fields."""
 
     POSITION = 0
     STEP = 1
@@ -64,7 +64,7 @@ class Real(IntEnum):
 
 @kernel
 def sampler_fall(whole: i64p, v: i64, frames: i64) -> None:
-    """Lets a voice fade out over so many frames, unless it does so sooner already."""
+    """Fades out a voice over `frames`, unless it already fades sooner."""
     w = v * Whole.SIZE
     if whole[w + Whole.FALL] < 0 or whole[w + Whole.FALL] > frames:
         whole[w + Whole.FALL] = frames
@@ -73,7 +73,7 @@ def sampler_fall(whole: i64p, v: i64, frames: i64) -> None:
 
 @kernel
 def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
-    """Lets the voices of a cut group fade out."""
+    """Fades out the voices of a cut group."""
     for v in range(ROWS):
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0 and whole[w + Whole.CUT] == group:
@@ -82,7 +82,7 @@ def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
 
 @kernel
 def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64) -> None:
-    """Lets the voices of a note fade out over their own release, of at least so many frames; note -1 is every note."""
+    """Releases the voices of a note over their own release time, at least `frames`; note -1 is every note."""
     for v in range(ROWS):
         w = v * Whole.SIZE
         same = note < 0 or whole[w + Whole.NOTE] == note
@@ -92,7 +92,7 @@ def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64) -> None:
 
 @kernel
 def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
-    """Sets the steps of a channel's voices to their speeds times a ratio, and times each one's own."""
+    """Sets the speeds of a channel's voices by a bend ratio, times each one's own."""
     for v in range(ROWS):
         w = v * Whole.SIZE
         r = v * Real.SIZE
@@ -104,7 +104,7 @@ def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
 
 @kernel
 def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, pressure: f64) -> None:
-    """Sets the ratio of a note's voices (0 leaves it), and the factor of level they go to (0 leaves it)."""
+    """Sets a note's pitch ratio, and its target pressure gain; 0 keeps either."""
     for v in range(ROWS):
         w = v * Whole.SIZE
         r = v * Real.SIZE
@@ -120,7 +120,7 @@ def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, 
 
 @kernel
 def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
-    """A row for a new voice, -1 for none. Where `voices` sound, the oldest of them fades out.
+    """Row for a new voice, -1 for none. At `voices` sounding ones, the oldest fades out.
 
     Args:
         whole: See `Whole`.
@@ -148,7 +148,7 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
 
 @kernel
 def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
-    """Lets the voices fade out whose pages are not there for so many frames and the fade; returns how many.
+    """Fades out voices whose pages are missing for `frames` plus the fade; returns their number.
 
     Args:
         whole: See `Whole`.

@@ -1,4 +1,4 @@
-"""A sample in memory, or of a long one its beginnings, in pages."""
+"""Sample data: a whole sample in memory, or start pages of a long one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from antiphon.api import Samples
 
 PAD = 16
-"""Frames before and after a sample, or a page of one, in memory: what an interpolation reads beyond its ends."""
+"""Padding frames before and after a sample or page: the reach of the interpolation."""
 PAGE = 1 << 14
 """Frames of a page of a long sample, 0.34 s at 48 kHz: 128 KB in stereo, read in about a millisecond."""
 PAGE_SIDES = 2
 """Channels of a page; a page of one channel fills the first."""
 HEAD = 4
-"""Pages in memory where a note may begin, 1.4 s at 48 kHz: the time in which the pages after them are read."""
+"""Start pages in memory, 1.4 s at 48 kHz: the time to read the following pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedSample:
-    """A sample that is in memory.
+    """A sample in memory.
 
     Attributes:
         sound: float32 `[1 or 2, PAD + frames + PAD]`.
@@ -42,7 +42,7 @@ class DecodedSample:
 
 @dataclass(frozen=True, slots=True)
 class SamplePage:
-    """A page that stays in memory.
+    """A page kept in memory.
 
     Attributes:
         sound: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
@@ -55,7 +55,7 @@ class SamplePage:
 
 @dataclass(slots=True, eq=False)
 class LongSample:
-    """A sample that is read page by page while it plays.
+    """A sample read page by page during playback.
 
     Attributes:
         path: Its file.
@@ -74,13 +74,13 @@ class LongSample:
     onsets: tuple[int, ...] = (0,)
 
     def begins(self, way: PageWay) -> bool:
-        """Whether the first pages of a way are in memory."""
+        """True if the start pages of a range are in memory."""
         return all(page in self.pages for page in way.head())
 
 
 @dataclass(frozen=True, slots=True)
 class PageWay:
-    """The pages that a note passes.
+    """Range of pages that a note plays through.
 
     Attributes:
         first: Number of the first.
@@ -93,7 +93,7 @@ class PageWay:
     step: int
 
     def head(self) -> range:
-        """The sample's first `HEAD` pages, or all where there are fewer."""
+        """First `HEAD` pages of the range, or fewer."""
         count = min(HEAD, abs(self.last - self.first) + 1)
         return range(self.first, self.first + count * self.step, self.step)
 
@@ -102,7 +102,7 @@ Sample = DecodedSample | LongSample
 
 
 def way_of(first: int, last: int, speed: float) -> PageWay:
-    """The pages from frame `first` to before `last`; `speed` is below 0 where it plays backwards."""
+    """Pages from frame `first` to before `last`; `speed` is below 0 for reverse playback."""
     low, high = first // PAGE, (last - 1) // PAGE
     return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
 

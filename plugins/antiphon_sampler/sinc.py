@@ -1,4 +1,4 @@
-"""Interpolation between the frames of a sample: windowed sincs, one for each half octave of faster playing."""
+"""Sample interpolation: windowed sincs, one for each half octave of faster playback."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from antiphon.api.kernels import f32, f32p, f64, i64, kernel
 
 NEAR, FAR = 8, 16
-"""Frames on either side that an interpolation reads: at the sample's speed or slower, and faster."""
+"""Half-widths of the interpolation in frames: at the sample's speed or slower, and faster."""
 PHASES = 512
-"""Places between two frames for which coefficients are stored; between two of them they are interpolated."""
+"""Stored fractional positions of the coefficients, linearly interpolated in between."""
 STEPS = 8
-"""Low-pass filters for faster playing, half an octave apart: up to 16 times the speed."""
+"""Low-pass filters for faster playback, half an octave apart: up to 16 times the speed."""
 BETA = 8.0
-"""Of the Kaiser window: its side lobes are 80 dB down."""
+"""Kaiser window parameter: side lobes at -80 dB."""
 
 
 @kernel
 def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
-    """One channel at a place between two frames: a windowed sinc, its coefficients interpolated.
+    """One channel at a fractional position: a windowed sinc with interpolated coefficients.
 
     Args:
         x: The channel's first frame.
@@ -53,7 +53,7 @@ def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f
 
 @kernel
 def sampler_table(step: f64) -> i64:
-    """Number of the table for so many frames a frame: 0 up to 1, then one for each half octave."""
+    """Table index for a playback speed: 0 up to 1, then one for each half octave."""
     speed = abs(step)
     if speed <= 1.0:
         return 0
@@ -64,7 +64,7 @@ def sampler_table(step: f64) -> i64:
 def sinc_tables() -> NDArray[np.float32]:
     """Kaiser-windowed sincs: one to 20 kHz at 44.1, then `STEPS` low-passes, half an octave apart.
 
-    Each is `[PHASES + 1, 2 * half]`, one row a place between two frames, its sum 1; all lie one after the other.
+    Each is `[PHASES + 1, 2 * half]`, one row a fractional position, with sum 1; all are concatenated.
     """
     tables = [_sinc(NEAR, 1.0)] + [_sinc(FAR, 2.0 ** (-n / 2.0)) for n in range(1, STEPS + 1)]
     return np.ascontiguousarray(np.concatenate([table.ravel() for table in tables]), np.float32)

@@ -1,4 +1,4 @@
-"""Where a sample is cut: into equal parts, or where something is struck."""
+"""Sample slicing: equal parts, or at onsets."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from antiphon.api import Samples
 from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 
 BEHIND = range(1, 10)
-"""Pieces back over whose loudest an onset rises, 18 ms: longer than a period of a bass drum's beginning."""
+"""Look-back in level pieces that an onset exceeds, 18 ms: longer than a period of a bass drum's beginning."""
 MOST = 512
-"""Slices of a sample."""
+"""Maximum slices of a sample."""
 
 
 def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
-    """Ascending frames at which something is struck in float32 `[channels, frames]`; the first is 0.
+    """Onset frames, ascending, in float32 `[channels, frames]`; the first is 0.
 
-    The level of a piece of 2 ms has to rise over the loudest of the pieces before it (`level_rises`). An onset is set
-    back to where its piece begins to rise.
+    The level of a 2 ms piece has to exceed the loudest of the pieces before it (`level_rises`). An onset is moved back
+    to the start of the rise within its piece.
     """
     step = piece_frames(rate)
     count = sound.shape[1] // step
@@ -34,7 +34,7 @@ def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
 
 
 def _beginning(mono: np.ndarray[tuple[int], np.dtype[np.float64]], piece: int, step: int) -> int:
-    """The frame of a piece, or of the next, where it first exceeds a quarter of its peak over what was before."""
+    """First frame of a piece, or of the next, above a quarter of its peak over the preceding level."""
     first = piece * step
     here = np.abs(mono[first : first + 2 * step])
     before = float(np.abs(mono[max(0, first - 2 * step) : first]).max(initial=0.0))
@@ -43,7 +43,7 @@ def _beginning(mono: np.ndarray[tuple[int], np.dtype[np.float64]], piece: int, s
 
 
 def region(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tuple[int, int]:
-    """The first frame of a slice and the frame after its last, at least one apart; `number` wraps.
+    """First frame of a slice and the frame after its last, at least one apart; `number` wraps.
 
     `slices` equal ones; 0 cuts at the onsets `cuts`.
     """

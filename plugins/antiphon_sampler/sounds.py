@@ -1,4 +1,4 @@
-"""Decoded samples of a folder, shared by the nodes that play it, decoded off the block path."""
+"""Decoded samples of a folder, shared by nodes, decoded off the block path."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way
 from antiphon_sampler.slices import onsets
 
 LONGEST = 30.0
-"""Seconds of a sample that is held in memory; a longer one is read page by page while it plays."""
+"""Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
 MOST_BYTES = 512 << 20
-"""Memory of one library's samples."""
+"""Memory limit of one library's samples, bytes."""
 EAGER = 2048
-"""Libraries of at most so many files are decoded whole, larger ones sample by sample as notes ask for them."""
+"""Maximum files of a library that is decoded whole; larger ones are decoded sample by sample on request."""
 READY = 4.0
-"""Seconds for which `prepare` waits for the samples of a library before the node plays."""
+"""Maximum seconds `prepare` waits for a library's samples."""
 _LOOK = 0.02
-"""Seconds between looks for a request, while a library is not all decoded."""
+"""Poll interval in seconds for requests, until a library is completely decoded."""
 
 
 class Sounds:
@@ -70,13 +70,13 @@ class Sounds:
         self._thread: threading.Thread | None = None
 
     def place(self, row: int, index: int, velocity: float) -> int:
-        """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
+        """Index of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
         samples = self.listing.samples[row]
         number = index % len(samples)
         return self._starts[row][number] + samples[number].layer(velocity)
 
     def get(self, place: int) -> Sample | None:
-        """The sample at a place, or None where it is not decoded; it is then decoded next."""
+        """Sample at an index, or None if it is not decoded; it is then decoded next."""
         found = self._samples[place]
         if found is None and not self._tried[place]:
             self._requests.append(place)
@@ -89,16 +89,16 @@ class Sounds:
 
     @property
     def unreadable(self) -> int:
-        """Number of files that cannot be decoded, or not to their end."""
+        """Number of files that cannot be decoded completely."""
         return self._refused + self.reader.unreadable
 
     @property
     def complete(self) -> bool:
-        """Whether every file has been tried."""
+        """True once decoding of every file has been attempted."""
         return self.loaded + self._refused - len(self.listing.problems) >= len(self._paths)
 
     def decode(self, place: int) -> Sample | None:
-        """Decodes the sample at a place, unless it is there already. Off the block path."""
+        """Decodes the sample at an index, unless it is already decoded. Off the block path."""
         if not self._tried[place]:
             try:
                 sample, size = self._decoded(self._paths[place])
@@ -121,7 +121,7 @@ class Sounds:
         return self._samples[place]
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:
-        """A file in memory, of a long one its beginning; and the bytes that takes."""
+        """Sample of a file, for a long one its beginning; and its bytes of memory."""
         with self._decoding:
             file = decode(self._decoder, path, LONGEST)
         if file.sound.shape[1]:
@@ -134,7 +134,7 @@ class Sounds:
         return sample, self.reader.begin(sample, way_of(0, file.frames, 1.0))
 
     def start(self) -> None:
-        """Decodes in the background: the whole of a small library, what is asked for of a large one."""
+        """Decodes in the background: a small library completely, a large one on request."""
         self._live = True
         if self._long:
             self.reader.start()
@@ -144,7 +144,7 @@ class Sounds:
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Waits until a small library is decoded, at most so long."""
+        """Waits until a small library is decoded, at most `seconds`."""
         end = time.monotonic() + seconds
         while not self.complete and len(self._paths) <= EAGER and time.monotonic() < end:
             time.sleep(0.005)
@@ -154,12 +154,12 @@ class Sounds:
         self.reader.close()
 
     def warm(self) -> None:
-        """Starts the process that decodes, before the first file is asked for."""
+        """Starts the decoding process ahead of the first request."""
         with self._decoding, contextlib.suppress(OSError):
             self._decoder.start()
 
     def work(self) -> bool:
-        """Decodes the next file, if there is one to decode now. Returns whether there was."""
+        """Decodes the next file. Returns False if there is none at present."""
         place = self._take()
         if place >= 0:
             self.decode(place)
@@ -168,7 +168,7 @@ class Sounds:
         return place >= 0
 
     def _take(self) -> int:
-        """The next place to decode; -1 for none at present."""
+        """Next index to decode; -1 for none at present."""
         with self._lock:
             while self._requests:
                 place = self._requests.popleft()
@@ -196,7 +196,7 @@ def _size(path: Path) -> int:
 
 
 def in_memory(sound: Samples, rate: int) -> DecodedSample:
-    """A sample of decoded sound, float32 `[1 or 2, frames]`."""
+    """Sample of decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
     padded = np.zeros((channels, frames + 2 * PAD), np.float32)
     padded[:, PAD : PAD + frames] = sound
@@ -205,7 +205,7 @@ def in_memory(sound: Samples, rate: int) -> DecodedSample:
 
 
 def _run(sounds: weakref.ref[Sounds]) -> None:
-    """The thread: decodes until everything is there or no node plays the library any more."""
+    """Decoding thread: runs until everything is decoded or no node plays the library any more."""
     begun = sounds()
     if begun is not None:
         begun.warm()
@@ -224,7 +224,7 @@ _sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValu
 
 
 def sounds_of(folder: Path, rate: int) -> Sounds:
-    """The samples of a folder at a rate; nodes that play the same unchanged folder share them.
+    """Samples of a folder at a rate; nodes playing the same unchanged folder share them.
 
     Raises:
         PluginError: There is no sound in it.

@@ -1,9 +1,9 @@
-"""The pages of long samples that a node's voices read, and what the reader and the block path write of them.
+"""Page streams of a node's long-sample voices: shared state of reader and block path.
 
-A stream belongs to one voice from its beginning to its end. It holds `SLOTS` pages ahead of the voice, page p in slot
-p % SLOTS. A slot has two tags, of a page in memory that was there at the beginning, written by the block path, and of
-one in the stream's own buffer, written by the reader; a tag is the stream's generation and the page's number, so that
-a page that is read for a voice that has ended is never taken for one of the next.
+A stream belongs to one voice for its lifetime. It holds `SLOTS` pages ahead of the voice, page p in slot p % SLOTS. A
+slot has two tags, of a start page kept in memory, written by the block path, and of a page in the stream's own buffer,
+written by the reader; a tag is the stream's generation and the page's number, so that a page read for an ended voice is
+never taken for one of the next.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from antiphon.api.kernels import i64, i64p, kernel
 from antiphon_sampler.samples import PAD, PAGE, PAGE_SIDES, LongSample, PageWay
 
 STREAMS = 16
-"""Long samples that a node plays at once."""
+"""Maximum long samples played at once by a node."""
 PLACES = STREAMS + 8
-"""Streams, and those of voices that fade out after they were stolen or cut off."""
+"""Streams, including fading-out voices after voice stealing or cuts."""
 SLOTS = 8
-"""Pages of a stream, 2.7 s at 48 kHz and speed 1."""
+"""Page slots of a stream, 2.7 s at 48 kHz and speed 1."""
 STRIDE = PAD + PAGE + PAD
 """Frames from one channel of a page to the next."""
 PAGE_BYTES = 4 * PAGE_SIDES * STRIDE
 GENERATION = 1 << 32
-"""A tag is so many times the generation, plus the page."""
+"""Tag factor of the generation; the page number is added."""
 _SILENT = 1e-3
-"""Least speed that the order of reading reckons with."""
+"""Minimum speed in the ordering of reads."""
 
 
 class StreamWord(IntEnum):
-    """Words of a stream."""
+    """Indices of a stream's words."""
 
     ON = 0
     GENERATION = 1
@@ -49,12 +49,12 @@ class StreamWord(IntEnum):
 
 
 STARVED = PLACES * StreamWord.SIZE
-"""StreamWord that counts the voices that ended because a page was not there; after those of all streams."""
+"""Index of the counter of voices that ended for lack of a page; after all streams' words."""
 
 
 @kernel
 def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
-    """Address of the first frame of a page; 0 where it is not there.
+    """Address of the first frame of a page; 0 if it is not in memory.
 
     Args:
         words: See `StreamWord`.
@@ -75,13 +75,13 @@ def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
 
 @kernel
 def sampler_publish(words: i64p, at: i64, value: i64) -> None:
-    """Writes a word after everything that was written before it."""
+    """Release store: writes a word after all earlier writes."""
     store_release(words, at, value)
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page that a voice needs.
+    """A page needed by a voice.
 
     Attributes:
         stream: Number of the stream.
@@ -99,13 +99,13 @@ class PageRequest:
 
 
 class PageStreams:
-    """The streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
+    """Page streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
 
     `words`: see `StreamWord`; `buffer`: address of the pages.
     """
 
     def __init__(self) -> None:
-        """Allocates; the memory is taken from the system as pages are read."""
+        """Reserves the buffer; the system commits its memory as pages are read."""
         self.words = np.zeros(STARVED + 1, np.int64)
         self._pages = np.zeros((PLACES, SLOTS, PAGE_SIDES, STRIDE), np.float32)
         self.buffer = int(self._pages.ctypes.data)
@@ -115,14 +115,14 @@ class PageStreams:
 
     @property
     def in_use(self) -> bool:
-        """Whether a voice reads a long sample."""
+        """True while a voice reads a long sample."""
         if self._opened and not self.words[: STARVED : StreamWord.SIZE].any():
             self._opened = False
         return self._opened
 
     @property
     def starved(self) -> int:
-        """Voices that ended because a page was not there."""
+        """Number of voices that ended for lack of a page."""
         return int(self.words[STARVED])
 
     def reset(self) -> None:
@@ -131,7 +131,7 @@ class PageStreams:
         self.words[STARVED] = 0
 
     def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
-        """Opens a stream for a voice that begins, whose kernel closes it; its number, or -1 where none is free."""
+        """Opens a stream for a new voice, whose kernel closes it; its number, or -1 if none is free."""
         words = self.words
         for stream in range(PLACES):
             if words[stream * StreamWord.SIZE + StreamWord.ON] == 0:
@@ -154,7 +154,7 @@ class PageStreams:
         return stream
 
     def next(self) -> PageRequest | None:
-        """The page that is needed first of those that are absent; None where all are there."""
+        """Most urgent missing page; None if there is none."""
         first: PageRequest | None = None
         for stream in range(PLACES):
             found = self._absent(stream)
@@ -176,7 +176,7 @@ class PageStreams:
         return None
 
     def put(self, request: PageRequest, read: Callable[[LongSample, int, Samples], bool]) -> None:
-        """Reads a page into its slot, unless the voice has ended; `read` gives False where it cannot be read."""
+        """Reads a page into its slot, unless the voice has ended; `read` returns False on an error."""
         w, slot = request.stream * StreamWord.SIZE, request.page % SLOTS
         if read(request.sample, request.page, self._pages[request.stream, slot]):
             tag = request.generation * GENERATION + request.page

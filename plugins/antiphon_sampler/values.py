@@ -1,4 +1,4 @@
-"""What a note is played with: the node's parameters where it begins, and the values that came with the note."""
+"""Note values: the node's parameters at a note's start, and the note's own values."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ PARAMS = (
     Param("coarse", "float", 1.0, 1.0, 256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."),
     Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
 )
-"""Parameters of a node that a note may have values of its own for, in the order of their controllers."""
+"""Parameters that a note may override, in the order of their controllers."""
 _KINDS = tuple(p.name for p in PARAMS)
 WORD = _KINDS.index("s")
 
 
 @dataclass(slots=True)
 class NoteValues:
-    """What one note is played with; the fields are those of `PARAMS`, but `s`.
+    """Parameter values of one note; the fields are `PARAMS` without `s`.
 
     Attributes:
         row: Row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such.
@@ -84,7 +84,7 @@ class NoteValues:
     vowel: str
 
     def color(self) -> NoteColor | None:
-        """The note's filters and distortions; None where all are off."""
+        """Filters and distortions of the note; None if all are off."""
         filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
         if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
             return None
@@ -103,10 +103,10 @@ class NoteValues:
 
 
 class ChannelValues:
-    """The values that wait for the next note of each channel. For the block path."""
+    """Note values pending for the next note of each channel. For the block path."""
 
     def __init__(self, rows: dict[float, int]) -> None:
-        """Allocates. `rows`: the row of the listing by the number of its word (`word_number`)."""
+        """Allocates the buffers. `rows`: the row of the listing by word number (`word_number`)."""
         self._rows = rows
         self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
         self._begun = [0] * 17
@@ -122,7 +122,7 @@ class ChannelValues:
         self._begun[channel] = 0
 
     def take(self, number: int, place: float, channel: int) -> bool:
-        """Takes controller `number` at `place`, 0 to 1; False for one that is no value of a note."""
+        """Processes controller `number` at `place`, 0 to 1; False if it carries no note value."""
         if number == VALUES_BEGIN:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
@@ -134,7 +134,7 @@ class ChannelValues:
         return True
 
     def values(self, io: IO, frame: int, channel: int) -> NoteValues:
-        """The values of a note that begins at a frame of the block; those that waited for it are then forgotten."""
+        """Values of a note starting at a frame of the block; pending ones are consumed."""
         places = self._places[channel]
         word = places[WORD]
         row = -1 if word < 0.0 else self._rows.get(word, -2)

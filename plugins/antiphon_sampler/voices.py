@@ -1,4 +1,4 @@
-"""The voices of a sampler: what begins, ends and bends them. Their kernels are in `rows` and `mixing`."""
+"""Voice management of a sampler: start, end and bend. The kernels are in `rows` and `mixing`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 __all__ = ["VOICES", "SampleVoices", "sides"]
 
 CUT = 0.003
-"""Seconds in which a voice that is stolen, or ended by its cut group, or whose file is read too late, fades out."""
+"""Fade-out in seconds of a stolen or cut voice, or one whose file is read too late."""
 EDGE = 0.0005
-"""Seconds of the least fade at the beginning of a part of a sample, which may begin anywhere in a wave."""
+"""Minimum fade-in in seconds of a part of a sample, which may start anywhere in a wave."""
 END = 0.002
-"""Seconds of the least fade at the end of a sample or of a part of one."""
+"""Minimum fade-out in seconds at the end of a sample or a part."""
 
 
 class SampleVoices:
-    """The voices of one node. All methods but the constructor are for the block path.
+    """Voices of one node. All methods but the constructor are for the block path.
 
     Attributes:
         streams: Those of its long samples.
@@ -74,19 +74,19 @@ class SampleVoices:
 
     @property
     def reach(self) -> int:
-        """Frames, at least 1, for which the fastest voice stays within the pages that its stream holds."""
+        """Frames, at least 1, for which the fastest voice stays within its stream's pages."""
         steps, fastest_of = self._real[Real.STEP :: Real.SIZE], self._real[Real.FASTEST :: Real.SIZE]
         fastest = float(np.abs(steps * fastest_of).max())
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
     def starve(self, row: int) -> None:
-        """Fades out the voice of a row, as where its file was not read in time; other rows are ignored."""
+        """Fades out the voice of a row whose file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
             sampler_fall(self._whole, row, self._cut)
             self._late += 1
 
     def starving(self, frames: int) -> list[int]:
-        """Fades out the voices whose pages are not there for a block and the fade; their rows."""
+        """Fades out voices whose pages are missing for a block plus the fade; returns their rows."""
         count = sampler_starving(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving
         )
@@ -99,7 +99,7 @@ class SampleVoices:
             self.sounding = sampler_mix(y, self._state(), begin, end)
 
     def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
-        """A block in which no voice begins and nothing is changed of one, as a call of a kernel.
+        """Step of a block without voice changes, as a kernel call.
 
         Args:
             y: The output, `[1 or 2, frames]`, which gets the voices alone.
@@ -122,7 +122,7 @@ class SampleVoices:
         attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
         sustain: float = 0.0, accelerate: float = 0.0, repeats: int = 1, color: NoteColor | None = None,
     ) -> None:  # fmt: skip
-        """Begins a voice at the frame to which the mix has come.
+        """Starts a voice at the current mix position.
 
         Args:
             sample: What it plays; it is referred to until its row is used again.
@@ -206,7 +206,7 @@ class SampleVoices:
         self._real[r + Real.RIGHT] = gain * right
 
     def off(self, note: int, channel: int) -> None:
-        """Fades out the voices of a note of a channel, -1 all of the channel's, over their release."""
+        """Releases the voices of a note of a channel, -1 for all of the channel's."""
         sampler_off(self._whole, note, channel, self._end)
 
     def cut(self, group: int) -> None:
@@ -218,12 +218,12 @@ class SampleVoices:
         sampler_bend(self._whole, self._real, channel, ratio)
 
     def shape(self, note: int, channel: int, *, pitch: float = 0.0, pressure: float = 0.0) -> None:
-        """Sets the factor of speed of a note's voices, or the factor of level that they go to; 0 leaves it."""
+        """Sets the pitch factor of a note's voices, or their target pressure gain; 0 keeps either."""
         sampler_shape(self._whole, self._real, note, channel, pitch, pressure)
 
 
 def sides(pan: float) -> tuple[float, float]:
-    """Factors for left and right at equal power; the middle changes nothing, a full side is 3 dB louder.
+    """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side.
 
     Args:
         pan: 0 left to 1 right.

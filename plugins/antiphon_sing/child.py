@@ -1,6 +1,6 @@
-"""The process that makes frames of texts: `python -m antiphon_sing.child`, run by `texts`.
+"""Process that computes frames of texts: `python -m antiphon_sing.child`, run by `texts`.
 
-Voices are other people's libraries, one of them a C library and one a network, and a text takes up to a second: so they
+Voices are third-party libraries, one of them a C library and one a network, and a text takes up to a second: so they
 run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
 `Song.responses` and `Song.noise`, float32; or the `problem`.
 """
@@ -17,9 +17,9 @@ from antiphon.api.backends.signal import LyricSyllable, syllables
 from antiphon_sing.voicing import NEURAL, voice_name
 
 MEMORY = 3 << 30
-"""Bytes of address space."""
+"""Address space limit in bytes."""
 MOST = 1200
-"""Syllables of a text."""
+"""Maximum syllables of a text."""
 NICE = 5
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
-    """Frames of a text. Voices that are loaded are kept in `voices`."""
+    """Frames of a text. Loaded voices are cached in `voices`."""
     from antiphon_sing.song import song
     from antiphon_sing.spoken import VoiceError
 

@@ -1,4 +1,4 @@
-"""How a recording was sung: the pitch inside its notes, and its loudness."""
+"""Pitch contour within a recording's notes, and its loudness."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from antiphon.api import F32, F64, Samples
 
 Places = NDArray[np.int_]
 HOP = 0.005
-"""Seconds between pitches and between levels: short beside a turn of vibrato."""
+"""Seconds between pitch and level values: short relative to a vibrato cycle."""
 REACH = 2.5
-"""Semitones around its note in which a pitch is looked for: less than to another harmonic, more than any vibrato."""
+"""Search range of a note's pitch in semitones: less than the distance of harmonics, more than any vibrato."""
 PERIODIC = 0.5
-"""Correlation of a period with the next above which there is a pitch."""
+"""Minimum correlation of successive periods for a pitch."""
 PERIODS = 2.5
-"""Periods that are compared."""
+"""Number of periods compared."""
 _AT_ONCE = 128
-"""Hops that are computed together: a note may be as long as the recording, and memory is bounded."""
+"""Hops per batch: a note may be as long as the recording, and memory is bounded."""
 SMOOTH = 5
-"""Hops of the median over pitches."""
+"""Length in hops of the median filter over pitches."""
 LOUD = 0.05
-"""Seconds over which levels are compared: longer than a period of the lowest voice, shorter than a consonant's gap."""
+"""Window in seconds of the levels: longer than a period of the lowest voice, shorter than a consonant's gap."""
 MOST, LEAST = 8.0, 0.06
-"""Factors between which the level follows: 18 dB up, 24 down, so that consonants before a beat are not lost."""
+"""Gain limits of level following: 18 dB up, 24 down, so that consonants before a beat are not lost."""
 TOP = 0.98
-"""Peak that is not passed."""
+"""Maximum output peak."""
 
 
 def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -> list[tuple[float, float]]:
-    """The course of the pitch inside a note: peaks of the normalised autocorrelation around the note's period.
+    """Pitch contour within a note: peaks of the normalised autocorrelation around the note's period.
 
     Args:
         sound: Mono, the whole recording.
@@ -64,7 +64,7 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
 
 
 def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F64, F64]:
-    """The lag in samples, a fraction, and the height of the highest peak from `low` to `high`, for each place."""
+    """Fractional lag in samples, and height of the highest peak from `low` to `high`, for each position."""
     x = np.stack([sound[n : n + window + high] for n in at]).astype(np.float64)
     lagged = sliding_window_view(x, window, axis=1)[:, low - 1 : high + 1]
     product = np.einsum("nw,nlw->nl", x[:, :window], lagged)
@@ -79,7 +79,7 @@ def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F6
 
 
 def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
-    """Gives a sound the loudness of another, below full scale.
+    """Scales a sound to the loudness contour of another, below full scale.
 
     Args:
         sound: float32 `[channels, n]`.
@@ -103,7 +103,7 @@ def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
 
 
 def _levels(sound: F32, rate: int) -> F64:
-    """RMS every `HOP` over `LOUD`."""
+    """RMS over `LOUD`, every `HOP`."""
     window = np.hanning(round(LOUD * rate))
     hop = round(HOP * rate)
     power = np.convolve(sound.astype(np.float64) ** 2, window / window.sum(), mode="same")[::hop]

@@ -1,4 +1,4 @@
-"""The voice that needs no extra: espeak-ng's library says a line on one pitch, and its envelope is found there."""
+"""espeak-ng voice, which needs no extra: its library speaks a line on one pitch, and the envelope is extracted."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ RETRIEVE, PHONES_AS_IPA = 1, 3
 """`espeak_Initialize`: sound by callback; events for phonemes, in IPA."""
 UTF8 = 1
 WORD, PHONE = 1, 7
-"""Types of events."""
+"""Event types."""
 RATE, PITCH, RANGE, GAP = 1, 3, 4, 7
-"""Numbers of `espeak_SetParameter`."""
+"""Parameter numbers of `espeak_SetParameter`."""
 WORDS_A_MINUTE = 115
 HOP = 0.01
-"""Seconds of a frame."""
+"""Frame length in seconds."""
 VOWELS = frozenset("aeiouyøœæɐɑɒɔəɚɛɜɝɞɘɵɤɨɪʉʊʌɯᵻʏɶ")
 GLIDES = VOWELS | {"ɹ"}
-"""Last letters of a vowel that changes."""
+"""Final letters of diphthongs."""
 NEAR = 6
-"""Frames."""
+"""Tolerance in frames."""
 VOICELESS = frozenset("ptkfsθʃhxçqχʔɸħc")
 MIXED = frozenset("zvðʒ")
 
@@ -51,7 +51,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakVoice:
-    """The voices of espeak-ng. A process has one of these: the library hangs where it is initialized twice."""
+    """espeak-ng voices. One per process: the library hangs on a second initialisation."""
 
     def __init__(self) -> None:
         """Loads the library.
@@ -73,7 +73,7 @@ class EspeakVoice:
         self._speak("a")  # the first it says is shorter than it says the same later
 
     def choose(self, name: str) -> None:
-        """Has the next lines said by a voice: a language, with a variant after "+".
+        """Selects the voice of the next lines: a language, with a variant after "+".
 
         Raises:
             VoiceError: There is no such voice.
@@ -87,7 +87,7 @@ class EspeakVoice:
             self._library.espeak_SetParameter(number, value, 0)
 
     def say(self, words: list[str]) -> Spoken:
-        """Says a line. `words`: at least one."""
+        """Speaks a line. `words`: at least one."""
         sound, events = self._speak(" ".join(words))
         groups = _grouped(events)
         if len(groups) != len(words):
@@ -150,7 +150,7 @@ class EspeakVoice:
 
 
 def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
-    """Phones by word."""
+    """Phones grouped by word."""
     groups: list[list[tuple[int, str]]] = []
     for kind, at, symbol in events:
         if kind == WORD:
@@ -161,7 +161,7 @@ def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
 
 
 def envelopes(sound: NDArray[np.float32], hop: int, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Finds pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
+    """Pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
 
     Returns:
         Amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.
@@ -186,7 +186,7 @@ def envelopes(sound: NDArray[np.float32], hop: int, rate: int) -> tuple[NDArray[
         window = np.hanning(2 * half + 1)
         window /= np.sqrt((window**2).sum())
         power = np.abs(np.fft.rfft(padded[middle - half : middle + half + 1] * window, size)) ** 2
-        # below the first harmonic there is what is above it, mirrored
+        # below the first harmonic the spectrum above it is mirrored
         fold = np.interp(f0 - hz, hz, power)
         power = np.where(hz < f0, power + fold, power) + 1e-12
         total = np.concatenate([[0.0], np.cumsum((power[1:] + power[:-1]) / 2.0)])

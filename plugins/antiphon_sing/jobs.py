@@ -1,4 +1,4 @@
-"""The file job `antiphon run sing IN OUT.wav`: a score sung, or a recording in another voice, as long as it is."""
+"""File job `antiphon run sing IN OUT.wav`: sings a score, or a recording in another voice, at equal length."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from antiphon_sing.voicing import NEURAL, voice_name
 RATE = 48000
 CHANNELS = 2
 LEAD = 350.0
-"""Milliseconds in which a file's consonants and ends of words find their place."""
+"""Look-ahead in milliseconds for consonants and word ends on files."""
 LONGEST = 1000
-"""Characters of the lyrics of one node."""
+"""Maximum characters of the lyrics of one node."""
 VOWEL = "la"
-"""What is sung where a score has no words."""
+"""Syllable for scores without lyrics."""
 GLIDE = 0.015
-"""Seconds from note to note of a recording, whose own glide is in its pitch."""
+"""Glide in seconds between notes of a recording, whose own glide is in its pitch contour."""
 MOST_SECONDS = 1200.0
-"""Length of a recording, at most."""
+"""Maximum length of a recording in seconds."""
 BLOCK = 2048
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Sings a MIDI file or MusicXML, of which each track with notes is a voice, or what was sung in a recording.
+    """Sings a MIDI file or MusicXML, one voice for each track with notes, or the vocal of a recording.
 
     Args:
         job: `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the
@@ -102,7 +102,7 @@ def _written(
     source: F32 | None = None,
     backing: Samples | None = None,
 ) -> tuple[Written, ...]:
-    """Sings parts into `job.target`; source: a recording whose pitch and loudness they take; backing: added."""
+    """Sings parts into `job.target`; source: recording for pitch and loudness contours; backing: added."""
     voices = []
     for piece, notes in _texts(job, parts):
         timed = [
@@ -124,7 +124,7 @@ def _written(
 
 
 def _course(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple[int, float], ...]:
-    """The pitch inside a note of a recording; the note's own of a score."""
+    """Pitch contour within a note of a recording; the note's own of a score."""
     if source is None:
         return ()
     found = note_pitches(source, rate, note.start, note.end, note.number)
@@ -140,7 +140,7 @@ def _leveled(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samp
 
 
 def _texts(job: FileJob, parts: tuple[ScorePart, ...]) -> Iterator[tuple[str, tuple[SungNote, ...]]]:
-    """Texts that a node can take, and the notes of each."""
+    """Texts within a node's limit, and the notes of each."""
     given = str(job.settings.get("lyrics", ""))
     own = [] if given else [part.lyrics() for part in parts]
     bare = not given and not any(own)

@@ -1,4 +1,4 @@
-"""The kernel that sings: pulses at the pitch, each a response between two frames, and the noise beside them."""
+"""Singing kernel: pitch pulses, each a response interpolated between two frames, plus noise."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 TICK = 32
-"""Samples between changes of pitch."""
+"""Samples between pitch updates."""
 HELD = 0.4
-"""Speed in a held vowel beside that of speech: one that stands still is not understood."""
+"""Speed of a held vowel relative to speech: a frozen one is unintelligible."""
 VELVET = 18.0
-"""Mean samples between the impulses of breath."""
+"""Mean samples between the impulses of breath noise."""
 
 
 class VoiceRow(IntEnum):
-    """Numbers of a voice."""
+    """Indices of a voice's numbers."""
 
     MODE = 0  # of `Mode`
     AT = 1  # frame
@@ -48,7 +48,7 @@ class VoiceRow(IntEnum):
 
 
 class Mode(IntEnum):
-    """What a voice does."""
+    """Playback mode of a voice."""
 
     OFF = 0
     ONSET = 1  # goes to `HIGH`
@@ -60,7 +60,7 @@ ROWS = 26
 
 
 class Shape(IntEnum):
-    """Numbers of the node."""
+    """Indices of the node's numbers."""
 
     SIZE = 0
     BREATH = 1
@@ -246,7 +246,7 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 
 @kernel
 def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
-    """Moves samples out of a ring, where zeros stay, through two high-passes: pulses have a mean, sound has none.
+    """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
     Args:
         ring: The sum of the voices.

@@ -1,6 +1,6 @@
-"""The neural voice: hibari-tts, whose graph is changed at run time so that it takes durations and pitch.
+"""Neural voice: hibari-tts, with its graph modified at run time to accept durations and pitch.
 
-Its network gives durations, pitch and spectra of phonemes; `dur` and `f0_in` replace the first two on their way to the
+Its network computes durations, pitch and spectra of phonemes; `dur` and `f0_in` replace the first two as inputs of the
 third. Only its installed wheel is read.
 """
 
@@ -19,24 +19,24 @@ VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵊᵻeɚɝo")
 GLIDES = frozenset("AIOQWY")
 MARKS = frozenset("ˈˌː")
 SPEED = 0.85
-"""Of its speech; 1 is its own."""
+"""Relative speech rate; 1 is the network's own."""
 EARLY = 3.0
-"""Frames by which sound comes before the letter's place at that speed: voiced phones and voiceless ones differ most."""
+"""Frames by which sound precedes the letter's position at that speed: voiced and voiceless phones differ most."""
 MOVED = 4
-"""Frames by which a vowel is moved at most to where there is voice."""
+"""Maximum shift in frames of a vowel towards voiced sound."""
 FAR = 0.03
-"""Of a vowel's level: what a move by a frame has to gain."""
+"""Minimum gain of such a shift per frame, as a share of a vowel's level."""
 SILENT = -30.0
 AFTER = " lˈɑ lˈɑ."
-"""What follows a line: the last word of a sentence is half unvoiced."""
+"""Text appended to a line: the last word of a sentence is half unvoiced."""
 SPEECH = 200.0
-"""Hz at which it speaks."""
+"""Speaking pitch in Hz."""
 UNVOICED = 60.0
-"""Hz below which its own pitch means a frame without voice."""
+"""Pitch in Hz below which a frame is unvoiced."""
 
 
 class NeuralVoice:
-    """The voice `heart` of hibari-tts."""
+    """Voice `heart` of hibari-tts."""
 
     def __init__(self) -> None:
         import hibari
@@ -60,7 +60,7 @@ class NeuralVoice:
         self._voice = hibari.Hibari()
 
     def say(self, words: list[str]) -> Spoken:
-        """Says a line. `words`: at least one."""
+        """Speaks a line. `words`: at least one."""
         from hibari import dsp
 
         letters = "".join(self._letters(words)) + AFTER
@@ -71,7 +71,7 @@ class NeuralVoice:
         harmonic, _, noise, free, phase, _ = (
             part[0] for part in self._run(ids, dur, np.where(voiced, SPEECH, 0.0))[:6]
         )
-        # the part with phases of its own is tied to its own pitch: it is kept where harmonics do not stand out
+        # the residual has the original pitch: it is kept where harmonics are weak
         free = np.where((harmonic > free) & voiced, SILENT, free)
         sound = dsp.synth(
             np.full_like(harmonic, SILENT),
@@ -131,7 +131,7 @@ class NeuralVoice:
 
 
 def _stressed(word: str) -> str:
-    """A word whose vowel is said in full: "to" has half a vowel in speech, and a whole one sung."""
+    """Word with its full vowel: "to" is reduced in speech, but not when sung."""
     if not MARKS.isdisjoint(word):
         return word
     first = next((n for n, c in enumerate(word) if c in VOWELS), 0)
@@ -139,7 +139,7 @@ def _stressed(word: str) -> str:
 
 
 def _placed(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
-    """The phones, each vowel moved by at most `MOVED` frames to where it has most voice; `loud`: of each frame."""
+    """Phones with each vowel shifted by at most `MOVED` frames to its most voiced position; `loud`: of each frame."""
     most = float(np.median(loud[loud > 0.05])) if (loud > 0.05).any() else 1.0
     kept = np.minimum(loud, most)
     found = list(phones)

@@ -1,4 +1,4 @@
-"""The processor `sing`: notes in, a voice out that sings the next syllable at each."""
+"""Processor `sing`: notes in, a voice out that sings one syllable per note."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from antiphon_sing.voices import VOICES, NewNote, SingingVoices
 
 POLYPHONY = 8
 TOGETHER = 0.03
-"""Seconds in which keys are one chord, which sings one syllable."""
+"""Maximum distance in seconds of the keys of a chord, which sings one syllable."""
 SLUR = 0.06
-"""Seconds for which a vowel that is held on waits for its next note."""
+"""Maximum wait in seconds of a held vowel for its next note."""
 READY = 3.0
-"""Seconds for which `prepare` waits for the frames of a text."""
+"""Maximum seconds `prepare` waits for the frames of a text."""
 EARLY = 0.03
-"""Seconds before the beat at which a pitch begins to move."""
+"""Seconds before the beat at which a pitch glide starts."""
 LEAST = 0.05
-"""Seconds of a vowel that its coda leaves."""
+"""Minimum seconds of a vowel before its coda."""
 ALL_OFF = (120, 123)
 _DB = math.log(10.0) / 20.0
 
@@ -36,10 +36,10 @@ SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this on
 
 
 class _Due(NamedTuple):
-    """What is done later.
+    """A scheduled voice action.
 
-    do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 goes to pitch `value`, 4 bends by `value`
-    semitones, 5 has the gain `value` by pressure.
+    do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 glides to pitch `value`, 4 bends by `value`
+    semitones, 5 sets the pressure gain `value`.
     """
 
     sample: int
@@ -51,7 +51,7 @@ class _Due(NamedTuple):
 
 
 class Unready(ProcessorPart):
-    """Blocks with notes whose text was not ready, from the log of a set: a replay leaves the same notes out."""
+    """Blocks with notes whose text was not ready, from a session log: a replay omits the same notes."""
 
     def __init__(self) -> None:
         self.now = False
@@ -63,8 +63,8 @@ class Unready(ProcessorPart):
 class Sing(Processor):
     """Sings lyrics.
 
-    Their frames are made when the text comes, in `prepare`, by a process beside the server; the node before plays
-    meanwhile. Where that takes long, notes that come too early are dropped and counted.
+    Their frames are computed when the text is set, in `prepare`, by a process beside the server; the previous node
+    plays meanwhile. If that takes long, early notes are dropped and counted.
     """
 
     inputs = (EVENTS_IN,)
@@ -186,7 +186,7 @@ class Sing(Processor):
         shape[Shape.ROBOT] = float(io.value("robot"))
 
     def _advance(self, io: IO, at: int, frame: int) -> int:
-        """Sings up to a frame, and does what is due before it."""
+        """Sings up to a frame, executing the actions due before it."""
         out = io.audio_out[0]
         while self._due and self._due[0].sample - self._now < frame:
             due = self._due.pop(0)
@@ -260,7 +260,7 @@ class Sing(Processor):
                         self._off(down, event.offset, event.live)
 
     def _bent(self, event: Event, voice: int, do: int, value: float) -> None:
-        """Changes a voice where it sounds: a dated change as late as the dated note."""
+        """Changes a sounding voice; a scheduled change has the latency of a scheduled note."""
         if event.live or not self._lead:
             self._voices.real[voice, VoiceRow.BEND if do == 4 else VoiceRow.PRESSURE] = value
         else:
@@ -329,7 +329,7 @@ class Sing(Processor):
             self._later(max(start, now + lead - round(EARLY * self._rate)), 3, voice, float(event.number))
 
     def _slur(self, voice: int, key: tuple[int, int], sample: int) -> None:
-        """Has a voice go on at another key."""
+        """Slurs a voice to another key."""
         for other in [other for other, held in self._down.items() if held == voice]:
             del self._down[other]
         self._cancel(voice, 1)
@@ -340,7 +340,7 @@ class Sing(Processor):
         self._later(sample, 3, voice, float(key[1]))
 
     def _make_room(self, voice: int, now: int, start: int) -> None:
-        """Ends syllables that would still end at `start`, where another begins, earlier."""
+        """Shortens syllables that would still end at `start`, where another begins."""
         for n in range(len(self._due) - 1, -1, -1):
             due = self._due[n]
             if due.do == 1 and due.voice != voice and due.sample + due.value > start:

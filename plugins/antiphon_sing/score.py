@@ -16,13 +16,13 @@ XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20
 DRUMS = 10
 NEAR = 0.06
-"""Beats between a lyric and its note."""
+"""Maximum beats between a lyric and its note."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True, slots=True)
 class SungNote:
-    """A note of a part: start and end in seconds, its number and velocity, and the syllable that a file gives it."""
+    """A note of a part: start and end in seconds, its number and velocity, and its syllable in the file."""
 
     start: float
     end: float
@@ -33,17 +33,17 @@ class SungNote:
 
 @dataclass(frozen=True, slots=True)
 class ScorePart:
-    """A part of a score. `name`: as the file has it; `notes`: in order of their starts."""
+    """A part of a score. `name`: as in the file; `notes`: in order of their starts."""
 
     name: str
     notes: tuple[SungNote, ...]
 
     def onsets(self) -> int:
-        """How many syllables it needs: notes that begin together share one."""
+        """Number of syllables needed: notes that begin together share one."""
         return len({note.start for note in self.notes})
 
     def lyrics(self) -> str:
-        """The text of its syllables, "" where it has none."""
+        """Text of its syllables, "" without any."""
         found = [note.syllable for note in {note.start: note for note in reversed(self.notes)}.values()][::-1]
         if not any(found):
             return ""
@@ -94,7 +94,7 @@ def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
 
 
 def _lyrics(track: Iterable[object], ticks: int) -> list[tuple[float, str]]:
-    """(beat, syllable) of a track's lyric events, a hyphen after what its word does not end with."""
+    """(beat, syllable) of a track's lyric events, with a hyphen after a non-final syllable."""
     at, found = 0, []
     for message in track:
         at += message.time  # type: ignore[attr-defined]

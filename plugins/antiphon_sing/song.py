@@ -1,4 +1,4 @@
-"""A text as frames: a pulse's response for each, the noise beside it, and where its syllables lie."""
+"""A text as frames: a pulse response for each, noise, and the positions of its syllables."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from antiphon.api.backends.signal import LyricSyllable
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
 TAPS = 0.016
-"""Seconds of a response."""
+"""Length of a response in seconds."""
 _PAIRS = frozenset(a + b for a in "pbtdkgɡfθʃs" for b in "lɹrjw") | frozenset(f"s{c}" for c in "ptkmnf")
 LOUD = 0.35
-"""RMS of a vowel that is held."""
+"""RMS of a held vowel."""
 HELD = 0.2
-"""Of a vowel's length: what is held on each side of its steadiest frame. With more, the next beat comes too early."""
+"""Share of a vowel held on each side of its steadiest frame. A larger one delays the next beat."""
 MOST = 1.3
-"""Level of any frame beside it."""
+"""Maximum level of any frame relative to it."""
 
 
 class Place(NamedTuple):
-    """Where a syllable lies, in frames of its song.
+    """Position of a syllable, in frames of its song.
 
     Attributes:
         onset: Its first frame.
@@ -149,7 +149,7 @@ def _word(
 
 
 def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.float32]:
-    """Factors by which all vowels are equally loud as long as they are held."""
+    """Gains that equalise the loudness of all vowels while held."""
     at, gains = [0.0], [0.0]
     for place in found:
         if not place.held:
@@ -166,7 +166,7 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
 
 
 def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
-    """The frame near a vowel's beginning at which it has half its level."""
+    """Frame near a vowel's beginning at which it reaches half its level."""
     first, last = max(0, int(vowel.start) - 1), min(int(vowel.end), int(vowel.start) + 4)
     most = float(loud[first : max(first + 1, int(vowel.end))].max())
     if loud[first] > 0.5 * most:
@@ -175,9 +175,9 @@ def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
 
 
 def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
-    """The frames of a vowel that are held: around where its spectrum changes least, of a diphthong in its first part.
+    """Held frames of a vowel: around its smallest spectral change, of a diphthong in its first part.
 
-    A single frame is a spectrum that no voice holds, and words are lost in it: what is held are frames around it.
+    A single frozen frame sounds unnatural, and words are lost in it: a range of frames is held.
     """
     length = vowel.end - vowel.start
     first, last = vowel.start + 0.2 * length, vowel.start + (0.55 if vowel.glide else 0.8) * length
@@ -194,7 +194,7 @@ def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
 
 
 def _audible(loud: NDArray[np.float32], place: Place, silence: float) -> float:
-    """The first frame of an onset that sounds, or one before."""
+    """First audible frame of an onset, or one before."""
     for frame in range(int(place.onset), int(place.vowel)):
         if loud[frame] > silence:
             return max(place.onset, frame)
@@ -202,7 +202,7 @@ def _audible(loud: NDArray[np.float32], place: Place, silence: float) -> float:
 
 
 def _boundary(phones: list[Phone], one: int, two: int) -> int:
-    """The phone that begins the syllable of nucleus `two`."""
+    """Phone that begins the syllable of nucleus `two`."""
     if two - one <= 2:
         return one + 1
     pair = phones[two - 2].symbol[0] + phones[two - 1].symbol[0]

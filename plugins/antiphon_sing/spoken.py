@@ -1,4 +1,4 @@
-"""What a voice says of a line: sound, envelopes and phones, from which frames are made."""
+"""Spoken line of a voice: sound, envelopes and phones, the input of frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from antiphon.api import AntiphonError
 
 REFERENCE = 220.0
-"""Hz of the pulses at which a response has the amplitudes of its envelope."""
+"""Pulse rate in Hz at which a response has the amplitudes of its envelope."""
 
 
 class VoiceError(AntiphonError):
-    """A voice cannot say a line, for this reason."""
+    """A voice cannot speak a line; the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Phone:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A line as a voice says it, in frames of equal length.
+    """A spoken line of a voice, in frames of equal length.
 
     Attributes:
         envelope: Amplitude of harmonics, float32 `[frames, bins]`, bins from 0 to half of `rate`; 0 where unvoiced.

@@ -1,4 +1,4 @@
-"""Frames of texts, made by a process beside the server and shared by the nodes that sing the same."""
+"""Frames of texts, computed by a process beside the server and shared by nodes with equal texts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from antiphon_sing.spoken import VoiceError
 
 MOST_BYTES = 1 << 30
 STALL = 60.0
-"""Seconds of silence after which the process is given up."""
+"""Timeout in seconds of the process."""
 KEPT = 8
-"""Songs in memory that no node needs to hold."""
+"""Number of cached songs not referenced by a node."""
 Key = tuple[str, str, int]
 """Text, voice, rate."""
 
 
 class Texts:
-    """Makes songs, off the block path."""
+    """Song factory and cache, off the block path."""
 
     def __init__(self) -> None:
         self._songs: OrderedDict[Key, Song | str] = OrderedDict()
@@ -29,11 +29,11 @@ class Texts:
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Song | str | None:
-        """A song, or the reason why there is none; None where it is not made yet. May be called on the block path."""
+        """Song, or the reason why it failed; None if it is not ready. May be called on the block path."""
         return self._songs.get(key)
 
     def begin(self, key: Key, seconds: float) -> Song | None:
-        """Makes a song in the background, and waits for it at most so long.
+        """Computes a song in the background, and waits for it at most `seconds`.
 
         Raises:
             VoiceError: It cannot be sung.
@@ -51,7 +51,7 @@ class Texts:
             say(f"sing: {error}")
 
     def make(self, key: Key) -> Song:
-        """Makes a song, unless it is there.
+        """Computes a song, unless it is cached.
 
         Raises:
             VoiceError: It cannot be sung.
@@ -99,5 +99,5 @@ _texts = Texts()
 
 
 def texts() -> Texts:
-    """Those of this process."""
+    """Process-wide frame cache."""
     return _texts

@@ -1,4 +1,4 @@
-"""The voices of a node: rows of numbers, and the songs whose frames they read."""
+"""Voices of a node: rows of numbers, and the songs whose frames they play."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, SingerState, VoiceRo
 from antiphon_sing.song import TAPS, Place, Song
 
 VOICES = 16
-"""Rows: 8 that are held and 8 that end."""
+"""Number of rows: 8 held and 8 ending voices."""
 SOFT, HARD = 0.02, 0.004
-"""Seconds in which a voice rises where it begins with a vowel, and with a consonant."""
+"""Fade-in in seconds of a voice that begins with a vowel, and with a consonant."""
 JUMP = 0.025
-"""Seconds of a fade between two frames."""
+"""Crossfade in seconds between two frames."""
 LOWEST = 20.0
-"""Hz of the high-passes: two octaves below the lowest voice, which loses .5 dB."""
+"""Cutoff of the high-passes in Hz: two octaves below the lowest voice, which loses .5 dB."""
 HASTE = 2.0
-"""How much faster than spoken consonants are where there is no time."""
+"""Maximum speed-up of consonants under time pressure."""
 
 
 class NewNote(NamedTuple):
-    """A note that begins.
+    """Parameters of a new note.
 
     Attributes:
         song: What is sung.
@@ -52,12 +52,12 @@ class NewNote(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Samples that the end of its syllable takes."""
+        """Length in samples of its syllable's end."""
         return round((self.place.end - self.place.high) * self.song.hop * self.pace)
 
 
 class SingingVoices:
-    """Sings places of songs at pitches, in one sum.
+    """Voice bank: sings syllables of songs at pitches, mixed to mono.
 
     Attributes:
         real: Numbers by voice, see `VoiceRow`.
@@ -93,7 +93,7 @@ class SingingVoices:
         return bool(self.real[voice, VoiceRow.MODE] != Mode.OFF)
 
     def free(self) -> int:
-        """A voice that has ended, else the oldest."""
+        """A finished voice, else the oldest."""
         best, score = 0, None
         for n in range(VOICES):
             if not self.sounding(n) and self.notes[n] is None:
@@ -104,7 +104,7 @@ class SingingVoices:
         return best
 
     def begin(self, voice: int, begun: NewNote) -> None:
-        """Begins a syllable; of its consonants what has no time is left out."""
+        """Begins a syllable; consonants without time are cut short."""
         row, song, place = self.real[voice], begun.song, begun.place
         row.fill(0.0)
         row[VoiceRow.PITCH] = row[VoiceRow.TARGET] = begun.pitch
@@ -125,7 +125,7 @@ class SingingVoices:
         self.songs[voice], self.places[voice], self.begun[voice] = song, place, begun.start
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
-        """Has a voice go to a pitch, in so many seconds for 90 % of the way; 0 at once."""
+        """Glide to `pitch`; `seconds` = 90 % settling time, 0 at once."""
         row = self.real[voice]
         row[VoiceRow.TARGET] = pitch
         if seconds <= 0.0:
@@ -135,7 +135,7 @@ class SingingVoices:
             row[VoiceRow.GLIDE] = 1.0 - 0.1 ** (TICK / (seconds * self.rate))
 
     def release(self, voice: int, samples: int, pace: float) -> None:
-        """Sings the end of a syllable, in at most so many samples."""
+        """Sings the end of a syllable, in at most `samples`."""
         row = self.real[voice]
         song, place = self.songs[voice], self.places[voice]
         if song is None or place is None or row[VoiceRow.MODE] in (Mode.OFF, Mode.CODA):
@@ -149,7 +149,7 @@ class SingingVoices:
         row[VoiceRow.STEP_UP] = max(row[VoiceRow.WANTED], 0.05) / (JUMP * self.rate)
 
     def fade(self, voice: int, seconds: float = JUMP) -> None:
-        """Ends a voice without the end of its syllable."""
+        """Fades out a voice without the end of its syllable."""
         row = self.real[voice]
         row[VoiceRow.STEP_UP] = max(row[VoiceRow.LEVEL], 0.05) / (seconds * self.rate)
         row[VoiceRow.WANTED] = 0.0

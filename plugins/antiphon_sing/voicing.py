@@ -1,4 +1,4 @@
-"""Which voices there are on this machine."""
+"""Installed voices of this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from antiphon_sing.spoken import VoiceError
 NEURAL = "neural"
 AUTO = "auto"
 ROBOT = "en-us"
-"""The voice of espeak-ng that sings where there is no other."""
+"""Fallback voice of espeak-ng."""
 EXTRA = ("hibari", "onnx", "onnxruntime")
 """Packages of `antiphon[sing]`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
 
 
 def voice_name(name: str) -> str:
-    """The voice that a parameter means.
+    """Voice selected by a parameter value.
 
     Args:
         name: "auto" for the best there is, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3".

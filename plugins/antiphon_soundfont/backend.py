@@ -1,4 +1,4 @@
-"""`FluidSynth`: the synth backend that plays by a soundfont."""
+"""`FluidSynth`: synth backend that plays a soundfont."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
 GAIN = 1.0
-"""FluidSynth's own gain: a piano is some 4 dB softer than the synth's, since a song has many parts."""
+"""FluidSynth's gain setting: a piano is some 4 dB softer than the synth's, since a song has many parts."""
 DRUMS = 9
-"""The channel of drums, from 0."""
+"""Drum channel, from 0."""
 POLYPHONY = 128
 AGAIN = 0.5
-"""Factor of the velocity of a note that is taken up again after a restart: FluidSynth can only strike it anew."""
+"""Velocity factor of a note resumed after a restart: FluidSynth can only strike it anew."""
 SPARES = 2
-"""Synths in reserve, for so many nodes that begin at once."""
+"""Number of spare synths, for nodes that begin at once."""
 CENTRE, REACH = 8192, 8191
-"""Of a pitch bend's 14 bits."""
+"""Centre and range of a 14-bit pitch bend."""
 
 
 class FluidSynth:
-    """A `SoundfontSynth` for each slot.
+    """Backend with a `SoundfontSynth` for each slot.
 
     rate, hop: of the stream.  slots: nodes.  soundfont: its path, "" for the machine's own.
     """
@@ -74,9 +74,9 @@ class FluidSynth:
 
 
 class _Spares:
-    """Synths that have not played: a system reset leaves sound in FluidSynth's reverb and voices.
+    """Pool of unused synths: a system reset leaves sound in FluidSynth's reverb and voices.
 
-    Replacements are made by a thread of its own, since a large soundfont takes a quarter of a second to load again.
+    Replacements are created by its own thread, since a large soundfont takes a quarter of a second to load again.
     """
 
     def __init__(self, rate: int, font: Path) -> None:
@@ -88,7 +88,7 @@ class _Spares:
         self._thread.submit(self._more)
 
     def take(self, old: SoundfontSynth | None) -> SoundfontSynth:
-        """Takes an unused synth; `old` is freed, and another is made in its place."""
+        """Takes an unused synth; `old` is freed, and a replacement is created."""
         self._thread.submit(self._more, old)
         try:
             return self._fresh.get_nowait()
@@ -106,7 +106,7 @@ class _Spares:
 
 
 class _Player:
-    """One node: events to calls."""
+    """One node: converts events to FluidSynth calls."""
 
     def __init__(self, spares: _Spares) -> None:
         self._spares = spares
@@ -120,7 +120,7 @@ class _Player:
         self._key, self._cents = (ctypes.c_int * 1)(), (ctypes.c_double * 1)()
 
     def open(self, settings: SynthSettings) -> None:
-        """Opens the slot anew: silent, all state reset."""
+        """Opens the slot, silent, with all state reset."""
         if self._synth is None or self._synth.used:
             self._synth = self._spares.take(self._synth)
         synth, instrument = self._synth, settings.instrument
@@ -146,7 +146,7 @@ class _Player:
 
     @property
     def synth(self) -> SoundfontSynth:
-        """The synth that plays since `open`."""
+        """Synth used since `open`."""
         assert self._synth is not None
         return self._synth
 
@@ -186,7 +186,7 @@ class _Player:
         self.synth.call("noteon", channel, note, max(1, _seven_bits(velocity)))
 
     def _tune(self, channel: int, note: int, semitones: float, *, sounding: bool) -> None:
-        """Moves a key by semitones, for its next note or for the one that sounds as well."""
+        """Tunes a key by semitones, for its next note or also for the sounding one."""
         key = (channel, note)
         if channel == DRUMS or self._tuned.get(key, 0.0) == semitones:
             return

@@ -1,4 +1,4 @@
-"""Soundfonts on this machine, and what is looked at before FluidSynth is given one.
+"""Soundfonts on this machine, and their checks before FluidSynth loads one.
 
 The format is that of "SoundFont Technical Specification 2.04" (E-mu Systems, 2006): a RIFF file with lists of
 information, of samples, and of presets, whose tables have records of fixed sizes.
@@ -27,9 +27,9 @@ _FONTS = (
     "/usr/local/share/soundfonts/default.sf2",
     "/usr/share/sounds/sf3/default-GM.sf3",
 )
-"""Where Debian, Fedora, Arch and FluidSynth itself put General MIDI soundfonts; the first that is there plays."""
+"""Default paths of General MIDI soundfonts on Debian, Fedora, Arch and of FluidSynth; the first existing one plays."""
 MOST_BYTES = 1 << 30
-"""Of a soundfont: seven times the largest that Debian has."""
+"""Maximum bytes of a soundfont: seven times the largest in Debian."""
 RECORDS = {
     b"phdr": 38, b"pbag": 4, b"pmod": 10, b"pgen": 4, b"inst": 22, b"ibag": 4, b"imod": 10, b"igen": 4, b"shdr": 46,
 }  # fmt: skip
@@ -37,7 +37,7 @@ RECORDS = {
 
 
 def library_file() -> str | None:
-    """The name or path of FluidSynth's library, which is not loaded; None where it is not installed."""
+    """Name or path of FluidSynth's library, without loading it; None if it is not installed."""
     for folder in _LIBRARY_FOLDERS:
         for name in LIBRARIES:
             if os.path.exists(f"{folder}/{name}"):
@@ -50,13 +50,13 @@ def library_file() -> str | None:
 
 
 def find_soundfont() -> str | None:
-    """The path of the machine's General MIDI soundfont; None where there is none."""
-    # by its real path, so that FluidSynth keeps one copy of its samples
+    """Path of the machine's General MIDI soundfont; None if there is none."""
+    # the real path, so that FluidSynth keeps one copy of its samples
     return next((os.path.realpath(path) for path in _FONTS if os.path.isfile(path)), None)
 
 
 def check(path: Path) -> None:
-    """Looks at the structure of a soundfont, without reading its samples.
+    """Checks the structure of a soundfont, without reading its samples.
 
     Raises:
         FileError: It cannot be read, is no soundfont, is cut short, or its sizes do not fit together.
@@ -101,7 +101,7 @@ def _check(file: BinaryIO, size: int, name: str) -> None:
 
 
 def _chunks(file: BinaryIO, at: int, end: int, name: str, *, lists: bool = False) -> list[tuple[bytes, int, int]]:
-    """Name, first byte and the byte after the last of each chunk; lists by the names of their kinds."""
+    """(name, start, end) of each chunk in bytes; lists are named by their kinds."""
     found: list[tuple[bytes, int, int]] = []
     while at + 8 <= end and len(found) < 64:
         file.seek(at)

@@ -1,4 +1,4 @@
-"""The backend `soundfont` as plain data, and what it does outside its worker: imports nothing that plays."""
+"""Backend `soundfont` as plain data, and its support outside its worker; imports no synth."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SOUNDFONT = SynthInfo(
 
 
 def soundfont() -> SynthInfo:
-    """The factory of `antiphon_synths`."""
+    """Factory of `antiphon_synths`."""
     return SOUNDFONT
 
 
 class SoundfontSupport(SynthSupport):
-    """Plays `PROGRAMS` and drums."""
+    """Support of `PROGRAMS` and drums."""
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """The settings; a piano for what there is no program for, where it plays instead of another.
+        """Checked settings; a missing program becomes a piano if the soundfont plays instead of another backend.
 
         Raises:
             ParamError: A synth node's instrument has no program, or is a SynthDef.

@@ -1,4 +1,4 @@
-"""FluidSynth's library by ctypes: the calls that a `SoundfontSynth` needs, and its messages.
+"""ctypes bindings of FluidSynth's library: the calls of `SoundfontSynth`, and its messages.
 
 The names and arguments are those of FluidSynth 2's C interface, https://www.fluidsynth.org/api/.
 """
@@ -16,7 +16,7 @@ from antiphon_soundfont.fonts import INSTALL_LIBRARY, library_file
 
 OK = 0
 GRID = 64
-"""Frames that FluidSynth computes at once: what is sent to it takes effect at the next whole one."""
+"""FluidSynth's internal block in frames: calls take effect at the next multiple."""
 CHANNELS = 16
 _LOG = ctypes.CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _CALLS: dict[str, tuple[Any, ...]] = {
@@ -43,7 +43,7 @@ _CALLS: dict[str, tuple[Any, ...]] = {
     "fluid_synth_write_float": (c_void_p, c_int, c_void_p, c_int, c_int, c_void_p, c_int, c_int),
 }
 messages: list[str] = []
-"""What FluidSynth complained of since it was last asked for something, at most eight."""
+"""FluidSynth's messages since the last call, at most eight."""
 
 
 class SoundfontError(EngineError):
@@ -56,12 +56,12 @@ def _log(_level: int, message: bytes, _data: object) -> None:
 
 
 _logged = _LOG(_log)
-"""Kept for as long as the library may call it."""
+"""Log callback, referenced as long as the library may call it."""
 
 
 @cache
 def library() -> Any:
-    """The library, loaded once.
+    """Library handle, loaded once.
 
     Raises:
         SoundfontError: It is not installed, or too old.
@@ -83,7 +83,7 @@ def library() -> Any:
 
 
 class SoundfontSynth:
-    """One FluidSynth with a soundfont.
+    """One FluidSynth instance with a soundfont.
 
     Attributes:
         calls: The library.
@@ -111,11 +111,11 @@ class SoundfontSynth:
         self.used = False
 
     def call(self, name: str, *arguments: object) -> None:
-        """Calls `fluid_synth_NAME`. What it refuses, as a program that the soundfont has not, stays as it was."""
+        """Calls `fluid_synth_NAME`. A refused call, such as a missing program, changes nothing."""
         getattr(self.calls, f"fluid_synth_{name}")(self.handle, *arguments)
 
     def write(self, out: Samples, first: int, last: int) -> None:
-        """Computes frames `first` to `last` of `out`, float32 `[2, frames]`, contiguous rows."""
+        """Renders frames `first` to `last` of `out`, float32 `[2, frames]`, contiguous rows."""
         if last <= first:
             return
         left, right = out[0].ctypes.data, out[1].ctypes.data
@@ -123,6 +123,6 @@ class SoundfontSynth:
         self.used = True
 
     def close(self) -> None:
-        """Frees it; it is not used afterwards."""
+        """Frees the synth; it is not used afterwards."""
         self.calls.delete_fluid_synth(self.handle)
         self.calls.delete_fluid_settings(self._settings)

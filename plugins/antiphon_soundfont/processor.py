@@ -1,4 +1,4 @@
-"""`soundfont`: a node whose notes FluidSynth plays by a soundfont, in a worker, one block late."""
+"""`soundfont`: node whose notes are rendered from a soundfont by FluidSynth, in a worker, one block late."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon_soundfont.info import SOUNDFONT
 
 
 class Soundfont(SynthProcessor):
-    """Plays all sixteen channels at once: by the programs they are sent, channel 10 by drums."""
+    """Plays all sixteen channels at once: by their programs, channel 10 by drums."""
 
     params = (
         Param("file", "file", "", doc="A soundfont (.sf2, .sf3); empty for the machine's General MIDI one."),

@@ -1,4 +1,4 @@
-"""The analysis `stems`: takes sounds apart for analyses and plugins that ask, and states how loud each part is."""
+"""Analysis `stems`: separates sounds for other analyses and plugins, and measures each part's level."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from antiphon_stems.splitting import Splitter
 
 QUIETEST = -120.0
 STEP = 0.5
-"""Seconds of a place that is sung or not."""
+"""Segment length in seconds of the vocal detection."""
 SUNG = 0.06
-"""Share of the energy of the sound that the voice has where it sings."""
+"""Minimum energy share of the voice in a vocal segment."""
 
 
 class StemLevels(SeparatingAnalysis):
-    """Slow: about half of the sound's length, so it is computed where it is named."""
+    """Slow: about half of the sound's length, so it is computed only on request."""
 
     by_name = True
     stem = EACH

@@ -1,6 +1,6 @@
-"""What the networks see of a frame: every band's level and how it changes, every unit's beside its neighbours'.
+"""Network input features of a frame: level and change of every band, contrast of every unit to its neighbours.
 
-The same functions describe a training's mixtures, a file and the node's hops. Levels are natural logarithms of power.
+Training mixtures, files and the node's hops use the same functions. Levels are natural logarithms of power.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from antiphon_stems.grids import UnitGrid
 
 QUIET = 1e-9
 DETAILS, ROWS = 5, 3
-"""Numbers of a unit, and of a band, besides one for each of the spectra around."""
+"""Features of a unit, and of a band, besides one for each of the neighbouring spectra."""
 REACHES = (3, 12, 43)
-"""Frames on either side over which a file's levels are averaged: 0.07, 0.28 and 1 s."""
+"""Half-widths in frames of a file's level averages: 0.07, 0.28 and 1 s."""
 LEVEL_REACH = 129
-"""The same of its level: 3 s."""
+"""Half-width in frames of a file's overall level average: 3 s."""
 KEEPS = (0.6, 0.95, 0.99)
-"""Decay by the hop of the node's averages: over 20 ms, 0.2 s and 0.8 s."""
+"""Decay per hop of the node's averages: over 20 ms, 0.2 s and 0.8 s."""
 LEVEL_KEEP = 0.998
-"""The same of its level: 4 s."""
+"""Decay per hop of the node's overall level average: 4 s."""
 NEIGHBOURS = (2, 8)
-"""Units on either side with which one is compared."""
+"""Distances in units of the neighbour comparison."""
 SIDE = 0.01
 
 
@@ -30,7 +30,7 @@ _SHIFTS = np.array([[0.3], [1.2]], np.float32)
 
 
 def moving_mean(x: Samples, reach: int, axis: int) -> Samples:
-    """Means over `reach` places on either side, fewer at the ends."""
+    """Means over `reach` positions on either side, fewer at the ends."""
     size = x.shape[axis]
     at = np.arange(size)
     low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, size)
@@ -73,27 +73,27 @@ def describe(
 
 
 def scale_bands(rows: Samples) -> None:
-    """Scales a band's numbers `[..., ROWS + around, bands]` to about 1, in place."""
+    """Scales band features `[..., ROWS + around, bands]` to about 1, in place."""
     np.multiply(rows, np.float32(0.5), out=rows)
     np.add(rows[..., 1:3, :], _SHIFTS, out=rows[..., 1:3, :])
     np.clip(rows, np.float32(-4.0), np.float32(3.0), out=rows)
 
 
 def scale_units(rows: Samples) -> None:
-    """Scales a unit's numbers `[..., DETAILS + around, units]` to about 1, in place."""
+    """Scales unit features `[..., DETAILS + around, units]` to about 1, in place."""
     np.multiply(rows, np.float32(0.5), out=rows)
     np.add(rows[..., 4, :], np.float32(1.2), out=rows[..., 4, :])
     np.clip(rows, np.float32(-4.0), np.float32(3.0), out=rows)
 
 
 def smoother(units: int, reach: int) -> Samples:
-    """`[units, units]`: the matrix of `moving_mean`."""
+    """Matrix of `moving_mean`, `[units, units]`."""
     apart = np.abs(np.arange(units)[:, None] - np.arange(units)) <= reach
     return np.asarray(apart / apart.sum(axis=0), np.float32)
 
 
 def describe_file(grid: UnitGrid, power: Samples, side: Samples) -> tuple[Samples, Samples]:
-    """Features of a stretch of a file, which may look ahead: power and side `[frames, units]`."""
+    """Features of a file segment, with look-ahead: power and side `[frames, units]`."""
     log = np.log(power + np.float32(QUIET))
     frame = (power @ grid.width)[:, None] / np.float32(grid.bins)
     level = np.log(moving_mean(frame, LEVEL_REACH, 0) + np.float32(QUIET))

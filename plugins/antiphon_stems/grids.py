@@ -1,4 +1,4 @@
-"""The two grids on which masks are estimated: units of a spectrum's bins, and bands of units."""
+"""Frequency grids of the masks: units of a spectrum's bins, and bands of units."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon.api import Samples
 
 STEMS = ("drums", "bass", "voice", "other")
 NOMINAL = 44100
-"""Hz at which networks are trained; at 48 kHz the live grid lies 9 % higher."""
+"""Training rate of the networks in Hz; at 48 kHz the live grid is 9 % higher."""
 _LOWEST, _HIGHEST = 30.0, 17000.0
 
 
 @dataclass(frozen=True)
 class UnitGrid:
-    """Bins of a spectrum as units: single bins below, groups of 4 and of 16 above.
+    """Grouping of a spectrum's bins into units: single bins at low frequencies, groups of 4 and of 16 above.
 
     Attributes:
         size: Samples of a frame.
@@ -38,12 +38,12 @@ class UnitGrid:
 
     @property
     def bins(self) -> int:
-        """Bins of a spectrum."""
+        """Number of bins of a spectrum."""
         return self.size // 2 + 1
 
     @cached_property
     def first(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """`[units]`, the first bin of each; the last bin belongs to the last of them."""
+        """First bin of each unit, `[units]`; the last bin belongs to the last unit."""
         ranges = (
             np.arange(self.single),
             np.arange(self.single, self.fours, 4),
@@ -57,17 +57,17 @@ class UnitGrid:
 
     @cached_property
     def width(self) -> Samples:
-        """`[units]`, bins of each."""
+        """Number of bins of each unit, `[units]`."""
         return np.diff(np.append(self.first, self.bins)).astype(np.float32)
 
     @cached_property
     def unit_of_bin(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """`[bins]`, the unit of each."""
+        """Unit index of each bin, `[bins]`."""
         return np.repeat(np.arange(self.units), self.width.astype(int))
 
     @cached_property
     def wide(self) -> Samples:
-        """`[bands, units]`: from bands to units, linear between the bands' centres."""
+        """Matrix from bands to units, `[bands, units]`, linear between the bands' centres."""
         low, high = (math.log10(1.0 + hertz / self.knee) for hertz in (_LOWEST, _HIGHEST))
         centres = self.knee * (10.0 ** np.linspace(low, high, self.bands) - 1.0)
         middle = (self.first + (self.width - 1.0) / 2.0) * NOMINAL / self.size
@@ -76,16 +76,16 @@ class UnitGrid:
 
     @cached_property
     def mean(self) -> Samples:
-        """`[units, bands]`: from mean powers of units to those of bands."""
+        """Matrix from mean powers of units to bands, `[units, bands]`."""
         weights = self.wide * self.width
         return np.ascontiguousarray((weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)).T, np.float32)
 
     def means(self, power: Samples) -> Samples:
-        """`[..., bins]` as means over units, `[..., units]`."""
+        """Means over units, `[..., units]`, of `[..., bins]`."""
         return np.asarray(np.add.reduceat(power, self.first, axis=-1) / self.width, np.float32)
 
 
 FILE = UnitGrid(4096, 1024, 384, 1024, 56, 200.0)
-"""Of files: frames of 93 ms."""
+"""Grid of files: frames of 93 ms."""
 LIVE = UnitGrid(2048, 384, 256, 640, 48, 400.0)
-"""Of the node: frames of 43 to 46 ms whose end is sharp."""
+"""Grid of the node: frames of 43 to 46 ms with a sharp end."""

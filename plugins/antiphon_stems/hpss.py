@@ -1,7 +1,7 @@
-"""Stems without a network: harmonic and percussive parts by medians (Fitzgerald, 2010), and a low band.
+"""Median-filter stems: harmonic-percussive separation (Fitzgerald, 2010), and a low band.
 
-What lasts is harmonic, what is wide is percussive: medians over time and over frequency. Below `LOW` the harmonic part
-is the bass; above, half of what lies in the middle of the stereo image counts as the voice.
+Medians over time give the harmonic part, over frequency the percussive one. Below `LOW` the harmonic part is the bass;
+above, half of the centre of the stereo image counts as the voice.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from antiphon.api.kernels import f32p, i64, kernel
 from antiphon_stems.grids import NOMINAL, UnitGrid
 
 REACH = 8
-"""Places on either side of a median."""
+"""Half-width of a median filter."""
 LOW, HIGH = 180.0, 6000.0
-"""Hz between which a voice is looked for."""
+"""Frequency range of the voice in Hz."""
 _FAINT = 1e-12
 
 
@@ -61,7 +61,7 @@ def stems_medians(
 
 
 class Medians:
-    """Shares of stems by medians: hop by hop as a network's, or of a whole stretch."""
+    """Median-filter shares of stems: hop by hop like a network's, or of a whole segment."""
 
     def __init__(self, grid: UnitGrid) -> None:
         hertz = (grid.first + (grid.width - 1.0) / 2.0) * NOMINAL / grid.size
@@ -85,7 +85,7 @@ class Medians:
         self._divide(x[0], x[1], self._steady, self._wide, self._center, y)
 
     def shares(self, power: Samples, side: Samples) -> Samples:
-        """Power and side `[frames, units]` to shares `[4, frames, units]`, whose sum is 1."""
+        """Shares `[4, frames, units]`, of sum 1, of power and side `[frames, units]`."""
         frames, units = power.shape
         steady, wide, y = np.zeros_like(power), np.zeros_like(power), np.zeros((4, frames, units), np.float32)
         x = np.ascontiguousarray(power)

@@ -1,4 +1,4 @@
-"""The file job `antiphon run stems SONG --out-dir D`, or OUT with one stem, or without it."""
+"""File job `antiphon run stems SONG --out-dir D`, or OUT with one stem, or without it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = logging.getLogger("antiphon.stems")
 _AT_ONCE = 1 << 16
 
 QUIET = 1e-4
-"""Share of the energy of IN below which a part is said to be silent: -40 dB."""
+"""Share of the energy of IN below which a part is reported as silent: -40 dB."""
 ABSENT = "silent: below -40 dB of IN"
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Takes a sound file apart.
+    """Separates a sound file.
 
     Args:
         job: `stems` are files of all stems; without them `target` gets the sum of those that `given` names as "only",
@@ -74,7 +74,7 @@ def _energy(samples: Samples) -> float:
 
 
 def shares_of(mode: str) -> Shares:
-    """What divides: the network of files, or medians where that is asked for or its weights are missing."""
+    """Separator: the network for files, or medians on request or without its weights."""
     if mode == "learned":
         try:
             weights = read_weights(FILE_WEIGHTS)
@@ -85,7 +85,7 @@ def shares_of(mode: str) -> Shares:
 
 
 def _files(job: FileJob) -> list[tuple[Path, str, list[int]]]:
-    """The files to be written, what is said of each, and the numbers of the stems whose sum it holds."""
+    """Output files, their descriptions, and the numbers of the stems summed in each."""
     if job.stems:
         return [(path, name, [STEMS.index(name)]) for name, path in job.stems.items()]
     only, without = job.given.get("only", ""), job.given.get("without", "")

@@ -1,6 +1,6 @@
-"""The networks in numpy: one hop at a time for the node, whole stretches for files.
+"""Separation networks in numpy: one hop at a time for the node, whole segments for files.
 
-`antiphon_models.stems.network` is the same in torch.
+`antiphon_models.stems.network` is the torch version.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from antiphon_stems.features import DETAILS, KEEPS, LEVEL_KEEP, QUIET, REACHES, 
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 
 BENT, WIDTH, SLOPE = 16, 224, 0.1
-"""Numbers of a unit that are bent, numbers of the layers over bands, and the bend's slope below 0."""
+"""Rectified features of a unit, width of the band layers, and the rectifier's slope below 0."""
 MASKS = len(STEMS) - 1
-"""Shares that are sent: the last stem has the rest."""
+"""Number of output shares: the last stem has the rest."""
 
 
 def shapes(grid: UnitGrid, around: int) -> dict[str, tuple[int, ...]]:
-    """The arrays of a network, by name."""
+    """Shapes of a network's arrays, by name."""
     said = (BENT + len(STEMS)) * grid.bands
     return {
         "enter.weight": (WIDTH, (ROWS + around) * grid.bands),
@@ -35,19 +35,19 @@ def shapes(grid: UnitGrid, around: int) -> dict[str, tuple[int, ...]]:
 
 
 def check_arrays(weights: Weights, grid: UnitGrid, around: int) -> dict[str, Samples]:
-    """The arrays of a network, checked; `ModelError` where they do not fit."""
+    """Checked arrays of a network; `ModelError` if they do not fit."""
     return {name: find_array(weights, name, *shape) for name, shape in shapes(grid, around).items()}
 
 
 class FileNetwork:
-    """Shares of stems in stretches of a file."""
+    """Network shares of stems in segments of a file."""
 
     def __init__(self, weights: Weights) -> None:
-        """Checks the weights; `ModelError` where they do not fit."""
+        """Checks the weights; `ModelError` if they do not fit."""
         self._w = check_arrays(weights, FILE, len(REACHES) + 2)
 
     def shares(self, power: Samples, side: Samples) -> Samples:
-        """Power and side `[frames, units]` to shares `[4, frames, units]`, whose sum is 1."""
+        """Shares `[4, frames, units]`, of sum 1, of power and side `[frames, units]`."""
         w, frames = self._w, len(power)
         bands, details = features.describe_file(FILE, power, side)
         x = _silu(bands @ w["enter.weight"].T + w["enter.bias"])
@@ -65,10 +65,10 @@ def _silu(x: Samples) -> Samples:
 
 
 class LiveNetwork:
-    """Shares of stems hop by hop: power and side `[2, units]` to those of all stems but the last, `[3, units]`."""
+    """Network shares hop by hop: power and side `[2, units]` to all stems but the last, `[3, units]`."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers; `ModelError` where the weights do not fit."""
+        """Allocates the buffers; `ModelError` if the weights do not fit."""
         around, units, bands = len(KEEPS) + 1, LIVE.units, LIVE.bands
         w = check_arrays(weights, LIVE, around)
         self._enter = SiluLinear(w["enter.weight"], w["enter.bias"])
@@ -101,7 +101,7 @@ class LiveNetwork:
 
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop of float32 `[2, units]` into `[3, units]`."""
-        # of noise, which networks are tried with, the size
+        # magnitude, as networks are warmed up with noise
         np.abs(x, out=self._powers)
         power, side = self._powers
         np.add(power, np.float32(QUIET), out=self._log)

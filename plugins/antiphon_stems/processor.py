@@ -1,4 +1,4 @@
-"""The processor `stems`: a sound taken apart hop by hop."""
+"""Processor `stems`: hop-by-hop separation of a sound."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from antiphon_stems.spec import LIVE_MODEL
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1
 FLOOR = 60.0
-"""dB below full scale at which a level is 0."""
+"""Floor of the levels, dB below full scale."""
 RELEASE = 0.15
-"""Seconds in which a level falls by 20 dB."""
+"""Release in seconds per 20 dB of a level."""
 SOLO = 0.005
-"""Seconds in which a stem comes and goes by `solo`."""
+"""Fade time in seconds of a stem by `solo`."""
 BY_MEDIANS = "It works by medians and a low band instead, which know nothing of voices"
-"""The end of a warning."""
+"""End of a warning."""
 
 
 @kernel
@@ -105,10 +105,10 @@ def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: 
 
 
 class Stems(Processor):
-    """Drums, bass, voice and the rest, each at an output of its own; with all gains 1 they add up to the input.
+    """Drums, bass, voice and other, one output each; with unity gains they sum to the input.
 
-    Shares of a spectrum's power that add up to 1, by a network that looks back only, or by medians. One share serves
-    all channels. Hops are counted by the clock: any split into blocks gives the same samples.
+    Shares of a spectrum's power of sum 1, by a causal network or by medians. One share applies to all channels. Hops
+    are counted by the clock: any block size gives the same samples.
     """
 
     outputs = (*(Port(name) for name in STEMS), *(Port(f"{name}_level", "control") for name in STEMS))
@@ -185,7 +185,7 @@ class Stems(Processor):
         self.reset()
 
     def reset(self) -> None:
-        """Clears the sound and what the network remembers."""
+        """Clears the sound and the network's state."""
         self._history.clear()
         self._medians.start()
         for array in (self._ring, self._shares, self._tails, self._ready, self._past, self._levels):
@@ -216,7 +216,7 @@ class Stems(Processor):
                 self._filled = 0
 
     def _play(self, io: IO, at: int, count: int) -> None:
-        """Writes frames of the hop that is ready, and of the levels."""
+        """Writes frames of the ready hop, and the level outputs."""
         solo, place, hop = io.at("solo", at), self._filled, self._grid.hop
         for n, name in enumerate(STEMS):
             to = 1.0 if solo in ("none", name) else 0.0
@@ -236,7 +236,7 @@ class Stems(Processor):
             np.add(level, before, out=level)
 
     def _hop(self, io: IO) -> None:
-        """Takes the newest hop apart, and makes the one whose time it is ready."""
+        """Analyses the newest hop, and synthesises the due one."""
         spectra, hop, fade = self._spectra, self._grid.hop, self._grid.fade
         fresh = self._history.fresh()
         self._past[:, :-hop] = self._past[:, hop:]
@@ -260,7 +260,7 @@ class Stems(Processor):
         self._number += 1
 
     def _divide(self, io: IO) -> None:
-        """Writes the shares of the hop whose time it is; those of the hop before where an answer is missing."""
+        """Writes the shares of the due hop; if an answer is missing, those of the hop before."""
         if self._client is None:
             self._medians.step(self._sent[0], self._shares)
             return
@@ -272,7 +272,7 @@ class Stems(Processor):
             np.clip(self._shares, 0.0, 1.0, out=self._shares)
 
     def _follow(self, io: IO) -> None:
-        """Advances the levels to those of the hop that is ready, and reports them."""
+        """Updates and reports the levels of the ready hop."""
         for n, name in enumerate(STEMS):
             ready = self._ready[n]
             power = float(np.vdot(ready, ready)) / ready.size

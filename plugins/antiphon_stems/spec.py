@@ -1,4 +1,4 @@
-"""The network of the node as plain data: from the power of a hop's units to shares of three stems in them."""
+"""Network of the node as plain data: from the power of a hop's units to their shares of three stems."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ LIVE_MODEL = ModelInfo(
 
 
 def live() -> ModelInfo:
-    """The model of mode `learned`."""
+    """Model of mode `learned`."""
     return LIVE_MODEL

@@ -17,7 +17,7 @@ C64 = NDArray[np.complex64]
 
 @cache
 def analysis_window(grid: UnitGrid) -> Samples:
-    """`[size]`; of files the root of Hann's, of the node one that falls over its last hop."""
+    """Analysis window `[size]`; of files the square root of Hann's, of the node one with its fall in the last hop."""
     if grid is FILE:
         return np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size).astype(np.float32)
     return windows(hop_grid(48000, grid.hop))[0]
@@ -26,7 +26,7 @@ def analysis_window(grid: UnitGrid) -> Samples:
 def analysis_frames(grid: UnitGrid, sound: Samples) -> C64:
     """Spectra `[channels, frames, bins]` of sound `[channels, samples]`, white noise of variance 1 having power 1.
 
-    A frame ends every hop; before the sound there is silence.
+    One frame ends per hop; before the sound there is silence.
     """
     window = analysis_window(grid)
     padded = np.pad(sound, ((0, 0), (grid.size - grid.hop, 0)))

@@ -1,4 +1,4 @@
-"""A sound of any length taken apart in bounded memory, looking ahead."""
+"""Separation of a sound of any length in bounded memory, with look-ahead."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from antiphon_stems.wiener import refine
 
 C64 = NDArray[np.complex64]
 Shares = Callable[[Samples, Samples], Samples]
-"""Power and side `[frames, units]` to shares of stems `[4, frames, units]`."""
+"""Function from power and side `[frames, units]` to shares of stems `[4, frames, units]`."""
 CORE = 512
-"""Frames that are taken apart at once, some 12 s; those around them are looked at besides."""
+"""Frames separated per segment, some 12 s, with context frames around them."""
 
 
 class Splitter:
-    """Takes a sound apart, a stretch at a time."""
+    """Separates a sound segment by segment."""
 
     def __init__(self, rate: int, channels: int, shares: Shares) -> None:
-        """Bins are as far apart as at `NOMINAL`, whatever the rate.
+        """The bin spacing equals that at `NOMINAL`, whatever the rate.
 
         Args:
             rate: Hz.
@@ -43,7 +43,7 @@ class Splitter:
         self._tail: Samples = np.zeros((len(STEMS), channels, self._size - self._hop), np.float32)
 
     def split(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yields stems `[4, channels, n]` of blocks `[channels, n]`; the last is what the others leave of the sound."""
+        """Yields stems `[4, channels, n]` of blocks `[channels, n]`; the last is the remainder of the sound."""
         lead = self._size - self._hop
         waiting: Samples = np.zeros((self._channels, 0), np.float32)
         skip, given = lead, 0
@@ -67,7 +67,7 @@ class Splitter:
                 yield ready
 
     def _stretches(self, blocks: Iterator[Samples]) -> Iterator[C64]:
-        """Spectra of `CORE` frames at a time, `[channels, frames, bins]`, from a frame that begins before the sound."""
+        """Spectra of `CORE` frames per segment, `[channels, frames, bins]`, from a frame before the sound."""
         length, lead = CORE * self._hop, self._size - self._hop
         held: Samples = np.zeros((self._channels, lead), np.float32)
         ends = np.zeros((self._channels, lead), np.float32)
@@ -86,7 +86,7 @@ class Splitter:
         return np.fft.rfft(frames * (self._window / self._norm), axis=-1).astype(np.complex64)
 
     def _joined(self, stretches: Iterable[C64]) -> Iterator[Samples]:
-        """Stems of every stretch, those beside it looked at; sound that the next stretch adds to is kept."""
+        """Stems of every segment, with context; overlapping sound is kept for the next."""
         before: C64 | None = None
         now: C64 | None = None
         for after in chain(stretches, (None,)):
@@ -114,6 +114,6 @@ class Splitter:
         return out[:, :, : frames * hop]
 
     def _units(self, power: Samples) -> Samples:
-        """`[frames, bins]` as `[frames, units]`; above half of the rate there is nothing."""
+        """`[frames, bins]` as `[frames, units]`; zero above half of the rate."""
         missing = max(0, FILE.bins - power.shape[1])
         return FILE.means(np.pad(power, ((0, 0), (0, missing)))[:, : FILE.bins])

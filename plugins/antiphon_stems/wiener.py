@@ -1,4 +1,4 @@
-"""A multichannel Wiener filter behind the masks (Nugraha, Liutkus and Vincent, 2016): stems by where they come from."""
+"""Multichannel Wiener filter after the masks (Nugraha, Liutkus and Vincent, 2016): uses the stems' stereo positions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from antiphon.api import Samples
 
 C64 = NDArray[np.complex64]
 APART = 1e-3
-"""Share of a mix's power that its channels have to differ by."""
+"""Minimum channel difference as a share of a mix's power."""
 NEAR = 1e-4
-"""Of each stem's power, taken to come from everywhere: so a covariance has an inverse."""
+"""Share of each stem's power taken as diffuse: regularises the covariance."""
 
 
 def refine(spectra: C64, shares: Samples) -> C64:
-    """Spectra of stems, of those of a mix and each stem's share.
+    """Spectra of stems, from a mix's spectra and each stem's shares.
 
-    Of two channels, every stem's covariance in each bin is estimated over the stretch, and the stems are filtered by
-    it once; where all stems come from one place, and otherwise, that is the mix times the shares.
+    For stereo, every stem's covariance in each bin is estimated over the segment, and the stems are filtered by it
+    once; without stereo differences, or for mono, it is the mix times the shares.
 
     Args:
         spectra: `[channels, frames, bins]`.

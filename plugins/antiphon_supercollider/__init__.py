@@ -1,4 +1,4 @@
-"""SuperCollider as a synth backend: scsynth in processes of its own, its sound brought back over JACK."""
+"""SuperCollider as a synth backend: scsynth processes, with their sound returned over JACK."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""`SuperCollider`: the synth backend that plays its voices in scsynth, exact to the sample.
+"""`SuperCollider`: synth backend that renders its voices in scsynth, sample-exact.
 
-A hop's events are sent to scsynth at once, with the frame of the JACK clock they are meant for; the answer of hop k is
-what scsynth returned for hop k - `delay`. The difference between the engine's samples and JACK's frames is one
-constant: whatever delays JACK, scsynth or the scheduler cause, a note is at its sample in the returned sound or it is
-counted.
+A hop's events are sent to scsynth at once, with their frames on the JACK clock; the answer of hop k is the sound
+scsynth returned for hop k - `delay`. The difference between the engine's samples and JACK's frames is one constant:
+whatever delays JACK, scsynth or the scheduler cause, a note is at its sample in the returned sound or it is counted.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ from antiphon_supercollider.voices.played_ahead import Hurried
 from antiphon_supercollider.voices.players import NodeVoices
 
 JACK_SECONDS = 10.0
-"""How long a worker waits for JACK, which may be restarting at the same time."""
+"""Maximum wait in seconds of a worker for JACK, which may be restarting at the same time."""
 WAIT_STEP = 0.0002
 CLOSING = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
 UNSTEADY = 4
-"""Consecutive hops whose sound cannot be back in time after which the constant is chosen anew."""
+"""Consecutive hops with late sound after which the clock constant is re-estimated."""
 BEHIND_SECONDS = 0.5
-"""The same for notes that are sent too late for their frames: an engine that was held up catches up, and a new constant
-would break what sounds."""
+"""Duration in seconds of notes sent too late after which it is re-estimated: a delayed engine catches up, and a new
+constant would break sounding notes."""
 SPLICE_SECONDS = 0.005
-"""Crossfade where an answer is read with another constant than the one before."""
+"""Crossfade in seconds between answers read with different constants."""
 
 
 class SuperCollider:
-    """The backend of one worker.
+    """Backend of one worker.
 
     Attributes:
         delay: Hops by which the answer is late.
@@ -135,7 +134,7 @@ class SuperCollider:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called with the reason on giving up."""
+        """Sets the arena's words, by `ScsynthWord`, for counts, and the callback with the reason for giving up."""
         words[ScsynthWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 
@@ -144,7 +143,7 @@ class SuperCollider:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        # no fade: what is still on its way back is muted
+        # no fade: sound still on its way back is muted
         self._close(slot, fade=self.beside)
         self._clear_from[slot], self._fresh[slot] = self._wires.counter + CLOSING * self._block, True
         if needs(settings):
@@ -201,7 +200,7 @@ class SuperCollider:
         self._free_ended_nodes()
         frame = sample + self._aligned(sample)
         if self._fresh[slot]:
-            # nothing is muted from the first note of this stream on
+            # muting ends at the first note of this stream
             self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
         frame_before, self._frames[slot] = self._frames[slot] + self._hop, behind + self._constant_at(behind)
@@ -221,7 +220,7 @@ class SuperCollider:
             self._send()
 
     def hurry(self, slot: int, event: Event) -> None:
-        """Plays a live event at once; one of the slot's next hops will contain it as well."""
+        """Plays a live event ahead of its hop; one of the slot's next hops contains it as well."""
         player, coming, hurried = self._players[slot], self._next[slot], self._hurried[slot]
         if not hurried.takes(event):
             return
@@ -278,7 +277,7 @@ class SuperCollider:
             self._presence[slot].play(self._answer if complete else None, None, out[slot])
 
     def _crossfade(self, slot: int) -> None:
-        """Where the answer does not continue the one before: fades from the sound that would have."""
+        """Crossfades from the previous constant's sound if the answer does not continue the last one."""
         before = self._spliced[slot]
         if before is not None and self._wires.read(before, slot, self._before):
             start = self._answer[:, : self._before.shape[1]]
@@ -301,11 +300,11 @@ class SuperCollider:
                     player.ended(node)
 
     def _aligned(self, sample: int) -> int:
-        """JACK frames minus engine samples: the same from hop to hop, unless the clocks have moved against each other.
+        """Clock constant, JACK frames minus engine samples: unchanged from hop to hop unless the clocks have drifted.
 
-        A hop's frames have to be so far ahead that a voice is created before its frame, and its answer so late that it
-        has arrived. Where the one fails for `BEHIND_SECONDS`, or the other for `UNSTEADY` hops, the constant is chosen
-        anew, in whole blocks.
+        A hop's frames must be far enough ahead that a voice is created before its frame, and its answer late enough
+        that it has arrived. If the first fails for `BEHIND_SECONDS`, or the second for `UNSTEADY` hops, the constant is
+        re-estimated, in whole blocks.
         """
         counter = self._wires.counter
         if self._constants:

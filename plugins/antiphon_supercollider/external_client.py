@@ -1,6 +1,6 @@
-"""Plays by an external scsynth, one that Antiphon did not start: over JACK where possible, else by time tags only.
+"""Client of an external scsynth, not started by Antiphon: over JACK if possible, else by time tags only.
 
-Its sound returns into the graph, exact to the frame, where it is a client of the same JACK server and has enough inputs
+Its sound returns into the graph, exact to the frame, if it is a client of the same JACK server and has enough inputs
 and outputs: the last of them are used. Otherwise notes are sent with time tags, and sound at its own outputs.
 """
 
@@ -31,24 +31,24 @@ from antiphon_supercollider.scsynth.server import Scsynth
 
 CLIENTS = 32
 FIRST, EACH = 1 << 23, 1 << 18
-"""Node numbers: a 32-bit float represents each exactly, and sclang's own get there after 8 million notes."""
+"""First node number, and numbers per client: exact in a 32-bit float; sclang's own get there after 8 million notes."""
 PLACES = 16
 BUSES, CONTROLS, BUFFERS, BUFFERS_EACH = 1024, 16384, 1024, 96
-"""Limits of a scsynth booted without options; ours are the last."""
+"""Limits of a scsynth booted without options; the last ones are used here."""
 SHARES = 3
 """Number of shares of the private buses, for users' SynthDefs."""
 AGAIN_SECONDS = 0.25
 ECHO_SECONDS = 0.5
 AWAY_SECONDS = 10.0
-"""How long a new worker tries to reach a scsynth that does not answer, before the next worker tries."""
+"""Maximum seconds a new worker tries to reach an unresponsive scsynth, before the next worker tries."""
 JACK_SECONDS = 2.0
-"""How long to wait for a restarting JACK server before playing by time tags only."""
+"""Maximum wait in seconds for a restarting JACK server before falling back to time tags."""
 NTP_1970 = 2208988800
 CONFIRMED_SECONDS = 0.5
 
 
 def share_of(number: int, there: Collection[int]) -> int:
-    """Which of `CLIENTS` shares this client takes: one in which no other Antiphon has nodes."""
+    """Share of `CLIENTS` taken by this client: one without nodes of another Antiphon."""
     taken = {(node - FIRST) // EACH for node in there if FIRST <= node < FIRST + EACH * CLIENTS}
     # two that come at the same moment begin to look at different places
     order = [(number + n) % CLIENTS for n in range(CLIENTS)]
@@ -153,7 +153,7 @@ class ExternalClient(ScsynthSupervisor):
             self._wire(scsynth)
 
     def _wire(self, scsynth: ExternalScsynth) -> None:
-        """Finds the JACK client of the scsynth: the one through which the counter comes back."""
+        """Finds scsynth's JACK client: the one that returns the counter."""
         for name in self._names:
             before = self._wires.came
             try:
@@ -173,7 +173,7 @@ class ExternalClient(ScsynthSupervisor):
         raise EngineError("none of JACK's clients sends back what is played to it")
 
     def _count_death(self, why: str) -> None:
-        """Does not count: an external scsynth is waited for, however often it ends."""
+        """No operation: an external scsynth is waited for, however often it ends."""
         say(f"the scsynth at {self._shown} is gone ({why}); Antiphon reconnects when it is back")
 
     def _activate(self, server: Scsynth) -> None:
@@ -187,10 +187,10 @@ class ExternalClient(ScsynthSupervisor):
         return f"{self._address[0]}:{self._address[1]}"
 
     def _look_for_hang(self) -> None:
-        """Does nothing: `ExternalScsynth.ended` detects a hang."""
+        """No operation: `ExternalScsynth.ended` detects a hang."""
 
     def _on_node_end(self, server: Scsynth, node: int) -> None:
-        """Creates our groups again and resends held notes, after Cmd-period in sclang has freed all nodes."""
+        """Recreates our groups and resends held notes, after Cmd-period in sclang has freed all nodes."""
         if node == self.layout.nodes + VOICES_GROUP and server is self._active and not self._ending:
             self._pending.clear()
             self._create_groups(server)
@@ -198,7 +198,7 @@ class ExternalClient(ScsynthSupervisor):
 
 
 class NullBridge(Wires):
-    """Stands in for `Wires` where no sound comes back."""
+    """Null object in place of `Wires` without returned sound."""
 
     came, counter, lost = 0, 0, 0
 
@@ -207,11 +207,11 @@ class NullBridge(Wires):
         self.on_down: Callable[[], None] = lambda: None
 
     def close(self) -> None:
-        """Does nothing."""
+        """No operation."""
 
 
 class TimetagOnly(SuperCollider):
-    """Plays notes by time tags; the sound goes to scsynth's own outputs and is not in the graph."""
+    """Plays notes by time tags; the sound goes to scsynth's own outputs, not into the graph."""
 
     beside = True
 
@@ -265,7 +265,7 @@ class TimetagOnly(SuperCollider):
 
 
 def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
-    """The backend that plays by the external scsynth at an address.
+    """Backend for the external scsynth at an address.
 
     Raises:
         EngineError: It cannot be joined.
@@ -288,7 +288,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
 
 
 class Joined(SuperCollider):
-    """Plays by an external scsynth whose sound comes back over JACK."""
+    """Plays by an external scsynth whose sound is returned over JACK."""
 
     def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:
         self._address, self._until = address, until

@@ -1,4 +1,4 @@
-"""The backend `supercollider` as plain data: imports nothing that plays."""
+"""Backend `supercollider` as plain data; imports no synth."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ SUPERCOLLIDER = SynthInfo(
 
 
 def supercollider() -> SynthInfo:
-    """The factory of `antiphon_synths`."""
+    """Factory of `antiphon_synths`."""
     return SUPERCOLLIDER

@@ -32,12 +32,12 @@ from antiphon_supercollider.voices.players import NodeVoices
 MOST_TURNS = 4
 MOST_TRACKS = 32
 LEAD = 4800
-"""Frames of the score before sample 0: no voice can sound on the frame on which it is created."""
+"""Frames of the score before sample 0: a voice is silent at the frame of its creation."""
 AHEAD = 2400
-"""Frames by which messages come before the hop they are for. In a set that is played again: as they came in it, for
-what runs in a voice while it waits."""
+"""Frames by which messages precede their hop. In a replay they precede it as live, for controls that run in a voice
+while it waits."""
 BLOCK = 64
-"""Of scsynth."""
+"""Block size of scsynth."""
 SLACK_SECONDS = 3600.0
 
 INFO = SynthInfo(
@@ -48,7 +48,7 @@ INFO = SynthInfo(
     support="antiphon_supercollider.support:ScoreSupport",
 )
 AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
-"""For a set that is played again: behind as it was."""
+"""Backend info for a replay, with the live latency."""
 
 
 @dataclass(slots=True)
@@ -59,13 +59,13 @@ class _Track:
 
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
-    """The passes of one render, with a temporary folder; `live`: frames of a block, for the replay of a set; else 0."""
+    """Passes of one render, with a temporary folder; `live`: frames of a block, for a replay; else 0."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield OfflineTurns(Path(name), live)
 
 
 class OfflineTurns:
-    """The passes of one render. Call `begin` before each and `done` after it, until `done` returns True."""
+    """Passes of one render. Call `begin` before each and `done` after it, until `done` returns True."""
 
     def __init__(self, folder: Path, live: int) -> None:
         self._live = live
@@ -84,7 +84,7 @@ class OfflineTurns:
         use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """Whether the pass was the last: its events were those of the pass before it."""
+        """True if the pass was the last: its events equal those of the pass before it."""
         path = self._folder / TOLD.format(self._turn)
         events = path.read_bytes() if path.exists() else b""
         if (self._turn and events == self._previous_events) or self._turn == MOST_TURNS or b'"event"' not in events:
@@ -98,7 +98,7 @@ class OfflineTurns:
 
 
 def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
-    """Renders a pass's events by `scsynth -N`, a sound for each track at the path `into` gives.
+    """Renders a pass's events by `scsynth -N`, one sound a track, at the path returned by `into`.
 
     `before`: frames by which messages precede their hop.
 
@@ -151,7 +151,7 @@ def _tracks(events: Path) -> list[_Track]:
 
 
 def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
-    """The assets of each track, and the messages that load them."""
+    """Assets of each track, and the messages that load them."""
     shelf = Shelf(folder)
     materials = [
         shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
@@ -162,7 +162,7 @@ def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], l
 def _lines(
     tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
 ) -> Iterator[tuple[int, bytes]]:
-    """The packets of the score by frame, in order."""
+    """Packets of the score by frame, in order."""
     for path in sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
     materials, sounds = _materials(tracks, folder)
@@ -184,7 +184,7 @@ def _lines(
         packets: list[bytes] = []
         players[n].play(tracks[n].hops[sample], sample + LEAD, 0, lambda _node, packet: packets.append(packet))  # noqa: B023
         for packet in packets:
-            # at the first frame of a block: OffsetOut would move what begins inside one
+            # at the first frame of a block: OffsetOut would shift a start inside one
             yield max(0, sample + LEAD - before) // BLOCK * BLOCK, packet
     yield frames + LEAD, osc.encode("/c_set", 0, 0.0)
 

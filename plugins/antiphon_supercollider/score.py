@@ -1,8 +1,8 @@
-"""The backend for files: records events in one pass and plays the sound that scsynth has rendered of them in the next.
+"""Offline backend: records events in one pass and plays the sound scsynth rendered of them in the next.
 
 A file is played twice or more. In the first pass synth nodes are silent and their events are recorded; scsynth renders
-the score of them offline (`-N`), and the next pass plays that. Where the sound changes the events (a synth into a node
-that listens), another pass follows.
+their score offline (`-N`), and the next pass plays that. If the sound changes the events (a synth feeding an analysing
+node), another pass follows.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SOUND = "sound-{}-{}.npy"
 
 
 class ScoreBackend:
-    """The backend of one turn. live: as late as it was in a set.
+    """Backend of one pass. live: uses the live latency.
 
-    folder: where turns store their events and the rendered sound. A *track* is one node from when it is
-    opened to when it is closed; tracks are numbered as they are opened.
+    folder: stores the events and the rendered sound of passes. A *track* is one node from its opening to its closing;
+    tracks are numbered in order of opening.
     """
 
     name = "supercollider"

@@ -1,4 +1,4 @@
-"""The support of the backend `supercollider` outside its worker; imports are made where they are used."""
+"""Support of the backend `supercollider` outside its worker; imports are local."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from antiphon_supercollider.timing import delay
 
 
 class SuperColliderSupport(SynthSupport):
-    """scsynth started by Antiphon, or an external one."""
+    """Support of scsynth, started by Antiphon or external."""
 
     def delay(self, rate: int, hop: int) -> int:
         """Delay of scsynth, as `timing.delay`."""
         return delay(rate, hop)
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """The settings. Raises `ParamError` or `FileError` for what scsynth would not play."""
+        """Checked settings. Raises `ParamError` or `FileError` for settings that scsynth cannot play."""
         from antiphon_supercollider.voices.material import check
 
         check(settings)
         return settings
 
     def check_option(self, value: str) -> None:
-        """Raises `UsageError` for what is no address of a scsynth on this machine."""
+        """Raises `UsageError` for an invalid address of a scsynth on this machine."""
         scsynth_address(value)
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
-        """The choice of an external scsynth. `EngineError` where it does not answer."""
+        """Backend choice with an external scsynth. `EngineError` if it does not answer."""
         from antiphon_supercollider.scsynth.external_scsynth import meet
 
         meet(scsynth_address(value), rate)
@@ -46,13 +46,13 @@ class SuperColliderSupport(SynthSupport):
         leftovers.sweep(leftovers.ENDING_SECONDS, since)
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses]:
-        """scsynth renders a file's notes at once, by `scsynth -N`."""
+        """Passes in which scsynth renders a file's notes at once, by `scsynth -N`."""
         from antiphon_supercollider.offline import turns
 
         return turns(live=live)
 
     def findings(self) -> Iterator[Finding]:
-        """Whether scsynth and jackd are installed."""
+        """Checks that scsynth and jackd are installed."""
         missing = [name for name in ("scsynth", "jackd") if shutil.which(name) is None]
         if not missing:
             text = (
@@ -66,8 +66,8 @@ class SuperColliderSupport(SynthSupport):
 
 
 class ScoreSupport(SuperColliderSupport):
-    """scsynth for files: its sound is there before it is asked for."""
+    """Support of scsynth for files: its sound is rendered ahead."""
 
     def delay(self, rate: int, hop: int) -> int:
-        """None."""
+        """Latency of 0."""
         return 0

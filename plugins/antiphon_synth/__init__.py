@@ -1,4 +1,4 @@
-"""Notes to sound: the `synth` node, and the backend that is silent."""
+"""Synth node `synth`, and the silent backend."""
 
 from __future__ import annotations
 

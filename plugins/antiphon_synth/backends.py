@@ -1,4 +1,4 @@
-"""The factory of `antiphon_synths`."""
+"""Factory of `antiphon_synths`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from antiphon.api.backends.synths import NULL, SynthInfo
 
 
 def null() -> SynthInfo:
-    """The backend that plays nothing and records its events."""
+    """Silent backend that records its events."""
     return NULL

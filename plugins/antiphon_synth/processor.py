@@ -1,4 +1,4 @@
-"""`synth`: a node that has its notes played by the backend, in a worker, one block late."""
+"""`synth`: node whose notes are rendered by the server's backend, in a worker, one block late."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from antiphon.api.backends.synths import (
 
 
 class Synth(SynthProcessor):
-    """Plays notes by the synth backend of the server."""
+    """Plays notes by the server's synth backend."""
 
     params = (
         Param(

@@ -1,4 +1,4 @@
-"""The frames of a block on which beats fall."""
+"""Frames of a block at which beats fall."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ JUMP = 0.05
 
 
 def per_frame(time: BlockTime, rate: int) -> float:
-    """Beats a frame."""
+    """Beats per frame."""
     return time.tempo / (60.0 * rate)
 
 
 def frame_of(beat: float, time: BlockTime, rate: int) -> int:
-    """The frame of this block, or of one after it, that `beat` falls on; 0 for what is past."""
+    """First frame of this block, or of a later one, at or after `beat`; 0 for a past beat."""
     return max(0, math.ceil((beat - time.beat) / per_frame(time, rate) - EARLY))
 
 
 @kernel
 def utilities_frame_of(beat: f64, now: f64, per: f64) -> i64:
-    """As `frame_of`, of a block that begins at beat `now` and goes on by `per` beats a frame."""
+    """`frame_of` as a kernel, for a block that begins at beat `now` and advances by `per` beats a frame."""
     return max(0, i64(-math.floor(EARLY - (beat - now) / per)))
 
 
 def next_multiple(quantum: float, time: BlockTime, rate: int, frame: int = 0) -> int:
-    """The n of the first n·`quantum` beats that does not fall before `frame`."""
+    """Smallest n such that n·`quantum` beats do not fall before `frame`."""
     here = time.beat + ((frame if time.playing else 0) - EARLY) * per_frame(time, rate)
     return math.ceil(here / quantum)

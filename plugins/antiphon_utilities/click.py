@@ -1,4 +1,4 @@
-"""A click whose first frame is the frame it was asked for."""
+"""Click generator, exact to the frame."""
 
 from __future__ import annotations
 

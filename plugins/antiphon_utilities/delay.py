@@ -1,8 +1,8 @@
-"""An echo.
+"""Feedback delay (echo).
 
-The output is the echo alone; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such
-a wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the
-loop has the set time.
+The output is the echo only; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such a
+wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the loop
+has the set time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A two-pole filter that may be swept while it sounds.
+"""Two-pole state-variable filter, stable under modulation.
 
-A state-variable filter in its trapezoidal form: it stays stable however its cutoff moves. Its
-coefficients follow the parameters on every 16th frame since it was reset, wherever blocks end.
+Trapezoidal state-variable filter: it stays stable under any modulation of the cutoff. Its coefficients follow the
+parameters on every 16th frame since the reset, independent of block boundaries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _A1, _A2, _A3, _M0, _M1, _M2, _T0, _T1, _T2, _SLIDE, _HERTZ, _Q, _SIZE = range(1
 
 @kernel
 def utilities_coefficients(hertz: f64, q: f64, k: f64p, rate: f64) -> None:
-    """Computes the coefficients, where they have changed."""
+    """Updates the coefficients if the parameters have changed."""
     if hertz != k[_HERTZ] or q != k[_Q]:
         k[_HERTZ] = hertz
         k[_Q] = q
@@ -39,7 +39,7 @@ def utilities_coefficients(hertz: f64, q: f64, k: f64p, rate: f64) -> None:
 
 @kernel
 def utilities_mix(kind: f64, q: f64, k: f64p, at_once: i64) -> None:
-    """Computes what a mode is of input, band and low."""
+    """Computes a mode's mix of input, band and low output."""
     damp = 1.0 / q
     k[_T0] = 0.0 if kind == 0.0 or kind == 2.0 else 1.0
     band = 0.0
@@ -56,7 +56,7 @@ def utilities_mix(kind: f64, q: f64, k: f64p, at_once: i64) -> None:
 
 @kernel
 def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p, k: f64p) -> None:
-    """y[:, first:last] ← x filtered, two channels, while nothing moves: all that a frame needs is in registers."""
+    """y[:, first:last] ← x filtered, two channels, constant parameters: all state is in registers."""
     a1 = k[_A1]
     a2 = k[_A2]
     a3 = k[_A3]

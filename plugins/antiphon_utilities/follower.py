@@ -1,4 +1,4 @@
-"""The level of a sound as a control signal."""
+"""Envelope follower: the level of a sound as a control signal."""
 
 from __future__ import annotations
 

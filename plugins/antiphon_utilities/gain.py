@@ -1,4 +1,4 @@
-"""A level."""
+"""Gain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def utilities_gain(x: Audio, y: Audio, gain: f32p) -> None:
 
 
 class Gain(Processor):
-    """Multiplies the sound."""
+    """Scales the sound by a gain."""
 
     params = (
         Param("gain", default=1.0, low=0.0, high=2.0, smooth=0.004, doc="Factor: 1 changes nothing, 0 is silence."),

@@ -1,4 +1,4 @@
-"""A low-frequency oscillator as a control signal."""
+"""Low-frequency oscillator (LFO) as a control signal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002
-"""Seconds a jump from end to end of the wave takes, so that what it turns does not click."""
+"""Minimum transition time of a jump of the wave, seconds, so that the modulated parameter does not click."""
 SHORTEST = 0.001
-"""Beats a turn takes at least."""
+"""Minimum beats of a cycle."""
 TAU = 2.0 * math.pi
 _NEAR = 1e-9
 # places in `turns` (f64): turns gone, the wave as it was last
@@ -25,7 +25,7 @@ _BEGUN = 0
 
 @kernel
 def utilities_dice(seed: i64, turn: i64) -> f64:
-    """A number of -1 to 1 that is the seed's own for that turn."""
+    """Random number, -1 to 1, a function of seed and cycle number."""
     s = seed * 6364136223846793005 + turn * 1442695040888963407 + 7046029254386353131
     for _ in range(3):
         high = (s >> 32) & 4294967295
@@ -36,7 +36,7 @@ def utilities_dice(seed: i64, turn: i64) -> f64:
 
 @kernel
 def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
-    """The wave, -1 to 1, after so many turns. shape: its place in SHAPES."""
+    """Waveform value, -1 to 1, at a phase in turns. shape: index in SHAPES."""
     whole = math.floor(turns)
     t = turns - whole
     k = i64(whole)
@@ -74,7 +74,7 @@ class LfoCurves(NamedTuple):
 def utilities_lfo(
     y: f32p, p: LfoCurves, turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64
 ) -> None:
-    """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
+    """y ← offset + depth * wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
     for n in range(frames):
         length = f64(p.beats[n])
@@ -98,10 +98,10 @@ def utilities_lfo(
 
 
 class Lfo(Processor):
-    """Swings about `offset` by `depth`, by its own rate or by the clock.
+    """Oscillates around `offset` by `depth`, at its own rate or synced to the clock.
 
-    By the clock its phase follows the beat, through jumps of the transport, and rests while the clock stands.
-    `steps` and `drift` draw a random value each cycle, by the clock the same one for the same beat.
+    Synced, its phase follows the beat, through jumps of the transport, and stops with the clock. `steps` and `drift`
+    draw a random value each cycle, synced the same one for the same beat.
     """
 
     inputs = ()

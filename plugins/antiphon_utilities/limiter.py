@@ -1,8 +1,8 @@
-"""A look-ahead peak limiter.
+"""Look-ahead peak limiter.
 
-The gain that a peak needs is found as it comes in, held for the look-ahead, and averaged over it, so that the gain has
-fallen when the peak goes out. Gains are averaged as whole numbers, so that the sum does not drift and sound below the
-ceiling passes bit for bit.
+The gain reduction of a peak is computed on input, held for the look-ahead, and averaged over it, so that it is complete
+when the peak is output. Gains are averaged as integers, so that the sum does not drift and sound below the ceiling
+passes bit for bit.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class LimiterState(NamedTuple):
 def utilities_limiter(x: Audio, y: Audio, ceiling: f32p, release: f32p, s: LimiterState) -> None:
     """y ← x, `look` - 1 frames late, nowhere above the ceiling (dB).
 
-    ring: `look` frames a channel.  need, when: `look` + 1 places, a queue of reductions that shrink.
-    cut: the last `look` reductions, whole numbers of which 1 << 40 is all.  held: the reduction now.
+    ring: `look` frames a channel.  need, when: `look` + 1 entries, a queue of decreasing reductions. cut: the last
+    `look` reductions, integers with 1 << 40 as 1.  held: the present reduction.
     """
     for n in range(y.frames):
         age = s.whole[_AGE]
@@ -88,7 +88,7 @@ def utilities_limiter(x: Audio, y: Audio, ceiling: f32p, release: f32p, s: Limit
 
 
 class Limiter(Processor):
-    """Holds peaks at or below `ceiling`; what stays below it is untouched, only later."""
+    """Limits peaks to `ceiling`; sound below it is only delayed."""
 
     params = (
         Param("ceiling", default=-1.0, low=-24.0, high=0.0, unit="dB", doc="Highest peak of the output."),

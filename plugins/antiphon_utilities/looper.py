@@ -1,4 +1,4 @@
-"""Records what is played and plays it again and again, with more on top."""
+"""Loop recorder with overdubs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ FADE = 0.004
 _ORDERS = ("clear", "undo", "stop", "play", "overdub", "record", "pedal")
 _NEVER = 1 << 62
 _PEDAL = {EMPTY: "record", RECORDING: "play", PLAYING: "overdub", OVERDUBBING: "play", STOPPED: "play"}
-# what an order does without waiting for the clock, whatever `sync` says
+# commands that act at once, whatever `sync` says
 _AT_ONCE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
-# what it has nothing to do in
+# commands without effect in a state
 _IDLE = {("play", EMPTY), ("play", PLAYING), ("stop", EMPTY), ("stop", STOPPED), ("overdub", EMPTY)}
 
 
@@ -103,7 +103,7 @@ class Looper(Processor):
         self.reset()
 
     def reset(self) -> None:
-        # the tape itself may keep what it has: nothing is read that was not written since
+        # the tape need not be cleared: only frames written since are read
         self._state = EMPTY
         self._before.fill(0.0)
         self._whole.fill(0)
@@ -114,7 +114,7 @@ class Looper(Processor):
         self._clocked = False
 
     def step(self, io: IO) -> Step | None:
-        """Between two orders, but for a recording: where that ends is looked for in each block."""
+        """Step of a block without commands, except while recording: its end is checked in each block."""
         if self._state == RECORDING or self._pending or self._closing:
             return None
         run = utilities_looper.step(*self._arguments(io, 0, io.frames))
@@ -134,7 +134,7 @@ class Looper(Processor):
         io.report("position", float(self._seconds[1]))
 
     def _orders(self, io: IO) -> list[tuple[int, str]]:
-        """The commands of this block, in order of time."""
+        """Commands of this block, in order of time."""
         orders = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
         return [(frame, _ORDERS[place]) for frame, place in sorted(orders)]
 
@@ -158,7 +158,7 @@ class Looper(Processor):
             self._act(order, False)
 
     def _until(self, io: IO, at: int, frame: int) -> int:
-        """Runs up to `frame`, carrying out pending commands that fall due; returns it."""
+        """Runs up to `frame`, executing pending commands when due; returns it."""
         while True:
             due = self._due_frame(io, at) if self._pending else _NEVER
             full = _NEVER
@@ -180,7 +180,7 @@ class Looper(Processor):
                 return at
 
     def _due_frame(self, io: IO, at: int) -> int:
-        """The frame at which the pending command is due."""
+        """Frame at which the pending command is due."""
         time = io.time
         if not time.playing:
             self._due = -math.inf  # whatever comes first where it goes on
@@ -193,7 +193,7 @@ class Looper(Processor):
         return frame
 
     def _act(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
-        """Carries out a command. clocked: whether it is on its beat, at `tempo`."""
+        """Executes a command. clocked: it is on its beat, at `tempo`."""
         state, whole = self._state, self._whole
         if order == "clear":
             self._leave(EMPTY)
@@ -215,7 +215,7 @@ class Looper(Processor):
             self._start(PLAYING)
 
     def _close(self, order: str, clocked: bool, tempo: float) -> None:
-        """The recording ends, and `order` follows: its second end, after the first 8 ms at the soonest."""
+        """Ends the recording and executes `order`, its second press, after the first 8 ms at the earliest."""
         whole, real = self._whole, self._real
         if whole[POS] < 2 * self._fade:
             self._closing = order
@@ -225,14 +225,14 @@ class Looper(Processor):
         real[EXACT] = float(whole[LENGTH])
         if clocked and self._clocked:
             exact = (self._due - self._began) * 60.0 * self._rate / tempo
-            # where the tempo changed on the way the loop is as long as it came out
+            # after a tempo change while recording, the loop keeps its recorded length
             real[EXACT] = exact if abs(exact - real[EXACT]) < 1.0 else real[EXACT]
         self._state = STOPPED
         if order != "stop":
             self._start(OVERDUBBING if order == "overdub" else PLAYING)
 
     def _start(self, state: int) -> None:
-        """Plays or overdubs; from the beginning, if it was stopped."""
+        """Starts playing or overdubbing; from the beginning if it was stopped."""
         whole = self._whole
         if state == OVERDUBBING:
             whole[LAYER] = whole[LAYER] % (LAYERS - 1) + 1
@@ -244,7 +244,7 @@ class Looper(Processor):
         self._state = state
 
     def _leave(self, state: int) -> None:
-        """To a state that does not play."""
+        """Enters a silent state."""
         self._cut()
         self._state = state
 
@@ -270,7 +270,7 @@ class Looper(Processor):
             utilities_looper(*self._arguments(io, first, last))
 
     def _arguments(self, io: IO, first: int, last: int) -> tuple[Any, ...]:
-        """Those of the kernel for some frames of the block."""
+        """Kernel arguments for a sub-block."""
         return (
             io.audio_in[0],
             io.audio_out[0],

@@ -1,9 +1,8 @@
-"""The looper's tape: what every frame does to it, and what happens where it is cut.
+"""Tape of the looper: per-frame processing, and crossfades at cuts.
 
-Two sides of sound lie at each place of the tape. `mark` has, for each place, the number of the overdub that
-wrote there last, times 2, and the side it wrote to; the other side keeps what it wrote over. `gone` says of
-each overdub whether it is taken back: its places are then read from the other side. So taking a layer back,
-or putting it on again, moves no sound.
+The tape stores two takes of each frame. `mark` has, for each frame, the number of the overdub that wrote it last, times
+2, plus the take it wrote to; the other take keeps the overwritten sound. `gone` marks undone overdubs: their frames are
+read from the other take. So undo and redo of a layer copy no sound.
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ class Tape(NamedTuple):
 def utilities_looper(
     x: Audio, y: Audio, curves: LooperCurves, s: Tape, state: i64, fade: i64, first: i64, last: i64
 ) -> None:
-    """Computes frames `first` to `last` of `y`, the input and the loop, and records into the tape.
+    """Computes frames `first` to `last` of `y`, the input plus the loop, and records to the tape.
 
-    `tape` holds two sides of `size` frames a channel; `tail` the last `fade` frames a channel of what is faded out,
-    `before` as many of the input before the recording.
+    `tape` holds two takes of `size` frames a channel; `tail` the last `fade` frames a channel of the fading-out sound,
+    `before` the input before the recording, as long.
     """
     for n in range(first, last):
         p = s.whole[POS]
@@ -116,7 +115,7 @@ def utilities_looper(
 
 @kernel
 def utilities_looper_pass(whole: i64p, real: f64p) -> None:
-    """Starts a pass, whose length brings the next one to the frame its beat falls on."""
+    """Starts a pass, with its length chosen so that the next one begins on the frame of its beat."""
     left = real[EXACT] - real[LATE]
     frames = -math.floor(EARLY - left)
     whole[PASS] = i64(frames)
@@ -127,7 +126,7 @@ def utilities_looper_pass(whole: i64p, real: f64p) -> None:
 def utilities_looper_cut(
     tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
 ) -> None:
-    """Copies what plays into the tail, which fades out over `fade` frames."""
+    """Copies the playing sound to the tail, which fades out over `fade` frames."""
     for i in range(fade):
         p = (whole[POS] + i) % whole[LENGTH]
         m = i64(mark[p])
@@ -157,6 +156,6 @@ def utilities_looper_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade
 
 @kernel
 def utilities_looper_report(whole: i64p, state: i64, rate: f64, seconds: f64p) -> None:
-    """seconds ← the loop's length, or that of the recording so far, and the place in it."""
+    """seconds ← length of the loop, or of the recording so far, and the position in it."""
     seconds[0] = f64(whole[POS] if state == RECORDING else whole[LENGTH]) / rate
     seconds[1] = 0.0 if state == STOPPED else f64(whole[POS]) / rate

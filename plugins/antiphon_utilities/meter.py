@@ -12,7 +12,7 @@ from antiphon.api.kernels import Audio, copy_sound, f64, f64p, i64, kernel
 WINDOW = 0.05
 FLOOR = -120.0
 LEAST = 1e-12
-"""Peak and mean square that are taken as silence."""
+"""Peak and mean square below which the level is silence."""
 # places in `state`: frames, peak and sum of squares of the window that fills; levels of the last
 _COUNT, _PEAK, _SUM, _PEAK_DB, _RMS_DB, _SIZE = 0, 1, 2, 3, 4, 5
 _DECIBELS = 10.0 / math.log(10.0)
@@ -20,13 +20,13 @@ _DECIBELS = 10.0 / math.log(10.0)
 
 @kernel
 def utilities_level(power: f64, factor: f64) -> f64:
-    """Decibels; FLOOR of silence."""
+    """Level in decibels; FLOOR for silence."""
     return factor * _DECIBELS * math.log(power) if power > LEAST else FLOOR
 
 
 @kernel
 def utilities_meter(x: Audio, state: f64p, window: i64) -> None:
-    """Gathers windows of `window` frames, wherever blocks end."""
+    """Accumulates windows of `window` frames, independent of block boundaries."""
     for n in range(x.frames):
         for c in range(x.channels):
             v = f64(x[c, n])

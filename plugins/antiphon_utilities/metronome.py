@@ -1,4 +1,4 @@
-"""A metronome on the clock's beats."""
+"""Metronome on the beats of the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENGTH = 0.03
 TAU = 2.0 * math.pi
 _BEAT, _BETWEEN = 0.7, 0.4
 _NEVER = 1e300
-"""The beat expected while the metronome is silent."""
+"""Expected beat while the metronome is silent."""
 # places in `place`: frames since the click began, the next division's number, divisions of a beat
 _AGE, _NEXT, _DIVISION = 0, 1, 2
 # places in `state`: the click's level and radians a frame, the beat at which the next block should begin, the report
@@ -26,7 +26,7 @@ _LEVEL, _STEP, _EXPECTED, _REPORT = 0, 1, 2, 3
 def utilities_strike(
     place: i64p, state: f64p, division: i64, bar: i64, level: f64, pitch: f64, accent: f64, rate: f64
 ) -> None:
-    """A click begins: what it is depends on where in the bar it falls."""
+    """Starts a click, accented by its position in the bar."""
     beat = place[_NEXT] // division
     between = place[_NEXT] % division > 0
     of_bar = beat % max(bar, 1) if bar > 0 else 0  # both are computed
@@ -94,9 +94,8 @@ def utilities_metronome(x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, 
 class Metronome(Processor):
     """Adds a click to the sound on each beat of the clock, while the clock runs.
 
-    The first frame of a click is the one its beat falls on. After a jump of the transport it clicks from
-    where the clock is then; a beat that rounding or a changing tempo puts a little into the past is
-    neither lost nor clicked twice.
+    A click's first frame is the frame of its beat. After a jump of the transport it continues from the new beat; a beat
+    moved slightly into the past by rounding or a tempo change is neither lost nor clicked twice.
     """
 
     split = True

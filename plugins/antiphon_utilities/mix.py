@@ -1,4 +1,4 @@
-"""A sum."""
+"""Mixer."""
 
 from __future__ import annotations
 

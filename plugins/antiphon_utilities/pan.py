@@ -1,4 +1,4 @@
-"""A place between left and right."""
+"""Stereo panner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PI = math.pi
 
 @kernel
 def utilities_pan(x: Audio, y: Audio, place: f32p) -> None:
-    """y ← x with even channels weighed for the left and odd ones for the right."""
+    """y ← x with even channels weighted as left and odd ones as right."""
     last = f64(2.0)
     left = f64(1.0)
     right = f64(1.0)
@@ -33,9 +33,9 @@ def utilities_pan(x: Audio, y: Audio, place: f32p) -> None:
 
 
 class Pan(Processor):
-    """Moves the sound; the power of both sides together stays, and the middle changes nothing.
+    """Pans the sound at constant power; the middle is unity gain.
 
-    All the way to one side that side is 3 dB louder. A stream of one channel has no sides and passes.
+    A fully panned side is 3 dB louder. A mono stream passes unchanged.
     """
 
     params = (Param("place", default=0.0, low=-1.0, high=1.0, smooth=0.01, doc="Pan position: -1 left, 1 right."),)

@@ -1,4 +1,4 @@
-"""A test tone: sine or noise."""
+"""Test tone: sine or noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PI = math.pi
 
 @kernel
 def utilities_sine(y: Audio, hertz: f32p, level: f32p, phase: f64p, rate: f64) -> None:
-    """y ← a sine; phase[0] in turns."""
+    """y ← sine; phase[0] in turns."""
     for n in range(y.frames):
         v = math.sin(2.0 * PI * phase[0]) * f64(level[n])
         turn = phase[0] + f64(hertz[n]) / rate
@@ -26,7 +26,7 @@ def utilities_sine(y: Audio, hertz: f32p, level: f32p, phase: f64p, rate: f64) -
 
 @kernel
 def utilities_noise(y: Audio, level: f32p, seeds: i64p) -> None:
-    """y ← white noise, evenly spread over -1..1, of its own in each channel."""
+    """y ← white noise, uniform over -1..1, independent in each channel."""
     for c in range(y.channels):
         s = seeds[c]
         for n in range(y.frames):

@@ -1,4 +1,4 @@
-"""A tuner: the note that sounds and its deviation in cents."""
+"""Tuner: the sounding note and its deviation in cents."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from antiphon.api.kernels import Audio, RealFft, f32p, f64, f64p, fft_real, fft_
 WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0
 QUIET = 1e-6
-"""Mean square, -60 dB, below which nothing is reported."""
+"""Mean square below which nothing is reported, -60 dB."""
 SURE = 0.85
 GROUNDED = 0.06
-"""Of the power, what the first three partials of a note have at least."""
+"""Minimum share of the power in a note's first three partials."""
 _CLEAR, _NOISY = 0.02, 0.03
 _SOFTEN, _BLOCK = 500.0, 20.0
 TAU = 2.0 * math.pi
-# places in `state` (f64): the filters' memories, sum of squares of this hop, what is reported, the pitch a hop before
+# indices in `state` (f64): filter states, sum of squares of this hop, reported values, the pitch a hop before
 _LOW, _HIGH, _ENERGY, _HERTZ, _SURE, _NOTE, _CENTS, _BEFORE = 0, 1, 2, 3, 4, 5, 6, 7
 # places in `place` (i64): the next frame of the ring, frames of this hop
 _AT, _GONE = 0, 1
@@ -28,7 +28,7 @@ _AT, _GONE = 0, 1
 
 @kernel
 def utilities_tuner_power(spectrum: f32p, bins: i64) -> None:
-    """spectrum (real and imaginary parts in turn) ← its power."""
+    """spectrum (interleaved real and imaginary) ← its power."""
     for n in range(bins):
         a = spectrum[2 * n]
         b = spectrum[2 * n + 1]
@@ -38,7 +38,7 @@ def utilities_tuner_power(spectrum: f32p, bins: i64) -> None:
 
 @kernel
 def utilities_tuner_top(like: f32p, at: i64, top: f64p) -> None:
-    """top ← place and height of the parabola through the likenesses about lag `at`."""
+    """top ← position and height of the parabola through the similarities around lag `at`."""
     a = f64(like[at - 1])
     b = f64(like[at])
     c = f64(like[at + 1])
@@ -54,10 +54,10 @@ def utilities_tuner_top(like: f32p, at: i64, top: f64p) -> None:
 
 @kernel
 def utilities_tuner_period(frame: f32p, size: i64, like: f32p, most: i64, period: f64p) -> None:
-    """period ← the period in frames (0: none) and how alike two neighbouring periods are, up to 1.
+    """period ← period in frames (0: none) and similarity of neighbouring periods, up to 1.
 
-    like: in, the frame's autocorrelation; out, the normalised likeness of the frame and itself `lag` later
-    (McLeod and Wyvill, "A Smarter Way to Find Pitch", 2005), up to lag `most` + 1.
+    like: in, the frame's autocorrelation; out, its normalised similarity at each lag (McLeod and Wyvill, "A Smarter Way
+    to Find Pitch", 2005), up to lag `most` + 1.
     """
     both = 2.0 * f64(like[0])
     like[0] = 1.0
@@ -71,7 +71,7 @@ def utilities_tuner_period(frame: f32p, size: i64, like: f32p, most: i64, period
     sure = 0.0
     # twice over the humps between zeros: the highest, then the first that is nearly as high
     for turn in range(2):
-        # where the sound is clear an octave shows in little; where it is noisy so do the humps by themselves
+        # an octave error shows by a small dip for a clear sound; for a noisy one dips occur by chance
         less = max(_CLEAR, min(_NOISY, 1.5 * (1.0 - best)))
         lag = 1
         while lag < most and like[lag] > 0.0:
@@ -92,7 +92,7 @@ def utilities_tuner_period(frame: f32p, size: i64, like: f32p, most: i64, period
                     chosen = period[0]
                     sure = period[1]
                     lag = most
-    # the same peak 2, 4, 8 … periods later gives the period at a finer resolution
+    # the same peak 2, 4, 8 … periods later refines the period
     times = 2.0
     while chosen > 0.0 and times * chosen < f64(most - 3):
         near = i64(times * chosen + 0.5)
@@ -111,7 +111,7 @@ def utilities_tuner_period(frame: f32p, size: i64, like: f32p, most: i64, period
 
 @kernel
 def utilities_tuner_low(power: f32p, bins: i64, step: f64) -> f64:
-    """How much of the power lies in the first three multiples of `step` bins, 0 to 1."""
+    """Share of the power in the first three multiples of `step` bins, 0 to 1."""
     total = 0.0
     for n in range(1, bins):
         total = total + f64(power[2 * n])
@@ -202,10 +202,9 @@ def utilities_tuner(x: Audio, y: Audio, frames: i64, reference: f64, s: TunerSta
 
 
 class Tuner(Processor):
-    """Passes every bit; twenty times a second it says which note sounds, from the last 85 ms at 48 kHz.
+    """Passes audio bit-exact; reports the sounding note twenty times a second, from the last 85 ms at 48 kHz.
 
-    For one note at a time, 25 Hz to 5 kHz, louder than -60 dB. What it reports stays 0 where nothing, noise
-    or a chord sounds.
+    Monophonic, 25 Hz to 5 kHz, louder than -60 dB. Its reports stay 0 for silence, noise and chords.
     """
 
     split = True

@@ -27,7 +27,7 @@ from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
-from antiphon.kernel.engine.loop_words import Left
+from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.node_capture import NodeCapture
@@ -95,7 +95,7 @@ class Engine:
     shared: Shared = field(init=False)
     loop: EngineLoop = field(init=False)
     ending: list[int] = field(default_factory=list)
-    lefts: list[Left] = field(default_factory=list)
+    reasons: list[ExitReason] = field(default_factory=list)
     interpreted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -181,11 +181,11 @@ def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         one = Engine(plugins, graph, **options)  # type: ignore[arg-type]
         made.append(one)
 
-        def noted(self: native_loop.NativeLoop, *args: object) -> Left:
-            left = play(self, *args) if native else Left.DUE  # type: ignore[arg-type]
-            one.lefts.append(left)
-            one.interpreted += [one.player.sample // BLOCK] * (left == Left.DUE)
-            return left
+        def noted(self: native_loop.NativeLoop, *args: object) -> ExitReason:
+            reason = play(self, *args) if native else ExitReason.DUE  # type: ignore[arg-type]
+            one.reasons.append(reason)
+            one.interpreted += [one.player.sample // BLOCK] * (reason == ExitReason.DUE)
+            return reason
 
         monkeypatch.setattr(native_loop.NativeLoop, "play", noted)
         return one
@@ -210,8 +210,8 @@ def both(engine: Callable[..., Engine], prepare: Callable[[Engine], None], graph
         prepare(one)
         engines.append(one)
         sounds.append(one.run())
-    assert len(engines[0].lefts) < BLOCKS / 6
-    assert len(engines[1].lefts) >= BLOCKS - 2
+    assert len(engines[0].reasons) < BLOCKS / 6
+    assert len(engines[1].reasons) >= BLOCKS - 2
     return engines, sounds
 
 
@@ -320,7 +320,7 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     (by_machine, _), (y, z) = both(engine, overflow, chain("gain", "filter"))
     np.testing.assert_array_equal(y, z)
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
-    assert (Left.ROW in by_machine.lefts) == (1300 not in by_machine.interpreted)
+    assert (ExitReason.ROW in by_machine.reasons) == (1300 not in by_machine.interpreted)
     assert [message["said"] for message in by_machine.loop.to_say] == ["failed"]
 
 

@@ -1,4 +1,4 @@
-"""Classifiers for clients: processes of low priority that are asked one sound at a time, and the queue before them.
+"""Classifiers for clients: low-priority processes, one sound at a time each, and their queue.
 
-The web process holds neither numpy nor decoders; a sound or a network that fails must end neither it nor what plays.
+The web process loads neither numpy nor decoders; a failing sound or network must end neither it nor the audio.
 """

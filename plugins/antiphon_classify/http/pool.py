@@ -1,4 +1,4 @@
-"""The queue before the processes that classify: a few at a time, each of them with one sound."""
+"""Queue of the classifier processes: a few at a time, each with one sound."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from antiphon.api.backends.transports import WireError
 from antiphon_classify.http.process import ClassifierProcess, too_many
 
 MAX_REQUESTS = 64
-"""Sounds that are received, wait or are classified; a further one is refused."""
+"""Maximum sounds being received, queued or classified; a further one is refused."""
 MAX_BYTES = 1024 * 1024 * 1024
-"""Bytes of all of them together."""
+"""Maximum bytes of all of them together."""
 IDLE_SECONDS = 60.0
-"""After which a process that is not asked ends."""
+"""Seconds after which an idle process ends."""
 STALE_SECONDS = 5.0
-"""Age of a process above which a name that it does not know is looked for by a new one: a plugin may have come."""
+"""Process age in seconds above which an unknown name is retried in a new one: a plugin may have been added."""
 RETRY_SECONDS = 5
 
 
@@ -64,7 +64,7 @@ class ClassifierPool:
             return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file as soon as it is its turn; the answer is that of `library.classification.classify`.
+        """Classifies a file when its turn comes; the answer is that of `library.classification.classify`.
 
         Raises:
             Refusal: With the reason; 429 where too many wait.
@@ -73,7 +73,7 @@ class ClassifierPool:
             return await self._ask(name, str(path))
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
-        """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards."""
+        """`classify` for an uploaded sound: it is stored in a file, which is removed afterwards."""
         with self._place():
             size = 0
 
@@ -124,7 +124,7 @@ class ClassifierPool:
 
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[ClassifierProcess]:
-        """A process that can be asked; it ends where it is left in the middle of a sound."""
+        """An idle process; it is ended if it is left in the middle of a sound."""
         self._idle = [process for process in self._idle if process.ready]
         process = self._idle.pop() if self._idle else await ClassifierProcess.start()
         self._busy.add(process)

@@ -11,13 +11,13 @@ from antiphon.api.backends.runtime import HelperTask
 
 MODULE = "antiphon_classify.http.worker"
 START_SECONDS = 60.0
-"""In which it imports its plugins, also on a machine that is busy."""
+"""Maximum seconds to import its plugins, also on a busy machine."""
 ANSWER_SECONDS = 300.0
-"""In which it answers: an hour of sound takes half a minute of a free core."""
+"""Maximum seconds for an answer: an hour of sound takes half a minute of a free core."""
 
 
 class ClassifierProcess:
-    """The process; `start` makes one.
+    """The process; created by `start`.
 
     Attributes:
         began: When it was started, on the monotonic clock.
@@ -32,7 +32,7 @@ class ClassifierProcess:
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
-        """Starts a process that is asked, or with words, a classifier and seconds, one that reads a stream.
+        """Starts a query process, or with words, a classifier and seconds, one that reads a stream.
 
         Raises:
             Refusal: It does not start.
@@ -84,7 +84,7 @@ class ClassifierProcess:
             raise Refusal(503, text) from None
 
     async def end(self) -> None:
-        """Ends it and what it has started. It may be called twice."""
+        """Ends the process and its children. It may be called twice."""
         await self._process.end()
 
 

@@ -1,4 +1,4 @@
-"""The operations of classifiers: what there is, a sound that is sent, and one that is sent as it is made."""
+"""Classifier operations: their list, an uploaded sound, and a streamed one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from antiphon_classify.http.streams import ClassifierStreams
 
 LINES = "application/x-ndjson"
 MAX_JSON = 4096
-"""Bytes of a body that names a file."""
+"""Maximum bytes of a body that names a file."""
 FORM = '{"file": ID} with the identifier of a file or a job'
 
 

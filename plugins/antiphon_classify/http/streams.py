@@ -1,4 +1,4 @@
-"""Sound that is classified while it arrives: a process each, whose input is the sound."""
+"""Streaming classification: one process each, with the sound as its input."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_STREAMS = 4
 
 @dataclass(slots=True)
 class ClassifierStreams:
-    """The streams that are classified.
+    """Streams being classified.
 
-    `count`: how many there are; `refused`: streams that were refused because there are too many.
+    `count`: present streams; `refused`: streams refused because of too many.
     """
 
     count: int = 0
@@ -30,7 +30,7 @@ class ClassifierStreams:
     async def begin(self, name: str, every: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Classifies a stream: an answer for each `every` seconds of sound, as a line of JSON.
 
-        Where it fails in the middle, the last line is {"error": "…"}.
+        After a failure in the middle, the last line is {"error": "…"}.
 
         Raises:
             AntiphonError: Before the first answer, as `ClassifierPool.receive`.
@@ -91,7 +91,7 @@ async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> Non
 
 
 async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict[str, Any]:
-    """The next answer; raises what has ended the sending of the sound."""
+    """The next answer; raises the exception that ended the input."""
     answer = asyncio.get_running_loop().create_task(process.receive(None))
     try:
         await asyncio.wait({answer, feeding}, return_when=asyncio.FIRST_COMPLETED)

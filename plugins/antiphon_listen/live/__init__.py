@@ -1,1 +1,1 @@
-"""The node `listen`: the analyses of a stream, by the code that analyses files, on a window of what was played last."""
+"""Node `listen`: the file analyses on a sliding window of a stream."""

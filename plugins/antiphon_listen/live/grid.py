@@ -1,7 +1,7 @@
-"""Beats of a stream ahead of time: in each window the likely grids are tracked, and one goes on to the next beats.
+"""Beat prediction of a stream: in each window the likely grids are tracked, and the best is extrapolated.
 
-The grids are those of files (`beats.hypotheses`), chosen by the same fitted line; one that goes on from what was told
-before is preferred to an equally good one, so that the tempo does not turn back and forth between half and double.
+The grids are those of files (`beats.hypotheses`), selected by the same fitted line; one that continues the previous
+grid is preferred to an equally good one, so that the tempo does not alternate between half and double.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 SHORTEST = 2.5
-"""Seconds of a window below which no beat is looked for."""
+"""Minimum seconds of a window for beat tracking."""
 _FITTED = 8
-"""Beats at a grid's end through which the line to the next ones is laid."""
+"""Beats at a grid's end used in the line fit for extrapolation."""
 _SETTLED = 4
-"""Beats from the window's end behind which the odds of a downbeat do not change any more."""
+"""Beats before the window's end beyond which downbeat odds are final."""
 _GOES_ON = 1.5
-"""Added to the score of a grid that goes on from the last one."""
+"""Score bonus of a grid that continues the last one."""
 _STAYS = 0.3
-"""Confidence from which a tempo that is known stays known: one near the least would come and go."""
+"""Minimum confidence to keep a known tempo: hysteresis below the threshold of a new one."""
 _NEAR_PERIOD, _NEAR_PHASE = 0.08, 0.17
-"""How far a grid's period and place, as shares of a period, may be off the last one's to go on from it."""
+"""Maximum deviation of period and phase, as shares of a period, of a continuing grid."""
 _KEPT = 0.985
-"""Of the odds of a downbeat, each beat: about 64 beats count."""
+"""Decay of the downbeat odds per beat: about 64 beats count."""
 
 
 class LiveGrid:
-    """The beats of a stream, as known now.
+    """Present beat estimate of a stream.
 
     Attributes:
         period: Seconds of a beat; 0 where no beat is known.
@@ -57,7 +57,7 @@ class LiveGrid:
         self._weighed = 0
 
     def update(self, curves: MusicCurves, start: float) -> None:
-        """Takes the newest window's curves, which begin at `start` seconds of the stream."""
+        """Processes the newest window's curves, which begin at `start` seconds of the stream."""
         grids = beats.hypotheses(curves, SHORTEST)
         if not grids:
             return
@@ -87,7 +87,7 @@ class LiveGrid:
         self.grid, self.period, self.beat = grid, period, at
 
     def _weigh(self, curves: MusicCurves, grid: BeatGrid, start: float) -> None:
-        """Adds the odds of those beats that have become old enough."""
+        """Accumulates the odds of beats that have become final."""
         if len(grid.beats) < 2 * _SETTLED:
             return
         numbers = self.count + np.round((start + grid.beats - self.beat) / self.period).astype(int)
@@ -105,17 +105,17 @@ class LiveGrid:
         self.meter = max(best, key=lambda meter: best[meter])
 
     def next_beat(self, now: float) -> float:
-        """Seconds of the stream of the first beat after `now`."""
+        """Time in seconds of the stream of the first beat after `now`."""
         return self.beat + self.period * (math.floor((now - self.beat) / self.period) + 1.0)
 
     def place(self, at: float) -> int:
-        """The place in its bar, from 0, of the beat at `at`."""
+        """Position in its bar, from 0, of the beat at `at`."""
         number = self.count + round((at - self.beat) / self.period)
         return int((number - int(np.argmax(self._scores[self.meter]))) % self.meter)
 
 
 def _line(grid: BeatGrid) -> tuple[float, float]:
-    """Period and last beat of the line through the end of a grid."""
+    """Period and last beat of the line fitted to the end of a grid."""
     last: F64 = grid.beats[-_FITTED:]
     places = np.arange(len(last)) - (len(last) - 1.0)
     slope, at = np.polyfit(places, last, 1, w=1.0 + 0.25 * (places + len(last)))

@@ -1,4 +1,4 @@
-"""The chord that sounds in a stream, and the key of the last minutes."""
+"""Present chord of a stream, and key of the last minutes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 _SOONEST = 0.25
-"""Seconds of a step from which its chord counts."""
+"""Minimum seconds of a step for its chord to count."""
 _SETTLED = 1.0
-"""Seconds from the window's end behind which chords count for the key."""
+"""Seconds before the window's end beyond which chords count for the key."""
 _HALVED = 45.0
-"""Seconds after which a chord counts half as much for the key."""
+"""Half-life in seconds of a chord's weight for the key."""
 _ENOUGH = 4.0
-"""Seconds of chords from which there is a key."""
+"""Minimum seconds of chords for a key."""
 
 
 class LiveHarmony:
-    """Chord and key.
+    """Chord and key estimate of a stream.
 
     Attributes:
         chord: 1 to 24 as in `harmony`, one more; 0 where there is none.
@@ -34,7 +34,7 @@ class LiveHarmony:
         self.chord = self.key = 0
 
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None) -> None:
-        """Takes the newest window's curves and beats, which begin at `start` seconds of the stream."""
+        """Processes the newest window's curves and beats, which begin at `start` seconds of the stream."""
         steps, path = harmony.chord_steps(curves, np.zeros(0) if grid is None else grid.beats, self._tables)
         end = len(curves.notes) / chroma.FRAMES_PER_SECOND
         begun = np.flatnonzero(steps + _SOONEST <= end)

@@ -1,4 +1,4 @@
-"""Loudness of a stream as EBU Tech 3341 has it for meters: momentary, short-term, and integrated."""
+"""Loudness meter of a stream by EBU Tech 3341: momentary, short-term, and integrated."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from antiphon.api.backends.analysis import K_STATE, QUIETEST, k_sections, k_weig
 from antiphon_listen.loudness import HOP, MOMENTARY, SHORT_TERM, channel_weights
 
 _STEP = 0.1
-"""LU of a class of the histogram of blocks."""
+"""Bin width in LU of the histogram of blocks."""
 _CLASSES = 1000
 
 
 class LiveLoudness:
-    """Blocks are counted in classes of a tenth of a LU from -70 LUFS on, so that an hour takes no more than a second.
+    """Blocks are counted in bins of a tenth of a LU from -70 LUFS on, in constant memory.
 
     Attributes:
         momentary: LUFS of the last 0.4 s.
@@ -36,7 +36,7 @@ class LiveLoudness:
         self.momentary = self.short_term = self.integrated = QUIETEST
 
     def feed(self, sound: F32) -> None:
-        """Takes the next frames, `[channels, n]`."""
+        """Processes the next frames, `[channels, n]`."""
         power = np.zeros(sound.shape[1])
         for channel, state, weight in zip(sound, self._states, self._weights, strict=True):
             k_weigh(np.ascontiguousarray(channel), power, len(power), self._sections, state, weight)
@@ -47,7 +47,7 @@ class LiveLoudness:
             self._add()
 
     def _add(self) -> None:
-        """A tenth of a second is over."""
+        """Adds a completed tenth of a second."""
         self._hops += 1
         energies = np.array(self._last)
         block = energies[-MOMENTARY:].mean()
@@ -60,7 +60,7 @@ class LiveLoudness:
             self.integrated = self._gated()
 
     def _gated(self) -> float:
-        """`gated_loudness` of the histogram: classes whose mean is through the gate count in full."""
+        """`gated_loudness` of the histogram: bins with a mean above the gate count in full."""
         there = self._count > 0.0
         count, energy = self._count[there], self._energy[there]
         gate = float(lufs_of(energy.sum() / count.sum())) - 10.0

@@ -1,17 +1,17 @@
-"""When the next beat is, from answers that are some hops old: each beat comes once, and none is told after its time."""
+"""Beat scheduler from delayed estimates: each beat is output once, and none after its time."""
 
 from __future__ import annotations
 
 import math
 
 _AGAIN = 0.6
-"""Share of a period after a beat before which there is no other."""
+"""Refractory period after a beat, as a share of a period."""
 _LATE = 0.03
-"""Seconds by which a beat may be late; one that is later is left out."""
+"""Maximum lateness of a beat in seconds; a later one is skipped."""
 
 
 class NextBeats:
-    """Beats in samples of the stream.
+    """Scheduled beats in samples of the stream.
 
     Attributes:
         period: Frames of a beat; 0 where there is none.
@@ -29,9 +29,9 @@ class NextBeats:
         self._next, self._next_place = math.inf, 0
 
     def update(self, period: float, beat: float, place: int, meter: int, now: float) -> None:
-        """Takes a new estimate: frames of a beat (0 for none), a beat's sample, its place in its bar of `meter` beats.
+        """Sets a new estimate: beat period in frames (0: none), a beat's sample, its place in a bar of `meter`.
 
-        Beats from sample `now` on are still to come.
+        Beats from sample `now` on are still to be output.
         """
         if period <= 0.0:
             self.clear()

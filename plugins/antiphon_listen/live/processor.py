@@ -1,4 +1,4 @@
-"""The node `listen`: tempo, beats, key, chord and loudness of what comes in, as reports, notes and control signals.
+"""Node `listen`: tempo, beats, key, chord and loudness of the input, as reports, notes and control signals.
 
 The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample.
 """
@@ -17,15 +17,15 @@ from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
 
 PLAYED = ("chords", "roots", "beats", "off")
 DOWNBEAT, BEAT = 76, 77
-"""Notes of `beats`: high and low wood block of a General MIDI drum kit."""
+"""Note numbers of `beats`: high and low wood block of a General MIDI drum kit."""
 _CLICK = 0.05
-"""Seconds of such a note."""
+"""Length of such a note in seconds."""
 _GLIDE = 0.05
-"""Seconds in which `loudness` and `minor` go most of the way to a new value."""
+"""Time constant in seconds of `loudness` and `minor`."""
 _MISSING = 20
-"""Hops without an answer after which nothing is known any more."""
+"""Hops without an answer after which all values are cleared."""
 _REPORTED = 2.0
-"""Seconds after which all is reported again."""
+"""Interval in seconds at which all values are reported again."""
 _REPORTS = (
     ("tempo", answers.TEMPO),
     ("beat", -1),
@@ -36,7 +36,7 @@ _REPORTS = (
     ("short_term", answers.SHORT_TERM),
     ("integrated", answers.INTEGRATED),
 )
-"""Parameters and the places of their numbers in an answer; the beat is the clock's."""
+"""Parameters and their indices in an answer; the beat is the clock's."""
 _LOUDEST = -60.0
 """LUFS at which the output `loudness` is 0; at 0 LUFS it is `depth`."""
 _HIGHEST = 400.0
@@ -44,7 +44,7 @@ _HIGHEST = 400.0
 
 @kernel
 def listen_ramp(y: f32p, depth: f32p, first: i64, last: i64, level: f64, fall: f64) -> None:
-    """y[first:last] ← depth times a level that falls by `fall` a frame, to 0 at least."""
+    """y[first:last] ← depth times a level decreasing by `fall` a frame, at least 0."""
     for n in range(first, last):
         v = level - fall * f64(n - first)
         v = 0.0 if v < 0.0 else v
@@ -53,14 +53,14 @@ def listen_ramp(y: f32p, depth: f32p, first: i64, last: i64, level: f64, fall: f
 
 @kernel
 def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, share: f64) -> None:
-    """y ← depth times state[0], which goes a share of the way to `goal` with each frame."""
+    """y ← depth * state[0], a one-pole smoother towards `goal` with coefficient `share`."""
     for n in range(frames):
         state[0] = state[0] + (goal - state[0]) * share + 1e-20
         y[n] = f64(depth[n]) * state[0]
 
 
 class Listen(Processor):
-    """Sound in; reports, notes of the chord that sounds or of the beats, and control signals out."""
+    """Sound in; reports, notes of the present chord or of the beats, and control signals out."""
 
     on_files = FileUse(changes=("time", "pitch"))
     inputs = (AUDIO_IN,)
@@ -111,7 +111,7 @@ class Listen(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Makes every buffer and opens the stream through the worker."""
+        """Allocates every buffer and opens the stream through the worker."""
         self._rate = spec.rate
         lead = max(LEAD, lead_for(HOP, spec.block))
         self._client = WorkerClient(worker_of(spec), 1, lead, self.node)
@@ -129,7 +129,7 @@ class Listen(Processor):
         self._forget()
 
     def reset(self) -> None:
-        """Forgets the past; notes that sound end with the next block."""
+        """Resets all state; sounding notes end with the next block."""
         self._end_all = bool(self._sounding)
         self._hops.clear()
         self._client.reset()
@@ -167,7 +167,7 @@ class Listen(Processor):
         self._report(io)
 
     def _piece(self, io: IO, first: int, last: int) -> None:
-        """Beats and ramps of some frames of the block."""
+        """Beats and ramps of a sub-block."""
         start = io.time.sample
         while (beat := self._clock.due(start + first, start + last)) is not None:
             at = beat - start
@@ -185,7 +185,7 @@ class Listen(Processor):
         self._client.send(hop, self._sent, self._io)
 
     def _load(self, hop: int, out: Samples) -> None:
-        """Takes the answer to a hop, which ended `lead` hops ago."""
+        """Loads the answer to a hop, which ended `lead` hops ago."""
         assert self._io is not None
         answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
         if answer is None:
@@ -211,7 +211,7 @@ class Listen(Processor):
         )
 
     def _ramps(self, io: IO, first: int, last: int) -> None:
-        """The outputs of a piece of the block in which no beat begins."""
+        """Outputs of a sub-block without a beat."""
         clock, depth = self._clock, io.curve("depth")
         gone = (io.time.sample + first - clock.last) / clock.period if clock.period else np.inf
         level, fall = (1.0 - gone, 1.0 / clock.period) if gone < 1.0 else (0.0, 0.0)
@@ -221,7 +221,7 @@ class Listen(Processor):
         listen_ramp(io.audio_out[1][0], depth, first, last, level, fall)
 
     def _glides(self, io: IO) -> None:
-        """The outputs that do not depend on beats."""
+        """Outputs that do not depend on beats."""
         known, depth = self._known, io.curve("depth")
         loud = min(1.0, max(0.0, 1.0 - known[answers.MOMENTARY] / _LOUDEST))
         listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
@@ -229,7 +229,7 @@ class Listen(Processor):
         listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
 
     def _on_answer(self, io: IO, offset: int) -> None:
-        """Ends a chord that is over, and begins one while there is no beat to begin it on."""
+        """Ends an outdated chord, and starts the new one if there is no beat to start it on."""
         play, chord = str(io.at("play", offset)), int(self._known[answers.CHORD])
         if play == "off" or (chord == 0 and play != "beats"):
             self._end(io, offset)
@@ -237,7 +237,7 @@ class Listen(Processor):
             self._strike(io, offset, play, 1.0)
 
     def _end_click(self, io: IO, before: int) -> None:
-        """Ends a note of `beats` that is over before a frame of the block."""
+        """Ends a note of `beats` due before a frame of the block."""
         until = self._until - io.time.sample
         if self._until >= 0 and until < before:
             self._end(io, max(0, until))
@@ -253,7 +253,7 @@ class Listen(Processor):
             self._strike(io, offset, play, louder)
 
     def _strike(self, io: IO, offset: int, play: str, louder: float) -> None:
-        """Ends what sounds, and plays the chord or its root."""
+        """Ends sounding notes, and plays the chord or its root."""
         self._end(io, offset)
         chord = int(self._known[answers.CHORD])
         self._played = chord
@@ -275,7 +275,7 @@ class Listen(Processor):
         self._played, self._until = 0, -1
 
     def _report(self, io: IO) -> None:
-        """Reports what has changed, and all of it now and then, for a control process that was restarted."""
+        """Reports changed values, and all of them periodically, for a restarted control process."""
         self._unreported -= io.frames
         everything = self._unreported <= 0
         if everything:

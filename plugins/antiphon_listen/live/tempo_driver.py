@@ -1,4 +1,4 @@
-"""Sets the server's tempo to what a node finds, such as `listen`, while its switch `drive` is on."""
+"""Tempo driver: sets the server's tempo to a node's estimate, such as `listen`'s, while its switch `drive` is on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from antiphon.api import AntiphonError
 from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
 
 EVERY = 0.25
-"""Seconds between two looks: the node looks at its window about as often."""
+"""Seconds between two checks, about the node's own analysis interval."""
 FOUND = ("player_tempo", "tempo")
-"""What a node finds, by the name of its parameter."""
+"""Parameter names of a node's tempo estimate, by priority."""
 _STEP = 0.005
-"""Share of the tempo by which it has to differ before it is set again: estimates move by less from beat to beat."""
+"""Minimum relative change of the tempo: estimates vary by less from beat to beat."""
 
 
 class TempoDriver(Transport):
-    """Looks at the nodes of the patch; a tempo that is set twice is set once."""
+    """Watches the nodes of the patch; unchanged tempos are not sent again."""
 
     def start(self, server: TransportServer) -> None:
         self._server = server
@@ -29,7 +29,7 @@ class TempoDriver(Transport):
             await asyncio.sleep(EVERY)
 
     def step(self) -> None:
-        """Sets the tempo by each node whose switch is on, where it differs."""
+        """Sets the tempo from each node whose switch is on, if it differs."""
         for name, node in list(self._server.nodes().items()):
             found_as = next((what for what in FOUND if what in node.index), "")
             if "drive" not in node.index or not found_as or not self._value(node, "drive"):
@@ -47,8 +47,8 @@ class TempoDriver(Transport):
 
 
 def nearest(found: float, now: float) -> float:
-    """Of a tempo, its half and its double, the one nearest to the present tempo; 0 for none.
+    """Tempo, half or double, nearest to the present tempo; 0 for none.
 
-    Which of them counts as the beat is the performer's choice, and estimates change from one to another.
+    The octave of the beat is the performer's choice, and estimates alternate between them.
     """
     return min((found / 2, found, 2 * found), key=lambda tempo: abs(math.log(tempo / now))) if found else 0.0

@@ -1,4 +1,4 @@
-"""The last seconds of a stream as curves: what `MusicCurves` is of a file."""
+"""Sliding window of a stream as curves, in place of a file's `MusicCurves`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RATE = onsets.RATE
 SECONDS = 14.0
 """Length of the window: 7 to 20 beats."""
 _TUNED_AFTER = 10
-"""Frames of pitch classes, 0.9 s, from which the tuning is estimated."""
+"""Frames of pitch classes before the tuning is estimated, 0.9 s."""
 _MORE = chroma.HOP // onsets.HOP
-"""Frames of onsets for one of pitch classes."""
+"""Onset frames per pitch class frame."""
 _FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
 
 
 class CurveWindow:
-    """Keeps the frames of the last `SECONDS`. `start`: seconds of the stream at which the window begins."""
+    """Sliding window of the last `SECONDS`. `start`: its start in seconds of the stream."""
 
     def __init__(self) -> None:
         self._onsets, self._spectrum = OnsetStrength(), NoteSpectrum(_TUNED_AFTER)
@@ -29,7 +29,7 @@ class CurveWindow:
         self.start = 0.0
 
     def feed(self, samples: F32) -> None:
-        """Takes the next samples, `[n]`, at `RATE`."""
+        """Processes the next samples, `[n]`, at `RATE`."""
         self._onsets.feed(samples)
         self._spectrum.feed(samples)
         self._strength = np.concatenate([self._strength, self._onsets.pull()])
@@ -41,7 +41,7 @@ class CurveWindow:
 
     @property
     def seconds(self) -> float:
-        """Length of the stream that the window holds."""
+        """Length of the window's content in seconds."""
         return len(self._strength) / onsets.FRAMES_PER_SECOND
 
     def curves(self) -> MusicCurves | None:

@@ -1,4 +1,4 @@
-"""The worker of `listen`: each slot is a stream, and what is known of it is computed anew every half second."""
+"""Worker of `listen`: one stream per slot, analysed every half second."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, 
 from antiphon_listen.live.window import RATE, CurveWindow
 
 EVERY = 0.5
-"""Seconds from one look at the window to the next."""
+"""Seconds between two analyses of the window."""
 _LOUD = 1e-3
-"""Peak, -60 dB of full scale, from which a stream is listened to."""
+"""Peak threshold that activates the analysis, -60 dB of full scale."""
 SHORT_TERM_SECONDS = 3.0
 _SILENT = -60.0
-"""LUFS, short-term, below which all but the loudness is forgotten."""
+"""Short-term loudness in LUFS below which everything but the loudness is reset."""
 
 
 class Listener:
-    """One stream. `rate`: its frames per second; `channels`: its channels."""
+    """Analysis of one stream. `rate`: its frames per second; `channels`: its channels."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self._rate = rate
@@ -38,12 +38,12 @@ class Listener:
         self._frames, self._looked = 0, 0
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Takes the next hop, and returns `spec.FIELDS` as estimated at its end."""
+        """Processes the next hop, and writes the estimates `spec.FIELDS` at its end."""
         self.feed(sound)
         self.answer(into)
 
     def feed(self, sound: F32) -> None:
-        """Takes the next frames, `[channels, n]`."""
+        """Processes the next frames, `[channels, n]`."""
         self.loudness.feed(sound)
         if not self._active:
             if float(np.abs(sound).max()) < _LOUD:
@@ -84,13 +84,13 @@ class Listener:
 
 
 class ListenStepper(ReportingStepper[Listener]):
-    """A slot is a stream."""
+    """`Stepper` with one stream per slot."""
 
     def stream(self, config: str) -> Listener:
         return Listener(self.spec.rate, self.spec.inputs[0])
 
     def warm(self) -> None:
-        """Compiles the kernels and looks at a window once."""
+        """Compiles the kernels and analyses a window once."""
         rate, (channels, hop) = self.spec.rate, self.spec.inputs
         noise = np.random.default_rng(1).uniform(-0.1, 0.1, (channels, 4 * rate)).astype(np.float32)
         listener = Listener(rate, channels)

@@ -1,4 +1,4 @@
-"""One file analysed: everything `Loop` says of it."""
+"""Analysis of one loop file: all fields of `Loop`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CONTOUR = 16
 
 
 def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop:
-    """The analysis of a file called `name` within the library; `label` None takes what the file says of its tempo.
+    """Analysis of a file called `name` within the library; `label` None takes the tempo stated by the file.
 
-    A number alone in its name counts where its tempo is uncertain otherwise.
+    A bare number in its name is used if its tempo is uncertain otherwise.
 
     Raises:
         FileError: It cannot be read, or is no loop.
@@ -40,7 +40,7 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
 
 
 def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> LoopReading:
-    """Which part of float32 `[channels, frames]` is the loop, and its bars.
+    """Loop region of float32 `[channels, frames]`, and its bars.
 
     Raises:
         NoLoop: The sound is no loop.
@@ -62,7 +62,7 @@ def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLa
 def analyse(
     samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL, *, with_fit: bool = False
 ) -> Loop:
-    """The analysis of float32 `[channels, frames]`; `with_fit`: also what the analysis `fit` has.
+    """Analysis of float32 `[channels, frames]`; `with_fit`: including the analysis `fit`.
 
     Raises:
         NoLoop: The sound is no loop.
@@ -94,7 +94,7 @@ def _levels(samples: NDArray[np.float32], bars: int) -> tuple[float, ...]:
 
 
 def _lead(seen: Picture) -> tuple[float | None, tuple[float | None, ...]]:
-    """The strongest note's median, and its course in 16 parts."""
+    """Median of the strongest note, and its contour in 16 parts."""
     best = seen.notes.argmax(axis=0) + LOWEST
     level = seen.notes.max(axis=0)
     audible = level > 0.02 * level.max()
@@ -113,7 +113,7 @@ def _chroma(seen: Picture) -> tuple[float, ...]:
 
 
 def _feel(seen: Picture, bpm: float, bars: int, key: str | None) -> tuple[float, float, float]:
-    """Danceability, valence, arousal by rules of thumb: a clear beat near 120; mode, brightness; speed, density."""
+    """Danceability, valence, arousal by heuristics: a clear beat near 120; mode, brightness; speed, density."""
     spectrum = np.abs(np.fft.rfft(seen.onsets[3]))
     clear = sum(float(spectrum[k * bars]) for k in (4, 8) if k * bars < len(spectrum)) / (float(spectrum[0]) + 1e-9)
     near = float(np.exp(-((np.log2(bpm / 120.0) / 0.45) ** 2)))
@@ -144,7 +144,7 @@ def _mood(valence: float, arousal: float) -> str:
 
 
 def _style(seen: Picture, bpm: float, bars: int, role: str) -> str:
-    """A word by rule: for drums of their groove, for the others of how they are played."""
+    """Style word by rules: for drums by their groove, for the others by their articulation."""
     onsets = seen.onsets
     spectra = np.fft.rfft(onsets, axis=1)
 
@@ -167,7 +167,7 @@ def _style(seen: Picture, bpm: float, bars: int, role: str) -> str:
 
 
 def _mfcc(seen: Picture) -> tuple[float, ...]:
-    """Means of the first 13, of 40 mel bands in dB."""
+    """Means of the first 13 MFCC, of 40 mel bands in dB."""
     log: F64 = 10 * np.log10(seen.mel.astype(np.float64) + 1e-10)
     turns = np.cos(np.pi * np.outer(np.arange(13), np.arange(BANDS) + 0.5) / BANDS)
     return tuple(round(float(v), 3) for v in turns @ log.mean(axis=0) * np.sqrt(2.0 / BANDS))

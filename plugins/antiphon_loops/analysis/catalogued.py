@@ -1,4 +1,4 @@
-"""The analysis `loop` as the catalogue stores it: the fields of a `Loop` as quantities."""
+"""Analysis `loop` as stored in the catalogue: the fields of a `Loop` as quantities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
 READ = (3, 4, 5)
-"""Versions whose rows hold loops as this one has them."""
+"""Row versions compatible with this one's loops."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),
     ("start", "number", "s", "Where the loop begins in the file."),
@@ -48,14 +48,14 @@ _FIELDS = (
     ("mfcc", "numbers", "", "Means of 13 coefficients."),
     ("confidence", "number", "", "How certain it is that it is a loop with a beat."),
 )
-"""Fields of `Loop` but `file`, each with kind, unit and sentence."""
+"""Fields of `Loop` except `file`, each with kind, unit and sentence."""
 _WHOLE = ("rate", "bars")
 _SILENT = 1e-8
-"""Mean power."""
+"""Mean power of silence."""
 
 
 class LoopAnalysis(Analysis):
-    """What `loops` knows of a sound by its content alone; of one that is too short, too long or silent why."""
+    """Loop analysis of a sound's content alone; for a too short, too long or silent sound the reason."""
 
     version = READ[-1]
     by_name = True
@@ -71,7 +71,7 @@ class LoopAnalysis(Analysis):
 
 
 class LoopRun(AnalysisRun):
-    """Holds the samples of a loop, and of what is longer none. `rate`: of the sound, Hz."""
+    """Buffers the samples of a loop, none if it is too long. `rate`: of the sound, Hz."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self.rate, self._most = rate, most_frames(rate, channels)
@@ -86,7 +86,7 @@ class LoopRun(AnalysisRun):
             self._pieces.append(np.array(block[:2]))
 
     def samples(self) -> Samples:
-        """All that was fed, float32 `[1 or 2, frames]`.
+        """All fed samples, float32 `[1 or 2, frames]`.
 
         Raises:
             NoLoop: It is nothing, or too long.
@@ -98,7 +98,7 @@ class LoopRun(AnalysisRun):
         return np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
 
     def label(self) -> TempoLabel:
-        """The tempo by the beats that are known."""
+        """Tempo label of the known beats."""
         if not self.beats or not self._frames:
             return NO_LABEL
         return TempoLabel(60.0 * self.beats * self.rate / self._frames, True, "user")
@@ -116,7 +116,7 @@ class LoopRun(AnalysisRun):
 
 
 def _ending(samples: Samples) -> float | None:
-    """dB of the last quarter, of the loudest 0; None of what is silent or has fewer than four frames."""
+    """Level of the last quarter relative to the loudest, dB; None for silence or fewer than four frames."""
     if samples.shape[1] < 4:
         return None
     power = [float((part.astype(np.float64) ** 2).mean()) for part in np.array_split(samples, 4, axis=1)]
@@ -142,7 +142,7 @@ def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def loop_of(values: Mapping[str, Any], name: str) -> Loop:
-    """The loop of values that `to_stored` gave.
+    """Loop of `to_stored` values.
 
     Raises:
         KeyError: A value is missing.

@@ -1,7 +1,7 @@
-"""How certain it is that a sound is a loop with a beat, and not one stroke, a voice or a noise.
+"""Confidence that a sound is a rhythmic loop, rather than a one-shot, a voice or noise.
 
-A line of five features, fitted by logistic regression to 72 rendered loops against 33 one-shots and folds 1 to 3 of
-ESC-10. The card of `listen` has figures on others.
+A logistic regression on five features, fitted to 72 rendered loops against 33 one-shots and folds 1 to 3 of ESC-10. The
+card of `listen` has figures on others.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from antiphon_loops.analysis import tempo
 from antiphon_loops.analysis.spectrum import ALL, Picture
 
 _ODDS = (-8.22, 5.03, 3.03, 2.01, 0.47, 4.39)
-"""A constant, and what `features` count."""
+"""Intercept, and weights of `features`."""
 _PROMINENT, _MOST_EVENTS, _MOST_PULSE = 0.3, 16, 1.5
 
 
 def confidence(seen: Picture, bars: int) -> float:
-    """The probability that a sound is a loop of so many bars, 0 to 1."""
+    """Probability that a sound is a loop of `bars` bars, 0 to 1."""
     odds = _ODDS[0] + float(np.dot(_ODDS[1:], features(seen, bars)))
     return round(float(1.0 / (1.0 + np.exp(-odds))), 4)
 
 
 def features(seen: Picture, bars: int) -> F64:
-    """How far onsets repeat after one beat or two; how they lie on beats and their halves; the share of onsets in the
-    quarter with the fewest, 1 where they are even; octaves of prominent onsets; and whether the length is of bars of a
-    round tempo."""
+    """Onset autocorrelation at one and two beats; onset alignment to beats and their halves; the share of onsets in the
+    weakest quarter, 1 if they are even; octaves of prominent onsets; and whether the length fits bars of a round
+    tempo."""
     onsets = seen.onsets[ALL]
     count = len(onsets)
     even = onsets - onsets.mean()

@@ -1,7 +1,7 @@
-"""The vector of a loop's harmony and rhythm. The product of two loops' is how well they go together.
+"""Embedding of a loop's harmony and rhythm. The product of two loops' vectors is their compatibility.
 
 Two small networks, trained on parts of songs (`antiphon_models.loops.fit_training`), in numpy: pitch classes to
-harmony, by convolutions that a transposition turns as it turns them; bands and onsets to rhythm.
+harmony, by transposition-equivariant convolutions; bands and onsets to rhythm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PITCHED = slice(BANDS, BANDS + CLASSES)
 
 
 def available() -> bool:
-    """Whether the weights are installed."""
+    """True if the weights are installed."""
     try:
         return bool(_arrays())
     except ModelError:
@@ -31,7 +31,7 @@ def available() -> bool:
 
 
 def fit_values(reading: LoopReading) -> dict[str, Any]:
-    """The quantities of a loop."""
+    """Quantities of a loop."""
     seen, bars = reading.seen, reading.count.bars
     loop = grid(seen, bars)
     register = None
@@ -51,7 +51,7 @@ def fit_values(reading: LoopReading) -> dict[str, Any]:
 
 
 def vector(loop: F32) -> F32:
-    """The vector of a grid, float32 `[n]`: harmony `[12, BEATS]` row by row, then rhythm.
+    """Embedding of a grid, float32 `[n]`: harmony `[12, BEATS]` row by row, then rhythm.
 
     Raises:
         ModelError: The weights are missing.
@@ -78,7 +78,7 @@ def vector(loop: F32) -> F32:
 
 
 def _convolved(x: F32, weight: F32) -> F32:
-    """`[channels, CLASSES, BEATS]` by kernels of all pitch classes and three beats, in a circle both ways."""
+    """Convolution of `[channels, CLASSES, BEATS]` with kernels of all pitch classes and three beats, circular."""
     around = np.concatenate([x[..., -1:], x, x[..., :1]], axis=2)
     around = np.concatenate([around, around[:, : CLASSES - 1]], axis=1)
     frames = np.lib.stride_tricks.sliding_window_view(around, weight.shape[2:], axis=(1, 2))

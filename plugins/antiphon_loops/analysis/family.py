@@ -9,7 +9,7 @@ from antiphon_loops.analysis.spectrum import BANDS, LOWEST, Picture
 
 
 def features(seen: Picture) -> F64:
-    """One row of features, independent of the loop's level."""
+    """Feature row, independent of the loop's level."""
     mel = seen.mel.astype(np.float64)
     energy = mel.sum(axis=1)
     audible = energy > energy.max() * 1e-3

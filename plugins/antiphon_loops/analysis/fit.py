@@ -1,4 +1,4 @@
-"""The analysis `fit`: what `library fits` compares of a loop's harmony and rhythm."""
+"""Analysis `fit`: a loop's harmony and rhythm, compared by `library fits`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "fit"
 
 
 class FitAnalysis(Analysis):
-    """What `library fits` compares: the first four bars of a loop; None of what is none."""
+    """Compatibility analysis for `library fits`: the first four bars of a loop; None for other sounds."""
 
     version = 2
     by_name = True
@@ -32,7 +32,7 @@ class FitAnalysis(Analysis):
 
 
 class FitRun(LoopRun):
-    """Holds the samples of a loop."""
+    """Buffers the samples of a loop."""
 
     def result(self) -> Mapping[str, Any]:
         try:

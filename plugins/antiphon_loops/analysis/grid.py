@@ -1,4 +1,4 @@
-"""A loop on the 16ths of four bars: bands, pitch classes and onsets, from which `fit` is computed."""
+"""Grid of a loop in 16ths of four bars: bands, pitch classes and onsets, the input of `fit`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ BARS, STEPS = 4, 64
 BANDS, CLASSES, ONSETS = 64, 12, 6
 ROWS = BANDS + CLASSES + ONSETS
 _RANGE = 6.0
-"""Powers of ten between the loudest band and 0."""
+"""Range of band levels mapped to 1..0, in powers of ten."""
 
 
 def grid(seen: Picture, bars: int) -> F32:
     """Bands, pitch classes and onsets (low, middle, high in each half of a 16th), float32 `[ROWS, STEPS]` of 0 to 1.
 
-    A loop of fewer bars is repeated; of a longer one the first four count.
+    A loop of fewer bars is repeated; of a longer one the first four are used.
     """
     mel = np.log10(np.maximum(_steps(seen.power @ mel_bank(bands=BANDS), bars, STEPS), 1e-20))
     mel = np.maximum(0.0, 1.0 + (mel - mel.max()) / _RANGE)
@@ -33,7 +33,7 @@ def grid(seen: Picture, bars: int) -> F32:
 
 
 def _steps(rows: np.ndarray[tuple[int, ...], np.dtype[np.floating]], bars: int, steps: int) -> F32:
-    """Means of `[frames, n]`, a circle of `bars` bars, around each of `steps` places in four bars."""
+    """Means of `[frames, n]`, a circle of `bars` bars, around each of `steps` positions in four bars."""
     frames = len(rows)
     total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(np.concatenate([rows, rows, rows]), axis=0)])
     width = frames * BARS / (bars * steps)

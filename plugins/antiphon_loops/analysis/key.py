@@ -1,7 +1,7 @@
-"""The key a loop is in: which notes sound, which lie lowest, which it begins and ends with, which triads they form.
+"""Key detection: by sounding notes, lowest notes, first and last notes, and triads.
 
-Each of the 24 keys is scored by a line fitted, by role, to loops of known key (`fit`), on features turned so that
-the key's tonic comes first. A profile of pitch classes alone (Krumhansl) does not distinguish a key from its relative.
+Each of the 24 keys is scored by a line fitted, by role, to loops of known key (`fit`), on features rotated to the key's
+tonic. A profile of pitch classes alone (Krumhansl) does not distinguish a key from its relative.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP
 
 
 def features(notes: F64) -> F64:
-    """`[17, 12]`: rows of twelve pitch classes from C on. notes: as `Picture` has them."""
+    """Features `[17, 12]`: rows of twelve pitch classes from C on. notes: as in `Picture`."""
     level = np.sqrt(notes / (notes.max() + 1e-12))
     level[level < 0.12] = 0.0
     frames = level.shape[1]

@@ -1,6 +1,6 @@
-"""What a file says of its own tempo: a number in its name, and the chunks `acid` and `smpl` of a WAV file.
+"""Tempo metadata of a file: a number in its name, and the chunks `acid` and `smpl` of a WAV file.
 
-The layout of `acid` is not published by its maker (Sonic Foundry); it is as libsndfile's and Ardour's readers have it.
+The layout of `acid` is not published by its maker (Sonic Foundry); this one is as in libsndfile's and Ardour's readers.
 `smpl` is of Microsoft's "Multimedia Data Standards Update" (1994).
 """
 
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SLOWEST, FASTEST = 30.0, 300.0
-"""Tempos that are believed, bpm."""
+"""Range of plausible stated tempos, bpm."""
 _WITH_UNIT = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d{1,3})?)[ _-]?bpm|bpm[ _-]?(\d{2,3}(?:\.\d{1,3})?)(?![\d])", re.I)
 _NUMBER = re.compile(r"(?<![A-Za-z0-9.])(\d{2,3}(?:\.\d{1,3})?)(?![A-Za-z0-9])")
 _ONE_SHOT = 1
 _MOST_CHUNKS = 64
 _MOST_BYTES = 4096
-"""Of a chunk that is read."""
+"""Maximum bytes read of a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class TempoLabel:
-    """Tempo that a file states of itself: in its name, a chunk or a number.
+    """Tempo stated by a file: in its name, a chunk or a number.
 
     Attributes:
         bpm: Its tempo; None without one.
@@ -45,9 +45,9 @@ NO_LABEL = TempoLabel()
 
 
 def label_of(path: Path, name: str) -> TempoLabel:
-    """The tempo and cue points that a loop's file name and chunks state; none where it cannot be read.
+    """Tempo and cue points stated by a loop's file name and chunks; none if it cannot be read.
 
-    A tempo in the name, beside the letters bpm, comes before that of a chunk.
+    A tempo in the name, beside the letters bpm, has priority over a chunk's.
     """
     named = tempo_in(name)
     stated, first, last = _chunks_of(path)
@@ -64,7 +64,7 @@ def tempo_in(name: str) -> float | None:
 
 
 def number_in(name: str) -> float | None:
-    """The only number of 50 to 200 that stands alone in the last part of a path, perhaps a tempo; None without one."""
+    """The only stand-alone number of 50 to 200 in the last part of a path, a possible tempo; None without one."""
     alone = {float(number) for number in _NUMBER.findall(_stem(name)) if 50.0 <= float(number) <= 200.0}
     return alone.pop() if len(alone) == 1 else None
 
@@ -74,7 +74,7 @@ def _stem(name: str) -> str:
 
 
 def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
-    """bpm by `acid`, and first and last second by `smpl`, of a WAV file; None for what is not there."""
+    """Tempo by `acid`, and first and last second by `smpl`, of a WAV file; None for missing chunks."""
     bpm = first = last = None
     try:
         with path.open("rb") as file:
@@ -103,7 +103,7 @@ def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
 
 
 def _acid(data: bytes) -> float | None:
-    """The tempo of a loop; None of a one-shot, and where its beats were not counted."""
+    """Tempo of a loop; None for a one-shot, or without a beat count."""
     if len(data) < 24:
         return None
     bpm: float
@@ -114,7 +114,7 @@ def _acid(data: bytes) -> float | None:
 
 
 def _smpl(data: bytes, rate: int) -> tuple[float | None, float | None]:
-    """Seconds of the first loop's first frame and of the one after its last."""
+    """Start and end of the first loop in seconds."""
     if len(data) < 36 + 24 or struct.unpack_from("<I", data, 28)[0] < 1:
         return None, None
     first, last = struct.unpack_from("<II", data, 36 + 8)

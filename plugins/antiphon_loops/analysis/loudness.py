@@ -9,7 +9,7 @@ from antiphon.api.backends.analysis import K_STATE, QUIETEST, gated_loudness, k_
 
 
 def integrated_loudness(sound: F32, rate: int) -> float:
-    """LUFS of float32 `[channels, frames]`, gated; what is shorter than 0.4 s is taken as one block."""
+    """Integrated loudness in LUFS of float32 `[channels, frames]`, gated; below 0.4 s it is one block."""
     frames = sound.shape[1]
     if frames == 0 or not np.any(sound):
         return QUIETEST
@@ -27,7 +27,7 @@ def integrated_loudness(sound: F32, rate: int) -> float:
 
 
 def true_peak(sound: F32, rate: int) -> float:
-    """The largest magnitude of the 4x oversampled sound, linear."""
+    """True peak: largest magnitude of the 4x oversampled sound, linear."""
     import soxr
 
     if sound.shape[1] == 0:

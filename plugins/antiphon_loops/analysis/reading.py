@@ -1,4 +1,4 @@
-"""A loop's sound, of a file that may be anything: at most two channels, at most three minutes."""
+"""Decoding of loop files, with limits: at most two channels, at most three minutes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 
 SHORTEST, LONGEST = 1.0, 180.0
-"""Seconds of a loop."""
+"""Range of a loop's length in seconds."""
 MOST_BYTES = 256 << 20
 _MOST_SAMPLES = 1 << 25
-"""Of both channels: 180 s of 92 kHz."""
+"""Maximum samples of both channels: 180 s of 92 kHz."""
 
 
 class NoLoop(FileError):
-    """A sound that is no loop.
+    """A sound that is not a loop.
 
     Args:
         name: Name of its file, for the message.
@@ -33,9 +33,9 @@ class NoLoop(FileError):
 
 
 def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np.float32], int]:
-    """float32 `[1 or 2, frames]`, the first channels of those there are, and its rate: `rate` where that is given.
+    """float32 `[1 or 2, frames]`, the first channels, and its rate: `rate` if given.
 
-    Raises `FileError`, one sentence that names it `name`, for what cannot be read or is too long to be a loop.
+    Raises `FileError`, one sentence that names it `name`, for an unreadable or too long file.
     """
     from antiphon.api.backends.files import printable_path, stream_sound
 
@@ -67,7 +67,7 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
 
 
 def most_frames(rate: int, channels: int) -> int:
-    """Frames of the longest loop at a rate, of one or two channels."""
+    """Maximum frames of a loop at a rate, of one or two channels."""
     return min(round(LONGEST * rate), _MOST_SAMPLES // channels)
 
 

@@ -1,6 +1,6 @@
-"""Which part of a file its loop is, and how many bars that holds.
+"""Loop region of a file, and its number of bars.
 
-The part is what the file says (`labels`), or all of it, without the silence at its beginning unless that is a rest.
+The region is the file's stated one (`labels`), or all of it, without initial silence unless that is a rest.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import BarCount, LoopTables
 
 SILENCE = -50.0
-"""dB below the loudest piece of `_PIECE` seconds, under which the beginning of a file is silence."""
+"""Silence threshold at the beginning of a file, dB below the loudest piece of `_PIECE` seconds."""
 SHORT = 0.03
-"""Seconds of silence that are left as they are: an mp3's padding is as long."""
+"""Initial silence in seconds that is kept: an mp3's padding is as long."""
 _PIECE = 0.005
 _OFF, _WHOLE, _WORSE, _BETTER = 0.1, 0.1, 0.1, 0.1
-"""Of a rest: eighths that its end may be off, and the least score of a loop that begins with one, also beside that of
-the part behind it; and how much better the whole is, where it is of whole bpm. By the first three 35 of 45 rendered
-loops with a rest keep it, and 1 of 202 loops behind a silence of 0.05 to 1.5 s, and 4 of 100 excerpts of recordings. By
-all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s (23 by the first three),
-and 6 of 120 that a silence makes as long as half seconds (none).
+"""Thresholds of a rest: maximum offset of its end in eighths, and minimum score of a loop that begins with one,
+absolute and relative to the part behind it; and minimum score gain of the whole, if it has whole bpm. By the first
+three 35 of 45 rendered loops with a rest keep it, and 1 of 202 loops behind a silence of 0.05 to 1.5 s, and 4 of 100
+excerpts of recordings. By all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s
+(23 by the first three), and 6 of 120 that a silence makes as long as half seconds (none).
 """
 _MOST_CUT = 0.5
-"""Part of a file, at most, that is left out to make whole bars of a stated tempo."""
+"""Maximum share of a file cut away to make whole bars of a stated tempo."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopReading:
-    """A part of a file, and its bars.
+    """Region of a file, and its bars.
 
     Attributes:
         first: Its first frame.
@@ -56,7 +56,7 @@ class LoopReading:
 
 
 def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopReading:
-    """The loop in a file `[channels, frames]`, `[frames]` of peak 1, by the fitted tables that ship."""
+    """Loop in a file `[channels, frames]`, `[frames]` of peak 1, by the shipped tables."""
     known = tables.load()
     first, last = _stated_part(samples.shape[1], rate, label)
     starts = [first]
@@ -71,10 +71,10 @@ def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopRe
 
 
 def _is_rest(seconds: float, whole: LoopReading, rest: LoopReading) -> bool:
-    """Whether the silence at the beginning of the whole belongs to its bars.
+    """True if the silence at the beginning of the whole belongs to its bars.
 
-    It does where it ends on an 8th and the whole is about as likely a loop as what is behind the silence; where the
-    whole is as long as bars of a round tempo are; and where an excerpt may be as long and the whole is the likelier.
+    It does if it ends on an 8th and the whole scores about as high as the part behind the silence; if the whole has the
+    length of bars of a round tempo; or if that length also fits an excerpt and the whole scores higher.
     """
     length, bars = whole.seen.seconds, whole.count.bars
     if tempo.is_round(length, bars):
@@ -87,7 +87,7 @@ def _is_rest(seconds: float, whole: LoopReading, rest: LoopReading) -> bool:
 
 
 def silence_before(samples: F32, rate: int) -> int:
-    """Frames before something sounds in `[channels, frames]`."""
+    """Frames of initial silence in `[channels, frames]`."""
     step = max(1, round(_PIECE * rate))
     count = samples.shape[1] // step
     if not count:
@@ -98,7 +98,7 @@ def silence_before(samples: F32, rate: int) -> int:
 
 
 def _stated_part(frames: int, rate: int, label: TempoLabel) -> tuple[int, int]:
-    """The part between the file's own loop points, where that is at least half of it: all of it otherwise."""
+    """Region between the file's own loop points, if that is at least half of it: else the whole."""
     if label.first is None or label.last is None:
         return 0, frames
     first, last = round(label.first * rate), min(frames, round(label.last * rate))
@@ -121,7 +121,7 @@ def _read(mono: F32, rate: int, first: int, last: int, known: LoopTables) -> Loo
 def _as_stated(
     readings: list[LoopReading], mono: F32, rate: int, label: TempoLabel, known: LoopTables
 ) -> LoopReading | None:
-    """The reading with the file's own tempo; None where it has none or one that makes no whole bars of it."""
+    """Reading with the file's own tempo; None without one or without whole bars at it."""
     if label.bpm is None:
         return None
     near = tempo.NEAR if label.certain else tempo.NEAR_NUMBER
@@ -138,7 +138,7 @@ def _as_stated(
 
 
 def _off(reading: LoopReading, bpm: float) -> float:
-    """Octaves between a reading's tempo and a stated one, or twice that."""
+    """Distance in octaves of a reading's tempo from a stated one, or from twice that."""
     octaves = math.log2(240.0 * reading.count.bars / reading.seen.seconds / bpm)
     return abs(octaves - round(octaves))
 

@@ -1,7 +1,7 @@
-"""What analysis looks at: onset envelopes in bands, and the notes that sound.
+"""Spectral input of the loop analysis: onset envelopes in bands, and note magnitudes.
 
-A loop is a circle: its end goes on at its beginning. All of this reads it so, which leaves the first
-onset as sharp as the others and makes every whole part of the loop a frequency of the envelope's DFT.
+A loop is periodic: its end continues at its beginning. All analyses are circular, which keeps the first onset as sharp
+as the others and makes every whole division of the loop a DFT frequency of the envelope.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ RATE = 22050
 SIZE, HOP = 1024, 128
 BANDS = 40
 LOW, MID, HIGH, ALL = range(4)
-"""Rows of the onset envelopes: below 160 Hz, to 2 kHz, above, and all of it."""
+"""Rows of the onset envelopes: below 160 Hz, to 2 kHz, above, and full band."""
 LOWEST, HIGHEST = 28, 100
-"""MIDI numbers of the notes looked for."""
+"""Range of detected notes, MIDI numbers."""
 NOTE_SIZE, NOTE_HOP = 8192, 2048
 _BINS = 3
 _PARTIALS = 10
@@ -27,11 +27,11 @@ _PARTIALS = 10
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A loop as analysis sees it.
+    """Spectral representation of a loop.
 
-    seconds: its length.  sound: mono at `RATE`.  power: float32 `[frames, bins]`, `HOP` apart.  mel: of
-    it, `[frames, BANDS]`.  onsets: `[4, frames]`, half-wave rectified log flux.  notes: `[pitches, frames]`, each
-    note's magnitude, `NOTE_HOP` apart.
+    seconds: its length.  sound: mono at `RATE`.  power: float32 `[frames, bins]`, `HOP` apart.  mel: mel bands of it,
+    `[frames, BANDS]`.  onsets: `[4, frames]`, half-wave rectified log flux.  notes: `[pitches, frames]`, each note's
+    magnitude, `NOTE_HOP` apart.
     """
 
     seconds: float
@@ -52,7 +52,7 @@ def picture(sound: F32, seconds: float) -> Picture:
 
 
 def _circular(sound: F32, size: int, frames: int) -> F32:
-    """Power spectra at `frames` places spread evenly over the circle, each window's middle at its place."""
+    """Circular power spectra at `frames` evenly spaced positions, each the centre of its window."""
     half = size // 2
     wrapped = np.take(sound, np.arange(-half, len(sound) + half), mode="wrap")
     starts = np.floor(np.arange(frames) * (len(sound) / frames)).astype(np.int64)
@@ -67,7 +67,7 @@ def _circular(sound: F32, size: int, frames: int) -> F32:
 
 @cache
 def mel_bank(size: int = SIZE, bands: int = BANDS, low: float = 30.0, high: float = 10000.0) -> F32:
-    """Triangles on O'Shaughnessy's mel scale, float32 `[size // 2 + 1, bands]`, each of sum 1."""
+    """Triangular filters on O'Shaughnessy's mel scale, float32 `[size // 2 + 1, bands]`, each of sum 1."""
     mel = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + high / 700), bands + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     bins = np.fft.rfftfreq(size, 1 / RATE)[:, None]
@@ -95,7 +95,7 @@ def _onsets(level: F32) -> F64:
 
 @cache
 def _dictionary() -> F32:
-    """Notes' spectra on a scale of a third of a semitone, `[places, pitches]`, each of length 1."""
+    """Note spectra on a scale of a third of a semitone, `[places, pitches]`, each of length 1."""
     pitches = np.arange(LOWEST, HIGHEST)
     places = (HIGHEST + 14 - LOWEST) * _BINS
     spectra = np.zeros((places, len(pitches)), np.float32)
@@ -108,10 +108,10 @@ def _dictionary() -> F32:
 
 
 def _peaks(power: F32, places: int) -> F32:
-    """Spectral peaks' magnitudes on the scale of the dictionary, `[places, frames]`.
+    """Magnitudes of spectral peaks on the dictionary's scale, `[places, frames]`.
 
-    A parabola through the log of a peak and its neighbours gives its frequency: a bass's semitones lie closer
-    together than the bins.
+    A parabola through the log of a peak and its neighbours gives its frequency: a bass's semitones are closer together
+    than the bins.
     """
     inner = power[:, 1:-1]
     frames, bins = np.nonzero((inner > power[:, :-2]) & (inner >= power[:, 2:]) & (inner > 1e-7 * power.max()))
@@ -131,10 +131,10 @@ def _peaks(power: F32, places: int) -> F32:
 
 
 def _notes(power: F32) -> F64:
-    """Notes' magnitudes by non-negative least squares on harmonic spectra (Mauch and Dixon, ISMIR 2010)."""
+    """Note magnitudes by non-negative least squares on harmonic spectra (Mauch and Dixon, ISMIR 2010)."""
     spectra = _dictionary()
     seen = np.sqrt(_peaks(power, spectra.shape[0]))
-    # how loud an instrument is in a region is not what it plays: what stands out of its neighbourhood counts
+    # spectral whitening: peaks relative to their neighbourhood count, not an instrument's spectral balance
     kernel = np.hanning(_BINS * 18 + 1)
     kernel /= kernel.sum()
     around = np.stack([np.convolve(column, kernel, "same") for column in seen.T], axis=1)

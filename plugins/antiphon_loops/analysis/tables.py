@@ -1,4 +1,4 @@
-"""The fitted lines, as they lie in `tables.json` (`fit` writes them), and what they say of a loop."""
+"""Fitted weights from `tables.json` (written by `fit`), and the scores computed with them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from antiphon_loops.analysis.spectrum import Picture
 from antiphon_loops.record import ROLES
 
 UNEVEN, EVEN = -0.1, 0.2
-"""Scores of what is cut without regard to bars (100 excerpts of recordings: a median of 0, .83 below 0.2), and of
-whole bars (rendered loops: .90 to .97 above it).
+"""Scores of excerpts cut without regard to bars (100 of recordings: a median of 0, .83 below 0.2), and of whole bars
+(rendered loops: .90 to .97 above it).
 """
 _LEAST_SURE = 0.02
 FILE = Path(__file__).with_name("tables.json")
@@ -75,7 +75,7 @@ class LoopTables:
         return BarCount(options[int(order[0])], max(0.001, round(whole * _sure(scores, 4.0), 3)), other, best)
 
     def key_of(self, seen: Picture, role: str) -> tuple[str, float]:
-        """One of `key.LABELS`, and how sure that is, 0 to 1."""
+        """One of `key.LABELS`, and its confidence, 0 to 1."""
         scores = key.design(key.features(seen.notes)) @ self.key[role]
         return key.LABELS[int(np.argmax(scores))], _sure(scores, 12.0)
 

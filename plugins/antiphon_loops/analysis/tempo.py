@@ -1,8 +1,8 @@
-"""How many bars a loop holds, and so how fast it is: of every number of bars that gives a likely tempo, the best fit.
+"""Bar count and tempo of a loop: the best fit of all bar counts with a plausible tempo.
 
-The loop's length is a whole number of bars of four. Each candidate is described by how the onsets in three bands,
-the changes of harmony and their repetitions lie in its bars; a line fitted to pairs of right and wrong candidates
-says which is the likelier (`fit`).
+The loop's length is a whole number of bars of four. Each candidate is described by how the onsets in three bands, the
+changes of harmony and their repetitions align with its bars; a line fitted to pairs of right and wrong candidates ranks
+them (`fit`).
 """
 
 from __future__ import annotations
@@ -13,45 +13,45 @@ from antiphon.api import F64
 from antiphon_loops.analysis.spectrum import LOWEST, Picture
 
 SLOWEST, FASTEST = 55.0, 190.0
-"""Tempi considered, bpm."""
+"""Range of candidate tempos, bpm."""
 MOST_BARS = 128
 _STILL, _EVEN = 0.004, 3.6
-"""Mean onset strength, and how many times the mean its maximum is, of what has no beat."""
+"""Maximum mean onset strength, and peak-to-mean ratio, of a sound without a beat."""
 _ROUND = 0.004
-"""bpm, and half seconds, by which a whole number may be missed."""
+"""Tolerance of a whole number in bpm, and in half seconds."""
 NEAR, NEAR_NUMBER = 0.015, 0.004
-"""How far the tempo of whole bars may be from what a file says of itself, and from a number alone in its name."""
+"""Relative tolerance of a tempo of whole bars to the file's stated one, and to a bare number in its name."""
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Of a bar: 4 are its beats."""
+"""Divisions of a bar: 4 are its beats."""
 _LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
 _TEMPI = np.arange(55.0, 190.0, 15.0)
 _DENSITIES = np.arange(-1.5, 3.5, 0.5)
 
 
 def candidates(seconds: float) -> list[int]:
-    """Numbers of bars; for what is shorter than a bar at the fastest tempo, or longer than all, the nearest one."""
+    """Candidate bar counts; for a loop outside the tempo range, the nearest one."""
     counts = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
     return counts or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
 
 
 def is_round(seconds: float, bars: int) -> bool:
-    """Whether so many bars of this length have a tempo that a sequencer is set to: a whole number of bpm.
+    """True if `bars` bars of this length have a sequencer's tempo: a whole number of bpm.
 
-    A length of half seconds proves nothing: people cut excerpts so.
+    A length of half seconds is no evidence: people cut excerpts so.
     """
     return has_whole_bpm(seconds, bars) and abs(2.0 * seconds - round(2.0 * seconds)) > _ROUND
 
 
 def has_whole_bpm(seconds: float, bars: int) -> bool:
-    """Whether so many bars of this length have a tempo of a whole number of bpm, which an excerpt may have as well."""
+    """True if `bars` bars of this length have a tempo of a whole number of bpm, which an excerpt may have as well."""
     bpm = 240.0 * bars / seconds
     return abs(bpm - round(bpm)) <= _ROUND
 
 
 def bars_at(bpm: float, seconds: float, near: float) -> int:
-    """The number of bars of a tempo in a length, half a bar being one of twice the tempo; 0 where they are not whole.
+    """Number of bars of a tempo in a length, half a bar counting as one of twice the tempo; 0 if they are not whole.
 
-    `near`: how far the tempo of whole bars may be from `bpm`, as a ratio.
+    `near`: tolerance of the whole bars' tempo to `bpm`, as a ratio.
     """
     exact = bpm * seconds / 240.0
     if 0.4 < exact < 0.6:
@@ -61,13 +61,13 @@ def bars_at(bpm: float, seconds: float, near: float) -> int:
 
 
 def beats(seen: Picture) -> bool:
-    """Whether the onsets are clear enough to find a tempo; drones, rain and held notes have none."""
+    """True if the onsets are clear enough for a tempo; drones, rain and held notes are not."""
     onsets = seen.onsets[3]
     return bool(onsets.mean() > _STILL and onsets.max() > _EVEN * onsets.mean())
 
 
 def features(seen: Picture, bars: list[int]) -> F64:
-    """A row for each candidate."""
+    """Feature rows, one for each candidate."""
     onsets, seconds = seen.onsets, seen.seconds
     chroma, novelty = _harmony(seen.notes)
     everything = onsets[3]
@@ -103,7 +103,7 @@ def _plain(bars: int, bpm: float, onsets: int) -> list[float]:
 
 
 def _harmony(notes: F64) -> tuple[F64, F64]:
-    """Chroma `[12, frames]`, and how much of it is new in each frame."""
+    """Chroma `[12, frames]`, and its novelty in each frame."""
     level = np.sqrt(notes / (notes.max() + 1e-12))
     chroma = np.zeros((12, notes.shape[1]))
     for place, row in enumerate(level):
@@ -114,14 +114,14 @@ def _harmony(notes: F64) -> tuple[F64, F64]:
 
 
 def _autocorrelation(rows: F64, finer: int) -> F64:
-    """Of the circle, summed over rows, 1 at no lag; `finer` times as many lags as there are frames."""
+    """Circular autocorrelation, summed over rows, 1 at lag 0; `finer` times as many lags as frames."""
     power = (np.abs(np.fft.rfft(rows, axis=1)) ** 2).sum(axis=0)
     curve = np.fft.irfft(power, rows.shape[1] * finer)
     return np.asarray(curve / (curve[0] + 1e-12))
 
 
 def pattern(seen: Picture, bars: int) -> tuple[float, ...]:
-    """Onset strength in the 16ths of a bar, the strongest 1: what falls within half a 16th of it."""
+    """Onset strength in the 16ths of a bar, within half a 16th of each, the strongest 1."""
     onsets = seen.onsets[3]
     steps = 16 * bars
     place = np.round(np.arange(len(onsets)) * (steps / len(onsets))).astype(int) % 16
@@ -130,7 +130,7 @@ def pattern(seen: Picture, bars: int) -> tuple[float, ...]:
 
 
 def straight(seen: Picture, bars: int) -> float:
-    """How the onsets lie to the 16ths: the mean cosine of their places, by strength. Swing and triplets give less."""
+    """Alignment of the onsets to the 16ths: strength-weighted mean cosine. Swing and triplets give less."""
     onsets = seen.onsets[3]
     before, after = np.roll(onsets, 1), np.roll(onsets, -1)
     at = np.flatnonzero((onsets > before) & (onsets >= after) & (onsets > onsets.mean() + 0.5 * onsets.std()))

@@ -1,4 +1,4 @@
-"""Which loops play together and when, and the process that makes them ready: arrangement, rules, stretching.
+"""Arrangement of loops: selection, rules, stretching, and the process that prepares them.
 
 May import the server, `analysis`, `library` and `record`.
 """

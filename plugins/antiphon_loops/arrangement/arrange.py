@@ -1,4 +1,4 @@
-"""Which loop plays in which bar: chosen by the rules and a seed, from the analysis. Pure functions."""
+"""Arranger: selects each bar's loops by the rules and a seed, from the analysis. Pure functions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LoopRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoopChoice:
-    """A loop as it is to be played.
+    """A loop with its playing parameters.
 
     Attributes:
         loop: The loop.
@@ -81,7 +81,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """A round.
+    """A round of bars.
 
     Attributes:
         request: What it was made for.
@@ -122,9 +122,9 @@ def roles_of(text: str) -> tuple[str, ...]:
 
 
 def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrangement:
-    """A round of `request.bars` bars. With no loop that fits there are no layers, which is silence.
+    """A round of `request.bars` bars. Without a matching loop there are no layers, which is silence.
 
-    Where the analysis `fit` is known, the one of `rules.takes` whose loops go together best.
+    With the analysis `fit`, the most compatible of `rules.takes` takes.
     """
     able = sorted((x for x in loops if max(x.levels, default=-99.0) > -60.0), key=lambda x: x.file)
     if not request.voice:
@@ -143,7 +143,7 @@ def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrang
 
 
 def _played(take: Arrangement) -> int:
-    """Loops of all bars."""
+    """Number of loops in all bars."""
     return sum(map(len, take.bars))
 
 
@@ -154,7 +154,7 @@ def _roles(take: Arrangement) -> set[str]:
 def _take(
     roles: Mapping[str, _Candidates], key: str | None, request: LoopRequest, rules: Rules, seed: object
 ) -> Arrangement:
-    """One piece; `seed` selects it."""
+    """One take of an arrangement; `seed` selects it."""
     choices: list[LoopChoice] = []
     by_role: dict[str, list[int]] = {}
     groove = np.zeros(16)
@@ -176,7 +176,7 @@ def _take(
 
 
 def how_it_fits(choices: Sequence[LoopChoice], bars: Sequence[Sequence[Layer]]) -> float | None:
-    """How well the loops of a piece go together, 0 to 1: the mean of each bar's pairs; None where none is known."""
+    """Mean compatibility of a piece's loops, 0 to 1, over each bar's pairs; None if none is known."""
     pairs = Counter(pair for bar in bars for pair in combinations(bar, 2))
     known = {
         layer: _vector(choices[layer.choice], layer.turn)
@@ -196,9 +196,9 @@ def _vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
-    """How many times faster than its own a loop is played at `bpm`, and how many bars it then fills.
+    """Stretch factor of a loop at `bpm`, and its number of bars then.
 
-    One felt at half or twice the tempo is counted so where that needs less stretching.
+    Half or double time is used if it needs less stretching.
     """
     options = [(bpm / loop.bpm, loop.bars), (bpm / (2 * loop.bpm), 2 * loop.bars)]
     if loop.bars % 2 == 0:
@@ -214,7 +214,7 @@ def shift_to(loop: Loop, key: str | None) -> int:
 
 
 def outside(loop: Loop, key: str | None) -> float:
-    """The part of a loop's sound, 0 to 1, that is on notes outside the key it is moved into."""
+    """Share of a loop's sound, 0 to 1, on notes outside its target key."""
     if key is None or not loop.chroma:
         return 0.0
     inside = {(scale_of(key) - shift_to(loop, key) + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)}
@@ -222,13 +222,13 @@ def outside(loop: Loop, key: str | None) -> float:
 
 
 def _instead(role: str, loops: Sequence[Loop], request: LoopRequest) -> list[Loop]:
-    """Chords by what plays a melody and the other way round, where a library has but one of them."""
+    """Substitutes for chords by melodies and vice versa, in a library with only one of them."""
     other = {"chords": "melody", "melody": "chords"}.get(role, "")
     return [] if other in request.instruments else [x for x in loops if x.role == other]
 
 
 def chance(*of: object) -> float:
-    """A number from 0 to 1 that hangs on nothing but its arguments."""
+    """Deterministic random number, 0 to 1, of its arguments."""
     text = "\0".join(map(str, of)).encode(errors="backslashreplace")
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big") / (1 << 56)
 
@@ -252,7 +252,7 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
 
 
 class _Candidates:
-    """The loops that may play a role, with what counts for and against each whatever else plays.
+    """Candidate loops of a role, with scores independent of the other loops.
 
     Attributes:
         fits: `[n, :]` of `fit`, transposed; empty where one of them lacks it.
@@ -269,7 +269,7 @@ class _Candidates:
     def ranked(
         self, seed: object, groove: NDArray[np.float64], beside: Sequence[NDArray[np.float64]], rules: Rules
     ) -> list[Loop]:
-        """The best `rules.choices`, best first, beside the drums' groove and the loops of other roles."""
+        """The best `rules.choices`, best first, given the drums' groove and the loops of other roles."""
         if not self._loops:
             return []
         draws = [0.002 + 0.996 * chance(seed, x.role, x.file) for x in self._loops]
@@ -332,7 +332,7 @@ def _bars(
 
 
 def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
-    """The layers of a bar; if none would sound, the first is replaced by one that sounds at any intensity."""
+    """Layers of a bar; if none would sound, the first is replaced by one that sounds at any intensity."""
     result = list(layers)
     for place, layer in enumerate(result):
         if _sounds(choices[layer.choice], bar + layer.turn):

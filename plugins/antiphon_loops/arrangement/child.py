@@ -1,6 +1,6 @@
-"""The process of a live `loops` node that prepares material: `python -m antiphon_loops.arrangement.child FOLDER RATE`.
+"""Material process of a live `loops` node: `python -m antiphon_loops.arrangement.child FOLDER RATE`.
 
-It tells how many loops there are, and answers requests with arrangements and the tracks' float32 samples.
+It reports the number of loops, and answers requests with arrangements and the tracks' float32 samples.
 """
 
 from __future__ import annotations

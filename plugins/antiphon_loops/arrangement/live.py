@@ -1,6 +1,6 @@
-"""Prepares material beside the engine: a thread passes requests to a process of its own and reads the results.
+"""Live material preparation: a thread passes requests to a separate process and reads the results.
 
-The process decodes, analyses and stretches. So neither the block path nor the interpreter's lock is held up, and a
+The process decodes, analyses and stretches. So it delays neither the block path nor the interpreter's lock, and a
 broken file that crashes the process does not interrupt the sound.
 """
 
@@ -21,9 +21,9 @@ from antiphon_loops.record import Loop
 _LOOK = 0.02
 """Seconds between polls for a request: the block path only sets a field, since waking a thread costs a system call."""
 _MOST = 1 << 32
-"""Bytes of sound of one request, at most."""
+"""Maximum bytes of sound of one request."""
 _AGAIN = 5
-"""Times in a row that a process is started which ends without a result."""
+"""Maximum consecutive starts of a process that ends without a result."""
 
 
 class Preparer:
@@ -48,7 +48,7 @@ class Preparer:
         self._thread.start()
 
     def ask(self, bar: int, request: LoopRequest) -> None:
-        """Makes a request, which replaces one that is still pending; `bar` is returned with the material."""
+        """Submits a request, replacing a pending one; `bar` is returned with the material."""
         self._requested = (bar, request)
         self.busy = True
 
@@ -76,7 +76,7 @@ class Preparer:
             self._again = False
 
     def _try(self) -> None:
-        """Runs processes until the library turns out to be empty or `_AGAIN` processes in a row have ended."""
+        """Runs processes until the library is empty or `_AGAIN` processes in a row have ended."""
         why, self._deaths = "", 0
         while self._deaths < _AGAIN:
             self._deaths += 1
@@ -99,7 +99,7 @@ class Preparer:
             process.close()
 
     def _serve(self) -> str:
-        """Runs one process; returns the problem it reported, or "" once this is closed."""
+        """Runs one process; returns its reported problem, or "" once this is closed."""
         self._process = process = HelperProcess("antiphon_loops.arrangement.child", str(self._folder), str(self._rate))
         hello = {"of": 0}
         while "of" in hello:
@@ -144,7 +144,7 @@ def request_to(request: LoopRequest) -> dict[str, Any]:
 
 
 def request_from(fields: dict[str, Any]) -> LoopRequest:
-    """The request of `request_to`'s JSON values."""
+    """Request of `request_to`'s JSON values."""
     return LoopRequest(**{**fields, "instruments": tuple(fields["instruments"])})
 
 

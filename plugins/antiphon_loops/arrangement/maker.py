@@ -1,4 +1,4 @@
-"""Turns a plan into playable sound: decodes, stretches, shifts and levels each loop, and sets the gain of the mix."""
+"""Renders a plan to playable sound: decodes, stretches, shifts and levels each loop, and sets the mix gain."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PAD = 16
 """Frames repeated on both sides of a circular track, for interpolation."""
 _CEILING = 0.8
 _MOST = 1 << 25
-"""Samples of files, and as many of tracks, cached for the next request."""
+"""Maximum cached samples of files, and of tracks."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopTrack:
-    """A loop ready to be played in a circle.
+    """A loop ready for circular playback.
 
     Attributes:
         sound: float32 `[2, PAD + frames + PAD]`.
@@ -41,7 +41,7 @@ class LoopTrack:
 
 @dataclass(frozen=True, slots=True)
 class LoopMaterial:
-    """Arrangement with its samples, as a player plays it.
+    """Arrangement with its samples.
 
     Attributes:
         plan: The arrangement.
@@ -55,7 +55,7 @@ class LoopMaterial:
 
 
 class MaterialMaker:
-    """Makes material from one library. Files and tracks that consecutive requests share are cached.
+    """Creates material from one library. Files and tracks common to consecutive requests are cached.
 
     Attributes:
         unreadable: A sentence for each loop that could not be read for the newest request.
@@ -68,7 +68,7 @@ class MaterialMaker:
         self.unreadable: list[str] = []
 
     def make(self, request: LoopRequest, progress: Callable[[float], None] | None = None) -> LoopMaterial:
-        """Makes the material of a request. A loop that can no longer be read is left out and the plan made again.
+        """Creates the material of a request. An unreadable loop is removed and the plan repeated.
 
         Raises:
             FileError: None of the loops can be read.
@@ -106,7 +106,7 @@ class MaterialMaker:
         return track
 
     def _sound(self, loop: Loop) -> F32:
-        """The loop's sound, float32 stereo at the playing rate."""
+        """Sound of the loop, float32 stereo at the playback rate."""
         sound = self._sounds.pop(loop.file, None)
         if sound is None:
             samples, _ = sound_of(self._folder / loop.file, loop.file, self.rate)
@@ -119,14 +119,14 @@ class MaterialMaker:
 
 
 def _forget(cache: dict[Any, T], size: Callable[[T], int]) -> None:
-    """Removes the oldest entries, never the newest, until at most `_MOST` samples are left."""
+    """Evicts the oldest entries, never the newest, until at most `_MOST` samples are left."""
     total = sum(map(size, cache.values()))
     while total > _MOST and len(cache) > 1:
         total -= size(cache.pop(next(iter(cache))))
 
 
 def _gain(plan: Arrangement, tracks: Sequence[LoopTrack]) -> float:
-    """The gain, 1 or less, at which no bar exceeds `_CEILING` at any intensity."""
+    """Gain, at most 1, at which no bar exceeds `_CEILING` at any intensity."""
     peak, seen = 1e-9, set()
     for bar, layers in enumerate(plan.bars):
         signs = tuple(

@@ -1,7 +1,7 @@
-"""A loop brought to a tempo, a key and a loudness: prepared material, made off the block path.
+"""Loop stretching to a tempo, key and loudness, off the block path.
 
-Signalsmith Stretch (Geraint Luff, MIT; python-stretch) stretches and shifts what has pitch. It softens what is
-struck, so that a drum loop is cut into slices at its onsets, which are moved apart or together as they are.
+Signalsmith Stretch (Geraint Luff, MIT; python-stretch) stretches and shifts pitched loops. It softens transients, so
+drum loops are sliced at their onsets, and the slices moved unchanged.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises
 from antiphon_loops.analysis.loudness import true_peak
 
 _AROUND = 0.4
-"""Seconds of the circle before and after the loop that are stretched with it, so that its ends meet."""
+"""Context in seconds of the circle stretched before and after the loop, so that its ends meet."""
 _LEAD = 0.003
-"""Seconds before an onset in which one slice goes over into the next."""
+"""Crossfade in seconds before an onset from one slice to the next."""
 _SEAM = 0.004
 _BEHIND = range(2, 11)
-"""Pieces back over whose loudest an onset rises: 4 to 20 ms."""
+"""Look-back in pieces that an onset exceeds: 4 to 20 ms."""
 
 
 def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
-    """The loop, float32 `[2, n]`, as `frames` frames that go round, `shift` semitones higher.
+    """Loop, float32 `[2, n]`, as `frames` circular frames, `shift` semitones higher.
 
-    struck: it is sliced at its onsets, where it is not shifted.
+    struck: slices it at its onsets, unless it is shifted.
     """
     given = sound.shape[1]
     if shift == 0 and abs(given - frames) <= 2:
@@ -47,7 +47,7 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
 
     given = sound.shape[1]
     speed = given / frames
-    # whole frames out for what goes before
+    # whole output frames for the context before
     ahead = max(1, round(_AROUND * rate / speed))
     before = round(ahead * speed)
     places = np.arange(-before, given + before)
@@ -68,7 +68,7 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
 
 
 def onsets(sound: F32, rate: int) -> list[int]:
-    """Frames at which something is struck: where the level of 2 ms pieces rises over what went before."""
+    """Onset frames: where the level of 2 ms pieces rises over the preceding ones."""
     step = piece_frames(rate)
     count = sound.shape[1] // step
     if count < 8:
@@ -82,9 +82,9 @@ def onsets(sound: F32, rate: int) -> list[int]:
 
 
 def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
-    """Each slice, from one onset to the next, with its own samples at the stretched place.
+    """Slices, from onset to onset, with their own samples at the stretched positions.
 
-    Where it has to last longer its tail goes on, back and forth, no louder than it ended and fading.
+    A slice that has to last longer repeats its tail back and forth, fading from its final level.
     """
     given = sound.shape[1]
     slower, lead = frames / given, max(2, round(_LEAD * rate))
@@ -110,7 +110,7 @@ def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
 
 
 def _longer(piece: F32, frames: int, rate: int) -> F32:
-    """`frames` more of a slice."""
+    """Extension of a slice by `frames`."""
     size = max(1, min(round(0.6 * piece.shape[1]), round(0.2 * rate)))
     tail = piece[:, -size:]
     width = max(1, min(size, round(0.008 * rate)))
@@ -122,7 +122,7 @@ def _longer(piece: F32, frames: int, rate: int) -> F32:
 
 
 def set_level(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
-    """The loop louder by `gain` dB, at most 40; what then stands out above `ceiling` is turned down for 5 ms."""
+    """Loop amplified by `gain` dB, at most 40; peaks above `ceiling` are attenuated for 5 ms."""
     output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
     if true_peak(output, rate) > ceiling:
         output = _limited(output, rate, ceiling * 0.93)
@@ -130,7 +130,7 @@ def set_level(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
 
 
 def _limited(sound: F32, rate: int, ceiling: float) -> F32:
-    """A circular look-ahead limiter: the least gain within 5 ms, smoothed over as much, so that none is exceeded."""
+    """Circular look-ahead limiter: minimum gain within 5 ms, smoothed as long, so that no peak exceeds it."""
     reach = round(0.005 * rate)
     need = np.minimum(1.0, ceiling / np.maximum(np.abs(sound).max(axis=0), 1e-9))
     wrapped = np.take(need, np.arange(-2 * reach, len(need) + 2 * reach), mode="wrap")

@@ -1,1 +1,1 @@
-"""The MIDI clock: followed, led, and the beat between its ticks."""
+"""MIDI clock: follower, leader, and tick timing."""

@@ -1,10 +1,10 @@
-"""Follows a MIDI clock: its tempo, its beat, its start and stop, and its song position.
+"""MIDI clock follower: tempo, beat, start and stop, and song position.
 
-`TickLoop` gives the clock's tempo and place from the times of its ticks. The server's clock is steered there by its
-tempo, which differs from the measured one by what is left of the distance, so that no beat is repeated or left out. It
-is moved only where the clock itself starts, continues or jumps, and once at the end of the first beat.
+`TickLoop` computes the clock's tempo and position from the times of its ticks. The server's clock is steered to it by
+its tempo, which differs from the measured one in proportion to the remaining error, so that no beat is repeated or left
+out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first beat.
 
-A beat falls where a note sounds that came with its tick: a block and `SLACK` later, always.
+A beat falls together with a note that arrives with its tick: a constant block and `SLACK` later.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from antiphon_midi.clock.ticks import PPQN, TickLoop
 log = logging.getLogger("antiphon.control")
 
 SLACK = 0.001
-"""Seconds for this process to pass a note or a beat on."""
+"""Time in seconds for this process to forward a note or a beat."""
 SIXTEENTH = PPQN // 4
 """Ticks of a unit of the song position pointer, by the MIDI 1.0 specification."""
 FIRST = 6
-"""Ticks after which the tempo is set for the first time."""
+"""Ticks before the tempo is first set."""
 APART = 0.1
-"""Seconds between two corrections at least."""
+"""Minimum seconds between two corrections."""
 MOST_NUDGE = 16.0
-"""Beats; the range of `NudgeBeat`."""
+"""Range of `NudgeBeat` in beats."""
 SILENT, SILENT_TICKS = 0.5, 6
-"""A clock has stopped when so many seconds, and so many ticks' time, pass without a tick."""
+"""Silence that stops a clock: both this many seconds and this many ticks' time."""
 
 
 class ClockFollower:
-    """One clock, of the port that ticked first; another port's is followed once that one has stopped.
+    """Follows one clock, of the port that ticked first; another port's after that one has stopped.
 
     Attributes:
         port: The port whose clock is followed, "" before the first tick.
@@ -128,7 +128,7 @@ class ClockFollower:
                     self._armed = self._place
 
     def look(self) -> None:
-        """Notices that the clock has stopped."""
+        """Detects a stopped clock."""
         silent = (self._server.now_ns() - self._last_ns) / 1e9
         if self._present and silent > max(SILENT, SILENT_TICKS * self._loop.period):
             self.gone(self.port)
@@ -140,7 +140,7 @@ class ClockFollower:
             log.warning("%s", self._summary())
 
     def _adopt(self, port: str) -> bool:
-        """Follows the port's clock from here on; False where another's is followed."""
+        """Starts following the port's clock; False while another's is followed."""
         if self._present:
             return False
         self.port, self._loop = port, TickLoop()
@@ -174,23 +174,23 @@ class ClockFollower:
     # ---- the server's clock
 
     def _lag(self) -> float:
-        """Samples from a tick to its beat."""
+        """Latency from a tick to its beat, in samples."""
         self._block = self._block or self._server.block
         return self._block + SLACK * self._server.rate
 
     def _sample(self, ns: int) -> float:
-        """Where the beat of a tick at `ns` falls."""
+        """Sample of the beat of a tick at `ns`."""
         return self._server.sample_at(ns) + self._lag()
 
     def _ticks(self, sample: float) -> float:
-        """Ticks of the clock, from its first, whose beat falls on a sample."""
+        """Tick count of the clock, from its first, whose beat falls on a sample."""
         server = self._server
         now = server.now_ns()
         ahead = sample - self._lag() - server.sample_at(now)
         return self._loop.ticks_at(now + round(ahead * 1e9 / server.rate))
 
     def _move(self, playing: bool | None) -> None:
-        """Puts the server's clock at the MIDI clock's place, on the last tick if there is time."""
+        """Moves the server's clock to the MIDI clock's position, at the last tick if there is time."""
         assert self._first is not None
         loop, server = self._loop, self._server
         at = self._sample(loop.ns_of(loop.count))
@@ -226,7 +226,7 @@ class ClockFollower:
             self._tempo = bpm
 
     def _do(self, command: Command) -> bool:
-        """Carries a command out; where it is refused, the status has the reason."""
+        """Executes a command; the status shows the reason of a refused one."""
         try:
             self._server.do(command, f"midi:{self.port}")
         except AntiphonError as error:

@@ -1,9 +1,9 @@
-"""Leads other instruments by a MIDI clock: 24 ticks a beat, start, stop, continue and the song position.
+"""MIDI clock leader: 24 ticks a beat, start, stop, continue and the song position.
 
 A tick belongs to a sample of the engine's clock. It is sent a block and `SLACK` after that sample was computed, when
-its sound leaves the sound card at the earliest: as late as a note that came in is played. Where the backend can date
-messages (JACK), ticks are handed over up to `AHEAD` before, with their times, and a busy process delays none; elsewhere
-a timer of this process sends each.
+its sound leaves the sound card at the earliest: with the same latency as an incoming note. If the backend supports
+timestamps (JACK), ticks are queued up to `AHEAD` before, with their times, and a busy process delays none; otherwise a
+timer of this process sends each.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from antiphon_midi.clock.ticks import PPQN
 from antiphon_midi.devices.ports import Ports
 
 AHEAD = 0.05
-"""Seconds by which a tick is handed over before its time; a tempo change reaches the ticks so much later at most."""
+"""Seconds a tick is queued ahead of its time; also the maximum delay of a tempo change."""
 TURN = 0.02
-"""Seconds between two looks at the server's clock at most."""
+"""Maximum seconds between two readings of the server's clock."""
 LEAP = 0.08
-"""Seconds by which the next tick is off its place where the server's clock was moved: the gear is sent there."""
+"""Error in seconds of the next tick that means the server's clock jumped: a song position is sent."""
 BEHIND = 0.5
-"""Seconds behind which ticks are no longer sent in a row, but the gear is sent to its place."""
+"""Lag in seconds beyond which ticks are skipped, and a song position is sent instead."""
 CLOSE = 0.25
-"""Share of a period by which two ticks are apart at least."""
+"""Minimum distance of two ticks, as a share of a period."""
 LATE = 0.001
-"""Seconds behind its time from which a tick counts as late."""
+"""Delay in seconds from which a tick counts as late."""
 _TICK, _START, _CONTINUE, _STOP = (bytes((kind,)) for kind in (midi.TICK, midi.START, midi.CONTINUE, midi.STOP))
 
 
 class ClockLeader:
-    """One clock for all outputs. Ticks go on while the server's beat stands, so that gear knows the tempo.
+    """One clock for all outputs. Ticks continue while the server's beat is stopped, so that devices know the tempo.
 
     Attributes:
         ticks: Number of ticks sent.
@@ -73,7 +73,7 @@ class ClockLeader:
             await asyncio.sleep(delay)
 
     def step(self) -> float:
-        """Sends what is due, or soon is where it can be dated; returns the seconds to the next call."""
+        """Sends due ticks, or queues upcoming ones with timestamps; returns the seconds to the next call."""
         server, ports = self._server, self._ports
         here = set(ports.outputs)
         if self._tick is not None:
@@ -102,12 +102,12 @@ class ClockLeader:
             self._send(_STOP, 0)
 
     def _lag(self) -> float:
-        """ns from a sample to its tick."""
+        """Latency from a sample to its tick, ns."""
         self._block = self._block or self._server.block
         return (self._block / self._server.rate + SLACK) * 1e9
 
     def _transport(self, playing: bool, place: float, period: float, now: int) -> None:
-        """Starts, stops or moves the gear with the server's clock, which is at `place`, in ticks."""
+        """Starts, stops or moves the devices with the server's clock, which is at `place`, in ticks."""
         if self._tick is not None:
             if not playing:
                 self._tick = None
@@ -127,13 +127,13 @@ class ClockLeader:
         self._joining = set(self._known)
 
     def _place_ns(self, place: float, period: float, now: int) -> float:
-        """The time of the next tick by the server's clock, which is now at `place`."""
+        """Time of the next tick by the server's clock, which is now at `place`."""
         if self._tick is None:
             return self._last + period if self._last else now
         return now + (self._tick - place) * period
 
     def _due(self, place: float, period: float, now: int) -> float:
-        """When to send the next tick: at its time, or where that is past, close behind the last one."""
+        """Send time of the next tick: its own, or if that is past, the minimum distance after the last one."""
         return max(self._place_ns(place, period, now), self._last + CLOSE * period)
 
     def _send_tick(self, ns: int, late: bool) -> None:

@@ -1,4 +1,4 @@
-"""The MIDI clock as `--midi-clock` has it: followed, led, or left alone."""
+"""MIDI clock mode of `--midi-clock`: follow, lead, or off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MidiClock:
             self._server.service(self.leader.run)
 
     def status(self) -> dict[str, Any] | None:
-        """The clock's part of `midi` in `GET /api/status`; None where no clock is followed or led."""
+        """The clock's part of `midi` in `GET /api/status`; None unless a clock is followed or led."""
         part = self.follower or self.leader
         return None if part is None else part.status()
 
@@ -47,11 +47,11 @@ class MidiClock:
             self.follower.gone(port)
 
     def look(self) -> None:
-        """Notices that a clock has stopped."""
+        """Detects a stopped clock."""
         if self.follower is not None:
             self.follower.look()
 
     def close(self) -> None:
-        """Sends a stop to the devices that follow."""
+        """Sends a stop to the following devices."""
         if self.leader is not None:
             self.leader.close()

@@ -1,4 +1,4 @@
-"""The tempo and the beat of a MIDI clock, from the times of its ticks.
+"""Tick tracking: tempo and beat of a MIDI clock from the times of its ticks.
 
     loop = TickLoop()
     for ns in times:
@@ -22,23 +22,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 PPQN = 24
-"""Ticks a quarter note, by the MIDI 1.0 specification."""
+"""Ticks per quarter note, by the MIDI 1.0 specification."""
 MEMORY = 4 * PPQN
-"""Ticks that the loop looks back on: four beats."""
+"""Memory of the loop in ticks: four beats."""
 MEMORY_SECONDS = 2.0
-"""The same at fast tempos, where four beats are less."""
+"""Minimum memory in seconds, for fast tempos."""
 SUSPECTS, MOST_SUSPECTS = PPQN // 2, 2 * PPQN
 WIDE = 6.0
-"""A tick is used where its error is below so many standard deviations of the errors, or `FLOOR`."""
+"""Outlier limit: a tick is used if its error is below this many standard deviations, or `FLOOR`."""
 FLOOR = 0.001
-"""Seconds, near the time of one MIDI byte on a cable (0.32 ms) and of one turn of a sender's loop."""
+"""Minimum error limit, s, near the time of a MIDI byte on a cable (0.32 ms) and of one turn of a sender's loop."""
 LEAN = 5.0
-"""Standard deviations of the mean error beyond which the loop widens, for the tempo moves slowly."""
+"""Mean error in standard deviations beyond which the loop's bandwidth is raised: a slow tempo change."""
 SMOOTH = 1.0 / 12.0
 SAME = 0.02
-"""Two periods nearer than this share are one tempo."""
+"""Relative difference below which two periods are one tempo."""
 SHORTEST = 1e-4
-"""Seconds; keeps a period above 0 where ticks come all at once."""
+"""Minimum period in seconds, for ticks that arrive all at once."""
 
 
 class TickLoop:
@@ -52,7 +52,7 @@ class TickLoop:
     """
 
     def __init__(self) -> None:
-        """A loop that has seen no tick."""
+        """Creates a loop without ticks."""
         self.used = 0
         self.count = -1
         self.lost = 0
@@ -84,7 +84,7 @@ class TickLoop:
         return self._origin + round((self._at + (tick - self.count) * self.period) * 1e9)
 
     def tick(self, ns: int) -> bool:
-        """Takes in a tick that came at `ns`; returns whether it was where a tick was expected."""
+        """Processes a tick at `ns`; returns True if it was at its predicted time."""
         if self.count < 0:
             self._origin = ns
         t = (ns - self._origin) / 1e9
@@ -102,7 +102,7 @@ class TickLoop:
         return True
 
     def anchor(self, ns: int) -> None:
-        """The last tick, at `ns`, is where the clock goes on after a pause, at its tempo of before."""
+        """Resumes after a pause: the last tick, at `ns`, is the new origin, at the previous tempo."""
         self._at = (ns - self._origin) / 1e9
         self.used = min(self.used, SUSPECTS)
         self._lean = 0.0
@@ -130,7 +130,7 @@ class TickLoop:
                 self.used, self._lean = PPQN, 0.0
 
     def _judge(self) -> None:
-        """The last ticks were all far from the line: finds the line that they are on, once there is one."""
+        """Handles a run of outliers: fits a new line once they lie on one."""
         rough = max(self.jitter, FLOOR / 10.0)
         line = _fit(self._suspects[-SUSPECTS:])
         if line.off > max(3.0 * rough, FLOOR):

@@ -1,7 +1,7 @@
-"""MIDI through JACK, read and written by a callback in machine code.
+"""JACK MIDI, read and written by a machine-code callback.
 
-python-rtmidi's own JACK input was tried and left: it calls Python inside JACK's cycle, and a SysEx without an end
-makes it hold whatever follows, notes included, without limit.
+python-rtmidi's own JACK input was tried and rejected: it calls Python inside JACK's cycle, and an unterminated SysEx
+makes it hold all following messages, notes included, without limit.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ PATIENCE = 0.2
 
 
 class JackMidi:
-    """One JACK client with a port for each port it listens or plays to.
+    """JACK client with its own port for each external port.
 
-    bell: an eventfd, written when something came.  virtual: the name of an input others connect to, "" for none.
-    `take` and `send` are for the event loop's thread, everything else for one other.
+    bell: an eventfd, written at arrivals.  virtual: the name of a public input, "" for none. `take` and `send` are for
+    the event loop's thread, everything else for one other.
     """
 
     name = "JACK"
@@ -58,7 +58,7 @@ class JackMidi:
             import jack
         except OSError as error:
             raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
-        # what it says of a server that is not there comes once a second
+        # libjack's message about a missing server would repeat once a second
         jack.set_error_function(lambda _text: None)
         jack.set_info_function(lambda _text: None)
         try:
@@ -110,7 +110,7 @@ class JackMidi:
     # ---- ports, once a second
 
     def inputs(self) -> list[str]:
-        """Ports of others that give MIDI; OSError when the JACK server has ended.
+        """External ports that send MIDI; OSError if the JACK server has ended.
 
         Ports connected to the virtual input by the user are left out: their messages would arrive twice.
         """
@@ -129,7 +129,7 @@ class JackMidi:
         return [p.name for p in self._client.get_ports(is_midi=True, **side) if not p.name.startswith(own)]
 
     def open_input(self, name: str) -> None:
-        """Begins to listen to it; OSError when it cannot be."""
+        """Opens an input port; OSError on failure."""
         self._listen(name, f"in from {name}".replace(":", " "))
         self.hold(name)
 
@@ -149,7 +149,7 @@ class JackMidi:
         self.hold(name)
 
     def hold(self, name: str) -> bool:
-        """Connects an open port again where its other end was away; whether that was so."""
+        """Reconnects an open port after its other end was away; True if it had to."""
         connected = False
         for ports, there_first in ((self._ins, True), (self._outs, False)):
             if name in ports:
@@ -195,7 +195,7 @@ class JackMidi:
 
     @contextlib.contextmanager
     def _os_errors(self) -> Iterator[None]:
-        """JACK's refusals as OSError."""
+        """Converts JACK's refusals to OSError."""
         if self._down:
             raise OSError("JACK has gone")
         try:
@@ -206,7 +206,7 @@ class JackMidi:
     # ---- bytes
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
-        """Takes the events that have arrived, up to a number: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Removes and yields arrived events, at most `most`: (port, ns of CLOCK_MONOTONIC, bytes)."""
         words, data = self._words, self._bytes
         read = words[MidiSlot.READ]
         while most and read < words[MidiSlot.WRITE]:
@@ -224,7 +224,7 @@ class JackMidi:
             yield self._names.get(slot, ""), came, message
 
     def send(self, name: str, message: bytes, ns: int = 0) -> None:
-        """A message of at most three bytes, at `ns` or at once; counted as dropped where there is no room."""
+        """Queues a message of at most three bytes, at `ns` or at once; counted as dropped if the queue is full."""
         words = self._words
         if name not in self._outs or self._down:
             self.out_dropped += 1
@@ -256,5 +256,5 @@ def _free(taken: dict[str, tuple[int, Any]], most: int) -> int:
 
 
 def _short(name: str, slot: int) -> str:
-    """A port's name as JACK takes it, unlike the others'."""
+    """Port name cut to JACK's length limit; the slot number keeps it unique."""
     return name if len(name) <= 60 else f"{name[:56]} {slot}"

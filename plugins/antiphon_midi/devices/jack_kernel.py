@@ -1,10 +1,10 @@
-"""JACK's process callback for MIDI, in machine code: events in and out of one array of 64-bit words.
+"""JACK process callback for MIDI, in machine code: events in and out through one array of 64-bit words.
 
-No interpreter runs in it, so a busy control process holds up no sound. (A callback in Python would wait for the
-interpreter's lock inside JACK's cycle.) `MidiSlot` names the words; a record in the ring of what came in is two
-words, `port << 32 | size` and the moment in ns of CLOCK_MONOTONIC, and then the bytes, whole words of them; -1
-in the first sends the reader on to the ring's beginning. What goes out is a word each: `port << 32 | size << 24`
-and up to three bytes. What goes out at a time of its own is two words in a ring of its own: the same, and that time.
+No interpreter runs in it, so a busy control process delays no sound. (A callback in Python would wait for the
+interpreter's lock inside JACK's cycle.) `MidiSlot` names the words; a record in the input ring is two words, `port <<
+32 | size` and the time in ns of CLOCK_MONOTONIC, and then the bytes, padded to whole words; -1 in the first sends the
+reader to the ring's beginning. An output message is a word: `port << 32 | size << 24` and up to three bytes. A
+timestamped output message is two words in its own ring: the same, and its time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from antiphon.api.kernels import address_f32, i64, i64p, kernel, offset
 
 INPUTS, OUTPUTS = 64, 16
 RING, OUT_RING, DATED_RING = 1 << 15, 4096, 2048
-"""Words."""
+"""Ring sizes in words."""
 
 
 class MidiSlot(IntEnum):
-    """Words of the callback's state."""
+    """Indices of the callback's state words."""
 
     CALLS = 0
     RATE = 1
@@ -59,7 +59,7 @@ WORDS = RING_AT + RING
 
 @kernel
 def keep(s: i64p, port: i64, now: i64) -> i64:
-    """Writes the event in `GOT` into the ring; returns 1, or 0 where it does not fit, which is counted."""
+    """Writes the event in `GOT` into the ring; returns 1, or 0 if it does not fit, which is counted."""
     size = s[MidiSlot.GOT + 1]
     need = 2 + (size + 7) // 8
     write = s[MidiSlot.WRITE]
@@ -85,7 +85,7 @@ def keep(s: i64p, port: i64, now: i64) -> i64:
 
 @kernel
 def give(s: i64p, frames: i64) -> None:
-    """Writes queued messages into the ports' buffers; those that do not fit wait for the next cycle."""
+    """Writes queued messages into the ports' buffers; messages that do not fit wait for the next cycle."""
     for p in range(OUTPUTS):
         port = load_acquire(s, MidiSlot.OUTS + p)
         s[MidiSlot.OUT_BUFFERS + p] = 0
@@ -109,7 +109,7 @@ def give(s: i64p, frames: i64) -> None:
 
 @kernel
 def give_dated(s: i64p, frames: i64, now: i64) -> None:
-    """What is due before the cycle's end, each at its frame; it follows `give`, which clears the ports' buffers."""
+    """Writes timestamped messages due before the cycle's end at their frames; after `give`, which clears buffers."""
     read = s[MidiSlot.DATED_READ]
     write = load_acquire(s, MidiSlot.DATED_WRITE)
     least = 0
@@ -135,7 +135,7 @@ def give_dated(s: i64p, frames: i64, now: i64) -> None:
 
 @kernel
 def begun(s: i64p) -> i64:
-    """When the cycle began, in ns of CLOCK_MONOTONIC: by JACK's own loop, however late this call is."""
+    """Start time of the cycle, in ns of CLOCK_MONOTONIC, by JACK's own DLL, independent of this call's delay."""
     call_c(s[MidiSlot.CLOCK], 1, offset(s, MidiSlot.NOW))
     now = s[MidiSlot.NOW] * 1000000000 + s[MidiSlot.NOW + 1]
     call_c(

@@ -1,4 +1,4 @@
-"""MIDI through libraries that call back in a thread of theirs: python-rtmidi, and mido's other backends."""
+"""MIDI libraries with callback threads: python-rtmidi, and mido's other backends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_HELD = 1 << 20
-"""Bytes of one port in the queue; more is dropped and counted."""
+"""Maximum queued bytes of one port; more is dropped and counted."""
 OWN_PORT = "listens"
 ALSA_CLIENTS = "/proc/asound/seq/clients"
 
@@ -27,7 +27,7 @@ class Inbox:
         self.dropped = 0
 
     def put(self, data: bytes) -> None:
-        """Called in the library's thread: appends and wakes, nothing else."""
+        """Called in the library's thread: only appends and wakes."""
         if self._put - self._taken + len(data) > MAX_HELD:
             self.dropped += 1
             return
@@ -42,7 +42,7 @@ class Inbox:
 
 
 class _Threaded(ABC):
-    """What backends share whose library calls back in a thread."""
+    """Base of backends whose library calls back in a thread."""
 
     name = ""
     dated = False
@@ -59,7 +59,7 @@ class _Threaded(ABC):
         return self._lost + sum(inbox.dropped for inbox in list(self._inboxes.values()))
 
     def hold(self, name: str) -> bool:
-        """A port of these libraries does not report that its other end was disconnected."""
+        """False: these libraries do not report a disconnected port."""
         return False
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
@@ -88,7 +88,7 @@ class _Threaded(ABC):
                 raise OSError(name)
             self._send(port, message)
         except Exception:
-            # its device has just gone, which is seen at the next look
+            # the device has just gone, which the next scan detects
             self._lost += 1
 
     @abstractmethod
@@ -101,7 +101,7 @@ class _Threaded(ABC):
 
 
 class RtMidi(_Threaded):
-    """python-rtmidi. It filters SysEx, which is unbounded there and unused."""
+    """python-rtmidi backend. It filters SysEx, which is unbounded there and unused."""
 
     def __init__(self, client: str, bell: int, virtual: str, api: str) -> None:
         super().__init__(bell)
@@ -117,7 +117,7 @@ class RtMidi(_Threaded):
             self._listen(virtual, lambda port: port.open_virtual_port(virtual))
 
     def inputs(self) -> list[str]:
-        """Names of inputs, without those already connected to the virtual input, which would arrive twice."""
+        """Names of inputs, without ports already connected to the virtual input, which would arrive twice."""
         connections = connected_addresses(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
         return [n for n in self._others(self._look_in.get_ports()) if n.rpartition(" ")[2] not in connections]
 
@@ -174,7 +174,7 @@ class RtMidi(_Threaded):
 
 
 def connected_addresses(clients: str, client: str, port: str) -> set[str]:
-    """Addresses, as "20:0", of what is connected to a port, by what ALSA's sequencer lists of itself."""
+    """Addresses, such as "20:0", connected to a port, from the ALSA sequencer's list of clients."""
     names: set[str] = set()
     ours = here = False
     for line in clients.splitlines():
@@ -189,7 +189,7 @@ def connected_addresses(clients: str, client: str, port: str) -> set[str]:
 
 
 def _read(path: str) -> str:
-    """The file's text, "" where there is none."""
+    """Text of a file, "" if it is missing."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -198,7 +198,7 @@ def _read(path: str) -> str:
 
 
 class Mido(_Threaded):
-    """Any other backend of mido's, by its module's name."""
+    """Other mido backends, by module name."""
 
     def __init__(self, module: str, api: str, bell: int, virtual: str) -> None:
         super().__init__(bell)

@@ -1,8 +1,8 @@
-"""MIDI ports: which there are, opened by name, looked at again and again.
+"""MIDI ports: scanned periodically, opened by name.
 
 Through mido's backend: `MIDO_BACKEND` names it as for any mido program. `mido.backends.rtmidi`, the default, is the
-system's MIDI, and JACK's where Linux has no ALSA sequencer; `…/UNIX_JACK` or `…/LINUX_ALSA` insists.
-Libraries are imported when a backend is made, no earlier.
+system's MIDI, and JACK's if Linux has no ALSA sequencer; `…/UNIX_JACK` or `…/LINUX_ALSA` forces one. Libraries are
+imported when a backend is created, not earlier.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ class Backend(Protocol):
 
     name: str
     dated: bool
-    """Whether it sends a message at a time that lies ahead."""
+    """True if it can send messages with a future timestamp."""
 
     @property
     def dropped(self) -> int:
         """Number of messages dropped because a buffer was full."""
 
     def inputs(self) -> list[str]:
-        """Names of ports to listen to, now; OSError when the MIDI system has ended."""
+        """Names of the present input ports; OSError if the MIDI system has ended."""
 
     def outputs(self) -> list[str]: ...
     def open_input(self, name: str) -> None:
-        """Begins to listen; OSError when it cannot be."""
+        """Opens an input port; OSError on failure."""
 
     def open_output(self, name: str) -> None: ...
     def hold(self, name: str) -> bool:
-        """Mends an open port whose other end was away meanwhile; whether it had to."""
+        """Reconnects an open port after its other end was away; True if it had to."""
 
     def close_input(self, name: str) -> None: ...
     def close_output(self, name: str) -> None: ...
     def close(self) -> None: ...
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
-        """Takes the messages that have come: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Removes and yields arrived messages: (port, ns of CLOCK_MONOTONIC, bytes)."""
 
     def send(self, name: str, message: bytes, ns: int = 0) -> None:
-        """Sends a message of at most three bytes; where it is `dated`, at `ns` of CLOCK_MONOTONIC, 0 for at once.
+        """Sends a message of at most three bytes; if `dated`, at `ns` of CLOCK_MONOTONIC, 0 for at once.
 
-        Messages with a time are sent in the order of the calls.
+        Timestamped messages are sent in the order of the calls.
         """
 
 
@@ -73,7 +73,7 @@ def check_choice() -> None:
 def make_backend(client: str, bell: int, virtual: str) -> Backend:
     """The backend the environment asks for, or `EngineError`.
 
-    client: our name.  bell: an eventfd to write when something came.  virtual: an input to offer, "" for none.
+    client: our name.  bell: an eventfd written at arrivals.  virtual: name of a public input, "" for none.
     """
     module, _, api = (os.environ.get("MIDO_BACKEND") or RTMIDI).partition("/")
     if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):
@@ -100,7 +100,7 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
 
 @dataclass(slots=True)
 class PortChanges:
-    """Ports that opened and closed since the last look, by stable names; one that was away in between is in both."""
+    """Ports opened and closed since the last scan, by stable names; a reconnected one is in both."""
 
     opened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -108,10 +108,10 @@ class PortChanges:
 
 
 class Ports:
-    """The open ports. `look` is for one thread, `take` and `send` for the event loop's.
+    """Open ports. `look` is for one thread, `take` and `send` for the event loop's.
 
-    virtual: offers an input named `antiphon`, and every port there is listened to.  inputs, outputs: parts of names
-    of ports wanted, large or small letters; inputs limit what `virtual` would open.
+    virtual: offers a public input named `antiphon`, and opens every port.  inputs, outputs: wanted parts of port names,
+    case-insensitive; inputs restrict the ports opened by `virtual`.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Ports:
         return self._lost + (self.backend.dropped if self.backend is not None else 0)
 
     def look(self) -> PortChanges:
-        """Opens new ports, closes those that have disappeared. Never raises; `trouble` names what did not open."""
+        """Scans the ports: opens new ones, closes vanished ones. Never raises; `trouble` names failures."""
         changes = PortChanges()
         self.trouble = ""
         try:
@@ -194,7 +194,7 @@ class Ports:
                 changes.outputs_opened.append(plain)
 
     def _opened(self, opening: Callable[[str], None], name: str) -> bool:
-        """A port that will not be opened, for it has just gone or is another program's, is tried again next time."""
+        """Opens a port; one that fails, just gone or in exclusive use, is retried at the next scan."""
         try:
             opening(name)
         except OSError as error:
@@ -212,7 +212,7 @@ class Ports:
         changes.closed.append(plain)
 
     def _give_up(self, changes: PortChanges) -> None:
-        """The MIDI system itself has ended; it is looked for again."""
+        """Handles the end of the MIDI system, which is then searched for again."""
         for plain in list(self.inputs):
             self._closed(changes, plain)
         self.outputs.clear()
@@ -223,20 +223,20 @@ class Ports:
             backend.close()
 
     def take(self, most: int) -> list[tuple[str, int, bytes]]:
-        """Takes the messages that have arrived, up to a number: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Removes and returns arrived messages, at most `most`: (port, ns of CLOCK_MONOTONIC, bytes)."""
         if self.backend is None:
             return []
         return [(self._names.get(name, name), ns, data) for name, ns, data in self.backend.take(most)]
 
     @property
     def dated(self) -> bool:
-        """Whether `send` keeps the time of a message."""
+        """True if `send` supports timestamps."""
         return self.backend is not None and self.backend.dated
 
     def send(self, message: bytes, but: str = "", *, only: str = "", ns: int = 0) -> None:
-        """Sends a message of at most three bytes to every open output, but not to `but`, or to `only` alone.
+        """Sends a message of at most three bytes to every open output except `but`, or to `only`.
 
-        `ns`: when, of CLOCK_MONOTONIC, where the backend is `dated`; 0 is at once.
+        `ns`: timestamp of CLOCK_MONOTONIC if the backend is `dated`; 0 is at once.
         """
         if self.backend is not None:
             for plain, name in list(self.outputs.items()):
@@ -251,7 +251,7 @@ class Ports:
 
 
 def ports_of(settings: ServeSettings) -> Ports:
-    """The ports that `serve --midi`, `--midi-in` and `--midi-out` ask for; none is open yet."""
+    """Ports requested by `serve --midi`, `--midi-in` and `--midi-out`; none is open yet."""
     client = f"{settings.extra.get('jack_name', 'antiphon')}-midi"
     given = settings.value
     return Ports(client, virtual=given(MIDI), inputs=given(MIDI_IN), outputs=given(MIDI_OUT))
@@ -262,9 +262,9 @@ def _like(name: str, parts: Sequence[str]) -> bool:
 
 
 def stable(names: Sequence[str]) -> dict[str, str]:
-    """Backend's name → the name a port keeps from one plugging in to the next, each its own.
+    """Unique stable names, kept across reconnections, by the backend's names.
 
-    ALSA puts numbers behind a name, and they change; of two alike the second is `NAME (2)`.
+    ALSA appends changing numbers to a name; the second of two equal ones is `NAME (2)`.
     """
     result: dict[str, str] = {}
     for name in names:

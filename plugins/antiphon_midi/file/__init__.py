@@ -1,1 +1,1 @@
-"""The processor `midifile` and the events that it plays."""
+"""Processor `midifile` and its event list."""

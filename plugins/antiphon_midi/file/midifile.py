@@ -1,4 +1,4 @@
-"""The processor `midifile`: plays a MIDI file as notes into the graph, on the clock or at the file's own tempo."""
+"""Processor `midifile`: plays a MIDI file as notes into the graph, on the clock or at the file's own tempo."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, Param, Processor, StreamS
 from antiphon_midi.file.score import DRUMS, FAMILIES, SongEvent, SongScore, load
 
 JUMP = 0.05
-"""Beats between where the clock is and where it was expected above which it was moved; a tempo ramp causes less."""
+"""Beat error that counts as a clock jump; a tempo ramp causes less."""
 EARLY = 1e-3
 """Frames of tolerance for rounding."""
 SWITCHES = 16
-"""Parts that have a switch of their own."""
+"""Number of parts with their own switch."""
 MOST = 980
-"""Events in a block: 1024 go out, with the ends of pedals and bends."""
+"""Maximum events in a block: the limit is 1024, including the ends of pedals and bends."""
 LEAST = 1.0 / 32.0
-"""Beats from `begin` to `end` at least; a shorter part is none."""
+"""Minimum beats from `begin` to `end`; a shorter part is empty."""
 _NEVER = 1 << 60
 _MUTES = tuple(f"mute{n}" for n in range(1, SWITCHES + 1))
 Key = tuple[int, int, int]
-"""Part, channel and number of a note as the file has it."""
+"""Part, channel and number of a note as in the file."""
 
 
 class MidiFile(Processor):
     """Plays a file's notes, controllers, bends and programs from the next bar on.
 
-    A position is in beats of the file where it follows the clock, in seconds of the file where it keeps its own tempo.
+    A position is in beats of the file if it follows the clock, in seconds of the file at its own tempo.
     """
 
     inputs = ()
@@ -78,7 +78,7 @@ class MidiFile(Processor):
         self._filter: tuple[object, ...] = ()
 
     def reset(self) -> None:
-        # what sounds is ended with the next block, which has a way out for it
+        # sounding notes are ended in the next block, which can emit events
         self._all_off = bool(self._sounding or self._pedals or self._bent)
         self._clear()
 
@@ -115,7 +115,7 @@ class MidiFile(Processor):
             io.report("dropped", self._dropped)
 
     def _stand(self, io: IO) -> None:
-        """The clock stands: so does the file, at its own tempo too."""
+        """Stops the file with the clock, also at its own tempo."""
         if math.isfinite(self._expected):
             self._end_all(io, 0)
             if not self._beats:
@@ -131,38 +131,38 @@ class MidiFile(Processor):
     # ---- position
 
     def _position(self, io: IO, frame: float) -> float:
-        """Where the file is at a frame of this call, in beats or seconds of the file."""
+        """File position at a frame of this call, in beats or seconds of the file."""
         if self._beats:
             return self._place + (io.time.beat - self._at + frame * self._step) * self._speed
         return self._place + (io.time.sample + frame - self._at) / self._rate * self._speed
 
     def _anchor(self, io: IO, frame: int, place: float | None = None) -> None:
-        """The position at a frame, or a given one there, is what later ones are counted from.
+        """Sets the origin of positions at a frame, to its present position or a given one.
 
-        `_at` is a beat of the clock or, so that it is exact, a sample.
+        `_at` is a beat of the clock or, for exactness, a sample.
         """
         self._place = self._position(io, frame) if place is None else place
         self._at = io.time.beat + frame * self._step if self._beats else float(io.time.sample + frame)
 
     def _frame(self, io: IO, position: float) -> int:
-        """The frame of this call, or of one after it, at which a position is reached."""
+        """Frame of this call, or of a later one, at which a position is reached."""
         away = position - self._position(io, 0.0)
         if self._beats:
             away /= self._step * self._speed
             return max(0, math.ceil(away - EARLY)) if away < _NEVER else _NEVER
         away *= self._rate / self._speed
-        # to the nearest, as `antiphon render` places the notes of a file
+        # rounded as `antiphon render` places the notes of a file
         return max(0, math.floor(away + 0.5 + EARLY)) if away < _NEVER else _NEVER
 
     def _part(self, score: SongScore, io: IO) -> tuple[float, float]:
-        """The positions at which the file begins and ends."""
+        """Positions of the part's begin and end."""
         begin, end = float(io.value("begin")), float(io.value("end"))
         begin = min(begin, score.length)
         end = min(end, score.length) if end >= begin + LEAST else score.length
         return (begin, end) if self._beats else (score.times.seconds(begin), score.times.seconds(end))
 
     def _jump(self, score: SongScore, io: IO) -> None:
-        """The clock was moved: it plays from where the clock is now."""
+        """Handles a clock jump: continues at the new position."""
         self._end_all(io, 0)
         begin, end = self._part(score, io)
         self._place, self._passed, self._over = self._place + self._passed, 0.0, False
@@ -178,7 +178,7 @@ class MidiFile(Processor):
     # ---- playing
 
     def _settle(self, score: SongScore, io: IO) -> None:
-        """Reads what has changed; the host splits blocks there."""
+        """Applies parameter changes; the host splits blocks there."""
         beats, speed = io.value("tempo") == "clock", float(io.value("speed"))
         if self._playing and (speed, beats) != (self._speed, self._beats):
             place = self._position(io, 0.0)
@@ -208,7 +208,7 @@ class MidiFile(Processor):
         return family >= 0 and FAMILIES[family] == instruments
 
     def _run(self, score: SongScore, io: IO, first: int, last: int) -> None:
-        """Plays frames `first` to `last` of this call, with a start that is due there."""
+        """Plays frames `first` to `last` of this call, including a start due there."""
         if first == last:
             return
         if self._wanted:
@@ -222,7 +222,7 @@ class MidiFile(Processor):
                 self._end_all(io, frame)
                 self._playing, self._over, self._wanted, self._passed = True, False, False, 0.0
                 self._place = self._part(score, io)[0]
-                # on the clock it is counted from the beat itself
+                # on the clock the origin is the beat itself
                 self._at = due if self._beats else float(io.time.sample + frame)
                 self._next = score.place(self._place, beats=self._beats)
                 self._chase(score, io, frame)
@@ -237,7 +237,7 @@ class MidiFile(Processor):
         while True:
             event = events[self._next] if self._next < len(events) else None
             at = math.inf if event is None else event.beat if self._beats else event.seconds
-            # what ends at the end still belongs to it
+            # note-offs at the end still belong to it
             ended = at > end or (at == end and event is not None and event.kind != "off")
             frame = max(first, self._frame(io, end if ended else at))
             if frame >= last:
@@ -282,16 +282,16 @@ class MidiFile(Processor):
                     (self._pedals.add if event.value else self._pedals.discard)(channel)
 
     def _chase(self, score: SongScore, io: IO, frame: int) -> None:
-        """Sends the programs, controllers and bends that what was passed over has set."""
+        """Chases state: sends the programs, controllers and bends set by skipped events."""
         for event in score.state(self._next).values():
             self._play(io, event, frame)
 
     def _end(self, io: IO, key: Key, frame: int) -> None:
-        # there is always room: `_emit` leaves it
+        # space is reserved by `_emit`
         io.emit(Event("off", frame, self._sounding.pop(key)[0], 0.0, key[1]))
 
     def _end_all(self, io: IO, frame: int) -> None:
-        """Ends notes, lifts pedals and straightens bends."""
+        """Ends notes, releases pedals and centres bends."""
         for key in list(self._sounding):
             self._end(io, key, frame)
         for channel in sorted(self._pedals):
@@ -302,7 +302,7 @@ class MidiFile(Processor):
         self._bent.clear()
 
     def _emit(self, io: IO, event: Event) -> bool:
-        """Sends an event; False where the block is full. A note takes the room of its end as well."""
+        """Emits an event; False if the block is full. A note-on also reserves its note-off."""
         if len(io.events_out) + len(self._sounding) + (2 if event.kind == "on" else 1) > MOST:
             self._dropped += 1
             return False

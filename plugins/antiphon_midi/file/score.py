@@ -14,7 +14,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
 
 MOST_SECONDS = 6 * 3600.0
-"""Of a file, at its own tempo; as for `antiphon run` and `render`."""
+"""Maximum length of a file in seconds at its own tempo; as for `antiphon run` and `render`."""
 DRUMS = 10
 """General MIDI's channel of drums."""
 FAMILIES = (
@@ -23,13 +23,13 @@ FAMILIES = (
 )  # fmt: skip
 """The families of General MIDI, eight programs each (General MIDI System Level 1, MMA)."""
 _ORDER = {"off": 0, "program": 1, "control": 1, "bend": 1, "on": 2}
-"""Order of events at one time: ends before beginnings, and an instrument or a pedal before its note."""
+"""Order of events at one time: note-offs before note-ons, and an instrument or a pedal before its note."""
 EACH = 256
-"""Controllers, bends and programs from one stored state to the next."""
+"""Number of controllers, bends and programs between stored states."""
 _SHORTEST = 0.25
-"""Beats of a bar at least: a loop of a file is never shorter, whatever the file says."""
+"""Minimum beats of a bar: a loop is never shorter, whatever the file says."""
 _BAR = 4.0
-"""Beats of a bar where a file says nothing."""
+"""Default beats of a bar."""
 
 
 class SongEvent(NamedTuple):
@@ -62,7 +62,7 @@ State = dict[tuple[str, int, int], SongEvent]
 
 @dataclass(frozen=True, slots=True)
 class SongScore:
-    """A MIDI file, to be played.
+    """A MIDI file prepared for playback.
 
     Attributes:
         events: In order of time.
@@ -81,11 +81,11 @@ class SongScore:
     changes: tuple[int, ...]
 
     def place(self, position: float, *, beats: bool) -> int:
-        """The place of the first event that is not before a position, in beats or in seconds of the file."""
+        """Index of the first event at or after a position, in beats or in seconds of the file."""
         return bisect_left(self.events, position, key=_beat if beats else _seconds)
 
     def state(self, place: int) -> State:
-        """The last program, bend and value of each controller before an event, at the cost of `EACH` of them at most.
+        """Last program, bend and controller values before an event, replaying at most `EACH` changes.
 
         Args:
             place: Place of the event.
@@ -131,7 +131,7 @@ def load(path: Path) -> SongScore:
 
 
 def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
-    """(track, channel) of each part, channel 0 for all of a track's, in order, with its name."""
+    """(track, channel) of each part, channel 0 for a whole track, in order, with its name."""
     sounding = [number for number, track in enumerate(tracks) if track.notes]
     if len(sounding) != 1:
         return {(number, 0): tracks[number].name for number in sounding}
@@ -143,7 +143,7 @@ def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
 
 
 def _whole_bars(meters: Sequence[tuple[float, float]], end: float) -> float:
-    """The end of the bar in which a song ends, at least one bar after its beginning."""
+    """End of the bar in which a song ends, at least one bar after its beginning."""
     at, bar = max(((at, bar) for at, bar in meters if at < end and bar >= _SHORTEST), default=(0.0, _BAR))
     return at + max(1, math.ceil((end - at) / bar - 1e-9)) * bar
 

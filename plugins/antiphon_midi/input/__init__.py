@@ -1,1 +1,1 @@
-"""What comes from MIDI ports: notes, expression, pedals, learning."""
+"""MIDI input: notes, expression, pedals, MIDI learn."""

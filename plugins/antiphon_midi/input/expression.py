@@ -1,4 +1,4 @@
-"""Values of single notes from MIDI ports: aftertouch, and what MPE says of a member channel."""
+"""Per-note expression from MIDI ports: aftertouch, and MPE member channels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Short, bend_of
 
 
 class LastValues:
-    """The last value of each note until all messages that have come are handled: a flood of them is one command."""
+    """Latest expression per note within a batch of messages: a flood becomes one command."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, type[Expression], int, int], Expression] = {}
 
     def touch(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
-        """Takes a pressure of a key or a channel, or a bend of a member channel."""
+        """Stores a key or channel pressure, or a member channel's bend."""
         channel, zones = message.channel, voice.zones
         member = zones.manager(channel) > 0
         match message.kind:
@@ -33,11 +33,11 @@ class LastValues:
                 self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
 
     def shade(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
-        """Sets the timbre of a member channel, by controller 74."""
+        """Stores the timbre of a member channel, by controller 74."""
         self._put(port, voice.zones.shade(message.channel, message.b / 127, when))
 
     def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Expression, str]]:
-        """Gives each value with its port, and forgets them. A note that has ended has none: it would be the next's."""
+        """Removes and yields each value with its port. Values of ended notes are dropped: they would be the next's."""
         for (port, _, channel, note), value in self._waiting.items():
             if port in voices and (channel, note) in voices[port].notes:
                 yield value, port

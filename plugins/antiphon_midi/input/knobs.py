@@ -1,4 +1,4 @@
-"""What controllers and pads of MIDI ports move: parameters, and addresses that are pressed; and how that is learned."""
+"""MIDI control mappings: controllers and pads to parameters and button addresses; MIDI learn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from antiphon_midi.input.pedals import PedalState
 
 
 class Knobs:
-    """The controls of all ports; a `Learner` of the server.
+    """Controls of all ports; a `Learner` of the server.
 
-    `server`: where what they move is; `attempt`: runs what may fail; MIDI has no replies.
+    `server`: owner of the targets; `attempt`: guarded call, as MIDI has no replies.
     """
 
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:
@@ -24,11 +24,11 @@ class Knobs:
 
     @property
     def learning(self) -> str:
-        """The target that the next control is mapped to, or ""."""
+        """Target waiting for the next control, or ""."""
         return self._learning[0] if self._learning is not None else ""
 
     def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """Maps the next controller that moves to `target`, "node.param"; `done` is called with its name."""
+        """Maps the next moved controller to `target`, "node.param"; `done` is called with its name."""
         self._learning = (target, done)
 
     def unlearn(self, target: str) -> None:
@@ -46,9 +46,9 @@ class Knobs:
         self._presses.remove(port)
 
     def turn(self, knob: Knob, value: float, moves: dict[str, tuple[SetParam, str]]) -> bool:
-        """Handles a controller at `value`, 0 to 1; returns whether it is mapped, and so not a controller of the notes.
+        """Handles a controller at `value`, 0 to 1; True if it is mapped, and so no controller of the notes.
 
-        `moves` gets the command and the port, by what it moves: the last one of a turn counts.
+        `moves` collects (command, port) by target: the last one of a turn counts.
         """
         if self._learning is not None:
             self._learn(knob)
@@ -60,7 +60,7 @@ class Knobs:
         return bool(target)
 
     def pad(self, knob: Knob, velocity: int) -> bool:
-        """Presses the address that a note is mapped to, and maps one that is to be learned; False for other notes."""
+        """Triggers the address mapped to a note, and completes a pending learn; False for other notes."""
         if velocity and pressable(self.learning):
             self._learn(knob)
         target = self._target(knob)
@@ -71,7 +71,7 @@ class Knobs:
         return True
 
     def _target(self, knob: Knob) -> str:
-        """What the knob moves in the patch that plays, "" for nothing."""
+        """Target of the knob in the current patch, "" for none."""
         nodes = self._server.nodes()
         for target in self._learned.targets(knob, self._server.controls()):
             if pressable(target):
@@ -94,7 +94,7 @@ class Knobs:
         self._try(keep)
 
     def _move(self, target: str, value: float) -> SetParam:
-        """The knob at `value`, 0 to 1, of the parameter's range."""
+        """Command that sets the parameter to the knob's `value`, 0 to 1 of its range."""
         node, _, name = target.partition(".")
         state, cell = self._server.param(node, name)
         settable(state.cells[cell], target)

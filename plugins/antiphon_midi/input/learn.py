@@ -1,4 +1,4 @@
-"""Which MIDI control moves which parameter: what was learned, and is kept, and what a patch says."""
+"""MIDI map: learned assignments, which are saved, and the patch's own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = logging.getLogger("antiphon.control")
 FILE = "midi.json"
 FORMAT = 1
 MOST = 4096
-"""Controls that can be learned."""
+"""Maximum learned controls."""
 MAX_SIZE = 1 << 20
 NOTES = 128
-"""Numbers from here on are notes, which come after the controllers."""
+"""Offset of note numbers, after the controllers."""
 
 
 class Knob(NamedTuple):
-    """One control of one port. number: of a controller, or `NOTES` and that of a note; channel: 1 to 16."""
+    """One control of one port. number: of a controller, or `NOTES` plus a note number; channel: 1 to 16."""
 
     port: str
     number: int
@@ -31,13 +31,13 @@ class Knob(NamedTuple):
 
     @property
     def control(self) -> str:
-        """As a patch writes it: "cc 21 1"; a note is "note 36 10"."""
+        """Name in patch syntax: "cc 21 1", or "note 36 10" for a note."""
         kind, number = ("cc", self.number) if self.number < NOTES else ("note", self.number - NOTES)
         return f"{kind} {number} {self.channel}"
 
 
 class MidiMap:
-    """Knob → "node.param" or an address, one for one, in a file that is rewritten whole at each change."""
+    """Knob → "node.param" or an address, one to one, in a file rewritten at each change."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -47,7 +47,7 @@ class MidiMap:
         return len(self._targets)
 
     def targets(self, knob: Knob, patch: Mapping[str, str]) -> Iterator[str]:
-        """What the knob may move, first what goes before: what was learned, then the patch's [midi]."""
+        """Possible targets of a knob by priority: learned, then the patch's [midi]."""
         learned = self._targets.get(knob)
         if learned is not None:
             yield learned
@@ -56,19 +56,19 @@ class MidiMap:
                 yield patch[control]
 
     def assignments(self, patch: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """(target, control, port) of what was learned, then of the patch's [midi], whose port is ""."""
+        """(target, control, port) of learned assignments, then of the patch's [midi], with port ""."""
         own = [(target, knob.control, knob.port) for knob, target in self._targets.items()]
         return own + [(target, control, "") for control, target in patch.items()]
 
     def learn(self, knob: Knob, target: str) -> None:
-        """Maps the knob to `target` alone; `FileError` when that cannot be saved."""
+        """Maps the knob to `target` exclusively; `FileError` if it cannot be saved."""
         if len(self._targets) >= MOST and knob not in self._targets:
             raise RequestError(f"at most {MOST} controls can be learned; /unlearn one")
         left = {k: t for k, t in self._targets.items() if t != target}
         self._keep({**left, knob: target})
 
     def unlearn(self, target: str) -> bool:
-        """Removes what was learned for `target`; False without any."""
+        """Removes the learned assignment of `target`; False without any."""
         left = {k: t for k, t in self._targets.items() if t != target}
         if len(left) == len(self._targets):
             return False
@@ -81,7 +81,7 @@ class MidiMap:
         self._targets = targets
 
     def _read(self) -> dict[Knob, str]:
-        """What was kept; a damaged file is said and left as it is until something is learned."""
+        """Saved assignments; a damaged file is reported and kept until the next learn."""
         try:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_SIZE))

@@ -1,11 +1,11 @@
-"""MPE: which channels of a port belong to which zone, and what single notes are sent.
+"""MPE: zones of a port, their channels, and per-note expression.
 
 As in "MIDI Polyphonic Expression", version 1.0 (MMA, 2018). A zone has a manager channel, 1 or 16, and member channels
-beside it, one for each note that sounds. A controller says so by registered parameter 6 on a manager channel; parameter
-0 is the reach of a pitch bend. Of a member channel, the bend, the pressure and controller 74 are its note's.
+next to it, one for each sounding note. It is configured by registered parameter 6 on a manager channel; parameter 0 is
+the pitch bend range. A member channel's bend, pressure and controller 74 apply to its note.
 
-A zone's notes are played on its manager's channel, so that the manager's pedal and bend are for all of them; where one
-with that number sounds already, on another.
+A zone's notes are played on its manager's channel, so that the manager's pedal and bend apply to all of them; on
+another if that note number is already sounding.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from antiphon.api.backends.transports import NotePitch, NotePressure, NoteTimbre
 
 TIMBRE = 74
 DATA, DATA_FINE, RPN_FINE, RPN, NONE = 6, 38, 100, 101, 127
-"""Controllers of registered parameters: their value, and which is meant; 127 is none."""
+"""Controllers of registered parameters: value and selection; 127 selects none."""
 BEND_REACH, ZONE = 0, 6
-"""Registered parameters."""
+"""Registered parameters: bend range, MPE zone."""
 NOTE_REACH = 48.0
-"""Semitones of a full bend of a member channel, until a controller says another."""
+"""Default bend range of a member channel in semitones."""
 LOWER, UPPER = 1, 16
 MOST = 15
 DRUMS = 10
-"""A note is not put on this channel where another is free: synths play drums there."""
+"""Channel avoided for notes while another is free: synths play drums there."""
 REACH = 96.0
-"""Semitones that a note can be moved by."""
+"""Maximum bend of a note in semitones."""
 MIDDLE = 0.5
-"""The timbre of a note that was given none."""
+"""Default timbre of a note."""
 Expression = NotePitch | NotePressure | NoteTimbre
 
 
 @dataclass(slots=True)
 class _Member:
-    """A member channel. bend: -1 to 1.  pressure, timbre: 0 to 1.  notes: its notes, by the channel they play on."""
+    """State of a member channel. bend: -1 to 1.  pressure, timbre: 0 to 1.  notes: by the channel they play on."""
 
     bend: float = 0.0
     pressure: float = 0.0
@@ -44,7 +44,7 @@ class _Member:
 
 
 class MpeZones:
-    """The zones of one port.
+    """MPE zones of one port.
 
     Attributes:
         used: (channel, note) of the zones' notes that sound, as they are played.
@@ -52,7 +52,7 @@ class MpeZones:
     """
 
     def __init__(self, members: int = 0) -> None:
-        """members: of a lower zone that there is from the beginning, 0 for none."""
+        """members: of an initial lower zone, 0 for none."""
         self._zones: dict[int, range] = {}
         self._members: dict[int, _Member] = {}
         self._reach: dict[int, float] = {}
@@ -63,7 +63,7 @@ class MpeZones:
             self.configure(LOWER, members)
 
     def configure(self, manager: int, members: int) -> None:
-        """Makes, changes or, with no members, removes a zone; the other gives way."""
+        """Creates, changes or, with no members, removes a zone; an overlapping other zone shrinks."""
         self.changes += 1
         members = min(members, MOST)
         self._zones.pop(manager, None)
@@ -80,11 +80,11 @@ class MpeZones:
         self._members = {channel: self._members.get(channel, _Member()) for channel in sorted(there)}
 
     def manager(self, channel: int) -> int:
-        """The manager of the zone that a channel is a member of; 0 for none."""
+        """Manager of a member channel's zone; 0 for none."""
         return next((manager for manager, zone in self._zones.items() if channel in zone), 0)
 
     def controller(self, channel: int, number: int, value: int) -> bool:
-        """Takes a controller, 0 to 127. Returns whether it was one of MPE's: a zone, or the reach of a bend."""
+        """Processes a controller, 0 to 127. Returns True for MPE configuration: a zone, or a bend range."""
         if number in (RPN, RPN_FINE):
             asked = self._asked.setdefault(channel, [NONE, NONE])
             asked[number == RPN_FINE] = value
@@ -105,7 +105,7 @@ class MpeZones:
         return False
 
     def begin(self, channel: int, note: int, when: When) -> tuple[int, list[Expression]]:
-        """A note of a member channel: the channel that it is played on, and its values, to be sent before it."""
+        """Starts a note of a member channel: its output channel, and its expression, to be sent before it."""
         member, manager = self._members[channel], self.manager(channel)
         on = member.notes.get(note, 0)
         if not on:
@@ -123,45 +123,45 @@ class MpeZones:
         return on, values
 
     def end(self, channel: int, note: int) -> int:
-        """Ends a note of a member channel: the channel that it was played on; 0 where it did not sound."""
+        """Ends a note of a member channel: its output channel; 0 if it did not sound."""
         on = self._members[channel].notes.pop(note, 0)
         self.used.discard((on, note))
         return on
 
     def bend(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """The pitch wheel of a member channel."""
+        """Pitch bend of a member channel."""
         member = self._members[channel]
         member.bend = value
         for note, on in member.notes.items():
             yield NotePitch(note, self._semitones(channel), on, "", when)
 
     def press(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """The pressure of a member channel."""
+        """Pressure of a member channel."""
         member = self._members[channel]
         member.pressure = value
         for note, on in member.notes.items():
             yield NotePressure(note, value, on, "", when)
 
     def shade(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """Controller 74 of a member channel."""
+        """Timbre of a member channel (controller 74)."""
         member = self._members[channel]
         member.timbre = value
         for note, on in member.notes.items():
             yield NoteTimbre(note, value, on, "", when)
 
     def played(self, channel: int, note: int) -> int:
-        """The channel that a note of a member channel is played on; 0 where it does not sound."""
+        """Output channel of a member channel's note; 0 if it does not sound."""
         return self._members[channel].notes.get(note, 0)
 
     def ended(self, on: int, note: int) -> None:
-        """Called when the note that a channel plays has ended."""
+        """Called after the note on an output channel has ended."""
         self.used.discard((on, note))
         for member in self._members.values():
             if member.notes.get(note) == on:
                 del member.notes[note]
 
     def forget(self) -> None:
-        """Forgets all notes; the zones stay."""
+        """Clears all notes; the zones stay."""
         for member in self._members.values():
             member.notes.clear()
         self.used.clear()

@@ -1,4 +1,4 @@
-"""Pedals and pads that press: an address that is sent once, when a controller goes past its half."""
+"""Button pedals and pads: an address sent once when a controller passes its half."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from antiphon.api.backends.transports import TransportServer, pressed_message
 from antiphon_midi.input.learn import Knob
 
 DOWN = 0.5
-"""Of a controller's range, 0 to 1: from here on it is down."""
+"""Threshold of a pressed pedal, of a controller's range 0 to 1."""
 
 
 class PedalState:
-    """State of controllers as pedals: which are down."""
+    """Pedal state of controllers: which are down."""
 
     def __init__(self, server: TransportServer) -> None:
         self._server = server
@@ -21,7 +21,7 @@ class PedalState:
         self._down = {knob for knob in self._down if knob.port != port}
 
     def move(self, target: str, knob: Knob, value: float) -> None:
-        """Handles a pedal at `value`, 0 to 1; raises the error that the target's address would answer as `/fail`."""
+        """Handles a pedal at `value`, 0 to 1; raises the error its address would answer as `/fail`."""
         if value < DOWN:
             self._down.discard(knob)
         elif knob not in self._down:

@@ -1,7 +1,7 @@
-"""MIDI input: watches ports, and makes commands of what comes from them.
+"""MIDI input: watches ports, and converts their messages to commands.
 
-A note takes the same way as a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. It sounds a block
-and a millisecond after it came, independent of this process's load: always with the same latency.
+A note is handled like a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. It sounds a block and a
+millisecond after its arrival, independent of this process's load: at constant latency.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ from antiphon_midi.output import MidiOut
 log = logging.getLogger("antiphon.control")
 
 LOOK = 1.0
-"""Seconds between looks at the ports."""
+"""Seconds between port scans."""
 STEP = 0.1
 CLOSING = 1.0
-"""Seconds a MIDI system has to close its ports."""
+"""Maximum seconds for a MIDI system to close its ports."""
 SENSED = 0.35
 """Seconds of silence after which a port that sends active sensing counts as disconnected; the standard says 0.3."""
 PER_TURN = 256
 _MODES = 120
-"""Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
+"""First of the channel mode controllers: all sound off, reset controllers, all notes off, …"""
 SOUND_OFF, RESET_CONTROLLERS, LOCAL = 120, 121, 122
 PANIC_AGAIN = 0.1
-"""Seconds in which another all sound off is the same panic: a keyboard's panic key sends it on sixteen channels."""
+"""Seconds in which a further all sound off belongs to the same panic: a panic key sends it on sixteen channels."""
 
 
 class MidiInput:
-    """MIDI ports of the server.
+    """MIDI input of the server: converts its ports' messages to commands.
 
     Attributes:
         received: Number of messages.
@@ -135,7 +135,7 @@ class MidiInput:
             while True:
                 if monotonic() >= next_look:
                     try:
-                        # in a thread: a MIDI system that is stuck must not hold up anybody
+                        # in a thread: a blocked MIDI system must not block the server
                         self._changed(await loop.run_in_executor(thread, ports.look))
                     except Exception as error:
                         self._server.fault("the MIDI ports", error)
@@ -159,7 +159,7 @@ class MidiInput:
             thread.shutdown(wait=False)
 
     def _end_left(self) -> None:
-        """Ends the notes of a control process that was killed, whose note-offs may be lost."""
+        """Ends the hanging notes of a killed control process."""
         with self._server.turn():
             for channel, note in self._held.left():
                 self._do(NoteOff(note, channel), "")
@@ -180,7 +180,7 @@ class MidiInput:
                     log.warning("the MIDI port %s has gone; its notes were ended", port)
 
     def _sense(self) -> None:
-        """Treats a port that sent active sensing and fell silent as gone, even if its system still lists it."""
+        """Treats a port as gone if its active sensing stops, even if its system still lists it."""
         if any(v.sensing for v in self._voices.values()):
             self._readable()
         now = monotonic()
@@ -202,7 +202,7 @@ class MidiInput:
     # ---- what comes
 
     def _readable(self) -> None:
-        """Handles what came, at most a hundred messages at a time, so that OSC is handled in between."""
+        """Handles arrived messages, at most a hundred at a time, so that OSC is handled in between."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.ports.bell)
         messages = self.ports.take(PER_TURN)
@@ -322,12 +322,12 @@ class MidiInput:
             self._do(Panic(), port)
 
     def _pad(self, message: midi.Short, port: str) -> bool:
-        """Whether a note is a pad's, mapped to an address."""
+        """True if a note is mapped as a pad to an address."""
         knob = Knob(port, NOTES + message.a, message.channel)
         return self.knobs.pad(knob, message.b if message.kind == midi.NOTE_ON else 0)
 
     def _when(self, ns: int) -> When:
-        """The sample of a note that came at `ns`: a constant latency of a block and `SLACK`."""
+        """Sample of a note that arrived at `ns`: a constant latency of a block and `SLACK`."""
         if not ns:
             return NOW
         server = self._server
@@ -340,7 +340,7 @@ class MidiInput:
         self.out.source = ""
 
     def _try(self, work: Callable[[], None]) -> None:
-        """Runs `work`; a failure is counted and the last one shown in the status, since MIDI has no replies."""
+        """Runs `work`; failures are counted and the last one shown in the status, since MIDI has no replies."""
         try:
             work()
         except AntiphonError as error:
@@ -350,7 +350,7 @@ class MidiInput:
     # ---- what the engine is asked for
 
     def _effect(self, effect: EngineEffect) -> None:
-        """Everything the engine is asked for."""
+        """Handles an effect sent to the engine."""
         self.out.effect(effect)
         if isinstance(effect, Panic):
             for voice in self._voices.values():

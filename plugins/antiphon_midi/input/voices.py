@@ -1,4 +1,4 @@
-"""Sounding notes of each MIDI port, so that they can be ended when the port is disconnected or this process ends."""
+"""Sounding notes of each MIDI port, to be ended if the port is disconnected or this process ends."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CHANNELS, _NOTES = 16, 128
 
 
 class PortVoice:
-    """One port: its parser, its zones, and what would sound on without it.
+    """State of one port: its parser, its zones, and its sounding notes.
 
-    notes: (channel, note), as they are played.  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.
-    last_received: when its last message came, in seconds of the monotonic clock.
+    notes: (channel, note), as played.  pedals, bent: channels.  sensing: it sends active sensing every 0.3 s.
+    last_received: time of its last message, in seconds of the monotonic clock.
     """
 
     def __init__(self, members: int = 0) -> None:
-        """members: of the MPE zone that it has from the beginning, 0 for none."""
+        """members: of an initial MPE zone, 0 for none."""
         self.parser = Parser()
         self.zones = MpeZones(members)
         self.notes: set[tuple[int, int]] = set()
@@ -33,7 +33,7 @@ class PortVoice:
         self.last_received = 0.0
 
     def endings(self, when: When) -> list[Note]:
-        """The commands that end all its notes, which are then forgotten."""
+        """Commands that end all its notes, which are then cleared."""
         result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
         result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
         result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
@@ -48,7 +48,7 @@ class PortVoice:
 
 
 class HeldNotes:
-    """The notes of all ports in memory that outlives this process: one byte for each note of each channel."""
+    """Sounding notes of all ports in memory that outlives this process: one byte for each note of each channel."""
 
     def __init__(self, path: Path) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -62,7 +62,7 @@ class HeldNotes:
         self._map[(channel - 1) * _NOTES + note] = sounds
 
     def left(self) -> Iterator[tuple[int, int]]:
-        """The (channel, note) pairs that an earlier process left sounding; clears them."""
+        """Removes and yields the (channel, note) pairs left sounding by an earlier process."""
         for place, sounds in enumerate(self._map[:]):
             if sounds:
                 self._map[place] = 0

@@ -1,4 +1,4 @@
-"""Assets to load into scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
+"""Assets for scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
 
 The folder is the only one that scsynth may read. Every scsynth, the spare too, is sent all assets; the version it has
 loaded determines which nodes can play.
@@ -27,20 +27,20 @@ from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, Vo
 from antiphon_supercollider.voices.scgf import Definition
 
 KEPT = 24
-"""Most sounds, and most definitions; the oldest that no node uses is removed first."""
+"""Maximum sounds, and maximum definitions; the oldest unused one is removed first."""
 COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset. `version`: version of the store from which on a scsynth has it; `load`: the message that loads it."""
+    """One asset. `version`: version of the store that first contains it; `load`: the message that loads it."""
 
     version: int
     load: bytes
 
 
 class Shelf:
-    """In `folder`, by slot of node. One thread changes it; `since` may be called by any. first: buffer's number."""
+    """Asset store in `folder`, by slot of node. One thread changes it; `since` is thread-safe. first: first buffer."""
 
     def __init__(self, folder: Path, first: int = 0) -> None:
         self.folder, self.version, self._first = folder, 0, first
@@ -52,7 +52,7 @@ class Shelf:
         self._uses: dict[int, tuple[str, ...]] = {}
 
     def since(self, version: int) -> list[bytes]:
-        """The messages for a scsynth that has that version, in order."""
+        """Messages that update a scsynth of that version, in order."""
         all_of_it = sorted((*self._items.values(), *self._gone), key=lambda item: item.version)
         return [item.load for item in all_of_it if item.version > version]
 
@@ -131,9 +131,9 @@ class Shelf:
 
 
 class AssetLoader:
-    """A shelf in a folder of its own, filled by a thread of its own: files are not read where sound is made.
+    """Asset store in its own folder, filled by its own thread: audio threads read no files.
 
-    changed: called from that thread when there is more.  first: number of the first buffer.
+    changed: called from that thread on an update.  first: number of the first buffer.
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:
@@ -157,13 +157,13 @@ class AssetLoader:
         return self._shelf.since(version)
 
     def ask(self, slot: int, settings: SynthSettings | None) -> None:
-        """Requests the assets of a slot, in place of an earlier request; settings None: the slot's node was removed."""
+        """Requests the assets of a slot, replacing an earlier request; settings None: the slot's node was removed."""
         self._serial[slot] = self._serial.get(slot, 0) + 1
         self._given.pop(slot, None)
         self._asked.put((slot, self._serial[slot], settings))
 
     def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
-        """The assets of a slot and the version that contains them.
+        """Assets of a slot and the store version that contains them.
 
         Returns:
             None until they are read; None in place of the assets where they cannot be.

@@ -1,4 +1,4 @@
-"""An external scsynth: Antiphon is one of its clients, never ends it, and removes what it put there."""
+"""Client of an external scsynth: never ends it, and removes its own nodes and buffers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OLDEST, NEWEST = (3, 10), (3, 99)
 MAX_PLAIN = 60_000
 """Bytes of a SynthDef sent in a datagram; longer ones it reads from a file."""
 UNSEEN = -1
-"""Stands for a process that is not visible, because it runs in another container."""
+"""Placeholder for a process that is not visible, because it runs in another container."""
 _LEAVER = """
 import os, socket, sys
 packets = sys.stdin.buffer.read().split(b"\\n")
@@ -86,7 +86,7 @@ def _asked(asking: socket.socket, address: tuple[str, int], what: str, answer: b
 
 
 def process_of(port: int) -> int:
-    """The process of this user that listens at UDP port `port`; 0 where none is found."""
+    """PID of this user's process that listens at UDP port `port`; 0 if there is none."""
     inode = ""
     for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
         words = line.split()
@@ -101,7 +101,7 @@ def process_of(port: int) -> int:
 
 
 class ExternalScsynth(Scsynth):
-    """A client of it. number: which; asked for again where it is given.  first: where its nodes begin."""
+    """Client of an external scsynth. number: client number, reused on reconnection.  first: its first node number."""
 
     def __init__(self, address: tuple[str, int], folder: Path, number: int = -1) -> None:
         self.client, self.address, self._folder = "", address, folder
@@ -142,7 +142,7 @@ class ExternalScsynth(Scsynth):
             time.sleep(0.005)
 
     def numbers(self) -> list[int]:
-        """The integers in its list of nodes, node numbers among them; none where the list is too long for a reply."""
+        """Integers in its node list, node numbers among them; none if the list is too long for a reply."""
         self.send("/g_queryTree", 0, 0)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
@@ -181,10 +181,10 @@ class ExternalScsynth(Scsynth):
         return "it answers no more" if now - self._last_reply > SILENT_SECONDS else ""
 
     def kill(self) -> None:
-        """Does nothing: Antiphon does not end an external scsynth."""
+        """No operation: Antiphon does not end an external scsynth."""
 
     def promise(self, leaves: Sequence[bytes]) -> None:
-        """Starts a process that sends packets to scsynth once this process has ended, however it ends."""
+        """Starts a helper process that sends packets to scsynth after this process has ended, in any way."""
         speaking = self.socket.fileno()
         self._leaver = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)],
@@ -202,7 +202,7 @@ class ExternalScsynth(Scsynth):
         self._leaver.stdin.flush()
 
     def close(self) -> None:
-        """Removes what this client has put there."""
+        """Removes this client's nodes and buffers from scsynth."""
         if self._leaver is None:
             self.send("/notify", 0)
         else:

@@ -1,19 +1,19 @@
-"""Detects a scsynth that runs but does nothing: its counter does not come back, or it does not answer."""
+"""Detects a hung scsynth: its counter does not return, or it does not answer."""
 
 from __future__ import annotations
 
 import time
 
 SECONDS, PERIODS = 0.2, 28
-"""Silence allowed: the longer of so many seconds and so many JACK periods. Our jackd waits 20 periods for a client."""
+"""Maximum silence: the longer of seconds and JACK periods. Our jackd waits 20 periods for a client."""
 ASK_SECONDS = 0.1
 
 
 class HangDetector:
-    """Measures the time without any sign of progress.
+    """Measures the time without progress.
 
-    A stall of the whole machine is no hang: a look counts for two intervals at most, however late it is. Nor is a stall
-    of JACK's clock, which advances by at least a block while JACK waits for a client that hangs.
+    A stall of the whole machine is no hang: a check counts for two intervals at most, however late it is. Nor is a
+    stall of JACK's clock, which advances by at least a block while JACK waits for a hung client.
     """
 
     def __init__(self, block: int, rate: int, look: float) -> None:
@@ -25,7 +25,7 @@ class HangDetector:
         self.seconds = self._before = 0.0
 
     def broken(self, grace: float = 0.0) -> None:
-        """Restarts the measurement, after progress or where none is expected.
+        """Restarts the measurement, after progress or if none is expected.
 
         Args:
             grace: Seconds of silence allowed in addition.
@@ -34,7 +34,7 @@ class HangDetector:
         self._clock = -1
 
     def look(self, clock: int, seen: int = 0) -> bool:
-        """Whether `seen` has not changed for too long by JACK's frame counter; the measurement then restarts."""
+        """True if `seen` has not changed for too long by JACK's frame counter; the measurement then restarts."""
         now = time.monotonic_ns()
         passed, self._looked_ns = min((now - self._looked_ns) / 1e9, self._most), now
         if seen != self._seen:
@@ -51,5 +51,5 @@ class HangDetector:
 
     @property
     def due(self) -> bool:
-        """Whether to send the next question, as of the last look."""
+        """True if the next query is due, as of the last check."""
         return int(self._before / ASK_SECONDS) != int(self.seconds / ASK_SECONDS)

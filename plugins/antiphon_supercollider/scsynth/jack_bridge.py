@@ -1,4 +1,4 @@
-"""The JACK client beside scsynth: two ports to it, a stereo pair back for each node, a ring of what came back."""
+"""JACK client beside scsynth: two ports to it, a stereo pair back for each node, a ring of returned sound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ECHO = 2
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A JACK client that may be a scsynth. outputs: all.  free_inputs, free_outputs: before those another has."""
+    """JACK client that may be a scsynth. outputs: all.  free_inputs, free_outputs: those below another Antiphon's."""
 
     name: str
     outputs: int
@@ -32,9 +32,9 @@ class Outside:
 
 
 class Wires:
-    """One client. rate, block: JACK's.  slots: stereo pairs.  `EngineError` where there is no JACK or no room.
+    """JACK client of one worker. rate, block: JACK's.  slots: stereo pairs.  `EngineError` without JACK or free ports.
 
-    patience: seconds to wait for a server to answer.
+    patience: maximum seconds to wait for a server.
     """
 
     def __init__(self, name: str, slots: int, patience: float = 0.0) -> None:
@@ -88,18 +88,18 @@ class Wires:
 
     @property
     def came(self) -> int:
-        """The end of the sound that has come back, in frames."""
+        """End of the returned sound, in frames."""
         return self._view[BridgeSlot.CAME]
 
     @property
     def lost(self) -> int:
-        """Cycles whose sound came back without a frame number."""
+        """Number of cycles whose sound returned without a frame number."""
         return self._view[BridgeSlot.LOST]
 
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
-        """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses.
+        """Connects scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` if JACK refuses.
 
-        first_in, first_out: Numbers of our first ports; other programs use those before. Ours have no other
+        first_in, first_out: numbers of our first ports; other programs use the ones before. Ours have no other
         connection.
         """
         connect = self._client.connect
@@ -127,7 +127,7 @@ class Wires:
                         port.disconnect(other)
 
     def clients(self) -> list[Outside]:
-        """JACK's other clients whose ports are named as scsynth's; the one of sclang first."""
+        """JACK's other clients with scsynth's port names; sclang's first."""
         ports: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
         for port in self._client.get_ports(is_audio=True):
             client, _, name = port.name.rpartition(":")
@@ -140,7 +140,7 @@ class Wires:
         return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
-        """Copies the slot's sound from `frame` into `[2, frames]`; False where a part of it has not come back."""
+        """Copies the slot's sound from `frame` into `[2, frames]`; False if a part of it has not returned."""
         block, view, done, frames = self.block, self._view, 0, into.shape[1]
         port = ECHO + 2 * slot
         while done < frames:
@@ -165,7 +165,7 @@ class Wires:
 
 
 def _free(taken: dict[int, bool]) -> int:
-    """Of ports counted from 1: how many there are below those that another Antiphon has."""
+    """Number of ports, counted from 1, below those of another Antiphon."""
     return min([number for number, held in taken.items() if held], default=len(taken) + 1) - 1
 
 

@@ -1,8 +1,8 @@
-"""JACK's process callback beside scsynth, in machine code: a sample counter goes out, sound comes in with its number.
+"""JACK process callback beside scsynth, in machine code: sends a sample counter, receives sound tagged with it.
 
-The counter goes down two wires into scsynth, as its voices want it (`n >> 24` and `n & 0xFFFFFF`), and a synth
-there sends it back beside the sound. What comes back so says itself which frames it is, whatever JACK's order of
-clients, a missed cycle or a restart did on the way. State is one array of 64-bit words (`BridgeSlot` names them).
+The counter is sent on two ports into scsynth, in its voices' format (`n >> 24` and `n & 0xFFFFFF`), and a synth there
+returns it beside the sound. So the returned sound carries its own frame numbers, independent of JACK's order of
+clients, missed cycles or restarts. State is one array of 64-bit words (`BridgeSlot` names them).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from antiphon.api.kernels import address_f32, i64, i64p, kernel
 DEPTH = 64
 """Blocks of sound in the ring."""
 MOST_SHIFTED = 2
-"""Blocks by which sound may be stored after its frame."""
+"""Maximum shift in blocks of stored sound after its frame."""
 SHIFTED_CYCLES = 256
-"""Cycles after which sound is stored by its frames again."""
+"""Cycles after which the shift is reset."""
 MAX_PORTS = 40
 
 
 class BridgeSlot(IntEnum):
-    """Words of the callback's state."""
+    """Indices of the callback's state words."""
 
     CALLS = 0
     BLOCK = 1
@@ -45,10 +45,10 @@ WORDS = 64 + DEPTH
 
 @kernel
 def shifted(s: i64p, first: i64, count: i64) -> i64:
-    """By how many frames the block that came back is stored after its own, so that what sounds is not broken.
+    """Shift in frames of a returned block against its own number, which keeps sounding notes continuous.
 
-    While a client joins JACK, scsynth may get one block of the counter twice, and leave one out later: meanwhile its
-    sound is a block late by its number. A block that is the same again is one that scsynth has not computed anew.
+    While a client joins JACK, scsynth may get one block of the counter twice, and skip one later: meanwhile its sound
+    is a block late by its number. An identical repeated block was not computed anew by scsynth.
     """
     block = s[BridgeSlot.BLOCK]
     blocks = (first - s[BridgeSlot.LAST]) // block

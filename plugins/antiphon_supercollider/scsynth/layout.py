@@ -1,4 +1,4 @@
-"""The nodes, buses and buffers of a scsynth that Antiphon uses."""
+"""Nodes, buses and buffers of a scsynth used by Antiphon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_GROUP = 10
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The part of a scsynth that Antiphon uses; an external one has other clients.
+    """Resource layout within a scsynth; an external one has other clients.
 
     Attributes:
         nodes: Added to our node numbers.

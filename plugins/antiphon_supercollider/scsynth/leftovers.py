@@ -1,4 +1,4 @@
-"""Removes what killed scsynths and workers leave behind: shared memory of their port, folders, and JACK's semaphores.
+"""Cleanup after killed scsynths and workers: shared memory of their port, folders, and JACK's semaphores.
 
 A worker may be killed too, so it cannot always do this itself. Its folder lists the ports of its own scsynths.
 """
@@ -18,23 +18,23 @@ from antiphon.api.backends.workers import process_start
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"
-"""In a worker's folder: an empty file for each of its scsynths, named after its port."""
+"""Subfolder of a worker's folder: an empty file for each of its scsynths, named after its port."""
 MEMORY = Path("/dev/shm")
 _SEMAPHORE = re.compile(rf"jack_sem\.\d+_.+_{PREFIX}(?:wires-)?(\d+)(?:-\d+)?")
-"""JACK's, of a client of ours, called by the process of its worker; a client that is killed leaves it behind."""
+"""JACK semaphore of one of our clients, named after its worker's process; a killed client leaves it behind."""
 ENDING_SECONDS = 1.0
-"""How long a server that ends waits for its scsynths."""
+"""Maximum wait in seconds of an ending server for its scsynths."""
 STEP = 0.02
 
 
 def claim(folder: Path, port: int) -> None:
-    """Records in the worker's folder that a scsynth of ours will use a port; does nothing in another folder."""
+    """Records a port of one of our scsynths in the worker's folder; no operation in another folder."""
     with contextlib.suppress(OSError):
         (folder / RUNNING / str(port)).touch()
 
 
 def release(folder: Path, port: int) -> None:
-    """Removes that record."""
+    """Removes the record of a port."""
     with contextlib.suppress(OSError):
         (MEMORY / f"SuperColliderServer_{port}").unlink()
     with contextlib.suppress(OSError):
@@ -42,10 +42,10 @@ def release(folder: Path, port: int) -> None:
 
 
 def sweep(patience: float = 0.0, since: float = 0.0) -> None:
-    """Removes what killed workers left.
+    """Cleans up after killed workers.
 
-    Never raises, since others may do the same at the same moment. It waits so many seconds for scsynths of workers that
-    began after `since` to end. A process at the port of an older one is not ours.
+    Never raises, since others may do the same at the same moment. It waits `patience` seconds for scsynths of workers
+    that began after `since` to end. A process at the port of an older one is not ours.
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
@@ -63,7 +63,7 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
 
 
 def _semaphores() -> list[Path]:
-    """JACK's semaphores of workers that have ended."""
+    """JACK semaphores of ended workers."""
     paths = []
     for path in MEMORY.glob("jack_sem.*"):
         client = _SEMAPHORE.fullmatch(path.name)
@@ -74,7 +74,7 @@ def _semaphores() -> list[Path]:
 
 
 def _abandoned() -> list[Path]:
-    """Folders of processes that have ended."""
+    """Folders of ended processes."""
     paths = []
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
         with contextlib.suppress(ValueError, OSError):
@@ -85,14 +85,14 @@ def _abandoned() -> list[Path]:
 
 
 def _begun_at(folder: Path) -> float:
-    """About when a folder's worker began: later changes are in its subfolders only."""
+    """Approximate start time of a folder's worker: later changes are in its subfolders only."""
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
     return 0.0
 
 
 def _ports(folder: Path) -> set[int]:
-    """None where the folder was removed."""
+    """Recorded ports of a folder; empty if it was removed."""
     with contextlib.suppress(OSError):
         return {int(name) for name in os.listdir(folder / RUNNING) if name.isascii() and name.isdigit()}
     return set()

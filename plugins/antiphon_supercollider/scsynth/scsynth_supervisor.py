@@ -1,7 +1,7 @@
-"""Supervises two scsynths, an active one and a spare, in a thread of its own.
+"""Supervisor of two scsynths, an active one and a spare, in its own thread.
 
-When the active one dies, the spare is already wired and silent: one message activates it, and a new spare is started.
-The thread reads every reply, tracks which notes scsynth has confirmed, and counts those that it dropped silently.
+When the active one dies, the spare is already connected and silent: one message activates it, and a new spare is
+started. The thread reads every reply, tracks the notes confirmed by scsynth, and counts silently dropped ones.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from antiphon_supercollider.scsynth.server import Scsynth
 from antiphon_supercollider.scsynth.status import ScsynthWord
 
 UNCONFIRMED_SECONDS = 0.08
-"""Time after which a note that scsynth has not confirmed counts as dropped."""
+"""Seconds after which an unconfirmed note counts as dropped."""
 LOOK_SECONDS = 0.02
 RESTARTS, WITHIN = 3, 60.0
-"""Number of deaths within so many seconds after which scsynth is still restarted."""
+"""Maximum restarts of scsynth within a time in seconds."""
 CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_NODE = 1, 2, 900, 1000
 LATE_TRIGGERS = (44000, 44001)
-"""Ids of the triggers our voices send, once, when a beginning or an end reached them after its frame."""
+"""Ids of the triggers sent once by our voices if a start or an end arrived after its frame."""
 SETTLE_SECONDS = 0.05
-"""Time for the counter's return path to fade in."""
+"""Fade-in time in seconds of the counter's return path."""
 SYNCED = 1000
-"""Added to the version of the assets in the `/sync` that follows them."""
+"""Offset of the asset version in the `/sync` that follows the assets."""
 MAX_PENDING = 65536
 WINDOW = 64
-"""Most notes sent and not yet confirmed."""
+"""Maximum unconfirmed notes in flight."""
 MAX_BACKLOG = 32768
 TOGETHER = 16
-"""Messages in a datagram: below 8 kB, which scsynth always accepts."""
+"""Maximum messages in a datagram: below 8 kB, which scsynth always accepts."""
 
 
 class ScsynthSupervisor:
@@ -109,7 +109,7 @@ class ScsynthSupervisor:
 
     @property
     def has(self) -> int:
-        """The version of the assets that the active scsynth has loaded completely."""
+        """Asset version completely loaded by the active scsynth."""
         active = self._active
         return active.has if active is not None else 0
 
@@ -126,7 +126,7 @@ class ScsynthSupervisor:
         self.flush()
 
     def flush(self) -> None:
-        """Sends queued messages while fewer than `WINDOW` notes are unconfirmed; with more scsynth loses messages."""
+        """Sends queued messages while fewer than `WINDOW` notes are unconfirmed: beyond, scsynth loses messages."""
         self._drop_stale_backlog()
         backlog, pending, server = self._backlog, self._pending, self._active
         while backlog and server is not None and len(pending) < WINDOW:
@@ -184,7 +184,7 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
+        """Sets the arena's words, by `ScsynthWord`, for counts, and the callback, from its thread, for giving up."""
         self._refuse = refuse
         self._words = words
         self._report()
@@ -235,7 +235,7 @@ class ScsynthSupervisor:
         return server
 
     def _create_groups(self, server: Scsynth) -> None:
-        """Creates our groups, and the synth that sends the counter back."""
+        """Creates our groups, and the synth that returns the counter."""
         layout, first = self.layout, self.layout.nodes
         server.send("/g_new", first + CLOCK_GROUP, 0, 0, first + VOICES_GROUP, 3, first + CLOCK_GROUP)
         for slot in range(self._slots):
@@ -253,7 +253,7 @@ class ScsynthSupervisor:
         )
 
     def _send_assets(self, server: Scsynth) -> None:
-        """Sends the assets added since the last call; scsynth answers `/synced` when it has loaded them."""
+        """Sends the assets added since the last call; scsynth answers `/synced` after loading them."""
         version = self.shelf.version
         if server.provided >= version:
             return
@@ -369,7 +369,7 @@ class ScsynthSupervisor:
                     counts.late += reply.args[1] in LATE_TRIGGERS
 
     def _on_node_end(self, server: Scsynth, node: int) -> None:
-        """Called for each node that has ended; nothing else frees nodes in a scsynth of our own."""
+        """Handles an ended node; nothing else frees nodes in a scsynth of our own."""
 
     def _count_dropped(self) -> None:
         before = time.monotonic_ns() - int(UNCONFIRMED_SECONDS * 1e9)
@@ -388,9 +388,9 @@ class ScsynthSupervisor:
                     self._active.send("/n_free", node)
 
     def _look_for_hang(self) -> None:
-        """Kills a scsynth that hangs; the handling of its death does the rest.
+        """Kills a hung scsynth; the handling of its death does the rest.
 
-        The active one sends its counter back. The spare is sent a question, since JACK would wait for it too.
+        The active one returns its counter. The spare is queried, since JACK would wait for it too.
         """
         clock = self._wires.counter
         if self._silence.look(clock, self._wires.came) and self._active is not None:
@@ -410,4 +410,4 @@ def _synced(server: Scsynth, reply: osc.Message) -> None:
 
 
 def _ignore_failure(_why: str, _again: bool) -> None:
-    """The default of `follow`'s `refuse`."""
+    """Default `refuse` callback: no operation."""

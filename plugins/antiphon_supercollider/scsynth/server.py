@@ -1,4 +1,4 @@
-"""One scsynth process: found, started on a loopback port of its own, controlled by OSC, ended with its parent."""
+"""One scsynth process: started on its own loopback port, controlled by OSC, ended with its parent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def scsynth_path() -> str:
-    """The path of scsynth.
+    """Path of the scsynth program.
 
     Raises:
         EngineError: It is not installed; the message says what to install.
@@ -40,7 +40,7 @@ def scsynth_path() -> str:
 
 
 def control_block(block: int) -> int:
-    """scsynth's own block: the largest power of two up to 64 that divides JACK's.
+    """scsynth's block size: the largest power of two up to 64 that divides JACK's.
 
     Raises:
         EngineError: That is below 8.
@@ -61,10 +61,10 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 
 
 class Scsynth:
-    """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: replies come here.
+    """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: receives replies.
 
     folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
-    provided, has: the version of the asset store that was sent to it, and the one it has loaded.
+    provided, has: the asset version sent to it, and the one it has loaded.
     """
 
     def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:
@@ -82,7 +82,7 @@ class Scsynth:
         leftovers.claim(folder, self.address[1])
         log = os.open(os.devnull, os.O_WRONLY)
         try:
-            # bound to the thread that starts it, which runs as long as its process
+            # tied to the thread that starts it, which runs as long as its process
             self._process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder, preexec_fn=_bound
             )
@@ -104,7 +104,7 @@ class Scsynth:
         self.send_bytes(osc.encode(str(message[0]), *message[1:]))
 
     def send_bytes(self, packet: bytes) -> bool:
-        """Sends a packet; False where the system refused it: its buffers are full, or scsynth has ended."""
+        """Sends a packet; False if the system refused it: its buffers are full, or scsynth has ended."""
         try:
             self.socket.sendto(packet, self.address)
         except OSError:
@@ -112,7 +112,7 @@ class Scsynth:
         return True
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until it answers and has our SynthDefs; `meanwhile` is called about every 10 ms.
+        """Waits until scsynth answers and has loaded our SynthDefs; `meanwhile` is called about every 10 ms.
 
         Raises:
             EngineError: It ended, or took too long.
@@ -121,7 +121,7 @@ class Scsynth:
         self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(self._folder / "compiled"))
 
     def sync(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until it has processed all messages sent so far."""
+        """Waits until scsynth has processed all messages sent so far."""
         self._until(b"/synced", 1, meanwhile, "/sync", 1)
 
     def _until(self, address: bytes, first: osc.Arg, meanwhile: Callable[[], None], *message: osc.Arg) -> None:
@@ -154,7 +154,7 @@ class Scsynth:
         return got
 
     def ended(self) -> str:
-        """Why it ended, in words; "" while it runs."""
+        """Reason why it ended, in words; "" while it runs."""
         code = self._process.poll()
         if code is None:
             return ""
@@ -165,7 +165,7 @@ class Scsynth:
             self._process.kill()
 
     def close(self) -> None:
-        """Ends it, waits for that, and removes the files it left."""
+        """Ends the process, waits for that, and removes the files it left."""
         self.kill()
         self._process.wait()
         leftovers.release(self._folder, self.address[1])

@@ -1,4 +1,4 @@
-"""The words of the arena that the worker writes about scsynth, and their part of the server's status."""
+"""Arena words that the worker writes about scsynth, and their part of the server's status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ScsynthWord(IntEnum):
-    """A place in the worker's own words."""
+    """Index in the worker's own words."""
 
     PID = 0  # of the scsynth that plays, 0 for none
     RESTARTS = 1  # how often it was started again
@@ -23,7 +23,7 @@ class ScsynthWord(IntEnum):
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The status of scsynth, in place of its worker's; empty before the first has run.
+    """Status of scsynth, in place of its worker's; empty before the first has run.
 
     Args:
         state: The worker's status.

@@ -1,4 +1,4 @@
-"""The drum kit: which SynthDef plays a key, and how."""
+"""Drum kit: SynthDef and controls of each key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.api.backends.files import built_in_folder
 
 @dataclass(frozen=True, slots=True)
 class Drum:
-    """How a key of the kit is played. controls: besides the voice's own."""
+    """Definition of a key of the kit. controls: besides the voice's own."""
 
     definition: str
     controls: tuple[tuple[str, float], ...]
@@ -21,7 +21,7 @@ class Drum:
 
 @cache
 def kit() -> dict[int, Drum]:
-    """The drums by key, of `synthdefs.toml`.
+    """Drums by key, from `synthdefs.toml`.
 
     Raises:
         EngineError: It cannot be read.

@@ -1,4 +1,4 @@
-"""The assets of a synth node in scsynth: one of our SynthDefs or a user's own, and a sound in a buffer."""
+"""Assets of a synth node in scsynth: one of our SynthDefs or a user's own, and a sound in a buffer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUILT_IN = {
     for name in ("piano", "bass", "pad", "pluck", "strings", "electric_piano", "organ", "sampler", "grains")
 }
 MONO = {"sampler": "antiphon_sampler_mono"}
-"""Definitions that play a buffer of one channel."""
+"""Definitions that play a mono buffer."""
 WITH_SOUND = ("sampler", "grains")
 MAX_SECONDS = 600.0
 MAX_CHANNELS = 2
@@ -27,7 +27,7 @@ _DRUM = "antiphon_hat"
 
 @dataclass(frozen=True, slots=True)
 class VoiceAssets:
-    """The assets of a node.
+    """Assets of a node.
 
     Attributes:
         definition: A user's SynthDef, or None for ours.
@@ -44,12 +44,12 @@ NOTHING = VoiceAssets()
 
 
 def needs(settings: SynthSettings) -> bool:
-    """Whether these settings need files."""
+    """True if the settings need files."""
     return bool(settings.synthdef or settings.sound)
 
 
 def built_in(instrument: str, channels: int = 2) -> str:
-    """The name of our SynthDef for an instrument.
+    """Name of our SynthDef for an instrument.
 
     Raises:
         ParamError: There is none.
@@ -63,12 +63,12 @@ def built_in(instrument: str, channels: int = 2) -> str:
 
 @cache
 def find_definition(name: str) -> scgf.Definition:
-    """The definition of one of our SynthDefs."""
+    """Definition of one of our SynthDefs."""
     return scgf.load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
 
 def own(settings: SynthSettings) -> scgf.Definition:
-    """The user's SynthDef of these settings.
+    """User's SynthDef of the settings.
 
     Raises:
         FileError: It cannot be played by notes.
@@ -87,7 +87,7 @@ def own(settings: SynthSettings) -> scgf.Definition:
 
 
 def check(settings: SynthSettings) -> None:
-    """Checks that scsynth can play these settings.
+    """Checks that scsynth can play the settings.
 
     Raises:
         FileError: A file cannot be used.

@@ -1,4 +1,4 @@
-"""Plays a user's SynthDef by notes. A helper synth starts and stops each voice on its frame.
+"""Note player of a user's SynthDef. A helper synth starts and stops each voice on its frame.
 
 A voice is a group: the user's synth, paused, which writes to a private bus, and `antiphon_door`, which resumes it in
 the block of its frame and delays its sound to the frame. A control bus, `door_held`, is its gate.
@@ -16,13 +16,13 @@ from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, 
 from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
-"""Voices of a node at once, releasing ones included; each has two audio buses and a control bus."""
+"""Maximum voices of a node, releasing ones included; each has two audio buses and a control bus."""
 _DOOR = ("door_start", "door_start_high", "door_gain", "door_in", "door_held", "door_voice", "door_group")
 _PITCHES = ("note", "midinote")
 
 
 class OwnPlayer(NodeVoices):
-    """first_bus: of `2 * places` audio buses.  first_held: of `places` control buses. material.definition is played."""
+    """first_bus: of `2 * places` audio buses.  first_held: of `places` control buses. Plays material.definition."""
 
     level, closes = "door_gain", "door_gate"
     beside, whole = 1, -1
@@ -125,7 +125,7 @@ class OwnPlayer(NodeVoices):
             super()._release_voice(node, voice, at, send)
 
     def _semitones(self, voice: ScVoice, asked: bool = False) -> float:
-        """The bend in semitones, for a control of that name where there is one, else for the pitch."""
+        """Bend in semitones, for a control of that name if there is one, else for the pitch."""
         return self._semitones_of(voice) * (("bend" in self._definition.controls) == asked)
 
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
@@ -152,7 +152,7 @@ def player_of(
     settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int], material: VoiceAssets,
     first_bus: int, first_held: int, places: int = PLACES,
 ) -> NodeVoices:  # fmt: skip
-    """The player of a node, for one of our SynthDefs or for a user's own."""
+    """Player of a node, for one of our SynthDefs or for a user's own."""
     if material.definition is None:
         return NodeVoices(settings, rate, group, out, clock, nodes, material)
     return OwnPlayer(settings, rate, group, out, clock, nodes, material, first_bus, first_held, places)

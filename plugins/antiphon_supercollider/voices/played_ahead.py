@@ -1,6 +1,6 @@
-"""Events that were played before the engine's hop that contains them, until that hop confirms them.
+"""Events played ahead of their hop, until that hop confirms them.
 
-Events of a slot keep their order: where one is left to its hop, those that follow it are too.
+Events of a slot keep their order: after one left to its hop, the following ones are left too.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from antiphon.api import Event
 
 PATIENCE = 1.0
-"""Seconds of engine time within which the hop with the event must come."""
+"""Maximum seconds of engine time until the hop with the event must come."""
 MOST = 256
 YOUNG = 16
-"""Hops at the beginning in which events may come that were played ahead before it, and ended by it."""
+"""Initial hops that may contain events played ahead, and ended, before the stream."""
 
 
 class Hurried:
-    """The events of one slot that were played ahead."""
+    """Played-ahead events of one slot."""
 
     def __init__(self, rate: int) -> None:
         self._patience = round(PATIENCE * rate)
@@ -29,22 +29,22 @@ class Hurried:
         return len(self._waiting)
 
     def takes(self, event: Event) -> bool:
-        """Whether an event may be played ahead; if not, it and those that follow are left to their hops."""
+        """True if an event may be played ahead; else it and the following ones are left to their hops."""
         if self._hops >= YOUNG and not self._left and len(self._waiting) < MOST:
             return True
         self.leave(event)
         return False
 
     def leave(self, event: Event) -> None:
-        """Leaves an event to its hop, and those that follow it until that hop has come."""
+        """Leaves an event to its hop, and the following ones until that hop has come."""
         self._left, self._left_at = event.serial, -1
 
     def add(self, event: Event, node: int, sample: int) -> None:
-        """Records that an event was played by voice `node`, -1 for none, before the hop that begins at `sample`."""
+        """Records an event played by voice `node`, -1 for none, before the hop that begins at `sample`."""
         self._waiting[event.serial] = sample, node
 
     def hop(self, sample: int, events: Sequence[Event]) -> Sequence[Event]:
-        """The events of the hop that begins at `sample` that have not been played."""
+        """Events of the hop that begins at `sample`, without those already played."""
         self._hops += 1
         if self._left:
             if self._left_at < 0:
@@ -56,9 +56,9 @@ class Hurried:
         return [event for event in events if not event.serial or self._waiting.pop(event.serial, None) is None]
 
     def unclaimed(self, sample: int) -> list[int]:
-        """Voices of events that should have been confirmed by the hop that begins at `sample` and were not."""
+        """Voices of events left unconfirmed by the hop that begins at `sample`."""
         before = sample - self._patience
-        # in the order they were played
+        # in order of playing
         late = [serial for serial, (played, _) in self._waiting.items() if played < before]
         return [self._waiting.pop(serial)[1] for serial in late]
 

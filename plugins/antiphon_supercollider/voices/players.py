@@ -1,7 +1,7 @@
-"""Turns notes into messages to scsynth: which SynthDef, which node, which frame. It uses no socket and no clock.
+"""Converts notes to messages for scsynth: SynthDef, node, frame. It uses no socket and no clock.
 
 A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds them under the pedal, steals and chokes,
-and expresses each moment as the frame of JACK's clock that our SynthDefs wait for.
+and expresses each time as the frame of JACK's clock that our SynthDefs wait for.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from antiphon_supercollider.voices.template import Template, moment
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 AT_ONCE = -1
 AGAIN_ATTACK = 0.05
-"""Seconds of attack of a note that is resumed, so that it is not struck again."""
+"""Attack in seconds of a resumed note, so that it is not struck again."""
 HIGH_RELEASE = 1.2
 """Seconds of release of a piano note above `DAMPED`, whose strings have no dampers."""
 DAMPED = 88
 QUIET = -96.0
 
 SendPacket = Callable[[int, bytes], None]
-"""Called with the number of the node that the packet creates, or 0, and the packet."""
+"""Callback with the number of the node the packet creates, or 0, and the packet."""
 DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
-"""Seconds in which middle C decays by some 60 dB, to set the level of a resumed note."""
+"""Decay time in seconds of middle C by about 60 dB, for the level of a resumed note."""
 QUIET_AGAIN = -50.0
 
 
@@ -50,7 +50,7 @@ class ScVoice:
     drum: bool = False
     pitch: float = 0.0
     pressed: float = 0.0
-    """dB by the pressure on its key."""
+    """Gain in dB by the key's pressure."""
 
 
 @dataclass(slots=True)
@@ -63,23 +63,23 @@ class _Channel:
 
     @property
     def gain(self) -> float:
-        """dB."""
+        """Gain in dB."""
         level = self.volume * self.expression
         return max(QUIET, 40.0 * math.log10(level)) if level > 0.0 else QUIET
 
 
 class NodeVoices:
-    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
+    """Notes of one synth node. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
 
-    litter: groups of voices that have ended, for `sweep`.
+    litter: groups of ended voices, for `sweep`.
     """
 
     level, closes = "gain", "gate"
-    """The control of a voice's level, and the one that fades it below 0."""
+    """Control names of a voice's level, and of its gate, which fades it below 0."""
     beside = 0
-    """From a voice's number to that of the synth that has these, and `stop`, `cut`, `gate`."""
+    """Offset from a voice's number to the synth with these controls, and `stop`, `cut`, `gate`."""
     whole = 0
-    """From a voice's number to what is freed."""
+    """Offset from a voice's number to the node freed."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class NodeVoices:
         return len(self._alive)
 
     def ended(self, node: int) -> None:
-        """Handles a voice that scsynth has freed or never created."""
+        """Handles a voice freed or never created by scsynth."""
         voice = self._voices.pop(node, None)
         self._alive.pop(node, None)
         if voice is not None:
@@ -131,7 +131,7 @@ class NodeVoices:
             self._of(voice.channel).pedalled.discard(node)
 
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
-        """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` takes the packets."""
+        """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` gets the packets."""
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
             match event.kind:
@@ -148,7 +148,7 @@ class NodeVoices:
                     self._own(event, send)
 
     def sweep(self, send: SendPacket) -> None:
-        """Frees what ended voices leave behind."""
+        """Frees the leftovers of ended voices."""
         for node in self.litter:
             send(0, self._free.fill(node, ()))
         self.litter.clear()
@@ -159,14 +159,14 @@ class NodeVoices:
                 self._pitch(node, voice, send)
 
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
-        """Sends a voice the sum of the channel's bend and its own."""
+        """Sends a voice its pitch: the sum of the channel's bend and its own."""
         send(0, osc.encode("/n_set", node, "bend", float(self._semitones_of(voice))))
 
     def _semitones_of(self, voice: ScVoice) -> float:
         return self._of(voice.channel).bend * self.settings.bend + voice.pitch
 
     def _own(self, event: Event, send: SendPacket) -> None:
-        """A value of one note, that sounds or is still to come."""
+        """Sets an expression value of a sounding or later note."""
         node = self._held.get((event.channel, event.number), -1)
         voice = self._voices.get(node)
         if voice is None:
@@ -212,7 +212,7 @@ class NodeVoices:
         if instrument == "piano" and event.number > DAMPED:
             release = HIGH_RELEASE
         self._seed = (self._seed * 16807 + 1) % 16777213
-        # a drum whose pitch the kit does not say keeps that of its definition
+        # a drum without a pitch in the kit keeps its definition's
         unpitched = drum is not None and pitch is None
         name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
         values = (
@@ -254,7 +254,7 @@ class NodeVoices:
             self._take(old, at, send)
 
     def _faded(self, event: Event) -> float:
-        """dB by which a resumed note has decayed meanwhile."""
+        """Decay in dB of a resumed note since its start."""
         t60 = DIES.get(self.settings.instrument, 0.0)
         if not event.age or not t60:
             return 0.0
@@ -307,7 +307,7 @@ class NodeVoices:
             send(0, self._stop.fill(node + self.beside, moment(at)))
 
     def _take(self, node: int, at: int, send: SendPacket) -> None:
-        """Steals a voice: fades it out in 10 ms; a voice that has not begun never sounds."""
+        """Steals a voice: fades it out in 10 ms; one that has not begun never sounds."""
         voice = self._voices[node]
         self._alive.pop(node, None)
         key = (voice.channel, voice.note)
@@ -372,16 +372,16 @@ class NodeVoices:
                 self._release_voice(node, voice, at, send)
 
     def playing(self, event: Event) -> int:
-        """The voice that plays a note since `event` began it; -1 for none."""
+        """Voice that plays the note begun by `event`; -1 for none."""
         return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
 
     def withdraw(self, node: int, send: SendPacket) -> None:
-        """Ends a voice that should not have been started."""
+        """Ends a voice wrongly started."""
         if node in self._voices:
             self._take(node, AT_ONCE, send)
 
     def forget(self) -> None:
-        """Clears all voices, because their scsynth has ended; notes played again create new ones."""
+        """Clears all voices, because their scsynth has ended; resent notes create new ones."""
         self._voices.clear()
         self._alive.clear()
         self._held.clear()
@@ -391,5 +391,5 @@ class NodeVoices:
 
 
 def pressure_db(pressure: float) -> float:
-    """dB by which a pressure makes a note louder."""
+    """Gain in dB of a pressure."""
     return 20.0 * math.log10(pressure_gain(pressure))

@@ -1,7 +1,7 @@
-"""Reads compiled SynthDefs (SCgf, version 2) of users completely before scsynth gets them.
+"""Complete check of users' compiled SynthDefs (SCgf, version 2) before scsynth loads them.
 
-scsynth does not check a file, and crashes on one that is cut off or refers outside itself. It gets the same graph under
-a name made of a digest of its bytes, so that it does not replace another definition.
+scsynth does not check a file, and crashes on one that is truncated or has invalid references. It gets the same graph
+under a name made of a digest of its bytes, so that it does not replace another definition.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_BYTES = 1 << 20
 MAX_CONTROLS, MAX_UGENS, MAX_CONSTANTS, MAX_PORTS = 1024, 8192, 8192, 1024
 PREFIX = "antiphon-own-"
 OUTS = {"Out": 1, "OffsetOut": 1, "ReplaceOut": 1, "XOut": 2}
-"""UGens that write to audio buses, and their inputs before the sound."""
+"""UGens that write to audio buses, with the number of inputs before the sound."""
 _CONTROL_UGENS = ("Control", "LagControl", "AudioControl", "TrigControl")
 
 
@@ -63,7 +63,7 @@ def load(path: Path) -> Definition:
 
 
 def parse(data: bytes, shown: str) -> Definition:
-    """Reads the bytes of a file, shown as `shown` in errors.
+    """Parses the bytes of a file, named `shown` in errors.
 
     Raises:
         FileError: What is wrong, and where.
@@ -102,11 +102,11 @@ def parse(data: bytes, shown: str) -> Definition:
 
 
 def _ugens(reader: _Reader, constants: int, controls: int, out: int) -> tuple[set[int], int, str]:
-    """As in `Definition`: places of held controls, channels, elsewhere. out: the place of the control of that name."""
+    """UGen summary for `Definition`: indices of held controls, channels, elsewhere. out: index of that control."""
     outputs: list[int] = []
     mapped: set[int] = set()
     channels, elsewhere = 0, ""
-    # by UGen and output: the control it stands for
+    # by UGen and output: the control it forwards
     stands: dict[tuple[int, int], int] = {}
     for number in range(reader.count(MAX_UGENS, "UGens")):
         kind, rate = reader.text(), reader.int8()

@@ -9,7 +9,7 @@ from antiphon.api.backends import transports as osc
 
 
 class Template:
-    """A message with fixed address and names; its numbers, by position, are written into the bytes."""
+    """Message with fixed address and names; its numbers are written into the bytes by position."""
 
     def __init__(self, *message: osc.Arg) -> None:
         self._bytes = bytearray(osc.encode(str(message[0]), *message[1:]))
@@ -27,15 +27,15 @@ class Template:
             raise ValueError("a template takes int, float and str alone")
 
     def set(self, place: int, value: float) -> None:
-        """The float at that position among the floats, for good."""
+        """Sets the float at a position among the floats, permanently."""
         struct.pack_into(">f", self._bytes, self.floats[place], value)
 
     def set_int(self, place: int, value: int) -> None:
-        """The int at that position among the ints, for good."""
+        """Sets the int at a position among the ints, permanently."""
         struct.pack_into(">i", self._bytes, self.ints[place], value)
 
     def fill(self, node: int, values: Sequence[float], first: int = 0) -> bytes:
-        """With the node's number and, from the float `first` on, these values."""
+        """Bytes with the node's number and, from float `first` on, these values."""
         data, at = self._bytes, self.floats
         struct.pack_into(">i", data, self.ints[0], node)
         for n, value in enumerate(values, first):
@@ -44,5 +44,5 @@ class Template:
 
 
 def moment(frame: int) -> tuple[float, float]:
-    """A frame as the two controls of it: low, high; (-1, 0) is at once, or never."""
+    """A frame as two float controls: low, high; (-1, 0) means at once, or never."""
     return (float(frame & 0xFFFFFF), float(frame >> 24)) if frame >= 0 else (-1.0, 0.0)

@@ -1,4 +1,4 @@
-"""All jobs and files: takes requests, runs a few jobs at a time, and says what changes."""
+"""Job board: accepts requests, runs a few jobs at a time, and reports changes."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from antiphon.kernel.runtime.shortening import shorten
 
 log = logging.getLogger("antiphon.jobs")
 MAX_JOBS = 200
-"""Jobs that are remembered: an ended one gives way to a new one, oldest first, with its results."""
+"""Maximum jobs remembered: an ended one gives way to a new one, oldest first, with its results."""
 MAX_WAITING = 32
 SENTENCE = 400
-"""Characters of an error or a summary."""
+"""Maximum characters of an error or a summary."""
 AGAIN_SECONDS = 1.0
-"""Between two tries to write what the table could not take: its disk is full, or another program has it."""
+"""Retry interval in seconds of failed table writes: its disk is full, or another program has it locked."""
 
 
 def places() -> int:
-    """Jobs that run at once: half of the cores, one at least, so that what plays keeps the others."""
+    """Maximum running jobs: half of the cores, at least one, so that audio keeps the others."""
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 class JobBoard:
-    """The jobs of one server. A job that ran when its web process ended begins anew."""
+    """Jobs of one server. A job running at the end of its web process restarts."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class JobBoard:
         *,
         own_scripts: bool = False,
     ) -> None:
-        """Opens the table; `start` runs what waits.
+        """Opens the table; `start` runs the queued jobs.
 
-        `changed` is called with a job whenever it changes, `listed` when a file came or went, or a job was forgotten.
-        With `own_scripts` those of the performer's folder, where HTTP writes, are rendered too.
+        `changed` is called with a job whenever it changes, `listed` when a file was added or removed, or a job was
+        deleted. With `own_scripts` scripts of the performer's folder, where HTTP writes, are rendered too.
 
         Raises:
             FileError: The folder or the table cannot be used.
@@ -81,16 +81,16 @@ class JobBoard:
         self.files.remove_others(self.jobs)
 
     def start(self) -> None:
-        """Runs the jobs that wait, as far as there are places."""
+        """Runs queued jobs in free slots."""
         self._next()
 
     def drain(self) -> int:
-        """Begins no more jobs, which wait for the next start; returns how many run."""
+        """Stops starting jobs, which wait for the next start; returns the number of running ones."""
         self._open = False
         return len(self._running)
 
     async def close(self) -> None:
-        """Ends what runs; it waits for the next start."""
+        """Ends running jobs; they wait for the next start."""
         self._open = False
         running = list(self._running.values())
         for task in running:
@@ -110,18 +110,18 @@ class JobBoard:
         return entry
 
     def remove_file(self, key: str) -> None:
-        """Removes a file; raises `JobError` where a job still needs it, or there is none."""
+        """Removes a file; raises `JobError` if a job still needs it, or there is none."""
         self._check_needed(key)
         self.files.remove(key)
         self._overviews.remove(key)
         self._listed()
 
     def path(self, key: str) -> Path:
-        """The path of a file, or of a job's first result; `Missing` where there is neither."""
+        """Path of a file, or of a job's first result; `Missing` if there is neither."""
         return self.result(key, "") if key in self.jobs else self.files.path(key)
 
     def name(self, key: str) -> str:
-        """What a file, or a job's first result, is called: "take.wav", and of a job on it "take denoise.wav"."""
+        """Display name of a file, or of a job's first result: "take.wav", and of a job on it "take denoise.wav"."""
         if key in self.files.entries:
             return self.files.entries[key].name
         job = self.jobs.get(key)
@@ -131,7 +131,7 @@ class JobBoard:
         return f"{before} {job.task.name}".strip() + job.task.suffix
 
     async def overview(self, key: str) -> dict[str, Any]:
-        """The length and waveform of a file or a job's first result; raises `JobError` where it has none."""
+        """Length and waveform of a file or a job's first result; raises `JobError` without one."""
         path = self.path(key)
         try:
             return await self._overviews.get(key, path)
@@ -139,14 +139,14 @@ class JobBoard:
             raise Unreadable(str(error).replace(str(path), self.name(key))) from None
 
     def repeat(self, key: str) -> Job:
-        """Adds the task of a job once more; raises as `job`, `path` and `add`."""
+        """Adds the task of a job again; raises as `job`, `path` and `add`."""
         task = self.job(key).task
         if task.file:
             self.path(task.file)
         return self.add(task)
 
     def add(self, task: Task) -> Job:
-        """Adds a job, which runs as soon as there is a place.
+        """Adds a job, run as soon as a slot is free.
 
         Raises:
             TooMany: Too many jobs wait.
@@ -168,14 +168,14 @@ class JobBoard:
         return self.jobs[job.id]
 
     def job(self, key: str) -> Job:
-        """A job; raises `Missing` where there is none of that identifier."""
+        """Job of an identifier; raises `Missing` if there is none."""
         job = self.jobs.get(key)
         if job is None:
             raise Missing(f"there is no job {shorten(key)!r}; GET /api/jobs lists them")
         return job
 
     def result(self, key: str, name: str) -> Path:
-        """The path of a job's result; "" for the first. `Missing` where there is no such job or result."""
+        """Path of a job's result; "" for the first. `Missing` if there is no such job or result."""
         job = self.job(key)
         names = list(job.results)
         if not names:
@@ -188,7 +188,7 @@ class JobBoard:
         return path
 
     def cancel(self, key: str) -> Job:
-        """Ends a job that waits or runs; forgets one that has ended, with its results."""
+        """Ends a waiting or running job; deletes an ended one, with its results."""
         job = self.job(key)
         if job.state.over:
             self._check_needed(key)
@@ -229,7 +229,7 @@ class JobBoard:
                 self._set(replace(failed, ended=time.time()))
 
     async def _outcome(self, job: Job) -> Job:
-        """Does a job; the copy of it that has ended."""
+        """Runs a job; returns its ended copy."""
         folder = self.files.results(job.id)
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
@@ -250,7 +250,7 @@ class JobBoard:
         return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
 
     def _plain(self, text: str, job: Job) -> str:
-        """A command's words without this machine's paths."""
+        """Command output without this machine's paths."""
         if job.task.file:
             with contextlib.suppress(JobError):
                 source, name = self.path(job.task.file), self.name(job.task.file)
@@ -274,7 +274,7 @@ class JobBoard:
         self._changed(job)
 
     def _write(self) -> None:
-        """Writes what has changed; where that fails, all of it again after a pause."""
+        """Writes changed jobs; after a failure, all of them again after a pause."""
         if self._timer is not None:
             return
         try:
@@ -313,7 +313,7 @@ class JobBoard:
 
 
 def _reason(outcome: Outcome) -> str:
-    """What a command says of its failure: its last line on standard error."""
+    """Failure reason of a command: its last line on standard error."""
     lines = [line for line in outcome.complaint.splitlines() if line.strip()]
     reason = lines[-1].removeprefix("antiphon: ") if lines else ""
     if outcome.status < 0:

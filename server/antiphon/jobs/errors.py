@@ -1,4 +1,4 @@
-"""What work on files refuses, each kind with a type of its own; what serves it gives each a status."""
+"""Errors of file jobs, each kind with its own type; the server maps each to a status."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from antiphon.kernel.errors import AntiphonError
 
 
 class JobError(AntiphonError):
-    """A request about files, jobs or classifiers was refused."""
+    """A refused request about files, jobs or classifiers."""
 
 
 class Missing(JobError):
-    """No file, job, result, patch, live set or classifier has that name."""
+    """No file, job, result, patch, live set or classifier of that name."""
 
 
 class InUse(JobError):
@@ -26,7 +26,7 @@ class Unreadable(JobError):
 
 
 class TooMany(JobError):
-    """Too much waits or runs already. `retry_seconds`: after which another try may succeed."""
+    """Too many requests are waiting or running. `retry_seconds`: after which another try may succeed."""
 
     def __init__(self, message: str, retry_seconds: int) -> None:
         super().__init__(message)

@@ -18,27 +18,27 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 MAX_FILE = 512 * 1024 * 1024
-"""Bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""
+"""Maximum bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""
 MAX_FOLDER = 8 * 1024 * 1024 * 1024
-"""Bytes of all files and results."""
+"""Maximum bytes of all files and results."""
 MIN_FREE = 1 << 20
-"""Bytes of the disk, with fewer of which nothing is begun."""
+"""Minimum free bytes of the disk to start anything."""
 MAX_FILES, MAX_UPLOADS = 200, 4
-"""Files, and files that are being received."""
+"""Maximum files, and files being received."""
 NAME = 120
-"""Characters of a file's name that are kept."""
+"""Maximum characters kept of a file's name."""
 NOTES = (".mid", ".midi")
 
 
 class FileShelf:
-    """The folders `files` and `results`; a file is there whole or not at all.
+    """The folders `files` and `results`; files appear atomically.
 
-    What is in the folders is counted as it comes and goes: to read thousands of files' sizes for each job would stop
-    the event loop on a slow disk.
+    Sizes are counted as files come and go: reading thousands of files' sizes for each job would stop the event loop on
+    a slow disk.
     """
 
     def __init__(self, folder: Path, table: JobTable) -> None:
-        """Removes what an interrupted upload left. Both folders are made where they are missing.
+        """Removes leftovers of an interrupted upload. Missing folders are created.
 
         Raises:
             FileError: The folders cannot be made.
@@ -54,10 +54,10 @@ class FileShelf:
     async def receive(
         self, name: str, pieces: AsyncIterator[bytes], check: Callable[[Path, str], Awaitable[None]]
     ) -> Upload:
-        """Writes a file as its pieces come in, and gives its entry.
+        """Writes a file piece by piece, and returns its entry.
 
-        The ending of `name` says what it holds. `check` is called with its path and name once it is there whole, and
-        raises `Unreadable` where it is no sound or MIDI.
+        The suffix of `name` gives its format. `check` is called with its path and name once it is complete, and raises
+        `Unreadable` if it is no sound or MIDI.
 
         Raises:
             JobError: The name has no ending that is read, there is no room, or the disk is full.
@@ -92,7 +92,7 @@ class FileShelf:
         return entry
 
     def path(self, key: str) -> Path:
-        """The path of a file; raises `Missing` where there is none of that identifier."""
+        """Path of a file; raises `Missing` if there is none of that identifier."""
         entry = self.entries.get(key)
         if entry is None:
             raise Missing(f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
@@ -109,7 +109,7 @@ class FileShelf:
         return self._results / job
 
     def count_results(self, job: str, size: int) -> None:
-        """Counts a job's results, in bytes, as long as they are there."""
+        """Counts a job's results, in bytes, until they are removed."""
         self._sizes[job] = size
 
     def remove_results(self, job: str) -> None:
@@ -119,23 +119,23 @@ class FileShelf:
             shutil.rmtree(self.results(job))
 
     def remove_others(self, jobs: Container[str]) -> None:
-        """Removes results whose job is forgotten: the process ended in between."""
+        """Removes results of deleted jobs: the process ended in between."""
         for folder in self._results.iterdir():
             if folder.name not in jobs:
                 self.remove_results(folder.name)
 
     @property
     def size(self) -> int:
-        """Bytes of all files and results, with what is being received."""
+        """Bytes of all files and results, including uploads in progress."""
         return sum(entry.bytes for entry in self.entries.values()) + sum(self._sizes.values()) + self._arriving
 
     @property
     def room(self) -> int:
-        """Bytes that a file of a job's results may have: what is left here, and half of what the disk has."""
+        """Maximum bytes of a file of a job's results: the rest of the folder, at most half of the free disk."""
         return max(0, min(MAX_FOLDER - self.size, shutil.disk_usage(self._results).free // 2))
 
     def check_room(self) -> None:
-        """Raises `StorageFull` where the folder or its disk is full."""
+        """Raises `StorageFull` if the folder or its disk is full."""
         if shutil.disk_usage(self._results).free < MIN_FREE:
             raise StorageFull("the server's disk is full; free some space, then ask again")
         if self.size > MAX_FOLDER:
@@ -148,7 +148,7 @@ class FileShelf:
         return self.sent / f"{entry.id}{entry.suffix}"
 
     async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
-        """Writes the pieces as long as there is room; returns their bytes."""
+        """Writes the pieces while there is space; returns their bytes."""
         self.check_room()
         size = 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JobState(StrEnum):
-    """State of a job: it waits, runs, and ends in one of the other three."""
+    """State of a job: waiting, running, or one of three ends."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -19,7 +19,7 @@ class JobState(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """True once it has ended."""
         return self not in (JobState.WAITING, JobState.RUNNING)
 
 
@@ -49,7 +49,7 @@ class Task:
 
     @staticmethod
     def from_plain(data: Mapping[str, Any]) -> Task:
-        """The task that `plain` wrote."""
+        """Task of `plain` data."""
         return Task(**{**data, "arguments": tuple(data["arguments"])})
 
 

@@ -1,7 +1,7 @@
-"""The live sets that clients of HTTP may render: scripts that lie on this machine already, by name.
+"""Live sets that HTTP clients may render: scripts on this machine, by name.
 
-A script is a program and runs with its owner's rights. So a client names one that ships, or one of the performer's
-folder. That folder is where HTTP saves scripts, so what lies there is evaluated with `serve --live` alone.
+A script is a program and runs with its owner's rights. So a client names a shipped one, or one of the performer's
+folder. HTTP saves scripts in that folder, so its scripts are evaluated only with `serve --live`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SUFFIX = ".py"
 PREVIOUS = "~"
 """Suffix of the name of a script's version before it was saved over; it is not listed."""
 MOST_SETS = 1000
-"""Of a folder."""
+"""Maximum sets of a folder."""
 BARS = 16
-"""Bars of a set whose description names none."""
+"""Default bars of a set."""
 _QUOTED = re.compile(r'\s*"""(.*?)(?:"""|\n\s*\n|\Z)', re.DOTALL)
 _BARS = re.compile(r"--bars (\d{1,4})\b")
 
@@ -51,12 +51,12 @@ class LiveSet:
 
 
 def folders() -> tuple[Path, Path]:
-    """The folder of the sets that ship, and that of the performer's."""
+    """Folders of the shipped sets, and of the performer's."""
     return resources.patches() / SETS, paths.scripts()
 
 
 def live_sets() -> dict[str, LiveSet]:
-    """All sets by name; one of the performer's hides one that ships."""
+    """All sets by name; the performer's override shipped ones."""
     found: dict[str, LiveSet] = {}
     for own, folder in enumerate(folders()):
         for path in _files(folder):
@@ -68,7 +68,7 @@ def live_sets() -> dict[str, LiveSet]:
 
 
 def live_set(name: str) -> LiveSet:
-    """The set of that name, looked up among the names of files and never a path; raises `Missing` without one."""
+    """Set of that name, looked up among the file names and never a path; raises `Missing` without one."""
     known = live_sets()
     if name not in known:
         raise Missing(f"there is no live set {shorten(name)!r}{instead(name, known)}")

@@ -1,4 +1,4 @@
-"""The file in a form (`multipart/form-data`), as `curl -F file=@take.wav` and browsers send it, piece by piece."""
+"""File in a form (`multipart/form-data`), as sent by `curl -F file=@take.wav` and browsers, piece by piece."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from antiphon.kernel.errors import WireError
 
 MAX_HEADER = 4096
-"""Bytes of the headers of one part."""
+"""Maximum bytes of the headers of one part."""
 
 
 class FormFile:
-    """The first part of a form that has a file's name; parts before and after it are read and dropped.
+    """First part of a form with a file name; parts before and after it are read and dropped.
 
     Attributes:
         name: The file's name, set by `begin`.
     """
 
     def __init__(self, content_type: str, pieces: AsyncIterator[bytes]) -> None:
-        """Reads nothing yet. The header `content_type` names the boundary.
+        """Starts idle. The header `content_type` names the boundary.
 
         Raises:
             WireError: The header names no boundary.
@@ -47,7 +47,7 @@ class FormFile:
         )
 
     async def begin(self) -> AsyncIterator[bytes]:
-        """Reads as far as the file's name, and returns the file's bytes, piece by piece.
+        """Reads up to the file's name, and returns the file's bytes, piece by piece.
 
         Raises:
             WireError: The form has no file, or is none.

@@ -1,8 +1,7 @@
-"""What a list shows of a file: its length and its waveform, in a few numbers.
+"""File overview for lists: its length and its waveform, in a few numbers.
 
-`python -m antiphon.jobs.overview PATH` prints them as JSON; with `--header` behind it, it looks at the beginning of the
-file alone, and prints nothing. The process is one of its own, since the web process holds
-neither numpy nor decoders.
+`python -m antiphon.jobs.overview PATH` prints them as JSON; with `--header` after it, it reads only the beginning of
+the file, and prints nothing. It runs as a separate process, since the web process loads neither numpy nor decoders.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from antiphon.kernel.errors import AntiphonError, FileError
 
 HEADER = "--header"
 POINTS = 240
-"""Points of a waveform, each the greatest absolute sample of its share of the file."""
+"""Points of a waveform, each the maximum absolute sample of its share of the file."""
 _STEP = 1024
-"""Frames of a point while the file is read, before they are gathered to `POINTS`."""
+"""Frames of a point while the file is read, before the reduction to `POINTS`."""
 
 
 def overview(path: Path) -> dict[str, Any]:
-    """What the page shows of a sound or MIDI file before anything is computed.
+    """Overview of a sound or MIDI file.
 
     seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
     number in a MIDI file.
@@ -41,7 +40,7 @@ def overview(path: Path) -> dict[str, Any]:
 
 
 def check_header(path: Path) -> None:
-    """Raises `FileError` where a sound's header, or a MIDI file, cannot be read or has nothing; no sound is decoded."""
+    """Raises `FileError` if a sound's header, or a MIDI file, is unreadable or empty; no sound is decoded."""
     from antiphon.offline.note_file import is_midi, read
 
     if is_midi(path):
@@ -80,7 +79,7 @@ def _sound(path: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints the overview of the file that is named, or the reason why there is none."""
+    """Prints the overview of the named file, or the reason for none."""
     try:
         if HEADER in sys.argv[2:]:
             check_header(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Overviews of files (`antiphon.jobs.overview`), each made once, by one process at a time, and kept."""
+"""Cache of file overviews (`antiphon.jobs.overview`), computed once, by one process at a time."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MODULE = "antiphon.jobs.overview"
 
 
 class Overviews:
-    """The folder of overviews, a file of JSON each."""
+    """Folder of overviews, a JSON file each."""
 
     def __init__(self, folder: Path) -> None:
-        """Makes the folder where it is missing; raises `FileError` where it cannot."""
+        """Creates a missing folder; raises `FileError` on failure."""
         self._folder = make_folder(folder, PRIVATE_FOLDER)
         self._turn = asyncio.Lock()
 
     async def get(self, key: str, path: Path) -> dict[str, Any]:
-        """What `overview` returns of the file of that key, made where there is none yet.
+        """Result of `overview` for the file of that key, computed if missing.
 
         Raises:
             Unreadable: The file cannot be read; the text is the reader's.
@@ -39,13 +39,13 @@ class Overviews:
                 lines = outcome.complaint.splitlines()
                 raise Unreadable(lines[-1] if lines else "the file cannot be read")
             found: dict[str, Any] = json.loads(outcome.printed)
-            # one that is not written, as the disk is full, is made again
+            # one not written, because of a full disk, is computed again
             with contextlib.suppress(OSError):
                 self._path(key).write_text(outcome.printed)
             return found
 
     async def check(self, path: Path, name: str) -> None:
-        """Looks at the header of a file that has arrived, by the ending of `name`.
+        """Checks the header of an uploaded file, by the suffix of `name`.
 
         Raises:
             Unreadable: It is no sound, or no MIDI file; the text is the reader's.
@@ -57,7 +57,7 @@ class Overviews:
             raise Unreadable(reason.replace(str(path), name).replace(path.name, name))
 
     def remove(self, key: str) -> None:
-        """Removes an overview, where there is one."""
+        """Removes an overview, if there is one."""
         with contextlib.suppress(OSError):
             self._path(key).unlink(missing_ok=True)
 

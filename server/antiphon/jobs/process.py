@@ -1,6 +1,6 @@
-"""The process of one job: `antiphon run` or `antiphon render`, below the priority of everything that plays.
+"""Process of one job: `antiphon run` or `antiphon render`, at a lower priority than audio.
 
-The overview of a file is made by such a process too.
+Overviews of files are computed by such a process too.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE, end_with_pa
 from antiphon.kernel.runtime.helper_process import command, end_session, environment, start_command
 
 NICE = 10
-"""Added to the nice value of the web process, which is above 0 already."""
+"""Increment of the web process's nice value, which is above 0 already."""
 MAX_OUTPUT = 16 * 1024
-"""Bytes that are kept of what the command prints."""
+"""Maximum bytes kept of the command's output."""
 TERM_SECONDS = 3.0
-"""Between SIGTERM, on which a command removes what it has half written, and SIGKILL."""
+"""Seconds between SIGTERM, on which a command removes partial output, and SIGKILL."""
 MOST_SECONDS = 6 * 3600.0
-"""After which a job is ended."""
+"""Maximum run time of a job in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ async def perform(
 ) -> Outcome:
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
-    `progress` is called with the share that is done. A file has at most `most` bytes: a small FLAC file may hold hours
-    of silence. When the task is cancelled, the command is ended first.
+    `progress` is called with the finished share. A file has at most `most` bytes: a small FLAC file may hold hours of
+    silence. If the task is cancelled, the command is ended first.
     """
     loop = asyncio.get_running_loop()
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -80,7 +80,7 @@ async def perform(
 
 
 def _begin(most: int | None) -> None:
-    """In the new process: it ends with this one, gives way to everything that plays, and writes no larger files."""
+    """Runs in the new process: it ends with its parent, has low priority, and a file size limit."""
     if most is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     end_with_parent()

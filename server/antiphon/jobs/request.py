@@ -1,4 +1,4 @@
-"""Reads what a client asks for, checks it against the declarations, and makes a command line of it."""
+"""Job requests of clients: checked against the declarations, and converted to a command line."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ BESIDE = {
     "picture": ("picture", "picture.png"),
     "roll": ("roll", "roll.svg"),
 }
-"""Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
+"""Fields that request a further result: the option of `antiphon run`, and the result's name."""
 APART = "--out-dir"
 """The option, of `Task.beside`, of what writes its results itself, instead of one."""
 MOST_SECONDS = 3600.0
-"""Of a rendered patch."""
+"""Maximum seconds of a rendered patch."""
 MOST_BARS = 2048.0
-"""Of a rendered live set."""
+"""Maximum bars of a rendered live set."""
 MOST_TRIGGER = 7 * 24 * 3600.0
 FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
 SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
@@ -92,7 +92,7 @@ class RenderLive(JobBody):
 
 
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/run/PLUGIN`.
+    """Task of `POST /api/run/PLUGIN`.
 
     `path_of` gives the path of a file by its identifier; it raises where there is none.
 
@@ -142,7 +142,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
+    """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -163,7 +163,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
+    """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -178,9 +178,9 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
-    """The words of a task's command line, without the interpreter.
+    """Command-line words of a task, without the interpreter.
 
-    With `own_scripts` a live set of the performer's folder may be evaluated, where HTTP writes.
+    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated.
 
     Raises:
         WireError: The live set was removed meanwhile, or is not evaluated.
@@ -235,7 +235,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
 
 
 def _check_source(info: ProcessorInfo, source: Path) -> None:
-    """Raises `WireError` where the plugin takes sound and this is MIDI, or the other way round."""
+    """Raises `WireError` if the plugin takes sound and this is MIDI, or vice versa."""
     if source.suffix in MIDI and info.first("events", "in") is None:
         raise WireError(f"{info.type} takes sound, and the file is MIDI")
     if source.suffix not in MIDI and info.first("audio", "in") is None and info.first("events", "in") is not None:
@@ -258,8 +258,8 @@ def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, 
 def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) -> str:
     """The result's ending: the format of the source, or MIDI of what gives notes.
 
-    What writes a MIDI file beside its sound writes one alone as well: the sound is what is asked for with `midi`, or
-    with a format of sound.
+    A plugin that writes a MIDI file beside its sound also writes one alone: sound is requested with `midi`, or with a
+    sound format.
     """
     sound = source.suffix if source.suffix in FORMATS else ".wav"
     if "midi-out" in info.on_files.beside:

@@ -1,4 +1,4 @@
-"""Bytes that come in pieces, written to a file without holding up the event loop."""
+"""Uploads written to a file piece by piece without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from antiphon.kernel.runtime.paths import PRIVATE
 
 BUFFER = 256 * 1024
-"""Bytes that are gathered before they are written."""
+"""Bytes buffered before a write."""
 
 
 async def write_pieces(path: Path, pieces: AsyncIterator[bytes], count: Callable[[int], None]) -> None:
-    """Writes pieces to a new file, gathered, in a thread: a slow disk delays no other request.
+    """Writes pieces to a new file, buffered, in a thread: a slow disk delays no other request.
 
     `count` is called with the bytes of each piece before it is written; it may raise.
 

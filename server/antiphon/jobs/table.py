@@ -1,4 +1,4 @@
-"""The table of jobs and files: SQLite, so that they outlive a web process and a server."""
+"""Table of jobs and files: SQLite, so that they outlive a web process and a server."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from antiphon.kernel.runtime.file_lock import lock
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 
 VERSION = 1
-"""Of the tables below, in the file's `user_version`."""
+"""Schema version of the tables below, in the file's `user_version`."""
 WAIT_SECONDS = 0.1
-"""For another server of the same owner that writes."""
+"""Lock timeout in seconds, for another server of the same owner that writes."""
 _ADVICE = "move its folder away, with the files of its jobs: a new one is made"
 _TABLES = """
 CREATE TABLE file (id TEXT PRIMARY KEY, name TEXT NOT NULL, suffix TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE job (id TEXT PRIMARY KEY, task TEXT NOT NULL, state TEXT NOT NULL, 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that a client sent.
+    """An uploaded file.
 
     Attributes:
         id: 12 hexadecimal digits.
@@ -50,7 +50,7 @@ class Upload:
 
 
 class JobTable:
-    """Jobs and files, each written as it changes. A job's progress is not kept."""
+    """Jobs and files, each written on a change. A job's progress is not stored."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the table in a folder, made where it is missing.
@@ -75,7 +75,7 @@ class JobTable:
         os.close(self._lock)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, oldest first; `FileError` where one is damaged."""
+        """All jobs, oldest first; `FileError` for a damaged one."""
         for row in self._rows(
             "SELECT id, task, state, error, summary, created, ended, results FROM job ORDER BY created"
         ):

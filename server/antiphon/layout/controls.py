@@ -18,26 +18,26 @@ from antiphon.kernel.graph.patch import Patch
 Kind = Literal["fader", "switch", "choice", "button"]
 """A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once."""
 MAX_CONTROLS = 12
-"""Controls of one page: two rows of six on a tablet, each wide enough for a thumb."""
+"""Maximum controls of one page: two rows of six on a tablet, each wide enough for a thumb."""
 KEYS = range(48, 72)
 """Notes of the keyboard: two octaves around middle C, in rows of one."""
 ROW = 12
-"""Keys beside each other: on a phone each is as wide as a thumb."""
+"""Keys per row: on a phone each is as wide as a thumb."""
 BLACK = (1, 3, 6, 8, 10)
 """Black keys: a note's number modulo 12."""
 COLOURS = ("#3aa6d9", "#4fbf8b", "#d9a43a", "#b07ad9", "#d97a5a", "#8fb83a", "#5a86d9", "#c96aa6")
-"""Of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
+"""Colours of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
 NEUTRAL = "#8a93a0"
-"""Colour of what belongs to no node."""
+"""Colour of pages without a node."""
 MOST_TABS = 8
-"""Tabs beside each other: on a phone each is as wide as a thumb."""
+"""Maximum tabs per row: on a phone each is as wide as a thumb."""
 SLOW, FAST = 40.0, 240.0
-"""Range in bpm of the tempo's fader: `/tempo` takes more than anybody plays."""
+"""Range in bpm of the tempo fader: smaller than that of `/tempo`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """One control.
+    """One control of a surface.
 
     Attributes:
         address: OSC address that it sends to, and whose feedback it shows.
@@ -70,16 +70,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A page, or several that one tab opens, under the names of the first and the last."""
+    """A page, or several under one tab, named by the first and the last."""
 
     name: str
     pages: tuple[Page, ...]
 
 
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
-    """Arranges pages so that at most `MOST_TABS` tabs are beside each other, as far as two levels can do that.
+    """Arranges pages so that at most `MOST_TABS` tabs are in a row, as far as two levels allow.
 
-    A tab for each page where there are few; else one for each page of no node, and one for each run of nodes' pages.
+    A tab for each page if there are few; else one for each page without a node, and one for each run of nodes' pages.
     """
     shown = tuple(pages)
     if len(shown) <= MOST_TABS:
@@ -108,10 +108,10 @@ def _node(page: Page) -> str:
 
 
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
-    """Divides a patch's controls into pages, one at least.
+    """Divides a patch's controls into pages, at least one.
 
-    What is always needed, the macros and what the patch's MIDI controllers move, the keyboard, then a page or more for
-    each node. Text, files and what nodes report have no control.
+    Pages: common controls, the macros and the patch's MIDI-controlled parameters, the keyboard, then one or more for
+    each node. Text, files and readonly parameters have no control.
     """
     divided = [Page("stage", _stage(patch))]
     if chosen := (*_macros(patch, catalog), *_chosen(patch, catalog)):
@@ -159,7 +159,7 @@ def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
 
 
 def _own_first(cells: tuple[Param, ...]) -> Iterator[Param]:
-    """A type's own parameters, then the three that every node has."""
+    """Own parameters of a type, then the host's three."""
     shared = 3
     yield from cells[shared:]
     yield from cells[:shared]
@@ -182,7 +182,7 @@ def _control(node: str, param: Param, value: Value) -> Widget | None:
 
 
 def _stage(patch: Patch) -> tuple[Widget, ...]:
-    """Input and output level, tempo, panic, transport, undo, and the scenes that fit."""
+    """Input and output level, tempo, panic, transport, undo, and scenes in the remaining space."""
     levels = [
         Widget("fader", f"{name} {param.name}", f"/node/{name}/{param.name}", param, param.default)
         for name, (_, info) in ENDS.items()

@@ -1,6 +1,6 @@
 """Writes a session for Open Stage Control: JSON, one widget for each control, a tab for each page.
 
-Source of the format: the session files that the program writes; properties left out take its defaults.
+Format source: the session files written by the program; omitted properties take its defaults.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from antiphon.layout.controls import BLACK, ROW, Page, Tab, Widget, tabs
 COLUMNS = 6
 PANIC = "#d94033"
 VERSION = "1.25.0"
-"""The version of the program whose session format this is."""
+"""Program version of this session format."""
 
 
 def to_session(title: str, pages: Iterable[Page]) -> str:
-    """The content of a `.json` session file; equal for equal arguments. `title` is the patch's name."""
+    """Content of a `.json` session file, deterministic. `title` is the patch's name."""
     shown = [_tab(tab, number) for number, tab in enumerate(tabs(pages))]
     root = {"type": "root", "id": "root", "comments": title, "tabs": shown}
     session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}
@@ -105,7 +105,7 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
 
 
 def _key(note: int) -> dict[str, Any]:
-    """A button for a note: velocity 100 at its press, 0 at its release, which ends the note."""
+    """Button of a note: velocity 100 on press, 0 on release, which ends the note."""
     return {
         "type": "button", "id": f"note {note}", "label": str(note), "address": "/note/on", "preArgs": [note],
         "mode": "push", "on": 100, "off": 0, "typeTags": "ii", "colorWidget": "#555" if note % 12 in BLACK else "auto",

@@ -1,4 +1,4 @@
-"""Writes a layout for TouchOSC with py2tosc: pages of faders, buttons and radios, each with its OSC message.
+"""TouchOSC layout writer with py2tosc: pages of faders, buttons and radios, each with its OSC message.
 
 A fader is 0 to 1; its message scales it linearly to the parameter's range. A range with a logarithmic warp is sent to
 `/node/NAME/PARAM/norm`, which scales on the server, and a script of one function shows the feedback; so does one for
@@ -24,14 +24,14 @@ from antiphon.layout.controls import BLACK, ROW, Page, Tab, Widget, tabs
 WIDTH, HEIGHT = 1024, 600
 """Size of the layout in points; TouchOSC scales it to the screen, which on phones is wide and low."""
 TAB_HEIGHT, TEXT = 64, 20
-"""Points. A phone of 844 by 390 points shows them at 0.65: 42 points, a thumb's, and 13."""
+"""Sizes in points. A phone of 844 by 390 points shows them at 0.65: 42 points, a thumb's, and 13."""
 COLUMNS = 6
 GAP, CAPTION = 12, 0.1
-"""Points between controls; part of a control's height that its caption takes."""
+"""Points between controls; caption's share of a control's height."""
 VELOCITY = 100
 """Velocity of a key of the keyboard."""
 MAX_WORDS = 8
-"""Words of a choice that fit as buttons above each other; more become a fader over the words."""
+"""Maximum words of a choice shown as stacked buttons; more become a fader over the words."""
 _SPACE = uuid.UUID("5a4d8d0e-5a4e-4f25-9d1c-0a6b6c1d7a11")
 _SLATE, _IVORY, _RED = "#545e6e", "#e6e2d8", "#d94033"
 Colour = tuple[float, float, float, float]
@@ -39,13 +39,13 @@ Colour = tuple[float, float, float, float]
 
 
 def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
-    """The content of a `.tosc` file; equal for equal arguments. `title` is the patch's name."""
+    """Content of a `.tosc` file, deterministic. `title` is the patch's name."""
     document = layout(title, pages)
     return zlib.compress(document.dumps(validate=True).encode(), 9)
 
 
 def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
-    """Builds a layout, with a place for every control."""
+    """Layout with positions for every control."""
     shown = [_tab(tab) for tab in tabs(pages)]
     root = ui.stack(_pager(shown, "pages"), frame=(0, 0, WIDTH, HEIGHT), name=_plain(title))
     document = py2tosc.Document(root=root)
@@ -126,7 +126,7 @@ def _fader(control: Widget, colour: Colour) -> ToscControl:
 
 
 def _radio(control: Widget, colour: Colour) -> ToscControl:
-    """A button for each word, below each other, with the words over them."""
+    """Stacked buttons, one for each word, with the words over them."""
     param = control.param
     assert param is not None
     message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)], receive=False)
@@ -146,7 +146,7 @@ def _radio(control: Widget, colour: Colour) -> ToscControl:
 
 
 def _keyboard(page: Page) -> ToscControl:
-    """Keys, the highest row on top; each sends a note-on at its press, and one of velocity 0 at its release."""
+    """Keys, the highest row on top; each sends a note-on on press, and one of velocity 0 on release."""
     keys = []
     for note in page.keys:
         velocity = ui.value("x", conversion=Conversion.INTEGER, scale=(0, VELOCITY))
@@ -166,7 +166,7 @@ def _control(kind: ControlType, name: str, message: OscMessage, x: float, **prop
 
 
 def _plain(text: str) -> str:
-    """Text that can stand in the file: printable, without the end of a section, which the library does not divide."""
+    """Printable text without CDATA end markers, which the library does not escape."""
     return "".join(character for character in text if character.isprintable()).replace("]]>", "]] >")
 
 
@@ -195,7 +195,7 @@ def _rgba(colour: str) -> Colour:
 
 
 def _words(address: str, words: tuple[str, ...], steps: int) -> str:
-    """The Lua function that shows a word at its place: its index divided by `steps`."""
+    """Lua function that shows a word by its index divided by `steps`."""
     listed = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in words)
     return (
         f"local words = {{{listed}}}\n"
@@ -212,7 +212,7 @@ def _words(address: str, words: tuple[str, ...], steps: int) -> str:
 
 
 def _logarithm(address: str, low: float, high: float) -> str:
-    """The Lua function that shows a value at its logarithmic place."""
+    """Lua function that shows a value at its logarithmic position."""
     return (
         "function onReceiveOSC(message, connections)\n"
         f"  if message[1] == '{address}' and message[2][1] then\n"

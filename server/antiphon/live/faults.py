@@ -1,4 +1,4 @@
-"""What is wrong with a script, as one sentence with its file and line."""
+"""Script errors as one sentence with file and line."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _LONGEST = 300
 
 
 def refuse_copies(event: str) -> None:
-    """Raises `UsageError` where an event of Python's audit is a copy of the process, which nothing would end."""
+    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end."""
     if event in ("os.fork", "os.forkpty"):
         raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
-    """An error of a script as one for its writer; `line`: where it is, if its traceback does not say."""
+    """Script error for a Python error; `line`: its line, if its traceback does not say."""
     return fault_in_script(script.path, error, line)
 
 
 def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptError:
-    """As `fault`, with the place given by the path of the script."""
+    """`fault` with the position given by the path of the script."""
     if isinstance(error, ScriptError):
         return error
     name = os.path.basename(path) or path

@@ -1,4 +1,4 @@
-"""What a script gets wrong about words, as a sentence: unknown words, those that are not here, wrong arguments."""
+"""Error sentences about words of a script: unknown words, unsupported ones, wrong arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
 
 
 def of_attribute(error: AttributeError) -> str:
-    """The sentence for an attribute that a pattern or a node lacks; "" where it is of something else."""
+    """Sentence for an attribute that a pattern or a node lacks; "" for another object's."""
     name, owner = error.name, error.obj
     if name is None:
         return ""
@@ -44,7 +44,7 @@ def of_attribute(error: AttributeError) -> str:
 
 
 def of_name(error: NameError) -> str:
-    """The sentence for a name that is defined nowhere."""
+    """Sentence for an undefined name."""
     name = error.name
     if not name or isinstance(error, UnboundLocalError):
         return ""
@@ -60,8 +60,8 @@ def of_name(error: NameError) -> str:
 
 
 def of_call(error: TypeError) -> str:
-    """The sentence for a word that was called with the wrong arguments, or a pattern with a wrong operation; "" for
-    another error."""
+    """Sentence for a word called with the wrong arguments, or a pattern with a wrong operation; "" for another
+    error."""
     found = _CALL.match(str(error))
     if found is not None:
         return _written_as(found[1], "." in str(error).partition("(")[0])
@@ -71,7 +71,7 @@ def of_call(error: TypeError) -> str:
 
 
 def of_value(error: BaseException, path: str) -> str:
-    """The sentence for a word that a script calls with a value that it cannot use; "" for another error."""
+    """Sentence for a word called with an unusable value; "" for another error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = [k for k, frame in enumerate(frames) if frame.f_code.co_filename == path]
     if not places or places[-1] + 1 >= len(frames):
@@ -117,7 +117,7 @@ def _written(parameter: inspect.Parameter) -> str:
 
 
 def _suggested(name: str, known: Iterable[str]) -> str:
-    """What may be meant: what is in place of a word that is not here, or the nearest names."""
+    """Suggestion for a name: the substitute of an unsupported word, or the nearest names."""
     if name in NOT_HERE:
         return NOT_HERE[name]
     words = tuple(known)

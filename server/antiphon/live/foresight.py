@@ -1,4 +1,4 @@
-"""What tracks will play if nothing changes, for displays."""
+"""Look-ahead of tracks' events if nothing changes, for displays."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST = 400
 def events_ahead(
     spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
 ) -> list[Foreseen]:
-    """The first `MOST` events of tracks, each between two beats.
+    """First `MOST` events of tracks, each between two beats.
 
-    What fails is left out: it is reported when it is played. `seed`: of the script; `enough`: ends it.
+    Failing tracks are skipped: the error is reported at playback. `seed`: of the script; `enough`: stops it.
     """
     found: list[Foreseen] = []
     for track, begin, end in spans:

@@ -1,4 +1,4 @@
-"""Words by which a live script answers: to notes that nodes emit, as `hum` does, and to levels.
+"""Reactive words of a live script: to notes emitted by nodes, such as `hum`, and to levels.
 
 They are cues with names of their own: `hum:note` is cued with each note that the node `hum` emits, `tone.cutoff` with
 each value that another client sets. While a file is rendered there is no other client; with an input, its notes and
@@ -19,17 +19,17 @@ from antiphon.live.stage import stage
 from antiphon.live.vocabulary import loop, sync
 
 NOTE = ":note"
-"""Ends the name of a cue that comes with a note of the node that stands before it."""
+"""Suffix of cue names for notes of the node named before it."""
 NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
 LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
 MOST_LEVELS = 64
 VOICES = 16
-"""Runs of a function that may wait at once; further notes pass it by."""
+"""Maximum concurrent runs of a function; further notes are ignored."""
 
 
 class NodeNote(NamedTuple):
-    """A note that a node emitted.
+    """A note emitted by a node.
 
     Attributes:
         note: 0 to 127.
@@ -97,7 +97,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
 
 
 def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Nodes that a script answers to and that its patch lacks.
+    """Nodes that a script listens to and that its patch lacks.
 
     Args:
         listens: As of `LiveScript`, in pairs.
@@ -123,12 +123,12 @@ def _listen(node: str) -> None:
 
 
 def level_cue(node: str, above: float) -> str:
-    """The name of the cue that comes when a node's level rises above a value in dB."""
+    """Cue name of a node's level rising above a value in dB."""
     return f"{node}:above:{above:g}"
 
 
 def cue_value(name: str, value: Any) -> Any:
-    """The value of a cue from outside, as the script gets it: a note is a `NodeNote`."""
+    """Value of an external cue, as the script gets it: a note is a `NodeNote`."""
     return NodeNote(*value) if name.endswith(NOTE) and isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""What the words of a script act on while one of its loops runs."""
+"""Stage of a running loop: target of the script's words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antiphon.live.records import LiveEvent, LiveNote
 
 
 class LoopStage:
-    """The stage on which words act while a loop runs; see `Stage`."""
+    """Stage of the words while a loop runs; see `Stage`."""
 
     def __init__(self, performance: Any, state: LoopState) -> None:
         self._performance, self._state = performance, state

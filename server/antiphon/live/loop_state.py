@@ -1,4 +1,4 @@
-"""A loop as it runs."""
+"""State of a running loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon.live.stage import LiveLoop
 
 @dataclass(slots=True)
 class LoopState:
-    """A loop as it runs. Another version of a script goes on with it: name, memory, place and count stay.
+    """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
 
     Attributes:
         loop: What it runs from its next pass on.
@@ -57,5 +57,5 @@ class LoopState:
 
 
 def voice_key(name: str, voice: int) -> str:
-    """The name of a voice of a loop; the first one's is the loop's."""
+    """Name of a loop's voice; the first one's is the loop's."""
     return name if voice == 0 else f"{name}\0{voice}"

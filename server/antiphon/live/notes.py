@@ -1,4 +1,4 @@
-"""The values of one event of a pattern to what is sent for it."""
+"""Conversion of a pattern event's values to commands."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, LiveNote
 
 VELOCITY = 100.0
-"""Of a note that was given none, 1 to 127."""
+"""Default velocity of a note, 1 to 127."""
 SAMPLER = "drums"
-"""The node that plays samples where none is named; the patches that ship with a sampler call it so."""
+"""Default node of samples, as named in the shipped patches with a sampler."""
 OWN = ("note", "velocity", "legato", "length", "channel")
-"""Names that are of every instrument; with others the event is a note with values of its own."""
+"""Value names common to all instruments; with others the event is a note with its own values."""
 SHARED = {"room": "room", "delay": "echo"}
-"""Values that are of all that plays, by the macro of the patch that takes them."""
+"""Shared values of the whole patch, by the macro that takes them."""
 _SHORTEST = Fraction(1, 1000)
 
 
@@ -33,11 +33,10 @@ def to_commands(
     places: Places = (),
     cycle: Fraction = Fraction(4),
 ) -> LiveEvent | LiveNote:
-    """Commands that an event of `length` beats is sent as: a note, or `/node/NAME/play` for one with values of its own.
+    """Commands of an event of `length` beats: a note, or `/node/NAME/play` for one with its own values.
 
-    `on`: the node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays. `source`: the
-    track's or loop's name; `places`: where in the script it comes from;
-    `cycle`: beats of a cycle.
+    `on`: the node; "" for every note-taking node, or `SAMPLER` for sampler-only values. `source`: the track's or loop's
+    name; `places`: its positions in the script; `cycle`: beats of a cycle.
 
     Raises:
         UsageError: A value that no note takes.
@@ -77,7 +76,7 @@ def to_commands(
 
 
 def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int) -> list[LiveEvent]:
-    """The settings of macros that an event makes on its beat; `to_commands` leaves these values out."""
+    """Macro settings of an event on its beat; `to_commands` leaves these values out."""
     return [
         LiveEvent(beat, f"/node/macro/{SHARED[name]}", (value,), source, line)
         for name, value in values.items()
@@ -86,7 +85,7 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
-    """Values with `beats`, where the unit of `speed` is cycles: 1 plays the sound in one of them."""
+    """Values with `beats`, for `speed` in cycles: 1 plays the sound in one cycle."""
     found = {name: value for name, value in values.items() if name != "unit"}
     if values["unit"] not in ("c", "r"):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Words that send to other programs and instruments: OSC over UDP, and MIDI."""
+"""Words for external targets: OSC over UDP, and MIDI."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""A script in virtual time: its tracks and loops give events beat by beat, the same ones for the same seed.
+"""Script performance in virtual time: tracks and loops give events beat by beat, reproducible by seed.
 
-Nothing here reads a clock: events are asked for up to a beat, for a file all of them, live a little ahead of the
-engine's beat.
+It reads no clock: events are requested up to a beat, for a file all of them, live a little ahead of the engine's beat.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ from antiphon.live.transitions import start_transitions
 from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
-"""Events of a beat, and notes ahead: the engine holds 65,536 at once."""
+"""Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""
 MOST_RUNS = 10_000
-"""Runs of loops on one beat: loops that cue one another would go on for ever."""
+"""Maximum loop runs on one beat: loops that cue one another would never end."""
 SHORTEST = Fraction(1, 1024)
-"""Least wait of a loop, in beats."""
+"""Minimum wait of a loop, in beats."""
 LONGEST = 1_000_000
-"""Longest wait of a loop, in beats."""
+"""Maximum wait of a loop, in beats."""
 _RATE = 48_000
-"""Of the tempo map, by which only the lengths of ramps are found: half a sample of it is nothing."""
+"""Sample rate of the tempo map, used only for the lengths of ramps: half a sample of it is negligible."""
 _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
-"""Beat, order on one beat, number, and what is played."""
+"""Beat, order on one beat, number, and the event."""
 
 
 class Performance:
-    """Plays a script in virtual time.
+    """Performs a script in virtual time.
 
     Attributes:
         script: That plays now.
@@ -62,11 +61,11 @@ class Performance:
         at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
     ) -> None:
-        """A performance at a beat; tracks are where they would be then, loops begin there.
+        """A performance at a beat; tracks are in phase with beat 0, loops begin there.
 
-        `report` takes what fails, after which the rest plays on: a loop by the version of it that last came to the end
-        of a pass, from the next bar on, a track by the one that it replaced; what has neither ends. Without it, `until`
-        raises what fails.
+        `report` receives failures, after which the rest plays on: a failed loop falls back to its last version with a
+        complete pass, from the next bar on, a track to the one it replaced; without one it ends. Without `report`,
+        `until` raises failures.
         """
         self._report = report
         self._good: dict[str, LiveTrack] = {}
@@ -94,9 +93,9 @@ class Performance:
     # ---- from outside
 
     def until(self, beat: Fraction) -> list[LiveEvent]:
-        """The events from where the last call ended to before a beat.
+        """Events from the end of the last call to before a beat.
 
-        In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
+        In order; on one beat note-offs first, then the tempo, settings and note-ons.
 
         Raises:
             ScriptError: A loop or a pattern failed, with the line.
@@ -111,13 +110,13 @@ class Performance:
         return events
 
     def ends(self) -> list[LiveEvent]:
-        """The ends of the notes that still sound, for when nothing more is played."""
+        """Note-offs of the sounding notes, for the end of playback."""
         events: list[LiveEvent] = []
         self._notes.end(Fraction(2 * LONGEST), events)
         return events
 
     def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Foreseen]:
-        """What tracks will play in so many beats if nothing changes, until `enough`; see `events_ahead`."""
+        """Look-ahead of tracks' events over `beats` if nothing changes, until `enough`; see `events_ahead`."""
         end = self.beat + beats
         at, after = self._next or (end, self.script)
         spans = [(track, self.beat, min(at, end)) for track in self._tracks.values()]
@@ -125,12 +124,12 @@ class Performance:
         return events_ahead(spans, self.script.seed, enough)
 
     def swap(self, script: LiveScript, beat: Fraction) -> None:
-        """Goes on with another version of the script from a beat on.
+        """Switches to another version of the script at a beat.
 
         Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
-        function from its next pass on; one that is missing ends. Of the settings those are made that differ.
+        function from its next pass on; a missing one ends. Only changed settings are applied.
 
-        `script`: the new version; `beat`: not before `beat`; a later call replaces one that has not taken effect.
+        `script`: the new version; `beat`: not before `beat`; a later call replaces a pending one.
         """
         self._next = max(beat, self.beat), script
 
@@ -145,16 +144,16 @@ class Performance:
                 woken.add(state.loop.name)
 
     def strike(self, run: int, error: BaseException) -> None:
-        """Makes the call number `run`, as `before` counts, fail at once: it is known not to end."""
+        """Makes call number `run`, as counted by `before`, fail at once: it is known not to end."""
         self._struck[run] = error
 
     @property
     def sounding(self) -> set[tuple[str, int, int]]:
-        """The notes that have begun and not ended: node, channel and number."""
+        """Sounding notes: node, channel and number."""
         return self._notes.keys
 
     def put(self, event: LiveEvent | LiveNote, rank: int) -> None:
-        """Plays something at its beat."""
+        """Queues an event at its beat."""
         if len(self._items) >= MOST_EVENTS * 2:
             raise UsageError(f"more than {MOST_EVENTS * 2} notes were played ahead; play fewer, or nearer")
         self._count += 1
@@ -288,12 +287,12 @@ class Performance:
                 yield LiveEvent(at, to, args, track.name, track.line, lit)
 
     def _later(self, beat: Fraction, seconds: object) -> Fraction:
-        """A beat, so many seconds later; not before what was given already."""
+        """Beat shifted later by `seconds`; not before events already given."""
         moved = self._map.beat_at(round(self._map.sample_at(float(beat)) + float(exact(seconds, "nudge")) * _RATE))  # type: ignore[arg-type]
         return max(exact(moved), self.beat)
 
     def _call(self, number: int) -> None:
-        """The script's code is about to be called; raises what that call was struck with."""
+        """Marks the start of a script call; raises the exception it was struck with."""
         self.before(number)
         struck = self._struck.pop(number, None)
         if struck is not None:
@@ -302,7 +301,7 @@ class Performance:
     # ---- loops
 
     def _run(self, state: LoopState) -> None:
-        """Runs a loop up to its next wait, through the end of a pass where it takes no time."""
+        """Runs a loop up to its next wait, through the end of a pass that takes no time."""
         self.runs += 1
         try:
             self._call(self.runs)
@@ -333,7 +332,7 @@ class Performance:
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _resume(self, state: LoopState) -> object:
-        """What the loop waits for next; None where its pass has ended."""
+        """Wait request of the loop; None at the end of its pass."""
         if state.pass_ is None:
             state.begun, state.draws, state.synced = state.beat, 0, False
             state.running = state.loop
@@ -355,7 +354,7 @@ class Performance:
         return wait
 
     def _ended(self, state: LoopState) -> None:
-        """A pass has ended: the next begins at once, or where `every` has it."""
+        """Handles the end of a pass: the next begins at once, or by `every`."""
         state.pass_ = None
         if state.good is not state.running:
             state.before, state.good = state.good, state.running

@@ -1,4 +1,4 @@
-"""Reads a live script: runs its file once, which says what it plays."""
+"""Reader of a live script: runs its file once, to collect its declarations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from antiphon.live.stage import LiveScript, acting
 from antiphon.live.transitions import silence_muted
 
 LARGEST = 1 << 20
-"""Characters of a script."""
+"""Maximum characters of a script."""
 MOST_SETTINGS = 4096
 
 
 class _ReadingStage:
-    """What the words act on while the script is read; see `Stage`."""
+    """Stage of the words while the script is read; see `Stage`."""
 
     def __init__(self, script: LiveScript) -> None:
         self.script = script
@@ -49,9 +49,9 @@ class _ReadingStage:
 
 
 def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False) -> LiveScript:
-    """Runs the text of a script once. Events name places in this text by `version`; 0 for events without places.
+    """Runs the text of a script once. Events have positions in this text by `version`; 0 for events without.
 
-    A script without tracks and loops is refused, with `patch_plays` only where it sets no parameter of its patch.
+    A script without tracks and loops is refused, with `patch_plays` only if it sets no parameter of its patch.
 
     Raises:
         ScriptError: It cannot be read, with the line.

@@ -1,4 +1,4 @@
-"""What a live script gives: events in beats, as a file of events and OSC have them."""
+"""Output records of a live script: events in beats, in the format of event files and OSC."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon.live.patterns.places import Mark
 
 Argument: TypeAlias = float | int | str | bool
 OUTSIDE = "@"
-"""Begins the address of a message to another program: `@127.0.0.1:9000/light`."""
+"""Address prefix of messages to other programs: `@127.0.0.1:9000/light`."""
 MIDI = OUTSIDE + "/"
-"""Begins the address of what goes to a MIDI port, and of a note there its node: `@/note/on`, `@/Synth`."""
+"""Address prefix of MIDI port messages, and of a note there its node: `@/note/on`, `@/Synth`."""
 TEMPO, SET, PLAY = range(3)
-"""Order of what happens on one beat, after the ends of notes: the tempo, settings, beginnings of notes."""
+"""Order of events on one beat, after note-offs: the tempo, settings, note-ons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LiveEvent:
 
 @dataclass(frozen=True, slots=True)
 class LiveNote:
-    """A note with its length, of which a beginning and an end come.
+    """A note with its length: source of a note-on and a note-off.
 
     Attributes:
         beat: From the beginning.
@@ -70,22 +70,22 @@ class LiveNote:
 
     @property
     def way(self) -> str:
-        """What its messages' addresses begin with: `OUTSIDE` where it goes to a MIDI port."""
+        """Address prefix of its messages: `OUTSIDE` for a MIDI port."""
         return OUTSIDE if self.on.startswith(OUTSIDE) else ""
 
     def begun(self) -> LiveEvent:
-        """The message that begins it."""
+        """Note-on message."""
         args = (self.note, self.velocity, self.channel, *((self.on,) if self.on else ()))
         return LiveEvent(self.beat, f"{self.way}/note/on", args, self.source, self.line, self.mark)
 
     def ended(self, beat: Fraction) -> LiveEvent:
-        """The message that ends it at a beat."""
+        """Note-off message at a beat."""
         args = (self.note, 0, self.channel, *((self.on,) if self.on else ()))
         return LiveEvent(beat, f"{self.way}/note/off", args, self.source, self.line)
 
 
 class ScriptError(UsageError):
-    """A live script that cannot be played on.
+    """A live script that cannot continue.
 
     Attributes:
         picture: The text at fault, and below it a caret at the character; "" where there is none.
@@ -97,11 +97,11 @@ class ScriptError(UsageError):
 
 
 class ScriptTooLong(BaseException):
-    """A script has run for too long without a wait. No `Exception`, which it might catch and go on."""
+    """Timeout of a script without a wait. Not an `Exception`, which a script might catch."""
 
 
 def line_of(path: str) -> int:
-    """The line of a script that called this, from 1; 0 where none did."""
+    """Script line of the present call, from 1; 0 outside a script."""
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename == path:
@@ -113,7 +113,7 @@ def line_of(path: str) -> int:
 
 
 def node_name(name: object) -> str:
-    """A node's name. Raises `UsageError` for what cannot be one."""
+    """Checked node name. Raises `UsageError` for an invalid one."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UsageError(f"a node's name is a word of the patch, as drums, not {str(name)[:40]!r}")
     return name

@@ -1,4 +1,4 @@
-"""The reference of the words of scripts: what each does, in a line, and an example that can be tried."""
+"""Reference of the words of scripts: a line and an executable example for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = {
     "slider": 's("hh*8", gain=slider(.5, 0, 1))',
     "track": 'track("beat", s("bd*4"))',
 }
-"""Examples of the words that are not in the table of words."""
+"""Examples of the words outside the table of words."""
 CHAPTERS = {
     "script": "Scripts",
     "making": "Patterns of several",
@@ -45,7 +45,7 @@ CHAPTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A word in the reference; `example` is "" for one that needs a script around it."""
+    """Reference entry of a word; `example` is "" for one that needs a script around it."""
 
     names: tuple[str, ...]
     group: str
@@ -53,12 +53,12 @@ class Entry:
     example: str
 
     def plain(self) -> dict[str, object]:
-        """As JSON holds it, with the title of its chapter as `group`."""
+        """JSON data, with the title of its chapter as `group`."""
         return {"names": list(self.names), "group": CHAPTERS[self.group], "doc": self.doc, "example": self.example}
 
 
 def entries() -> list[Entry]:
-    """All words, by group and name; those of scripts, as `track`, are in the group script."""
+    """All words, by group and name; those of scripts, such as `track`, are in the group script."""
     found = [Entry(word.names, word.group, word.doc, word.example) for word in WORDS.values()]
     named = {name for entry in found for name in entry.names}
     for owner, group in ((ControlPattern, "methods"), (live, "script")):

@@ -1,4 +1,4 @@
-"""The notes that sound, and their ends in order."""
+"""Sounding notes, and their ends in order."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from antiphon.live.records import LiveEvent, LiveNote
 
 
 class SoundingNotes:
-    """Begins and ends notes; of equal ones a channel holds one."""
+    """Tracks note-ons and note-offs; of equal notes a channel holds one."""
 
     def __init__(self) -> None:
-        """None sounds."""
+        """Starts without sounding notes."""
         self._count = 0
         self._ends: list[tuple[Fraction, int, LiveNote]] = []
         self._numbers: dict[tuple[str, int, int], int] = {}
 
     @property
     def keys(self) -> set[tuple[str, int, int]]:
-        """Node, channel and number of each."""
+        """Node, channel and number of each note."""
         return set(self._numbers)
 
     def begin(self, note: LiveNote, events: list[LiveEvent]) -> None:
-        """Adds a note's beginning to the events."""
+        """Adds a note-on to the events."""
         if note.key in self._numbers:  # a note that begins again ends before, or its end would end the new one
             events.append(note.ended(note.beat))
         self._count += 1
@@ -32,7 +32,7 @@ class SoundingNotes:
         events.append(note.begun())
 
     def end(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
-        """Adds the ends before a beat to the events. through: and those on it."""
+        """Adds the note-offs before a beat to the events. through: including those on it."""
         while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
             at, number, note = heapq.heappop(self._ends)
             if self._numbers.get(note.key) == number:

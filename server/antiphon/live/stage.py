@@ -1,4 +1,4 @@
-"""Where the words of a script act: on the script while it is read, on the performance while a loop runs."""
+"""Stage, the target of a script's words: the script while it is read, the performance while a loop runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from antiphon.live.patterns.places import ScriptPlaces, seeking
 from antiphon.live.records import LiveEvent, LiveNote
 
 BEATS = Fraction(4)
-"""Beats of a bar unless a script says otherwise."""
+"""Default beats of a bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveTrack:
-    """A pattern that plays.
+    """A playing pattern.
 
     Attributes:
         pattern: What it plays: notes, or values of parameters of `on`.
@@ -48,7 +48,7 @@ class LiveTrack:
 
 @dataclass(frozen=True, slots=True)
 class LiveLoop:
-    """A function that is run again and again.
+    """A repeatedly run function.
 
     Attributes:
         body: The function; a generator yields how long it waits.
@@ -103,13 +103,13 @@ class LiveScript:
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of this version of the script; ignored where it has none there."""
+        """Moves a slider of this version of the script; ignored if there is none at that position."""
         if (version, place) in self.sliders:
             self.sliders[version, place] = value
 
 
 class Stage(Protocol):
-    """State that the words of a live script act on.
+    """Target of a live script's words.
 
     Attributes:
         script: What the script says so far.
@@ -128,11 +128,11 @@ class Stage(Protocol):
     turn: int
 
     def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
-        """Plays it at its beat."""
+        """Queues an event at its beat."""
         ...
 
     def random(self) -> float:
-        """The next number by chance, 0 to below 1."""
+        """Next random number, 0 to below 1."""
         ...
 
     def cue(self, name: str, value: object) -> None:
@@ -148,7 +148,7 @@ _current: ContextVar[Stage | None] = ContextVar("stage", default=None)
 
 
 def stage() -> Stage:
-    """Where the words act now. Raises `UsageError` outside of a script."""
+    """Present stage. Raises `UsageError` outside of a script."""
     found = _current.get()
     if found is None:
         raise UsageError("this word acts in a live script only: antiphon render set.py --bars 8 --out set.wav")
@@ -157,7 +157,7 @@ def stage() -> Stage:
 
 @contextmanager
 def acting(on: Stage) -> Iterator[None]:
-    """Has the words act on it within this context."""
+    """Context manager that makes `on` the words' stage."""
     token = _current.set(on)
     try:
         with seeking(on.script.places):

@@ -1,4 +1,4 @@
-"""Words of a performance: which tracks play, and how one pattern of a track gives way to the next."""
+"""Performance words: which tracks play, and transitions between patterns of a track."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[P, P, Fraction], P]
 _STREAM = 1 << 38
 _SAME = 4
-"""Cycles by which two patterns are compared."""
+"""Cycles compared for equality of two patterns."""
 
 
 def hush(pattern: P | None = None) -> Any:
@@ -56,7 +56,7 @@ def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def silence_muted(script: LiveScript) -> None:
-    """Removes muted tracks, and all others where some are soloed. Raises `UsageError` for a name that is not there."""
+    """Removes muted tracks, and all others if some are soloed. Raises `UsageError` for an unknown name."""
     known = [*(name for name, track in script.tracks.items() if not track.sets), *script.loops]
     for name in sorted(script.muted | script.soloed):
         if name not in known:
@@ -78,7 +78,7 @@ def _mixed(
     cycles: Fraction,
 ) -> P:
     def share(time: Fraction) -> float:
-        """How far the change has come, 0 to 1."""
+        """Progress of the transition, 0 to 1."""
         return float(min(max((time - at) / cycles, Fraction(0)), Fraction(1)))
 
     before, after = how(old.events, share, False), how(new.events, share, True)
@@ -156,7 +156,7 @@ for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
 def start_transitions(
     tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction
 ) -> dict[str, LiveTrack]:
-    """The tracks of a version as they play from a beat on, where others played before it."""
+    """Tracks of a version as they play from a beat on, with transitions from the previous ones."""
     return {name: _track(track, before.get(name), beat) for name, track in tracks.items()}
 
 

@@ -28,20 +28,20 @@ Body: TypeAlias = Callable[[], Any]
 Notes: TypeAlias = str | int | float | Iterable[str | int | float]
 """A note's name or number, or several of them."""
 GLIDES = 32
-"""Values that a signal is read for in each cycle of a parameter's pattern."""
+"""Samples of a signal per cycle of a parameter's pattern."""
 SINGER = "sing"
-"""The node of a track that sings, where it names none."""
+"""Default node of a singing track."""
 MOST_BEATS = 65536
 MOST_NAMES = 256
-"""Tracks, and loops, of a script."""
+"""Maximum tracks, and loops, of a script."""
 
 
 _MOMENT = Fraction(1, 4)
-"""Beats for which a value that was set is lit in an editor."""
+"""Beats for which a set value is highlighted in an editor."""
 
 
 class StopLoop(Exception):
-    """Ends the loop that it is raised in."""
+    """Exception that ends its loop."""
 
 
 @dataclass(frozen=True, slots=True)

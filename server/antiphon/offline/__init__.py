@@ -1,4 +1,4 @@
-"""Runs files through the live code: `run`, `render`, `replay`, and the beginnings, ends and names of files.
+"""Offline rendering of files by the live code: `run`, `render`, `replay`, and the beginnings, ends and names of files.
 
-May import `engine`, `session`, `graph` and below. Nothing of `control` and nothing of the command line.
+May import `engine`, `session`, `graph` and below; not `control` or the command line.
 """

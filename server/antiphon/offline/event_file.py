@@ -58,16 +58,16 @@ class FileEvent(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 FindParam: TypeAlias = Callable[[str, str], Param]
-"""(node, parameter) → its declaration, or an `AntiphonError` that says what there is."""
+"""(node, parameter) → its declaration, or an `AntiphonError` that lists the known ones."""
 
 
 def parse_events(
     lines: Iterable[str], rate: int, find: FindParam, source: str, players: notes.Players | None = None
 ) -> list[Command]:
-    """The commands in `lines`, in order; empty lines are passed over.
+    """Commands in `lines`, in order; empty lines are skipped.
 
-    source: the file's name.  players: who takes notes; None leaves it to be found out when they are played.
-    Raises `UsageError` naming the file and the line for what makes no sense.
+    source: the file's name.  players: note-taking nodes; None determines them at playback. Raises `UsageError` with the
+    file and the line for an invalid one.
     """
     commands: list[Command] = []
     for number, line in enumerate(lines, 1):
@@ -102,8 +102,7 @@ def _no_constant(name: str) -> NoReturn:
 def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
     """The commands of an event.
 
-    One, or for a note with values of its own several. `players` take notes; None leaves them to be found out when they
-    are played.
+    One, or several for a note with its own values. `players`: note-taking nodes; None determines them at playback.
 
     Raises:
         AntiphonError: It makes no sense; the message says what is allowed.
@@ -152,7 +151,7 @@ def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Player
 
 
 def at_beginning(when: When) -> bool:
-    """Whether a command belongs to the first frame of a file."""
+    """True if a command belongs to the first frame of a file."""
     match when:
         case Sample(n):
             return n <= 0

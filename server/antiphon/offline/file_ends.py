@@ -10,18 +10,18 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 
 LEVEL = 1e-3
-"""-60 dB re full scale: below it a sound has ended."""
+"""End threshold of a sound: -60 dB re full scale."""
 LONGEST = 10.0
 """Default length of the tail, seconds."""
 _LAST = 0.0005
-"""Seconds at the end that say whether the sound was over: below half a period of what the fade would spare."""
+"""Length in seconds of the end check of a sound: below half a period of the lowest frequency the fade would spare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Length and rule of what is rendered after the input's end.
+    """Length and end rule of the rendering after the input's end.
 
-    `seconds`: at most; `level`: the tail ends where the sound falls below it for good; 0 keeps all of it.
+    `seconds`: maximum; `level`: the tail ends where the sound stays below it; 0 keeps all of it.
     """
 
     seconds: float = 0.0
@@ -30,11 +30,11 @@ class Tail:
 
 NONE = Tail()
 DECAY = Tail(LONGEST, LEVEL)
-"""Tail of a patch or an effect that sounds by itself."""
+"""Default tail of a self-sounding patch or effect."""
 
 
 def tail_of(asked: float | None, sounds_on: bool) -> Tail:
-    """asked: `--tail`, None where it was not given.  sounds_on: whether something in it has a tail."""
+    """asked: `--tail`, None if not given.  sounds_on: True if a part of it has a tail."""
     if asked is not None:
         return Tail(asked)
     return DECAY if sounds_on else NONE
@@ -48,7 +48,7 @@ class Decay:
         self._held: list[Samples] = []
 
     def take(self, y: Samples) -> Iterator[Samples]:
-        """Takes a block, float32 `[channels, n]`, and yields the frames of the tail that belong before the cut."""
+        """Processes a block, float32 `[channels, n]`, and yields the frames of the tail before the cut."""
         loud = np.flatnonzero(np.abs(y).max(axis=0) >= self._level)
         if not len(loud):
             self._held.append(y.copy())

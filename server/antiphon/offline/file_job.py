@@ -1,4 +1,4 @@
-"""The job that `antiphon run` gives to a plugin whose files are not sound in, sound out: notes, MIDI, a library."""
+"""Job of `antiphon run` for a plugin that is not sound in, sound out: notes, MIDI, a library."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 FADE = 0.02
-"""Seconds over which a sound that has not ended by itself is faded out."""
+"""Fade-out in seconds of a sound that has not ended by itself."""
 Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 """A file's name on the command line (IN, --midi-out), and its path."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One output file: the argument of the function that `FileUse.job` names.
+    """One output file: argument of the function named by `FileUse.job`.
 
-    The function writes `target` and returns what it wrote, as `Written`. What it cannot do it refuses with a
+    The function writes `target` and returns what it wrote, as `Written`. It refuses invalid requests with a
     `UsageError`.
 
     Attributes:
@@ -67,7 +67,7 @@ class FileJob:
 
 
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
-    """Checks that no file to be written is one that is read, or one that is written besides.
+    """Checks that no output file is an input file, or another output file.
 
     Args:
         read: What each file that is read is called on the command line, and its path. A folder stands for what is in
@@ -97,7 +97,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
 
 
 def free(written: Iterable[Named], *, force: bool) -> None:
-    """Raises UsageError when an output file exists and `--force` is not given."""
+    """Raises UsageError if an output file exists without `--force`."""
     from antiphon.kernel.io.decode import path_text
 
     for what, path in written:
@@ -109,7 +109,7 @@ def free(written: Iterable[Named], *, force: bool) -> None:
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """The sound files, and the rules for them, in a folder and below it; none when it is no folder."""
+    """Sound files, and their rules, in a folder and below it; empty if it is no folder."""
     for place, _, names in os.walk(folder):
         for name in names:
             if os.path.splitext(name)[1].lower() in (*READ_SUFFIXES, ".toml"):

@@ -1,4 +1,4 @@
-"""What a live script hears while a file is rendered: the notes that nodes emit, and levels that rise, as live."""
+"""Live script input during a rendering: notes emitted by nodes, and rising levels, as live."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from antiphon.live.listening import NOTE, level_cue
 from antiphon.live.records import LiveEvent
 
 LATER = 0.1
-"""Seconds from what was heard to the beat at which a script is given it: as live, where that much was sent ahead."""
+"""Latency in seconds from an input to the beat at which a script gets it: as live, with its send-ahead time."""
 METER_HZ = 60
-"""How often levels are read, as in the engine."""
+"""Rate of level readings, as in the engine."""
 GRID = 1024
-"""Parts of a beat in which a script is given what was heard."""
+"""Grid of script inputs, parts of a beat."""
 MOST_ROUNDS = 8
-"""How often a script is performed for what its own answers have it hear."""
+"""Maximum passes over a script for inputs caused by its own output."""
 _QUIETEST = 1e-12
 Cue = tuple[Fraction, str, object]
 """Beat, name and value."""
 
 
 class BlockListener:
-    """Listens to the blocks of a rendering.
+    """Collects script inputs from the blocks of a rendering.
 
     Attributes:
         heard: (sample, name of the cue, value) in order.
     """
 
     def __init__(self, nodes: Iterable[str], levels: Sequence[tuple[str, float]], rate: int, block: int) -> None:
-        """Listens to nodes.
+        """Creates a collector of nodes and levels.
 
         Args:
             nodes: Whose notes are heard.
@@ -49,7 +49,7 @@ class BlockListener:
         self._every, self._blocks = max(1, round(rate / block / METER_HZ)), 0
 
     def block(self, plan: Plan, x: Samples, y: Samples, sample: int) -> None:
-        """Hears a block. x, y: The input and the output. sample: Its first."""
+        """Processes a block. x, y: the input and the output. sample: its first."""
         for number, events in plan.emitted(-1):
             name = plan.hosts[number].name
             if name in self._nodes:
@@ -73,14 +73,14 @@ class BlockListener:
         self._blocks += 1
 
     def cues(self, events: Iterable[LiveEvent], rate: int, tempo: float) -> list[Cue]:
-        """What was heard as cues at beats. events: That set the tempo. tempo: Of the patch."""
+        """Collected inputs as cues at beats. events: tempo events. tempo: of the patch."""
         times = tempo_map(events, rate, tempo)
         later = round(LATER * rate)
         return [(Fraction(math.ceil(times.beat_at(at + later) * GRID), GRID), name, v) for at, name, v in self.heard]
 
 
 def tempo_map(events: Iterable[LiveEvent], rate: int, tempo: float, before: Fraction | None = None) -> TempoMap:
-    """The times of beats by the tempo that events set.
+    """Tempo map of the tempo events.
 
     Args:
         events: In order.

@@ -17,9 +17,9 @@ from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, No
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
-"""Order of events on one frame: ends before beginnings, and a pedal or an instrument before its note."""
+"""Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
 _FINE = 960
-"""Ticks of a beat in files of notes that come from no other file."""
+"""Ticks of a beat in MIDI files without a source file."""
 Timed = tuple[int, Event]
 """A frame and the event on it."""
 
@@ -40,7 +40,7 @@ class Score:
 
 
 def is_midi(path: str | Path) -> bool:
-    """Finds out whether a file is a MIDI file, by its suffix.
+    """True if a file is a MIDI file, by its suffix.
 
     Args:
         path: The file.
@@ -99,10 +99,10 @@ def commands(score: Score) -> list[Command]:
 
 
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
-    """Writes the notes, a track for each channel, and returns how many there are.
+    """Writes the notes, a track for each channel, and returns their number.
 
-    frames: where what has not ended ends.  like: the file they come from, whose tempo, ticks, names and instruments
-    they keep; without one, 120 bpm.  Raises `FileError`.
+    frames: end of unended notes.  like: source file, whose tempo, ticks, names and instruments are kept; without one,
+    120 bpm.  Raises `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
@@ -144,7 +144,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
 
 
 def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]]:
-    """The name and the instrument of the first track that plays on each channel."""
+    """Name and instrument of the first track on each channel."""
     known: dict[int, tuple[str, int | None]] = {}
     for track in tracks:
         channels = [note.channel for note in track.notes[:1]] + [control.channel for control in track.controls[:1]]

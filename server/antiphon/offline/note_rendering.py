@@ -1,4 +1,4 @@
-"""Renders notes with the synth node and the live code to a sound of a given length."""
+"""Note rendering: notes through the synth node and the live code to a sound of a given length."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sound(
     channels: int = 2,
     block: int = 256,
 ) -> Iterator[Samples]:
-    """Plays notes with the node `synth`, by the code that plays live.
+    """Renders notes with the node `synth`, by the live code.
 
     Args:
         notes: In any order.
@@ -74,7 +74,7 @@ def sounds(
     channels: int = 2,
     block: int = 256,
 ) -> Iterator[Samples]:
-    """Plays several parts together, each with a node of its own, by the code that plays live.
+    """Renders several parts together, each with its own node, by the live code.
 
     Args:
         parts: Of each the type of its node, that node's parameters, and its notes in any order.

@@ -1,4 +1,4 @@
-"""The line that a command prints for each file it has written."""
+"""Printed line of a command for each written file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Written:
     def sound(
         cls, writer: AudioWriter, source: str, found: tuple[str, ...] = (), parts: tuple[str, ...] = ()
     ) -> Written:
-        """The sound that a writer has written.
+        """Summary of a writer's sound.
 
         Args:
             writer: It has written all.
@@ -72,7 +72,7 @@ class Written:
 
 
 def duration(seconds: float) -> str:
-    """Minutes, seconds and tenths, `1:09.8`; with hours where there are any."""
+    """Minutes, seconds and tenths, `1:09.8`; with hours if needed."""
     tenths = round(seconds * 10)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)

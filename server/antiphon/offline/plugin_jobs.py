@@ -1,4 +1,4 @@
-"""The work of plugins on files, for other plugins: their jobs, notes of a recording, a sound through a node."""
+"""Plugin file jobs for other plugins: their jobs, notes of a recording, a sound through a node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_job(
     settings: Mapping[str, Value],
     given: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Does what `antiphon run PLUGIN` does, for a plugin whose files are not sound in, sound out.
+    """Runs `antiphon run PLUGIN`, for a plugin that is not sound in, sound out.
 
     Args:
         plugin: The type of its processor.
@@ -56,7 +56,7 @@ def run_job(
 
 
 def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Path:
-    """Writes the notes of a recording of one voice as a MIDI file.
+    """Writes the notes of a monophonic recording as a MIDI file.
 
     Args:
         source: The recording.
@@ -76,7 +76,7 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
 
 
 def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Value]) -> NDArray[np.float32]:
-    """Plays a sound through a node as `antiphon run PLUGIN` does, its latency taken out.
+    """Processes a sound through a node as `antiphon run PLUGIN`, with its latency removed.
 
     Args:
         plugin: The type of a processor whose files are sound in, sound out.

@@ -30,7 +30,7 @@ from antiphon.offline.event_file import at_beginning
 from antiphon.offline.runner import Make
 
 COUNTS = ("missed", "dropped")
-"""Names of readonly parameters by which a processor counts notes that it could not play."""
+"""Readonly parameters by which a processor counts lost notes."""
 _ALL_DUE = Moment(math.inf, math.inf)
 
 
@@ -53,7 +53,7 @@ class PlayerRunner:
         commands: Sequence[Command] = (),
         pairs: Sequence[str] = (),
     ) -> None:
-        """`pairs`: those of the output, as of `output_buses`, where they are more than one."""
+        """`pairs`: of the output, as in `output_buses`, if there are several."""
         self.spec = spec
         graph, commands = settle(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
@@ -87,15 +87,15 @@ class PlayerRunner:
 
     @property
     def dropped(self) -> int:
-        """Number of commands that the schedule had no room for."""
+        """Number of commands dropped by a full schedule."""
         return self._player.counters.schedule_dropped
 
     def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
-        """What the text parameters of each node can name, by node and parameter."""
+        """Vocabularies of the nodes' text parameters, by node and parameter."""
         return {self._names[number]: host.processor.vocabulary for number, host in self._hosts.items()}
 
     def counts(self) -> list[tuple[str, Param, int]]:
-        """(node, readonly parameter, number) of what nodes have counted as lost, by the names in `COUNTS`."""
+        """(node, readonly parameter, number) of the nodes' lost notes, by the names in `COUNTS`."""
         found = []
         for number, cell, value in self._plan.reports():
             if value > 0 and (number, cell) in self._counts:
@@ -125,7 +125,7 @@ class PlayerRunner:
 
 
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
-    """Puts into the graph what commands set at its beginning and only a new plan could change: texts, `restart`.
+    """Moves initial values that only a new plan can set into the graph: texts, `restart`.
 
     Raises:
         ParamError: A value is not allowed.
@@ -150,7 +150,7 @@ def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple
 def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
-    """Translates commands to the engine's actions by a session, as live: every node's number, the actions in order.
+    """Engine actions of commands, by a session, as live: every node's number, the actions in order.
 
     Raises:
         ParamError: A value is not allowed.
@@ -171,7 +171,7 @@ def actions_of(
 
 
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
-    """A function that finds a parameter by the node's and its own name, and raises UsageError when there is none."""
+    """Function that looks up a parameter by node and name, and raises UsageError if there is none."""
     infos = [(node.name, declaration(node, catalog)) for node in (*graph.nodes, *own_nodes(graph))]
     nodes = {name: {param.name: param for param in info.cells} for name, info in infos if info is not None}
 

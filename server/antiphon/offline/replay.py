@@ -1,7 +1,7 @@
-"""Replays a recorded session: applies the log to the recorded input, with the engine's graph player.
+"""Replay of a recorded session: applies the log to the recorded input, with the engine's graph player.
 
 On the same machine and build the result equals the recording sample for sample: missed blocks are missed again, and an
-engine that crashed starts anew at the same sample. Everything that is not in the log is computed again.
+engine crash restarts at the same sample. Everything not in the log is computed again.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHo
 
 
 class _LoggedSchedule(ActionSchedule):
-    """A schedule that drops nothing: the log holds only actions that took effect, also after a `/panic`."""
+    """Schedule that drops nothing: the log holds only actions that took effect, also after a `/panic`."""
 
     def clear(self, keep_from: int = 0) -> list[Sync]:
         return []

@@ -1,7 +1,7 @@
-"""Runs files through the live code in blocks, and removes the latency.
+"""Block runner of files through the live code, with latency removal.
 
-The samples of the file are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.PlayerRunner`
-runs a whole patch with the graph player of the engine, for `antiphon render`.
+The file's samples are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.PlayerRunner` runs a
+whole patch with the graph player of the engine, for `antiphon render`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
 LONGEST = 1800.0
-"""Seconds of a file that is given ahead to a processor that looks ahead, which notes what it hears."""
+"""Maximum seconds of a file given to a processor's look-ahead pass, which stores its analysis."""
 
 
 class BlockRunner(Protocol):
-    """Maps each block to a block of as many frames, with a latency.
+    """Maps each block to a block of equal length, with a latency.
 
     `spec`: rate, block size and channels; `latency`: frames.
     """
@@ -78,7 +78,7 @@ def process_stream(
 
 
 class _Fed:
-    """Re-blocks the source and `behind` frames of silence after it into one array, which is used again.
+    """Re-blocks the source and `behind` frames of silence after it into one reused array.
 
     Attributes:
         length: Frames of the source, or those requested; None until the length is known.
@@ -150,7 +150,7 @@ class PlanRunner:
     ) -> None:
         """Prepares the processor.
 
-        `values` of its parameters are with those of the host; `score`: notes that it plays, and their tempo.
+        `values` include the host's parameters; `score`: notes to play, and their tempo.
 
         Raises:
             PluginError: The processor has no output.
@@ -180,7 +180,7 @@ class PlanRunner:
         self.dropped = 0
 
     def run(self, x: Samples) -> Samples:
-        """Runs a block; see `BlockRunner`. Raises PluginError when the processor fails."""
+        """Runs a block; see `BlockRunner`. Raises PluginError if the processor fails."""
         frames, time, host = x.shape[1], self._time, self._host
         end = time.sample + frames
         while self._waiting and self._waiting[0].sample < end:
@@ -206,11 +206,11 @@ class PlanRunner:
 
     @property
     def wants_preroll(self) -> bool:
-        """Whether the processor is to be given the beginning of a file first."""
+        """True if the processor needs a preroll of the file's beginning."""
         return self._preroll > 0
 
     def preroll(self, source: Iterable[Samples]) -> None:
-        """Plays as much of a file's beginning as the processor wants, without output; the file itself is to follow.
+        """Runs the requested preroll of a file, without output; the file itself is to follow.
 
         Triggers fire here as they do in the file. `source` is float32 `[channels, n]`.
 
@@ -227,11 +227,11 @@ class PlanRunner:
         self._rewind()
 
     def wants_ahead(self, frames: int | None) -> bool:
-        """Whether the processor is to be given a file of so many frames ahead, None for more than `LONGEST`."""
+        """True if the processor requests a look-ahead pass of `frames` frames, None for more than `LONGEST`."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
-        """Plays a file that `wants_ahead` was asked about without output; it is to be asked again.
+        """Runs a look-ahead pass without output; `wants_ahead` is to be called again.
 
         Raises:
             PluginError: The processor fails.

@@ -1,4 +1,4 @@
-"""The process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
+"""Process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
 
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
 memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
@@ -29,9 +29,9 @@ from antiphon.live.stage import LiveScript
 from antiphon.offline.hearing import Cue
 
 MEMORY = 1 << 30
-"""Bytes of private memory: the interpreter and numpy take 60 MB of them."""
+"""Private memory limit in bytes: the interpreter and numpy take 60 MB of them."""
 _WALL, _LAST = 5.0, 2.0
-"""How many times the processor time of a beat may pass by the clock, and in C, where Python cannot raise."""
+"""Factors of a beat's CPU time limit: for wall-clock time, and in C, where Python cannot raise."""
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The notes of a live script as a MIDI file: a track for each of its tracks and loops, to the tick."""
+"""Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
 from antiphon.live.records import LiveEvent
 
 TICKS = 960
-"""Of a beat: triplets and sixty-fourths fall on whole ones."""
+"""Ticks of a beat: triplets and sixty-fourths are whole numbers."""
 _DRUMS = {
     "bd": 36, "kick": 36, "rs": 37, "sd": 38, "sn": 38, "snare": 38, "cp": 39, "hh": 42, "ch": 42, "oh": 46, "lt": 43,
     "mt": 47, "ht": 50, "cr": 49, "rd": 51, "cb": 56, "tb": 54, "sh": 70,
 }  # fmt: skip
-"""Drums of General MIDI by the names that sound folders have."""
+"""General MIDI drums by sound folder names."""
 _DRUM_CHANNEL = 10
 _CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
 _HIT = 0.25
-"""Length in beats of what has none."""
+"""Length in beats of a sound without one."""
 _STEP = Fraction(1, 4)
-"""Beats between the tempos that stand for a ramp."""
+"""Step in beats of tempo changes that approximate a ramp."""
 
 
 def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
-    """Writes the notes and the tempo: how many notes, and the names of sounds that no MIDI note stands for, left out.
+    """Writes the notes and the tempo; returns the number of notes, and the names of sounds without a MIDI note.
 
-    What has not ended ends at `beats`; `tempo` is that of the patch before the script sets one, bpm.
+    Unended notes end at `beats`; `tempo` is the patch's before the script sets one, bpm.
 
     Raises:
         FileError: It cannot be written.
@@ -75,12 +75,12 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
 
 
 def _channel(channels: dict[str, int], source: str) -> int:
-    """The channel of a track's notes; above fifteen they begin again."""
+    """Channel of a track's notes; beyond fifteen they are reused."""
     return channels.setdefault(source, _CHANNELS[len(channels) % len(_CHANNELS)])
 
 
 def _tempo(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
-    """(beat, bpm) of each change; a ramp, which MIDI has not, as steps."""
+    """(beat, bpm) of each change; a ramp, which MIDI lacks, as steps."""
     changes: dict[Fraction, float] = {Fraction(0): tempo}
     for event in events:
         if event.address != "/tempo":

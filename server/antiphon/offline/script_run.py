@@ -1,4 +1,4 @@
-"""A live script for a file: performed in a process of its own, its events read as commands."""
+"""Live script for a file: performed in a separate process, its events read as commands."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from antiphon.offline.hearing import Cue, tempo_map
 
 SUFFIX = ".py"
 PATIENCE = 2.0
-"""Seconds of processor time that reading a script, and a beat of it, may take."""
+"""CPU time limit in seconds for reading a script, and for a beat of it."""
 _SILENT = 15.0
-"""How many times `PATIENCE` may pass without a word of the process: its own timers end it before."""
+"""Multiple of `PATIENCE` without a message from the process: its own timers end it before."""
 
 
 def is_script(path: str) -> bool:
-    """Whether a name on the command line is that of a live script."""
+    """True if a name on the command line is a live script's."""
     return path.endswith(SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """Settings that a script declares before it is played.
+    """Settings declared by a script before it plays.
 
     Attributes:
         patch: The patch's name or path.
@@ -57,10 +57,10 @@ class ScriptHeader:
 
 
 class ScriptProcess:
-    """A script in a process of its own: use it as a context. `header`: what the script says."""
+    """Script in a separate process, as a context manager. `header`: the script's declarations."""
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
-        """Starts the process and reads the script; each beat, too, may take `patience` seconds of processor time.
+        """Starts the process and reads the script; each beat, too, may take `patience` seconds of CPU time.
 
         Raises:
             ScriptError: It cannot be read; with file and line.
@@ -89,9 +89,9 @@ class ScriptProcess:
         self.close()
 
     def play(self, beats: Fraction, tempo: float, cues: Sequence[Cue] = ()) -> list[LiveEvent]:
-        """The events of the script before that beat, in order, and the ends of notes that sound on.
+        """Events of the script before that beat, in order, and the ends of sounding notes.
 
-        It is performed from its beginning, with `cues` of what it hears.
+        It is performed from its beginning, with `cues` as its inputs.
 
         Raises:
             ScriptError: It fails, or plays too much; with file and line.
@@ -119,7 +119,7 @@ class ScriptProcess:
         self._process.close()
 
     def _receive(self) -> dict[str, Any]:
-        """Its next answer. Raises `ScriptError` for a fault, for silence and for what is no answer."""
+        """Next answer of the process. Raises `ScriptError` for a fault, a timeout and an invalid answer."""
         try:
             said, _ = self._process.receive(silence=_SILENT * self._patience)
         except TimeoutError:
@@ -141,9 +141,9 @@ class ScriptProcess:
 
 
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
-    """The commands of a script's events, checked as those of a file of events are.
+    """Commands of a script's events, checked like a file of events.
 
-    `players` are the nodes that take notes.
+    `players` are the note-taking nodes.
 
     Raises:
         ScriptError: The patch does not take an event, with the line that plays it.
@@ -162,5 +162,5 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:
-    """How many frames so many beats last from the beginning, by the tempo that events set, at first `tempo`."""
+    """Length of `beats` in frames from the beginning, by the tempo events, at first `tempo`."""
     return round(tempo_map(events, rate, tempo, beats).sample_at(float(beats)))

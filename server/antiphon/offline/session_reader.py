@@ -1,4 +1,4 @@
-"""Reads the log of a recorded session. All lines are checked before the replay: the file may be from anywhere."""
+"""Reader of a recorded session's log. All lines are checked before the replay: the file may be from anywhere."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from antiphon.kernel.session.graph_state import MAX_FADE
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30
 Line: TypeAlias = dict[str, Any]
-"""A line of the log, checked."""
+"""A checked line of the log."""
 _LAST = 1 << 53
 """Largest sample: integers up to here are exact as float64."""
 _MOST = 1e9
 """Largest beat, ramp or gain."""
 _ROUNDING = 1e-6
-"""Share of a range by which a number may lie outside it: it was rounded to float32."""
+"""Relative tolerance outside a range: numbers are rounded to float32."""
 
 
 def session_folder(name: str) -> Path:
-    """The folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
+    """Folder of a recorded session, given as a path or as a name in the performer's folder of sessions."""
     folder = Path(name)
     try:
         if not folder.is_dir() and (paths.inside(paths.sessions(), name) / LOG).is_file():
@@ -122,7 +122,7 @@ class SessionLog:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads and checks a log. Raises FileError, which names the line that is not valid."""
+        """Reads and checks a log. Raises FileError, which names the invalid line."""
         path = folder / LOG
         self.name = path_text(path)
         try:

@@ -1,4 +1,4 @@
-"""Admits requests with the token, and bounds wrong ones."""
+"""Token check of requests, with a limit on wrong tokens."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ log = logging.getLogger("antiphon.lan")
 CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
-"""Wrong tokens from one address in so many seconds before it is refused with 429; addresses that are remembered."""
+"""Rate limit of wrong tokens: number per address, period in seconds, and addresses remembered; beyond it 429."""
 PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="antiphon"'),)
-"""Header fields of what is refused for its token alone, so that a page asks for the token there and nowhere else."""
+"""Header fields of a token refusal, so that a page asks for the token there and nowhere else."""
 START = "nothing is evaluated: start the server with `antiphon serve --live`"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeGuard:
-    """Decides which requests, beyond the token, may store a script here or have one evaluated that was stored so.
+    """Decides which requests, beyond the token, may store a script here or have a stored one evaluated.
 
-    A script is a program. It is taken from programs of this machine, and evaluated with `--live` alone.
+    A script is a program. It is accepted from programs of this machine, and evaluated only with `--live`.
 
     Attributes:
         live: Whether the server evaluates (`--live`).
@@ -42,11 +42,11 @@ class CodeGuard:
 
     @property
     def evaluates(self) -> bool:
-        """Whether any request may have a script evaluated."""
+        """True if any request may have a script evaluated."""
         return self.live and not self.proxied
 
     def reason(self, request: HttpRequest, *, evaluate: bool = True) -> str:
-        """Why a request may not; "" where it may. evaluate: whether it is to be evaluated, not only stored."""
+        """Reason why a request may not; "" if it may. evaluate: the script is to be evaluated, not only stored."""
         if evaluate and not self.live:
             return START
         if self.proxied:
@@ -56,7 +56,7 @@ class CodeGuard:
         return ""
 
     def check(self, request: HttpRequest, *, evaluate: bool = True) -> None:
-        """Raises `Refusal` where there is a `reason`."""
+        """Raises `Refusal` if there is a `reason`."""
         if reason := self.reason(request, evaluate=evaluate):
             raise Refusal(403, reason)
 
@@ -106,7 +106,7 @@ class TokenGuard:
             raise Refusal(403, "this is not the token", CHALLENGE)
 
     def wrong(self, peer: str) -> None:
-        """Counts a wrong token of an address; `Refusal` 429 where there were too many before."""
+        """Counts a wrong token of an address; `Refusal` 429 beyond the limit."""
         self._slow_down(peer)
         self._count(peer)
 
@@ -133,7 +133,7 @@ class TokenGuard:
 
 
 def with_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The header fields of a request for a WebSocket, with the token that its subprotocols name as Authorization."""
+    """Header fields of a WebSocket request, with the token of its subprotocols as Authorization."""
     fields = list(headers)
     if not any(name == b"authorization" for name, _ in fields):
         for name, value in fields:

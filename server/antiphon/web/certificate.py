@@ -36,9 +36,9 @@ class Certificate:
 
 
 def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None = None) -> Certificate:
-    """Reads the certificate, and creates a new one where it expires within a day, is damaged or lacks an address.
+    """Loads the certificate, and creates a new one if it expires within a day, is damaged or lacks an address.
 
-    A valid private key is used again, so that clients that pinned it still accept the new certificate.
+    A valid private key is reused, so that clients that pinned it still accept the new certificate.
 
     Raises:
         FileError: The files cannot be written.

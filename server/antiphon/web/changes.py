@@ -1,4 +1,4 @@
-"""Receives changes of parameters as an OSC client of this machine that subscribes by `/notify`."""
+"""Parameter changes, received as an OSC client of this machine subscribed by `/notify`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.osc_socket import OscSocket
 
 AGAIN_SECONDS = 30.0
-"""Seconds between two subscriptions: a control that was restarted without its state knows no subscriber."""
+"""Seconds between two subscriptions: a control restarted without its state has lost its subscribers."""
 
 
 class ValueSubscription:
@@ -21,15 +21,15 @@ class ValueSubscription:
     ) -> None:
         """Receives nothing before `start`.
 
-        `changed` is called with the address and the arguments of each message; with `notes` those that are played and
-        scheduled are asked for.
+        `changed` is called with the address and the arguments of each message; `notes` also requests played and
+        scheduled notes.
         """
         self._osc, self._changed, self._notes = osc, changed, notes
         self._socket: OscSocket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Subscribes, unless that is done already."""
+        """Subscribes, unless subscribed already."""
         if self._socket is None:
             self._socket = OscSocket(self._osc, self._received)
             self._subscribe(self._socket)

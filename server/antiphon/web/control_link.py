@@ -1,4 +1,4 @@
-"""Web's end of the socket to control: one request under way at a time; equal requests share an answer."""
+"""Web's end of the socket to control: one request in flight at a time; equal requests share an answer."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, T
 from antiphon.web.osc_json import check_address
 
 PATIENCE = 10.0
-"""Seconds until a request without an answer fails; a control that was killed is back within two."""
+"""Timeout in seconds of a request; a killed control is back within two."""
 AGAIN = 3.0
-"""Seconds until a request is sent again; at once where control reports that it was restarted."""
+"""Seconds until a request is repeated; at once if control reports a restart."""
 MAX_WAITING = 64
-"""Requests that may be queued; further ones are refused with 503."""
+"""Maximum queued requests; further ones are refused with 503."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Facts of a server that do not change while it runs.
+    """Constant facts of a running server.
 
     `methods`: path, arguments and doc of every fixed OSC address; `osc_port`: the port of OSC.
     """
@@ -41,7 +41,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class NodeValues:
-    """A node and its parameters' values, as last asked for."""
+    """A node with its parameters' last requested values."""
 
     node: NodeSpec
     values: dict[str, Value]
@@ -57,11 +57,11 @@ class _Waiting:
 class ControlLink:
     """Sends requests to control. `serve` must run as a task.
 
-    Every method that asks raises `Refusal`: with control's own status and sentence, or 503 where it does not answer.
+    Every query raises `Refusal`: with control's own status and sentence, or 503 without an answer.
     """
 
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
-        """Sends nothing before `serve` runs.
+        """Idle until `serve` runs.
 
         `link`: web's end of the socket; `osc`: host and port of the OSC socket.
         """
@@ -92,7 +92,7 @@ class ControlLink:
         return dict(await self._ask(Topic.GRAPH))
 
     async def numbers(self) -> dict[str, int]:
-        """The number of each node in the engine, by name; `in`, `out`, `out.3-4` and `out.cue` among them."""
+        """Engine number of each node by name, including `in`, `out`, `out.3-4` and `out.cue`."""
         return BUS_NUMBERS | {node["name"]: node["number"] for node in (await self.graph())["nodes"]}
 
     async def surfaces(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class ControlLink:
         return dict(await self._ask(Topic.SURFACES))
 
     async def approve(self, ip: str) -> bool:
-        """Approves an IP address; returns False where it cannot be stored, so that it ends with this run."""
+        """Approves an IP address; returns False if it cannot be stored, and so ends with this run."""
         return bool(await self._ask(Topic.APPROVE, plain_ip(ip)))
 
     async def forget(self, ip: str) -> bool:
@@ -108,7 +108,7 @@ class ControlLink:
         return bool(await self._ask(Topic.FORGET, plain_ip(ip)))
 
     def send(self, address: str, *args: Arg) -> None:
-        """Sends an OSC message as any client of this machine does, and does not wait for its effect.
+        """Sends an OSC message as any client of this machine, without waiting for its effect.
 
         Raises:
             WireError: The message cannot be encoded, hands over code, or the socket is full.
@@ -116,7 +116,7 @@ class ControlLink:
         self.forward(encode(address, *args))
 
     def forward(self, packet: bytes) -> None:
-        """Sends an encoded OSC packet as `send` does; `WireError` also where it is none."""
+        """Sends an encoded OSC packet as `send`; `WireError` also for an invalid one."""
         _check(decode(packet))
         try:
             self._sender.sendto(packet, self.osc)
@@ -181,7 +181,7 @@ class ControlLink:
             raise Refusal(503, "control does not answer; it is started again when it has died") from None
 
     async def _answer(self, assembly: Assembly) -> Any:
-        """Receives a whole answer; `TimeoutError` where control was restarted and must be asked again."""
+        """Receives a complete answer; `TimeoutError` if control was restarted and must be asked again."""
         loop = asyncio.get_running_loop()
         while True:
             message = await loop.sock_recv(self._link, 2 * PART)
@@ -193,14 +193,14 @@ class ControlLink:
 
 
 def _data(answer: Any) -> Any:
-    """The data of an answer; raises `Refusal` where control refused."""
+    """Data of an answer; raises `Refusal` if control refused."""
     if not isinstance(answer, dict) or "data" not in answer:
         raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
     return answer["data"]
 
 
 def _check(packet: Packet) -> None:
-    """Raises `WireError` for what is no packet, and for one that hands a script over."""
+    """Raises `WireError` for an invalid packet, and for one that carries a script."""
     if isinstance(packet, WireError):
         raise packet
     if isinstance(packet, Bundle):

@@ -1,4 +1,4 @@
-"""The end of an HTTP server that drains: it takes no new requests, and those that run have time to finish."""
+"""Graceful shutdown of an HTTP server: it takes no new requests, and running ones may finish."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import asyncio
 from antiphon.web.server import HttpServer
 
 TURN_SECONDS = 0.05
-"""Between two looks at what still runs."""
+"""Poll interval in seconds of running requests."""
 
 
 async def drain(server: HttpServer, seconds: float) -> bool:
-    """Closes the port, and returns once every request is answered and every job done, or after so many seconds.
+    """Closes the port, and returns once all requests and jobs are finished, or after `seconds`.
 
-    A connection without a request is closed at once, one with a request after its answer. WebSockets are not waited
-    for. Returns whether nothing was left.
+    Idle connections are closed at once, others after their answer. WebSockets are not waited for. Returns True if
+    nothing was left.
     """
     connections = server.connections
     connections.close_port()

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the operations: what they take, and what they answer."""
+"""OpenAPI document of the operations: parameters, bodies and answers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ FORM: Schema = {"type": "object", "properties": {"file": BYTES}, "required": ["f
 
 
 Error = msgspec.defstruct("Error", [("error", str)])
-"""The answer to what is refused."""
+"""Answer to a refused request."""
 
 
 def schema_of(kind: Any) -> Schema:
-    """The JSON schema of a type; types with a name are references to the document's components."""
+    """JSON schema of a type; named types are references to the document's components."""
     return msgspec.json.schema_components([kind], ref_template=REF)[0][0]
 
 
 def components(operations: Sequence[Operation]) -> dict[str, Schema]:
-    """The JSON schemas of all types with a name, by it."""
+    """JSON schemas of all named types, by name."""
     kinds = [kind for one in operations for kind in (one.answers, one.body) if kind not in (None, bytes)]
     found = msgspec.json.schema_components([Error, *kinds], ref_template=REF)[1]
     return {name: found[name] for name in sorted(found)}
 
 
 def document(operations: Sequence[Operation]) -> Schema:
-    """The document, OpenAPI 3.1."""
+    """OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Schema]] = {}
     for one in operations:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)

@@ -1,4 +1,4 @@
-"""The operations of the HTTP API: one declaration each, from which routes, document, page types and tests are made.
+"""Operations of the HTTP API: one declaration each, the source of routes, document, page types and tests.
 
     @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
     async def file(self, request: HttpRequest, id: str) -> Response:
@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class TokenLevel(enum.Enum):
-    """Who may ask.
+    """Authorisation required for an operation.
 
     Attributes:
         ANYONE: No token, whatever the server's options are.
@@ -84,17 +84,17 @@ class Operation:
 
     @property
     def doc(self) -> tuple[str, str]:
-        """One sentence, and what there is to know besides; the paragraphs of the handler's docstring."""
+        """Summary and description: the paragraphs of the handler's docstring."""
         first, _, more = (self.handler.__doc__ or "").partition("\n\n")
         return " ".join(first.split()), " ".join(more.split())
 
     @property
     def parts(self) -> list[str]:
-        """Names of the parts of its path."""
+        """Names of the path's variable parts."""
         return re.findall(r"\{(\w+)\}", self.path)
 
     def bound(self, owner: object) -> Callable[..., Any]:
-        """What serves it, called with the request (and with an upload its pieces), by the object with the handler."""
+        """Endpoint callable, called with the request (and an upload's pieces), on the object with the handler."""
         return partial(self._call, getattr(owner, self.handler.__name__))
 
     def _call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
@@ -120,12 +120,12 @@ def operation(
 
 
 def operations_of(owner: type) -> list[Operation]:
-    """The operations that a class declares, in order."""
+    """Operations declared by a class, in order."""
     return [member.operation for member in vars(owner).values() if hasattr(member, "operation")]
 
 
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
-    """Data of JSON, or the texts of a query, as a type of the API; `name` is for the message.
+    """JSON data, or query texts, converted to a type of the API; `name` is for the message.
 
     Raises:
         Refusal: 400, it does not fit; the message says where.

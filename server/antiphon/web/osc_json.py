@@ -1,4 +1,4 @@
-"""OSC messages that clients of HTTP send as JSON."""
+"""OSC messages sent as JSON by HTTP clients."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import Arg
 
 STREAMS = frozenset({"/notify", "/monitor", "/note/watch"})
-"""Addresses whose answers would be a stream of packets to a socket of the web process."""
+"""Addresses whose answers would be a packet stream to a socket of the web process."""
 
 
 CODE = "/live/"
-"""How addresses begin that hand scripts over; no pattern matches them."""
+"""Prefix of addresses that carry scripts; no pattern matches them."""
 
 
 def check_address(address: str) -> None:
-    """Raises `WireError` for an address that hands a script over.
+    """Raises `WireError` for an address that carries a script.
 
-    Control takes those from programs of this machine, which what comes by HTTP need not be.
+    Control accepts those from programs of this machine only, which HTTP clients need not be.
     """
     if address.startswith(CODE):
         raise WireError("scripts are not taken by this way; POST /api/live/eval does")
 
 
 def check_message(address: object, args: list[object]) -> tuple[str, list[Arg]]:
-    """Checks a message as a client gave it, and gives it typed.
+    """Checked and typed message of a client.
 
     Raises:
         WireError: The address is none, one that answers with a stream, or one that hands a script over; an argument is

@@ -1,4 +1,4 @@
-"""OSC messages sent to control by a socket of their own, so that `/fail` answers are read."""
+"""OSC messages to control from a separate socket, so that `/fail` answers are read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from antiphon.kernel.wire.osc import Arg, Message, address_text, encode
 from antiphon.web.osc_socket import OscSocket
 
 PATIENCE = 1.0
-"""Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""
+"""Maximum wait in seconds for a message's refusal. A message not handled by then is sent all the same."""
 MAX_WAITING = 256
 DONE_SECONDS = 20.0
-"""Seconds that an answer is waited for which comes once something is done; a handler has 30."""
+"""Maximum wait in seconds for a completion answer; a handler has 30."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class _Sent:
     refusal: asyncio.Future[tuple[str, str]]
 
     def is_named(self, address: str) -> bool:
-        """Whether a `/fail` of this address is of this message: one that a pattern matches, or that `/at` holds."""
+        """True if a `/fail` of this address refers to this message: matched by a pattern, or inside `/at`."""
         name = address.encode()
         return any(address == address_text(own) or pattern.matches(own, name) for own in self.addresses)
 
@@ -36,7 +36,7 @@ class OscRefusals:
     """Sends a message and then `/ping`: control handles one sender's messages in order and answers both at once."""
 
     def __init__(self, osc: tuple[str, int]) -> None:
-        """Opens no socket before the first message. osc: host and port of the OSC socket."""
+        """Creates no socket before the first message. osc: host and port of the OSC socket."""
         self._osc = osc
         self._socket: OscSocket | None = None
         self._sent: deque[_Sent] = deque()
@@ -79,7 +79,7 @@ class OscRefusals:
             raise Refusal(404 if reason.startswith("there is no ") else 422, f"{named}: {reason}")
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
-        """As `send`, but waits for an answer that comes once something is done.
+        """Sends a message as `send`, and waits for its completion answer.
 
         Raises:
             Refusal, WireError: As `send`; 503 without an answer in time.
@@ -98,7 +98,7 @@ class OscRefusals:
             return given
 
     async def close(self) -> None:
-        """Closes the socket, where one is open."""
+        """Closes the socket, if open."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -119,7 +119,7 @@ class OscRefusals:
                     self._wanted[2].set_result(tuple(args))
 
     def _settle(self, count: int, address: str = "", reason: str = "") -> None:
-        """Takes the oldest messages as handled; reason: why that address is refused, "" where none is."""
+        """Resolves the oldest messages as handled; reason: why that address is refused, "" for none."""
         for _ in range(count):
             sent = self._sent.popleft()
             if not sent.refusal.done():

@@ -1,4 +1,4 @@
-"""A UDP socket of its own to control's OSC port, so that control's answers and changes come back to it alone."""
+"""UDP socket to control's OSC port, so that control's answers and changes return to it only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Message, decode, messages_of
 
 DATAGRAMS = 64
-"""Datagrams that are read in one turn of the event loop."""
+"""Maximum datagrams read in one turn of the event loop."""
 
 
 class OscSocket:
-    """One socket, read by the running event loop until it is closed."""
+    """UDP socket read by the running event loop until it is closed."""
 
     def __init__(
         self, osc: tuple[str, int], received: Callable[[Message], None], refused: Callable[[], None] = lambda: None
     ) -> None:
-        """Opens it. `osc`: control's host and port; `refused`: called where nothing has that port."""
+        """Opens the socket. `osc`: control's host and port; `refused`: called if the port is closed."""
         self._received, self._refused = received, refused
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -27,7 +27,7 @@ class OscSocket:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
-        """Closes it; answers under way are lost."""
+        """Closes the socket; pending answers are lost."""
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""The web process's end of the socket to the performer of `serve --live`, and what pages are sent of it."""
+"""Web's end of the socket to the performer of `serve --live`, and its reports to pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon.kernel.wire.script_link import LONGEST, pack, unpack
 from antiphon.web.access import START
 
 MESSAGES = 64
-"""Messages that are read in one turn of the event loop."""
+"""Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
     "playing": False,
     "reading": False,
@@ -28,21 +28,21 @@ IDLE: dict[str, Any] = {
     "muted": [],
     "soloed": [],
 }
-"""The state of a performer that has performed nothing."""
+"""State of an idle performer."""
 
 
 class Pages(Protocol):
-    """The part of `PageFeed` that is used here."""
+    """Interface of `PageFeed` used here."""
 
     def put(self, name: str, value: Any) -> None:
-        """Sends a part of the next object."""
+        """Adds a field to the next object."""
 
     def add(self, name: str, values: list[Any]) -> int:
-        """Adds to a list in the next object; returns how many had no place in it."""
+        """Adds to a list in the next object; returns the number dropped."""
 
 
 class PerformerLink:
-    """Sends scripts to the performer, and pages what it reports.
+    """Sends scripts to the performer, and its reports to pages.
 
     Attributes:
         state: The performer's last report.
@@ -53,7 +53,7 @@ class PerformerLink:
     def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
         """Reads nothing before `start`.
 
-        `sock`: to the performer; None where the server evaluates nothing; `feed`: to the pages.
+        `sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages.
         """
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
@@ -62,11 +62,11 @@ class PerformerLink:
 
     @property
     def on(self) -> bool:
-        """Whether the server evaluates what the owner sends."""
+        """True if the server evaluates the owner's scripts."""
         return self._sock is not None
 
     def start(self) -> None:
-        """Reads from now on, in the running event loop, and asks for the state."""
+        """Starts reading, in the running event loop, and requests the state."""
         if self._sock is not None:
             self._sock.setblocking(False)
             asyncio.get_running_loop().add_reader(self._sock.fileno(), self._read, self._sock)
@@ -74,13 +74,13 @@ class PerformerLink:
                 self._send({"do": "state"})
 
     async def close(self) -> None:
-        """Reads no more."""
+        """Stops reading."""
         if self._sock is not None:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
     def run(self, script: dict[str, Any], quantum: float) -> None:
-        """Has a script performed in place of the one that plays.
+        """Performs a script in place of the current one.
 
         `quantum`: beats at whose multiples it begins; 0 for its bars.
 
@@ -99,7 +99,7 @@ class PerformerLink:
         self._send({"do": "slide", "version": version, "place": place, "value": value})
 
     def hear(self, muted: list[str], soloed: list[str]) -> None:
-        """Silences tracks and loops, or all but some; raises `Refusal` as `run` does."""
+        """Mutes tracks and loops, or solos some; raises `Refusal` as `run`."""
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
 
     def _send(self, message: dict[str, Any]) -> None:

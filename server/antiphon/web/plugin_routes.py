@@ -15,7 +15,7 @@ HOOK = "antiphon_routes"
 
 
 async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
-    """Has every plugin add its routes; one that raises is logged, and the next one is called."""
+    """Calls every plugin's route hook; an exception is logged, and the next one is called."""
     wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
     if not wanted:
         return

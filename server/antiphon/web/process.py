@@ -1,6 +1,6 @@
-"""Entry point of the web process, which the supervisor starts, once the server is ready, with the HTTP socket.
+"""Entry point of the web process, started by the supervisor, once the server is ready, with the HTTP socket.
 
-It has no state of its own: when it is killed, the supervisor starts another, and connections queue in the listening
+It has no state of its own: if it is killed, the supervisor starts another, and connections queue in the listening
 socket meanwhile.
 """
 
@@ -33,11 +33,11 @@ from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.web")
 NICE = 10
-"""Added to the process's nice value, so that control and engine get the processor first."""
+"""Increment of the process's nice value: control and engine have priority."""
 WITHDRAW_SECONDS = 1.0
-"""Seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
+"""Maximum seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
 CATALOG_SECONDS = 0.2
-"""Seconds between two looks at the catalog's file."""
+"""Seconds between two checks of the catalog's file."""
 STALLED_SECONDS = 10
 """Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
 
@@ -53,7 +53,7 @@ def main(argument: str) -> int:
     log_lines()
     os.nice(NICE)
     given = json.loads(argument)
-    # without its supervisor it would hold the port of the next one, which may not know of it
+    # without its supervisor it would keep the port from the next one, which may not know of it
     if not bound_to(given["supervisor"]):
         return 0
     catalog = _read(Path(given["catalog"]))
@@ -108,7 +108,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
 async def start_announcement(
     http: HttpServer, control: ControlLink, settings: ServeSettings
 ) -> asyncio.Task[None] | None:
-    """Starts the announcement by Zeroconf that `--lan` wants; the task that ends it when cancelled, or None."""
+    """Starts the Zeroconf announcement of `--lan`; returns its task, cancelled to withdraw it, or None."""
     if not settings.lan or settings.announce == "none":
         return None
     from antiphon.web.oscquery.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
@@ -126,7 +126,7 @@ def _read(path: Path) -> Catalog:
 
 
 async def _follow(catalog: Catalog, path: Path) -> None:
-    """Takes the catalog that control writes when a plugin has another version, until it is cancelled."""
+    """Reloads the catalog when control writes it, after a plugin's version change, until it is cancelled."""
     known = os.stat(path).st_mtime_ns
     while True:
         await asyncio.sleep(CATALOG_SECONDS)
@@ -138,7 +138,7 @@ async def _follow(catalog: Catalog, path: Path) -> None:
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Postpones the alarm every second that the event loop turns."""
+    """Postpones the alarm every second while the event loop runs."""
     signal.alarm(STALLED_SECONDS)
     loop.call_later(1.0, _watch, loop)
 

@@ -153,14 +153,14 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
 
 def wants_html(accept: str) -> bool:
-    """Whether an Accept header names HTML, as those of browsers do, so that the page is sent instead of JSON."""
+    """True if an Accept header names HTML, as browsers' do, so that the page is sent instead of JSON."""
     offers = [part.strip().lower().replace(" ", "") for part in accept.split(",")]
     named = [offer for offer in offers if offer.split(";")[0] in ("text/html", "application/xhtml+xml")]
     return any(";q=0" not in offer or ";q=0." in offer for offer in named)
 
 
 def _with_page(check: Authorise) -> Authorise:
-    """As `check`, but a browser without the token gets the page, which contains no data, to enter it."""
+    """Wraps `check`: a browser without the token gets the page, which contains no data, to enter it."""
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:

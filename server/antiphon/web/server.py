@@ -59,7 +59,7 @@ class Uploads:
 
 
 class HttpServer:
-    """Routes, connections and their limits.
+    """HTTP server: routes, connections and limits.
 
     Attributes:
         hosts: Names that a Host header may have besides those of loopback.
@@ -80,7 +80,7 @@ class HttpServer:
     def __init__(
         self, control: ControlLink | None = None, authorise: Authorise | None = None, limits: Limits | None = None
     ) -> None:
-        """Listens to nothing before `start`."""
+        """Idle before `start`."""
         self.control = control
         self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)
@@ -99,7 +99,7 @@ class HttpServer:
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """The context for HTTPS; None for HTTP."""
+        """TLS context for HTTPS; None for HTTP."""
         return self.connections.tls
 
     def add(self, method: str, path: str, handler: Handler, *, token: bool = False) -> None:
@@ -176,7 +176,7 @@ class HttpServer:
         }
 
     def _websocket_of(self, scope: MutableMapping[str, Any]) -> ServeWebSocket | None:
-        """What serves the WebSocket that a request asks for; None where it is answered as a plain request."""
+        """WebSocket handler of a request; None if it is answered as a plain request."""
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.admitted(given)

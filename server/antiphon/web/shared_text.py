@@ -1,8 +1,8 @@
-"""The script that several pages edit together: a Yjs document, of which the server keeps the state.
+"""Shared script editing: a Yjs document, whose state the server keeps.
 
-A page sends updates of the document in pieces, each behind a byte that is 0 while more follow and 1 on the last, and
-JSON with its name and cursor. It is sent the whole state, then each update of the others, and what they say. Who reads
-too slowly gets the whole state in place of what waits, which makes the same text.
+A page sends updates of the document in pieces, each after a byte that is 0 while more follow and 1 on the last, and
+JSON with its name and cursor. It gets the whole state, then each update and message of the others. A slow reader gets
+the whole state in place of its queue, which makes the same text.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from antiphon.kernel.io.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
 PEOPLE = 8
-"""Pages that edit together, at most."""
+"""Maximum pages that edit together."""
 NAME = 24
-"""Characters of a name."""
+"""Maximum characters of a name."""
 LONGEST_UPDATE, LONGEST_STATE = 1 << 18, 1 << 20
-"""Bytes of an update and of the state, which holds what was deleted in short form."""
+"""Maximum bytes of an update and of the state, which holds deleted text in short form."""
 BETWEEN_LOOKS = 1 << 16
-"""Bytes of updates between two looks at the size of the state."""
+"""Bytes of updates between two checks of the state's size."""
 QUEUE = 256
-"""Messages that wait for a page."""
+"""Maximum queued messages of a page."""
 
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """One page. `said`: its name and cursor, as the others are sent them; "" before it has said any."""
+    """One editing page. `said`: its name and cursor, as sent to the others; "" before its first message."""
 
     number: int
     said: str = ""
@@ -48,13 +48,13 @@ class Person:
         self.more.set()
 
     def take(self) -> Iterator[str | bytes]:
-        """What waits, the oldest first."""
+        """Removes and yields queued messages, oldest first."""
         while self.queue:
             yield self.queue.popleft()
 
 
 class SharedText:
-    """The document, which is kept when all have left, and those who edit it."""
+    """The document, kept after all pages have left, and its editing pages."""
 
     def __init__(self) -> None:
         self._document: Any = None

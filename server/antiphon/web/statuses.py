@@ -1,4 +1,4 @@
-"""The HTTP status of each kind of error."""
+"""HTTP status codes of the kinds of errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ STATUSES: dict[type[AntiphonError], int] = {
     Unavailable: 503,
     StorageFull: 507,
 }
-"""Every other is 400: the request's fault."""
+"""Any other error is 400: the request's fault."""
 
 
 def refusal_of(error: AntiphonError) -> Refusal:
-    """An error as the refusal that a client is sent."""
+    """Refusal sent to a client for an error."""
     if isinstance(error, Refusal):
         return error
     wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooMany) else ()

@@ -45,7 +45,7 @@ class AddressInfo:
 
 
 class AddressList:
-    """What `antiphon_addresses` is given: takes a plugin's addresses.
+    """Collector of a plugin's OSC addresses, passed to `antiphon_addresses`.
 
     Args:
         plugin: The plugin; its addresses begin with its name.

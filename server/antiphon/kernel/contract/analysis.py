@@ -1,4 +1,4 @@
-"""What an analysis of sound is: a computation that is fed a sound block by block and gives typed quantities."""
+"""Sound analyses: computations fed with a sound block by block that return typed quantities."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from antiphon.kernel.signal.landmarks import pack_landmarks
 
 QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
-length for every sound. numbers: as many floats as there are of it, each may be None. labels: [label, probability 0 to
-1], the most likely first. landmarks: (seconds, Hz), two arrays of one length: points by which a sound is recognised."""
+length for every sound. numbers: floats, any count, each may be None. labels: [label, probability 0 to 1], the most
+likely first. landmarks: (seconds, Hz), two arrays of one length: time-frequency points for fingerprinting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One thing that an analysis states of a sound. Any may be None: not applicable, or not found.
+    """One output quantity of an analysis. Any value may be None: not applicable, or not found.
 
     Attributes:
         name: As catalogues and JSON have it: "tempo".
@@ -36,11 +36,11 @@ class Quantity:
 
 
 EACH = "each"
-"""What `Analysis.stem` says of all parts."""
+"""Value of `Analysis.stem` for an analysis that runs on every part."""
 
 
 class AnalysisRun(ABC):
-    """One sound under analysis. Its blocks come in order, of any size; the same code serves files and streams.
+    """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
     Attributes:
         beats: How many it holds, set before `result` where the caller knows it; 0 otherwise.
@@ -50,7 +50,7 @@ class AnalysisRun(ABC):
 
     @abstractmethod
     def feed(self, block: Samples) -> None:
-        """Takes the next block.
+        """Analyses the next block.
 
         Args:
             block: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
@@ -58,7 +58,7 @@ class AnalysisRun(ABC):
 
     @abstractmethod
     def result(self) -> Mapping[str, Any]:
-        """The quantities of all that was fed.
+        """Quantities of all blocks fed so far.
 
         Returns:
             By the name of each quantity its value, or None.
@@ -93,12 +93,12 @@ class Analysis(ABC):
 
     @property
     def labels(self) -> Sequence[str]:
-        """All labels that it may give; empty where they are not known, or it gives none."""
+        """Every label the analysis can assign; empty if unknown, or if it assigns none."""
         return ()
 
     @abstractmethod
     def begin(self, rate: int, channels: int) -> AnalysisRun:
-        """Begins a sound.
+        """Creates the analysis state of a new sound.
 
         Args:
             rate: Frames per second of what it will be fed.
@@ -120,7 +120,7 @@ class SeparatingAnalysis(Analysis):
 
     @abstractmethod
     def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
-        """Takes a sound apart.
+        """Separates a sound into its parts.
 
         Args:
             blocks: float32 `[channels, n]`, of any size.
@@ -133,13 +133,13 @@ class SeparatingAnalysis(Analysis):
 
 
 def is_classifier(analysis: Analysis) -> bool:
-    """Whether an analysis may be asked for by itself: it says so, or states labels, and is given the sound as it is."""
+    """True for an analysis that can be requested by itself: a classifier or labels, on the unseparated sound."""
     stated = analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
     return stated and not analysis.stem
 
 
 def check_quantities(name: str, analysis: object) -> Analysis:
-    """Checks what a factory of the hook gave.
+    """Checks the object returned by a factory of the hook.
 
     Raises:
         PluginError: It is none, or a declaration of it is invalid.
@@ -159,7 +159,7 @@ def check_quantities(name: str, analysis: object) -> Analysis:
 
 
 def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as JSON data, checked against the declaration.
+    """Converts a result to JSON data, checked against the declaration.
 
     Args:
         name: The analysis's name, for messages.

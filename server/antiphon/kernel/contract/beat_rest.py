@@ -1,4 +1,4 @@
-"""How long a node that plays notes on the musical clock has nothing to do, for its `step`."""
+"""Idle test for nodes on the musical clock: until which frame a node has no event, for its `step`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from antiphon.kernel.native.kernel import f64, f64p, i64
 from antiphon.kernel.native.step import Step
 
 NEVER = 1 << 60
-"""A frame after all others."""
+"""Frame number above any real one."""
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 
@@ -26,7 +26,7 @@ class _Word(IntEnum):
 
 @kernel
 def beat_rests(words: f64p, jump: f64, beat: f64, step: f64, playing: i64, frames: i64) -> i64:
-    """1 where the block holds nothing to do: the clock goes on or stands as before, and nothing is due, else 0."""
+    """1 if the node is idle in this block: the clock continues or stands as expected and no event is due, else 0."""
     expected = words[_Word.EXPECTED]
     if playing == 0:
         return 1 if expected != expected else 0
@@ -37,15 +37,15 @@ def beat_rests(words: f64p, jump: f64, beat: f64, step: f64, playing: i64, frame
 
 @kernel
 def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) -> None:
-    """Notes the beat at which the next block begins."""
+    """Stores the beat at which the next block begins."""
     if playing != 0:
         words[_Word.EXPECTED] = beat + step * f64(frames)
 
 
 class BeatRest:
-    """Where a node is on the musical clock, and until when machine code may play the blocks in which it does nothing.
+    """A node's position on the musical clock, and the frame of its next event: until then machine code plays it.
 
-    `process` asks whether the clock has `moved`, and calls `until` at its end.
+    `process` checks `moved` for clock jumps, and calls `until` at its end.
 
     Args:
         rate: Of the stream, Hz.
@@ -59,12 +59,12 @@ class BeatRest:
 
     @property
     def expected(self) -> float | None:
-        """The beat at which the next block begins; None while the clock stands, and before the first block."""
+        """Beat at which the next block begins; None while the clock stands, and before the first block."""
         beat = float(self._words[_Word.EXPECTED])
         return None if math.isnan(beat) else beat
 
     def moved(self, beat: float) -> bool:
-        """Tells whether the clock was moved between two blocks.
+        """True if the clock jumped between two blocks.
 
         Args:
             beat: Of the block's first frame.
@@ -76,7 +76,7 @@ class BeatRest:
         return expected is not None and not -self._jump <= beat - expected <= self._ahead
 
     def frame(self, beat: float, time: BlockTime) -> int:
-        """Finds the first frame of a block from a beat on.
+        """First frame of a block at or after a beat.
 
         Args:
             beat: The beat.
@@ -89,11 +89,11 @@ class BeatRest:
         return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
 
     def forget(self) -> None:
-        """Forgets where the clock is: the next block may begin anywhere."""
+        """Clears the clock position: the next block may begin at any beat."""
         self._words[_Word.EXPECTED] = math.nan
 
     def until(self, beat: float, io: IO) -> None:
-        """Ends a block: notes what comes next without an event, and where the next block begins.
+        """Ends a block: stores the beat of the next event and of the next block.
 
         Args:
             beat: When something is due; infinite where nothing is.
@@ -104,7 +104,7 @@ class BeatRest:
         words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan
 
     def step(self, io: IO) -> Step:
-        """Says that a block without an event is silence, unless something is due or the clock was moved.
+        """Step of an idle block: silence, unless an event is due or the clock jumped.
 
         Args:
             io: As of `Processor.step`.

@@ -37,19 +37,19 @@ class ProcessorInfo:
     def cells(self) -> tuple[Param, ...]:
         """Every parameter of a node of this type: the host's three, then its own.
 
-        A node's realtime commands name a cell by its place here.
+        The index of a parameter in this tuple is its cell number in realtime commands.
         """
         return HOST_PARAMS + self.params
 
     def check_writes(self) -> None:
-        """Raises `PluginError` where nothing of it can be written to a file: neither sound nor notes come out."""
+        """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
         if self.first("audio", "out") is None and self.first("events", "out") is None:
             raise PluginError(
                 f"{self.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
             )
 
     def lacking(self, values: Mapping[str, Value]) -> Param | None:
-        """The first parameter that files need, and of which `values` has none or a choice that files do not take."""
+        """First parameter required for files that `values` lacks, or whose choice is not valid for files."""
         use = self.on_files
         if any(f"{name}={value}" in use.exempt for name, value in values.items()):
             return None
@@ -60,11 +60,11 @@ class ProcessorInfo:
         return None
 
     def needed(self) -> tuple[Param, ...]:
-        """The parameters that files need."""
+        """Parameters that must be given on the command line for files."""
         return tuple(p for p in self.params if p.name in self.on_files.needs)
 
     def needed_value(self, param: Param) -> str:
-        """What such a parameter takes on files: "FILE", or the only choice."""
+        """Usage text for a required parameter's value: "FILE", or the only choice."""
         return "FILE" if param.kind == "file" else str(param.default)
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
@@ -77,7 +77,7 @@ class ProcessorInfo:
         return next((p for p in ports if p.name == name), None)
 
     def moved(self, name: str) -> Param | None:
-        """The parameter of that name, if a control wire may modulate it."""
+        """Parameter of that name, if a control wire may modulate it."""
         return next((p for p in self.cells if p.name == name and p.glides), None)
 
     def first(self, kind: str, side: str) -> Port | None:
@@ -88,7 +88,7 @@ class ProcessorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A plugin or processor that did not load, and why, in one sentence."""
+    """A plugin or processor that did not load, with the reason in one sentence."""
 
     name: str
     reason: str
@@ -106,9 +106,9 @@ class TransportInfo:
 
 @dataclass(slots=True)
 class Catalog:
-    """Processor types by name, what failed to load, by plugin its hooks, the transports, and plugins' OSC addresses.
+    """Processor types, load failures, hooks by plugin, transports, and plugins' OSC addresses.
 
-    Only `take` changes one, in a process whose parts all hold the same one.
+    Only `take` modifies a catalog; all parts of a process share one.
 
     Attributes:
         versions: By plugin, the folder of the version in use, of those whose files were saved since the start.
@@ -135,7 +135,7 @@ class Catalog:
         return self.types.get(name)
 
     def copy(self) -> Catalog:
-        """A catalog with the present contents, for `take`."""
+        """Copy of the catalog with its present contents, for `take`."""
         return replace(self)
 
     def take(self, other: Catalog) -> None:
@@ -144,9 +144,9 @@ class Catalog:
         self.transports, self.versions, self.addresses = other.transports, other.versions, other.addresses
 
     def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
-        """Another catalog with `types` of one plugin in place of those it has.
+        """Copy of the catalog with one plugin's types replaced by `types`.
 
-        `folder`: that version's, "" for the version of the start.
+        `folder`: folder of that version, "" for the version at start.
 
         Raises:
             PluginError: A type has the name of another plugin's.

@@ -1,4 +1,4 @@
-"""What `antiphon run` does with a processor, and what the processor does to a file: `FileUse`."""
+"""File use of a processor, for `antiphon run`: which job runs it, its outputs and required parameters (`FileUse`)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Change: TypeAlias = Literal["length", "time", "pitch", "level", "channels"]
 
 
 NOTHING = os.devnull
-"""A file without content, which stands for IN where none is named."""
+"""Path of an empty file, used as IN when none is named."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileUse:
-    """How a processor is used on files; the default is sound in, sound of the same length, pitch and level out.
+    """File use of a processor; the default is sound in, sound of the same length, pitch and level out.
 
     Attributes:
         job: "module:function" of what is called with an `antiphon.api.jobs.FileJob` where its files are not sound in,

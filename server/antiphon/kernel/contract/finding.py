@@ -1,4 +1,4 @@
-"""What a check of the machine says: `antiphon doctor` shows it."""
+"""Result of one machine check, for `antiphon doctor`."""
 
 from __future__ import annotations
 

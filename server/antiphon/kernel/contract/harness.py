@@ -1,4 +1,4 @@
-"""A host for one processor, for its tests and for the check at load.
+"""Test host for one processor, also used by the check at load.
 
     out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
 
@@ -32,7 +32,7 @@ Change = tuple[int, str, Value]
 
 @dataclass(slots=True)
 class Rendered:
-    """Result of running a processor over samples.
+    """Output of a processor run over samples.
 
     Attributes:
         audio: float32 `[channels, frames]` of each audio or control output, in declared order.
@@ -173,7 +173,7 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
 
 
 class _StrictRunner(ProcessorRunner):
-    """Raises for errors that the server corrects."""
+    """Runner that raises for errors the server corrects silently."""
 
     def placed(self, given: Sequence[Samples], wanted: Sequence[Samples]) -> str:
         if any(mine is not place for mine, place in zip(given, wanted, strict=True)):
@@ -191,7 +191,7 @@ def _run(
     frames: int,
     notes: list[Event],
 ) -> None:
-    """Runs one block, from frame `at` of the run on."""
+    """Runs one block; `at` is its first frame in the run."""
     given = [np.full((out.shape[0], frames), np.nan, np.float32) for out in outputs]
     io = IO(
         [x[:, at : at + frames] for x in inputs],
@@ -219,7 +219,7 @@ def _channels(port: Port, spec: StreamSpec) -> int:
 def _inputs(
     processor: Processor, spec: StreamSpec, audio: Samples | Mapping[str, Samples]
 ) -> tuple[list[Samples], int]:
-    """The sound of each audio input, read-only and in its port's channels; and the number of frames."""
+    """Sound of each audio input, read-only, in its port's channels; and the number of frames."""
     ports = [p for p in processor.inputs if p.signal]
     if isinstance(audio, Mapping):
         named = dict(audio)

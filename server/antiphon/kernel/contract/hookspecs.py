@@ -100,7 +100,7 @@ def antiphon_routes(http: Any) -> None:
 
 @hookspec
 def antiphon_startup(app: Any) -> Awaitable[None] | None:
-    """Called before the server answers. May be async; awaited."""
+    """Called before the server answers requests. May be async; awaited."""
 
 
 @hookspec

@@ -63,12 +63,12 @@ class ParamCell:
 
     @property
     def target(self) -> float:
-        """The value that the newest change leads to."""
+        """Target value of the newest change."""
         return self._to
 
     @property
     def waits(self) -> bool:
-        """Whether a change is scheduled in the coming block."""
+        """True if a change is scheduled in the coming block."""
         return bool(self._pending)
 
     def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
@@ -140,7 +140,7 @@ class ParamCell:
         return True
 
     def steady(self, time: int) -> bool:
-        """Tells whether the performer's value no longer changes; a control wire may still modulate it.
+        """True if the performer's value is constant from `time` on; a control wire may still modulate it.
 
         Args:
             time: Sample time of the frame after the block.

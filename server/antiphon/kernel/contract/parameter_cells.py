@@ -1,4 +1,4 @@
-"""All parameters of one processor, for a caller that runs it without a plan: a test, an analysis, a job on notes."""
+"""All parameter cells of one processor, for hosts without a plan: tests, analyses, jobs on notes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from antiphon.kernel.contract.params import Value
 
 
 class ParamCells(dict[str, ParamCell]):
-    """Cells by the names of their parameters.
+    """Parameter cells by name.
 
-    A cell whose value rests is computed again only after its next change, as in a plan: most rest in most blocks.
+    A steady cell is not recomputed until its next change, as in a plan.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ Value: TypeAlias = float | int | bool | str
 """A parameter's value: float, int, bool or str, by its kind."""
 
 MAX_TEXT = 1024
-"""Characters of a text or file parameter, at most."""
+"""Maximum characters of a text or file parameter."""
 _OFF_WORDS = {"off", "false", "no", "0"}
 _ON_WORDS = {"on", "true", "yes", "1"}
 
@@ -61,7 +61,7 @@ class Param:
     doc: str = ""
 
     def agrees(self, other: Param) -> bool:
-        """Compares two declarations of a parameter, in two versions of a plugin.
+        """True if two versions of a plugin declare the parameter alike.
 
         Args:
             other: The other declaration.
@@ -102,7 +102,7 @@ class Param:
                 return self._text(value)
 
     def takes(self, value: object) -> bool:
-        """Whether `check` accepts a value.
+        """True if `check` accepts the value.
 
         Args:
             value: As for `check`.
@@ -234,7 +234,7 @@ class Param:
 
     @property
     def glides(self) -> bool:
-        """Whether a control wire may modulate it: its processor reads it frame by frame."""
+        """True if a control wire may modulate it: the processor reads it frame by frame."""
         return self.kind == "float" and self.smooth > 0.0 and not (self.restart or self.readonly)
 
     @property
@@ -311,9 +311,9 @@ HOST_PARAMS = (BYPASS, MUTE, WET)
 
 
 def instead_of(name: str, params: Iterable[Param]) -> str:
-    """Lists the known parameters, for the refusal of an unknown one.
+    """Lists the known parameters, for the error on an unknown one.
 
-    Those first that are named or described so: "; did you mean semitones? it has: semitones, cents".
+    Similar names and descriptions come first: "; did you mean semitones? it has: semitones, cents".
     """
     docs = {param.name: param.doc for param in params}
     return instead(name, docs, "it has", docs)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 PortKind = Literal["audio", "control", "events", "asset"]
-"""What a port carries: sound, a control signal, events, or a decoded file."""
+"""Signal kind of a port: sound, a control signal, events, or a decoded file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One end of a wire.
+    """Input or output port of a processor, an end of a wire.
 
     A wire into a port with another number of channels is adapted: mono goes to all channels, several channels are
     averaged to one, otherwise surplus channels are dropped.
@@ -36,7 +36,7 @@ class Port:
 
     @property
     def signal(self) -> bool:
-        """Whether it carries samples: `io.audio_in` and `io.audio_out` hold these ports, in declared order."""
+        """True for ports with samples, in `io.audio_in` and `io.audio_out` in declared order."""
         return self.kind in ("audio", "control")
 
 

@@ -54,7 +54,7 @@ class BlockTime:
     playing: bool = True
 
     def beats_per_frame(self, rate: float) -> float:
-        """Computes how far the musical clock goes.
+        """Increment of the musical clock per frame, in beats.
 
         Args:
             rate: Of the stream, Hz.
@@ -65,7 +65,7 @@ class BlockTime:
         return self.tempo / (60.0 * rate) if self.playing else 0.0
 
     def frames_per_beat(self, rate: float) -> float:
-        """Computes the length of a beat.
+        """Length of a beat in frames.
 
         Args:
             rate: Of the stream, Hz.
@@ -153,7 +153,7 @@ class IO:
     marks: list[tuple[str, int]] = field(default_factory=list)
 
     def curve(self, name: str) -> NDArray[np.float32]:
-        """Reads a parameter at every frame, smoothed and modulated.
+        """Values of a parameter at every frame, smoothed and modulated.
 
         Args:
             name: The parameter's name.
@@ -167,7 +167,7 @@ class IO:
         return full[self.base : self.base + self.frames]
 
     def value(self, name: str) -> Value:
-        """Reads a parameter at the first frame.
+        """Value of a parameter at the first frame.
 
         Args:
             name: The parameter's name.
@@ -178,7 +178,7 @@ class IO:
         return self.at(name, 0)
 
     def at(self, name: str, offset: int) -> Value:
-        """Reads a parameter at one frame.
+        """Value of a parameter at one frame.
 
         Args:
             name: The parameter's name.
@@ -193,7 +193,7 @@ class IO:
         return cell.param.decode(cell.number_at(self.base + offset))
 
     def fired(self, name: str) -> list[int]:
-        """Reads when a trigger was sent.
+        """Frames at which a trigger was sent.
 
         Args:
             name: The parameter's name, of kind "trigger".
@@ -256,7 +256,7 @@ class ProcessorPart:
         """
 
     def standing(self) -> list[tuple[str, int]]:
-        """Lists what `recall` needs before the coming block, for a log that begins with that block.
+        """Marks that `recall` needs before the coming block, for a log that begins with that block.
 
         Returns:
             Kind and number of each mark that is still in force.
@@ -264,7 +264,7 @@ class ProcessorPart:
         return []
 
     def close(self) -> None:
-        """Releases what it holds. Called off the block path; the part is not used afterwards."""
+        """Releases the part's resources. Called off the block path; the part is not used afterwards."""
 
 
 class Processor:
@@ -324,11 +324,11 @@ class Processor:
         """
 
     def step(self, io: IO) -> Step | None:
-        """Says what a block is as calls of kernels, which the plan then runs as machine code without the interpreter.
+        """Describes a block as calls of kernels, which the plan then runs as machine code without the interpreter.
 
-        It changes nothing. The plan asks when the node's parameters have come to rest, and repeats the calls for every
-        block until one moves: arrays stay where they are, what changes from block to block is in them, and numbers of
-        `io.time` are passed to kernels as they are.
+        Has no side effects. The plan calls it once the node's parameters are steady, and repeats the kernel calls for
+        every block until one changes: array addresses are fixed, state that changes from block to block is in the
+        arrays, and fields of `io.time` are passed to kernels unevaluated.
 
         Args:
             io: As for `process`; `io.time` may be unknown yet.
@@ -358,10 +358,10 @@ class Processor:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Says whether it is to be given a file ahead. Called before a file; live never.
+        """True requests a preroll pass over the file before it is played. Called before a file; live never.
 
-        Where it answers True, the file follows without output, then `rewind`, and it is asked again, four times at
-        most. Where it answers False, the file is played.
+        After True, the file is run without output, then `rewind` is called, and this again, four times at most. After
+        False, the file is played.
 
         Args:
             frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
@@ -376,10 +376,10 @@ class Processor:
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def save_state(self) -> Mapping[str, Any]:
-        """Gives the state that a new version of its plugin continues from, when the plugin's file was saved.
+        """State for a newer version of the plugin to continue from (hot reload).
 
-        Called between two blocks, on the block path, and once before as a trial, from another thread. It changes
-        nothing, and gives buffers themselves, not copies.
+        Called between two blocks, on the block path, and once before as a trial, from another thread. It has no side
+        effects, and returns the buffers themselves, not copies.
 
         Returns:
             Numbers, texts and arrays of numbers by name, 1 MiB at most; empty where nothing is carried over, and the
@@ -388,7 +388,7 @@ class Processor:
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continues from what another version's `save_state` gave. Called after `prepare`, on the block path.
+        """Restores the `save_state` of another version. Called after `prepare`, on the block path.
 
         Args:
             state: What that version gave: names may be missing, and arrays of another shape. Arrays are copied into
@@ -401,7 +401,7 @@ class Processor:
     def close(self) -> None:
         """Closes its parts. Called off the block path; `prepare` may follow.
 
-        A processor that holds more extends it, and may not rely on `prepare` having come to its end.
+        Overrides that release more must call it, and may not assume that `prepare` completed.
         """
         for part in self.parts:
             part.close()

@@ -46,7 +46,7 @@ class ProcessorRunner:
             raise PluginError(f"its latency is {frames!r}; a whole number of frames from 0 is allowed")
 
     def call(self, io: IO) -> str:
-        """Calls `process` once. Returns its error as a sentence, or ""."""
+        """Calls `process` once. Returns the error as a sentence, or ""."""
         wanted = tuple(io.audio_out)
         process: Callable[[IO], object] = self.processor.process
         if process(io) is not None:
@@ -65,10 +65,10 @@ class ProcessorRunner:
         return ""
 
     def run(self, io: IO, cells: Iterable[ParamCell]) -> str:
-        """Runs one block, in parts if the processor has `split` and a parameter changes without smoothing.
+        """Runs one block, split at unsmoothed parameter changes if the processor has `split`.
 
-        Returns what the processor did wrong, or "". `io` has `base` 0 and is as it was afterwards, but for the events
-        emitted, counted from its first frame; `cells` are those that may change, rendered.
+        Returns the processor's error, or "". `io` has `base` 0 and is restored afterwards, except for emitted events,
+        whose offsets count from its first frame; `cells` are the rendered cells that may change.
         """
         edges = {0, io.frames}
         if self.processor.split:
@@ -121,5 +121,5 @@ class ProcessorRunner:
             part.recall(kind, number)
 
     def standing(self) -> list[tuple[str, int]]:
-        """The marks that a log beginning with the coming block has to start with."""
+        """Marks that a log beginning with the coming block has to start with."""
         return [mark for part in self.processor.parts for mark in part.standing()]

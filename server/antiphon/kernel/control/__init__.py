@@ -1,5 +1,5 @@
-"""The control process: everything between the sockets and the engine. It never touches samples.
+"""Control process: everything between the sockets and the engine. It never touches samples.
 
-May import `engine`, `session`, `graph`, `workers`, `io` and below. `app` makes the parts and joins them; none imports
+May import `engine`, `session`, `graph`, `workers`, `io` and below. `app` creates and connects the parts; none imports
 it.
 """

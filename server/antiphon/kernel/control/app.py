@@ -56,11 +56,11 @@ from antiphon.kernel.session.session import Session
 from antiphon.kernel.workers.status import WorkerStatus
 
 SERVICE_RETRY = 1.0
-"""Seconds until a service that failed is restarted."""
+"""Delay in seconds before a failed service is restarted."""
 
 
 class ControlApp:
-    """Creates the parts of the control process and passes each the ones it uses; none of them imports this class.
+    """Creates the parts of the control process and passes each its dependencies; none of them imports this class.
 
     app = ControlApp(link, catalog, state_dir, udp=udp, tcp=tcp)
     await app.start()
@@ -169,7 +169,7 @@ class ControlApp:
     # ---- life
 
     async def start(self) -> bool:
-        """Restores the state of an earlier process and begins to answer; whether there was a state to restore."""
+        """Restores the state of an earlier process and begins to answer; True if there was one."""
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
         self._saved_counts = figures.saved_counts(self.folder.counters)
@@ -260,11 +260,11 @@ class ControlApp:
         return figures.status(self, self.counts())
 
     def counts(self) -> dict[str, int]:
-        """Every counter by name, since the server's start."""
+        """All counters by name, since the server's start."""
         return figures.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
-        """Carries out a command outside a turn; `source` gets no echo of the change.
+        """Executes a command outside a turn; `source` gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.
@@ -274,14 +274,14 @@ class ControlApp:
         self.turns.end_soon()
 
     def structure_changed(self) -> None:
-        """Adds the OSC addresses of new nodes, removes those of removed ones, and saves at the end of the turn."""
+        """Updates the OSC addresses after nodes were added or removed, and saves at the end of the turn."""
         self.directory.follow(self.session.state)
         self.saver.soon()
 
     # ---- joints between the parts
 
     def _cut(self, effect: EngineEffect) -> None:
-        """At a panic or `/clearSched` drops the messages and the syncs that wait for their time."""
+        """Drops deferred messages and syncs at a panic or `/clearSched`."""
         if isinstance(effect, Panic | ClearSchedule):
             self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
             self.intake.deferred.clear()

@@ -10,13 +10,13 @@ from typing import Any
 
 log = logging.getLogger("antiphon.control")
 LOGGED = 1.0
-"""Seconds between two tracebacks in the log; a sender may be able to cause the same fault at any rate."""
+"""Seconds between two tracebacks in the log; a sender may trigger the same fault at any rate."""
 
 
 class ControlFaults:
-    """Counts faults.
+    """Fault counter of control.
 
-    `count`: faults since this process began; `last`: the last one as a sentence, "" while there was none.
+    `count`: faults since this process began; `last`: the last one as a sentence, "" if there was none.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -26,7 +26,7 @@ class ControlFaults:
         self.last = ""
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Calls `work` and counts what it raises; `what` names it in the log, for example "a message"."""
+        """Calls `work` and counts its exceptions; `what` names it in the log, for example "a message"."""
         try:
             work()
         except Exception as error:

@@ -1,7 +1,7 @@
-"""The hooks that control calls: transports, start, end, events. Routes are the web process's.
+"""Hooks called by control: transports, start, end, events. Routes are the web process's.
 
-The catalog lists the hooks that each plugin implements. A plugin that has none of these is not imported here; nor is
-the dispatcher, where no plugin has one.
+The catalog lists the hooks of each plugin. A plugin without any of these is not imported here; without such plugins the
+dispatcher is not imported either.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon.plugins")
 CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
-"""Hooks for which a plugin is imported; a plugin with transports is imported where the settings ask for one."""
+"""Hooks for which a plugin is imported; a plugin with transports is imported if the settings ask for one."""
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
 
 
 class HookedServer(Protocol):
-    """The part of the server that hooks may use."""
+    """Server interface available to hooks."""
 
     events: ServerEvents
     transports: Transports
@@ -57,7 +57,7 @@ class ServerHooks:
         self._logged: dict[str, float] = {}
 
     async def start(self, app: HookedServer) -> None:
-        """Imports the plugins, calls their hooks of the start, starts the transports and subscribes to events."""
+        """Imports the plugins, calls their startup hooks, starts the transports and subscribes to events."""
         if not self._wanted:
             return
         from antiphon.kernel.plugins.importing import import_plugins
@@ -87,7 +87,7 @@ class ServerHooks:
         await self._call("antiphon_shutdown", app=app)
 
     def _event(self, dispatcher: HookDispatcher, app: Any, event: dict[str, Any]) -> None:
-        """Called between turns: the hooks must return at once."""
+        """Calls the event hooks, between turns: they must return at once."""
         for failure in dispatcher.call("antiphon_event", app=app, event=event):
             now = monotonic()
             if now - self._logged.get(failure.name, -LOGGED) >= LOGGED:

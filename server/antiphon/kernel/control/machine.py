@@ -1,4 +1,4 @@
-"""Reports what the machine costs the sound: stalls, and missed blocks with the setting that ends them."""
+"""Machine health report: stalls, and missed blocks with the setting that prevents them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from antiphon.kernel.runtime.settings import MAX_BLOCK
 
 log = logging.getLogger("antiphon.control")
 STALL_LOG_SECONDS = 60.0
-"""Seconds between two lines about stalls."""
+"""Seconds between two log lines about stalls."""
 BUSY = 0.8
-"""Mean share of a block above which the patch, and not the machine's late wake-ups, is taken for the cause."""
+"""Mean load of a block above which the patch, not the machine's wake-up latency, is taken for the cause."""
 CROWDED = 2.5
-"""Programs that want to compute, per core, above which others than Antiphon are among them: the load average."""
+"""Load average per core above which programs other than Antiphon are taken for a cause."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
-    """The options of the command that serves with which blocks that were `late_ns` late would have been in time."""
+    """Options of the serve command at which blocks `late_ns` late would have been in time."""
     blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
     if engine.load_mean > BUSY and len(blocks) > 1:
         return f"--block {blocks[1]}"
@@ -34,21 +34,21 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
 
 
 def remedy(engine: EngineStatus, late_ns: int) -> str:
-    """What to do against blocks that were `late_ns` late; no option alone ends what other programs cause."""
+    """Advice against blocks that were `late_ns` late; no option alone fixes other programs' load."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
     return f"{others} start the server with {setting(engine, late_ns)}"
 
 
 class MachineWatch:
-    """Compares the engine's counters with those of the last look.
+    """Watches the engine's counters for changes.
 
     Attributes:
         advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
     """
 
     def __init__(self, link: RemoteEngine, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing that was before counts; `clock` gives seconds."""
+        """Starts without a reading; `clock` gives seconds."""
         self._link, self._clock = link, clock
         self._before: EngineCounters | None = None
         self._restarts = self._missed = 0
@@ -56,7 +56,7 @@ class MachineWatch:
         self.advice = ""
 
     def look(self) -> None:
-        """Reports what is new: a stall once a minute at most, blocks that were missed a second time once."""
+        """Reports changes: a stall at most once a minute, missed blocks once, at their second occurrence."""
         now, engine, before = self._link.counters(), self._link.status(), self._before
         self._before, restarted = now, engine.restarts != self._restarts
         self._restarts = engine.restarts

@@ -1,4 +1,4 @@
-"""Reloads the present patch when its file changes on disk, and reports a file that is not valid."""
+"""Reloads the present patch after its file changed on disk, and reports an invalid file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from antiphon.kernel.session.graph_state import FADE
 
 log = logging.getLogger("antiphon.control")
 printed_log = logging.getLogger("antiphon.said")
-"""Logger for lines that are printed although they are no warnings."""
+"""Logger of lines that are printed although they are no warnings."""
 PERIOD = 0.03
-"""Seconds between two checks; a changed file is loaded once it is the same in two successive ones."""
+"""Seconds between two checks; a changed file is loaded once two successive ones agree."""
 Stamp = tuple[int, int, int]
-"""Time of the last change in ns, size in bytes, inode."""
+"""Modification time in ns, size in bytes, inode."""
 
 
 async def watch(server: OscServer) -> None:
@@ -53,7 +53,7 @@ def stamp(path: str) -> Stamp | None:
 
 
 def differs(server: OscServer, path: str) -> bool:
-    """Whether the file's text is not the one that was loaded last; true as well where it cannot be read."""
+    """True if the file's text differs from the loaded one, or cannot be read."""
     try:
         text = patches.read_text(Path(path))
     except PatchError:
@@ -62,7 +62,7 @@ def differs(server: OscServer, path: str) -> bool:
 
 
 def reload_if_changed(server: OscServer, path: str) -> None:
-    """Loads the file where its text is not the one that was loaded last; says so where an error is mended to that."""
+    """Loads the file if its text differs from the loaded one; reports an error corrected back to that text."""
     if differs(server, path):
         reload(server)
     elif server.plans.failed:
@@ -72,7 +72,7 @@ def reload_if_changed(server: OscServer, path: str) -> None:
 
 
 def reload(server: OscServer) -> None:
-    """Loads the file as it is now; where it is not valid, reports that, and the last valid patch continues to play."""
+    """Loads the file; an invalid one is reported, and the last valid patch continues to play."""
     path, previous, mended = server.session.state.path, server.plans.patch, server.plans.failed
 
     def report() -> None:

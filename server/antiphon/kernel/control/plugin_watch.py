@@ -1,7 +1,7 @@
-"""Watches the performer's plugins: a saved one is checked in a process of its own, and used from the next bar on.
+"""Watches the performer's plugins: a saved one is checked in its own process, and used from the next bar on.
 
-Where the check or the engine refuses it, the version before plays on, and the reason is reported with file and line. So
-it does where a node fails soon after: its version is taken back.
+If the check or the engine refuses it, the previous version plays on, and the reason is reported with file and line. A
+version is also rolled back if one of its nodes fails soon after.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from antiphon.kernel.runtime.helper_process import HelperProcess
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
 PERIOD = 0.2
-"""Seconds between two looks; a saved plugin is checked once its files are the same in two successive ones."""
+"""Seconds between two checks; a saved plugin is checked once two successive ones agree."""
 BAR = 4.0
 """Beats of a bar, at which a version begins."""
 START_SECONDS = 60.0
-"""Seconds in which a check has to begin: its interpreter starts on a machine that may have much else to do."""
+"""Maximum seconds for a check to start: its interpreter starts on a possibly busy machine."""
 RECENT_SECONDS = 60.0
-"""A version that has played for longer is not taken back: what fails then may not be its fault."""
+"""Seconds after which a version is no longer rolled back: a later failure may have other causes."""
 GRACE = 2.0
-"""Seconds beyond its limit after which a check is killed that does not end itself."""
+"""Seconds beyond its limit after which a check is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The version that a plugin had before the one in use. until: to when it is taken back, by `monotonic`."""
+    """Previous version of a plugin. until: end of the rollback period, by `monotonic`."""
 
     types: Mapping[str, ProcessorInfo]
     folder: str
@@ -52,10 +52,10 @@ class _Before:
 
 
 class PluginWatch:
-    """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
+    """Service of control: watches the files, and checks and activates changed plugins, one at a time."""
 
     def __init__(self, server: OscServer, root: Path) -> None:
-        """Looks at nothing before `serve`, but takes the files of now, in the folder `root`, as those in use."""
+        """Idle before `serve`; the present files in the folder `root` count as those in use."""
         self._link, self._session, self._catalog = server.link, server.session, server.catalog
         self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
         self._events, self._faults, self._turns = server.events, server.faults, server.turns
@@ -69,7 +69,7 @@ class PluginWatch:
         return {name: version_files.stamp(os.path.join(self._root, name)) for name in names}
 
     async def serve(self) -> None:
-        """Looks every `PERIOD` seconds until it is cancelled."""
+        """Checks every `PERIOD` seconds until it is cancelled."""
         listeners = self._events.listeners
         listeners.append(self._node)
         try:
@@ -81,7 +81,7 @@ class PluginWatch:
             listeners.remove(self._node)
 
     def changed(self) -> list[str]:
-        """The plugins whose files differ from those last checked, and are not being written."""
+        """Plugins whose files differ from those last checked, and are not being written."""
         now = self._stamps()
         names = [name for name, stamp in now.items() if stamp and stamp not in (self._known.get(name), ())]
         still = [name for name in names if self._seen.get(name) == now[name]]
@@ -90,7 +90,7 @@ class PluginWatch:
         return still
 
     async def renew(self, name: str) -> None:
-        """Checks a plugin as it is now, and has it used from the next bar on."""
+        """Checks a plugin's present files, and activates them from the next bar on."""
         try:
             root = self._folder.folder / version_files.VERSIONS
             folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
@@ -105,7 +105,7 @@ class PluginWatch:
         self._faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
 
     async def _check(self, name: str, folder: Path) -> Catalog:
-        """The declarations of a version; `PluginError` where its check fails."""
+        """Declarations of a version; `PluginError` if its check fails."""
         status, graph = self._link.status(), self._session.state.current()
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
@@ -146,7 +146,7 @@ class PluginWatch:
         self._turns.finish()
 
     def _settle(self, name: str, line: str) -> None:
-        """A version plays: the catalog is stored for processes that start later."""
+        """Stores the catalog of a running version for processes that start later."""
         self._set_failure(name, "")
         data = json.dumps(self._catalog.to_json()).encode()
         self._faults.attempt("the catalog", partial(paths.write_atomic, self._folder.folder / CATALOG, data))

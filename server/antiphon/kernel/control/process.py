@@ -1,4 +1,4 @@
-"""Entry point of the control process, which the supervisor starts with sockets and shared memory.
+"""Entry point of the control process, started by the supervisor with sockets and shared memory.
 
 Its settings come as JSON on standard input, for they may hold a password that the process list would show; the path of
 the plugins' catalog follows over the supervisor's socket. Control may be killed at any time: the supervisor starts
@@ -47,7 +47,7 @@ DEFAULT_PATCH = "through"
 
 
 def main(argument: str) -> int:
-    """Runs control until SIGTERM; exit status 1 after an error, which the supervisor has been sent."""
+    """Runs control until SIGTERM; exit status 1 after an error, which was sent to the supervisor."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

@@ -1,4 +1,4 @@
-"""Handles the engine's reports: passes them on as answers, events and values."""
+"""Handler of the engine's reports: passes them on as answers, events and values."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from antiphon.kernel.session.actions import ACTIONS
 log = logging.getLogger("antiphon.control")
 
 CLIP_EVENT_SECONDS, CLIP_LOG_SECONDS = 1.0, 60.0
-"""Seconds between two reports of an input that clips: to surfaces, and in the log."""
+"""Seconds between two clipping reports: to surfaces, and in the log."""
 QUIET = 1e-5
-"""Levels below this (-100 dBFS) are sent as 0."""
+"""Level below which meters are sent as 0 (-100 dBFS)."""
 
 
 class Reports:
     """Reads and handles reports."""
 
     def __init__(self, server: OscServer, played: Iterable[Callable[[PlayedNote], None]]) -> None:
-        """Reads nothing before `read`; `played` are called with every event that a node emitted."""
+        """Idle before `read`; `played` callbacks get every event that a node emitted."""
         self._link, self._session, self._executor = server.link, server.session, server.executor
         self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback
         self._events, self._faults, self._turns = server.events, server.faults, server.turns
@@ -47,7 +47,7 @@ class Reports:
         self._clipped, self._clip_sent, self._clip_logged = 0, -CLIP_EVENT_SECONDS, -CLIP_LOG_SECONDS
 
     def read(self) -> None:
-        """Reads and handles all reports there are."""
+        """Reads and handles all pending reports."""
         reports = self._link.reports()
         attempt = self._faults.attempt
         for report in reports:

@@ -1,4 +1,4 @@
-"""Saves the structure where it changed, at the end of a turn and before its answers are sent."""
+"""Saves the changed structure, at the end of a turn and before its answers are sent."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger("antiphon.control")
 
 
 class StateSaver:
-    """Saves control's state. `trouble`: why the last attempt failed, "" where it did not."""
+    """Saves control's state. `trouble`: why the last attempt failed, "" if it succeeded."""
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
-        """Nothing is to be saved yet. `contents` gives the whole state as JSON."""
+        """Creates a saver without changes. `contents` returns the whole state as JSON."""
         self._folder, self._contents = folder, contents
         self._changed = False
         self.trouble = ""
@@ -26,7 +26,7 @@ class StateSaver:
         self._changed = True
 
     def flush(self) -> None:
-        """Saves if the state changed; a failure is logged once and shown in the status, and nothing is raised."""
+        """Saves a changed state; a failure is logged once and shown in the status, and nothing is raised."""
         if not self._changed:
             return
         self._changed = False

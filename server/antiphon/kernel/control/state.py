@@ -1,4 +1,4 @@
-"""The state that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
+"""State that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
 
 A number written to the map is in the kernel's page cache at once, so that a killed process loses none. The structure
 is small; it is rewritten as a whole, by rename, before an answer confirms it. There is no fsync: the folder must
@@ -23,7 +23,7 @@ FORMAT = 2
 FILES = ("state.json", "state.json.part", "values.bin")
 """Control's own files in the folder."""
 CATALOG = "catalog.json"
-"""The file of the plugins' catalog, in the same folder: the supervisor writes it, and control with every version."""
+"""Catalog file of the plugins, in the same folder: written by the supervisor, and by control with every version."""
 _TRANSPORT = "transport-"
 
 
@@ -36,7 +36,7 @@ class StateFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Creates or opens the folder and maps its numbers; zeroes them where no structure belongs to them.
+        """Creates or opens the folder and maps its numbers; zeroes them if no structure belongs to them.
 
         Raises:
             FileError: The folder cannot be used, or the disk has no room for the numbers.
@@ -64,7 +64,7 @@ class StateFolder:
         self.numbers = self._view[COUNTERS:]
 
     def load(self) -> dict[str, Any] | None:
-        """The saved structure; None where there is none, or it is damaged or of another format."""
+        """Saved structure; None if there is none, or it is damaged or of another format."""
         try:
             data = json.loads((self.folder / "state.json").read_bytes())
         except (OSError, ValueError):
@@ -72,7 +72,7 @@ class StateFolder:
         return data if isinstance(data, dict) and data.get("format") == FORMAT else None
 
     def save(self, data: dict[str, Any]) -> None:
-        """Writes the structure; `FileError` where the disk is full or cannot be written."""
+        """Writes the structure; `FileError` if the disk is full or not writable."""
         part = self.folder / "state.json.part"
         try:
             part.write_text(json.dumps({"format": FORMAT, **data}))

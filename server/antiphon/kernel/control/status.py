@@ -15,9 +15,9 @@ from antiphon.kernel.session.node_state import Numbers
 from antiphon.kernel.workers.status import WorkerStatus
 
 SYNTH = "synth/"
-"""Prefix of the names of synths' workers."""
+"""Prefix of the names of synth workers."""
 KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
-"""Counters of this process that continue in the next one. Those of the kernel belong to the socket, which stays."""
+"""Counters carried over to the next control process. The kernel's own belong to the socket, which stays."""
 
 
 class StatusSource(OscServer, Protocol):
@@ -37,7 +37,7 @@ def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
 
 
 def saved_counts(counters: Numbers) -> dict[str, int]:
-    """The counters that `save_counts` wrote; 0 for a number that is not a count."""
+    """Counters written by `save_counts`; 0 for an invalid number."""
     counts = {name: counters[place] for place, name in enumerate(KEPT)}
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
@@ -47,7 +47,7 @@ def _named(record: object, *names: str) -> dict[str, Any]:
 
 
 def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
-    """Every counter by name.
+    """All counters by name.
 
     Some that need a definition:
 
@@ -60,7 +60,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     - `tcp_held`: connections from addresses without approval.
     - `tcp_displaced`: connections closed to make room for another.
 
-    `app`: the parts of control; `before`: what `saved_counts` gave when this process began.
+    `app`: the parts of control; `before`: the `saved_counts` at the start of this process.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late
@@ -155,7 +155,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
 
 
 def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
-    """Each transport's figures by its name, without names in `taken`; None for one that the settings do not name."""
+    """Each transport's figures by its name, without names in `taken`; None for an unused one."""
     given = app.transports.statuses
     names = [*(info.name for info in app.catalog.transports), *given]
     return {name: given[name]() if name in given else None for name in names if name not in taken}

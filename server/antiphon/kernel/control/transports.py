@@ -1,4 +1,4 @@
-"""The transports of a running server: each uses the server through a `TransportHost` and registers its callbacks."""
+"""Transports of a running server: each uses the server through a `TransportHost` and registers its callbacks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Transports:
     """
 
     def __init__(self, server: OscServer) -> None:
-        """No transports yet."""
+        """Starts without transports."""
         self._server = server
         self._notes: list[Callable[[EmittedEvent], None]] = []
         self._nodes: list[Callable[[], int]] = []
@@ -39,11 +39,11 @@ class Transports:
         self.learner: Learner | None = None
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
-        """The interface of the server for a transport. `fresh`: control restored nothing from an earlier process."""
+        """Server interface for a transport. `fresh`: control restored nothing from an earlier process."""
         return TransportHost(self._server, self, name, settings, fresh)
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
-        """Calls `listener` with events that nodes emit; `node` gives the wanted node's number, 0 for none."""
+        """Calls `listener` with events that nodes emit; `node` returns the wanted node's number, 0 for none."""
         self._notes.append(listener)
         self._nodes.append(node)
 
@@ -67,7 +67,7 @@ class TransportHost:
         self._server, self._transports, self._name = server, transports, name
         self.settings, self.fresh = settings, fresh
         self.rate, self.folder = server.session.rate, server.folder.folder
-        # what a part of control does is given as it is
+        # these functions of control are passed on unchanged
         self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
         self.sample_at, self.beat_at, self.tempo = server.link.sample_at, server.link.beat_at, server.link.tempo_now
         self.param, self.value_at = server.session.state.param, server.session.state.value_at

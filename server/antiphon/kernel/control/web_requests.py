@@ -1,8 +1,8 @@
-"""Control's end of the socket to the web process: answers its requests within a share of control's processor time.
+"""Control's end of the socket to the web process: answers its requests within a share of control's CPU time.
 
-One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is made in several turns of the event
-loop. The processor time of all answers together is at most `SHARE` of the time that passes: a flood of HTTP makes web's
-requests take longer, not OSC's.
+One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is spread over several turns of the
+event loop. The CPU time of all answers together is at most `SHARE` of real time: a flood of HTTP delays web's requests,
+not OSC's.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ log = logging.getLogger("antiphon.web")
 SHARE = 0.005
 """Share of control's time for web's requests: one OSC message in 200 is delayed by one, so that p99 does not change."""
 CREDIT_SECONDS = 0.04
-"""Processor seconds that may be used at once after a pause: about 40 answers (1 ms each, .2 where one follows another),
-as a page or a script asks for."""
+"""Burst credit in CPU seconds after a pause: about 40 answers (1 ms each, .2 in succession), as a page or a script
+requests."""
 TURN_SECONDS = 0.0005
-"""Processor seconds after which a long answer yields to the event loop."""
+"""CPU seconds after which a long answer yields to the event loop."""
 
 
 class ControlShare:
-    """Limits the processor time of web's requests to `SHARE`, with a burst of `CREDIT_SECONDS`."""
+    """Limits the CPU time of web's requests to `SHARE`, with a burst of `CREDIT_SECONDS`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Begins with the full credit; `clock` gives seconds."""
+        """Starts with the full credit; `clock` gives seconds."""
         self._clock = clock
         self._credit, self._at = CREDIT_SECONDS, clock()
 
     def spend(self, seconds: float) -> float:
-        """Subtracts processor time of the last answer, s, from the credit; seconds to pause before the next answer."""
+        """Subtracts CPU time of the last answer, s, from the credit; returns the pause, s, before the next."""
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
         self._at = now
@@ -59,7 +59,7 @@ class ControlShare:
 
 
 class WebServed(OscServer, Protocol):
-    """The part of the server that the answers call."""
+    """Server interface for the answers."""
 
     plugin_addresses: PluginAddresses
 
@@ -72,13 +72,13 @@ class WebServed(OscServer, Protocol):
 
 
 class WebRequests:
-    """A service of control's: `app.services.append(("the web process", requests.serve))`.
+    """A service of control: `app.services.append(("the web process", requests.serve))`.
 
     `answered`: requests so far, refused ones included; `refused`: requests that got an error.
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
-        """Answers nothing before `serve`.
+        """Idle before `serve`.
 
         `link`: control's end of the socket; `folder`: the configuration folder, for approvals.
         """
@@ -87,7 +87,7 @@ class WebRequests:
         self.answered = self.refused = 0
 
     def restore(self, app: WebServed) -> None:
-        """Approves the stored addresses whose approval has not expired."""
+        """Restores the stored approvals that have not expired."""
         app.access.restore(self._approvals.load())
 
     async def serve(self, app: WebServed) -> None:
@@ -125,7 +125,7 @@ class WebRequests:
                 await asyncio.sleep(pause)
 
     def _pieces(self, app: WebServed, request: WebRequest) -> Iterator[str]:
-        """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
+        """JSON text of an answer in small pieces, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
                 addresses: list[Address | AddressInfo] = [*ADDRESSES, *app.plugin_addresses.infos]
@@ -159,7 +159,7 @@ class WebRequests:
         return _data(stored)
 
     async def _store(self, change: Callable[[str], None], ip: str, what: str) -> bool:
-        """Changes the file in a thread, for disks may be slow; returns whether the change outlives this run."""
+        """Changes the file in a thread, as disks may be slow; True if the change outlives this run."""
         try:
             await asyncio.to_thread(change, ip)
         except FileError as error:
@@ -169,7 +169,7 @@ class WebRequests:
 
 
 def _surfaces(app: WebServed) -> dict[str, Any]:
-    """The addresses that are held or approved, each with its time and the number of its subscriptions."""
+    """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
     return {
         "held": sorted(app.access.held()),
@@ -188,7 +188,7 @@ def _surfaces(app: WebServed) -> dict[str, Any]:
 
 
 def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
-    """The values of a node's parameters, by name; without those that are not known."""
+    """Values of a node's parameters by name, without unknown ones."""
     info = declaration(node, app.catalog)
     found = {}
     for param in info.cells if info else ():

@@ -18,16 +18,16 @@ OTHER = 0x8000
 
 
 Key = tuple[int, int, int]
-"""Identifies a note: node number, channel, note number."""
+"""Key of a note: node number, channel, note number."""
 
 
 def note_key(action: NodeNote) -> Key:
-    """The note that an action begins or ends."""
+    """Key of the note that an action begins or ends."""
     return action.node, action.channel, action.note
 
 
 class ActionSchedule:
-    """Timed actions that are not due yet, `capacity` of them at most.
+    """Pending timed actions, `capacity` of them at most.
 
     Attributes:
         capacity: Limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
@@ -60,15 +60,15 @@ class ActionSchedule:
 
     @property
     def count(self) -> int:
-        """The number that the next scheduled action gets; numbers start at 1."""
+        """Number of the next scheduled action; numbers start at 1."""
         return self._count + 1
 
     def clear(self, keep_from: int = 0) -> list[Sync]:
-        """Drops scheduled actions but those before number `keep_from`. The dropped syncs' senders need an answer."""
+        """Drops scheduled actions except those before number `keep_from`. The dropped syncs' senders need an answer."""
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
     def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
-        """The note-offs, one a note, that `clear` would drop although their notes sound already and would never end.
+        """Note-offs, one a note, of sounding notes that `clear` would leave hanging.
 
         A note-off that follows a scheduled note-on of the same note ends that one and is not returned. `tempo` orders
         actions by beat among those by sample.
@@ -85,7 +85,7 @@ class ActionSchedule:
         return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
 
     def upcoming(self, tempo: TempoMap) -> float:
-        """The sample before whose block's end nothing is due, as of `due`; infinite when nothing is scheduled."""
+        """Sample before whose block's end no action is due, as of `due`; infinite for an empty schedule."""
         by_sample = self._by_sample[0][0] if self._by_sample else math.inf
         by_beat = tempo.event_at(self._by_beat[0][0]) if self._by_beat else math.inf
         return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))

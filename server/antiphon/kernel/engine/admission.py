@@ -1,8 +1,8 @@
 """Admission of a plan: tries its new nodes and measures their load before the engine prepares them.
 
 Each new node is prepared, run on noise and closed in a separate process, the weigher. So a trial does not delay the
-sound that plays, and a node that hangs or crashes ends only its trial. The load of a worker is the time of a hop that
-it measured at its start.
+running sound, and a node that hangs or crashes ends only its trial. The load of a worker is the hop time measured at
+its start.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
 
 TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
-"""Longest measurement of one node; of a slow node fewer than `TRIAL_BLOCKS` blocks are measured."""
+"""Longest measurement of one node, in seconds; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
 TRIAL_LIMIT = 8.0
 """Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
 PATIENCE = 10.0
 """Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
-"""Shares of a block, or of a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
+"""Load limits, as shares of a block or a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
 _MAX_COSTS = 512
-"""Measured costs that the weigher remembers."""
+"""Maximum measured costs cached by the weigher."""
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 _MAX_REFUSAL = 1000
-"""Characters of a refusal: the child writes it to its pipe in one piece."""
+"""Maximum characters of a refusal, which the child writes to its pipe in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Share:
 
     @property
     def share(self) -> float:
-        """Time spent as a share of the period; 1 is all of it."""
+        """Time spent as a share of the period; 1 is full load."""
         return self.spent / self.period
 
 
@@ -87,7 +87,7 @@ class Admission:
 
 @dataclass(slots=True)
 class LoadEstimator:
-    """Client of the weigher, for the loader: measures nodes that the engine does not run already.
+    """Client of the weigher, for the loader: measures nodes that the engine does not run yet.
 
     `spec`: rate, block size and channels of the engine; `weigher`: socket to the weigher process.
     """
@@ -136,9 +136,8 @@ class LoadEstimator:
 def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
     """Main loop of the weigher process: answers each JSON request with the costs of its nodes; never returns.
 
-    The nodes of a request are tried in a forked child, so that a crash or a hang is reported and not shared. Costs are
-    remembered by type and values, also for the engine that follows one that ended. SIGTERM ends the process and its
-    child.
+    The nodes of a request are tried in a forked child, so that a crash or a hang is reported and contained. Costs are
+    cached by type and values, across engine restarts. SIGTERM ends the process and its child.
     """
     listening()
     scheduling.short_slices()
@@ -163,7 +162,7 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
     """Nodes with equal keys cost the same: same type, prepared with the same values."""
     info = catalog.get(node.type)
     if info is None or info.plugin in versions:
-        # its declaration may be another one: all values are compared, and all versions
+        # a type without a known declaration may be of another version: the key holds all values and all versions
         return (node.type, tuple(sorted(versions.items())), tuple(sorted(node.values.items())))
     return (node.type, tuple(sorted(info.prepared_with(node.values).items())))
 

@@ -1,4 +1,4 @@
-"""Adds the sound that a browser sends, its microphone or a file, to the input of the engine."""
+"""Mixes a browser's sound, microphone or file, into the engine's input."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
 
 TARGET_SECONDS = 0.06
-"""Seconds of sound that are waited for before it is played: what the network and the browser's messages need."""
+"""Buffered seconds before playback starts: covers the jitter of the network and the browser's messages."""
 MOST = 4
-"""Multiple of the target above which the surplus is skipped: a clock that is faster, or sound after a pause."""
+"""Multiple of the target above which the surplus is skipped: a faster sender's clock, or a resumed sender."""
 
 
 class BrowserInput:
-    """The engine's end of the input in a `TapMemory`. Where the sound runs out it fades out, and waits to be full."""
+    """Engine's end of the input in a `TapMemory`. On underrun it fades out, and rebuffers."""
 
     def __init__(self, memory: TapMemory) -> None:
         shape = memory.shape
@@ -28,13 +28,13 @@ class BrowserInput:
 
     @property
     def rests(self) -> bool:
-        """Whether it has seen that no browser sends, or waits for the first of its sound."""
+        """True while no browser sends, or the buffer is still filling."""
         return self._filling
 
     def add(self, x: Samples) -> Samples:
         """The input, float32 `[channels, block]`, with the browser's sound added.
 
-        `x` itself while no browser sends, else a buffer that is valid until the next call.
+        Returns `x` itself while no browser sends, else a buffer that is valid until the next call.
         """
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:

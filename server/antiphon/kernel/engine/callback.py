@@ -2,8 +2,8 @@
 
 It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
 callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
-Where an output block is missing, silence is played and the miss is counted; a block that comes later is not played,
-so the latency stays constant.
+For a missing output block, silence is played and the miss is counted; a late block is not played, so the latency stays
+constant.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def publish(s: i64p, slot: i64, call: i64) -> None:
 
 @kernel
 def ready(s: i64p, call: i64, wrong: i64) -> i64:
-    """The slot of the block that this call plays, or -1 where the block is missing.
+    """Output slot of this call's block, or -1 if the block is missing.
 
-    A miss is counted from the first block on that the engine has to deliver (`PRIMED`).
+    Misses are counted from the first block the engine has to deliver (`PRIMED`).
     """
     # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
     # those of this block. A tag is one above the block's number, since 0 is a slot never written.
@@ -217,7 +217,7 @@ class CallbackState:
         return self.view[Slot.TIMES + call % DEPTH]
 
     def give(self, block: int, samples: Samples) -> None:
-        """Publishes the output of block number `block`: float32 `[channels, block]`; the device's channels of it."""
+        """Publishes the output of block number `block`: the device's channels of float32 `[channels, block]`."""
         place = block % DEPTH
         self.outputs[place] = samples[: self.outputs.shape[1]]
         self.view[Slot.OUT_TAGS + place] = block + 1

@@ -1,4 +1,4 @@
-"""What actions do to the tempo map: tempo, swing, transport and beat."""
+"""Clock actions: changes of tempo, swing, transport and beat, applied to the tempo map."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ FALL = 0.020
 
 
 class Edges:
-    """Fades in at an engine's first plan and after a panic; fades out once, at the end.
+    """Fade-in at an engine's first plan and after a panic; fade-out once, at the end.
 
     The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
-    frames later, when the plan's latency has passed: a source without an input behind a delay line begins only then.
+    frames later, after the plan's latency: a source without an input behind a delay line begins only then.
 
     Attributes:
         rising: Frames until the output has its full level; 0 when no fade-in is under way.
@@ -43,12 +43,12 @@ class Edges:
 
     @property
     def over(self) -> bool:
-        """Whether the fade-out has ended; the output is silent from here."""
+        """True once the fade-out has ended; the output is silent from here."""
         return self._falling == 0
 
     @property
     def rests(self) -> bool:
-        """Whether no fade is under way."""
+        """True while no fade is active."""
         return not self.rising and self._falling < 0
 
     def into(self, x: Samples, frames: int) -> None:

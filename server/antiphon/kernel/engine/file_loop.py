@@ -10,7 +10,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 
 LONG_LOOP = 1 << 21
-"""Frames above which a loop is resampled as it is read, with a seam at -60 dB: as a whole it would take seconds."""
+"""Frames above which a loop is resampled as it is read, with a seam at -60 dB: resampling it whole takes seconds."""
 
 
 class FileLoop:
@@ -49,7 +49,7 @@ class FileLoop:
 def load_sound(path: Path, rate: int) -> Samples:
     """Reads a whole sound file for looping, decoded in a child process with limits, at `rate` Hz.
 
-    Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, its end joins its beginning as before resampling.
+    Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, the loop's seam stays continuous.
 
     Raises:
         FileError: The file cannot be read, or has no frames.
@@ -67,7 +67,7 @@ def load_sound(path: Path, rate: int) -> Samples:
 
 
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Resamples a loop as a periodic signal, by FFT, so that its end still joins its beginning.
+    """Resamples a loop as a periodic signal, by FFT, so that its seam stays continuous.
 
     From float32 `[channels, frames]` to `[channels, round(frames * wanted / rate)]`, one frame at least.
     """

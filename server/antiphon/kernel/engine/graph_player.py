@@ -1,4 +1,4 @@
-"""Plays a plan block by block: audio blocks and timed actions in, audio blocks out.
+"""Runs a plan block by block: audio blocks and timed actions in, audio blocks out.
 
 Live drivers and offline rendering run the same class. The sample clock counts input frames; block *b* of a live
 engine begins at sample b × block, also after missed blocks.
@@ -42,7 +42,7 @@ _OF_NODES = (*_SETS, *EVENTS)
 
 
 class GraphPlayer:
-    """Runs the plan, the schedule, the tempo map and the master limiter. For one thread.
+    """Runs plan, schedule, tempo map and master limiter. For one thread.
 
     Attributes:
         sample: First sample of the next block.
@@ -64,7 +64,7 @@ class GraphPlayer:
         self.plan: Plan | None = None
         self._crossing: Crossing | None = None
         self._now: deque[Action] = deque()
-        # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
+        # for each Panic and ClearSchedule in _now: number of the first scheduled action kept; 0 keeps none
         self._cuts: deque[int] = deque()
         self.time = BlockTime()
         self.buses = OutputBuses(spec)
@@ -96,7 +96,7 @@ class GraphPlayer:
             self._at_beat(when.b, when.quantum, action)
 
     def at_sample(self, sample: int, action: Action) -> None:
-        """Applies an action at `sample`, whatever its own time; when that is past, at once, counted as late."""
+        """Schedules an action at `sample`, whatever its own time; a past one is applied at once, counted as late."""
         if sample < self.sample:
             self._count_late(sample, action)
             if isinstance(action, _CUTS):
@@ -106,7 +106,7 @@ class GraphPlayer:
             self._refuse(action)
 
     def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
-        """Schedules an action for a beat; with a quantum, for the next multiple of it that is not past."""
+        """Schedules an action for a beat; with a quantum, for its next multiple that is not past."""
         here = self.tempo.asked_at(self.sample)
         if quantum > 0.0:
             beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
@@ -116,9 +116,9 @@ class GraphPlayer:
             self._refuse(action)
 
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
-        """Plays `plan` from the next block, with a crossfade of `fade` seconds; `tempo` 0 leaves the tempo as it is.
+        """Switches to `plan` at the next block, with a crossfade of `fade` seconds; `tempo` 0 keeps the tempo.
 
-        Nodes that both plans contain keep their state; a new node fades in once its latency has passed.
+        Nodes in both plans keep their state; a new node fades in after its latency.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
@@ -152,11 +152,11 @@ class GraphPlayer:
 
     @property
     def over(self) -> bool:
-        """Whether the output has faded out after a `FadeOut`."""
+        """True once the output has faded out after a `FadeOut`."""
         return self.plan is None or self._edges.over
 
     def state(self) -> dict[str, Any]:
-        """State at the next sample, for `resume`; without that of processors and delay lines."""
+        """State at the next sample, for `resume`; without the state of processors and delay lines."""
         nodes = state_of(self.plan)
         nodes["cells"].update(self._levels.state())
         return {
@@ -168,7 +168,7 @@ class GraphPlayer:
         }
 
     def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
-        """Restores the `state` of another player. `plan` is the same plan, made anew."""
+        """Restores the `state` of another player. `plan` is the same plan, compiled anew."""
         self.sample = state["sample"]
         self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
@@ -180,12 +180,12 @@ class GraphPlayer:
 
     @property
     def leaving(self) -> Mapping[int, NodeHost]:
-        """Nodes of the plan that fades out, by number; empty when none does."""
+        """Nodes of the plan that fades out, by number; empty without a crossfade."""
         return {} if self._crossing is None else self._crossing.old.hosts
 
     @property
     def fading(self) -> bool:
-        """Whether a crossfade of two plans is under way."""
+        """True during a crossfade of two plans."""
         return self._crossing is not None
 
     def skip(self, frames: int) -> None:
@@ -211,7 +211,7 @@ class GraphPlayer:
             place = max(place, sample)
             self._apply(place, action)
             if place == self.sample:
-                # as for an action in _now: a replay schedules by sample what was applied in _now live
+                # as for an action in _now: a replay schedules by sample what was in _now live
                 beat = self.tempo.beat_at(place)
         time = self.time
         time.sample, time.beat = self.sample, beat
@@ -231,7 +231,7 @@ class GraphPlayer:
 
     @property
     def rests(self) -> bool:
-        """Whether the coming block is like the one before but for its sound, so that machine code may play it."""
+        """True if nothing is pending for the coming block, so that machine code may play it."""
         plan = self.plan
         waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
         if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
@@ -239,7 +239,7 @@ class GraphPlayer:
         return self._edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
     def go_on(self, stop: int) -> Samples:
-        """Ends a whole block that machine code began while the player rested; as `run`.
+        """Completes a whole block that machine code began; result as of `run`.
 
         Args:
             stop: Why it was left, a member of `graph.native.rows.Stop`.
@@ -255,8 +255,8 @@ class GraphPlayer:
         return self.out
 
     def _close(self, ends: Samples, frames: int, before: float) -> None:
-        """Ends a block: level, panic and limiter. `ends`: all channels that sound; `before`: beat of its start."""
-        # the master volume is not that of the last bus, the cue
+        """Ends a block: level, panic and limiter. `ends`: all sounding channels; `before`: beat at its start."""
+        # the master volume does not apply to the last bus, the cue
         self._levels.out(ends if len(ends) == len(self.out) else ends[:-2], self.sample, frames)
         if self._panic:
             # the sound that plays fades out over this block
@@ -302,7 +302,7 @@ class GraphPlayer:
             self._report_nodes(self._crossing.old, leaving=True)
 
     def _report_nodes(self, plan: Plan, *, leaving: bool) -> None:
-        """Reports nodes' failures and marks; those of a plan that fades out (`leaving`) only to the session log."""
+        """Reports nodes' failures and marks; for a plan that fades out (`leaving`) only to the session log."""
         if plan.failures:
             for failure in plan.failures:
                 self._report(PlayerReport("failed", failure.number, leaving, text=failure.reason))
@@ -320,7 +320,7 @@ class GraphPlayer:
             self._crossing = None
 
     def host(self, node: int) -> NodeHost | MasterLevel | None:
-        """The node or the end of the graph with that number; None when there is none."""
+        """Host of the node, `in` or `out` with that number; None if there is none."""
         end = self._levels.ends.get(node)
         return end if end is not None or self.plan is None else self.plan.hosts.get(node)
 
@@ -366,11 +366,11 @@ class GraphPlayer:
                 self._edges.fall()
 
     def _keep_from(self) -> int:
-        """Number of the first scheduled action that the current cut keeps; 0 (none) for a cut that was scheduled."""
+        """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""
         return self._cuts.popleft() if self._cuts else 0
 
     def _event(self, sample: int, action: NodeEvent) -> None:
-        """Puts an event into its node's coming block; into the next where that one is full or holds a panic."""
+        """Adds an event to its node's coming block; to the next if that one is full or holds a panic."""
         host = self.plan.hosts.get(action.node) if self.plan is not None else None
         if host is None:
             self.counters.schedule_dropped += len(self._orphans) == MAX_REPORTS

@@ -1,4 +1,4 @@
-"""Bypass, mute, wet and gain of the graph's input and output, which belong to no patch."""
+"""Bypass, mute, wet and gain of master input and output, which belong to no patch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, fram
 
 
 class MasterLevel:
-    """The level of one end of the graph. It takes parameters as a node does, and cannot fail.
+    """Level stage of `in` or `out`. It takes parameters as a node does, and cannot fail.
 
     Attributes:
         cells: bypass, mute, wet and gain.
@@ -58,7 +58,7 @@ class MasterLevel:
         return target.post(offset, number, ramp)
 
     def reset(self) -> None:
-        """Does nothing: a level has no state."""
+        """No operation: a level has no state."""
 
     def resume(self, states: list[tuple[float, float, int, int]]) -> None:
         """Restores the cells from their saved states, in the order of `cells`."""
@@ -68,7 +68,7 @@ class MasterLevel:
 
     @property
     def rests(self) -> bool:
-        """Whether it changes nothing: at 0 dB, and no parameter moves."""
+        """True at unity gain with no parameter change pending."""
         return not self._active and self._gain.target == 0.0 and self._mute.target == 0.0
 
     def run(self, x: Samples, sample: int, frames: int) -> None:
@@ -83,7 +83,7 @@ class MasterLevel:
 
 
 class Levels:
-    """The levels of input and output; they stay when plans change. `ends`: input and output level by node number."""
+    """Level stages of input and output, unchanged by plan changes. `ends`: both by node number."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}
@@ -92,7 +92,7 @@ class Levels:
 
     @property
     def rests(self) -> bool:
-        """Whether both change nothing."""
+        """True if both stages rest."""
         return self._into.rests and self._out.rests
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the engine says to control: reports, counters and its status.
+"""Engine-to-control messages: reports, counters and status.
 
 Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
 action is dropped and counted. New plans, which are rare and large, go through a socket.
@@ -52,9 +52,9 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class NodeVocabulary:
-    """What the text parameters of a node can name, as its processor found when it was prepared.
+    """Vocabulary of a node's text parameters, as its processor found it in `prepare`.
 
-    `node`: the node's number; `words`: by parameter.
+    `node`: the node's number; `words`: vocabulary by parameter.
     """
 
     node: int
@@ -63,7 +63,7 @@ class NodeVocabulary:
 
 @dataclass(frozen=True, slots=True)
 class PlanLoaded:
-    """The plan of `load` number `serial` plays; `latency` is that of the graph, in frames."""
+    """The plan of `load` number `serial` plays; `latency`: its latency in frames."""
 
     serial: int
     latency: int
@@ -71,7 +71,7 @@ class PlanLoaded:
 
 @dataclass(frozen=True, slots=True)
 class PlanRefused:
-    """The plan of `load` number `serial` could not be made; the previous plan continues."""
+    """The plan of `load` number `serial` was refused; the previous plan continues."""
 
     serial: int
     reason: str
@@ -87,7 +87,7 @@ class PlanWeighed:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """An engine, the first or one after a crash, has started and needs a plan."""
+    """An engine, the first or a restarted one, has started and needs a plan."""
 
     pid: int
 
@@ -110,12 +110,12 @@ class Reported:
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 EVERY_NODE = -1
-"""Argument of `RemoteEngine.echo` for the events of all nodes."""
+"""Argument of `RemoteEngine.echo` that selects all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedNote:
-    """A node selected by `echo` emitted an event at `sample`; the other fields are those of `processor.Event`."""
+    """An event at `sample` emitted by a node selected with `echo`; other fields as in `processor.Event`."""
 
     node: int
     kind: str
@@ -142,13 +142,13 @@ Report: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class EngineCounters:
-    """Engine counters since the server's start (an engine restart does not clear them).
+    """Engine counters since the server's start (preserved across engine restarts).
 
-    Some that need a definition:
+    Definitions:
 
     - `stalls`: times that the machine gave the engine no processor for 0.1 s or longer.
-    - `stalled_ns`: duration of the last of them.
-    - `latest_ns`: how long after its time a block was computed at the latest; stalls do not count.
+    - `stalled_ns`: duration of the last stall.
+    - `latest_ns`: largest lateness of a computed block; stalls do not count.
     """
 
     blocks: int = 0
@@ -173,9 +173,9 @@ class EngineCounters:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """State of the engine for `/status`. Latencies are in frames, loads are shares of a block (1 is all of it).
+    """Engine state for `/status`. Latencies are in frames, loads are shares of a block (1 is full load).
 
-    `wake_late_ns`: how late the machine woke a thread at the worst, at the server's start; 0 where `--ahead` is given.
+    `wake_late_ns`: worst wake-up latency of a thread at the server's start; 0 with an explicit `--ahead`.
     """
 
     pid: int
@@ -194,5 +194,5 @@ class EngineStatus:
 
     @property
     def ahead(self) -> int:
-        """Blocks between input and output; of the software clock, of its virtual device buffer."""
+        """Blocks between input and output; for the software clock, the size of its virtual device buffer."""
         return (self.latency_ring or self.latency_driver) // max(1, self.block)

@@ -32,11 +32,11 @@ _LOOK_SECONDS = 0.05
 WORKER_PATIENCE = 10.0
 """Seconds a plan waits for its workers; then it plays without them, and their nodes pass the dry signal."""
 TURN_PATIENCE = 10.0
-"""Seconds to wait for the loop to take the previous plan."""
+"""Maximum wait in seconds until the loop takes the previous plan."""
 
 
 MOST_VOCABULARY = 64 << 10
-"""Characters of a node's vocabulary; of a node with more, none is reported, and no word is called unknown."""
+"""Maximum characters of a node's vocabulary; a larger one is not reported, and no word is called unknown."""
 
 
 class Loader:
@@ -68,7 +68,7 @@ class Loader:
             self._guarded(self._maintain)
 
     def _guarded(self, turn: Callable[[], None]) -> None:
-        """Runs one turn and prints its error, once for repeated ones: if this thread ended, no plan could follow."""
+        """Runs one turn and prints its error, once for repeated ones: without this thread no plan can be loaded."""
         try:
             turn()
         except (Exception, SystemExit) as error:
@@ -91,8 +91,8 @@ class Loader:
 
     def _maintain(self) -> None:
         if self._garbage:
-            # the automatic collector is off in an engine, and a plan's objects form cycles. Collected in a turn of its
-            # own, when no caller refers to them any more: 0.1 ms for 5,000 objects
+            # the automatic collector is off in an engine, and a plan's objects form cycles. They are collected in a
+            # turn of its own, once no caller refers to them: 0.1 ms for 5,000 objects
             self._garbage = False
             gc.collect()
         retired = self._loop.player.retired
@@ -105,14 +105,14 @@ class Loader:
             self._report_workers(self._pool)
 
     def _report_workers(self, pool: Pool) -> None:
-        """Reports, for each node with a worker, when the worker stops running and when it runs again."""
+        """Reports, for each node with a worker, when the worker stops and when it runs again."""
         states = worker_states(pool)
         for node, state, reason in news(self._reported, states):
             self._say({"said": "state", "node": node, "state": state, "reason": reason})
         self._reported = states
 
     def _settle(self, since: int) -> None:
-        """Waits until the workers of the plan's new streams are ready, so that it begins with them."""
+        """Waits until the workers of the plan's new streams are ready."""
         deadline = time.monotonic() + WORKER_PATIENCE
         while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
             self._loading.beat()
@@ -196,7 +196,7 @@ class Loader:
 def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
     """A message to control for each node whose text parameters have a vocabulary.
 
-    An engine may play on while control is a new one.
+    Needed after a control restart, while the engine plays on.
     """
     for number, host in hosts.items():
         words = host.processor.vocabulary

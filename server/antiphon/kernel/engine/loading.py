@@ -1,8 +1,8 @@
-"""Which node the engine's loader is preparing or closing, noted in shared memory.
+"""Shared-memory note of the node that the engine's loader is preparing or closing.
 
 The note survives an engine that a plugin's code hangs or crashes. The loader writes it before it calls a processor's
-`prepare` or `close`. The supervisor reads how long the call has taken and, after the engine has ended, which node it
-was; the next engine reads which nodes it must not prepare.
+`prepare` or `close`. The supervisor reads how long the call has taken and, after the engine has ended, the node; the
+next engine reads the list of nodes it must not prepare.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.engine.shared import Shared
 
 NOTED = 32
-"""Most nodes in the list of those that hung or crashed an engine; the oldest entry is dropped first."""
+"""Maximum length of the list of nodes that hung or crashed an engine; the oldest entry is dropped first."""
 _NAME_AT, _NAME_BYTES = 64, 64
 _NODES_AT = 16
 
@@ -36,7 +36,7 @@ class _Word(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Identifies a node with the values it is prepared with.
+    """Identity of a node with the values it is prepared with.
 
     `number`: the node's number; `values`: CRC-32 of its type and of the values it is prepared with.
     """
@@ -60,19 +60,19 @@ class LoadingNote:
 
     # ---- the loader
     def beat(self) -> None:
-        """Notes that the loader runs and is at no node."""
+        """Notes a heartbeat of the loader, at no node."""
         self._words[_Word.NUMBER] = 0
         self._name[0] = 0
         self._words[_Word.BEAT] = time.monotonic_ns()
 
     def begin_prepare(self, node: Prepared, name: str) -> None:
-        """Notes that a node's processor is about to be made and prepared."""
+        """Notes the start of a node's construction and `prepare`."""
         self.begin_close(name)
         self._words[_Word.VALUES] = node.values
         self._words[_Word.NUMBER] = node.number  # written last: readers take it as the sign that the rest is valid
 
     def begin_close(self, name: str) -> None:
-        """Notes that the processor of a removed node is about to be closed."""
+        """Notes the start of a removed node's `close`."""
         self.beat()
         text = name.encode()[:_NAME_BYTES]
         self._name[: len(text)] = text
@@ -84,7 +84,7 @@ class LoadingNote:
         return frozenset(self._entries())
 
     def keep(self, nodes: Collection[Prepared]) -> None:
-        """Removes from the list all but these nodes: the others have left the graph, or have other values."""
+        """Removes all but these nodes from the list: the others have left the graph, or have other values."""
         self._note([node for node in self._entries() if node in nodes])
 
     # ---- the supervisor
@@ -99,13 +99,13 @@ class LoadingNote:
         return self._words[_Word.BEAT]
 
     def forget(self) -> None:
-        """Clears the beat of an engine that is being ended: it must not count against the next engine's loader."""
+        """Clears the beat of an ended engine, which must not count against the next engine's loader."""
         self._words[_Word.BEAT] = 0
 
     def engine_ended(self, *, at_fault: bool) -> str:
-        """Adds the node that was being prepared to the list, if it is to blame for the engine's end: its name, or "".
+        """Adds the node being prepared to the list, if it is to blame for the engine's end; returns its name, or "".
 
-        An engine that was killed (by a machine out of memory, for one), not `at_fault` by a crash or a hang, is no
+        An engine killed from outside (by a machine out of memory, for one), not `at_fault` by a crash or a hang, is no
         proof against the node; a second kill at the same node is.
         """
         words, name = self._words, self.name

@@ -1,7 +1,7 @@
 """The engine's loop: wait for a block, drain the commands, run the graph player, deliver the output, count.
 
-One thread runs it. A second one, the loader, prepares plans and uses the socket to control. The two share one
-reference (`next_plan`) and one queue (`to_say`).
+One thread runs it. A second one, the loader, prepares plans and uses the socket to control. They share one reference
+(`next_plan`) and one queue (`to_say`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.loop_words import Left, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.player_reports import PlayerReport
@@ -30,13 +30,13 @@ _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
 MOST_SECONDS = 8.0
-"""A plan whose bar line is farther away is taken at once: control requests a plan again that has no answer in 20 s."""
+"""A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
 _NOT_SET = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class NextPlan:
-    """A prepared plan that waits for the loop.
+    """A prepared plan, ready for the loop.
 
     Attributes:
         serial: Number of the load request.
@@ -71,7 +71,7 @@ class EngineLoop:
         bell: int,
         parts: LoopParts = NO_PARTS,
     ) -> None:
-        """A loop that has not begun; `bell` wakes control when there are reports."""
+        """Creates a stopped loop; `bell`: eventfd that wakes control for reports."""
         self.player, self.driver, self.shared, self._parts = player, driver, shared, parts
         self._words = shared.words
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -93,7 +93,7 @@ class EngineLoop:
 
     @property
     def next_plan(self) -> NextPlan | None:
-        """The plan to take before the next block; the loader sets it, the loop clears it."""
+        """Plan to take before the next block; the loader sets it, the loop clears it."""
         return self._next_plan
 
     @next_plan.setter
@@ -106,7 +106,7 @@ class EngineLoop:
             self._loop[LoopWord.ASKED] = 1
 
     def begin(self, first: int, died: int) -> None:
-        """Begins with block number `first`.
+        """Starts the loop at block number `first`.
 
         The blocks from `died`, after the last block of the previous engine, to `first` count as missed, and a replay
         leaves them out; 0 for the server's first engine.
@@ -119,7 +119,7 @@ class EngineLoop:
         self.journal.started(self.player.sample, died * block)
 
     def run_block(self) -> bool:
-        """Runs one block. Returns False when the driver has none because its device no longer asks for blocks."""
+        """Runs one block. Returns False if the device no longer asks for blocks."""
         driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
         if block < 0:
@@ -145,14 +145,14 @@ class EngineLoop:
         return True
 
     def _limit_wait(self, block: int) -> None:
-        """A worker's late answer is waited for at most half of the time that this block's own work leaves."""
+        """Limits the wait for late worker answers to half of the time left after this block's own work."""
         if (pool := self._parts.pool) is not None:
             driver, at = self.driver, time.monotonic_ns()
             work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
             pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
     def run(self, ending: Sequence[int], signals: int) -> bool:
-        """Runs blocks until the device is gone or a signal's handler has put something into `ending`.
+        """Runs blocks until the device is gone or a signal handler has put an item into `ending`.
 
         Args:
             ending: Read between blocks.
@@ -170,19 +170,19 @@ class EngineLoop:
         return True
 
     def _play_on(self) -> None:
-        """Has machine code play as long as nothing needs the interpreter, and ends the block that it left."""
+        """Plays blocks in machine code until one needs the interpreter, and completes a block it left."""
         if self._next_plan is not None:
             return
-        left = self._native.play(self.journal)
+        reason = self._native.play(self.journal)
         block, player = self._loop[LoopWord.NUMBER], self.player
-        if left == Left.ROW:
+        if reason == ExitReason.ROW:
             self._limit_wait(block)
             self._hand_over(block, self._native.input, player.go_on(self._loop[LoopWord.STOP]))
-        elif left == Left.UNHEARD:
+        elif reason == ExitReason.UNHEARD:
             self.journal.unheard(block * self.driver.block)
 
     def _hand_over(self, block: int, x: Samples, out: Samples) -> None:
-        """Delivers a block that the player has computed from `x`, and publishes it."""
+        """Delivers and publishes a block that the player has computed from `x`."""
         driver, player, words, parts = self.driver, self.player, self._words, self._parts
         sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0
@@ -207,13 +207,13 @@ class EngineLoop:
         self._native.end_turn()
 
     def end(self) -> None:
-        """Runs the last blocks, over which the sound fades out. Returns early when the device asks for no more."""
+        """Runs the last blocks, over which the sound fades out. Returns early if the device asks for no more."""
         self.player.take(FadeOut())
         while not self.player.over and self.run_block():
             pass
 
     def _late(self, behind: int) -> None:
-        """Notes that a block was missed `behind` ns after its time; `note_lateness` is for one that was computed."""
+        """Records that a block was missed `behind` ns after its time; `note_lateness` is for computed ones."""
         if self._loop[LoopWord.LATEST] < behind < STALL_NS:
             self._loop[LoopWord.LATEST] = self._words[HeaderWord.LATEST_NS] = behind
 
@@ -225,13 +225,13 @@ class EngineLoop:
             if ready.aside[0]:
                 self.journal.failed(self.player.sample, *ready.aside, aside=True)
             self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo)
-            # an engine after a restart goes on in the input file where the clock is
+            # a restarted engine continues the input file at the clock's position
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
             self._loop[LoopWord.WAKE] = 1
 
     def _due(self, quantum: float) -> bool:
-        """Whether a plan with this quantum is taken in the coming block: the first from its bar line on."""
+        """True if a plan with this quantum is taken in the coming block: the first from its bar line on."""
         tempo, sample = self.player.tempo, self.player.sample
         if not quantum or not tempo.playing:
             return True

@@ -1,4 +1,4 @@
-"""The 64-bit words of the engine's loop, which the interpreter and the machine code share."""
+"""64-bit words of the engine's loop, shared by the interpreter and the machine code."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from antiphon.kernel.native.kernel import address
 from antiphon.kernel.workers.arena import MAX_WORKERS
 
 MOST_BUSES = 16
-"""Pairs of channels beside the output, at most."""
+"""Maximum number of buses: output pairs beside the main output, and the cue."""
 
 
 class LoopWord(IntEnum):
-    """Indices of the words. Addresses are those of arrays that `native.loop` keeps."""
+    """Indices of the words. Addresses are of arrays that `native.loop` keeps alive."""
 
-    # what both loops count
+    # counters of both loops
     TURNED = 0  # CLOCK_MONOTONIC when a block was last begun, ns
     NOTED = 1  # CLOCK_MONOTONIC, and the processor time of the process, ns, before the last block of which meters are
     COMPUTED = 2
@@ -65,7 +65,7 @@ class LoopWord(IntEnum):
     BASE_XRUNS = 43
     REPORTS = 44  # address of the ring of reports
     METERS = 45  # of the meter rows
-    # the recorder's tap, that of listeners, and the capture
+    # the taps of recorder and listeners, and the capture
     TAP_SLOTS = 46
     TAP_TAGS = 47
     TAP_OUT = 48
@@ -138,8 +138,8 @@ class LoopWord(IntEnum):
     SIZE = WORKERS + MAX_WORKERS
 
 
-class Left(IntEnum):
-    """Why the machine code returned."""
+class ExitReason(IntEnum):
+    """Reason why the machine code returned."""
 
     DUE = 0  # between two blocks: the interpreter runs the next one
     ROW = 1  # in a block: a node needs the interpreter (`LoopWord.STOP`)
@@ -151,7 +151,7 @@ REPORTED_SIZE = 5
 
 
 class LoopWords:
-    """The words.
+    """Integer and float views of the loop's words.
 
     Attributes:
         whole: As whole numbers.

@@ -1,4 +1,4 @@
-"""Makes a plan for the loader: new nodes are tried in the weigher, prepared here, then admitted by their load."""
+"""Makes plans for the loader: new nodes are tried in the weigher, prepared here, then admitted by their load."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from antiphon.kernel.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 AGAIN_PATIENCE = 1.0
-"""Seconds to wait for the weigher after an engine restart, while there is no sound; then a plan is made untried."""
+"""Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCandidate:
-    """A plan whose nodes are prepared.
+    """A plan with prepared nodes.
 
     Attributes:
         costs: CPU time of each node by name, ms for a block.
@@ -36,13 +36,13 @@ class PlanCandidate:
 
     @property
     def unprepared(self) -> dict[int, str]:
-        """Nodes that could not be prepared: the reason by node number."""
+        """Nodes that could not be prepared, with the reason by node number."""
         return {number: host.unprepared for number, host in self.plan.hosts.items() if host.unprepared}
 
 
 @dataclass(slots=True)
 class PlanMaker:
-    """Makes each plan so that it keeps the nodes of the one before. Runs in the loader's thread.
+    """Compiles each plan so that it reuses the previous plan's nodes. Runs in the loader's thread.
 
     Attributes:
         loading: Shared note of the node that is being prepared, read by the supervisor.
@@ -58,10 +58,10 @@ class PlanMaker:
     def make_plan(
         self, graph: Graph, ids: Mapping[str, int], *, again: bool, versions: Mapping[str, str] = MappingProxyType({})
     ) -> PlanCandidate:
-        """A plan for `graph` to follow the last one.
+        """Compiles a plan for `graph` as successor of the last one.
 
-        `again`: the graph played before an engine restart, so no other plan can go on instead: a node that cannot be
-        prepared any more fails alone. `versions` as for `PluginVersions.use`.
+        `again`: the graph played before an engine restart, so there is no plan to fall back to: a node that cannot be
+        prepared fails alone. `versions` as for `PluginVersions.use`.
 
         Raises:
             PatchError: The graph makes no sense.
@@ -109,11 +109,11 @@ class PlanMaker:
         return costs | dict(zip((n.name for n in new), measured, strict=True))
 
     def admit(self, candidate: PlanCandidate, pool: Pool | None) -> Admission:
-        """Decides whether a plan's load fits this machine."""
+        """Decides if a plan's load fits this machine."""
         return self.estimator.admit(candidate.costs, pool)
 
     def take(self, candidate: PlanCandidate) -> None:
-        """Makes `candidate` the plan that the next one follows."""
+        """Makes `candidate` the predecessor of the next plan."""
         self.last = candidate
         self.loading.keep([self._prepared[number] for number in candidate.unprepared])
 

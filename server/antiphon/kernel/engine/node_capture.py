@@ -1,4 +1,4 @@
-"""Keeps every node's sound in the ring that `/capture` cuts from."""
+"""Copies every node's sound into the ring of `/capture`."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _WORDS = (
 
 
 class NodeCapture:
-    """The engine's end of a `CaptureMemory`."""
+    """Engine's end of a `CaptureMemory`."""
 
     def __init__(self, memory: CaptureMemory) -> None:
-        """Goes on where an engine before this one was."""
+        """Continues at the write position of the previous engine."""
         self._memory, self._slots = memory, memory.shape.slots
         self._plan: Plan | None = None
         self._owners: NDArray[np.int64] | None = None
 
     @property
     def tables(self) -> dict[LoopWord, int]:
-        """The memory's addresses, for machine code."""
+        """Addresses of the memory, for machine code."""
         memory = self._memory
         parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
         return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
 
     def sources(self, x: Samples, out: Samples, plan: Plan | None) -> tuple[list[Samples], NDArray[np.int64]]:
-        """What is kept of a plan: the sounds, `[channels, block]` each, and the owner of each channel, in order."""
+        """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order."""
         if self._owners is None or plan is not self._plan:
             self._take(x, out, plan)
         assert self._owners is not None

@@ -1,4 +1,4 @@
-"""Copies the sound of the nodes that listeners want into the memory that the web process reads."""
+"""Copies the sound of listened-to nodes into the memory that the web process reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST_BUS = max(BUS_NUMBERS.values())
 
 
 class NodeTaps:
-    """The engine's end of a `TapMemory`."""
+    """Engine's end of a `TapMemory`."""
 
     def __init__(self, memory: TapMemory) -> None:
         shape = memory.shape
@@ -23,13 +23,13 @@ class NodeTaps:
         self._sound = np.frombuffer(memory.sound, np.float32).reshape(TAPS * shape.slots, shape.channels, shape.block)
 
     def wanted(self) -> memoryview[int]:
-        """The numbers of the wanted nodes, 0 for none."""
+        """Numbers of the selected nodes, 0 for none."""
         return self._words[:TAPS]
 
     def sound(
         self, number: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None
     ) -> Samples | None:
-        """What a tap of that node copies; None where it has no sound.
+        """Sound copied by a tap of that node; None if it has no sound.
 
         Args:
             x: The device's input, float32 `[channels, block]`.

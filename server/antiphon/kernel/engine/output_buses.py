@@ -1,4 +1,4 @@
-"""All channels of a player's output: the first ones, the other pairs, and the cue; and which of them a device plays."""
+"""Output channels of a player: the main ones, the other pairs, and the cue; and the selection a device plays."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.native.limit import limit, release_fall
 
 FIRST = "1-2"
-"""The pair of `OUT` itself."""
+"""Name of the main pair, `OUT` itself."""
 
 
 class OutputBuses:
-    """The channels of one player.
+    """Output channels of one player.
 
     Attributes:
         channels: Float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
@@ -36,7 +36,7 @@ class OutputBuses:
         self._at, self._reductions_at = self.channels.ctypes.data, self.reductions.ctypes.data
 
     def take(self, sounding: Sounding, frames: int) -> None:
-        """Copies a block of the buses that have a signal; the others are silent."""
+        """Copies a block of the buses with a signal; the others are silent."""
         if sounding or self.sounding:
             self._buses.fill(0.0)
         for place, sound in sounding:
@@ -44,7 +44,7 @@ class OutputBuses:
         self.sounding = sounding
 
     def guard(self, counters: PlayerCounters, frames: int) -> None:
-        """Keeps the output and each bus finite and within full scale: an output with NaN becomes silence."""
+        """Limits the output and each bus to full scale: an output with NaN becomes silence."""
         channels, block = self._spec.channels, self._block
         if dsp.peak.call(self._at, block, channels, frames) < 0.0:
             counters.nan_blocks += 1
@@ -71,17 +71,17 @@ class ChosenPairs:
         self._gathered = np.zeros((len(self.rows), spec.block), np.float32)
 
     def gather(self, buses: OutputBuses) -> Samples:
-        """The last block, float32 `[2 * pairs, block]`, valid until the next call."""
+        """Selected pairs of the last block, float32 `[2 * pairs, block]`, valid until the next call."""
         return np.take(buses.channels, self.rows, axis=0, out=self._gathered, mode="clip")
 
 
 def pairs_of(graph: Graph, cue: str = "") -> tuple[str, ...]:
-    """The pairs of a file: up to the last one that a wire of the graph names. `cue`: the pair that holds the cue."""
+    """Pairs of a file: up to the last one a wire of the graph names. `cue`: the pair that holds the cue."""
     used = [BUSES.index(wire.dest.port) for wire in graph.wires if wire.dest.node == OUT and wire.dest.port in BUSES]
     return device_pairs(max((2 * n + 4 for n in used if BUSES[n] != CUE), default=2), cue)
 
 
 def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
-    """The pairs that a device plays: as many as `channels`, with the cue in place of that pair, the last one maybe."""
+    """Pairs played by a device of `channels` channels, extended up to pair `cue`, which the cue replaces."""
     pairs = (FIRST, *BUSES[: max(channels, BUSES.index(cue) * 2 + 4 if cue else 2) // 2 - 1])
     return tuple(CUE if pair == cue else pair for pair in pairs)

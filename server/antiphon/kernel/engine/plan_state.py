@@ -1,4 +1,4 @@
-"""State of a plan's nodes that a session log keeps: parameters, marks and failures; not that of processors."""
+"""Node state in a session log: parameters, marks and failures, without the processors' own state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from antiphon.kernel.graph.plan import Plan
 
 
 def state_of(plan: Plan | None) -> dict[str, Any]:
-    """What `resume_nodes` restores: cells by node number as a string, marks, and reasons of failures by node number."""
+    """State for `resume_nodes`: cells by node number as a string, marks, and failure reasons by node number."""
     hosts = plan.hosts if plan is not None else {}
     return {
         "cells": {str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
@@ -18,7 +18,7 @@ def state_of(plan: Plan | None) -> dict[str, Any]:
 
 
 def resume_nodes(plan: Plan, state: dict[str, Any]) -> None:
-    """Restores a `state_of` the same plan, made anew."""
+    """Restores a `state_of` the same plan, compiled anew."""
     for number, host in plan.hosts.items():
         if str(number) in state["failed"]:
             host.mark_failed(state["failed"][str(number)])

@@ -52,7 +52,7 @@ class PlayerReport:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An action as it took effect, for the session log."""
+    """An action with the sample at which it took effect, for the session log."""
 
     sample: int
     action: Action

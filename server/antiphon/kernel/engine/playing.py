@@ -1,4 +1,4 @@
-"""Notes and controller events on their way from the schedule to a node's block: the queue, and which notes sound."""
+"""Pending notes and controller events between the schedule and a node's block, and the sounding notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon.kernel.session.commands import Now
 
 
 class Playing:
-    """Events for the next block, and the notes that sound.
+    """Event queue of the next block, and the set of sounding notes.
 
     Attributes:
         waiting: Events that their block had no room for, in order, each with the sample it was meant for.
@@ -25,7 +25,7 @@ class Playing:
         self.sounding: set[Key] = set()
 
     def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
-        """Puts an event into its node's coming block at frame `offset`. Returns False when the block is full."""
+        """Adds an event to its node's coming block at frame `offset`. Returns False if the block is full."""
         live = type(action.when) is Now
         event = Event(action.kind, offset, action.number, action.value, action.channel, 0, live, action.serial)
         return host.play(event)
@@ -38,21 +38,21 @@ class Playing:
             self.sounding.discard(note_key(action))
 
     def wait(self, sample: int, action: NodeEvent) -> bool:
-        """Queues an event for the next block. Returns False when `CAPACITY` events are queued already."""
+        """Queues an event for the next block. Returns False if `CAPACITY` events are queued."""
         if len(self.waiting) >= CAPACITY:
             return False
         self.waiting.append((sample, action))
         return True
 
     def keep(self, nodes: Container[int]) -> None:
-        """Forgets the sounding notes of all but these nodes."""
+        """Removes the sounding notes of all but these nodes."""
         self.sounding = {key for key in self.sounding if key[0] in nodes}
 
     def silenced(self, node: int) -> None:
-        """Forgets the sounding notes of a node that was reset."""
+        """Removes the sounding notes of a reset node."""
         self.sounding = {key for key in self.sounding if key[0] != node}
 
     def clear(self) -> None:
-        """Forgets the queue and all sounding notes."""
+        """Clears the queue and all sounding notes."""
         self.waiting.clear()
         self.sounding.clear()

@@ -1,4 +1,4 @@
-"""Control's end of the connection to the engine: actions go in; reports, clocks, counters and meters come out.
+"""Control's end of the engine link: sends actions; reads reports, clocks, counters and meters.
 
 Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
 action is dropped and counted. New plans, which are rare and large, go through a socket.
@@ -46,24 +46,24 @@ from antiphon.kernel.workers.low_latency_events import EventWriter
 
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 PLACES = {name: place for place, name in enumerate(SAID)}
-"""The number of each kind of report."""
+"""Numbers of the kinds of reports."""
 KINDS = tuple(event.kind for event in EVENTS)
-"""Kinds of the events that a node emits; a report holds the index."""
+"""Kinds of the events that a node emits; a report holds their index."""
 STATES = ("none", "starting", "running", "ended")
 MAX_MESSAGE = 8 << 20
 _COUNTERS = tuple(HeaderWord[counter.name.upper()] for counter in fields(EngineCounters))
 
 
 class RemoteEngine:
-    """The engine in another process. No call blocks. For one thread.
+    """Client of the engine process. No call blocks. For one thread.
 
-    `direct`: direct path of played notes to their worker, or None.
+    `direct`: low-latency path of played notes to their worker, or None.
     """
 
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """A connection to the engine, which may start later and writes the eventfd `wake_fd` when there are reports."""
+        """Creates a connection to the engine, which may start later and writes the eventfd `wake_fd` for reports."""
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -90,9 +90,9 @@ class RemoteEngine:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """A context: the engine gets all actions sent in it before the same block, once it ends. It may be nested.
+        """Context manager: actions sent in it reach the engine before the same block, once it ends. It may be nested.
 
-        A block takes `COMMANDS_A_BLOCK` at most, what waited before among them; a full ring drops the rest.
+        A block takes `COMMANDS_A_BLOCK` at most, including earlier ones still queued; a full ring drops the rest.
         """
         self._batches += 1
         if self._batches == 1:
@@ -140,7 +140,7 @@ class RemoteEngine:
         self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
 
     def note_turn(self) -> None:
-        """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""
+        """Writes a heartbeat of control's loop; the supervisor takes a control without one as hung."""
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
@@ -245,11 +245,11 @@ class RemoteEngine:
         return beat + (sample - place) / self._words[HeaderWord.RATE] * bpm / 60.0
 
     def tempo_now(self) -> tuple[float, float, bool]:
-        """(beat, bpm, whether the transport plays) at the engine's last block."""
+        """(beat, bpm, playing) of the transport at the engine's last block."""
         return self._beat()[1:]
 
     def _beat(self) -> tuple[int, float, float, bool]:
-        """(sample, the beat there, bpm, whether the transport plays) as the engine last published them."""
+        """(sample, the beat there, bpm, playing) as the engine last published them."""
         words, floats = self._words, self._floats
         for _ in range(1000):
             before = words[HeaderWord.BEAT_SEQUENCE]
@@ -294,7 +294,7 @@ class RemoteEngine:
         return levels
 
     def node_loads(self) -> dict[int, float]:
-        """Mean share of a block's time that each node's processor takes in the engine, by node number."""
+        """Mean load of each node's processor in the engine, as a share of a block, by node number."""
         view, loads = self._shared.meters, {}
         for row in range(8, 4 * METERS, 4):
             number = int(view[row])

@@ -1,4 +1,4 @@
-"""Nodes that overran and are tried again by themselves after a pause."""
+"""Automatic retries of overrun nodes after a pause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NONE: tuple[NodeReset, ...] = ()
 
 
 class Retries:
-    """Failed nodes that are tried again, and the sample from which on."""
+    """Failed nodes with the sample of their next retry."""
 
     def __init__(self, rate: int) -> None:
         """rate: Hz."""
@@ -22,16 +22,16 @@ class Retries:
 
     @property
     def rests(self) -> bool:
-        """Whether no node waits."""
+        """True if no retry is pending."""
         return not self._nodes
 
     def add(self, failure: NodeFailure, sample: int) -> None:
-        """Takes note of a node's failure in the block at `sample`."""
+        """Schedules the retry of a node that failed in the block at `sample`."""
         if failure.retry:
             self._nodes.append((sample + round(failure.retry * self._rate), failure.number))
 
     def due(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
-        """The resets of the nodes whose pause is over at `sample`."""
+        """Resets of the nodes whose retry is due at `sample`."""
         if not self._nodes or plan is None:
             return _NONE
         resets = []

@@ -1,4 +1,4 @@
-"""The memory that control, engine and recorder share.
+"""Memory shared by control, engine and recorder.
 
 One anonymous mapping, created by the supervisor and inherited, so that it outlasts each of these processes. Integers
 are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64 keeps that
@@ -22,7 +22,7 @@ from antiphon.kernel.session.records import SIZE
 
 R = TypeVar("R")
 ReportRecord: TypeAlias = tuple[int, int, float, float, int, float, int, int]
-"""Kind, node and cell, two numbers, sample, unused, token, unused."""
+"""Fields of a report: kind, node and cell, two numbers, sample, unused, token, unused."""
 
 REPORT = struct.Struct("<qqddqdqq")
 COMMANDS = 65536
@@ -30,10 +30,10 @@ REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 LOADING_BYTES = 1024
 METERS = 300
-"""Meter rows: float32 (node number, peak, rms, share of a block that it takes). Rows 0 and 1 are output and input;
-node number 0 ends them."""
+"""Meter rows: float32 (node number, peak, rms, load as a share of a block). Rows 0 and 1 are output and input; node
+number 0 ends the list."""
 DRIVERS = ("headless", "jack", "portaudio", "offline")
-"""Names of the drivers; `HeaderWord.DRIVER` is the place in this tuple."""
+"""Names of the drivers; `HeaderWord.DRIVER` is the index in this tuple."""
 SESSION = 2
 """Value of `HeaderWord.TAPPING` while a session is recorded."""
 
@@ -108,7 +108,7 @@ WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class MappingShape:
-    """The numbers that determine the sizes of the mapping's parts.
+    """Sizes that determine the mapping's layout.
 
     Attributes:
         rate: Hz.
@@ -245,7 +245,7 @@ class RecordRing(Generic[R]):
         return True
 
     def begin_batch(self) -> None:
-        """From here on records are not published, until `end_batch` publishes all of them at once."""
+        """Begins a batch: its records are published all at once by `end_batch`."""
         self._batching = True
 
     def end_batch(self) -> None:
@@ -255,7 +255,7 @@ class RecordRing(Generic[R]):
 
     @property
     def full(self) -> bool:
-        """Whether the next `push` would fail."""
+        """True if the next `push` would fail."""
         words = self._words
         return words[self._write] + self._batch - words[self._read] >= self._capacity
 

@@ -39,7 +39,7 @@ def check_name(text: str) -> str:
 
 
 def there(text: str) -> str:
-    """Returns a parameter's earlier value, a name or an absolute path. Raises RequestError when its file is gone."""
+    """Checks that a parameter's earlier value (name or absolute path) exists. Raises RequestError otherwise."""
     if text and not Path(locate_asset(text, RequestError)).exists():
         raise RequestError(f"the file {text!r} no longer exists")
     return text

@@ -1,4 +1,4 @@
-"""Musical time: the tempo map, and swing.
+"""Musical time: tempo map and swing.
 
 Arithmetic only: nothing in this module reads a clock or blocks.
 """
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 MIN_TEMPO, MAX_TEMPO = 10.0, 999.0
 """Range of the tempo in patches, commands and files, bpm."""
 MAX_SWING = 0.75
-"""Largest swing: of a step's length. 1/3 is that of triplets, 1/2 of a dotted note and a short one."""
+"""Maximum swing, as a share of a step; 1/3 is triplet swing, 1/2 dotted."""
 MIN_STEP, MAX_STEP = 1.0 / 16.0, 4.0
-"""Range of the step that is swung, in beats."""
+"""Range of the swing step, in beats."""
 EIGHTH = 0.5
-"""Beats; the step where none is given."""
+"""Default swing step: an eighth, in beats."""
 BAR, MAX_BAR = 4, 64
-"""Beats of a bar where no number is set, and at most."""
+"""Default and maximum beats of a bar."""
 
 
 def swung(beat: float, swing: float, step: float) -> float:
-    """The beat of the clock at which an event falls that is asked for at `beat`.
+    """Beat of the clock at which an event notated at `beat` falls, with swing.
 
     Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
     by as much, and what lies within a step moves in proportion. So every second step begins late by `swing` times
@@ -42,7 +42,7 @@ def swung(beat: float, swing: float, step: float) -> float:
 
 
 def unswung(beat: float, swing: float, step: float) -> float:
-    """The inverse of `swung`: which beat has to be asked for so that an event falls at `beat` of the clock."""
+    """Inverse of `swung`: the notated beat of an event that falls at `beat` of the clock."""
     if swing == 0.0 or math.isinf(beat):
         return beat
     first = math.floor(beat / (2.0 * step)) * 2.0 * step
@@ -114,7 +114,7 @@ class TempoMap:
         return self.beat + self.bpm / slope * math.expm1(slope * minutes)
 
     def line_at(self, sample: int) -> TempoLine | None:
-        """The line that beats follow from a sample on until the map changes; None within a ramp."""
+        """Beat line from a sample until the map changes; None within a ramp."""
         if not self.playing:
             return TempoLine(self.sample, self.beat, 0.0, 0.0)
         if self._slope == 0.0:
@@ -125,7 +125,7 @@ class TempoMap:
         return TempoLine(self.sample, self.beat + self.ramp_beats, length, self.end_bpm)
 
     def sample_at(self, beat: float) -> float:
-        """The sample, fractional, at which a beat falls; infinite when the transport stands still before it."""
+        """Fractional sample at which a beat falls; infinite if the transport stops before it."""
         elapsed = beat - self.beat
         if not self.playing:
             return float(self.sample) if elapsed <= 0.0 else math.inf
@@ -139,11 +139,11 @@ class TempoMap:
         return self.sample + minutes * self.rate * 60.0
 
     def event_at(self, beat: float) -> float:
-        """The sample, fractional, of an event that is asked for at `beat`: as `sample_at`, with the swing."""
+        """Fractional sample of an event notated at `beat`: `sample_at` with swing."""
         return self.sample_at(swung(beat, self.swing, self.step))
 
     def asked_at(self, sample: int) -> float:
-        """The beat for which an event would be asked that falls on a sample: the inverse of `event_at`."""
+        """Notated beat of an event that falls on a sample: the inverse of `event_at`."""
         return unswung(self.beat_at(sample), self.swing, self.step)
 
     def tempo_at(self, sample: int) -> float:
@@ -179,7 +179,7 @@ class TempoMap:
 
     @property
     def _ramp_minutes(self) -> float:
-        """Length of the ramp; by the difference of the tempos, which their quotient loses where they are close."""
+        """Length of the ramp in minutes, from the tempo difference: the quotient loses precision for close tempos."""
         return math.log1p((self.end_bpm - self.bpm) / self.bpm) / self._slope
 
     def _rebase(self, sample: int) -> None:

@@ -22,7 +22,7 @@ MAX_WIRES = 1024
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One node: its name, its processor type, and the parameter values that differ from the defaults."""
+    """One node: its name, its processor type, and its non-default parameter values."""
 
     name: str
     type: str
@@ -36,7 +36,7 @@ def _with_type(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a wire: a node (or `IN`, `OUT`) and its port."""
+    """One end of a wire: a node (or `IN`, `OUT`) and a port."""
 
     node: str
     port: str
@@ -55,7 +55,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The nodes, in the patch's order, the wires, and the macros, which no plan knows."""
+    """Nodes in patch order, wires, and macros (which no plan contains)."""
 
     nodes: tuple[NodeSpec, ...] = ()
     wires: tuple[Wire, ...] = ()
@@ -70,11 +70,11 @@ class Graph:
         raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
 
     def with_types(self, catalog: Catalog) -> Graph:
-        """The graph without those values that a type of this catalog cannot have, for a type in another version."""
+        """The graph without parameter values that the catalog's version of a type rejects."""
         return replace(self, nodes=tuple(_with_type(node, catalog.get(node.type)) for node in self.nodes))
 
     def has(self, name: str) -> bool:
-        """Whether there is a node of that name."""
+        """True if the graph contains a node of that name."""
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:

@@ -1,4 +1,4 @@
-"""The graph's input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch.
+"""Master input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch.
 
 They have addresses as other nodes, such as `/node/in/gain` and `/node/out/mute`, and can be learned, ramped and sent by
 MQTT. Loading a patch does not change them.
@@ -14,9 +14,9 @@ from antiphon.kernel.graph.macros import macro_info
 from antiphon.kernel.graph.names import BUSES, MACRO
 
 IN_NUMBER, OUT_NUMBER = -1, -2
-"""Node numbers of the two; those of a patch's nodes count from 1."""
+"""Node numbers of `in` and `out`; those of a patch's nodes count from 1."""
 BUS_NUMBERS = {f"{OUT}.{bus}": -4 - place for place, bus in enumerate(BUSES)}
-"""Of the other pairs of output channels and of the cue, by what a wire calls them; for listeners."""
+"""Node numbers of the other output pairs and the cue, by wire name; for listeners."""
 SILENCE = -60.0
 """Gain in dB at and below which the signal is zero."""
 CLIPPED = 0.9999
@@ -36,18 +36,18 @@ ENDS = {
 }
 """(number, declaration) by name."""
 END_NODES = tuple(NodeSpec(name, name) for name in ENDS)
-"""The two as nodes of a graph; the type of each is its name."""
+"""`in` and `out` as nodes of a graph; the type of each is its name."""
 
 
 def own_nodes(graph: Graph) -> tuple[NodeSpec, ...]:
-    """The nodes that are no part of a plan: the macros, if there are any, and the ends."""
+    """Nodes outside any plan: the macros, if there are any, and `in` and `out`."""
     if not graph.macros:
         return END_NODES
     return (NodeSpec(MACRO, macro_info(macro.name for macro in graph.macros).type), *END_NODES)
 
 
 def declaration(node: NodeSpec, catalog: Catalog) -> ProcessorInfo | None:
-    """What the catalog says of a node's type, or what is declared here of an end; None for a type that is not known."""
+    """Declaration of a node's type, from the catalog, or from here for `in`, `out`, `macro`; None if unknown."""
     if node.name == MACRO:
         return macro_info(node.type.split()[1:])
     return ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)

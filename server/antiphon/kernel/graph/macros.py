@@ -1,7 +1,7 @@
 """Macros: up to eight controls of a patch, each of which moves parameters of its nodes.
 
-In the session they are the parameters of a node named `macro`, which no plan has: setting one sets its targets. So they
-are learned, stored in scenes, recorded and addressed as others are; `/macro/NAME` is short for `/node/macro/NAME`.
+In the session they are the parameters of a node named `macro`, which no plan contains: setting one sets its targets. So
+MIDI learn, scenes, recording and addresses work as for any node; `/macro/NAME` is short for `/node/macro/NAME`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from antiphon.kernel.errors import ParamError, PatchError
 from antiphon.kernel.graph.names import MACRO, NAME
 
 MACRO_NUMBER = -3
-"""Number of the node `macro`, after those of the graph's ends."""
+"""Node number of `macro`, below those of `in` and `out`."""
 MOST, MOST_TARGETS = 8, 16
-"""Macros of a patch, and targets of a macro."""
+"""Maximum macros of a patch, and maximum targets of a macro."""
 CURVES = 0.1, 10.0
-"""Exponents that a curve may have."""
+"""Range of a curve's exponent."""
 KINDS = ("float", "int", "switch")
 _KEYS = ("target", "low", "high", "curve")
 
@@ -47,12 +47,12 @@ class MacroTarget:
         return f"{self.node}.{self.param}"
 
     def value(self, param: Param, place: float) -> Value:
-        """The parameter's value where the macro is at `place`, 0 to 1."""
+        """Parameter value at macro position `place`, 0 to 1."""
         low, high = (param.to_norm(param.check(end)) for end in (self.low, self.high))
         return param.from_norm(min(1.0, max(0.0, low + (high - low) * math.pow(place, self.curve))))
 
     def place(self, param: Param, value: Value) -> float:
-        """The macro's place for a value of the parameter; the nearest one."""
+        """Macro position for a parameter value; the nearest one."""
         low, high = (param.to_norm(param.check(end)) for end in (self.low, self.high))
         share = (param.to_norm(value) - low) / (high - low) if high != low else 0.0
         return math.pow(min(1.0, max(0.0, share)), 1.0 / self.curve)
@@ -60,7 +60,7 @@ class MacroTarget:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A control of a patch: its name, and what it moves."""
+    """One macro: its name and its targets."""
 
     name: str
     targets: tuple[MacroTarget, ...]
@@ -74,13 +74,13 @@ def macro_info(names: Iterable[str]) -> ProcessorInfo:
 
 
 class MacroInfo(ProcessorInfo):
-    """A declaration without the host's parameters, for there is nothing to bypass."""
+    """Declaration without the host's parameters (bypass, mute, wet)."""
 
     __slots__ = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:
-        """The macros."""
+        """Parameters of the node `macro`."""
         return self.params
 
 
@@ -127,7 +127,7 @@ def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
 
 
 def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
-    """The macros as in a patch file: by name the list of targets."""
+    """Macros as in a patch file: lists of targets by name."""
 
     def row(target: MacroTarget) -> list[Any]:
         curve = [] if target.curve == 1.0 else [target.curve]
@@ -137,7 +137,7 @@ def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
 
 
 def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
-    """The macros that `macros_to_json` gave; they are not checked."""
+    """Macros from `macros_to_json` data; unchecked."""
 
     def target(row: list[Any]) -> MacroTarget:
         node, _, param = row[0].partition(".")

@@ -12,11 +12,11 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.native.step import Step
 
 FADE = 0.010
-"""Seconds in which the modulation of a new wire fades in, and that of a removed one fades out."""
+"""Fade time in seconds of a new or removed modulation."""
 
 
 class Modulation:
-    """One control signal that is added to one parameter, with a weight that fades from 0 to 1 and back."""
+    """One control signal added to one parameter, with a weight that fades from 0 to 1 and back."""
 
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
         """A modulation of weight 0.
@@ -36,13 +36,13 @@ class Modulation:
         self._span = math.log(param.high / param.low) if self._log else param.high - param.low
 
     def set_source(self, source: Samples) -> None:
-        """Reads the signal from another buffer from here on, float32 `[1, block]`; not after `end`."""
+        """Switches to another source buffer, float32 `[1, block]`; not after `end`."""
         if self._stride:
             self._source = source[0]
 
     @property
     def over(self) -> bool:
-        """Whether it has faded out after `end`."""
+        """True once the fade-out after `end` is complete."""
         return self._step < 0.0 and self._weight <= 0.0
 
     def begin(self, before: Modulation | None) -> None:
@@ -62,11 +62,11 @@ class Modulation:
 
     @property
     def steady(self) -> bool:
-        """Whether it neither fades in nor out."""
+        """True unless it is fading in or out."""
         return self._weight >= 1.0 and self._step > 0.0
 
     def step(self, frames: int) -> Step:
-        """Renders a steady parameter, and adds the signal of a steady modulation to it."""
+        """Renders a steady parameter plus the signal of a steady modulation."""
         keep = dsp.sample_at.step(self._source, frames - 1, self._held)
         return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
 
@@ -77,7 +77,7 @@ class Modulation:
         )  # fmt: skip
 
     def run(self, frames: int) -> None:
-        """Adds the signal to the first `frames` of the cell's block, which is rendered already."""
+        """Adds the signal to the first `frames` of the cell's rendered block."""
         self._move(frames).run()
         self._weight = min(max(self._weight + self._step * frames, 0.0), 1.0)
         if self._stride:
@@ -85,7 +85,7 @@ class Modulation:
 
 
 class Modulations:
-    """All modulations of one node, across changes of plan.
+    """All modulations of one node; they persist across plan changes.
 
     Attributes:
         wired: The modulations of the plan that plays.
@@ -97,7 +97,7 @@ class Modulations:
         self._sounded = False
 
     def steady(self, wired: tuple[Modulation, ...]) -> bool:
-        """Whether these modulations are those that play, and none of them fades."""
+        """True if `wired` are the active modulations and none is fading."""
         return self.wired is wired and not self._leaving and all(move.steady for move in wired)
 
     def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:

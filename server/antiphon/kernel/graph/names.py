@@ -9,6 +9,6 @@ RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", 
 PAIRS = tuple(f"{first}-{first + 1}" for first in range(3, 16, 2))
 """The pairs of output channels beyond the first, which is `OUT` itself; a wire goes to `out.3-4`."""
 CUE = "cue"
-"""The pair that the player alone hears; a wire goes to `out.cue`."""
+"""Cue pair, for the performer's headphones; a wire goes to `out.cue`."""
 BUSES = (*PAIRS, CUE)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

@@ -1,7 +1,7 @@
 """The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
 
-A processor fails when it raises an error, gives NaN or infinity, or overruns for a second. Its node then passes the
-dry signal until `/node/NAME/reset`; one that overran is tried again by itself.
+A processor fails when it raises an error, outputs NaN or infinity, or overruns for a second. Its node then passes the
+dry signal until `/node/NAME/reset`; an overrun is retried automatically.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from antiphon.kernel.runtime.importing import raised_at
 
 FADE = 0.010
 MAX_EVENTS = 1024
-"""Most commanded events of a node within one block; a node may emit as many."""
+"""Maximum commanded events of a node within one block; the same limit holds for emitted events."""
 LOAD_SHARE = 0.02
-"""Weight of the newest block in a node's load, as in that of the engine."""
+"""Smoothing weight of the newest block in a node's load, as for the engine's load."""
 _SWITCH_SMOOTH = 0.005
 NOT_FINITE = "gave NaN or infinity"
 _MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
@@ -36,7 +36,7 @@ _EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
-    """The cell of a node's parameter; those of bypass and mute are smoothed, so that they fade."""
+    """Parameter cell of a node; bypass and mute are smoothed, so that they fade."""
     if param.name in ("bypass", "mute"):
         fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
         return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
@@ -130,15 +130,15 @@ class NodeHost:
 
     @property
     def load(self) -> float:
-        """Mean share of a block's time that the processor takes in the engine."""
+        """Mean share of the block period that the processor uses."""
         return float(self.loads[0])
 
     def wake(self) -> None:
-        """Leaves the node to the interpreter until it rests again (`graph.native.plan`)."""
+        """Invalidates the node's packed row: the interpreter runs it until it rests again (`graph.native.plan`)."""
         self.version[0] += 1
 
     def rests(self, moves: tuple[Modulation, ...]) -> bool:
-        """Whether each block is like the next but for its sound, so that machine code may run it."""
+        """True if blocks differ in their sound only, so that machine code may run the node."""
         busy = self.failed or self.forced or self.events or self.endings or self._mending
         fading = self._opening or self._tail_left or self._overruns.open_ns
         return (
@@ -150,16 +150,16 @@ class NodeHost:
 
     @property
     def unprepared(self) -> str:
-        """Why the processor could not be prepared, or ""."""
+        """Reason why the processor could not be prepared, or ""."""
         return self.failed if isinstance(self.processor, Unprepared) else ""
 
     def reusable(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
-        """Whether a plan with these values can use this processor: nothing differs that needs a new `prepare`."""
+        """True if a plan with these values can reuse this processor without a new `prepare`."""
         in_cycle = cyclic and self.processor.compensates
         return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False when that is full."""
+        """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False if full."""
         self.wake()
         target = self.cells[cell]
         if target not in self.active:
@@ -167,7 +167,7 @@ class NodeHost:
         return target.post(offset, number, ramp)
 
     def play(self, event: Event) -> bool:
-        """Adds an event to the next block. Returns False when that holds `MAX_EVENTS` already."""
+        """Adds an event to the next block. Returns False if `MAX_EVENTS` are queued."""
         if len(self.events) >= MAX_EVENTS:
             return False
         self.wake()
@@ -301,7 +301,7 @@ class NodeHost:
         return ""
 
     def judge(self, spent: int, sample: int) -> str:
-        """A block of the processor took `spent` ns, longer than it lasts; returns why the node has failed, or ""."""
+        """Accounts for a block of `spent` ns, longer than its period; returns the failure reason, or ""."""
         self.wake()
         reason = self._overruns.too_long(spent, sample)
         if reason:
@@ -366,7 +366,7 @@ class NodeHost:
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
     def most_mixing(self) -> list[PackedKernel]:
-        """The kernels of as many calls as `mixing` has at most."""
+        """Kernels of the longest possible `mixing` call list."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 
     def _scale(self, curve: Samples, frames: int) -> None:

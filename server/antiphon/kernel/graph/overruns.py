@@ -1,4 +1,4 @@
-"""Whether a node takes more time than a block has: by what its thread did meanwhile, not by the wall's clock."""
+"""Overrun detection: a node's computing and sleeping time, without preemption, against the block period."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import time
 from antiphon.kernel.runtime.scheduling import thread_clocks
 
 OVERRUN_SECONDS = 1.0
-"""Time of blocks that took too long, not made up for by others, at which a node fails."""
+"""Accumulated overrun time at which a node fails, seconds."""
 RETURNED_SECONDS = 0.1
-"""The same for one that is being tried again."""
+"""Accumulated overrun time at which a retried node fails, seconds."""
 TRIED_SECONDS = 30.0
-"""How long a node that is back is being tried."""
+"""Probation time of a retried node, seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-"""Seconds until a node that overran is tried again; doubled each time that it fails while it is being tried."""
+"""Pause in seconds before a retry; doubled at each failure during probation."""
 SLEEP_NS = 100_000_000
-"""What counts of a sleep within one block, at most: the whole process may have been stopped."""
+"""Maximum sleep counted within one block: the whole process may have been stopped."""
 
 
 class _ThreadWatch:
-    """What the engine's thread did since the last block that took too long; read only after one, for it is slow."""
+    """CPU and run-queue time of the engine's thread since its last overrun; read only then, for it is slow."""
 
     def __init__(self) -> None:
         self._at = self._ran = self._waited = 0
 
     def own(self, wall_ns: int) -> int:
-        """Time of the last `wall_ns` that a node computed or slept, ns; 0 where the last reading is not recent."""
+        """Time the node computed or slept within the last `wall_ns`, ns; 0 if the last reading is too old."""
         now = time.perf_counter_ns()
         ran, waited = thread_clocks()
         passed, self._at = now - self._at, now
@@ -42,7 +42,7 @@ _thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
 
 
 class Overruns:
-    """Judges the blocks of one node.
+    """Overrun accounting of one node.
 
     Attributes:
         open_ns: Time of blocks that took too long, not made up for.
@@ -56,11 +56,11 @@ class Overruns:
         self._tried_until = 0
 
     def in_time(self) -> None:
-        """A block was in time, while `open_ns` is above 0."""
+        """Accounts for a block in time, while `open_ns` is above 0."""
         self.open_ns = max(0.0, self.open_ns - self._period_ns)
 
     def too_long(self, wall_ns: int, sample: int) -> str:
-        """A block took longer than it lasts; returns why the node has failed, or ""."""
+        """Accounts for an overrun block; returns the failure reason, or ""."""
         spent = _thread.own(wall_ns)
         if spent <= self._period_ns:
             return ""
@@ -80,6 +80,6 @@ class Overruns:
         return self._pause
 
     def returned(self, sample: int, rate: int) -> None:
-        """The node runs again from `sample` on."""
+        """Begins the probation of a retried node at `sample`."""
         self.open_ns = 0.0
         self._tried_until = sample + round(TRIED_SECONDS * rate)

@@ -1,4 +1,4 @@
-"""Parameters across two rates: the cells of an inner processor follow those of the stream around it."""
+"""Parameter cells across two rates: those of an inner processor follow the outer stream's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Clocks:
 
 
 class ParameterFollower(ParamCell):
-    """A cell at the inner rate: at each inner sample it has the value of the outer cell at that time."""
+    """Parameter cell at the inner rate: at each inner sample it has the value of the outer cell at that time."""
 
     __slots__ = (
         "_changes",

@@ -1,7 +1,7 @@
 """Reads and writes patches: TOML files that hold data only, so that a file from an unknown source is safe to open.
 
-An invalid patch is refused as a whole, with file, line, key and what is allowed. This module imports no audio library,
-since control reads patches too.
+An invalid patch is refused as a whole, with file, line, key and the allowed values. This module imports no audio
+library, since control reads patches too.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def dump(patch: Patch) -> str:
 
 
 def hides(path: Path) -> bool:
-    """Whether a patch of the performer hides a built-in one of the same name."""
+    """True if a performer's patch overrides a built-in one of the same name."""
     return path.parent == paths.patches() and (resources.patches() / path.name).is_file()
 
 

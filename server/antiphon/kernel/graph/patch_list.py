@@ -1,4 +1,4 @@
-"""Lists patches and set lists: name, description, what to do first, file, and which ones hide a built-in one."""
+"""Lists patches and set lists: name, description, first-step hint, file, and which ones override a built-in one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETS = "live"
 LISTED = "listed"
 """Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
 TOOLS = "tools"
-"""Group of the patches that check a rig and are not played: lists show them last."""
+"""Group of the rig-check patches, which are not performed: lists show them last."""
 HEAD = 4096
 """Bytes read of a file: enough for its first comment and its first keys."""
 LINE = 400
@@ -29,20 +29,20 @@ LINE = 400
 GROUP = 40
 """Most characters of a group's name."""
 FRESH_NS, SHARE = 250_000_000, 20
-"""For how long a list is given again while its folders are as they were, in nanoseconds, and in times that it took to
-make: files may be edited in place, and a surface that asks again and again must not keep control from its work."""
+"""Lifetime of a cached list while its folders are unchanged: nanoseconds, and a multiple of the time it took to build.
+Files may be edited in place, and frequent requests must not block control."""
 TICK_NS = 50_000_000
-"""Longest step of a file system's clock, by which a change is seen."""
+"""Coarsest timestamp step of a file system's clock, by which a change is detected."""
 FEW = 300
-"""Files that are read for the names in a refusal; of more the names of files stand there."""
+"""Maximum files read for an error's list of names; beyond it, file stems are listed."""
 MOST_ENTRIES = 20_000
-"""Files whose entries are kept."""
+"""Maximum cached file entries."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(frozen=True, slots=True)
 class PatchEntry:
-    """One patch file or set list.
+    """List entry of one patch file or set list.
 
     Attributes:
         line: Description, one sentence.
@@ -82,7 +82,7 @@ _file_names: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ..
 
 
 def entries(part: str = "") -> list[PatchEntry]:
-    """All patches, or all files in their folder `part`, by name, tools last; one of yours hides a built-in one."""
+    """All patches, or all files in subfolder `part`, by name, tools last; own ones override built-in ones."""
     folders = _folders(part)
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))
     known = _listings.get(folders)
@@ -126,7 +126,7 @@ def _described(path: Path) -> PatchEntry:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file or a folder's list: inode, time of change in nanoseconds, bytes."""
+    """Change stamp of a file or a folder's listing: inode, change time in ns, bytes."""
     try:
         found = path.stat()
     except OSError:
@@ -140,7 +140,7 @@ def names(part: str = "") -> list[str]:
 
 
 def names_beside(part: str = "") -> list[str]:
-    """The same for a refusal, which control writes between two messages: of thousands no file is read."""
+    """Names for an error message, written between two OSC messages: with many files, stems without reading."""
     folders = _folders(part)
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))
     known = _file_names.get(folders)
@@ -166,12 +166,12 @@ def line(text: str) -> str:
 
 
 def hint(path: Path) -> str:
-    """What to do first with a patch, as its file says; "" where it says nothing or cannot be read."""
+    """First-step hint of a patch file; "" if it has none or cannot be read."""
     return _text(_top(head_of(path)), "hint", LINE)
 
 
 def _top(text: str) -> dict[str, Any]:
-    """The keys before the first table; none of an invalid file."""
+    """Keys before the first table; empty for an invalid file."""
     try:
         return tomllib.loads(text.partition("\n[")[0])
     except (ValueError, RecursionError):
@@ -179,7 +179,7 @@ def _top(text: str) -> dict[str, Any]:
 
 
 def _text(top: dict[str, Any], key: str, most: int) -> str:
-    """The value of a key that holds text, as a printable line; else ""."""
+    """Text value of a key as one printable line; "" for any other value."""
     value = top.get(key)
     return printable(value)[:most] if isinstance(value, str) else ""
 
@@ -198,7 +198,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def head_of(path: Path) -> str:
-    """The beginning of a file, `HEAD` bytes of it; "" where it cannot be read."""
+    """First `HEAD` bytes of a file as text; "" if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD).decode("utf-8-sig", "replace").replace("\r\n", "\n")

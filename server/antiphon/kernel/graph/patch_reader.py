@@ -250,7 +250,7 @@ class PatchReader:
             return Wire(graph.end(source, "out", self.catalog, like), graph.end(dest, "in", self.catalog, like))
 
     def _like(self, graph: Graph, source: str, dest: str) -> str:
-        """The kind of port that names without a port mean on this wire: the first that both ends have."""
+        """Default port kind of a wire whose ends name no port: the first kind both ends have."""
         have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
         return next((kind for kind in have if kind in take), have[0] if have else "audio")
 
@@ -265,7 +265,7 @@ class PatchReader:
 
 
 def is_control(text: str) -> bool:
-    """Whether `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
+    """True if `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
     match = _MIDI.fullmatch(text)
     return match is not None and int(match[1]) <= 127 and 1 <= int(match[2] or 1) <= 16
 

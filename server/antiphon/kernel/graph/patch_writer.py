@@ -74,7 +74,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _by_names(patch: Patch, catalog: Catalog) -> Patch:
-    """The patch with names of the library instead of paths: a patch that is loaded by its name may hold no others."""
+    """The patch with library names instead of paths, as required of a patch loaded by name."""
     files = {
         f"{node.name}.{param.name}"
         for node in patch.graph.nodes

@@ -27,7 +27,7 @@ Sounding = tuple[tuple[int, Samples], ...]
 
 @dataclass(slots=True)
 class NodeStep:
-    """One node's part of a plan.
+    """One node of a plan, with its input mixes, wires and buffers.
 
     Attributes:
         gathers: Signals of its input ports, then of its modulated parameters.
@@ -58,7 +58,7 @@ class NodeStep:
 
 @dataclass(slots=True)
 class NodeFailure:
-    """A node's failure in this block; `retry` as of its host."""
+    """A node's failure in this block; `retry` as in its host."""
 
     number: int
     name: str
@@ -67,19 +67,19 @@ class NodeFailure:
 
 
 class Crossing(Protocol):
-    """A change from one plan to the next, which the player runs in place of the new plan until it is over."""
+    """Transition from one plan to the next, run in place of the new plan until complete."""
 
     @property
     def old(self) -> Plan:
-        """The plan before."""
+        """The previous plan."""
 
     @property
     def sounding(self) -> Sounding:
-        """As of `Plan`, of both plans."""
+        """Sounding buses of both plans, as `Plan.sounding`."""
 
     @property
     def over(self) -> bool:
-        """Whether the new plan plays alone from the next block."""
+        """True if the new plan runs alone from the next block."""
 
     def begin(self, fade: int) -> None:
         """Starts with the next block, over `fade` frames; 0 switches at once."""
@@ -166,7 +166,7 @@ class Plan:
         return self.last.buffer[:, :frames]
 
     def before(self, frames: int) -> None:
-        """Begins a block: reads the wires that close cycles."""
+        """Begins a block: reads the feedback wires."""
         self.ran = frames
         if frames == self.spec.block:
             self.opening.run()
@@ -179,7 +179,7 @@ class Plan:
             yield feedback.read(frames)
 
     def go_on(self, stop: int, time: BlockTime) -> Samples:
-        """Ends a whole block that machine code began by itself and left; `stop` as of `NativePlan.go_on`."""
+        """Completes a whole block that machine code interrupted; `stop` as in `NativePlan.go_on`."""
         self.ran = self.spec.block
         self.native.go_on(self, stop, time)
         self.after(self.ran)
@@ -230,7 +230,7 @@ class Plan:
         self.run_step(self.steps[place], self.spec.block, time)
 
     def conclude(self, place: int, time: BlockTime, reason: str) -> None:
-        """Ends the whole block of the node of that place, whose outputs are computed."""
+        """Ends a whole block of the node at index `place`, after its outputs are computed."""
         step = self.steps[place]
         host = step.host
         x = step.ins[0] if host.has_dry else None
@@ -241,7 +241,7 @@ class Plan:
             self.failures.append(NodeFailure(host.number, host.name, reason, host.retry))
 
     def after(self, frames: int) -> None:
-        """Ends a block: stores the wires that close cycles, and computes the output."""
+        """Ends a block: stores the feedback wires, and computes the output."""
         if frames == self.spec.block:
             self.closing.run()
             return
@@ -275,9 +275,9 @@ class Plan:
             feedback.clear()
 
     def inherit(self, old: Plan) -> None:
-        """Copies the content of the wires that both plans have, before the first block.
+        """Copies the content of shared wires from `old`, before the first block.
 
-        Notes and pedals that came through a removed wire and have not ended are ended.
+        Held notes and pedals that came through a removed wire are ended.
         """
         for key, line in self._lines.items():
             if key in old._lines:
@@ -301,7 +301,7 @@ class Plan:
 
     @property
     def rests(self) -> bool:
-        """Whether machine code runs every node in the coming block, and no value waits for `reports`."""
+        """True if machine code runs every node in the coming block, and no value waits for `reports`."""
         return self.native.rests and not any(step.io.reports for step in self.steps)
 
     def reports(self) -> list[tuple[int, int, float]]:

@@ -64,7 +64,7 @@ class Declick(InputCrossfade):
         self._bend = np.zeros_like(self.out)
 
     def begin(self, ran: int) -> None:
-        """Takes the last sample before the crossfade. `ran` is the number of frames of the old plan's last block."""
+        """Stores the last sample before the crossfade. `ran`: frames of the old plan's last block."""
         self._last[:] = self.old.buffer[: len(self._last), max(0, ran - 1)]
 
     def run(self, done: int, fade: int, frames: int) -> None:
@@ -151,7 +151,7 @@ class PlanCrossfade:
 
     @property
     def over(self) -> bool:
-        """Whether the new plan plays alone from the next block."""
+        """True if the new plan runs alone from the next block."""
         return self._done >= self._wait + self._fade
 
     def run(self, frames: int, time: BlockTime) -> Samples:
@@ -237,7 +237,7 @@ def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
 
 
 def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
-    """Frames until each node of the new plan gives its signal, by number: 0 for those that run already."""
+    """Frames until each node of the new plan outputs signal, by number: 0 for nodes that run already."""
     ready = {0: 0}
     for step in new.steps:
         number = step.host.number
@@ -252,6 +252,6 @@ def _late(gather: InputMix, ready: dict[int, int]) -> int:
 
 
 def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:
-    """The crossfade at one input; None where both plans have the same signal."""
+    """Crossfade at one input; None if both plans have the same signal."""
     same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
     return None if same else InputCrossfade(old, new, _late(new, ready))

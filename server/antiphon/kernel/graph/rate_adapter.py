@@ -22,7 +22,7 @@ from antiphon.kernel.graph.parameter_follower import MAX_WAITING, Clocks, Parame
 from antiphon.kernel.native.resample import convert, push, resample
 
 STOP_DB = 86.0
-"""Attenuation that the filters are designed for; 80 dB is what they reach."""
+"""Stopband attenuation of the filter design in dB; 80 dB is reached."""
 PASS, STOP = 0.45, 0.55
 """Edges of the filters' transition band, as shares of the lower of the two rates."""
 LOWEST, HIGHEST = 1000, 768000
@@ -55,7 +55,7 @@ def adapt(processor: Processor, spec: StreamSpec) -> Processor:
 
 
 class RateAdapter(Processor):
-    """Runs a processor in a stream of another rate, block size or number of channels.
+    """Host of a processor in a stream of another rate, block size or number of channels.
 
     Block: the processor always gets exactly the number of frames that it requires. This adds `block` - 1 frames of
     latency, the least that is possible for a stream that may come frame by frame.
@@ -63,7 +63,7 @@ class RateAdapter(Processor):
     Rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; between 0.45 and 0.55 of it there
     is aliasing. Their latency is a whole number of the stream's frames.
 
-    Channels: the processor runs once. Ports without a number of their own are adapted as wires are: mono goes to all
+    Channels: the processor runs once. Ports without a fixed channel count are adapted as wires are: mono goes to all
     channels, all are averaged to mono, else surplus channels are dropped.
 
     A parameter's change, a trigger or an event takes effect at its frame of the sound, and emitted events come out with
@@ -237,7 +237,7 @@ class _In:
 
 
 class _Out:
-    """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`."""
+    """One audio output: inner sound resampled to the stream's rate, delayed by `latency`."""
 
     def __init__(
         self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks, shift: int,

@@ -1,4 +1,4 @@
-"""A node's new version continues from the one before: values of its parameters, and the state where it says how."""
+"""Hot reload of a node: the new version takes over parameter values, and processor state if it supports that."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.runtime.importing import raised_at
 
 STATE_BYTES = 1 << 20
-"""Bytes of a state: copying 1 MiB takes about 0.1 ms of the block in which the new version begins."""
+"""Maximum size of a state: copying 1 MiB takes about 0.1 ms of the first block."""
 
 
 def succeeds(host: NodeHost, before: NodeHost | None) -> bool:
-    """Whether a host plays another version of the plugin of the same node."""
+    """True if a host runs another plugin version of the same node."""
     return (
         before is not None
         and before is not host
@@ -26,7 +26,7 @@ def succeeds(host: NodeHost, before: NodeHost | None) -> bool:
 
 
 def rehearse(host: NodeHost, before: NodeHost) -> None:
-    """Tries, off the block path, whether a new version can continue from the state of the one that plays.
+    """Tests, off the block path, whether a new version can load the running version's state.
 
     Args:
         before: The host that plays.
@@ -59,7 +59,7 @@ def _reason(error: Exception) -> str:
 
 
 def succeed(host: NodeHost, before: NodeHost) -> None:
-    """Continues the values and the state of another version. On the block path, before the host's first block.
+    """Copies values and state from the previous version. On the block path, before the host's first block.
 
     Args:
         host: The new version's.
@@ -78,5 +78,5 @@ def succeed(host: NodeHost, before: NodeHost) -> None:
         if state:
             host.processor.load_state(state)
     except Exception:
-        # the trial of the same calls succeeded; without the state the node begins anew
+        # the trial run of these calls succeeded; on failure the processor is reset
         host.reset()

@@ -1,4 +1,4 @@
-"""What wires carry in a block: signals that are summed and delayed, and events whose ends are known."""
+"""Wire signals of a block: summed and delayed audio, and events with tracked note ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DelayLine:
         return dsp.delay_line.step(self.source, self.out, self._ring, self._at, self._lag, frames)
 
     def run(self, frames: int) -> None:
-        """Does so at once."""
+        """Runs the step for `frames`."""
         self.step(frames).run()
 
     def clear(self) -> None:
@@ -115,7 +115,7 @@ class InputMix:
         )
 
     def run(self, frames: int) -> None:
-        """Does so at once."""
+        """Runs the step for `frames`."""
         if self.sources and not self.direct:
             self.step(frames).run()
 
@@ -151,6 +151,6 @@ class NoteWire:
                     (self.pedals.add if event.value >= 0.5 else self.pedals.discard)(event.channel)
 
     def endings(self) -> list[Event]:
-        """Events that end all held notes and pedals."""
+        """Note-offs and pedal releases for all held notes and pedals."""
         notes = [Event("off", 0, number, 0.0, channel) for channel, number in sorted(self.held)]
         return [*notes, *(Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals))]

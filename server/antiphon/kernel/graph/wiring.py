@@ -1,4 +1,4 @@
-"""Connects prepared nodes by a graph's wires into a plan, and delays each wire to the latest one at the same node."""
+"""Connects prepared nodes into a plan by a graph's wires, with latency compensation at each node."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Wiring:
         latency = self._latest(end for port, ends in arriving.items() if port != CUE for end in ends)
         lines: list[DelayLine] = []
         last = self._mix(arriving[OUT], End(OUT, OUT), self._spec.channels, latency, lines)
-        # what the player listens to is no part of the whole, and comes as early as it can
+        # the cue is not latency-compensated: monitoring is as early as possible
         buses = tuple(
             self._mix(arriving[bus], End(OUT, bus), 2, self._latest(arriving[bus]) if bus == CUE else latency, lines)
             for bus in BUSES
@@ -104,7 +104,7 @@ class Wiring:
         )  # fmt: skip
 
     def _delay(self, name: str, lag: int) -> None:
-        """Stores by how many frames a node's output lags behind the plan's input."""
+        """Stores a node's output latency relative to the plan's input, in frames."""
         rate = self._spec.rate
         if lag > MAX_LATENCY_SECONDS * rate:
             raise PatchError(f"{name} would lag by {lag / rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
@@ -122,7 +122,7 @@ class Wiring:
         return max((self._lag[end.node] for end in ends), default=0)
 
     def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
-        """The signal at one input: its sources, each delayed so that it lags by `to` frames in all.
+        """Signal at one input: its sources, each delayed to a total latency of `to` frames.
 
         New delay lines are appended to `lines`.
         """
@@ -145,7 +145,7 @@ class Wiring:
         return InputMix(buffers, channels, self._spec.block, frozenset(keys))
 
     def _sound(self, source: End, dest: End) -> Samples:
-        """The buffer at the beginning of a wire; for the cue, a node's first output as it is before its mute."""
+        """Source buffer of a wire; for the cue, a node's first output before its mute."""
         buffer = self._buffers[source]
         if dest == End(OUT, CUE) and source.node in self._ids:
             host = self._hosts[self._ids[source.node]]
@@ -167,7 +167,7 @@ class Wiring:
         )
 
     def _needed(self, name: str) -> frozenset[int]:
-        """Numbers of the nodes whose output of the same block a node needs."""
+        """Nodes whose output of the same block a node depends on, by number."""
         return frozenset(
             self._ids[wire.source.node]
             for wire in self._graph.wires

@@ -26,10 +26,10 @@ def _power_of_two(value: ir.Value) -> bool:
 
 
 class Arithmetic:
-    """Adds the instructions of operators where a builder stands."""
+    """Emits the LLVM instructions of operators at a builder's position."""
 
     def __init__(self, builder: ir.IRBuilder, fail: Callable[[ast.AST, str], Exception]) -> None:
-        """fail: gives the error for a node that says what no kernel may."""
+        """fail: makes the syntax error for a node."""
         self.b, self.fail = builder, fail
 
     def convert(self, value: ir.Value, to: ir.Type) -> ir.Value:
@@ -55,12 +55,12 @@ class Arithmetic:
         return self.b.fpext(value, to) if to == F64 else self.b.fptrunc(value, to)
 
     def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Converts two operands to the wider of their types; a literal takes the other's, so that f32 stays f32."""
+        """Converts two operands to the wider of their types; a literal takes the other's: f32 stays f32."""
         top = self.wider(a, b)
         return self.literal(a, top), self.literal(b, top)
 
     def wider(self, a: ir.Value, b: ir.Value) -> ir.Type:
-        """The type that `same` converts two operands to."""
+        """Common type to which `same` converts two operands."""
         if isinstance(a, ir.Constant) and b.type in (F32, F64) and a.type != BOOL:
             return b.type
         if isinstance(b, ir.Constant) and a.type in (F32, F64) and b.type != BOOL:
@@ -75,7 +75,7 @@ class Arithmetic:
         return self.convert(value, to)
 
     def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        """Adds a binary operator.
+        """Emits a binary operator.
 
         Returns:
             The result, of the wider type; `/` of whole numbers gives f64.
@@ -129,7 +129,7 @@ class Arithmetic:
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
 
     def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        """Adds a comparison; one with NaN is false, but for `!=`.
+        """Emits a comparison; with NaN it is false, except `!=`.
 
         Raises:
             KernelSyntaxError: No kernel may say this.

@@ -1,4 +1,4 @@
-"""`@kernel`: declares a function as a kernel; all that are declared are compiled before the first block."""
+"""`@kernel` declares a function as a kernel; all declared kernels are compiled before the first block."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def declared_kernels() -> Sequence[Kernel[Any, Any]]:
 
 
 def compile_all() -> None:
-    """Compiles every kernel that is declared and not compiled yet, where the library lacks it.
+    """Compiles every declared kernel that is not compiled yet and not in the library.
 
-    One that cannot be compiled raises when it is called; the others are compiled.
+    A kernel that fails to compile raises when it is called; the others are compiled.
     """
     for module in dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0):
         _compile_module(module)

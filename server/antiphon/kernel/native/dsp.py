@@ -8,12 +8,12 @@ from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, i64, i64p
 
 LARGEST = 3.4028234663852886e38
-"""The largest 32-bit float."""
+"""Largest finite 32-bit float."""
 
 
 @kernel
 def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
-    """The largest magnitude; -1 if any sample is NaN or infinite. stride: frames from channel to channel."""
+    """Largest magnitude; -1 if any sample is NaN or infinite. stride: frames from channel to channel."""
     top = f32(0.0)
     bad = f32(0.0)
     for c in range(channels):
@@ -29,7 +29,7 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
 
 @kernel
 def finite(x: f32p, stride: i64, channels: i64, frames: i64) -> i64:
-    """1 where every sample is finite, else 0. A sum of whole numbers runs in parallel lanes, one of floats does not."""
+    """1 if every sample is finite, else 0. An integer sum vectorises, a float sum does not."""
     count = 0
     for c in range(channels):
         for n in range(frames):
@@ -71,7 +71,7 @@ def scale(x: Audio, curve: f32p, frames: i64) -> None:
 
 @kernel
 def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, low: f64, high: f64) -> None:
-    """out[first:last] ← a line from `low` to `high` that begins at sample `start` and is `length` frames long.
+    """out[first:last] ← line from `low` to `high` that begins at sample `start` and is `length` frames long.
 
     Closed form in the sample number, so that any split of the block gives the same samples.
     `time` is the sample number of out[0]. The first sample of the ramp already differs from `low`.
@@ -126,7 +126,7 @@ def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64)
 
 @kernel
 def ring_read(ring: Audio, y: Audio, at: i64p, lag: i64, frames: i64) -> None:
-    """y ← what was written into a ring of at least `lag` frames so many frames before; at[0] is its write position."""
+    """Delay-line read: y[n] = ring[at[0] + n - lag], for a ring of at least `lag` frames."""
     size = ring.frames
     begin = at[0] - lag
     if begin < 0:
@@ -142,7 +142,7 @@ def ring_read(ring: Audio, y: Audio, at: i64p, lag: i64, frames: i64) -> None:
 
 @kernel
 def ring_write(x: Audio, ring: Audio, at: i64p, frames: i64) -> None:
-    """Writes the first `frames` of x into a ring; at[0] is its write position, which moves on."""
+    """Delay-line write: stores the first `frames` of x in a ring at at[0], and advances at[0]."""
     size = ring.frames
     for c in range(x.channels):
         w = at[0]
@@ -169,7 +169,7 @@ def copy_sound(x: Audio, y: Audio) -> None:
 
 @kernel
 def fill_sound(y: Audio, value: f64) -> None:
-    """y ← the value, in all channels.
+    """y ← value, in all channels.
 
     Args:
         y: Sound, float32 `[channels, frames]`.
@@ -202,7 +202,7 @@ def adapt(x: Audio, y: Audio, add: i64, frames: i64) -> None:
 
 @kernel
 def node_gain(curve: f32p, bypass: f32p, wet: f32p, health: f32p, frames: i64) -> None:
-    """curve ← the share of a node's wet signal."""
+    """curve ← wet gain of a node at each frame."""
     for n in range(frames):
         curve[n] = (f32(1.0) - bypass[n]) * wet[n] * health[n]
 
@@ -249,5 +249,5 @@ def dot(a: Audio, b: Audio) -> f64:
 
 
 def db(value: float) -> float:
-    """Decibels of a magnitude, -inf for 0."""
+    """Decibels of a magnitude; -inf for 0."""
     return 20.0 * math.log10(value) if value > 0.0 else -math.inf

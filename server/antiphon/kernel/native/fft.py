@@ -1,10 +1,10 @@
-"""The discrete Fourier transform of real sound, as kernels: for processors that work on spectra without Python.
+"""FFT of real sound as kernels, for spectral processors that run without Python.
 
-A real sound of `size` frames is taken as size / 2 complex numbers, each of two neighbouring frames. Their transform is
+A real signal of `size` frames is packed as size / 2 complex numbers, each of two neighbouring frames. The transform is
 Stockham's (W. T. Cochran and others, "What is the fast Fourier transform?", Proc. IEEE 55, 1967), radix 4 with one
-pass of radix 2 where the length asks for it: it needs no reordering of bits, for each pass writes to another buffer.
-The spectra of the even and the odd frames are then taken apart (J. W. Cooley, P. A. W. Lewis and P. D. Welch, "The fast
-Fourier transform algorithm", J. Sound Vib. 12, 1970).
+radix-2 pass for lengths that need it: it needs no bit reversal, as each pass writes to another buffer. The spectra of
+the even and the odd frames are then separated (J. W. Cooley, P. A. W. Lewis and P. D. Welch, "The fast Fourier
+transform algorithm", J. Sound Vib. 12, 1970).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from antiphon.kernel.native.kernel import f32, f32p, i64
 
 @kernel
 def fft_pass_2(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
-    """One pass of radix 2 over complex numbers: y ← x, `stride` transforms of `length` numbers taken in turns."""
+    """Radix-2 pass over complex numbers: y ← x, `stride` interleaved transforms of `length` numbers."""
     half = length // 2
     for k in range(half):
         cos = turns[2 * k * step]
@@ -39,9 +39,9 @@ def fft_pass_2(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i6
 
 @kernel
 def fft_pass_4(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
-    """One pass of radix 4, as `fft_pass_2`. turns: cosine and sine of each multiple of the smallest angle.
+    """Radix-4 pass, as `fft_pass_2`. turns: twiddle factors, cosine and sine of each multiple of the smallest angle.
 
-    sign: -1 forwards, 1 back; the sine is multiplied by it.
+    sign: -1 forward, 1 inverse; factor of the sine.
     """
     part = length // 4
     far = 2 * stride * part
@@ -88,14 +88,14 @@ def fft_pass_4(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i6
 
 @kernel
 def fft_complex(x: f32p, count: i64, turns: f32p, work: f32p, sign: f32) -> i64:
-    """Transforms `count` complex numbers; gives the place in `work`, of two buffers, at which the result begins."""
+    """Complex FFT of `count` numbers; returns the offset of the result within `work`, which has two buffers."""
     from_ = x
     at = 0
     length = count
     stride = 1
     while length > 1:
         to = offset(work, at)
-        # of the table, which has the angles of twice as many numbers
+        # step in the table, which has the angles of twice the length
         step = 2 * stride
         if length == 2:
             fft_pass_2(from_, to, length, stride, turns, step, sign)
@@ -111,7 +111,7 @@ def fft_complex(x: f32p, count: i64, turns: f32p, work: f32p, sign: f32) -> i64:
 
 @kernel
 def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
-    """Transforms real sound, as `numpy.fft.rfft` does.
+    """Forward FFT of real sound, as `numpy.fft.rfft`.
 
     Args:
         x: `size` frames.
@@ -144,7 +144,7 @@ def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
 
 @kernel
 def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) -> None:
-    """Transforms a spectrum back, as `numpy.fft.irfft` does; x has room for size / 2 + 1 complex numbers.
+    """Inverse FFT to real sound, as `numpy.fft.irfft`; x needs space for size / 2 + 1 complex numbers.
 
     Args:
         bins: size / 2 + 1 complex numbers; of the first and last the real parts count.
@@ -179,7 +179,7 @@ def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) ->
 
 
 class RealFft:
-    """What the kernels `fft_real` and `fft_real_inverse` need for one size.
+    """Table and buffers of the kernels `fft_real` and `fft_real_inverse` for one size.
 
     Attributes:
         size: Frames of a transform, a power of two.

@@ -1,4 +1,4 @@
-"""What the machine code of a kernel depends on, as a hash, and the names of its functions."""
+"""Hash of everything a kernel's machine code depends on, and the symbol names of its functions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from antiphon.kernel.native.kernel import Kernel
 
 
 def symbol(item: Kernel[Any, Any], place: int) -> str:
-    """A kernel's name in the object file; `place` distinguishes kernels with the same name."""
+    """Symbol name of a kernel in the object file; `place` distinguishes kernels of one name."""
     return f"{item.name}.{place}"
 
 
 def packed_symbol(name: str) -> str:
-    """The name of the function that takes the arguments of the kernel with that symbol from words."""
+    """Symbol name of the function that reads that kernel's arguments from words."""
     return f"{name}.packed"
 
 
 def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
-    """A hash of the code and constants of `items`, of the compiler's own code, and of `others`."""
+    """Hash of the code and constants of `items`, of the compiler's own code, and of `others`."""
     parts = [*others, *_compiler()]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
@@ -34,13 +34,13 @@ def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
 
 @cache
 def _compiler() -> tuple[bytes, ...]:
-    """Hashes of the files, which are shorter than the files for each hash that they are a part of."""
+    """Hashes of the compiler's files, cheaper to combine than the files."""
     files = (Path(__file__).parent / name for name in ("lower.py", "arithmetic.py"))
     return tuple(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
 def members(value: object) -> dict[str, int]:
-    """The members of an IntEnum, which kernels may name as `Class.MEMBER`; none if `value` is not an IntEnum."""
+    """Members of an IntEnum, which kernels may name as `Class.MEMBER`; empty if `value` is not an IntEnum."""
     if isinstance(value, type) and issubclass(value, IntEnum):
         return {name: int(member) for name, member in value.__members__.items()}
     return {}

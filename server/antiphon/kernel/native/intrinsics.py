@@ -1,6 +1,6 @@
-"""Functions of kernels beyond arithmetic. For tests they also run as plain Python, where that is possible.
+"""Functions of kernels beyond arithmetic. In tests they also run as plain Python, if possible.
 
-Words are 64-bit; `at` counts them. Addresses are whole numbers.
+Words are 64-bit, indexed by `at`. Addresses are integers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def load_acquire(words: Any, at: int) -> int:
-    """Reads a word before anything that is read or written after it.
+    """Atomic load with acquire order: later reads and writes stay after it.
 
     Args:
         words: A pointer to 64-bit words.
@@ -23,7 +23,7 @@ def load_acquire(words: Any, at: int) -> int:
 
 
 def store_release(words: Any, at: int, value: int) -> int:
-    """Writes a word after everything that was read or written before it.
+    """Atomic store with release order: earlier reads and writes stay before it.
 
     Args:
         words: A pointer to 64-bit words.
@@ -38,7 +38,7 @@ def store_release(words: Any, at: int, value: int) -> int:
 
 
 def address_f32(address: int) -> Any:
-    """Makes a pointer to 32-bit floats of an address; in compiled kernels alone.
+    """Pointer to 32-bit floats at an address; in compiled kernels only.
 
     Args:
         address: In bytes.
@@ -50,7 +50,7 @@ def address_f32(address: int) -> Any:
 
 
 def address_f64(address: int) -> Any:
-    """Makes a pointer to 64-bit floats of an address; in compiled kernels alone.
+    """Pointer to 64-bit floats at an address; in compiled kernels only.
 
     Args:
         address: In bytes.
@@ -62,7 +62,7 @@ def address_f64(address: int) -> Any:
 
 
 def address_i64(address: int) -> Any:
-    """Makes a pointer to 64-bit whole numbers of an address; in compiled kernels alone.
+    """Pointer to 64-bit integers at an address; in compiled kernels only.
 
     Args:
         address: In bytes.
@@ -74,7 +74,7 @@ def address_i64(address: int) -> Any:
 
 
 def channel(sound: Any, at: int) -> Any:
-    """The pointer to the first frame of a channel.
+    """Pointer to the first frame of a channel.
 
     Args:
         sound: An `Audio` argument of the kernel.
@@ -87,7 +87,7 @@ def channel(sound: Any, at: int) -> Any:
 
 
 def offset(pointer: Any, items: int) -> Any:
-    """Moves a pointer.
+    """Pointer moved by `items` elements.
 
     Args:
         pointer: The pointer.
@@ -100,7 +100,7 @@ def offset(pointer: Any, items: int) -> Any:
 
 
 def as_u8p(pointer: Any) -> Any:
-    """Converts a pointer to one to bytes; in compiled kernels alone.
+    """Pointer cast to bytes; in compiled kernels only.
 
     Args:
         pointer: The pointer.
@@ -112,7 +112,7 @@ def as_u8p(pointer: Any) -> Any:
 
 
 def prefetch(pointer: Any, at: int) -> int:
-    """Fetches memory into the cache, and does not wait for it.
+    """Prefetches memory into the cache without waiting.
 
     Args:
         pointer: A pointer.
@@ -125,7 +125,7 @@ def prefetch(pointer: Any, at: int) -> int:
 
 
 def bits_f64(value: float) -> int:
-    """Reads the bits of a 64-bit float.
+    """Bit pattern of a 64-bit float as an integer.
 
     Args:
         value: The float.
@@ -137,7 +137,7 @@ def bits_f64(value: float) -> int:
 
 
 def f64_bits(bits: int) -> float:
-    """Makes a 64-bit float of its bits.
+    """64-bit float of a bit pattern.
 
     Args:
         bits: Its IEEE 754 representation; of a larger number the low 64 bits.
@@ -149,7 +149,7 @@ def f64_bits(bits: int) -> float:
 
 
 def call_c(function: int, *args: Any) -> int:
-    """Calls a C function; in compiled kernels alone.
+    """Calls a C function; in compiled kernels only.
 
     Args:
         function: Its address.

@@ -25,23 +25,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 i64 = int
-"""A 64-bit whole number of a kernel. `//` and `%` round down, as in Python; dividing by zero is undefined."""
+"""64-bit integer of a kernel. `//` and `%` round down, as in Python; division by zero is undefined."""
 f32 = float
 """A 32-bit float of a kernel. `f32(x)` rounds to one."""
 f64 = float
 """A 64-bit float of a kernel. `f64(x)` converts to one."""
 # a pointer is a numpy array, or the address of one that stays where it is
 f32p: TypeAlias = Any
-"""A pointer to 32-bit floats: a numpy array, or the address of one that stays where it is."""
+"""Pointer to 32-bit floats: a numpy array, or the address of one that is not moved."""
 f64p: TypeAlias = Any
 """A pointer to 64-bit floats, as `f32p`."""
 i64p: TypeAlias = Any
-"""A pointer to 64-bit whole numbers, as `f32p`."""
+"""A pointer to 64-bit integers, as `f32p`."""
 u8p: TypeAlias = Any
 """A pointer to bytes, as `f32p`."""
 # a numpy array whose frames lie side by side; a channel's may lie anywhere
 Audio: TypeAlias = Any
-"""Sound of a kernel: a numpy array, float32 `[channels, frames]`, the frames of a channel side by side.
+"""Sound argument of a kernel: a numpy array, float32 `[channels, frames]`, each channel contiguous.
 
 In the kernel it has `x[channel, frame]`, `x.channels` and `x.frames`.
 """
@@ -57,7 +57,7 @@ _CTYPES: dict[str, Any] = {
     "None": None,
 }
 AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
-"""The machine code's arguments for an `Audio`, in order. stride: frames from one channel's first to the next's."""
+"""Machine-code arguments of an `Audio`, in order. stride: frames from one channel's start to the next's."""
 
 _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
 _sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
@@ -67,7 +67,7 @@ _REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
 
 def address(array: Any) -> int:
-    """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel.
+    """Address of an array's data, cached: reading it from numpy costs about a small kernel's run time.
 
     Args:
         array: A numpy array of any type and shape. The address is valid while it lives.
@@ -86,7 +86,7 @@ def address(array: Any) -> int:
 
 
 def words_of(kind: str) -> int:
-    """How many 64-bit words an argument of that type takes."""
+    """Number of 64-bit words of an argument of that type."""
     return len(AUDIO) if kind == "Audio" else 1
 
 
@@ -113,7 +113,7 @@ def _declared_types(name: str, hint: object, outside: Mapping[str, Any]) -> Iter
 
 
 def sound(array: Any) -> tuple[int, int, int, int]:
-    """The values of `AUDIO` for an array; cached, as its address is.
+    """Values of `AUDIO` for an array, cached like its address.
 
     Raises:
         TypeError: It is not float32 `[channels, frames]` with frames side by side.
@@ -136,7 +136,7 @@ def sound(array: Any) -> tuple[int, int, int, int]:
 
 
 def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
-    """Generates a call that converts its arguments without a loop, which would take as long as a small kernel."""
+    """Generates a loop-free argument conversion: a loop would cost about a small kernel's run time."""
     names = [f"a{n}" for n in range(len(kinds))]
     given = {"Audio": "*sound({0})", "i64": "{0}", "f32": "{0}", "f64": "{0}"}
     pointer = "address({0}) if type({0}) is ndarray else {0}"
@@ -147,7 +147,7 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
 
 
 def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
-    """Generates a call that writes what has changed into words, and calls with their address."""
+    """Generates a call that writes only changed arguments into words, and passes their address."""
     words = bytearray(8 * sum(map(words_of, kinds)))
     place, lines = 0, []
     for n, kind in enumerate(kinds):
@@ -202,7 +202,7 @@ class _PlainSound:
 class Kernel(Generic[P, R]):
     """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
 
-    An index is not checked: a kernel that reads or writes outside an array crashes the process or corrupts its memory.
+    Indices are not checked: an out-of-range access crashes the process or corrupts its memory.
 
     Attributes:
         python: The function in plain Python, for tests that compare the two.
@@ -288,7 +288,7 @@ class Kernel(Generic[P, R]):
         return self._by_arrays(*args) if len(args) == len(self.types) else self._by_arrays(*_leaves(args))
 
     def bind(self, *args: object) -> Callable[[], R]:
-        """Prepares a call whose arguments stay the same, so that they are converted once.
+        """Prepares a call with constant arguments, converted once.
 
         Args:
             *args: The arguments. Arrays must outlive the result and stay where they are.
@@ -308,7 +308,7 @@ class Kernel(Generic[P, R]):
         return bound
 
     def step(self, *args: P.args, **kwargs: P.kwargs) -> Step:
-        """Says that a block of a processor is a call of this kernel, which runs it later (`Processor.step`).
+        """Step of a block as a call of this kernel, run later (`Processor.step`).
 
         Args:
             *args: The arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
@@ -323,7 +323,7 @@ class Kernel(Generic[P, R]):
 
     @property
     def packed(self) -> int:
-        """The address of the machine code that takes the arguments from 64-bit words; compiles it if needed."""
+        """Address of the machine code that takes the arguments from 64-bit words; compiles it if needed."""
         if self.address == 0:
             self._compile()
         return self._packed
@@ -359,10 +359,10 @@ class Kernel(Generic[P, R]):
             at += 1
 
     def caller(self) -> Callable[P, R]:
-        """Makes a call for one place: it converts only those arguments that are not the last call's objects.
+        """Creates a call for one call site: it converts only arguments that changed since the last call.
 
-        A block's buffers are mostly the same arrays. The call costs a third of that of the kernel itself. It keeps the
-        last arguments, and is for one thread.
+        A block's buffers are mostly the same arrays. The call costs a third of a call of the kernel itself. It keeps
+        the last arguments, and is for one thread.
 
         Returns:
             A function with the kernel's arguments, by position.

@@ -1,7 +1,7 @@
-"""The library of kernels: machine code compiled beforehand, for installations without LLVM, as the workers' image is.
+"""Ahead-of-time library of kernels, for installations without LLVM, such as the workers' image.
 
-It is a shared library in the environment, which the system's loader opens. A kernel is in it under a hash of all that
-its code depends on: one that has changed since is not found, and never taken for another.
+It is a shared library in the environment, opened by the system's loader. Each kernel's symbol is a hash of everything
+its code depends on: a changed kernel is not found, and never mistaken for another.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from antiphon.kernel.native.kernel import Kernel
 
 NAME = "antiphon-kernels.so"
 _LIBRARIES = ("-l:libm.so.6", "-l:libc.so.6")
-"""What machine code calls, by their names at run time: no headers or development files are needed."""
+"""Libraries the machine code links to, by their run-time names: no headers or development files are needed."""
 
 
 def place() -> Path:
-    """Where the library of this environment is, where it has one. Who may write there may run any code already."""
+    """Path of this environment's library. Write access to it already means running any code."""
     return Path(sys.prefix) / "lib" / NAME
 
 
@@ -41,7 +41,7 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 
 
 def write(items: Iterable[Kernel[Any, Any]], path: Path) -> int:
-    """Compiles kernels into a library, for any processor of the kind (x86-64-v2, which numpy's wheels need too).
+    """Compiles kernels into a library, for any CPU of the target (x86-64-v2, which numpy's wheels need too).
 
     Args:
         items: The kernels.

@@ -16,11 +16,11 @@ RELEASE = 0.05
 
 @kernel
 def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64) -> i64:
-    """Limits x to full scale, in place; returns the number of frames with a reduced gain.
+    """Limits x to full scale, in place; returns the number of frames with gain reduction.
 
     All channels have the same gain. Above -1 dBFS the level approaches full scale asymptotically; the gain falls at
-    once at a peak and recovers by the factor `fall` a frame (`release_fall`). state[0]: the present reduction, 0 at
-    first; the result does not depend on the division into blocks. NaN and infinity become silence.
+    once at a peak and recovers by the factor `fall` per frame (`release_fall`). state[0]: present gain reduction, 0 at
+    first; the result does not depend on the block size. NaN and infinity become silence.
     """
     turned = 0
     room = 1.0 - KNEE
@@ -51,5 +51,5 @@ def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i
 
 
 def release_fall(rate: int) -> float:
-    """The factor of the reduction from one frame to the next."""
+    """Decay factor of the gain reduction per frame."""
     return math.exp(-1.0 / (RELEASE * rate))

@@ -1,8 +1,8 @@
 """Loads machine code, and caches it between runs: compiling takes LLVM most of a second, loading 10 ms.
 
-The cache is in the environment Antiphon is installed in, or in the user's cache folder, under a
-name that holds everything it depends on: the kernels' code and constants, this compiler, LLVM and
-the CPU. A file of another owner or with a wrong checksum is not loaded.
+The cache is in the environment Antiphon is installed in, or in the user's cache folder, under a name that hashes
+everything it depends on: the kernels' code and constants, this compiler, LLVM and the CPU. A file of another owner or
+with a wrong checksum is not loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def target() -> Any:
 
 
 def portable_target() -> Any:
-    """LLVM's target machine for a shared library, which every CPU that numpy's wheels are for can run."""
+    """LLVM's target machine of a shared library, for every CPU that numpy's wheels support."""
     native = _native()
     cpu = "x86-64-v2" if native.triple.startswith("x86_64") else "generic"
     return native.create_target_machine(cpu=cpu, opt=3, reloc="pic", codemodel="default")
@@ -55,7 +55,7 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 
 
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
-    """A file name from a hash of everything that determines the machine code of `items`."""
+    """File name from a hash of everything that determines the machine code of `items`."""
     return digest(items, llvmlite.__version__, *_cpu())
 
 
@@ -88,7 +88,7 @@ def read_cached(key: str) -> bytes | None:
 
 
 def write_cached(key: str, image: bytes) -> None:
-    """Writes machine code to the first cache folder that can be written; otherwise it is compiled again next time."""
+    """Writes machine code to the first writable cache folder; without one it is recompiled next time."""
     for folder in _folders():
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

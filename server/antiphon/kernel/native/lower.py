@@ -1,4 +1,4 @@
-"""Kernels to LLVM IR to machine code.
+"""Compiler of kernels: Python to LLVM IR to machine code.
 
 What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
@@ -83,7 +83,7 @@ class _Unit:
         return self.functions[item]
 
     def packed(self, item: Kernel[Any, Any]) -> None:
-        """Adds the function that reads a kernel's arguments from 64-bit words: a call with one argument costs less."""
+        """Emits the wrapper that reads a kernel's arguments from 64-bit words: a call with one argument costs less."""
         function = self.functions[item]
         into = ir.Function(
             self.module, ir.FunctionType(TYPES[item.returns], [I64.as_pointer()]), packed_symbol(function.name)
@@ -293,7 +293,7 @@ class _Lowering:
         raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
 
     def choice(self, node: ast.IfExp) -> ir.Value:
-        """`x if c else y` where one of them costs: only one is computed."""
+        """`x if c else y` with a costly operand, as a branch: only one is computed."""
         blocks = [self.function.append_basic_block(name) for name in ("one", "other")]
         self.b.cbranch(self.numbers.convert(self.value(node.test), BOOL), *blocks)
         values, ends = [], []
@@ -381,7 +381,7 @@ def _dotted(node: ast.expr) -> str:
 
 
 def _is_dear(node: ast.expr) -> bool:
-    """Whether computing it costs more than a branch."""
+    """True if the expression costs more than a branch."""
     calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
     return any(
         (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) not in _CHEAP for func in calls

@@ -1,7 +1,7 @@
 """Kernels of the rate, block and channel adapters: rings with contiguous reads, and a polyphase filter.
 
-A ring of `size` frames a channel is a row of 2 * `size`: every frame is written twice, `size` apart, so that
-any `size` frames that follow each other lie side by side. Frame n lies at n % `size`.
+A ring of `size` frames a channel is a row of 2 * `size`: every frame is written twice, `size` apart, so that any `size`
+successive frames are contiguous. Frame n is at n % `size`.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def resample(
     ring: f32p, size: i64, y: f32p, ys: i64, table: f32p, half: i64, up: i64, down: i64, shift: i64, first: i64,
     channels: i64, frames: i64,
 ) -> None:  # fmt: skip
-    """y[m] ← the ring's sound at frame ((`first` + m) * `down` + `shift`) / `up`, through 2 * `half` taps.
+    """y[m] ← ring signal interpolated at frame ((`first` + m) * `down` + `shift`) / `up`, with 2 * `half` taps.
 
-    table: `[up, 2 * half]`, a row for each place between two frames. Each output is a function of its
-    number: without state, so that the division into blocks does not change a sample.
+    table: `[up, 2 * half]`, a row of taps for each fractional position. Each output is a function of its index: without
+    state, so that the block size does not change a sample.
     """
     taps = 2 * half
     for m in range(frames):
@@ -86,6 +86,6 @@ def resample(
 
 @kernel
 def hold(ring: f32p, size: i64, y: f32p, up: i64, down: i64, first: i64, frames: i64) -> None:
-    """y[m] ← the last value of the ring at or before frame (`first` + m) * `down` / `up`."""
+    """Sample and hold: y[m] ← ring value at or before frame (`first` + m) * `down` / `up`."""
     for m in range(frames):
         y[m] = ring[((first + m) * down // up) % size]

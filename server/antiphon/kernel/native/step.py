@@ -1,4 +1,4 @@
-"""A block of a processor as calls of kernels, which a plan runs as machine code without the interpreter."""
+"""A processor's block as kernel calls, which a plan runs as machine code without the interpreter."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 
 class PackedKernel(Protocol):
-    """What a `Step` needs of a compiled kernel: the types of its arguments, a call, its address."""
+    """Interface of a compiled kernel as `Step` needs it: argument types, call, address."""
 
     types: dict[str, str]
 
     def __call__(self, *args: Any) -> Any:
-        """Runs it."""
+        """Runs the kernel."""
 
     @property
     def packed(self) -> int:
-        """The address of the machine code that takes its arguments from words."""
+        """Address of the machine code that reads its arguments from words."""
 
     @property
     def size(self) -> int:
-        """Number of these words."""
+        """Number of argument words."""
 
     def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
-        """Writes arguments into words from `at` on."""
+        """Writes arguments into words from index `at` on."""
 
 
 Call: TypeAlias = tuple[PackedKernel, tuple[Any, ...]]
@@ -35,7 +35,7 @@ Call: TypeAlias = tuple[PackedKernel, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Calls of kernels in order, as `Kernel.step` makes them.
+    """Kernel calls in order, as made by `Kernel.step`.
 
     Attributes:
         calls: Each kernel with its arguments.
@@ -60,7 +60,7 @@ class Step:
         return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
 
     def provided(self, condition: Step) -> Step:
-        """Leaves to `process` the blocks before which a kernel finds that something is to be done.
+        """Adds a condition kernel: blocks at which it returns 0 go to `process`.
 
         Args:
             condition: The call of a kernel that changes nothing, and returns 0 for such a block.
@@ -71,7 +71,7 @@ class Step:
         return replace(self, conditions=(*self.conditions, *condition.calls))
 
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
-        """Publishes numbers that the kernels leave in arrays as values of `readonly` parameters.
+        """Publishes array elements written by the kernels as values of `readonly` parameters.
 
         Args:
             **values: By parameter, the array and the place in it; clipped to the parameter's range.

@@ -36,7 +36,7 @@ def symlet_filters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def wavelet_split(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, even: f32p, odd: f32p
 ) -> None:
-    """Computes one level of a wavelet packet transform, with each packet extended periodically.
+    """Forward transform of one wavelet packet level, with each packet extended periodically.
 
     Args:
         x: float32 `[packets, size]`.
@@ -76,7 +76,7 @@ def wavelet_split(
 def wavelet_join(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
 ) -> None:
-    """Computes the inverse of `wavelet_split`.
+    """Inverse of `wavelet_split`.
 
     Args:
         x: float32 `[packets, size]` as `wavelet_split` wrote it; it is overwritten.

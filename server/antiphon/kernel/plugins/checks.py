@@ -28,7 +28,7 @@ TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
 MAX_ANSWER = 4096
-"""Bytes of a check's answer."""
+"""Maximum bytes of a check's answer."""
 
 
 def check_type_name(name: object) -> None:
@@ -40,7 +40,7 @@ def check_type_name(name: object) -> None:
 
 
 def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str, play: bool = True) -> ProcessorInfo:
-    """Constructs a processor, checks it, with `play` also a block of silence, and gives its declaration.
+    """Constructs a processor, checks it, with `play` also on a block of silence, and returns its declaration.
 
     `doc`: one line for people; "" for the first line of the class's docstring.
 
@@ -154,7 +154,7 @@ def check_on_files(processor: Processor) -> None:
 
 
 def check_zeros(processor: Processor) -> None:
-    """Prepares it and runs silence through it: a full block and, if it requires no block size, a short one."""
+    """Prepares a processor and runs silence: a full block and, unless it requires a block size, a short one."""
     usual = StreamSpec()
     spec = StreamSpec(
         processor.rate or usual.rate, processor.block or usual.block, processor.channels or usual.channels
@@ -166,7 +166,7 @@ def check_zeros(processor: Processor) -> None:
 def in_child(task: Callable[[], str], limit: float) -> str:
     """Runs a task in a forked child, killed after `limit` seconds.
 
-    The task's text, the sentence of its exception, or how the child ended.
+    Returns the task's text, its exception as a sentence, or how the child ended.
     """
 
     def work() -> bytes:

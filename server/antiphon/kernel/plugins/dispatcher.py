@@ -1,4 +1,4 @@
-"""Calls the hooks of plugins in every process, each plugin's separately: one that raises does not affect the others."""
+"""Calls the hooks of plugins in every process, each plugin's separately: an exception does not affect the others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HOOKS = {key: item for key, item in vars(hookspecs).items() if key.startswith("a
 
 
 class HookDispatcher:
-    """The plugins added to it, and their hooks.
+    """Added plugins and their hooks.
 
     `count`: by (plugin, hook), the number of exceptions; `implemented`: by plugin, the names of its hooks.
     """
 
     def __init__(self) -> None:
-        # one manager per plugin: a plugin whose hooks are refused leaves them in its manager
+        # one manager per plugin: the hooks of a refused plugin stay in its own manager
         self._managers: dict[str, pluggy.PluginManager] = {}
         self.count: Counter[tuple[str, str]] = Counter()
         self.implemented: dict[str, tuple[str, ...]] = {}
@@ -48,7 +48,7 @@ class HookDispatcher:
         try:
             manager.register(module, name)
             names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
-            # to read a specification takes as long as to register a plugin: only those of its own hooks are read
+            # reading a specification takes as long as registering a plugin: only those of its own hooks are read
             if own := {key: HOOKS[key] for key in names if key in HOOKS}:
                 specs = ModuleType(hookspecs.PROJECT)
                 vars(specs).update(own)
@@ -78,7 +78,7 @@ class HookDispatcher:
         return tuple(failures)
 
     async def acall(self, hook: str, **given: Any) -> tuple[Failure, ...]:
-        """As `call`, for hooks that may be async: each is awaited before the next begins."""
+        """`call` for hooks that may be async: each is awaited before the next begins."""
         failures = []
         for name, caller in self._each(hook):
             try:

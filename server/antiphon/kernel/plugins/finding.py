@@ -76,9 +76,9 @@ class PluginSource:
 
 
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
-    """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
+    """All plugins in load order; `plugins_dir` None takes the performer's own folder."""
     see_checkout_plugins()
-    # the kernel runs with some of them too
+    # the kernel also runs with only some of them
     here = {name: place for name in BUILT_IN if (place := _place(name)) is not None}
     result = {name: PluginSource(name, partial(importlib.import_module, name), place) for name, place in here.items()}
     for point in _installed(tuple((entry, _modified(entry)) for entry in sys.path)):
@@ -98,8 +98,8 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
 
 @lru_cache(maxsize=1)
 def _installed(_places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """The plugins of installed packages. To read what all packages have takes as long as to load ten plugins: it is
-    read again when a folder of `_places`, which are searched for packages, has another time of modification."""
+    """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are read again
+    only if a folder of `_places`, which are searched for packages, has another modification time."""
     return sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
 
 

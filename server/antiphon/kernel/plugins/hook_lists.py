@@ -1,4 +1,4 @@
-"""Which plugin implements which hooks, without importing plugins whose files have not changed: for the command line.
+"""Index of plugins' hooks, without importing plugins whose files have not changed: for the command line.
 
 The list is stored in the cache, with the modification times of the plugins' files.
 """
@@ -33,12 +33,12 @@ class HookLists:
     failures: dict[str, str] = field(default_factory=dict)
 
     def implementing(self, hook: str) -> set[str]:
-        """The plugins that have this hook."""
+        """Plugins that implement this hook."""
         return {plugin for plugin, hooks in self.hooks.items() if hook in hooks}
 
 
 def hook_lists() -> HookLists:
-    """The hooks of all plugins, from the cache if no file has changed."""
+    """Hooks of all plugins, from the cache if no file has changed."""
     file = paths.cache() / FILE
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cached = json.loads(file.read_bytes())
@@ -57,7 +57,7 @@ def hook_lists() -> HookLists:
 
 
 def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
-    """Imports all plugins; those that are not built in, in a child process that may hang or crash."""
+    """Imports all plugins; third-party ones in a child process that may hang or crash."""
     from antiphon.kernel.plugins.reasons import reason_of
 
     lists = HookLists()

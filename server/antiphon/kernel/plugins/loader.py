@@ -1,6 +1,6 @@
 """Loads and checks plugins, and collects failures; a plugin that fails does not affect the others.
 
-Plugins that are not built in are tried in a child process first: one that hangs or crashes there is a `Failure`.
+Third-party plugins are tried in a child process first: one that hangs or crashes there is a `Failure`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches"
 
 @dataclass(slots=True)
 class Loaded:
-    """The plugins that were loaded.
+    """Loaded plugins.
 
     Attributes:
         catalog: Processor types, failures and hooks, as data.
@@ -76,7 +76,7 @@ class Loaded:
 
 
 def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
-    """As `Loaded.make`, of the factories of processors by their types."""
+    """Constructs a processor from the factories by type, as `Loaded.make`."""
     factory = factories.get(name)
     if factory is None:
         raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(factories))}")
@@ -134,7 +134,7 @@ class PluginLoading:
         return Loaded(Catalog(self.types, failures, hooks, transports, addresses=addresses), self.factories)
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
-        """As `add`, if it succeeds in a child process first."""
+        """Tries a plugin in a child process, then calls `add`."""
         reason = in_child(partial(self._trial, name, importing), CHECK_LIMIT)
         if reason:
             self.fail(name, reason)
@@ -142,12 +142,12 @@ class PluginLoading:
             self.add(name, importing)
 
     def _trial(self, name: str, importing: Callable[[], Any]) -> str:
-        """Why the plugin fails as a whole, or "". Runs in the child."""
+        """Reason why the plugin fails as a whole, or "". Runs in the child."""
         self.add(name, importing)
         return self.broken.get(name, "")
 
     def add(self, name: str, importing: Callable[[], Any]) -> None:
-        """Imports one plugin, registers its hooks and collects what they register."""
+        """Imports one plugin, registers its hooks and collects their registrations."""
         try:
             hooks = self.hooks.add(name, importing())
         except (Exception, SystemExit) as error:

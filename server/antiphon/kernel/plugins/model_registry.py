@@ -1,4 +1,4 @@
-"""The models that plugins registered, and whether the weights of each match their checksums."""
+"""Models registered by plugins, with the checksum state of their weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model in the list of `antiphon models`.
+    """One row of `antiphon models`.
 
     Attributes:
         bytes: Size of its file, 0 without one.
@@ -35,7 +35,7 @@ class Row:
 
 
 def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
-    """The registered models by name, and a sentence for each whose description could not be made."""
+    """Registered models by name, and a sentence for each whose description failed."""
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.plugins.reasons import reason_of
     from antiphon.kernel.workers.info import ModelInfo
@@ -57,7 +57,7 @@ def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo],
 
 
 def files(plugins_dir: Path | None = None) -> list[FileListing]:
-    """The user's model files, from every plugin that lists some. A new file is loaded once, which takes seconds."""
+    """User's model files, from every plugin that lists some. A new file is loaded once, which takes seconds."""
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.workers.listing import ModelFolder
 
@@ -72,7 +72,7 @@ def files(plugins_dir: Path | None = None) -> list[FileListing]:
 
 
 def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
-    """A row for each entry of the manifest and each registered model. folder: instead of Antiphon's own weights."""
+    """A row for each manifest entry and each registered model. folder: replaces the folder of built-in weights."""
     from antiphon.kernel.runtime import model_files
 
     rows, problem, named = [], "", []
@@ -111,6 +111,6 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
 
 
 def _whole(row: Mapping[str, Any]) -> int:
-    """The number of parameters a manifest's entry names; 0 when it names none."""
+    """Parameter count of a manifest entry; 0 if it states none."""
     count = row.get("parameters")
     return count if isinstance(count, int) else 0

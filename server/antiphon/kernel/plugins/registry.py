@@ -18,14 +18,14 @@ class Registration:
 
 
 def factories(kind: str) -> dict[str, Factory]:
-    """By name, the factories of `registrations`."""
+    """Factories of `registrations` by name."""
     return {name: registration.factory for name, registration in registrations(kind).items()}
 
 
 def registrations(kind: str) -> dict[str, Registration]:
-    """By name, what the hook `antiphon_KIND` registers; of two with one name the first, as in the loader.
+    """Registrations of the hook `antiphon_KIND` by name; of duplicates the first, as in the loader.
 
-    Only plugins that implement the hook are imported. One that fails is left out: the loader, `antiphon plugins` and
+    Only plugins that implement the hook are imported. A failing one is left out: the loader, `antiphon plugins` and
     `antiphon doctor` report it.
     """
     result: dict[str, Registration] = {}

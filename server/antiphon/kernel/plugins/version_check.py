@@ -1,7 +1,7 @@
-"""Checks a version of a plugin in a process of its own: import, declarations, and sound through each processor.
+"""Checks a version of a plugin in a separate process: import, declarations, and sound through each processor.
 
-It is started anew for every check, so that nothing of an earlier version is imported. A version that hangs is reported
-with the line at which it does.
+A new process is started for every check, so that no earlier version is imported. A hanging version is reported with the
+line at which it hangs.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resource
 from antiphon.kernel.workers.pool import without_workers
 
 NICE = 10
-"""Added to the process's nice value: the sound that plays comes first."""
+"""Increment of the process's nice value: the running sound has priority."""
 NOISE_BLOCKS = 48
 """Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""
 DATA_BYTES = 8 << 30
-"""Memory that a check may take."""
+"""Memory limit of a check, bytes."""
 
 
 class _Loading(PluginLoading):
@@ -61,7 +61,7 @@ class _Loading(PluginLoading):
 
 
 def main() -> None:
-    """Checks the version that it is asked for: sends `BEGUN`, and its catalog or {"problem": sentence}."""
+    """Checks the requested version: sends `BEGUN`, and its catalog or {"problem": sentence}."""
     channel = HelperChannel()
     check = VersionCheck(**next(channel.requests()))
     os.nice(NICE)
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _where(frame: FrameType | None, check: VersionCheck) -> str:
-    """File and line of the plugin that is at work."""
+    """File and line of the running plugin code."""
     while frame is not None:
         if frame.f_code.co_filename.startswith(check.folder):
             return f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
@@ -121,7 +121,7 @@ def _checked(check: VersionCheck) -> dict[str, Any]:
 
 
 def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value]) -> str:
-    """Plays noise through a processor. Returns why that fails, or ""."""
+    """Runs noise through a processor. Returns the failure reason, or ""."""
     where = _declared(processor)
     try:
         with without_workers():  # no worker is started

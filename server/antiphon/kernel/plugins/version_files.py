@@ -1,6 +1,6 @@
-"""The files of the performer's plugins: which have changed, and copies of them that do not change any more.
+"""Files of the performer's plugins: change detection, and immutable copies.
 
-What is checked, and then used by several processes, is one copy: the performer may save again meanwhile.
+The check and several processes then use one copy: the performer may save again meanwhile.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
 VERSIONS = "versions"
-"""Folder, in the server's own, of the versions: `NUMBER/PLUGIN`."""
+"""Folder of the versions in the server's own folder: `NUMBER/PLUGIN`."""
 START = "__init__.py"
 MOST_FILES = 1000
-"""Most modules of a plugin that are looked at."""
+"""Maximum modules of a plugin that are watched."""
 Stamp = tuple[tuple[str, int, int, int], ...]
-"""Of each module: path, time of the last change in ns, size in bytes, inode."""
+"""Change stamp of each module: path, modification time in ns, size in bytes, inode."""
 
 
 def plugin_folders(root: Path) -> list[str]:
-    """The names of the folders that are plugins, sorted; none where there is no such folder."""
+    """Names of the plugin folders, sorted; empty without such a folder."""
     try:
         with os.scandir(root) as entries:
             return sorted(e.name for e in entries if not e.name.startswith((".", "_")) and e.is_dir())
@@ -32,7 +32,7 @@ def plugin_folders(root: Path) -> list[str]:
 
 
 def stamp(folder: str) -> Stamp:
-    """A value that changes with the modules of a plugin; empty where it has no `__init__.py` at the moment."""
+    """Change stamp of a plugin's modules; empty if it has no `__init__.py` at the moment."""
     found = []
     try:
         for path in _modules(folder):
@@ -61,7 +61,7 @@ def _modules(folder: str) -> Iterator[str]:
 def copy(folder: Path, root: Path) -> Path:
     """Copies a plugin into a new folder `root/NUMBER/PLUGIN`.
 
-    Modules are copied; everything else, as weights and samples, is linked.
+    Modules are copied; other files, such as weights and samples, are linked.
 
     Raises:
         FileError: It cannot be copied, or others may write in it.

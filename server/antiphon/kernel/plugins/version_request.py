@@ -1,4 +1,4 @@
-"""What control asks of the check of a plugin's version, as plain data: control imports nothing that loads plugins."""
+"""Plain-data requests of control to the check of a plugin's version: control imports nothing that loads plugins."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from antiphon.kernel.contract.params import Value
 
 CHECK_LIMIT = 5.0
-"""Seconds a plugin that is not built in may take to import and pass its check."""
+"""Maximum seconds for a third-party plugin to import and pass its check."""
 BEGUN = {"begun": True}
-"""Sent before the plugin is imported; the limit counts from there."""
+"""Message sent before the plugin is imported; the time limit starts there."""
 
 
 @dataclass(frozen=True, slots=True)

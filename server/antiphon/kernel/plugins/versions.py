@@ -1,7 +1,7 @@
-"""Versions of plugins in a process that runs: another one of a plugin is used, and one of before used again.
+"""Hot reload of plugins in a running process: switches a plugin's version, and rolls back.
 
-The files of a version are a copy in a folder of its own, which does not change. A version is imported under the
-plugin's name; the modules of another one stay as they are for the processors that were made of them.
+A version's files are a copy in its own folder, which does not change. It is imported under the plugin's name; the
+modules of another version are kept for its existing processors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from antiphon.kernel.runtime import importing
 
 
 def number_of(folder: str) -> int:
-    """The number of a version, by its folder `…/NUMBER/PLUGIN`; 0 for "", the version of the start."""
+    """Number of a version, by its folder `…/NUMBER/PLUGIN`; 0 for "", the version at start."""
     return int(Path(folder).parent.name) if folder else 0
 
 
 @dataclass(slots=True)
 class _Version:
-    """One version of one plugin, imported. modules: what `sys.modules` has while it is not in use."""
+    """One imported version of a plugin. modules: its `sys.modules` entries while it is not in use."""
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
     factories: Mapping[str, Factory] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class _Version:
 
 
 class PluginVersions:
-    """The processors of the versions in use. For one thread. `catalog`: the processor types."""
+    """Processors of the versions in use. For one thread. `catalog`: the processor types."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.catalog = loaded.catalog
@@ -46,13 +46,13 @@ class PluginVersions:
         self._imported: dict[tuple[str, str], _Version] = {}
 
     def make(self, name: str) -> Processor:
-        """Constructs a processor of the type `name`, without preparing it; `PluginError` where that fails."""
+        """Constructs a processor of the type `name`, without preparing it; `PluginError` on failure."""
         return construct(name, self._factories)
 
     def use(self, versions: Mapping[str, str]) -> None:
-        """Makes these versions, by plugin its folder, those from which processors are made.
+        """Switches to these versions, as folders by plugin, for new processors.
 
-        A plugin that is not named has the version of the start.
+        Other plugins get their version at start.
 
         Raises:
             PluginError: A version cannot be imported; its plugin keeps the one before.

@@ -1,4 +1,4 @@
-"""Control's state as pure code: commands go in, effects come out; scenes, set lists, notes, the schedule.
+"""Control's state as pure code: commands in, effects out; scenes, set lists, notes, the schedule.
 
 May import `graph`, `contract`, `runtime` and `wire`. No sockets, no asyncio, no engine.
 """

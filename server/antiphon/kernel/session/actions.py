@@ -1,7 +1,7 @@
-"""Actions: the records that go from the session to the engine, through its ring, and into a set's log.
+"""Actions: records sent from the session through the engine's ring, and written into a session log.
 
-A command that names no node is an action as it stands. One that names nodes becomes an action for each, with the
-numbers of the node and of the parameter in it, its values checked. `ACTIONS` is the table of all of them.
+A command without a node is an action as it stands. A command with nodes becomes one action per node, with node and
+parameter numbers and checked values. `ACTIONS` is the table of all.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from antiphon.kernel.session.play import LAST
 from antiphon.kernel.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
-"""Above any beat, ramp or parameter."""
+"""Upper bound of beats, ramps and parameter values."""
 MAX_RAMP = 1e6
-"""Beats of a ramp of the tempo."""
+"""Maximum length of a tempo ramp, in beats."""
 PITCH_REACH = 96.0
-"""Semitones by which a note can be moved: the widest bend range of MPE."""
+"""Maximum pitch bend of a note, in semitones: the widest bend range of MPE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,21 @@ class NodeSet:
 
 @dataclass(frozen=True, slots=True)
 class NodeReset:
-    """A node's state is cleared, and it is tried again after a failure."""
+    """Resets a node's state, and retries it after a failure."""
 
     node: int
     when: When = NOW
 
 
 class _Note:
-    """A note: its number as an event is the note."""
+    """Base of notes: an event number is the note."""
 
     __slots__ = ()
     note: int
 
     @property
     def number(self) -> int:
-        """The event's number: the note."""
+        """Event number: the note."""
         return self.note
 
 
@@ -69,7 +69,7 @@ class _Note:
 class NodeNoteOn(_Note):
     """A node begins a note, 0 to 127, with a velocity above 0 to 1.
 
-    serial: as in `processor.Event`; 0 for a note that went no other way.
+    serial: as in `processor.Event`; 0 for a note without a low-latency copy.
     """
 
     kind: ClassVar[str] = "on"
@@ -82,7 +82,7 @@ class NodeNoteOn(_Note):
 
     @property
     def value(self) -> float:
-        """The event's value: the velocity."""
+        """Event value: the velocity."""
         return self.velocity
 
 
@@ -101,7 +101,7 @@ class NodeNoteOff(_Note):
 
 @dataclass(frozen=True, slots=True)
 class NodeControl:
-    """A controller of a node moves to 0 to 1: MIDI's are 0 to 127, above them are values of single notes."""
+    """A controller of a node moves to a value 0 to 1: MIDI's are numbers 0 to 127, above them are note-play values."""
 
     kind: ClassVar[str] = "control"
     node: int
@@ -127,7 +127,7 @@ class NodeBend:
 
 @dataclass(frozen=True, slots=True)
 class NodeProgram:
-    """A node plays a channel by another instrument, 0 to 127; as an event it has the value 0."""
+    """A node switches a channel's instrument, 0 to 127; as an event it has the value 0."""
 
     kind: ClassVar[str] = "program"
     value: ClassVar[float] = 0.0
@@ -151,21 +151,21 @@ class _NoteValue(_Note):
 
 
 class NodePitch(_NoteValue):
-    """A note of a node moves by semitones, -96 to 96."""
+    """A node's note is bent by semitones, -96 to 96."""
 
     __slots__ = ()
     kind: ClassVar[str] = "pitch"
 
 
 class NodePressure(_NoteValue):
-    """The key of a note of a node is pressed, 0 to 1."""
+    """A node's note gets a key pressure, 0 to 1."""
 
     __slots__ = ()
     kind: ClassVar[str] = "pressure"
 
 
 class NodeTimbre(_NoteValue):
-    """A note of a node changes its timbre, 0 to 1."""
+    """A node's note gets a timbre, 0 to 1."""
 
     __slots__ = ()
     kind: ClassVar[str] = "timbre"
@@ -173,21 +173,21 @@ class NodeTimbre(_NoteValue):
 
 @dataclass(frozen=True, slots=True)
 class FadeOut:
-    """The output fades out, for good: the engine's own, at its end."""
+    """Final fade-out of the output, sent by the engine itself at its end."""
 
     when: When = NOW
 
 
 NodeExpression: TypeAlias = NodePitch | NodePressure | NodeTimbre
 NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend | NodeProgram | NodeExpression
-"""A note or a controller that a command plays on one node; `NODE_EVENTS` has the classes, for `isinstance`.
+"""A note or controller action on one node; `NODE_EVENTS` has the classes, for `isinstance`.
 
-Each has `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as `Event` has them; and `when`.
+Attributes: `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as in `Event`; and `when`.
 """
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
 Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
 EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend, NodeProgram, NodePitch, NodePressure, NodeTimbre)
-"""What a node plays: each has kind, number, value, channel and serial as `processor.Event`."""
+"""Event actions of a node: each has kind, number, value, channel and serial as in `processor.Event`."""
 NOTES = (NodeNoteOn, NodeNoteOff)
 
 _NODE = Field("node", "q", low=OUT_NUMBER)

@@ -1,9 +1,8 @@
 """Commands are small frozen values with a time.
 
-OSC, HTTP, a file of events and a session log all become these. `when` is the moment a command
-enters its node: `Now` at the start of the next block, `Sample` at that sample of the engine's
-clock, `Beat` where the tempo map puts it, wherever the tempo goes meanwhile. `channel` and `node`
-of every command of a note are as for `NoteOn`.
+OSC, HTTP, a file of events and a session log are all parsed into these. `when` is the time at which a command enters
+its node: `Now` at the start of the next block, `Sample` at that sample of the engine's clock, `Beat` where the tempo
+map puts it, including later tempo changes. `channel` and `node` of every note command are as for `NoteOn`.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from antiphon.kernel.contract.params import Value
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """At the start of the next block."""
+    """Time: the start of the next block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At a sample of the engine's clock.
+    """Time: a sample of the engine's clock.
 
     Attributes:
         n: Its number, counted from the engine's start.
@@ -32,7 +31,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """At a beat, wherever the tempo puts it until then.
+    """Time: a beat, mapped to a sample by the tempo map when it is due.
 
     Attributes:
         b: The beat.
@@ -44,9 +43,9 @@ class Beat:
 
 
 When: TypeAlias = Now | Sample | Beat
-"""When a command enters its node."""
+"""Time at which a command enters its node."""
 NOW = Now()
-"""At the start of the next block."""
+"""Time: the start of the next block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ class NotePitch:
 
 @dataclass(frozen=True, slots=True)
 class NotePressure:
-    """`/note/pressure note value [channel] [node]`: how hard the key of one note is pressed.
+    """`/note/pressure note value [channel] [node]`: sets the key pressure of one note.
 
     Attributes:
         note: As for `NotePitch`.
@@ -190,7 +189,7 @@ class NotePressure:
 
 @dataclass(frozen=True, slots=True)
 class NoteTimbre:
-    """`/note/timbre note value [channel] [node]`: how bright one note is.
+    """`/note/timbre note value [channel] [node]`: sets the timbre (brightness) of one note.
 
     Attributes:
         note: As for `NotePitch`.
@@ -221,7 +220,7 @@ class SetTempo:
 
 @dataclass(frozen=True, slots=True)
 class SetSwing:
-    """`/swing amount [step]`: delays every second step of what is dated in beats; the beat itself stays even.
+    """`/swing amount [step]`: delays every second step of events timed in beats; the beat itself stays even.
 
     Attributes:
         amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
@@ -262,14 +261,14 @@ class NudgeBeat:
 
 @dataclass(frozen=True, slots=True)
 class Panic:
-    """`/panic`: silence within a block; what is scheduled is dropped, tails are cut."""
+    """`/panic`: silence within a block; drops the schedule and cuts tails."""
 
     when: When = NOW
 
 
 @dataclass(frozen=True, slots=True)
 class ClearSchedule:
-    """`/clearSched`: drops what is scheduled and not yet due."""
+    """`/clearSched`: drops the schedule."""
 
     when: When = NOW
 
@@ -291,6 +290,6 @@ Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
 """A command of a note, a controller, a pitch bend or an instrument."""
 Plain: TypeAlias = SetTempo | SetSwing | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
-"""Those that name no node: the engine gets them as they stand."""
+"""Commands without a node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""

@@ -1,4 +1,4 @@
-"""What a session answers a command with: actions for the engine, a plan to be made, and what has changed.
+"""Effects: a session's response to a command, for the engine (actions, plans) or subscribers (changes).
 
 Frozen values, no references to the world.
 """
@@ -62,10 +62,10 @@ class TempoChanged:
 
 
 EngineEffect: TypeAlias = Action | EngineLoad
-"""What the engine is asked to do, each a frozen value.
+"""A request to the engine, as a frozen value.
 
-It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command that names no node, as `SetTempo`,
-`SetTransport` and `Panic`; or another plan. What can be scheduled has a `when`.
+It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command without a node, as `SetTempo`,
+`SetTransport` and `Panic`; or another plan. Schedulable ones have a `when`.
 """
 Effect: TypeAlias = EngineEffect | Changed | TempoChanged
-"""What a command leads to: something for the engine, or feedback."""
+"""Effect of a command: a request to the engine, or feedback."""

@@ -1,7 +1,7 @@
-"""The nodes, their values, and the plans requested from the engine.
+"""Nodes, their values, and the plans requested from the engine.
 
-A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). Where the engine refuses it
-(`refused`), graph and values return to those of the last confirmed plan.
+A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). If the engine refuses it (`refused`),
+graph and values return to those of the last confirmed plan.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
 class GraphState(NodeTable):
-    """The nodes with their values, and at most one plan that the engine is preparing.
+    """Nodes with their values, and at most one plan in preparation by the engine.
 
-    Edits made meanwhile are collected and sent as one further plan once the engine has answered.
+    Edits during that time are collected and sent as one further plan once the engine has answered.
 
     Attributes:
         rate: Frames per second.
@@ -59,16 +59,16 @@ class GraphState(NodeTable):
 
     @property
     def loading(self) -> bool:
-        """Whether the engine is preparing a plan."""
+        """True while the engine prepares a plan."""
         return self._loading is not None
 
     @property
     def goal(self) -> int:
-        """Number of the load that will contain every edit made so far."""
+        """Number of the load that will contain all edits so far."""
         return self.serial + (self._stale is not None)
 
     def put(self, node: Node, cell: int, number: float) -> bool:
-        """Stores an encoded value that the engine has been sent; returns whether the engine prepares a plan."""
+        """Stores an encoded value sent to the engine; returns True while the engine prepares a plan."""
         self.numbers[node.base + cell] = number
         if self._loading is None:
             return False
@@ -76,11 +76,11 @@ class GraphState(NodeTable):
         return True
 
     def resend(self, node: Node, cell: int, until: float) -> None:
-        """Schedules a value to be sent again once the plan being prepared plays; its ramp ends at frame `until`."""
+        """Schedules a value to be sent again once the pending plan plays; its ramp ends at frame `until`."""
         self._pending.send_again(node.id, cell, until)
 
     def put_tempo(self, bpm: float) -> None:
-        """Stores a tempo that the engine has been sent."""
+        """Stores a tempo sent to the engine."""
         self.numbers[0] = bpm
         if self._loading is not None:
             self._pending.outdate(0)
@@ -119,8 +119,8 @@ class GraphState(NodeTable):
     ) -> list[Effect]:
         """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
 
-        `tempo` in bpm, None leaves it as it is; `fade` in seconds, 0 to `MAX_FADE`. Gives the request for the plan, and
-        the changes for subscribers.
+        `tempo` in bpm, None keeps it; `fade` in seconds, 0 to `MAX_FADE`. Returns the plan request, and the changes for
+        subscribers.
 
         Raises:
             RequestError: The fade is out of its range.
@@ -158,10 +158,10 @@ class GraphState(NodeTable):
                 self._edit_number(node, cell, target.place(param, self.value_at(*there)))
 
     def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
-        """Takes another catalog, in which a plugin has another version, and requests a plan with it.
+        """Switches to a catalog with another version of a plugin, and requests a plan with it.
 
-        It plays from the next multiple of `quantum` beats; 0 from the next block. Nodes keep their values. One whose
-        type declares other parameters gets another number, and keeps those values that its new parameters can have.
+        It plays from the next multiple of `quantum` beats; 0 from the next block. Nodes keep their values. A node whose
+        type declares other parameters gets another number, and keeps the values valid for its new parameters.
 
         Raises:
             PatchError: The nodes and wires are not valid with that version; nothing has changed.
@@ -185,7 +185,7 @@ class GraphState(NodeTable):
         return [self.nodes, self._confirmed.nodes, self.ends, *loading]
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
-        """Changes a parameter that the engine gets with a plan alone, and requests the plan."""
+        """Changes a parameter that the engine gets only with a plan, and requests the plan."""
         self._edit_value(node, cell, value)
         return self._ask(FADE)
 
@@ -226,10 +226,10 @@ class GraphState(NodeTable):
         return LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, catalog)
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
-        """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
+        """Handles a loaded plan: sends again the values set while it was prepared.
 
-        Another serial than that of the load under way is ignored. Gives the values, the tempo where it was set
-        meanwhile, and the request for the next plan where one is due.
+        A serial other than the pending load's is ignored. Returns the values, the tempo if it changed meanwhile, and
+        the request for the next plan if one is due.
         """
         if self._loading is None or serial != self._loading.serial:
             return []
@@ -249,7 +249,7 @@ class GraphState(NodeTable):
         return effects + self._request_next()
 
     def refused(self, serial: int) -> list[Effect]:
-        """The engine refused the plan of load `serial`: requests a newer one, or restores the last confirmed one."""
+        """Handles a refused plan: requests a newer one, or restores the last confirmed one."""
         if self._loading is None or serial != self._loading.serial:
             return []
         self._loading = None
@@ -273,10 +273,10 @@ class GraphState(NodeTable):
         return self._ask(fade)
 
     def restarted(self) -> list[Effect]:
-        """Requests the present plan, with the present values, from an engine that has just started.
+        """Requests the present plan, with the present values, from a newly started engine.
 
-        Where that plan has never played and is refused, `silent` becomes true, and the caller requests the last
-        confirmed one. All values are sent again once it plays, for the ring may still hold old commands.
+        If that plan has never played and is refused, `silent` becomes true, and the caller requests the last confirmed
+        one. All values are sent again once it plays, for the ring may still hold old commands.
         """
         again = self._loading is None
         self._quantum = 0.0
@@ -301,7 +301,7 @@ class GraphState(NodeTable):
 
     @property
     def silent(self) -> bool:
-        """Whether a new engine plays no plan, and has not been sent one that has played before."""
+        """True if a new engine plays no plan, and was not sent one that has played before."""
         return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
 
     def to_json(self) -> dict[str, Any]:
@@ -320,7 +320,7 @@ class GraphState(NodeTable):
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
-        """Restores a state of `to_json`; whether the engine played it already. `numbers` must hold its values.
+        """Restores a state of `to_json`; True if the engine had played it. `numbers` must hold its values.
 
         Raises:
             PatchError: A plugin that it needs is not installed any more.

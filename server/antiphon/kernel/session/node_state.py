@@ -14,10 +14,10 @@ from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.macros import MOST
 
 SLOTS = 65536
-"""Floats in a session's array: the tempo at 0, then every node's cells, and at the end what `RESERVED` counts."""
+"""Floats in a session's array: the tempo at 0, then every node's cells, and the `RESERVED` ones at the end."""
 RESERVED = 3 + MOST
 SWING, STEP, BAR_AT, MACROS_AT = SLOTS - 3, SLOTS - 2, SLOTS - 1, SLOTS - RESERVED
-"""Places of the swing, of its step and of the beats of a bar, 0 where none was set; and of the first macro."""
+"""Indices of the swing, its step and the beats of a bar, 0 if unset; and of the first macro."""
 
 
 class Numbers(Protocol):
@@ -29,7 +29,7 @@ class Numbers(Protocol):
 
 @dataclass(slots=True)
 class Node:
-    """One node in control's state.
+    """Control's state of one node.
 
     Attributes:
         id: Its number in the engine; never reused in a session.
@@ -62,7 +62,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """A plan as it was requested, to restore the session to when a later one is refused.
+    """A requested plan: the state restored if a later one is refused.
 
     Attributes:
         serial: Number of the load.
@@ -84,18 +84,18 @@ class LoadRequest:
 
 
 def agree(one: ProcessorInfo, other: ProcessorInfo) -> bool:
-    """Whether two versions of a type have the same cells, with values of the same meaning."""
+    """True if two versions of a type have the same cells, with values of the same meaning."""
     pairs = zip(one.cells, other.cells, strict=False)
     return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
 
 
 def travels(param: Param) -> bool:
-    """Whether its value is sent to the engine as a number, and not with the plan or never."""
+    """True if its value is sent to the engine as a number, rather than with the plan or never."""
     return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
 
 
 def fits(param: Param, number: float) -> bool:
-    """Whether a cell of that parameter can hold `number`; a readonly parameter has no range to check."""
+    """True if a cell of that parameter can hold `number`; a readonly parameter has no range to check."""
     if not math.isfinite(number):
         return False
     match param.kind:
@@ -107,7 +107,7 @@ def fits(param: Param, number: float) -> bool:
 
 
 def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
-    """First indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
+    """Start indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
 
     `taken` are ranges in use, as (first, end), the end excluded.
 

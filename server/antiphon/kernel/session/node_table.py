@@ -52,12 +52,12 @@ class NodeTable:
 
     @property
     def tempo(self) -> float:
-        """The tempo last asked for, in bpm."""
+        """Last requested tempo, bpm."""
         return self.numbers[0]
 
     @property
     def swing(self) -> tuple[float, float]:
-        """The swing last asked for: the share of a step, and the step in beats."""
+        """Last requested swing: the share of a step, and the step in beats."""
         return self.numbers[SWING], self.numbers[STEP] or EIGHTH
 
     @property
@@ -66,7 +66,7 @@ class NodeTable:
         return int(self.numbers[BAR_AT]) or BAR
 
     def put_swing(self, amount: float, step: float) -> None:
-        """Stores a swing that the engine has been sent."""
+        """Stores a swing sent to the engine."""
         self.numbers[SWING], self.numbers[STEP] = amount, step
 
     def put_bar(self, beats: int) -> None:
@@ -75,7 +75,7 @@ class NodeTable:
 
     @property
     def every(self) -> dict[str, Node]:
-        """The nodes, the graph's ends and the macros, by name: all that have OSC addresses."""
+        """Nodes, `in` and `out` and the macros, by name: everything with OSC addresses."""
         return {**self.nodes, **self.ends, **self.panel}
 
     def node(self, name: str) -> Node:
@@ -94,7 +94,7 @@ class NodeTable:
         return state, cell
 
     def value(self, node: str, name: str) -> Value:
-        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
+        """Last requested value that is due by now; call `advance` first to apply the schedule."""
         state, cell = self.param(node, name)
         return self.value_at(state, cell)
 
@@ -120,9 +120,9 @@ class NodeTable:
         return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
 
     def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
-        """Makes `graph` the graph: assigns numbers and cells to its new nodes, and names those that were there already.
+        """Replaces the graph: assigns numbers and cells to new nodes, and returns the names of existing ones.
 
-        `plans` are the nodes of the plans whose cells are in use, by name.
+        `plans`: nodes by name of each plan whose cells are in use.
         """
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
@@ -143,9 +143,9 @@ class NodeTable:
         return retained
 
     def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
-        """Gives each node whose type has another version in the catalog that version's declaration.
+        """Updates the declarations of nodes whose type has another version in the catalog.
 
-        `graph` has the same nodes and wires in another object, for what is derived from it.
+        `graph` has the same nodes and wires as a new object, for caches keyed by it.
         """
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
         nodes = dict(self.nodes)
@@ -176,14 +176,14 @@ class NodeTable:
         return new
 
     def index(self) -> None:
-        """Brings `panel` and `by_id` up to date with the graph and its nodes."""
+        """Updates `panel` and `by_id` after a change of graph or nodes."""
         names = [macro.name for macro in self.graph.macros]
         if [param.name for node in self.panel.values() for param in node.cells] != names:
             self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, macro_info(names), MACROS_AT)} if names else {}
         self.by_id = {n.id: n for n in self.every.values()}
 
     def put_first(self, node: Node, cell: int, value: Value) -> None:
-        """Stores the first value of a cell; texts are stored in their node."""
+        """Stores the initial value of a cell; texts are stored in their node."""
         param = node.cells[cell]
         self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
 
@@ -198,7 +198,7 @@ class NodeTable:
         return values
 
     def mend(self) -> None:
-        """Gives every number that is not valid its default: the process may have been killed at any point."""
+        """Resets every invalid number to its default: the process may have been killed at any point."""
         if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
             self.numbers[0] = 120.0
         self._mend(self.every)

@@ -1,4 +1,4 @@
-"""Notes and controls: whom they are for, what they take, and how a message says them."""
+"""Notes and controls: their addressee nodes, argument ranges, and OSC messages."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from antiphon.kernel.signal.pitch import named_note
 HIGHEST = 127
 CHANNELS = 16
 LONGEST = 64
-"""Characters of a node's name."""
+"""Maximum characters of a node's name."""
 _NONE = "no node of this patch takes notes: load a patch with a synth (keys) or add one (/node/add synth keys)"
 _ROUNDING = 1.2e-7
-"""By how much a 32-bit float may miss the end of a range."""
+"""Relative tolerance at the ends of a range, for values rounded to 32-bit floats."""
 
 
 class Players:
-    """The nodes of a graph that take notes, by name.
+    """Note-taking nodes of a graph, by name.
 
     Attributes:
         graph: Where they are.
@@ -64,14 +64,14 @@ class Players:
         by_any, by_takers = (
             {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in self.all])
         )
-        # a keyboard in place of what finds notes in sound: not also to what another one of them answers by
+        # nodes that no wire feeds; else nodes that only a note detector feeds, for the keyboard to replace it
         self.free = self._without(by_any) or self._without(by_takers) or self.all
 
     def _without(self, fed: set[str]) -> tuple[str, ...]:
         return tuple(name for name in self.all if name not in fed)
 
     def of(self, node: str) -> tuple[str, ...]:
-        """Names of the nodes that a note for `node` goes to; "" for `free`.
+        """Names of the nodes addressed by a note for `node`; "" for `free`.
 
         Raises:
             RequestError: No node takes notes, or there is no such node, or it takes none.
@@ -101,11 +101,11 @@ _ON_NODE: dict[type[Note], type] = {
     NotePressure: NodePressure,
     NoteTimbre: NodeTimbre,
 }
-"""What each command is on a node: the action. Behind its node it has the command's fields in order, to the channel."""
+"""Node action of each command. After its node it has the command's fields in order, up to the channel."""
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
-    """The command as an action on the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
+    """Node action of a command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
 
     Raises:
         RequestError: A field is out of its range.
@@ -132,7 +132,7 @@ Args = Sequence[object]
 def read(address: str, args: Args, when: When) -> Note:
     """Parses an OSC message to one of `ADDRESSES`.
 
-    A string in the place of the channel is taken as the node, so that `/note/on 60 100 keys` is valid.
+    A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid.
 
     Args:
         address: One of `ADDRESSES`.
@@ -190,7 +190,7 @@ def _velocity(args: Args, at: int) -> float:
 
 
 def _amount(args: Args, at: int) -> float:
-    """A controller's value, 0 to 1; a whole number from 2 on is a MIDI value and divided by 127."""
+    """Controller value, 0 to 1; an integer from 2 on is a MIDI value and divided by 127."""
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
     takes = f"0 to 1, or a whole number to {HIGHEST}"

@@ -1,4 +1,4 @@
-"""A message to an address that a plugin added, as the plugin's handler is given it."""
+"""OSC request to a plugin's address, as passed to the plugin's handler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.kernel.wire.osc import Arg
 
 @dataclass(frozen=True, slots=True)
 class OscRequest:
-    """A message to an address of a plugin.
+    """A message to a plugin's OSC address.
 
     Attributes:
         server: The server.

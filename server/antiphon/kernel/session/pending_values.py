@@ -1,4 +1,4 @@
-"""Values that change while the engine prepares a plan."""
+"""Pending values: parameter changes while the engine prepares a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.kernel.session.node_state import Numbers
 class PendingValues:
     """Values to restore if a plan is refused, and values to send again once it plays.
 
-    A number is identified by its index in the session's `Numbers`, a value by node number and cell.
+    Numbers are keyed by their index in the session's `Numbers`, values by node number and cell.
     """
 
     def __init__(self) -> None:
@@ -19,14 +19,14 @@ class PendingValues:
         self._again: dict[tuple[int, int], float] = {}
 
     def overwritten(self, at: int, number: float, *, preparing: bool) -> None:
-        """Stores the number at index `at` that an edit has overwritten.
+        """Stores the overwritten number at index `at`, for a rollback.
 
-        `preparing`: a plan is being prepared, so that the edit is one of the plan after it.
+        `preparing`: a plan is in preparation, so that the edit belongs to the plan after it.
         """
         (self._before_next if preparing else self._before).setdefault(at, number)
 
     def outdate(self, at: int) -> None:
-        """Forgets what a refused plan would have set a number back to, for the engine has been sent another."""
+        """Drops the rollback value of a number, as the engine was sent another since."""
         self._before.pop(at, None)
         self._before_next.pop(at, None)
 
@@ -45,17 +45,17 @@ class PendingValues:
             yield node, cell, until
 
     def confirm(self) -> None:
-        """Called when the plan plays: drops the values that its edits replaced."""
+        """Handles a confirmed plan: drops the values its edits replaced."""
         self._before, self._before_next = self._before_next, {}
 
     def supersede(self) -> None:
-        """Called when the plan was refused and a newer one takes its place."""
+        """Handles a refused plan with a newer one to follow."""
         for at, number in self._before_next.items():
             self._before.setdefault(at, number)
         self._before_next = {}
 
     def revert(self, numbers: Numbers) -> None:
-        """Called when the plan was refused and none follows: restores the numbers."""
+        """Handles a refused plan without a successor: restores the numbers."""
         for at, number in self._before.items():
             numbers[at] = number
         self._before = {}

@@ -1,8 +1,8 @@
-"""A note with values of its own: `/node/NAME/play s bd n 3 speed 1.5`, one message for one note.
+"""A note with its own parameter values: `/node/NAME/play s bd n 3 speed 1.5`, one message per note.
 
-A node takes it that takes notes and declares a trigger named `play`. The values travel to it as events that are there
-already: controller `BEGIN`, a controller for each value, then the note, all at one time and in this order. So the
-schedule, a set's log and a replay hold them without anything of their own.
+Nodes that take notes and declare a trigger named `play` accept it. The values are sent as existing events: controller
+`BEGIN`, a controller for each value, then the note, all at one time and in this order. So the schedule, a session log
+and a replay need no extra support.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Control, Note, NoteOn, When
 
 PLAY = "play"
-"""The trigger by which a processor declares that its notes take values."""
+"""Trigger by which a processor declares that its notes take values."""
 BEGIN = 102
-"""The controller before a note's values: 1 where the note's number is meant, 0 where it is not."""
+"""Controller before a note's values: 1 if the note's number is given, 0 if not."""
 FIRST = 103
-"""The controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
+"""Controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
 CONTROLLERS = 17
-"""Values that have a controller of MIDI, the first ones of a node."""
+"""Number of values sent by MIDI controllers, the first ones of a node."""
 BEYOND = 128
-"""The number of the first further value: no controller of MIDI, so no device can send it."""
+"""Number of the first further value: beyond MIDI's controllers, so no device can send it."""
 MOST = CONTROLLERS + 32
-"""Values a note can have."""
+"""Maximum values of a note."""
 LAST = BEYOND + MOST - CONTROLLERS - 1
-"""The greatest number of a value's control event."""
+"""Largest control number of a value."""
 UNMEANT = 60
-"""The number of a note that was given none."""
+"""Note number of a note without one."""
 _WORD_BITS = 53
-"""Bits of a word's number: as many as a float of 64 bits has."""
+"""Bits of a word's hash: the precision of a 64-bit float."""
 
 
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
-    """The parameters that a note may have values of its own for.
+    """Parameters for which a note may have its own values.
 
     Args:
         params: Params of a processor, in declared order.
@@ -54,7 +54,7 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
 
 
 def value_number(place: int) -> int:
-    """The number of the control event that carries a value.
+    """Control number of a value.
 
     Args:
         place: Place of the value's parameter among `note_params`, from 0.
@@ -80,7 +80,7 @@ def value_place(number: int) -> int:
 
 
 def word_number(word: str) -> float:
-    """A number for a word, 0 to 1, as which text travels in a controller: 53 bits of its BLAKE2b hash.
+    """Hash of a word as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
 
     Args:
         word: Any text.
@@ -93,7 +93,7 @@ def word_number(word: str) -> float:
 
 
 def plays(info: ProcessorInfo) -> bool:
-    """Whether a node of a type plays notes with values of their own.
+    """True if a node of this type plays notes with their own values.
 
     Args:
         info: The type.
@@ -105,9 +105,9 @@ def plays(info: ProcessorInfo) -> bool:
 
 
 def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
-    """Whether a message to a parameter of a node is a note with values.
+    """True if a message to a node's parameter is a note with values.
 
-    The parameter is `PLAY`, the node takes notes, and the first argument is a word.
+    Condition: the parameter is `PLAY`, the node takes notes, and the first argument is a word.
     """
     return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
 
@@ -155,9 +155,9 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
 def unknown_words(
     vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """The names, words and possible words of a note's values that name what its node does not have.
+    """Names, words and known words of a note's values that are not in its node's vocabulary.
 
-    `vocabulary`: what the node's text parameters can name, by parameter; empty where it is not known.
+    `vocabulary`: known words of the node's text parameters, by parameter; empty if unknown.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
         known = vocabulary.get(str(name))
@@ -166,7 +166,7 @@ def unknown_words(
 
 
 def silent(node: str, name: str, word: str) -> str:
-    """The sentence for a note that names something unknown, without what its node has."""
+    """Sentence for a note with an unknown word, without the list of known ones."""
     return f"{node} has no {name} named {short_repr(word)}, and this note is silent"
 
 

@@ -1,4 +1,4 @@
-"""Fixed-size records of frozen dataclasses: one table says how each is packed, checked and written into a set's log.
+"""Fixed-size records of frozen dataclasses: one table defines packing, checks and session-log lines.
 
 Every record's last field is `when`. A packed record begins with its code and its time; its fields follow. An optional
 field is packed as a float, which no field may set to NaN: NaN is None.
@@ -17,13 +17,13 @@ from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.session.commands import NOW, Beat, Now, Sample, When
 
 SIZE = 64
-"""Bytes of a packed record at most."""
+"""Maximum bytes of a packed record."""
 _HEAD = "<BB6xqdd"
 """Code, kind of time, sample, beat, quantum."""
 _HEAD_ITEMS = 5
 _AT_NOW, _AT_SAMPLE, _AT_BEAT = 0, 1, 2
 _EXACT = 1 << 53
-"""Whole numbers up to here are exact in every JSON reader, also those that use doubles."""
+"""Largest integer exact in every JSON reader, also those that use doubles."""
 _TYPES = {"?": bool, "d": float}
 _SIZES = {"B": (1 << 8) - 1, "i": (1 << 31) - 1, "q": _EXACT}
 
@@ -135,7 +135,7 @@ class RecordRow:
         self.least = sum(name not in self.defaults for name in self.names)
 
     def merge(self, items: Sequence[Any]) -> list[Any]:
-        """The fields' values from unpacked `items`, of which an optional one may be NaN."""
+        """Field values of unpacked `items`, with NaN of optional fields replaced."""
         pairs = zip(self.fields, items, strict=True)
         return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
 
@@ -150,7 +150,7 @@ def _getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[
 
 
 class RecordTable(Generic[R]):
-    """All record types. Packing and unpacking allocate only the record itself, for they run in the block's callback."""
+    """Table of all record types. Packing and unpacking allocate only the record: they run in the block's callback."""
 
     def __init__(self, rows: Iterable[RecordRow]) -> None:
         self.rows = tuple(rows)
@@ -164,24 +164,24 @@ class RecordTable(Generic[R]):
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """The addresses of messages whose arguments are a record's fields."""
+        """Addresses of messages whose arguments are a record's fields."""
         return tuple(row.message for row in self.rows if row.message)
 
     def of_message(self, address: str) -> RecordRow | None:
-        """The row whose fields are the arguments of a message to that address, or None."""
+        """Row whose fields are the arguments of a message to that address, or None."""
         return next((row for row in self.rows if address and row.message == address), None)
 
     def check(self, record: R) -> None:
-        """Raises `ValueError` with the range for a field that is out of it."""
+        """Raises `ValueError` with the range for a field out of range."""
         for field in self._by_type[type(record)].fields:
             field.check(getattr(record, field.name))
 
     def code(self, record: R) -> int:
-        """The number of a record's type."""
+        """Code of a record's type."""
         return self._by_type[type(record)].code
 
     def address(self, code: int) -> str:
-        """The OSC address that names the record of that number; "" for a node's record and for an unknown number."""
+        """OSC address of the record type of that code; "" for a node's record and for an unknown code."""
         row = self._by_code.get(code)
         return "" if row is None else row.address
 
@@ -210,7 +210,7 @@ class RecordTable(Generic[R]):
         return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
-        """The log's line for a record that took effect at frame `sample`; fields at their defaults are left out."""
+        """Session-log line of a record that took effect at frame `sample`; fields at their defaults are left out."""
         row = self._by_type[type(record)]
         line: dict[str, Any] = {"sample": sample, "op": row.op}
         for field in row.fields:
@@ -222,7 +222,7 @@ class RecordTable(Generic[R]):
         return line
 
     def from_line(self, line: Mapping[str, Any]) -> R:
-        """The record of a line of the log, with the line's sample as its time, or `Now` where it was live.
+        """Record of a session-log line, with the line's sample as its time, or `Now` if it was live.
 
         Raises:
             KeyError: a field without a default is not there.

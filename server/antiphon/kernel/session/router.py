@@ -58,7 +58,7 @@ class Router(Generic[T]):
             del parent.parts[part]
 
     def match(self, address: bytes) -> list[T]:
-        """The routes of an address or an OSC pattern, in the order they were put; none for an unknown plain address.
+        """Routes matching an address or an OSC pattern, in insertion order; none for an unknown plain address.
 
         Raises:
             WireError: The pattern is too long, malformed, or matches nothing.

@@ -18,7 +18,7 @@ Scene = dict[str, Value]
 
 
 def capture(state: GraphState) -> Scene:
-    """The present value of every parameter that can be set, readonly ones and triggers excluded."""
+    """Present values of all settable parameters, readonly ones and triggers excluded."""
     scene: Scene = {}
     for node in (*state.panel.values(), *state.nodes.values()):
         for cell, param in enumerate(node.cells):
@@ -28,9 +28,9 @@ def capture(state: GraphState) -> Scene:
 
 
 def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:
-    """The commands that set the parameters whose values differ from the scene's, in ramps of `seconds` for a `float`.
+    """Commands that set the parameters whose values differ from the scene's, in ramps of `seconds` for a `float`.
 
-    Values of nodes that the graph has not are skipped. Macros come first, so that a target's own value is the last.
+    Values of missing nodes are skipped. Macros come first, so that a target's own value is the last.
     """
     moved: set[str] = set()
     for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
@@ -47,7 +47,7 @@ def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: floa
 
 
 def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
-    """The scenes without values of nodes that the graph has not."""
+    """The scenes without values of nodes missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
     return {
         number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
@@ -56,7 +56,7 @@ def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]
 
 
 def find_scene(scenes: Mapping[int, Scene], number: int) -> Scene:
-    """The scene of that number; `RequestError`, which lists the stored ones, where there is none."""
+    """The scene of that number; `RequestError`, which lists the stored ones, if there is none."""
     if number not in scenes:
         there = ", ".join(str(n) for n in sorted(scenes)) or "none"
         raise RequestError(f"there is no scene {number}; there are: {there}; /scene/store {number} makes one")

@@ -1,4 +1,4 @@
-"""Commands that are not yet due: a bounded queue ordered by time, then by arrival."""
+"""Schedule of future commands: a bounded queue ordered by time, then by arrival."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from antiphon.kernel.session.commands import Beat, Now, Sample, When
 
 MAX_PENDING = 65536
 HORIZON = 3600.0
-"""Seconds; a time further ahead is refused."""
+"""Maximum seconds ahead; a later time is refused."""
 MAX_BEAT = 1e9
 T = TypeVar("T")
 
 
 class Moment(NamedTuple):
-    """The engine's clock as control knows it: frames since the start, and beats."""
+    """Engine time as control knows it: frames since the start, and beats."""
 
     sample: float = 0.0
     beat: float = 0.0
 
 
 class ScheduleFull(RequestError):
-    """The schedule has no room for the events; none of them was added."""
+    """The schedule has no space for the items; none of them was added."""
 
 
 class Schedule(Generic[T]):
     """Two heaps, one by sample and one by beat."""
 
     def __init__(self, rate: int, limit: int = MAX_PENDING) -> None:
-        """An empty schedule. `rate`: frames per second, for `HORIZON`; `limit`: items that may be pending."""
+        """Empty schedule. `rate`: frames per second, for `HORIZON`; `limit`: maximum pending items."""
         self.rate, self.limit = rate, limit
         self._samples: list[tuple[float, int, T]] = []
         self._beats: list[tuple[float, int, T]] = []
@@ -42,7 +42,7 @@ class Schedule(Generic[T]):
         return len(self._samples) + len(self._beats)
 
     def future(self, when: When, now: Moment) -> bool:
-        """Whether `when` is after `now`; `RequestError` where it is beyond `HORIZON`, or not a valid time."""
+        """True if `when` is after `now`; `RequestError` if it is beyond `HORIZON`, or not a valid time."""
         match when:
             case Now():
                 return False
@@ -56,7 +56,7 @@ class Schedule(Generic[T]):
         return target > now.beat
 
     def add(self, when: When, *items: T) -> None:
-        """Adds items that `due` returns at `when`, in the future, all or none; `ScheduleFull` without room."""
+        """Schedules items at `when`, in the future, all or none; `ScheduleFull` without space."""
         self.check(len(items))
         for item in items:
             self._serial += 1
@@ -71,7 +71,7 @@ class Schedule(Generic[T]):
             raise ScheduleFull(f"{self.limit} events are scheduled already; send them nearer to their time")
 
     def due(self, now: Moment) -> list[T]:
-        """Removes and returns the items due at `now`: those by sample, then those by beat, each in order of time."""
+        """Removes and returns the items due at `now`: first by sample, then by beat, each in order of time."""
         items: list[T] = []
         for heap, place in ((self._samples, now.sample), (self._beats, now.beat)):
             while heap and heap[0][0] <= place:
@@ -79,11 +79,11 @@ class Schedule(Generic[T]):
         return items
 
     def pending(self) -> list[T]:
-        """The items not yet due: those by sample, then those by beat, each in order of time."""
+        """Pending items: first by sample, then by beat, each in order of time."""
         return [item for heap in (self._samples, self._beats) for _, _, item in sorted(heap, key=lambda e: e[:2])]
 
     def shift(self, frames: float, shifted_item: Callable[[T], T]) -> None:
-        """Moves the items scheduled by sample by so many frames; `shifted_item` gives one with its own time moved."""
+        """Shifts the items scheduled by sample by `frames`; `shifted_item` returns one with its own time shifted."""
         self._samples = [(at + frames, serial, shifted_item(item)) for at, serial, item in self._samples]
 
     def clear(self) -> list[T]:
@@ -95,7 +95,7 @@ class Schedule(Generic[T]):
 
 
 def due_beat(when: Beat) -> float:
-    """The beat that `when` falls on: `b`, or with a quantum the first multiple of it at or after `b`."""
+    """Beat of `when`: `b`, or with a quantum its first multiple at or after `b`."""
     if when.quantum > 0:
         return math.ceil(when.b / when.quantum - 1e-9) * when.quantum
     return when.b

@@ -1,7 +1,7 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock.
 
-A parameter's value here is the one last asked for that is due; the engine has the smoothed value, and its own copy of
-what is scheduled.
+A parameter's value here is the last requested one that is due; the engine has the smoothed value, and its own copy of
+the schedule.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from antiphon.kernel.session.schedule import Moment, Schedule
 MAX_RAMP = 3600.0
 
 _OWN: TypeAlias = SetParam | Panic | ClearSchedule
-"""Commands that the session itself handles when they are due; they are not sent to the engine ahead of time."""
+"""Commands handled by the session itself when they are due; they are not sent to the engine ahead of time."""
 Pending: TypeAlias = tuple[Action | _OWN, object]
 
 
 class Session:
-    """Handles commands: checks them, and applies or schedules them.
+    """Handles commands: checks them, then applies or schedules them.
 
     Attributes:
         schedule: Pending items, each with the source that asked for it.
@@ -66,9 +66,9 @@ class Session:
         self._players = Players(self.state.graph, catalog)
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
-        """Checks a command and applies it, or schedules it where its time is in the future.
+        """Checks a command and applies it, or schedules it if its time is in the future.
 
-        `source` asked for it and gets no echo. Gives the engine's actions and the subscribers' changes, in order.
+        `source`: the sender, which gets no echo. Returns the engine's actions and the subscribers' changes, in order.
 
         Raises:
             RequestError: The command is not valid; nothing has changed.
@@ -106,11 +106,11 @@ class Session:
         return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source)]
 
     def _asked(self, now: Moment) -> Moment:
-        """The moment with the beat for which an event would be asked that is due now: without the swing."""
+        """The moment with its notated beat, without swing, for comparison with scheduled beats."""
         return Moment(now.sample, unswung(now.beat, *self.state.swing))
 
     def advance(self, now: Moment) -> list[Effect]:
-        """Applies the scheduled commands that are due at `now`, and returns their effects."""
+        """Applies the scheduled commands due at `now`, and returns their effects."""
         now = self._asked(now)
         effects: list[Effect] = []
         for item, source in self.schedule.due(now):
@@ -122,7 +122,7 @@ class Session:
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
                 case SetParam():
                     try:
-                        # its file was checked when it was scheduled; where it has gone since, the engine reports it
+                        # its file was checked when it was scheduled; if it has gone since, the engine reports it
                         effects += self._apply(item, *self._checked(item, str), now, source)
                     except (RequestError, PatchError):
                         # its node was removed meanwhile
@@ -136,7 +136,7 @@ class Session:
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
         """Applies all of a scene's values, commands of `recall_commands`, or none.
 
-        A file's name is not checked as strictly as in `handle`: any that the patch had is allowed.
+        File names are checked less strictly than in `handle`: any name the patch had is allowed.
 
         Raises:
             RequestError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
@@ -159,7 +159,7 @@ class Session:
         return self._apply(command, *self._checked(command, asset_names.check_name), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
-        """The node, the parameter's cell and the checked value; `file` checks the name of a file."""
+        """Node, parameter cell and checked value; `file` checks the name of a file."""
         node, cell = self.state.param(command.node, command.param)
         param = node.cells[cell]
         value = param.check(near(param, command.value))
@@ -195,7 +195,7 @@ class Session:
     def _macro(
         self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
     ) -> list[Effect]:
-        """Moves a macro: its targets are set at the same time, and each with its own smoothing or the same ramp."""
+        """Moves a macro: its targets are set at the same time, each with its own smoothing or the same ramp."""
         effects: list[Effect] = []
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, (NodeSet(panel.id, cell, place, 0.0, command.when), source))
@@ -227,7 +227,7 @@ class Session:
         return [*effects]
 
     def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
-        """Keeps what an action changes in the session itself."""
+        """Updates the session's own state by an action."""
         match action:
             case SetTempo(bpm):
                 self.state.put_tempo(bpm)
@@ -242,7 +242,7 @@ class Session:
         return [action]
 
     def shift_schedule(self, frames: int) -> None:
-        """Moves what is scheduled by sample, where a new engine's clock is `frames` ahead of the old one's."""
+        """Shifts the schedule by sample for a new engine, whose clock is `frames` ahead of the old one's."""
 
         def shifted_item(pending: Pending) -> Pending:
             item, source = pending
@@ -253,13 +253,13 @@ class Session:
         self.schedule.shift(frames, shifted_item)
 
     def resend(self) -> list[Action]:
-        """The scheduled actions that a new engine has to be sent again."""
+        """Scheduled actions to send again to a new engine."""
         pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 
 
 def near(param: Param, value: object) -> object:
-    """Clamps a value that is outside the range only by a 32-bit float's rounding (1.2e-7 of the bound)."""
+    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
     if type(value) is float and not param.low <= value <= param.high:
         for bound in (param.low, param.high):
             if abs(value - bound) <= abs(bound) * 1.2e-7:

@@ -42,7 +42,7 @@ class SetFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class SetList:
-    """One set list.
+    """A set list as data.
 
     Attributes:
         file: The name it is loaded by.
@@ -84,7 +84,7 @@ def dump(sets: SetList) -> str:
 
 
 def save(sets: SetList) -> None:
-    """Writes a set list into the performer's folder as its `file`; one that was there is kept as NAME~.
+    """Writes a set list into the performer's folder as its `file`; an existing one is kept as NAME~.
 
     Raises:
         PatchError: The name is not allowed, or the set list is not valid; nothing was written.
@@ -100,7 +100,7 @@ def save(sets: SetList) -> None:
 
 
 def load(name: str) -> SetList:
-    """The set list of that name, the performer's own before a built-in one; `PatchError` where there is none."""
+    """Set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
     for folder in _folders():
         path = paths.inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():

@@ -1,21 +1,21 @@
-"""The tempo by which the musical clock reaches another clock without a leap."""
+"""Tempo steering: follows another clock's beat without a jump."""
 
 from __future__ import annotations
 
 NEAR, FAR = 0.15, 1.0
-"""Shares of the distance that are made up for in a beat: of a small one, where it is noise, and from `WIDE` on."""
+"""Shares of the beat error corrected per beat: of a small one, treated as noise, and from `WIDE` on."""
 WIDE = 0.02
-"""Beats."""
+"""Beat error from which it is corrected at the share `FAR`."""
 MOST = 0.1
-"""Share by which the tempo leaves the other clock's at most."""
+"""Maximum relative deviation from the other clock's tempo."""
 LEAP = 0.25
-"""Beats of distance beyond which the clock is moved, for to catch up would take seconds of a wrong tempo."""
+"""Beat error beyond which the clock jumps: catching up would take seconds at a wrong tempo."""
 RESOLUTION = 1e-4
-"""Share of the tempo below which a new one makes no difference."""
+"""Relative tempo difference below which two tempos are the same."""
 
 
 def steered_tempo(bpm: float, away: float) -> float:
-    """Gives the tempo at which the clock approaches another clock.
+    """Tempo at which the clock converges to another clock.
 
     Args:
         bpm: The other clock's tempo.
@@ -29,7 +29,7 @@ def steered_tempo(bpm: float, away: float) -> float:
 
 
 def same_tempo(one: float, other: float) -> bool:
-    """Compares two tempos.
+    """True if two tempos are the same within `RESOLUTION`.
 
     Args:
         one: Beats per minute.

@@ -1,7 +1,7 @@
-"""What a transport is, and what it may do with the server it runs in.
+"""Transports: the base class, and the interface of the server they run in.
 
-A transport carries commands from somewhere into the server, and values and notes out of it: MIDI and MQTT are two.
-A plugin registers one by the hook `antiphon_transports`. Control starts it only where the settings ask for it.
+A transport carries commands from an external source into the server, and values and notes out of it: MIDI and MQTT are
+two. A plugin registers one by the hook `antiphon_transports`. Control starts it only if the settings ask for it.
 
     class Wire(Transport):
         def start(self, server: TransportServer) -> None:
@@ -22,17 +22,17 @@ from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.session.transport_server import TransportServer
 
 PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")
-"""Addresses that a controller may press: they do something whole without an argument."""
+"""Addresses a controller button may trigger: complete actions without an argument."""
 CUE, CAPTURE = "/cue", "/capture"
-"""Addresses that a controller may press with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
+"""Addresses a controller button may trigger with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
 _WITH_ARGUMENTS = re.compile(r"/cue .+|/capture \d{1,4}( \S+)?")
 
 
 class Transport:
-    """Base class of transports. The methods have defaults that do nothing: a transport overrides those that it needs.
+    """Base class of transports. Methods default to no operation: a transport overrides the ones it needs.
 
-    It is made without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control process.
-    Its module imports no library at the top, because these import it whether it is used or not; `start` may.
+    It is created without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control
+    process. Its module imports no library at the top, because these import it whether it is used or not; `start` may.
 
     Attributes:
         options: The options that it adds to `serve`. It is started where at least one of them was given; without any
@@ -42,7 +42,7 @@ class Transport:
     options: ClassVar[tuple[ServeOption[Any], ...]] = ()
 
     def check(self, settings: ServeSettings) -> None:
-        """Checks the settings, where they ask for this transport: in the command line, before anything is started.
+        """Checks the settings that ask for this transport: in the command line, before anything is started.
 
         Args:
             settings: The options of `serve`.
@@ -52,7 +52,7 @@ class Transport:
         """
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
-        """Lists the parts of command-line arguments that are overwritten in the process list, as passwords are.
+        """Command-line arguments that are overwritten in the process list, as passwords are.
 
         Args:
             settings: The options of `serve`.
@@ -63,7 +63,7 @@ class Transport:
         return ()
 
     def findings(self) -> Iterable[Finding]:
-        """Checks what the transport needs of the machine, for `antiphon doctor`.
+        """Checks the machine for the transport's requirements, for `antiphon doctor`.
 
         Returns:
             What was found.
@@ -71,7 +71,7 @@ class Transport:
         return ()
 
     def ports(self) -> tuple[object, Iterable[str]] | None:
-        """Lists what the transport can connect to, for `antiphon devices`.
+        """Lists the ports the transport can connect to, for `antiphon devices`.
 
         Returns:
             The ports as what JSON can hold, and as lines of text; None for a transport that has none.
@@ -99,13 +99,13 @@ class Transport:
 
 
 def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
-    """Whether the settings ask for a transport that adds options of these names."""
+    """True if the settings ask for a transport with options of these names."""
     names = tuple(options)
     return not names or any(settings.options.get(name) or settings.secrets.get(name) for name in names)
 
 
 def pressable(target: str) -> bool:
-    """Whether a target of `Learner.learn` is an address that a controller presses.
+    """True if a target of `Learner.learn` is an address that a button triggers.
 
     Args:
         target: "node.param", or an address.
@@ -117,7 +117,7 @@ def pressable(target: str) -> bool:
 
 
 def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
-    """The address that a pressed target sends, and its arguments where it has any.
+    """Address and arguments sent by a button target.
 
     Args:
         target: For which `pressable` is true.
@@ -133,7 +133,7 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
 
 
 def settable(param: Param, address: str) -> None:
-    """Checks that a controller can move a parameter: a readonly, text or file parameter it cannot.
+    """Checks that a controller can move a parameter: not a readonly, text or file parameter.
 
     Args:
         param: The parameter.

@@ -1,4 +1,4 @@
-"""The server as a transport sees it: what a plugin of `antiphon_transports` may do, ask and add."""
+"""Interface of the server for a transport: commands, queries and callbacks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Reply: TypeAlias = Callable[[str, tuple[Arg, ...]], None]
 
 
 class EmittedEvent(Protocol):
-    """A note or a controller that a node of the patch emitted, as `TransportServer.on_note` gives it."""
+    """A note or controller event emitted by a patch's node, as delivered by `TransportServer.on_note`."""
 
     @property
     def node(self) -> int:
-        """Number of the node that emitted it, as `id` of a `TransportServer.nodes` entry."""
+        """Number of the emitting node, as `id` of a `TransportServer.nodes` entry."""
 
     @property
     def kind(self) -> str:
@@ -33,7 +33,7 @@ class EmittedEvent(Protocol):
 
     @property
     def number(self) -> int:
-        """The note, the controller or the program, 0 to 127; 0 for a bend."""
+        """Note, controller or program number, 0 to 127; 0 for a bend."""
 
     @property
     def value(self) -> float:
@@ -45,13 +45,13 @@ class EmittedEvent(Protocol):
 
     @property
     def sample(self) -> int:
-        """The engine's sample for which it was emitted."""
+        """Engine sample of the event."""
 
 
 class Learner(Protocol):
-    """Assigns hardware controllers to parameters: what answers `/learn` and `/unlearn`.
+    """MIDI learn: assigns hardware controllers to parameters, for `/learn` and `/unlearn`.
 
-    A server has one learner: the last that a transport gave to `TransportServer.learner`.
+    A server has one learner: the last one set by `TransportServer.learner`.
     """
 
     def learn(self, target: str, done: Callable[[str], None]) -> None:
@@ -73,7 +73,7 @@ class Learner(Protocol):
         """
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
-        """Lists what controllers are assigned to.
+        """Assignments of controllers to targets.
 
         Returns:
             Target, controller and port of each; the port is "" for what the patch or the set list assigns.
@@ -91,14 +91,14 @@ class TransportServer(Protocol):
 
     @property
     def fresh(self) -> bool:
-        """Whether the control process began with a new state; False where it restored that of an earlier one."""
+        """True if the control process began with a new state; False if it restored an earlier one's."""
 
     @property
     def folder(self) -> Path:
         """The running server's own folder; restarts of the control process keep it."""
 
     def file(self, name: str) -> Path:
-        """Gives the path of a file of this transport in `folder`. It is kept and removed with the server's state.
+        """Path of a file of this transport in `folder`, kept and removed with the server's state.
 
         Args:
             name: The file's name, unique within the transport.
@@ -118,21 +118,21 @@ class TransportServer(Protocol):
         """Frames of a block."""
 
     def now_ns(self) -> int:
-        """Reads CLOCK_MONOTONIC.
+        """Present time of CLOCK_MONOTONIC, ns.
 
         Returns:
             Nanoseconds.
         """
 
     def moment(self) -> Moment:
-        """Reads the engine's clock.
+        """Present moment of the engine's clock.
 
         Returns:
             `sample` and `beat` now, both with a fraction.
         """
 
     def sample_at(self, ns: int) -> float:
-        """Converts a time to the engine's clock.
+        """Engine sample of a time of CLOCK_MONOTONIC, ns.
 
         Args:
             ns: Nanoseconds of CLOCK_MONOTONIC.
@@ -142,7 +142,7 @@ class TransportServer(Protocol):
         """
 
     def when(self, timetag: int) -> Sample:
-        """Converts an OSC time tag to the engine's clock, as the server does for its own port.
+        """Engine sample of an OSC time tag, as for the server's own port.
 
         Args:
             timetag: NTP, 32 bits of seconds since 1900 and 32 of a fraction.
@@ -155,14 +155,14 @@ class TransportServer(Protocol):
         """
 
     def tempo(self) -> tuple[float, float, bool]:
-        """Reads the musical clock.
+        """Beat, tempo and play state of the musical clock.
 
         Returns:
             (beat, beats per minute, whether the clock runs) at the engine's last block.
         """
 
     def beat_at(self, sample: float) -> float:
-        """Gives the place of the musical clock at a sample near the present one.
+        """Beat of the musical clock at a sample near the present one.
 
         Args:
             sample: On the engine's sample clock.
@@ -172,7 +172,7 @@ class TransportServer(Protocol):
         """
 
     def due(self, when: When) -> float:
-        """Gives the sample at which a command with that time takes effect, by the present tempo and swing.
+        """Sample at which a command with that time takes effect, by the present tempo and swing.
 
         Args:
             when: The time; `NOW` is the present sample, and so is a beat that has passed.
@@ -199,7 +199,7 @@ class TransportServer(Protocol):
         """
 
     def do(self, command: Command, source: str) -> None:
-        """Carries out a command within a `turn`.
+        """Executes a command within a `turn`.
 
         Args:
             command: What to do, and when.
@@ -210,7 +210,7 @@ class TransportServer(Protocol):
         """
 
     def command(self, command: Command, source: str) -> None:
-        """Carries out a command in a turn of its own.
+        """Executes a command in a turn of its own.
 
         Args:
             command: As for `do`.
@@ -238,14 +238,14 @@ class TransportServer(Protocol):
     # ---- state
 
     def nodes(self) -> Mapping[str, Node]:
-        """Lists the nodes.
+        """The nodes by name.
 
         Returns:
             Nodes by name: the patch's, and the server's own `in` and `out`.
         """
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        """Finds a parameter.
+        """Looks up a parameter.
 
         Args:
             node: The node's name.
@@ -259,7 +259,7 @@ class TransportServer(Protocol):
         """
 
     def value_at(self, node: Node, cell: int) -> Value:
-        """Reads a parameter's current value.
+        """Present value of a parameter.
 
         Args:
             node: The node.
@@ -270,7 +270,7 @@ class TransportServer(Protocol):
         """
 
     def controls(self) -> Mapping[str, str]:
-        """Reads the controllers that the current patch and set list assign.
+        """Controller assignments of the current patch and set list.
 
         Returns:
             Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
@@ -295,7 +295,7 @@ class TransportServer(Protocol):
     # ---- listeners
 
     def on_value(self, listener: Callable[[str, Value], None]) -> None:
-        """Adds a listener for changed values.
+        """Adds a listener for parameter changes.
 
         Args:
             listener: Called with address and value of each changed parameter and of the tempo, at most 60 times a
@@ -303,21 +303,21 @@ class TransportServer(Protocol):
         """
 
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Adds a listener for events of the server.
+        """Adds a listener for server events.
 
         Args:
             listener: Called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
         """
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        """Adds a listener for what the engine is asked to do.
+        """Adds a listener for effects sent to the engine.
 
         Args:
             listener: Called once with each effect, when it is sent to the engine: before it is due.
         """
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
-        """Adds a listener for events that nodes emit.
+        """Adds a listener for events emitted by nodes.
 
         Args:
             listener: Called with each event of `node`. Where other listeners ask for other nodes it gets events of
@@ -328,7 +328,7 @@ class TransportServer(Protocol):
     # ---- additions
 
     def service(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Adds a task that runs while the server does. To be called in `Transport.start`.
+        """Adds a background task that runs while the server does. To be called in `Transport.start`.
 
         Args:
             work: Makes the task's coroutine. It is called again after an exception, which is counted as a fault; a
@@ -343,7 +343,7 @@ class TransportServer(Protocol):
         """
 
     def learner(self, learner: Learner) -> None:
-        """Sets what answers `/learn` and `/unlearn`, in place of any earlier one.
+        """Sets the learner of `/learn` and `/unlearn`, replacing any earlier one.
 
         Args:
             learner: The learner.
@@ -368,7 +368,7 @@ class TransportServer(Protocol):
         """
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Calls a function, and passes an exception of it to `fault`.
+        """Calls a function, and passes its exception to `fault`.
 
         Args:
             what: As for `fault`.

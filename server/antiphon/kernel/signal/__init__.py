@@ -1,1 +1,1 @@
-"""Arithmetic on sound and notes that several rooms need: pitch, loudness, spectrograms, onsets, scales; no state."""
+"""Signal analysis and music theory shared by several rooms: pitch, loudness, spectrograms, onsets, scales; no state."""

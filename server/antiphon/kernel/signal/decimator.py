@@ -21,7 +21,7 @@ HOP = 128
 """Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
 AROUND = 24000
 HISTORY = 1024
-"""Newest samples that `Decimator` keeps."""
+"""Newest samples kept by `Decimator`."""
 TAPS = 16
 """Taps of the decimation filter on each side, per unit of the decimation factor."""
 BODY = (60.0, 500.0)
@@ -77,7 +77,7 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
             total = total + x[c, n]
         w = s.state[_AT]
         v = total / f32(x.channels)
-        # what is not a number would stay in the filters for ever
+        # NaN would stay in the filters' state for ever
         v = v if abs(v) < f32(1e4) else f32(0.0)
         s.ring[w] = v
         s.ring[w + s.length] = v
@@ -133,7 +133,7 @@ class Decimator:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the past."""
+        """Clears all state."""
         self._ring.fill(0.0)
         self._samples.fill(0.0)
         self._body.fill(0.0)
@@ -143,7 +143,7 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: F32, first: int, last: int) -> int:
-        """Takes frames from `first` on, to `last` or until a hop is full.
+        """Decimates frames from `first` to `last`, or until a hop is full.
 
         Args:
             x: float32 `[channels, frames]`.
@@ -165,11 +165,11 @@ class Decimator:
 
     @property
     def full(self) -> bool:
-        """Whether a hop is complete; then read `newest` and call `turn`."""
+        """True if a hop is complete; then read `newest` and call `turn`."""
         return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
-        """Gives the newest decimated samples.
+        """Newest decimated samples.
 
         Args:
             length: How many, at most `HISTORY`.
@@ -180,7 +180,7 @@ class Decimator:
         return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
-        """Gives the newest samples, low-passed at `BODY`.
+        """Newest samples, band-limited to `BODY`.
 
         Args:
             length: As of `newest`.

@@ -1,6 +1,6 @@
-"""The features that a classifier may take: log-mel spectrograms of our own, or those of librosa, frame by frame.
+"""Spectral features of classifiers: own log-mel spectrograms, or librosa's features, frame by frame.
 
-librosa is an optional package (the extra `pipeline`), imported where its features are computed.
+librosa is an optional package (the extra `pipeline`), imported only to compute its features.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FEATURE_DEFAULTS: dict[str, dict[str, float]] = {
     "chroma": {"bands": CHROMA_BANDS},
     "tempogram": {"bands": 192},
 }
-"""By feature what differs from the defaults of `MelSettings`: seven octaves from C1 on; lags of a tempogram."""
+"""Differences from the defaults of `MelSettings`, by feature: seven octaves from C1 on; lags of a tempogram."""
 PIECE_SECONDS = 30.0
-"""Of a stream, of which librosa's features are computed at once: what a pipeline takes of each sound, by default."""
+"""Piece length of streams for librosa's features: the default length a pipeline takes of each sound."""
 
 
 @cache
 def import_librosa() -> Any:
-    """librosa, with all that is compiled when it is imported, by one process at a time.
+    """Imports librosa, with its compilation at import, in one process at a time.
 
-    numba caches that machine code beside librosa. Two processes that compile a function at once leave halves of both
+    numba caches that machine code beside librosa. Two processes that compile a function at once leave mixed halves
     there, and the next process that loads them crashes.
 
     Returns:
@@ -49,24 +49,24 @@ def import_librosa() -> Any:
 
 
 class SpectralFeatures(Protocol):
-    """Computes the frames of a whole sound."""
+    """Feature extractor of a whole sound."""
 
     def compute(self, mono: F32) -> F32:
         """The features float32 `[frames, bands]` of a sound, float32 `[samples]`."""
 
 
 class FeatureStream(Protocol):
-    """Computes the frames of sound that comes in blocks."""
+    """Feature extractor of a stream of blocks."""
 
     def push(self, mono: F32) -> F32:
-        """Takes the next block, float32 `[samples]`; the frames that are complete, float32 `[frames, bands]`."""
+        """Processes the next block, float32 `[samples]`; returns the completed frames, float32 `[frames, bands]`."""
 
     def end(self) -> F32:
-        """The frames that are left at the end of the sound."""
+        """Remaining frames at the end of the sound."""
 
 
 class LibrosaFeatures:
-    """Features by librosa, as many frames as `LogMel` gives of the same sound.
+    """librosa's features, with the frame count of `LogMel` for the same sound.
 
     Args:
         settings: `features` of `FEATURE_DEFAULTS`; `bands` are mel bands, semitones from `low` up, pitch classes or
@@ -138,12 +138,12 @@ class LibrosaStream:
 
 
 def feature_extractor(settings: MelSettings) -> SpectralFeatures:
-    """What computes the features of whole sounds; raises as `LibrosaFeatures`."""
+    """Feature extractor of whole sounds; raises as `LibrosaFeatures`."""
     return LogMel(settings) if settings.features == MEL else LibrosaFeatures(settings)
 
 
 def feature_stream(settings: MelSettings) -> FeatureStream:
-    """Makes what computes the features of a stream.
+    """Feature extractor of a stream.
 
     Args:
         settings: Settings of the windows and bands; `features` chooses.
@@ -158,7 +158,7 @@ def feature_stream(settings: MelSettings) -> FeatureStream:
 
 
 def feature_fault(settings: MelSettings) -> str:
-    """Why settings fit no feature, as the predicate of a sentence; "" where they do."""
+    """Reason why settings fit no feature, as the predicate of a sentence; "" if they do."""
     match settings.features:
         case "chroma" if settings.bands != CHROMA_BANDS:
             return f"bands {settings.bands}; chroma has {CHROMA_BANDS} pitch classes"

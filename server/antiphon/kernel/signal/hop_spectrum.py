@@ -1,11 +1,11 @@
-"""The hop grid and the short-time Fourier transform that all modes use.
+"""Hop grid and short-time Fourier transform, common to all modes.
 
 Frames are `size` samples long, one every `hop`. The analysis window rises over most of the frame and falls over the
 last `fade` samples; synthesis uses the last `lag = hop + fade` samples of a frame only. So the frequency resolution is
 that of `size`, the delay that of `lag`. The product of both windows, overlapped, is 1.
 
-`fade` is a hop, and in low latency `LOW_FADE`. The gains are then estimated from a spectrum with the usual window,
-whose sidelobes are lower, and applied to one with the short fall.
+`fade` is a hop, or `LOW_FADE` in low latency. The gains are then estimated from a spectrum with the usual window, whose
+sidelobes are lower, and applied to one with the short fall.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 """Samples, magnitudes and gains."""
 C64 = NDArray[np.complex64]
-"""Spectra."""
+"""Complex spectra."""
 LOW_FADE = 56
-"""Samples at 44.1 and 48 kHz: with hops of 384 the lag is 10.0 and 9.2 ms."""
+"""Fade in samples at 44.1 and 48 kHz: with hops of 384 the lag is 10.0 and 9.2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
 
 
 def power_unit(grid: SpectrumSizes, channels: int) -> float:
-    """Computes the factor from squared magnitude to power, where white noise of variance 1 has power 1 in every bin.
+    """Factor from squared magnitude to power, such that white noise of variance 1 has power 1 in every bin.
 
     Args:
         grid: Frame sizes; the spectrum is that of the usual window, also in low latency.
@@ -118,7 +118,7 @@ class SampleHistory:
         self._end = grid.size
 
     def clear(self) -> None:
-        """Fills the history with silence."""
+        """Clears the history to silence."""
         self._buffer.fill(0.0)
         self._end = self._grid.size
 
@@ -131,7 +131,7 @@ class SampleHistory:
         self._end += self._grid.hop
 
     def fresh(self) -> F32:
-        """Gives the hop that is being filled.
+        """Writable view of the hop being filled.
 
         Returns:
             A view `[channels, hop]`.
@@ -139,7 +139,7 @@ class SampleHistory:
         return self._buffer[:, self._end - self._grid.hop : self._end]
 
     def frame(self, length: int) -> F32:
-        """Gives the newest samples.
+        """Newest `length` samples.
 
         Args:
             length: Samples.
@@ -151,7 +151,7 @@ class SampleHistory:
 
 
 class Spectra:
-    """Forward and inverse transform of one frame of every channel, in buffers allocated once.
+    """Forward and inverse transform of one frame of every channel, in preallocated buffers.
 
     Args:
         grid: Frame sizes.

@@ -1,4 +1,4 @@
-"""Landmarks of a sound, points of time and pitch by which it is recognised, as compact bytes."""
+"""Landmarks for audio fingerprinting, points of time and pitch, as compact bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 _LANDMARK = np.dtype([("time", "<u4"), ("pitch", "<u2")])
 _PER_SECOND, _PER_HERTZ = 1000.0, 10.0
-"""Steps of time and of frequency; 16 bits of frequency reach 6.5 kHz."""
+"""Steps per second and per hertz; 16 bits of frequency reach 6.5 kHz."""
 F64 = NDArray[np.float64]
 
 
@@ -30,6 +30,6 @@ def pack_landmarks(seconds: ArrayLike, hertz: ArrayLike) -> bytes:
 
 
 def unpack_landmarks(data: bytes) -> tuple[F64, F64]:
-    """Seconds and Hz of what `pack_landmarks` gave; what is left over at the end of damaged bytes is not read."""
+    """Inverse of `pack_landmarks`: seconds and Hz; an incomplete trailing record of damaged bytes is ignored."""
     rows = np.frombuffer(data[: len(data) // _LANDMARK.itemsize * _LANDMARK.itemsize], _LANDMARK)
     return rows["time"] / _PER_SECOND, rows["pitch"] / _PER_HERTZ

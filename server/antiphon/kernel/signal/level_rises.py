@@ -1,4 +1,4 @@
-"""Where the level of a sound rises: the part of finding onsets that samplers and loops share."""
+"""Level rises: the part of onset detection shared by samplers and loops."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 PIECES_PER_SECOND = 500
-"""Pieces whose level is measured, each of 2 ms: shorter than the attack of a drum."""
+"""Level pieces per second, 2 ms each: shorter than the attack of a drum."""
 ONSET_RISE = 0.8
-"""Octaves of level, about 5 dB, by which a piece has to rise to be an onset."""
+"""Minimum level rise of an onset in octaves, about 5 dB."""
 ONSETS_APART = 0.045
-"""Seconds from one onset to the next at least; 16ths at 300 bpm are 50 ms apart."""
+"""Minimum distance of onsets in seconds; 16ths at 300 bpm are 50 ms apart."""
 _FLOOR = 0.02
-"""Of the loudest piece, -34 dB: what is softer is no onset."""
+"""Onset floor relative to the loudest piece, -34 dB."""
 
 
 def piece_frames(rate: int) -> int:
@@ -30,7 +30,7 @@ def piece_frames(rate: int) -> int:
 
 
 def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, circular: bool) -> NDArray[np.floating]:
-    """How far the level of each piece, or of the one after it, rises over the loudest of the pieces before it.
+    """Level rise of each piece, or of the one after it, over the loudest of the pieces before it.
 
     The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts.
 

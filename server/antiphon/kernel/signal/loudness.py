@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
 
 QUIETEST = -70.0
-"""LUFS: the absolute gate, and what silence is given."""
+"""Absolute gate in LUFS, and the loudness assigned to silence."""
 BLOCK, HOP = 0.4, 0.1
-"""Seconds of a gating block, and from one to the next."""
+"""Length and step of gating blocks in seconds."""
 K_STATE = 4
-"""Numbers of state of one channel."""
+"""State variables of one channel."""
 
 
 @kernel
 def k_weigh(x: f32p, power: f64p, frames: i64, k: f64p, state: f64p, weight: f64) -> None:
-    """power[n] += weight times the square of x through two second-order sections, whose state goes on.
+    """power[n] += weight * v², v the K-weighted x: two second-order sections in series, with persistent state.
 
     Args:
         x: The samples of a channel, `[frames]`.

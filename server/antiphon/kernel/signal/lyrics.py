@@ -13,12 +13,12 @@ import re
 from dataclasses import dataclass
 
 HOLD = ("-", "_")
-"""Words that continue the vowel before them on another note."""
+"""Words that extend the previous vowel over another note (melisma)."""
 _VOWELS = "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ"
 _GROUPS = re.compile(f"[{_VOWELS}]+")
 _PAIRS = (("bcdfgkpt", "lr"), ("cgptsw", "h"), ("k", "n"), ("s", "cklmnptw"), ("tw", "rw"), ("z", "l"))
 _ONSETS = frozenset(one + two for ones, twos in _PAIRS for one in ones for two in twos)
-"""Two letters that begin a syllable together."""
+"""Two-letter consonant clusters that begin a syllable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class LyricSyllable:
 
     @property
     def held(self) -> bool:
-        """Whether it continues the vowel before it."""
+        """True if it extends the vowel before it."""
         return self.text == HOLD[0]
 
 
@@ -71,7 +71,7 @@ def syllables(text: str) -> tuple[LyricSyllable, ...]:
 
 
 def divide(word: str) -> list[str]:
-    """Divides a word that is written without hyphens.
+    """Divides an unhyphenated word.
 
     Args:
         word: Letters, with what punctuation there is.

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: energies of triangular bands, a band one wide in mel, in decibels.
+"""Log-mel spectrograms: energies of triangular bands, equally spaced in mel, in decibels.
 
 The mel scale and the bands are Slaney's (Auditory Toolbox, 1998), which librosa computes by default.
 """
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 MEL = "mel"
-"""The value of `MelSettings.features` for the spectrograms that are computed here."""
+"""Value of `MelSettings.features` for the log-mel spectrograms of this module."""
 FLOOR = 1e-10
-"""Energy below which everything is alike: -100 dB."""
+"""Energy floor: -100 dB."""
 _LINEAR_HZ, _LINEAR_MEL = 200.0 / 3, 15.0  # Hz of a mel below 1 kHz, and mels at 1 kHz
 _STEP = np.log(6.4) / 27.0  # the logarithm of a mel's ratio above it
 FRAMES_AT_ONCE = 4096
-"""Windows that are transformed together, which bounds the memory of a long sound."""
+"""Windows transformed per batch, which bounds the memory of a long sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class MelSettings:
-    """Windows and bands.
+    """Window and band settings of a log-mel spectrogram.
 
     Attributes:
         rate: Hz of the sound.
@@ -45,7 +45,7 @@ class MelSettings:
 
 
 class LogMel:
-    """Computes spectrograms with the same settings.
+    """Log-mel spectrogram extractor of fixed settings.
 
     Args:
         settings: Settings of the windows and bands.
@@ -78,7 +78,7 @@ class LogMel:
 
 
 class LogMelStream:
-    """A spectrogram of sound that comes in blocks: the same frames as `LogMel.compute` of all of it.
+    """Streaming log-mel spectrogram: the same frames as `LogMel.compute` of the whole sound.
 
     Args:
         settings: Settings of the windows and bands.
@@ -90,7 +90,7 @@ class LogMelStream:
         self._rest = np.zeros(0, np.float32)
 
     def push(self, mono: F32) -> F32:
-        """Takes the next block.
+        """Processes the next block.
 
         Args:
             mono: float32 `[samples]`, any number.
@@ -107,7 +107,7 @@ class LogMelStream:
         return self._mel.compute(held[: (count - 1) * self._hop + self._window])
 
     def end(self) -> F32:
-        """Ends the sound.
+        """Ends the sound; returns the remaining frames.
 
         Returns:
             The frames that are left: none, for a window is complete or missing.
@@ -116,7 +116,7 @@ class LogMelStream:
 
 
 def mel_bank(settings: MelSettings) -> F32:
-    """Computes the triangular mel bands.
+    """Triangular mel filter bank.
 
     Args:
         settings: Rate, window and bands.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def _rows(file: str) -> dict[str, tuple[int, ...]]:
-    """A line each: semitones joined by spaces, then names."""
+    """Rows of a file: semitones separated by spaces, then names."""
     found: dict[str, tuple[int, ...]] = {}
     for line in Path(__file__).with_name(file).read_text().splitlines():
         steps, names = line.split(":", 1)
@@ -16,9 +16,9 @@ def _rows(file: str) -> dict[str, tuple[int, ...]]:
 
 
 CHORDS = _rows("chords.txt")
-"""By name, those of Tidal, and the suffixes of chord symbols."""
+"""Chords by name, Tidal's, and the suffixes of chord symbols."""
 SCALES = _rows("scales.txt")
-"""By name, those of Tidal first."""
+"""Scales by name, Tidal's first."""
 
 
 def _folded(name: str) -> str:

@@ -1,4 +1,4 @@
-"""One pitch a hop, or none: the first trough of YIN's difference function below a threshold, and a median of those.
+"""YIN pitch tracker, one pitch or none a hop: first trough of the difference function below a threshold; median filter.
 
 The difference function and its cumulative normalisation are those of YIN (de Cheveigné and Kawahara, 2002), computed
 from an autocorrelation by FFT.
@@ -17,24 +17,24 @@ from antiphon.kernel.signal.decimator import HISTORY
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 LOWEST = 36
-"""The lowest pitch looked for, a MIDI number: C2 (65 Hz)."""
+"""Lowest detected pitch, a MIDI number: C2 (65 Hz)."""
 HIGHEST = 96
-"""The highest: C7 (2093 Hz)."""
+"""Highest detected pitch, a MIDI number: C7 (2093 Hz)."""
 WINDOW = 624
-"""Samples compared at each lag: the newest ones, so that high notes have less delay."""
+"""Integration window in samples: the newest ones, so that high notes have less delay."""
 CENTRE = 300
-"""Samples from the centre of the sound that a hop's pitch is measured on to the end of the hop."""
+"""Latency in samples: from the centre of the analysed sound to the end of the hop."""
 LONGEST = HISTORY - WINDOW
-"""Longest period considered, in samples."""
+"""Longest period searched, in samples."""
 THRESHOLD = 0.151
-"""Depth below which a trough is a pitch; 0 is periodic, 1 is not. YIN's authors use 0.1 to 0.15."""
+"""YIN threshold: depth below which a trough is a pitch; 0 is periodic, 1 is not. YIN's authors use 0.1 to 0.15."""
 
 
 @kernel
 def hum_trough(
     x: f32p, corr: f32p, window: i64, longest: i64, rate: f64, low: f64, high: f64, threshold: f64, d: f64p
 ) -> f64:
-    """The pitch of the first trough deeper than `threshold` between pitches `low` and `high`.
+    """Pitch of the first trough deeper than `threshold` between pitches `low` and `high`.
 
     Args:
         x: `window + longest` samples, newest last.
@@ -108,7 +108,7 @@ def hum_trough(
 
 
 class Yin:
-    """The pitch of the newest hop. `find` allocates nothing.
+    """YIN pitch tracker of the newest hop. `find` allocates nothing.
 
     Args:
         rate: Samples per second of what it is given.
@@ -144,7 +144,7 @@ class Yin:
 
 
 class MedianPitch:
-    """The median of the pitches of `2 * lag + 1` hops, `lag` hops late.
+    """Median filter of the pitches of `2 * lag + 1` hops, with a latency of `lag` hops.
 
     Args:
         lag: In hops.
@@ -155,11 +155,11 @@ class MedianPitch:
         self._recent: list[float] = [0.0] * (2 * lag + 1)
 
     def reset(self) -> None:
-        """Clears the past."""
+        """Clears all state."""
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, pitch: float) -> float:
-        """Takes the next hop.
+        """Filters the next hop's pitch.
 
         Args:
             pitch: A MIDI number, 0 for none.

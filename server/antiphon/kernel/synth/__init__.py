@@ -1,4 +1,4 @@
-"""Notes to sound: what a backend is, which there are, and the one that is silent; the others are plugins.
+"""Synth backends: their interface and registry, and the silent one; the others are plugins.
 
 May import `plugins`, `session`, `graph`, `workers`, `io`, `wire`, `contract`, `native` and `runtime`.
 """

@@ -1,7 +1,7 @@
-"""What can play notes: the interface that every backend keeps.
+"""Interface of synth backends, which render notes.
 
-A backend runs in a worker process. It is given events hop by hop, each with the engine's sample; it
-gives the hop's sound, or sends the events on with their time (a timetagged bundle) to what sounds elsewhere.
+A backend runs in a worker process. It gets events hop by hop, each with the engine's sample; it returns the hop's
+sound, or forwards the events with their time (a timetagged bundle) to an external synthesizer.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import EVENT_KINDS, Event
 
 VOICES = 32
-"""Notes of one node that sound at once, at most."""
+"""Polyphony: maximum notes of one node that sound at once."""
 MAX_EVENTS = 256
-"""Events one hop carries; more are dropped and counted by the caller."""
+"""Maximum events of one hop; more are dropped and counted by the caller."""
 COLUMNS = 7
 """Numbers of a packed event."""
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
-"""Instruments that every backend of Antiphon's own plays."""
+"""Instruments that every built-in backend plays."""
 MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
-"""Played by some backends alone, as SynthDefs are; `SynthSupport.playable` refuses what its backend does not play."""
+"""Instruments of some backends only, such as SynthDefs; `SynthSupport.playable` refuses the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthSettings:
-    """Settings that one synth node asks of its backend.
+    """Settings of one synth node for its backend.
 
     Attributes:
         instrument: Its name.
@@ -51,7 +51,7 @@ class SynthSettings:
     controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the settings as data for the config of a stream.
+        """Settings as data for the config of a stream.
 
         Returns:
             Values by name.
@@ -60,7 +60,7 @@ class SynthSettings:
 
 
 class SynthBackend(Protocol):
-    """Plays notes in a worker process; a class with these methods, constructed with rate, hop, slots and its settings.
+    """Renders notes in a worker process; a class with these methods, made with rate, hop, slots and its settings.
 
     A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
 
@@ -73,7 +73,7 @@ class SynthBackend(Protocol):
     rehearses: bool
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        """Begins a node, or begins it again, silent.
+        """Opens a node, or resets an open one, silent.
 
         Args:
             slot: Its slot.
@@ -81,17 +81,17 @@ class SynthBackend(Protocol):
         """
 
     def close(self, slot: int) -> None:
-        """Ends a node and its sound.
+        """Closes a node and its sound.
 
         Args:
             slot: Its slot.
         """
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
-        """Plays the events of a slot's coming hop.
+        """Processes the events of a slot's coming hop.
 
-        A note off, a pedal or a bend is for the notes of its channel; a pitch, pressure or timbre is for one note. A
-        note with an `age` has sounded for so many frames before a restart: it has no new attack. Controller 64 is the
+        A note off, a pedal or a bend applies to the notes of its channel; a pitch, pressure or timbre to one note. A
+        note with an `age` has sounded for that many frames before a restart: it has no new attack. Controller 64 is the
         sustain pedal, down from 0.5.
 
         Args:
@@ -101,7 +101,7 @@ class SynthBackend(Protocol):
         """
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
-        """Computes the hop's sound of every active slot.
+        """Renders the hop's sound of every active slot.
 
         Args:
             out: float32 `[slots, 2, hop]`, to be filled in active rows; silence where the notes sound elsewhere.
@@ -136,7 +136,7 @@ def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
 
 
 def unpack(packed: Samples) -> tuple[int, list[Event]]:
-    """Inverse of `pack`: the sample and the events."""
+    """Unpacks sample and events; the inverse of `pack`."""
     head = packed[0]
     sample = (int(head[1]) << 24) + int(head[2])
     rows = packed[1 : 1 + int(head[0])]

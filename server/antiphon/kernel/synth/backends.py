@@ -1,4 +1,4 @@
-"""The synth backends that plugins register, before and without a whole load of plugins."""
+"""Synth backends registered by plugins, available without loading all plugins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def requested_backend(settings: ServeSettings) -> SynthInfo | None:
 
 
 def with_options(settings: ServeSettings) -> ServeSettings:
-    """The settings, which play by the backend whose option was given.
+    """Settings with the backend whose option was given.
 
     Raises:
         UsageError: Another backend is asked for, or the option takes something else.
@@ -42,7 +42,7 @@ def with_options(settings: ServeSettings) -> ServeSettings:
 
 
 def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
-    """The choice as the backend's option changes it. Raises `EngineError` where it cannot be played so."""
+    """Choice modified by the backend's option. Raises `EngineError` if it cannot be played so."""
     option = choice.info.option
     if option is None or not choice.info.option_given(settings):
         return choice

@@ -1,4 +1,4 @@
-"""Which synth backends there are, and which one this process plays with."""
+"""Choice of the synth backend: installed ones, and the process-wide one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """The backend that "auto" or a name comes to; `NULL` where "auto" finds none.
+    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none.
 
     Raises:
         UsageError: There is none of that name, or it is not installed.
@@ -41,7 +41,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
 
 
 def installed_infos(registered: Registered) -> list[SynthInfo]:
-    """The infos of the factories: first those that `auto` tries, in its order. A factory that fails is left out."""
+    """Infos of the factories: first those of `auto`, in its order. A failing factory is left out."""
     found = []
     for make in registered.values():
         try:
@@ -54,7 +54,7 @@ def installed_infos(registered: Registered) -> list[SynthInfo]:
 
 
 def silence(registered: Registered) -> str:
-    """Why `auto` found no synth, as a sentence."""
+    """Reason why `auto` found no synth, as a sentence."""
     first = next(iter(installed_infos(registered)), NULL)
     if first.name == NULL.name:
         return "no synth is registered, so that notes are not heard"
@@ -66,7 +66,7 @@ _chosen: BackendChoice | None = None
 
 
 def use(choice: BackendChoice | None) -> None:
-    """Sets what this process plays notes with.
+    """Sets the process-wide synth backend.
 
     Args:
         choice: The backend, or None for the default.
@@ -76,7 +76,7 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """Finds what this process plays notes with.
+    """The process-wide synth backend.
 
     Returns:
         What `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.

@@ -1,9 +1,9 @@
-"""What a synth node sets of its SynthDef beside the notes, from one line of text.
+"""SynthDef controls of a synth node beside the notes, parsed from one line of text.
 
     cutoff=800 density=1:200 tone=200:8000:log
 
-A number is set with every note. A range is a *dial*: the node's parameters x1 to x8 turn the dials in their order,
-0 to 1 from the range's one end to the other, while notes sound and for those to come.
+A number is a constant, set with every note. A range is a *dial*: the node's parameters x1 to x8 turn the dials in their
+order, 0 to 1 across the range, for sounding and later notes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from antiphon.kernel.errors import ParamError
 
 DIALS = 8
-"""Dials of a synth node, at most: its parameters x1 to x8."""
+"""Maximum dials of a synth node: its parameters x1 to x8."""
 FIRST_DIAL = 128
-"""The controller number of the first dial, above those of MIDI: dials are sent as control events."""
+"""Controller number of the first dial, above MIDI's: dials are sent as control events."""
 MOST = 64
 LIMIT = 1e9
 RESERVED = frozenset(
@@ -50,7 +50,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """A control of a SynthDef that a parameter of the node turns.
+    """SynthDef control turned by a parameter of the node.
 
     Attributes:
         name: Name of the control.
@@ -81,7 +81,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What a synth node sets of its SynthDef besides the notes.
+    """SynthDef controls of a synth node besides the notes.
 
     Attributes:
         fixed: Names and values that are set with every note.
@@ -98,7 +98,7 @@ class Controls:
 
 
 def parse(text: str) -> Controls:
-    """Reads a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
+    """Parses a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
 
     Args:
         text: Entries NAME=NUMBER or NAME=FROM:TO, with :log for equal ratios, a space between two.

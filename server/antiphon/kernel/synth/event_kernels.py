@@ -1,4 +1,4 @@
-"""A hop without events, in machine code: whether there is one, and what the worker gets of it."""
+"""Machine code for hops without events: the test for one, and its packed head."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EventWord(IntEnum):
 
 @kernel
 def no_events(s: i64p, words: i64p, hop: i64, sample: i64) -> i64:
-    """1 where the coming block is one hop, to which no event belongs, else 0. words: `HopWord`; hop: its frames."""
+    """1 if the coming block is one hop without events, else 0. words: `HopWord`; hop: its frames."""
     if s[EventWord.WAITING] != 0 or words[HopWord.FILL] != 0:
         return 0
     return 1 if words[HopWord.NUMBER] * hop + s[EventWord.SKIPPED] == sample else 0
@@ -27,7 +27,7 @@ def no_events(s: i64p, words: i64p, hop: i64, sample: i64) -> i64:
 
 @kernel
 def quiet_head(head: f32p, sample: i64) -> None:
-    """The head of a packed hop, as `backend.pack` without events."""
+    """Packed head of a hop without events, as `backend.pack`."""
     head[0] = f32(0.0)
     head[1] = f32(sample >> 24)
     head[2] = f32(sample & 16777215)

@@ -1,4 +1,4 @@
-"""The declaration of a synth backend: plain data, and the base of what it does outside its worker.
+"""Declaration of a synth backend as plain data, and the base of its support outside the worker.
 
 No synth is imported. The classes name each other: `SynthInfo` makes its `SynthSupport`, which may change the
 `BackendChoice` that it is part of.
@@ -21,9 +21,9 @@ from antiphon.kernel.synth.backend import SynthSettings, shape_in
 from antiphon.kernel.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
-"""The file in the server's folder into which the null synth writes its events."""
+"""Event log file of the null synth in the server's folder."""
 PREFIX = "synth/"
-"""Of the name of a synth's worker."""
+"""Prefix of the names of synth workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class SynthInfo:
 
     @property
     def installed(self) -> bool:
-        """Whether module and program are there."""
+        """True if module and program are installed."""
         if self.program:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def option_given(self, settings: ServeSettings) -> bool:
-        """Whether `serve` was given this backend's option.
+        """True if `serve` was given this backend's option.
 
         Args:
             settings: Those of `serve`.
@@ -90,7 +90,7 @@ class SynthInfo:
         return self.option is not None and self.option.name in settings.options
 
     def make_support(self) -> SynthSupport:
-        """Makes what does the backend's work outside its worker.
+        """Creates the backend's support object.
 
         Returns:
             A new object of the class that `support` names.
@@ -115,7 +115,7 @@ class SynthInfo:
         return self.make_support().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
-        """Describes its worker.
+        """Spec of the backend's worker.
 
         Args:
             rate: Frames per second.
@@ -144,7 +144,7 @@ class SynthInfo:
 
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
-    """The backend that a process plays notes with.
+    """Backend choice of a process.
 
     Attributes:
         info: The backend.
@@ -158,7 +158,7 @@ class BackendChoice:
 
 
 class OfflinePasses(Protocol):
-    """Playing a file repeatedly, for a backend that computes the sound of the whole file at once.
+    """Multi-pass rendering of a file, for a backend that renders the whole file's sound at once.
 
     A pass plays the file from beginning to end. In the first the backend collects the notes; each later one plays the
     sound computed from the notes of the pass before, because that sound may itself change the notes. `render` and
@@ -167,10 +167,10 @@ class OfflinePasses(Protocol):
     """
 
     def begin(self) -> None:
-        """Prepares the next pass: sets the backend that plays it, by `use_backend`."""
+        """Begins a pass: sets the backend that plays it, by `use_backend`."""
 
     def done(self, frames: int, rate: int) -> bool:
-        """Ends a pass, and computes the sound for the next.
+        """Ends a pass, and renders the sound for the next.
 
         Args:
             frames: Frames of sound that the next pass needs.
@@ -182,11 +182,11 @@ class OfflinePasses(Protocol):
 
 
 class SynthSupport:
-    """What a backend does outside its worker: base of the class that `SynthInfo.support` names.
+    """Base of a backend's support outside its worker: the class named by `SynthInfo.support`.
 
-    The methods have defaults that do nothing: a backend overrides those that it needs. The supervisor, the engine's
-    loader and the command line make a new object for each use, so it keeps no state. Large libraries are to be
-    imported within the methods, because the command line imports the module for a single question.
+    Methods default to no operation: a backend overrides the ones it needs. The supervisor, the engine's loader and the
+    command line create a new object for each use, so it keeps no state. Large libraries are to be imported within the
+    methods, because the command line imports the module for a single question.
 
     Args:
         info: The backend's description.
@@ -199,7 +199,7 @@ class SynthSupport:
         self.info = info
 
     def delay(self, rate: int, hop: int) -> int:
-        """Computes the backend's own latency, which is added to the hop that every worker needs.
+        """The backend's own latency, added to the hop that every worker needs.
 
         Args:
             rate: Frames per second.
@@ -211,7 +211,7 @@ class SynthSupport:
         return 0
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """Checks a node's settings, and replaces what the backend has not. In the engine's loader, before the stream.
+        """Checks a node's settings, and replaces missing instruments. In the engine's loader, before the stream.
 
         Args:
             settings: The node's settings.
@@ -254,7 +254,7 @@ class SynthSupport:
         return choice
 
     def clear(self, since: float) -> None:
-        """Removes what the backend's workers left: processes, files. After all processes of a server have ended.
+        """Removes leftovers of the backend's workers: processes, files. After all processes of a server have ended.
 
         It must not raise: the supervisor ends after it.
 
@@ -263,7 +263,7 @@ class SynthSupport:
         """
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses] | None:
-        """Begins a render of a file, for `render` and `replay`.
+        """Begins the rendering of a file, for `render` and `replay`.
 
         Args:
             live: Frames of a block of the set that `replay` plays; 0 in `render`.
@@ -275,7 +275,7 @@ class SynthSupport:
         return None
 
     def findings(self) -> Iterable[Finding]:
-        """Checks what the backend needs, for `antiphon doctor`.
+        """Checks the backend's requirements, for `antiphon doctor`.
 
         Yields:
             What was found; by default whether `info.program` or `info.needs` is installed.
@@ -291,4 +291,4 @@ class SynthSupport:
 
 
 NULL = SynthInfo("null", "antiphon.kernel.synth.null:Null", auto=100)
-"""No sound: notes are written into a file."""
+"""Silent backend: notes are written into a file."""

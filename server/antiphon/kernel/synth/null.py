@@ -17,7 +17,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.synth.backend import SynthSettings
 
 MOST = 100_000
-"""Events written to a file, or kept; a file's later ones are only counted, kept ones push out the oldest."""
+"""Maximum events in a file, or kept; a file's later ones are only counted, kept ones push out the oldest."""
 
 
 class NullError(EngineError):
@@ -25,7 +25,7 @@ class NullError(EngineError):
 
 
 class Null:
-    """Silence. received: the events as dicts, where no path is given.  count: how many there were.  lost: not written.
+    """Silent backend. received: events as dicts, if no path is given.  count: number of events.  lost: not written.
 
     An event is {"sample": of its hop's first frame, "slot", "instrument", "kind", "offset", "number", "value",
     "channel"}. path: a file to append them to, one JSON object a line, whole lines at the end of each hop.

@@ -1,4 +1,4 @@
-"""`SynthProcessor`: the base of nodes whose notes a synth backend plays, in a worker, one block late."""
+"""`SynthProcessor`: base of nodes whose notes are rendered by a synth backend in a worker, one block late."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from antiphon.kernel.workers.spec import WorkerSpec
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128
-"""Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
+"""Maximum new events of a hop; the rest of `MAX_EVENTS` is for the state sent to a restarted worker."""
 SHORT_SECONDS = 0.002
-"""A block that is shorter leaves the worker the time of the next one too: 64 frames at 48 kHz, not 128."""
+"""Below this block length, seconds, the worker gets a second block's time: at 64 frames of 48 kHz, not 128."""
 _DB = math.log(10.0) / 20.0
 
 LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level.")
-"""A parameter that every `SynthProcessor` has to have."""
+"""Level parameter, required of every `SynthProcessor`."""
 DROPPED = Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for.")
-"""Another."""
+"""Counter of dropped events, required of every `SynthProcessor`."""
 
 
 class SynthProcessor(WorkerProcessor):
-    """Events in, sound out. Events of a block are played with their offsets in the next one.
+    """Events in, sound out. A block's events sound in the next block, at their offsets.
 
-    While its worker is away the node is silent (a 10 ms fade); when it is back, the notes that sound still are taken up
-    where they would be. A subclass has the parameters `LEVEL` and `DROPPED`, and the methods `backend` and `asked`.
+    Without its worker the node is silent (a 10 ms fade); after a restart, sounding notes resume at their present
+    position. A subclass has the parameters `LEVEL` and `DROPPED`, and the methods `backend` and `asked`.
     """
 
     inputs = (EVENTS_IN,)
@@ -49,7 +49,7 @@ class SynthProcessor(WorkerProcessor):
 
     @abstractmethod
     def backend(self) -> BackendChoice:
-        """Chooses what plays the notes, at each `prepare`.
+        """Backend that renders the notes, chosen at each `prepare`.
 
         Returns:
             The backend and its settings; nodes with equal ones share a worker.
@@ -57,7 +57,7 @@ class SynthProcessor(WorkerProcessor):
 
     @abstractmethod
     def asked(self) -> SynthSettings:
-        """Gives what the node asks of the backend.
+        """The node's settings for the backend.
 
         Returns:
             The settings.
@@ -72,7 +72,7 @@ class SynthProcessor(WorkerProcessor):
         """
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the stream and makes every buffer.
+        """Opens the stream and allocates every buffer.
 
         Raises:
             AntiphonError: The worker cannot be had, or a setting cannot be played.
@@ -90,16 +90,16 @@ class SynthProcessor(WorkerProcessor):
         super().prepare(spec)
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the backend's worker."""
+        """Spec of the backend's worker."""
         return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
 
     def config(self) -> str:
-        """Gives what the node asks for, as the backend plays it: `SynthSettings` as JSON."""
+        """Settings as the backend can play them: `SynthSettings` as JSON."""
         settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Computes how many hops the worker has for its answer.
+        """Number of hops the worker has for its answer.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -112,11 +112,11 @@ class SynthProcessor(WorkerProcessor):
         return int(hop / spec.rate < SHORT_SECONDS)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Computes how late the backend is."""
+        """Latency of the backend."""
         return hop * self._choice.info.delay(spec.rate, hop)
 
     def process(self, io: IO) -> None:
-        """Gathers the block's events, posts them, and plays the answer at its level."""
+        """Collects the block's events, posts them, and plays the answer at its level."""
         out, hops = io.audio_out[0], self.hops
         hops.begin(io.time.sample)
         start = hops.number * hops.hop + hops.fill
@@ -135,7 +135,7 @@ class SynthProcessor(WorkerProcessor):
             io.report("dropped", self._dropped)
 
     def step(self, io: IO) -> Step | None:
-        """The blocks without an event, of which the worker gets the sample alone."""
+        """Step of a block without events, whose hop holds only the sample."""
         out, hops = io.audio_out[0], self.hops
         hop = self.hop_step(None, out, self._head)
         if hop is None or hops.hop != io.frames:
@@ -147,17 +147,17 @@ class SynthProcessor(WorkerProcessor):
         return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
 
     def _gains(self, level: Samples, out: Samples) -> None:
-        """Computes factors of levels in dB."""
+        """Gain factors of levels in dB."""
         np.multiply(level, np.float32(_DB), out=out)
         np.exp(out, out=out)
 
     def post(self, hop: int, sound: Samples) -> None:
-        """Gathers the hop's events, whether there is a worker for them or not, and posts them."""
+        """Collects the hop's events, with or without a worker, and posts them."""
         size = self.hops.hop
         start, events = hop * size, self._hop_events
         events.clear()
         self.turn(self._io, events)
-        # what a hop cannot hold waits for the next
+        # events beyond a hop's capacity wait for the next
         while self._events and self._events[0][0] < start + size and len(events) < self._most:
             at, event = self._events.popleft()
             events.append(event.moved(max(0, at - start) - event.offset))
@@ -165,7 +165,7 @@ class SynthProcessor(WorkerProcessor):
         self._sounding.follow(start, events)
 
     def begin(self, hop: int) -> None:
-        """Gives a new worker the notes that sound."""
+        """Sends a new worker the sounding notes."""
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
@@ -173,7 +173,7 @@ class SynthProcessor(WorkerProcessor):
         self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
 
     def reset(self) -> None:
-        """Forgets all notes."""
+        """Clears all notes."""
         super().reset()
         self._events.clear()
         self._sounding.clear()

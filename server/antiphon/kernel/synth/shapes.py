@@ -1,16 +1,16 @@
-"""Values of single notes for backends: pitch, pressure and timbre that wait for their note, and what they mean."""
+"""Per-note expression for backends: pitch, pressure and timbre held for their note, and their meaning."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 _LOUDER = 1.0
-"""What full pressure adds to a note's factor of level: 6 dB, about what a player expects of aftertouch."""
+"""Gain added at full pressure: 6 dB, a common response to aftertouch."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteShape:
-    """Values of one note.
+    """Expression values of one note.
 
     Attributes:
         pitch: Semitones from the note's own pitch.
@@ -24,17 +24,17 @@ class NoteShape:
 
 
 PLAIN = NoteShape()
-"""Of a note that was given no values."""
+"""Expression of a note without values."""
 
 
 class NoteShapes:
-    """The values that came before their note began. At most one for each note of each channel."""
+    """Expression values received before their note began. At most one set for each note of each channel."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[int, int], NoteShape] = {}
 
     def put(self, kind: str, note: int, channel: int, value: float) -> None:
-        """Keeps a value for the next note with this number.
+        """Stores a value for the next note of this number.
 
         Args:
             kind: "pitch", "pressure" or "timbre".
@@ -46,7 +46,7 @@ class NoteShapes:
         self._waiting[key] = replace(self._waiting.get(key, PLAIN), **{kind: value})
 
     def take(self, note: int, channel: int) -> NoteShape:
-        """Gives the values of a note that begins, and forgets them.
+        """Removes and returns the values of a note that begins.
 
         Args:
             note: 0 to 127.
@@ -58,12 +58,12 @@ class NoteShapes:
         return self._waiting.pop((channel, note), PLAIN)
 
     def clear(self) -> None:
-        """Forgets all of them."""
+        """Clears all values."""
         self._waiting.clear()
 
 
 def pressure_gain(pressure: float) -> float:
-    """Converts a pressure to a factor of level.
+    """Gain factor of a pressure.
 
     Args:
         pressure: 0 to 1.

@@ -12,13 +12,13 @@ from antiphon.kernel.synth.controls import FIRST_DIAL
 TOLD = 128
 """Most events that restore a synth's state."""
 MOST = 128
-"""Notes remembered; the oldest is forgotten first."""
+"""Maximum tracked notes; the oldest is dropped first."""
 _MOST_SHAPES = 40
-"""Pitches, pressures and timbres among them: with 8 dials and 16 programs they leave no room for controllers."""
+"""Maximum pitches, pressures and timbres among them: 8 dials and 16 programs then leave none for controllers."""
 
 
 class _HeldNote(NamedTuple):
-    """A note: its velocity, the sample at which it began, and the values of its own by kind of event."""
+    """A held note: velocity, start sample, and expression values by kind of event."""
 
     velocity: float
     began: int
@@ -26,7 +26,7 @@ class _HeldNote(NamedTuple):
 
 
 class Sounding:
-    """Remembers which notes sound and where controllers stand, for a synth that is given them again after a restart.
+    """Tracks sounding notes and controller positions, to restore a synth after its restart.
 
     At most 128 notes; the oldest is dropped first.
     """
@@ -40,7 +40,7 @@ class Sounding:
         self._programs: dict[int, int] = {}
 
     def follow(self, sample: int, events: Sequence[Event]) -> None:
-        """Takes the events that the synth is sent.
+        """Tracks events sent to the synth.
 
         Args:
             sample: The engine's sample at which the hop begins.
@@ -77,7 +77,7 @@ class Sounding:
                     shape[event.kind] = event.value
 
     def again(self, sample: int) -> list[Event]:
-        """Gives the state as events: programs, controllers, bends, and the notes with their age and values.
+        """State as events: programs, controllers, bends, and the notes with their age and expression.
 
         Args:
             sample: The engine's sample at which the coming hop begins.
@@ -105,6 +105,6 @@ class Sounding:
         return events
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Clears all state."""
         for table in (self._held, self._pedalled, self._next, self._controls, self._bends, self._programs):
             table.clear()

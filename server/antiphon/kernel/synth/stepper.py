@@ -1,4 +1,4 @@
-"""A synth backend as a worker's work: hops of packed events in, hops of sound out."""
+"""Synth backend as a worker's stepper: hops of packed events in, hops of sound out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from antiphon.kernel.workers.spec import WorkerSpec
 
 WARM_HOPS = 50
 REHEARSAL = "bass"
-"""The instrument that `warm` plays: of those that every backend plays, the smallest."""
+"""Instrument played by `warm`: the smallest of those every backend plays."""
 
 
 class SynthStepper:
-    """The `Stepper` of a synth's worker: unpacks each hop's events, and has a `SynthBackend` play them.
+    """`Stepper` of a synth's worker: unpacks each hop's events for a `SynthBackend`.
 
     A slot is a synth node. A stream's config is the node's `SynthSettings` as JSON; "" for a stream that stays silent.
 
@@ -41,7 +41,7 @@ class SynthStepper:
         self._spec = spec
 
     def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Passes the worker's own words on to a backend that has `follow`, as one that plays by another process.
+        """Passes the worker's words to a backend with `follow`, one that plays by another process.
 
         Args:
             words: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
@@ -52,7 +52,7 @@ class SynthStepper:
             follow(words, refuse)
 
     def listen(self, on_event: Callable[[], None]) -> bool:
-        """Asks whether the backend plays events before their hop, as one that has `hurry` does.
+        """True if the backend plays events before their hop: it has `hurry`.
 
         Args:
             on_event: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as
@@ -67,7 +67,7 @@ class SynthStepper:
         return True
 
     def hurry(self, slot: int, event: Event) -> None:
-        """Plays an event at once. One of the slot's next hops contains it too, with the same serial.
+        """Plays an event at once. A later hop of the slot contains it too, with the same serial.
 
         Args:
             slot: Its slot.
@@ -77,7 +77,7 @@ class SynthStepper:
             self._backend.hurry(slot, event)  # type: ignore[attr-defined]
 
     def warm(self) -> None:
-        """Plays a chord in the first slot where the backend `rehearses`, so that the first note loads nothing."""
+        """Plays a chord in the first slot if the backend `rehearses`, so that the first note loads nothing."""
         if not self._backend.rehearses:
             return
         spec = self._spec
@@ -92,7 +92,7 @@ class SynthStepper:
         self._active[0] = False
 
     def preload(self, config: str) -> Callable[[], None] | None:
-        """The files that a node loads before it can begin.
+        """Loader of a node's files, for the background; None if nothing is missing.
 
         Args:
             config: As for `open`.
@@ -107,7 +107,7 @@ class SynthStepper:
         return work
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a node, silent.
+        """Opens a node, silent.
 
         Args:
             slot: Its slot.
@@ -118,7 +118,7 @@ class SynthStepper:
             self._backend.open(slot, self._open[slot])
 
     def close(self, slot: int) -> None:
-        """Ends a node and its sound.
+        """Closes a node and its sound.
 
         Args:
             slot: Its slot.
@@ -127,7 +127,7 @@ class SynthStepper:
             self._backend.close(slot)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Plays one hop of every slot that has one.
+        """Renders one hop of every slot that has one.
 
         Args:
             hops: `[slots]`: each slot's hop number, or -1 where it has none.

@@ -61,11 +61,11 @@ class Framer:
 
     @property
     def partial(self) -> bool:
-        """Whether a frame has begun and not ended."""
+        """True inside an incomplete frame."""
         return self._reader is not None and self._reader.partial
 
     def feed(self, data: bytes) -> list[bytes | WireError]:
-        """Takes received bytes; returns complete packets and errors, in order. Nothing once `broken`."""
+        """Decodes received bytes; returns complete packets and errors, in order. Nothing once `broken`."""
         if self.broken or not data:
             return []
         if self._reader is None:

@@ -1,4 +1,4 @@
-"""An IP address as text: its usual form, and whether it is this machine's."""
+"""IP addresses as text: canonical form, and the loopback test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def own_machine(host: str) -> bool:
-    """Whether an address is loopback; the kernel drops packets with such a source that arrive from outside."""
+    """True for a loopback address; the kernel drops packets with such a source that arrive from outside."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
@@ -14,7 +14,7 @@ def own_machine(host: str) -> bool:
 
 
 def plain_ip(text: str) -> str:
-    """One machine's address in its usual form, "192.168.1.20"; IPv4 mapped into IPv6 becomes IPv4.
+    """Canonical form of a unicast address, "192.168.1.20"; IPv4 mapped into IPv6 becomes IPv4.
 
     Raises:
         ValueError: It is no address, or one that names many machines.

@@ -17,10 +17,10 @@ MAX_DATAGRAM = 65507
 MAX_NESTING = 16
 MAX_ARGS = 4096
 MAX_ELEMENTS = 8192
-"""Messages and bundles in one packet; a full datagram cannot hold more, a TCP frame could."""
+"""Maximum messages and bundles in one packet; a full datagram cannot hold more, a TCP frame could."""
 BUNDLE = b"#bundle\0"
 IMMEDIATELY = 1
-"""The time tag of a bundle to be handled at once."""
+"""Time tag of a bundle for immediate execution."""
 
 
 class Impulse(Enum):

@@ -1,8 +1,7 @@
 """OSC address patterns, matched part by part in time bounded by the lengths, whatever the pattern.
 
-A part becomes a row of places, each taking a set of characters; the places reached so far are the
-bits of one integer, moved on for each character of the name. Nothing is tried twice, so `*?*?*?…`
-costs what `abcdef…` costs.
+A part is compiled into a row of positions, each with a character set; the reached positions are the bits of one
+integer, advanced for each character of the name. There is no backtracking, so `*?*?*?…` costs as much as `abcdef…`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from functools import lru_cache
 from antiphon.kernel.errors import WireError
 
 MAX_PATTERN = 512
-"""Bytes of an address that may hold a pattern."""
+"""Maximum bytes of an address with a pattern."""
 SPECIAL = frozenset(b"*?[]{}")
 _STAR, _ANY, _OPEN, _CLOSE, _LEFT, _RIGHT, _COMMA, _NOT, _TO = b"*?[]{},!-"
 
@@ -23,7 +22,7 @@ def is_pattern(address: bytes) -> bool:
 
 
 def matches(address: bytes, name: bytes) -> bool:
-    """Whether a pattern matches an address; false where it is malformed, or no pattern."""
+    """True if a pattern matches an address; False if it is malformed, or no pattern."""
     parts, names = address.split(b"/"), name.split(b"/")
     if not is_pattern(address) or len(address) > MAX_PATTERN or len(parts) != len(names):
         return False

@@ -1,9 +1,9 @@
-"""The messages between the web process and the performer, over a socket that preserves message boundaries.
+"""Messages between the web process and the performer, over a socket that preserves message boundaries.
 
 Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum"}`, `{"do": "stop"}`,
 `{"do": "slide", "version", "place", "value"}`, `{"do": "tracks", "muted", "soloed"}` and `{"do": "state"}`. The
-performer sends `{"state": …}` when something of it changed and when it is asked, `{"steps": …, "dropped": …}` for what
-is played next, `{"coming": …}` for what tracks will play, and `{"said": …}` for what a script prints.
+performer sends `{"state": …}` on a change and on request, `{"steps": …, "dropped": …}` for the next steps, `{"coming":
+…}` for the tracks' coming events, and `{"said": …}` for a script's output.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from antiphon.kernel.errors import WireError
 
 LONGEST = 120_000
-"""Bytes of a message: a socket's default buffer has 208 KiB."""
+"""Maximum bytes of a message: a socket's default buffer has 208 KiB."""
 LONGEST_SCRIPT = 100_000
-"""Bytes of a script that comes from a page, as UTF-8."""
+"""Maximum bytes of a page's script, as UTF-8."""
 MAX_VERSION = 2**53 - 1
-"""Largest number of a version: the largest whole number that JavaScript holds exactly."""
+"""Largest version number: the largest integer that JavaScript holds exactly."""
 MOST_QUANTUM = 4096.0
-"""Beats at whose multiples a version begins, at most."""
+"""Maximum quantum in beats, at whose multiples a version begins."""
 MOST_STEPS = 128
-"""Steps of a message."""
+"""Maximum steps of a message."""
 
 
 def pack(message: dict[str, Any]) -> bytes:
-    """Encodes a message; `WireError` where it is too long."""
+    """Encodes a message; `WireError` if it is too long."""
     data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
     if len(data) > LONGEST:
         raise WireError(f"a message to the performer has at most {LONGEST:,} bytes, not {len(data):,}")
@@ -34,7 +34,7 @@ def pack(message: dict[str, Any]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """Decodes a message; `WireError` where it is none."""
+    """Decodes a message; `WireError` if it is invalid."""
     try:
         message = json.loads(data)
     except (ValueError, RecursionError):

@@ -39,7 +39,7 @@ class SlipReader:
 
     @property
     def partial(self) -> bool:
-        """Whether a frame has begun and not ended."""
+        """True inside an incomplete frame."""
         return bool(self._part) or self._skipping
 
     def feed(self, data: bytes) -> list[bytes | WireError]:

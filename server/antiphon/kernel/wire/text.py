@@ -6,7 +6,7 @@ from __future__ import annotations
 def printable(text: str) -> str:
     """The text on one line, with characters that are not printable as escapes: a control sequence becomes `\\x1b[2J`.
 
-    Otherwise a sender could clear the terminal that shows its message, or forge lines of a log.
+    Unescaped, a sender could clear the terminal that shows its message, or forge lines of a log.
     """
     if text.isprintable():
         return text

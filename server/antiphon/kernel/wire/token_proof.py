@@ -1,9 +1,8 @@
-"""How a server and a program of its owner prove the owner's token to each other, without sending it.
+"""Mutual proof of the owner's token between a server and the owner's programs, without sending it.
 
-A program sends `/live/join NONCE`. The server answers `/live/challenge NONCE PROOF`, which only one with the token can
-make, and the program proves the same by what it sends next. Each proof holds both nonces, so that none counts on
-another connection, the port, so that none can be passed on by a program that listens on another one, and for what it
-is given.
+A program sends `/live/join NONCE`. The server answers `/live/challenge NONCE PROOF`, which requires the token, and the
+program's next message proves the same. Each proof covers both nonces, so that it is invalid on another connection, the
+port, so that it cannot be relayed by a program that listens on another one, and its purpose.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Purpose = Literal["server", "performer", "hand over", "perform"]
-"""The server has the token; the performer has it; a script is handed to the server; a script is to be performed."""
+"""Statement proved: server has the token; performer has it; a script is handed over; a script is to be performed."""
 
 
 def nonce() -> str:
-    """A number that is used once, as 32 hexadecimal digits."""
+    """Random number for one use, as 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenProof:
-    """Makes and checks the proofs of one connection.
+    """Creates and checks the proofs of one connection.
 
     Attributes:
         token: The owner's.
@@ -39,7 +38,7 @@ class TokenProof:
     given: str
 
     def make(self, purpose: Purpose, *parts: str) -> str:
-        """The proof for texts, 64 hexadecimal digits; `UnicodeEncodeError` for what UTF-8 cannot hold."""
+        """Proof for texts, 64 hexadecimal digits; `UnicodeEncodeError` for text without UTF-8."""
         code = hmac.new(self.token.encode(), digestmod="sha256")
         for part in ("antiphon", purpose, str(self.port), self.asked, self.given, *parts):
             data = part.encode()
@@ -47,7 +46,7 @@ class TokenProof:
         return code.hexdigest()
 
     def check(self, proof: object, purpose: Purpose, *parts: str) -> bool:
-        """Whether something is the proof for these texts; it takes as long wherever it differs."""
+        """True if `proof` is valid for these texts, compared in constant time."""
         try:
             return isinstance(proof, str) and hmac.compare_digest(proof.encode(), self.make(purpose, *parts).encode())
         except UnicodeEncodeError:

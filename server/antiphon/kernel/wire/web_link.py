@@ -1,4 +1,4 @@
-"""The messages between the web process and control, over a socket that preserves message boundaries.
+"""Messages between the web process and control, over a socket that preserves message boundaries.
 
 A request is one JSON object of at most `MAX_REQUEST` bytes: the topic, a number that the answer repeats, and for some
 topics an IP address. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's number and
@@ -17,15 +17,15 @@ from typing import Any
 from antiphon.kernel.errors import WireError
 
 MAX_REQUEST = 1024
-"""Bytes. The longest is an approval, 100 bytes."""
+"""Maximum bytes of a request. The longest is an approval, 100 bytes."""
 PART = 32 * 1024
-"""Bytes of an answer in one message: several fit into a socket's default buffer of 208 KiB."""
+"""Bytes of an answer per message: several fit into a socket's default buffer of 208 KiB."""
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes. The values of a patch with the 65,536 parameters that a session holds are about 4 MiB."""
+"""Maximum bytes of an answer. The values of a patch with a session's 65,536 parameters are about 4 MiB."""
 MAX_NUMBER = 2**53
 _HEAD = struct.Struct("<QI")
 STARTED = _HEAD.pack(0, 0)
-"""The message of a control process that starts: web repeats the requests its predecessor did not answer."""
+"""Message of a control process that starts: web repeats requests left unanswered by its predecessor."""
 
 
 class Topic(StrEnum):
@@ -80,7 +80,7 @@ def parts(number: int, answer: bytes) -> Iterator[bytes]:
 
 
 class Assembly:
-    """Joins the parts of the answer to one request and ignores those of others."""
+    """Joins the parts of one request's answer, and ignores those of others."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -89,7 +89,7 @@ class Assembly:
         self._size = 0
 
     def add(self, message: bytes) -> Any:
-        """Takes a message; the whole answer, decoded, with its last part, and None before.
+        """Adds a message; returns the whole decoded answer at its last part, else None.
 
         Raises:
             WireError: It is no part, or the answer is too long.

@@ -1,1 +1,1 @@
-"""Heavy or fragile code in processes of its own: the arena they share with the engine, zygotes, streams of hops."""
+"""Worker processes for heavy or fragile code: the arena shared with the engine, zygotes, streams of hops."""

@@ -1,4 +1,4 @@
-"""The memory that the engine, the zygotes and their workers share, and the eventfds that wake them.
+"""Memory shared by the engine, the zygotes and their workers, and the eventfds that wake them.
 
 A table of workers. Each has slots, and each slot a ring of input hops and a ring of output hops, tagged with epoch and
 hop number. A word has one writer; data is written before the tag that publishes it (x86-64 keeps that order). The table
@@ -24,15 +24,15 @@ from antiphon.kernel.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 MAX_WORKERS = 12
 MAX_DEPTH = 64
 DATA_BYTES = 32 << 20
-"""Size of one worker's rings; unused pages take no memory."""
+"""Size of one worker's rings; unused pages use no memory."""
 MAX_KINDS = 8
-"""Most kinds of zygotes in one arena: each has an eventfd, and these are created before the first process."""
+"""Maximum kinds of zygotes in one arena: each has an eventfd, created before the first process."""
 FIRST_KINDS = ("torch", "none")
-"""Kinds with the first indices; the others follow in the order in which workers first need them."""
+"""Kinds with the first indices; the others follow in order of first use."""
 EPOCHS, HOP_BITS = 0x3FFFFF, 40
-"""A tag's largest number of an epoch, and the bits below it, which hold the hop's number."""
+"""Largest epoch number of a tag, and the bits below it, which hold the hop's number."""
 OWN_WORDS = 16
-"""Words of each worker that its stepper defines and writes."""
+"""Words of each worker that are defined and written by its stepper."""
 _WORDS = 64
 _SLOT_WORDS = 16
 _TEXT = 512
@@ -96,13 +96,13 @@ class SlotWord(IntEnum):
 
 DIRECT = 256
 DIRECT_BYTES = 40
-"""Most low-latency events queued for a worker, and bytes of each."""
+"""Maximum low-latency events queued for a worker, and bytes of each."""
 _PER_WORKER = DIRECT * DIRECT_BYTES + (
     _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _CONFIG) + 2 * MAX_SLOTS * MAX_DEPTH * 8
 )
 _HEADER = 4096
 _KINDS_AT = 512
-"""Byte of the header at which the names of the kinds begin, `_KIND` bytes each."""
+"""Byte offset of the kinds' names in the header, `_KIND` bytes each."""
 _KIND = 64
 _BASE = _HEADER + -(-MAX_WORKERS * _PER_WORKER // 4096) * 4096
 ARENA_BYTES = _BASE + MAX_WORKERS * DATA_BYTES
@@ -141,7 +141,7 @@ class Bells:
         )
 
     def fds(self) -> tuple[int, ...]:
-        """All descriptors, for `of`."""
+        """All descriptors, as `of` takes them."""
         return (self.keeper, *self.zygotes, *self.wake, *self.answer)
 
     @staticmethod
@@ -156,7 +156,7 @@ class Bells:
 
 
 class WorkerEntry:
-    """One worker's entry in the table.
+    """Entry of one worker in the table.
 
     Attributes:
         arena: The arena.
@@ -224,7 +224,7 @@ class WorkerEntry:
 
     @property
     def reason(self) -> str:
-        """Why the worker last ended or does not run, as text."""
+        """Reason why the worker last ended or does not run, as text."""
         return bytes(self._reason).rstrip(b"\0").decode("utf-8", "replace")
 
     def set_reason(self, text: str) -> None:
@@ -286,7 +286,7 @@ class Arena:
         return self._header[0]
 
     def place_of(self, kind: str) -> int:
-        """Index into `Bells.zygotes` of a kind of zygote; a new kind gets the next index, for which the loader asks.
+        """Index into `Bells.zygotes` of a kind of zygote; a new kind, asked for by the loader, gets the next one.
 
         Raises:
             WorkerError: There are `MAX_KINDS` kinds already, or the name is too long.

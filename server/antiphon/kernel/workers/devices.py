@@ -14,13 +14,13 @@ from antiphon.kernel.runtime.suggestion import instead
 Device: TypeAlias = Literal["cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
 _DEV = Path("/dev")
-# the NVIDIA driver's device nodes, and that of a card in the Windows Subsystem for Linux
+# device nodes of the NVIDIA driver, and of a card in the Windows Subsystem for Linux
 _NODES = ("nvidia[0-9]*", "dxg")
 
 
 @dataclass(frozen=True, slots=True)
 class TorchBuild:
-    """The installed torch: its version, and that of the CUDA toolkit it was built for ("" for a CPU build)."""
+    """The installed torch: its version, and its CUDA toolkit version ("" for a CPU build)."""
 
     version: str
     cuda: str
@@ -41,7 +41,7 @@ def installed_torch() -> TorchBuild | None:
 def resolve(asked: str, dev: Path = _DEV) -> Device:
     """Chooses the device: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
 
-    It does not test the card: only the worker can. `dev` is the folder of device nodes.
+    The card is not tested: only the worker can. `dev` is the folder of device nodes.
 
     Raises:
         WorkerError: `asked` is none of these, or it is "cuda" and torch or a card is missing.
@@ -59,7 +59,7 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
 
 
 def _lacking(dev: Path) -> str:
-    """What is missing for cuda, and what to do about it; "" for nothing."""
+    """Missing requirement for cuda, and how to install it; "" if nothing is missing."""
     build = installed_torch()
     if build is None:
         return "--device cuda needs torch, which is not installed: install a CUDA build of it"

@@ -11,17 +11,17 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.workers.hop_kernels import FadeWord, push_tail
 
 FADE = 0.010
-"""Seconds of each fade."""
+"""Length of each fade in seconds."""
 RELATED = 0.5
-"""Least correlation of an answer that counts as the dry sound, changed; unrelated sounds reach less by chance."""
+"""Least correlation of an answer with the dry sound to count as its variant; unrelated sounds stay below it."""
 
 
 class DropoutFader:
-    """Plays the answers of a worker, hop by hop, and fades to the dry sound, or to silence, where one is missing.
+    """Plays a worker's answers hop by hop, and fades to the dry sound, or to silence, at dropouts.
 
-    Where an answer is missing, the sound before it is continued by its mirror image while it fades in 10 ms; what of it
-    was the dry sound is continued by the dry sound. Gains keep the power of sounds that are unrelated, and the
-    amplitude of sounds that are the same. All calls are for the block path.
+    At a dropout, the previous sound is continued by its mirror image and fades in 10 ms; its dry part is continued by
+    the dry sound. Gains keep the power of uncorrelated sounds, and the amplitude of equal sounds. All calls are for the
+    block path.
 
     Args:
         channels: Channels of the sound.
@@ -48,8 +48,8 @@ class DropoutFader:
         self._share = np.zeros(hop, np.float32)
         self.tail: Samples = np.zeros((channels, self.fade), np.float32)
         self.dry_tail: Samples = np.zeros((channels, self.fade), np.float32)
-        # of the sound that fades out: its correlation with the dry sound, and the gain of the dry sound in it; of
-        # answers that fade in: their correlation
+        # of the outgoing sound: its correlation with the dry sound, and the gain of the dry sound in it; of incoming
+        # answers: their correlation
         self._was = self._held = self._is = 0.0
         self.words = np.zeros(FadeWord.SIZE, np.int64)
         self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ class DropoutFader:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets the past: as at the start, with no answer missing."""
+        """Resets the fades and the history: the last hop counts as answered."""
         self.tail.fill(0.0)
         self.dry_tail.fill(0.0)
         self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = self.fade
@@ -65,16 +65,16 @@ class DropoutFader:
 
     @property
     def there(self) -> bool:
-        """Whether the last hop was an answer."""
+        """True if the last hop was answered."""
         return bool(self._words[FadeWord.THERE])
 
     @property
     def rests(self) -> bool:
-        """Whether the last hop was an answer, and no fade is under way."""
+        """True if the last hop was answered, and no fade is active."""
         return self.there and min(self._words[FadeWord.RISE], self._words[FadeWord.GONE]) >= self.fade
 
     def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
-        """Plays one hop.
+        """Plays one hop, or fades at a dropout.
 
         Args:
             answer: float32 `[channels, hop]`, or None where it is missing.
@@ -126,12 +126,12 @@ class DropoutFader:
         self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = 0
 
     def _gains(self, curve: Samples, done: int, count: int) -> Samples:
-        """The next `count` gains of a fade; its first frame differs from the start already."""
+        """Next `count` gains of a fade; the first already differs from the start."""
         gains: Samples = curve[done + 1 : done + count + 1]
         return gains
 
     def _left(self, risen: int, fallen: int, there: bool) -> None:
-        """The dry sound's gain, into `_share`.
+        """Writes the dry sound's gain to `_share`.
 
         With r of an answer of correlation κ, and f of a ghost that held h of the dry sound by a correlation ρ:
         √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.

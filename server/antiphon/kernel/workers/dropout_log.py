@@ -1,4 +1,4 @@
-"""Records the dropouts of a node's hops in the session log, and repeats them in a replay."""
+"""Session-log records of a node's dropouts, repeated in a replay."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class _Stream(Protocol):
 
 
 class DropoutLog(ProcessorPart):
-    """Writes the dropouts of a node's hops into the session log, and repeats them in a replay.
+    """Logs the dropouts of a node's hops, and repeats them in a replay.
 
-    It marks `absent` and `back` where answers stop and come again, and `fresh` where a worker began without a past. All
+    Marks: `absent` and `back` where answers stop and resume, `fresh` where a worker began with an initial state. All
     calls are for the block path.
 
     Attributes:
@@ -30,14 +30,14 @@ class DropoutLog(ProcessorPart):
         self._turns: deque[tuple[int, bool]] = deque()
 
     def recall(self, kind: str, hop: int) -> None:
-        """Takes a mark of the log that is replayed. For `Processor.recall`."""
+        """Stores a mark of the replayed log. For `Processor.recall`."""
         if kind == "fresh":
             self._fresh.add(hop)
         elif kind in ("absent", "back"):
             self._turns.append((hop, kind == "absent"))
 
     def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
-        """Resets streams before a hop is posted, where the log says that they began without a past there.
+        """Resets streams before a hop is posted, if the log says they began with an initial state there.
 
         Args:
             hop: The hop's number.
@@ -54,7 +54,7 @@ class DropoutLog(ProcessorPart):
         return True
 
     def absent(self, hop: int) -> bool:
-        """Reads from the log whether a hop's answer was missing. To be called once for each hop, in order.
+        """True if the replayed log marks a hop's answer as missing. To be called once for each hop, in order.
 
         Args:
             hop: The hop's number.
@@ -67,7 +67,7 @@ class DropoutLog(ProcessorPart):
         return self.away
 
     def began(self, hop: int, first: int, io: IO) -> None:
-        """Marks that the worker began without a past.
+        """Marks that the worker began with an initial state.
 
         Args:
             hop: The first hop it got.
@@ -78,7 +78,7 @@ class DropoutLog(ProcessorPart):
             io.mark("fresh", hop)
 
     def took(self, hop: int, there: bool, io: IO) -> None:
-        """Marks whether a hop's answer was there, where that differs from the hop before.
+        """Marks a change of answered to missing hops, or back.
 
         Args:
             hop: The hop's number.
@@ -90,5 +90,5 @@ class DropoutLog(ProcessorPart):
             io.mark("back" if there else "absent", hop)
 
     def standing(self) -> list[tuple[str, int]]:
-        """Lists the marks that a log which begins now needs first. For `Processor.standing`."""
+        """Marks needed at the start of a log that begins now. For `Processor.standing`."""
         return [] if self._there else [("absent", 0)]

@@ -1,11 +1,11 @@
-"""The hops of a node that plays by a worker, in machine code: sound is posted, answers that are there are played.
+"""Machine-code hops of a worker's node: posts sound, plays answers that have arrived.
 
-Goal: while the worker answers in time and nothing else is to be sent than sound, a block needs no interpreter.
+Goal: while the worker answers in time and only sound is sent, a block needs no interpreter.
 
-Plan: before a block `hops_rest` looks whether all answers that it plays are there, and whether the hops that it ends
-continue the epoch. If not (a late answer, a worker that died), it has changed nothing, and `WorkerProcessor.process`
-computes the block. Else `play_hops` does what `Rebuffer.run` does with `WorkerProcessor.load` and `post`. Both roads
-share the words below.
+Plan: before a block `hops_rest` checks that all answers it needs have arrived, and that the hops it ends continue the
+epoch. If not (a late answer, a dead worker), it has changed nothing, and `WorkerProcessor.process` computes the block.
+Else `play_hops` does the work of `Rebuffer.run` with `WorkerProcessor.load` and `post`. Both paths share the words
+below.
 
 Warning: samples are written before the tag that publishes them (`workers.arena`).
 """
@@ -55,7 +55,7 @@ class EpochWord(IntEnum):
 
 
 class LaneWord(IntEnum):
-    """Indices of what stays the same of a stream: addresses, and sizes in floats."""
+    """Indices of a stream's constants: addresses, and sizes in floats."""
 
     OWN = 0  # `EpochWord`
     WORKER = 1  # `WorkerWord`
@@ -75,13 +75,13 @@ class LaneWord(IntEnum):
 
 @kernel
 def worker_tag(own: i64p, hop: i64) -> i64:
-    """The tag of a hop of the present epoch, as `arena.tag`."""
+    """Tag of a hop of the present epoch, as `arena.tag`."""
     return i64((own[EpochWord.EPOCH] & EPOCHS) << HOP_BITS | hop)
 
 
 @kernel
 def answer_there(lane: i64p, hop: i64) -> i64:
-    """1 where a hop's answer can be played: as `Stream.take` without a wait, and finite."""
+    """1 if a hop's answer has arrived and is finite; `Stream.take` without the wait."""
     own = address_i64(lane[LaneWord.OWN])
     if own[EpochWord.BROKEN] != 0 or own[EpochWord.ABSENT] != 0:
         return 0
@@ -96,7 +96,7 @@ def answer_there(lane: i64p, hop: i64) -> i64:
 
 @kernel
 def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
-    """1 where a hop that ends in this block, after `ended` others, continues the epoch: as `Stream.start`."""
+    """1 if a hop that ends in this block, after `ended` others, continues the epoch; as `Stream.start`."""
     own = address_i64(lane[LaneWord.OWN])
     worker = address_i64(lane[LaneWord.WORKER])
     slot = address_i64(lane[LaneWord.SLOT])
@@ -115,7 +115,7 @@ def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
 
 @kernel
 def hops_rest(words: i64p, fader: i64p, lanes: i64p, count: i64, hop: i64, lead: i64, fade: i64, frames: i64) -> i64:
-    """1 where `play_hops` can play the block. lanes: `LaneWord` of each of `count` streams; hop, fade: in frames."""
+    """1 if `play_hops` can play the block. lanes: `LaneWord` of each of `count` streams; hop, fade: in frames."""
     fill = words[HopWord.FILL]
     if fill < 0 or fader[FadeWord.THERE] == 0 or fader[FadeWord.RISE] < fade or fader[FadeWord.GONE] < fade:
         return 0
@@ -148,7 +148,7 @@ def hops_rest(words: i64p, fader: i64p, lanes: i64p, count: i64, hop: i64, lead:
 
 @kernel
 def push_tail(x: Audio, tail: Audio) -> None:
-    """Appends a hop to the last frames of a sound; one without channels leaves them as they are."""
+    """Shifts a hop into the tail, the last frames of a sound; no operation without channels."""
     frames = tail.frames
     kept = max(0, frames - x.frames)
     for c in range(x.channels):
@@ -160,7 +160,7 @@ def push_tail(x: Audio, tail: Audio) -> None:
 
 @kernel
 def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
-    """out ← the answers to a hop, the channels of all streams beside each other."""
+    """out ← the answers to a hop, with the streams' channels side by side."""
     for c in range(out.channels):
         rows = lanes[LaneWord.FLOATS_OUT] // out.frames
         lane = offset(lanes, c // rows * LaneWord.SIZE)
@@ -172,7 +172,7 @@ def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
 
 @kernel
 def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: i64) -> None:
-    """Posts a hop to each stream: its channels of the sound, or `size` numbers where that is not 0."""
+    """Posts a hop to each stream: its channels of the sound, or the `size` floats of `head` unless 0."""
     for k in range(count):
         lane = offset(lanes, k * LaneWord.SIZE)
         floats = lane[LaneWord.FLOATS_IN]
@@ -218,10 +218,10 @@ def play_hops(
     head: f32p,
     size: i64,
 ) -> None:
-    """Takes a block in and gives one out; only where `hops_rest`.
+    """Processes a block: posts its input hops, plays its answers. Only valid after `hops_rest`.
 
     words, into, out: of the rebuffer; tail, dry_tail: of the fader; ring, dry, at, latency: of the dry sound, without
-    channels where there is none; head, size: as of `post_hop`.
+    channels if there is none; head, size: as for `post_hop`.
     """
     hop = out.frames
     done = 0

@@ -1,4 +1,4 @@
-"""The declaration of a streaming model as plain data, from which workers are described without importing torch."""
+"""Declaration of a streaming model as plain data, from which workers are described without importing torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FACTORIES = {
     "cpu": "antiphon.kernel.workers.networks.torch_stepper:build",
     "cuda": "antiphon.kernel.workers.networks.cuda:build",
 }
-"""The factory of a torch model's worker, by device."""
+"""Factories of torch models' workers, by device."""
 ARRAY_FACTORY = "antiphon.kernel.workers.networks.array_stepper:build"
-"""The factory of a worker on the CPU where there is the same network in numpy."""
+"""Factory of a CPU worker for a model with a numpy version of its network."""
 CUDA_MEMORY = 4096
 """MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A streaming model, as data: what the factory of `antiphon_models` gives. It imports no torch.
+    """A streaming model, as data: the return type of factories of `antiphon_models`. It imports no torch.
 
     Attributes:
         name: Its name in `antiphon models` and messages.
@@ -87,7 +87,7 @@ class ModelInfo:
         return self.torch_worker(device)
 
     def torch_worker(self, device: str) -> WorkerSpec:
-        """Describes a worker that runs the model in torch.
+        """Spec of a worker that runs the model in torch.
 
         Args:
             device: "cpu" or "cuda".

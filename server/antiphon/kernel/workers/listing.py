@@ -1,4 +1,4 @@
-"""Model files that no plugin ships, as `antiphon models` and `antiphon doctor` list them."""
+"""Unshipped model files, as `antiphon models` and `antiphon doctor` list them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class FileListing:
-    """One method of a model file, or one file that cannot be played.
+    """List entry of one method of a model file, or of a file that cannot be played.
 
     Attributes:
         file: The file's name.
@@ -44,7 +44,7 @@ class FileListing:
 
 @runtime_checkable
 class ModelFolder(Protocol):
-    """A folder of model files: what a factory of `antiphon_models` may give in place of a `ModelInfo`."""
+    """A folder of model files; a factory of `antiphon_models` may return it in place of a `ModelInfo`."""
 
     def listed(self) -> Sequence[FileListing]:
         """Lists the methods of its files.

@@ -1,4 +1,4 @@
-"""The low-latency path of a played note: from control directly to the worker, ahead of the engine's block.
+"""Low-latency path of a played note: from control directly to the worker, ahead of the engine's block.
 
 Control sends the same event with the same serial to the engine, which stays authoritative: it routes and records the
 event, and its hop confirms what the worker has played. Only a node with exactly one stream uses this path. Each worker
@@ -19,11 +19,11 @@ from antiphon.kernel.workers.arena import DIRECT, DIRECT_BYTES, Arena, SlotWord,
 
 _RECORD = struct.Struct("<qqiiiid")
 _SERIALS = 0xFFFFF0
-"""Number of serials before they repeat: they fit below 2^24, since a float32 carries them."""
+"""Number of serials before they repeat, below 2^24: a float32 carries them."""
 FIRST = 2
-"""The smallest serial: 1 marks an event that was played live and has none."""
+"""Smallest serial; 1 marks a live event without one."""
 BACK_NS = 1_000_000_000
-"""Time for which a node's events use the engine's path after one that had to: later events must not overtake it."""
+"""Time in which a node's events stay on the engine's path after one that had to: later ones must not overtake it."""
 
 
 class EventWriter:
@@ -36,19 +36,19 @@ class EventWriter:
         self._batch: dict[int, int] | None = None  # records in place and not yet published, by the worker's number
 
     def begin_batch(self) -> None:
-        """From here on no worker is woken, until `end_batch` publishes all events at once."""
+        """Begins a batch: its events are published, and workers woken, by `end_batch`."""
         self._batch = {}
 
     def end_batch(self) -> None:
-        """Publishes the events of the batch, and wakes the workers that get them."""
+        """Publishes the events of the batch, and wakes their workers."""
         batch, self._batch = self._batch or {}, None
         for number, count in batch.items():
             self._publish(number, count)
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Sends an event, as `processor.Event`, to a node's worker, and gives its serial.
+        """Sends an event, as `processor.Event`, to a node's worker, and returns its serial.
 
-        0 when it was not sent because the node has no such path, or cannot use it now.
+        0 if the event was not sent because the node has no such path, or cannot use it now.
         """
         for entry in self._entries:
             words = entry.words

@@ -1,6 +1,6 @@
-"""Client of a model, for processors with a hop grid of their own, and checks whether a model can run.
+"""Client of a model, for processors with a hop grid of their own, and checks that a model can run.
 
-What a hop and an answer hold (sound, band levels, gains) is agreed between processor and network.
+The contents of hops and answers (sound, band levels, gains) are agreed between processor and network.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.worker_client import WorkerClient
 
 BLOCKS_A_HOP = 4
-"""Blocks of a hop up to which a network in numpy is computed in the block in which its hop ends.
+"""Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.
 
-Of a block of 64 frames the shipped networks' nodes take up to two thirds at p99 on a busy machine, of 256 a fifth: in
-shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+At 64-frame blocks the shipped networks' nodes take up to two thirds of a block at p99 on a busy machine, at 256 a
+fifth: for shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
 """
 
 
 class ModelClient(WorkerClient):
     """A processor's streams of one model, side by side.
 
-    Where the model has a network in numpy and runs on the CPU, and a hop is at most `BLOCKS_A_HOP` blocks, it is
-    computed here, in `send`, and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames`
-    belongs into the processor's latency. What a hop and an answer mean (sound, band levels, gains) is between processor
-    and network. For sound in, sound out there is `ModelProcessor`.
+    A model with a numpy network on the CPU, with a hop of at most `BLOCKS_A_HOP` blocks, is computed here, in `send`,
+    and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. The processor's latency includes `lead *
+    hop_frames`. The contents of hops and answers (sound, band levels, gains) are between processor and network. For
+    sound in, sound out there is `ModelProcessor`.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
-        """Opens the streams, on the device the server was started with where the model can run on it.
+        """Opens the streams, on the server's device if the model can run on it.
 
         Args:
             model: What runs in the worker.
@@ -64,7 +64,7 @@ class ModelClient(WorkerClient):
             self._answer_at = self._answer.ctypes.data
 
     def send(self, hop: int, values: Samples, io: IO) -> None:
-        """Computes a hop, or posts it where a worker does."""
+        """Computes a hop inline, or posts it to the worker."""
         if not self._networks:
             super().send(hop, values, io)
             return
@@ -72,7 +72,7 @@ class ModelClient(WorkerClient):
             network.step(x, y)
 
     def take(self, hop: int, io: IO) -> Samples | None:
-        """Takes the answer to a hop. Hops are asked for in order, each once.
+        """Returns the answer to a hop. Hops are requested in order, each once.
 
         Args:
             hop: The hop's number.
@@ -90,14 +90,14 @@ class ModelClient(WorkerClient):
         return self._answer
 
     def reset(self) -> None:
-        """Forgets the past from the next hop on; `begin` follows."""
+        """Resets the state from the next hop on; `begin` follows."""
         super().reset()
         for network in self._networks:
             network.start()
 
 
 def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
-    """The network of one lane; where it cannot play, a processor does as without a worker."""
+    """Network of one lane; raises WorkerError if it cannot be loaded, handled as a missing worker."""
     try:
         return array_network.load(model.array_network, model.weights, model.folder, spec.inputs, spec.outputs)
     except model_files.ModelError as error:
@@ -105,7 +105,7 @@ def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
 
 
 def worker_of(model: ModelInfo) -> WorkerSpec:
-    """Describes the worker that runs a model, on the server's device where the model can, otherwise on the CPU."""
+    """Spec of the worker that runs a model, on the server's device if the model can, otherwise on the CPU."""
     here = pool.current()
     if here is None:  # a check: nothing is started
         return model.worker(model.devices[0])
@@ -113,7 +113,7 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 
 
 def usable(model: ModelInfo) -> str:
-    """The reason why a model cannot run here, or "".
+    """Reason why a model cannot run here, or "".
 
     Args:
         model: The model.
@@ -131,7 +131,7 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Warns of the fallback of a node without its model: once a process, and not while plugins are checked.
+    """Logs the fallback of a node without its model: once a process, and not while plugins are checked.
 
     Args:
         log: The plugin's logger.
@@ -143,4 +143,4 @@ def say_instead(log: logging.Logger, text: str) -> None:
 
 
 _SAID: set[tuple[str, str]] = set()
-"""(logger, text) of this process: as many as there are modes of models."""
+"""(logger, text) of fallbacks logged in this process; bounded by the number of models' modes."""

@@ -1,6 +1,6 @@
-"""Pools open streams to workers: the engine has a live pool, a command on files one in lockstep, a check none.
+"""Pools open streams to workers: the engine has a live pool, a file command a lockstep one, a check none.
 
-`current()` is the pool of this process; the engine sets it at its start, a command gets one in lockstep at need.
+`current()` is the process-wide pool; the engine sets it at its start, a command creates a lockstep one at need.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from antiphon.kernel.workers.stream import Stream
 from antiphon.kernel.workers.zygote import LOCKSTEP_HANG, spawn
 
 START_SECONDS = 60.0
-"""Seconds that a lockstep pool waits for a worker to start; a failed start is noticed at once."""
+"""Maximum wait in seconds of a lockstep pool for a worker's start; a failed start is noticed at once."""
 LOOK_SECONDS = 0.1
-"""Seconds between checks that the zygote still runs, while a lockstep pool waits."""
+"""Seconds between checks of the zygote while a lockstep pool waits."""
 _SELECTABLE = 1024
-"""Descriptors from which on `select` takes none (FD_SETSIZE)."""
+"""First descriptor number that `select` cannot take (FD_SETSIZE)."""
 
 
 class Pool:
@@ -69,9 +69,9 @@ class Pool:
     # ---- off the block path
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
-        """Opens a stream through a slot of a worker like `spec`, which is started if needed and may not be ready yet.
+        """Opens a stream through a slot of a worker like `spec`, started if needed; it may not be ready yet.
 
-        `config` is the stream's text for `Stepper.open`.
+        `config`: the stream's text for `Stepper.open`.
 
         Raises:
             WorkerError: The spec is too large.
@@ -128,7 +128,7 @@ class Pool:
         os.eventfd_write(self.bells.wake[entry.number], 1)
 
     def close(self, stream: Stream) -> None:
-        """Releases a stream's slot; a worker without streams is ended some time later."""
+        """Releases a stream's slot; a worker without streams is ended later."""
         if stream not in self.streams:
             return
         self.streams.remove(stream)
@@ -145,11 +145,11 @@ class Pool:
 
     @property
     def serial(self) -> int:
-        """Serial of the stream that was opened last."""
+        """Serial of the newest stream."""
         return self._serial
 
     def settled(self, since: int = 0) -> bool:
-        """Whether each stream with a serial above `since` is ready, or its worker has failed or waits by itself."""
+        """True if each stream with a serial above `since` is ready, or its worker failed or waits to restart."""
         given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
         return all(
             s.entry.state in given_up
@@ -166,7 +166,7 @@ class Pool:
     # ---- on the block path
 
     def ring(self, worker: int) -> None:
-        """Marks a worker that has a new hop, for `flush`."""
+        """Marks a worker with a new hop, for `flush`."""
         self._rung[0] |= 1 << worker
 
     def flush(self) -> None:
@@ -177,7 +177,7 @@ class Pool:
             rung ^= 1 << rung.bit_length() - 1
 
     def wait_answer(self, worker: int, milliseconds: float) -> None:
-        """Waits for a worker's answer, for the given time at most."""
+        """Waits for a worker's answer, at most the given time."""
         bell = self.bells.answer[worker]
         if bell < _SELECTABLE:
             # poll would round up to whole milliseconds, which is most of a block of 64 frames
@@ -193,7 +193,7 @@ class Pool:
                 pass  # another read has reset it
 
     def revived(self, stream: Stream) -> bool:
-        """Whether the worker of a stream runs again after it ended. A pool that can wait does so; this one cannot."""
+        """True if a stream's worker runs again after it ended. A pool that can wait does so; this one cannot."""
         return False
 
     def call_zygote(self, entry: WorkerEntry) -> None:
@@ -203,7 +203,7 @@ class Pool:
 
 
 class Lockstep(Pool):
-    """A pool for files: waits for every answer, and starts its zygotes as child processes."""
+    """Pool for files: waits for every answer, and starts its zygotes as child processes."""
 
     lockstep = True
 
@@ -229,7 +229,7 @@ class Lockstep(Pool):
         return stream
 
     def _entry(self, spec: WorkerSpec) -> WorkerEntry:
-        """As in `Pool`; where every entry is taken, but some by workers without streams, waits until one has ended."""
+        """Entry as in `Pool`; if all are taken, but some by workers without streams, waits until one has ended."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -255,7 +255,7 @@ class Lockstep(Pool):
         return True
 
     def revived(self, stream: Stream) -> bool:
-        """In a replay, starts a worker again after any number of failures, which may come faster than live."""
+        """Restarts a worker in a replay after any number of failures, which may come faster than live."""
         if not _context.replaying:
             return False
         if stream.entry.state == State.QUARANTINED:
@@ -266,7 +266,7 @@ class Lockstep(Pool):
         return self._wait_ready(stream)
 
     def _look(self, kind: str) -> None:
-        """Raises WorkerLost when the zygote has ended: a command on files has no supervisor that starts another."""
+        """Raises WorkerLost if the zygote has ended: a file command has no supervisor to restart it."""
         if kind in self._lifelines and os.waitpid(self._lifelines[kind][0], os.WNOHANG)[0]:
             os.close(self._lifelines.pop(kind)[1])
         if kind not in self._lifelines:
@@ -297,7 +297,7 @@ class Lockstep(Pool):
 
 @dataclass(slots=True)
 class PoolContext:
-    """What this process's processors get where they ask for the pool.
+    """Process-wide pool settings.
 
     Attributes:
         pool: The pool, once there is one.
@@ -323,7 +323,7 @@ def prefer(device: str) -> None:
 
 
 def use(pool: Pool | None) -> None:
-    """Sets the pool of this process. Tests end one with `use_pool(None)`.
+    """Sets the process-wide pool. Tests end one with `use_pool(None)`.
 
     Args:
         pool: The pool, or None for a new one at the next need.
@@ -332,11 +332,11 @@ def use(pool: Pool | None) -> None:
 
 
 def current() -> Pool | None:
-    """The pool of this process, from which streams are opened. Off the block path.
+    """Process-wide pool, from which streams are opened. Off the block path.
 
-    `pool.open(spec, config="", node=0)` gives a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
+    `pool.open(spec, config="", node=0)` returns a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
-    `node` the processor's `node`. `pool.lockstep` is True where a file is computed and every answer is waited for.
+    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for.
 
     Returns:
         The pool; None where a declaration is only checked, and no worker is to be started.
@@ -354,13 +354,13 @@ def current() -> Pool | None:
 
 
 def workers_disabled() -> bool:
-    """Whether this call is within `without_workers`."""
+    """True within `without_workers`."""
     return _context.disabled
 
 
 @contextlib.contextmanager
 def without_workers(device: Device | None = None) -> Iterator[None]:
-    """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
+    """Makes `current_pool` return None within a `with` block, for checks of a processor.
 
     Args:
         device: What models will run on, where the cost of a processor is measured: what it computes without a worker
@@ -378,19 +378,19 @@ def without_workers(device: Device | None = None) -> Iterator[None]:
 
 
 def own_device() -> Device | None:
-    """The device by which a processor decides what it computes itself; None where it is only checked."""
+    """Device for a processor's own choice of inline computation; None during a check."""
     here = current()
     return _context.weighed if here is None else here.device
 
 
 def preferred_device() -> Device:
-    """The device that `prefer` chose, as far as it can be had."""
+    """The device set by `prefer`, if available."""
     return devices.resolve(_context.asked)
 
 
 @contextlib.contextmanager
 def replaying() -> Iterator[None]:
-    """Within a `with` block, a worker's end raises no error: the log says which answers were missing."""
+    """Context manager for a replay: a worker's end raises no error, as the log says which answers were missing."""
     before, _context.replaying = _context.replaying, True
     try:
         yield

@@ -1,4 +1,4 @@
-"""Loads in a thread what a stream needs before it can be opened, so that the worker's other streams play on."""
+"""Background loading of a stream's files before it is opened, so that the worker's other streams play on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 
 SWITCH_SECONDS = 2e-4
-"""Time after which the loading thread gives the interpreter up to the worker's own thread, which has to answer a hop in
-milliseconds; Python's default is 5 ms."""
+"""Interpreter switch interval of the loading thread, s: the worker's own thread has to answer a hop in milliseconds;
+Python's default is 5 ms."""
 
 
 class Preloading:
-    """One piece of work at a time, in a thread of its own. `notify`: called in that thread when the work has ended."""
+    """One background task at a time, in its own thread. `notify`: called in that thread at its end."""
 
     def __init__(self, notify: Callable[[], None]) -> None:
         self._notify = notify
@@ -21,9 +21,9 @@ class Preloading:
         self._ended = ""
 
     def ended(self, name: str, work: Callable[[], None]) -> bool:
-        """Begins the work, unless it or other work is running; whether this work was the last that ended.
+        """Starts the task unless one is running; True if it was the last task that ended.
 
-        An error in its thread ends it: the caller, who does what is missing itself, meets it again.
+        An exception in the thread ends the task: the caller repeats the work itself and raises the same one.
         """
         if self._running or self._ended == name:
             return not self._running

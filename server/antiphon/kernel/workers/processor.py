@@ -34,16 +34,16 @@ _NO_SOUND: Samples = np.zeros((0, 0), np.float32)
 
 
 class WorkerProcessor(Processor):
-    """One audio output, and at most one audio input, through a worker.
+    """Processor with one audio output, and at most one audio input, computed in a worker.
 
-    `worker` has to be written; `write` where a hop is not the sound that came in, `config` where the worker needs
-    settings of the stream, `begin` where it needs to know the past when it begins. Where an answer is missing, the node
-    fades in 10 ms to the dry sound, delayed by its latency; to silence where it has no input of as many channels.
+    Subclasses define `worker`; `write` if a hop is not the input sound, `config` if the worker needs settings of the
+    stream, `begin` if it needs history when it begins. At a dropout the node fades in 10 ms to the dry sound, delayed
+    by its latency; to silence if it has no input of as many channels.
     """
 
     @abstractmethod
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the worker.
+        """Spec of the worker.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -53,7 +53,7 @@ class WorkerProcessor(Processor):
         """
 
     def config(self) -> str:
-        """Gives the stream's own text for the worker, again after a restart. Called where there are workers.
+        """Stream's own text for the worker, also after a restart. Called only with workers available.
 
         Returns:
             The text.
@@ -61,14 +61,14 @@ class WorkerProcessor(Processor):
         return ""
 
     def begin(self, hop: int) -> None:
-        """Prepares for a worker that begins without a past. On the block path.
+        """Prepares for a worker that begins with an initial state. On the block path.
 
         Args:
             hop: The first hop it gets, which is written next.
         """
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Puts what the worker gets for a hop into `into`. On the block path.
+        """Writes a hop's data for the worker into `into`. On the block path.
 
         Args:
             hop: Number of the hop; its first frame is sample `hop` × its frames of the clock.
@@ -79,7 +79,7 @@ class WorkerProcessor(Processor):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
 
     def read(self, answer: Samples) -> Samples:
-        """Finds the sound of an answer. On the block path.
+        """Sound of an answer. On the block path.
 
         Args:
             answer: float32 `[lanes, *outputs]`.
@@ -91,7 +91,7 @@ class WorkerProcessor(Processor):
         return sound
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Computes how many streams side by side the node needs.
+        """Number of parallel streams the node needs.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -102,7 +102,7 @@ class WorkerProcessor(Processor):
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Computes how many hops the worker has for its answer.
+        """Number of hops the worker has for its answer.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -114,7 +114,7 @@ class WorkerProcessor(Processor):
         return lead_for(hop, spec.block)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Computes how late the worker's answers are.
+        """Algorithmic latency of the worker's answers.
 
         Args:
             spec: Rate, block and channels of the stream.
@@ -126,7 +126,7 @@ class WorkerProcessor(Processor):
         return 0
 
     def dry(self, inputs: int, outputs: int) -> bool:
-        """Decides whether missing answers are replaced by the sound that came in. Called after `worker`.
+        """True if dropouts are replaced by the input sound. Called after `worker`.
 
         Args:
             inputs: Channels of the audio input, 0 without one.
@@ -138,7 +138,7 @@ class WorkerProcessor(Processor):
         return inputs == outputs
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the streams and makes every buffer.
+        """Opens the streams and allocates every buffer.
 
         Raises:
             WorkerError: The worker cannot be had.
@@ -157,7 +157,7 @@ class WorkerProcessor(Processor):
         self._fader = DropoutFader(channels, worker.hop, spec.rate)
         self._sent: Samples = np.zeros((lanes, *worker.inputs), np.float32)
         self._sound: Samples = np.zeros((channels, worker.hop), np.float32)
-        # without a dry sound they have no channels
+        # no channels without a dry sound
         sounds, hop = channels if dry else 0, worker.hop
         self._past: Samples = np.zeros((sounds, -(-(self.latency + hop) // hop) * hop), np.float32)
         self._past_at = np.zeros(1, np.int64)
@@ -167,15 +167,15 @@ class WorkerProcessor(Processor):
         self._io = IO((), (), {}, BlockTime())
 
     def process(self, io: IO) -> None:
-        """Posts the hops that become complete, and plays the answers.
+        """Posts completed hops, and plays the answers.
 
-        What extends it finds the block's place on the hop grid in `self.hops`.
+        Overrides find the block's position on the hop grid in `self.hops`.
         """
         self._io = io
         self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
 
     def post(self, hop: int, sound: Samples) -> None:
-        """Writes a hop that is complete and posts it, where there is a worker. On the block path.
+        """Writes and posts a completed hop, if there is a worker. On the block path.
 
         Args:
             hop: The hop's number.
@@ -194,7 +194,7 @@ class WorkerProcessor(Processor):
         client.post(hop, self._sent)
 
     def load(self, hop: int, out: Samples) -> None:
-        """Takes the answer to a hop and fades where it is missing. On the block path.
+        """Loads the answer to a hop, with a fade at dropouts. On the block path.
 
         Args:
             hop: The hop that plays next.
@@ -213,7 +213,7 @@ class WorkerProcessor(Processor):
         self._fader.play(sound, self._dry if len(self._dry) else None, out)
 
     def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
-        """Says what a block is while the worker answers in time, where `read` gives rows of the answer as they are.
+        """Step of a block while the worker answers in time, for a `read` that returns rows of the answer as is.
 
         Args:
             x: The audio input of a block; None without one.
@@ -240,7 +240,7 @@ class WorkerProcessor(Processor):
         return play.provided(there)
 
     def reset(self) -> None:
-        """Forgets the past; the worker begins without one at the next hop."""
+        """Resets the stream; the worker begins with an initial state at the next hop."""
         self.hops.clear()
         self._fader.clear()
         self._past.fill(0.0)
@@ -248,13 +248,13 @@ class WorkerProcessor(Processor):
 
 
 class ModelProcessor(WorkerProcessor):
-    """A processor whose sound goes through a streaming model in a worker; the host adapts the rate.
+    """Processor of sound through a streaming model in a worker; the host adapts the rate.
 
         class Leveller(ModelProcessor):
             model = LEVELLER
             rate = LEVELLER.rate
 
-    is all of a processor. A model of fewer channels than the stream gets a slot for each group of channels.
+    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels.
 
     Attributes:
         model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
@@ -263,7 +263,7 @@ class ModelProcessor(WorkerProcessor):
     model: ClassVar[ModelInfo]
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the model's worker.
+        """Spec of the model's worker.
 
         Raises:
             PluginError: The model is not sound in, sound out, or its rate is not the stream's.
@@ -278,18 +278,18 @@ class ModelProcessor(WorkerProcessor):
         return worker_of(model)
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Computes the slots it needs: one for each group of as many channels as the model has."""
+        """Number of slots: one for each group of the model's channel count."""
         return -(-spec.channels // self.model.inputs)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Gives the model's algorithmic latency."""
+        """The model's algorithmic latency."""
         return self.model.latency
 
     def step(self, io: IO) -> Step | None:
-        """The blocks of a model that answers in time."""
+        """Step of a block whose answers arrive in time."""
         return self.hop_step(io.audio_in[0], io.audio_out[0])
 
     def read(self, answer: Samples) -> Samples:
-        """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have."""
+        """Joins the lanes' channels, without the last lane's surplus ones."""
         sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
         return sound

@@ -16,7 +16,7 @@ from antiphon.kernel.workers.hop_kernels import HopWord
 
 
 def lead_for(hop: int, block: int) -> int:
-    """Computes how many hops a worker has for its answer.
+    """Number of hops a worker has for its answer.
 
     Args:
         hop: Frames of a hop.
@@ -29,7 +29,7 @@ def lead_for(hop: int, block: int) -> int:
 
 
 class Rebuffer:
-    """Cuts a stream into hops on the sample clock, and puts the answers together, `latency` frames later.
+    """Splits a stream into hops on the sample clock, and joins the answers, `latency` frames later.
 
     Hop k is frames k·H to (k+1)·H of the clock; its answer plays from frame (k + 1 + lead)·H on. All calls are for the
     block path.
@@ -75,26 +75,26 @@ class Rebuffer:
 
     @property
     def number(self) -> int:
-        """The number of the hop that is being filled."""
+        """Number of the hop being filled."""
         return self._words[HopWord.NUMBER]
 
     @property
     def first(self) -> int:
-        """The first hop that is posted since the start or `clear`."""
+        """First hop posted since the start or `clear`."""
         return self._words[HopWord.FIRST]
 
     @property
     def fill(self) -> int:
-        """Frames of it that have come in."""
+        """Frames filled of the current hop."""
         return max(0, self._words[HopWord.FILL])
 
     @property
     def begun(self) -> bool:
-        """Whether a block has come in."""
+        """True once a block has been processed."""
         return self._words[HopWord.FILL] >= 0
 
     def begin(self, sample: int) -> None:
-        """Sets where on the sample clock the stream begins; only the first call counts.
+        """Sets the stream's start on the sample clock; only the first call counts.
 
         Args:
             sample: Sample time of the first frame.
@@ -105,7 +105,7 @@ class Rebuffer:
             words[HopWord.FILL] = sample % self.hop
 
     def run(self, io: IO, x: Samples | None, y: Samples) -> None:
-        """Takes one block in and gives one block out.
+        """Processes one block: input into hops, answers into output.
 
         Args:
             io: The block's time.
@@ -116,7 +116,7 @@ class Rebuffer:
         # Plan: walk through the block in pieces that end where a hop or the block ends. One `fill` serves both sides:
         # at the same frame a hop's input fills and the answer of the hop `1 + lead` before it is played.
         # Warning: an answer is loaded at its hop's first frame, not when the hop before is posted, which leaves the
-        # worker as much time as there is.
+        # worker the longest time.
         self.begin(io.time.sample)
         words, done, frames = self._words, 0, y.shape[1]
         while done < frames:
@@ -136,7 +136,7 @@ class Rebuffer:
                 words[HopWord.FILL] = words[HopWord.LOADED] = 0
 
     def clear(self) -> None:
-        """Forgets what has come in of the current hop, and plays silence until that hop is answered."""
+        """Discards the partial hop, and plays silence until that hop is answered."""
         self.filling.fill(0.0)
         self.playing.fill(0.0)
         self._words[HopWord.FIRST] = self.number

@@ -1,4 +1,4 @@
-"""The base class of processors whose worker reports what it finds in the sound, which passes."""
+"""Base class of analysis processors: audio passes unchanged, a worker reports readonly values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon.kernel.workers.processor import WorkerProcessor
 
 
 class WorkerReporter(WorkerProcessor):
-    """Passes every bit without latency; the worker gets the mean of the channels, and answers with numbers.
+    """Passes audio bit-exact without latency; the worker gets the mean of the channels, and answers with numbers.
 
     Attributes:
         reports: By `readonly` parameter, in the order of an answer, its number before there is one.
@@ -22,11 +22,11 @@ class WorkerReporter(WorkerProcessor):
     reports: ClassVar[Mapping[str, float]]
 
     def dry(self, inputs: int, outputs: int) -> bool:
-        """What is missing is no sound, which passes whatever the worker does."""
+        """False: audio passes whatever the worker does, so there is no dry replacement."""
         return False
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the stream and makes every buffer.
+        """Opens the stream and allocates every buffer.
 
         Raises:
             WorkerError: The worker cannot be had.
@@ -46,17 +46,17 @@ class WorkerReporter(WorkerProcessor):
             io.report(name, float(self._found[place]))
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Puts the mean of the channels into `into`."""
+        """Writes the mean of the channels into `into`."""
         np.mean(sound, axis=0, out=into[0, 0])
 
     def load(self, hop: int, out: Samples) -> None:
-        """Takes the answer to a hop, where there is one."""
+        """Stores the answer to a hop, if there is one."""
         if hop >= self.hops.first:
             answer = self.client.take(hop, self._io)
             if answer is not None:
                 self._found[:] = answer[0, 0]
 
     def reset(self) -> None:
-        """Begins anew: nothing is found."""
+        """Resets the reported values to their initial ones."""
         super().reset()
         self._found[:] = self._before

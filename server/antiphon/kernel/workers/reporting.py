@@ -1,4 +1,4 @@
-"""The worker's side of nodes that report what a sound is: a stream a slot, whose last seconds are looked at."""
+"""Worker side of analysis nodes: one stream a slot, analysed over its last seconds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from antiphon.kernel.workers.spec import WorkerSpec
 
 
 class ReportedStream(Protocol):
-    """One stream: what the worker knows of it."""
+    """Analysis state of one stream."""
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Takes the next hop, and answers with what is known at its end.
+        """Processes the next hop, and writes the report at its end into `into`.
 
         Args:
             hop: Its number on the sample clock.
@@ -30,7 +30,7 @@ StreamOf = TypeVar("StreamOf", bound=ReportedStream)
 
 
 class ReportingStepper(ABC, Generic[StreamOf]):
-    """A `Stepper` whose every slot is a stream of its own.
+    """`Stepper` with an independent stream per slot.
 
     Args:
         spec: The worker's.
@@ -42,7 +42,7 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 
     @abstractmethod
     def stream(self, config: str) -> StreamOf:
-        """A stream without a past.
+        """Creates a stream with an initial state.
 
         Args:
             config: Its own text, as its processor gave it.
@@ -52,10 +52,10 @@ class ReportingStepper(ABC, Generic[StreamOf]):
         """
 
     def warm(self) -> None:
-        """Nothing: a step may be as slow as the first is."""
+        """No operation: no step is slower than the first."""
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream without a past.
+        """Opens a stream with an initial state.
 
         Args:
             slot: Its slot.
@@ -72,7 +72,7 @@ class ReportingStepper(ABC, Generic[StreamOf]):
         self._streams.pop(slot, None)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Passes each stream its hop, as `Stepper.step` says.
+        """Passes each stream its hop, as `Stepper.step`.
 
         Args:
             hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
@@ -84,7 +84,7 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 
 
 class RecentSound(ABC):
-    """The last seconds of a stream of one channel, which are looked at now and then.
+    """Last seconds of a mono stream, analysed at intervals.
 
     Args:
         rate: Frames per second of the stream.
@@ -109,7 +109,7 @@ class RecentSound(ABC):
 
     @abstractmethod
     def look(self) -> None:
-        """Looks at `sound`."""
+        """Analyses `sound`."""
 
     @abstractmethod
     def answer(self) -> Sequence[float]:
@@ -120,7 +120,7 @@ class RecentSound(ABC):
         """
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Takes the next hop, and answers with what is known at its end.
+        """Processes the next hop, and writes the newest report into `into`.
 
         Args:
             hop: Its number on the sample clock.

@@ -1,4 +1,4 @@
-"""What a worker is asked to be, as plain data: the engine writes it, a zygote forks a process that becomes it."""
+"""Specification of a worker as plain data: written by the engine, read by the zygote that forks the process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import WorkerError
 
 MAX_SPEC_BYTES = 3072
-"""Bytes of a spec as JSON, at most: its place in the arena."""
+"""Maximum bytes of a spec as JSON: its space in the arena."""
 MAX_SLOTS = 64
-"""Slots of a worker, at most."""
+"""Maximum slots of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """One worker process, as data. Streams of equal specs share the process and what it has loaded, a slot each.
+    """Specification of a worker process. Streams of equal specs share the process and its loaded data, a slot each.
 
     Attributes:
         name: Its name in `/status` and messages.
@@ -83,7 +83,7 @@ class WorkerSpec:
     @staticmethod
     @lru_cache(32)  # more than an arena's workers, which their parent looks at 50 times a second
     def from_json(data: bytes) -> WorkerSpec:
-        """Unpacks what `to_json` gave.
+        """Unpacks the result of `to_json`.
 
         Args:
             data: The JSON.
@@ -96,7 +96,7 @@ class WorkerSpec:
         return WorkerSpec(**{**read, **lists})
 
     def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
-        """The spec with those versions that its modules are of, so that no running worker of another is shared.
+        """The spec with the given versions of its own modules, so that no running worker of another version is shared.
 
         Args:
             versions: By plugin, the folder of the version in use.
@@ -114,31 +114,31 @@ class WorkerSpec:
 
     @property
     def floats_in(self) -> int:
-        """Numbers of one slot's hop."""
+        """Floats of one slot's hop."""
         return math.prod(self.inputs)
 
     @property
     def floats_out(self) -> int:
-        """Numbers of one slot's answer."""
+        """Floats of one slot's answer."""
         return math.prod(self.outputs)
 
 
 class Stepper(Protocol):
-    """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
+    """Hop-by-hop computation of a worker, returned by the factory of a `WorkerSpec`.
 
     All calls come from one thread. After `warm` memory does not grow by playing. An exception ends the worker, with
-    that exception as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
+    that exception as the reason; an `AntiphonError` raised by the factory means that a restart would not help.
 
-    A stepper whose `open` would take longer than a hop, since something has to be loaded first, may have a method
-    `preload(config)` too: it returns a function that loads it, which is called in another thread while the worker's
-    other streams play, or None where nothing is missing. `open` follows when that has ended.
+    A stepper whose `open` would take longer than a hop, because it loads files first, may also have a method
+    `preload(config)`: it returns a function that loads them, called in another thread while the worker's other streams
+    play, or None if nothing is missing. `open` follows after it has ended.
     """
 
     def warm(self) -> None:
-        """Runs steps until no step is slow for being among the first, and leaves every slot without a past."""
+        """Warm-up: runs steps until none is slow for being first, and leaves every slot in its initial state."""
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream without a past.
+        """Opens a stream with an initial state.
 
         Args:
             slot: Its slot.
@@ -146,7 +146,7 @@ class Stepper(Protocol):
         """
 
     def close(self, slot: int) -> None:
-        """Ends a stream: the slot has no hops from here on.
+        """Closes a stream: the slot gets no more hops.
 
         Args:
             slot: Its slot.

@@ -26,7 +26,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One node's use of a worker.
+    """Status of one node's worker.
 
     Attributes:
         node: The node's number.
@@ -128,7 +128,7 @@ def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
 
 
 def wanted_zygotes(arena: Arena) -> set[str]:
-    """The kinds of zygote that wanted workers need."""
+    """Kinds of zygote that requested workers need."""
     return {e.kind for e in arena.entries if e.words[WorkerWord.WANTED]} - {""}
 
 
@@ -162,7 +162,7 @@ def worker_states(pool: Pool) -> dict[int, Health]:
 
 
 def news(reported: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:
-    """Changes of state since the last report, as (node, state, reason), with restarts between two looks."""
+    """State changes since the last report, as (node, state, reason), with restarts since then."""
     changes = []
     for node, health in now.items():
         before = reported.get(node, Health("running", "", health.restarts, ""))

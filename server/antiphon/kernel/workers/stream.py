@@ -1,4 +1,4 @@
-"""The engine's end of one slot: posts hops, and takes their answers when they are due."""
+"""Engine's end of one slot: posts hops, and takes their answers when they are due."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from antiphon.kernel.workers.hop_kernels import EpochWord
 from antiphon.kernel.workers.spec import WorkerSpec
 
 _SPINS = 500
-"""Polls before a wait sleeps, about 30 µs: to sleep and be woken takes as long."""
+"""Polls before a wait sleeps, about 30 µs: the cost of a sleep and wake-up."""
 _LOOK_MS = 1
-"""Longest sleep before the tag is read again, in case the eventfd was written between the last read and the sleep."""
+"""Longest sleep before the tag is polled again: the eventfd may be written between the last poll and the sleep."""
 _GIVEN_UP_NS = 1_000_000_000
-"""Time that a replay waits for an answer that was missing live, such as to a hop that makes every worker crash."""
+"""Maximum wait of a replay for an answer that was missing live, such as to a hop at which every worker crashes."""
 
 
 class StreamPool(Protocol):
-    """What a stream uses of the pool that opened it.
+    """Pool interface that a stream uses.
 
     Attributes:
         lockstep: Whether every answer is waited for, as for files.
@@ -38,16 +38,16 @@ class StreamPool(Protocol):
     rung: NDArray[np.int64]
 
     def ring(self, worker: int) -> None:
-        """Marks a worker that has a new hop, for `flush`."""
+        """Marks a worker with a new hop, for `flush`."""
 
     def flush(self) -> None:
         """Wakes the marked workers."""
 
     def wait_answer(self, worker: int, milliseconds: float) -> None:
-        """Waits for a worker's answer, for the given time at most."""
+        """Waits for a worker's answer, at most the given time."""
 
     def revived(self, stream: Stream) -> bool:
-        """Whether the worker of a stream runs again after it ended."""
+        """True if a stream's worker runs again after it ended."""
 
     def call_zygote(self, entry: WorkerEntry) -> None:
         """Wakes the zygotes, which read the workers' words."""
@@ -57,7 +57,7 @@ class StreamPool(Protocol):
 
 
 class HopStart(Enum):
-    """Whether a hop continues an epoch or begins one, after which the worker has to be given its settings again."""
+    """How a hop starts: it continues the epoch or begins one, which requires the worker's settings again."""
 
     CONTINUES = auto()
     BEGINS = auto()
@@ -65,11 +65,10 @@ class HopStart(Enum):
 
 
 class Stream:
-    """One node's hops through one slot of a worker. `current_pool().open` makes it.
+    """Hops of one node through one slot of a worker, opened by `current_pool().open`.
 
-    `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a stretch of hops without a
-    gap, from a state without a past. A worker that has died, or is behind by a whole ring, ends it; the next hop begins
-    another.
+    `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
+    a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
 
     Attributes:
         misses: Answers that were not there in time.
@@ -94,17 +93,17 @@ class Stream:
 
     @property
     def answers(self) -> bool:
-        """Whether its worker runs, and the last answer was there."""
+        """True if its worker runs, and the last answer arrived."""
         return self.runs() and not (self._own[EpochWord.BROKEN] or self._own[EpochWord.ABSENT])
 
     @property
     def lockstep(self) -> bool:
-        """Whether every answer is waited for."""
+        """True if every answer is waited for."""
         return self._pool.lockstep
 
     @property
     def lane(self) -> list[int]:
-        """Addresses and sizes, for machine code: values of `LaneWord`."""
+        """`LaneWord` values for machine code: addresses and sizes."""
         entry = self.entry
         slots = entry.slots[self.slot]
         tags = [np.frombuffer(tags, np.int64).ctypes.data for tags in (self._tags_in, self._tags_out)]
@@ -124,7 +123,7 @@ class Stream:
         ]
 
     def runs(self) -> bool:
-        """Checks whether the worker can answer.
+        """True if the worker can answer.
 
         Returns:
             Whether it runs, has prepared the stream, and was not ended by `blame`.
@@ -146,10 +145,10 @@ class Stream:
         Returns:
             Whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
         """
-        # Goal: the worker's state is that of the hops before, without a gap; where that cannot be, a new epoch begins,
-        # and answers of the old one are told apart by their tags.
-        # The epoch goes on if the same generation of the worker runs, this hop is the next one, and the worker is less
-        # than the ring's depth behind: further behind, the hop would overwrite one that it has yet to read.
+        # Goal: the worker's state is that of the hops before, without a gap; otherwise a new epoch begins, and answers
+        # of the old one are told apart by their tags. The epoch continues if the same generation of the worker runs,
+        # this hop is the next one, and the worker is less than the ring's depth behind: further behind, the hop would
+        # overwrite an unread one.
         own = self._own
         if not self.runs():
             own[EpochWord.BROKEN] = 1
@@ -182,7 +181,7 @@ class Stream:
         own[EpochWord.EPOCH] += 1
         own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
         own[EpochWord.BROKEN] = 0
-        # Warning: EPOCH is written last. The worker begins the epoch when it sees it, with what is written above.
+        # Warning: EPOCH is written last: the worker begins the epoch on it and reads the words above.
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
         put(self.slot, SlotWord.BORN, own[EpochWord.BORN])
@@ -190,7 +189,7 @@ class Stream:
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
-        """The buffer that a hop is written to before it is posted.
+        """Write buffer of a hop, for use before it is posted.
 
         Args:
             hop: The hop's number.
@@ -214,7 +213,7 @@ class Stream:
         self._pool.ring(self.entry.number)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
-        """Takes the answer to a hop. Live it waits within the block's time, for files without a limit.
+        """Returns the answer to a hop. Live it waits within the block's time, for files without a limit.
 
         Args:
             hop: The hop's number.
@@ -249,7 +248,7 @@ class Stream:
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
 
     def _certain(self, hop: int, needed: bool) -> Samples | None:
-        """Waits for the answer without a limit; for one that is not needed `_GIVEN_UP_NS`, to keep the state."""
+        """Waits for the answer without a limit; for an unneeded one `_GIVEN_UP_NS`, to keep the state."""
         own = self._own
         new, place = hop >= own[EpochWord.FIRST], hop % self._depth
         wanted = tag(own[EpochWord.EPOCH] if new else self._epoch_of(hop), hop)
@@ -292,17 +291,17 @@ class Stream:
         return True
 
     def blame(self) -> None:
-        """Requests a restart of the worker because an answer of it cannot be played."""
+        """Requests a restart of the worker because one of its answers cannot be played."""
         self._words[WorkerWord.BLAMED] = self._own[EpochWord.BORN]
         self._own[EpochWord.BROKEN], self._own[EpochWord.POSTED] = 1, 0
         self._pool.call_zygote(self.entry)
 
     def reset(self) -> None:
-        """Forgets the past: the next hop begins an epoch."""
+        """Resets the stream: the next hop begins an epoch."""
         self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
 
     def retry(self) -> None:
-        """Requests a start of a worker that has failed for good."""
+        """Requests a start of a permanently failed worker."""
         self._words[WorkerWord.RETRY] += 1
         self._pool.call_zygote(self.entry)
 

@@ -33,13 +33,13 @@ from antiphon.kernel.workers.preloading import Preloading
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 
 AWAY = 77
-"""Exit status when the program or device that the worker uses did not answer: it is started again, without limit."""
+"""Exit status if the worker's program or device did not answer: restarted without limit."""
 REFUSED = 78
-"""Exit status when another start would fail too."""
+"""Exit status if another start would fail too."""
 FAULT = 79
-"""Exit status when the stepper failed."""
+"""Exit status if the stepper failed."""
 MEASURED = 64
-"""Hops that are measured at the start."""
+"""Hops measured at the start."""
 
 
 class WorkerFault(Exception):
@@ -83,7 +83,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
 
 def _install(module: str | None, spec: WorkerSpec) -> str:
-    """How to install a module of an extra, or of the worker's zygote; "" for others: their package may differ."""
+    """How to install a missing module of an extra or zygote; "" for other modules, whose package name may differ."""
     package = (module or "").partition(".")[0]
     return f"; {extras.how(package)}" if package in extras.EXTRAS or (package and package == spec.zygote) else ""
 
@@ -174,7 +174,7 @@ class Worker:
         self._words[WorkerWord.HOP_P99_NS] = int(np.percentile(took, 99))
 
     def _look(self) -> bool:
-        """Opens and closes streams and begins epochs as the engine has noted. Returns False when nothing changed."""
+        """Opens and closes streams and begins epochs as noted by the engine. Returns False if nothing changed."""
         changes = self._words[WorkerWord.CHANGES]
         if changes == self._seen:
             return False
@@ -208,9 +208,9 @@ class Worker:
         return True
 
     def _preloaded(self, config: str) -> bool:
-        """Whether a stream can be opened without a wait; what it needs first is otherwise loaded meanwhile.
+        """True if a stream can be opened without a wait; otherwise its files are loaded in the background.
 
-        A worker that is not ready yet has no streams that a wait could interrupt.
+        A worker that is not ready yet has no streams to interrupt.
         """
         if self._preload is None or not self._words[WorkerWord.READY_NS]:
             return True
@@ -218,7 +218,7 @@ class Worker:
         return work is None or self._preloading.ended(config, work)
 
     def _turn(self) -> bool:
-        """Computes one hop of every slot that has one. Returns False when none has."""
+        """Computes one hop of every slot that has one. Returns False if there is none."""
         self._look()
         self._read_events()
         depth, any_posted = self._spec.depth, False
@@ -243,7 +243,7 @@ class Worker:
         return True
 
     def _read_events(self) -> None:
-        """Reads low-latency events; the same events follow inside the hop and are then skipped."""
+        """Reads low-latency events; their copies inside the hop are skipped."""
         if self._events is not None:
             for slot, stream, event in self._events.drain():
                 if slot < len(self._open) and self._open[slot] == stream and self._epochs[slot]:
@@ -272,7 +272,7 @@ class Worker:
 
 
 def _cap_memory(megabytes: int) -> None:
-    """Limits private memory to so much more than was inherited; a larger allocation raises MemoryError."""
+    """Limits private memory to the inherited amount plus this; a larger allocation raises MemoryError."""
     if sys.platform != "linux":
         return
     inherited = next(

@@ -1,6 +1,6 @@
 """A processor's streams through one worker: posts hops, and takes their answers `lead` hops later.
 
-Missing answers are written into the session log, and are missing again in a replay.
+Missing answers are written into the session log, and repeated in a replay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _no_config() -> str:
 class WorkerClient(ProcessorPart):
     """A processor's streams through one worker, side by side, for processors that have a hop grid of their own.
 
-    Made in `prepare`. All methods but `close` are for the block path.
+    Created in `prepare`. All methods but `close` are for the block path.
 
     Attributes:
         lead: Hops from a `post` to its `take`.
@@ -76,11 +76,11 @@ class WorkerClient(ProcessorPart):
 
     @property
     def answers(self) -> bool:
-        """Whether the last answers were there, and their worker runs."""
+        """True if all workers run, and their last answers arrived."""
         return all(stream.answers for stream in self.streams)
 
     def begin(self, hop: int) -> None:
-        """Sets the first hop there is, at the start and after `reset`.
+        """Sets the first hop, at the start and after `reset`.
 
         Args:
             hop: Its number.
@@ -114,7 +114,7 @@ class WorkerClient(ProcessorPart):
         return HopStart.BEGINS
 
     def post(self, hop: int, values: Samples) -> None:
-        """Posts a hop, once it was started.
+        """Posts a started hop.
 
         Args:
             hop: The hop's number.
@@ -125,7 +125,7 @@ class WorkerClient(ProcessorPart):
             stream.post(hop)
 
     def send(self, hop: int, values: Samples, io: IO) -> None:
-        """Starts and posts a hop, where there is a worker.
+        """Starts and posts a hop, if there is a worker.
 
         Args:
             hop: The hop's number.
@@ -136,7 +136,7 @@ class WorkerClient(ProcessorPart):
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
-        """Takes the answer to a hop. Hops are asked for in order, each once.
+        """Returns the answer to a hop. Hops are requested in order, each once.
 
         Args:
             hop: The hop's number.
@@ -164,12 +164,12 @@ class WorkerClient(ProcessorPart):
         return self.answer if there else None
 
     def reset(self) -> None:
-        """Forgets the past from the next hop on; `begin` follows."""
+        """Resets the state from the next hop on; `begin` follows."""
         for stream in self.streams:
             stream.reset()
 
     def retry(self) -> None:
-        """Requests a start of a worker that has failed for good."""
+        """Requests a start of a permanently failed worker."""
         for stream in self.streams:
             stream.retry()
 

@@ -1,11 +1,11 @@
-"""A zygote: a process with a heavy module imported, which forks, watches and ends the workers that need it.
+"""Zygote: a process with a heavy module imported, which forks, watches and ends the workers that need it.
 
     python -m antiphon.kernel.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
 
-The arena says which workers are wanted. A worker that crashes, hangs or is blamed is killed and forked again; after
-three failures within a minute it is quarantined until a retry is requested. When the program or device that a worker
-uses does not answer, that is no failure: it is started again each second for as long as it is wanted. A zygote has one
-thread and does not use a GPU itself.
+The arena lists the requested workers. A worker that crashes, hangs or is blamed is killed and forked again; after three
+failures within a minute it is quarantined until a retry is requested. An unresponsive program or device of a worker is
+no failure: the worker is restarted each second while it is requested. A zygote has one thread and does not use a GPU
+itself.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerE
 HANG = 110_000_000
 """Time without an answer, ns, after which a live worker is killed."""
 LOCKSTEP_HANG = 30_000_000_000
-"""The same for a command on files."""
+"""Time without an answer, ns, after which a worker of a file command is killed."""
 LOOK_MS = 20
-"""Longest time between two looks at the workers."""
+"""Longest time between two checks of the workers."""
 QUARANTINE, WITHIN = 3, 60.0
-"""Failures, and the seconds within which so many quarantine a worker."""
+"""Number of failures, and the interval in seconds, that quarantine a worker."""
 IDLE_SECONDS = 20.0
 """Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
@@ -112,7 +112,7 @@ class Zygote:
         return pids
 
     def _take_over(self) -> None:
-        """After a zygote that ended: marks its workers, which ended with it, for a restart."""
+        """Marks the workers of an ended zygote, which ended with it, for a restart."""
         for entry in self._mine():
             if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
                 pid = entry.words[WorkerWord.PID]
@@ -269,8 +269,8 @@ class Zygote:
 def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> int:
     """Starts a zygote for a server; returns its pid.
 
-    If the server crashes it keeps running, until the next ends it. It imports `imports` where no worker of its kind is
-    wanted yet; the end of the pipe `lifeline` ends it.
+    If the server crashes it keeps running, until the next server ends it. It imports `imports` if no worker of its kind
+    is requested yet; closing the pipe `lifeline` ends it.
     """
     fds = bells.fds()
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
@@ -289,7 +289,7 @@ def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
 
 
 def module_of(kind: str, arena: Arena) -> str:
-    """The module that a zygote imports before it forks: `imports` of the first worker of its kind, else the kind."""
+    """Module imported by a zygote before it forks: `imports` of the first worker of its kind, else the kind."""
     return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
 
 

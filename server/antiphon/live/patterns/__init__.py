@@ -1,1 +1,1 @@
-"""Patterns: music as a value that depends on time alone. They know no script."""
+"""Patterns: music as a value that depends on time alone. They do not depend on scripts."""

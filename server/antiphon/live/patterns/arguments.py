@@ -1,4 +1,4 @@
-"""What a script may write where a pattern of numbers stands: a number, a text in mini-notation, a pattern."""
+"""Arguments of pattern words: a number, a text in mini-notation, or a pattern."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ U = TypeVar("U")
 
 
 class Queried(Protocol[U]):
-    """Anything with a query: a pattern."""
+    """An object with a query: a pattern."""
 
     @property
     def events(self) -> Query[U]:
-        """The pattern's query: events of a span."""
+        """Query of the pattern: events of a span."""
         ...
 
 
@@ -35,7 +35,7 @@ _TRUE, _FALSE = ("t", "true", "1"), ("f", "false", "0")
 
 
 def figure(word: str) -> tuple[float]:
-    """The number that a word of mini-notation is: `3`, `-0.5`, `1%8`.
+    """Number of a mini-notation word: `3`, `-0.5`, `1%8`.
 
     Raises:
         UsageError: The word is no number.
@@ -49,7 +49,7 @@ def figure(word: str) -> tuple[float]:
 
 
 def truth(word: str) -> tuple[bool]:
-    """The switch that a word is: `t` or `1`, `f` or `0`.
+    """Switch of a mini-notation word: `t` or `1`, `f` or `0`.
 
     Raises:
         UsageError: It is neither.
@@ -60,21 +60,21 @@ def truth(word: str) -> tuple[bool]:
 
 
 def name_value(value: object) -> str:
-    """A value as a sentence names it."""
+    """Display text of a value in a sentence."""
     if isinstance(value, partial):  # a change, with the name of its word
         return f"the function {value.args[0]}"
     return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
 
 
 def number_of(value: object, what: str) -> Fraction:
-    """A value of a pattern as an exact number. Raises `UsageError` where it is none."""
+    """Exact number of a pattern's value. Raises `UsageError` for another value."""
     if isinstance(value, bool | int | float | Fraction):
         return exact(int(value) if isinstance(value, bool) else value, what)
     raise UsageError(f"{what} takes numbers, not {str(value)[:40]!r}")
 
 
 def numbers(argument: Argument, what: str) -> Query[float]:
-    """The query of a pattern of numbers, as a script wrote it; `what` it is for, for the error.
+    """Query of a number argument; `what`: its use, for the error.
 
     Raises:
         UsageError: It is no number, text or pattern.
@@ -96,7 +96,7 @@ def _float(value: object, what: str) -> float:
 
 
 def truths(argument: Truth, what: str) -> Query[bool]:
-    """The query of a pattern of switches; see `numbers`."""
+    """Query of a switch argument; see `numbers`."""
     if isinstance(argument, str):
         return read(argument, truth)
     if isinstance(argument, bool):
@@ -107,7 +107,7 @@ def truths(argument: Truth, what: str) -> Query[bool]:
 
 
 def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) -> Query[T]:
-    """What `change` gives for an argument: once for a number, else for each value while it is active.
+    """Result of `change` for an argument: once for a number, else for each value while it is active.
 
     Raises:
         UsageError: It is no number, text or pattern, or `change` refuses the number.
@@ -118,7 +118,7 @@ def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) 
 
 
 def whole(value: Fraction, what: str, low: int, high: int) -> int:
-    """A whole number within a range. Raises `UsageError` for another."""
+    """Integer within a range. Raises `UsageError` for another."""
     if value.denominator != 1 or not low <= value <= high:
         raise UsageError(f"{what} takes a whole number from {low} to {high}, not {float(value):g}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Seeded chance: a number for a time. The same seed gives the same numbers, in any order of asking."""
+"""Seeded random numbers as a function of time. The same seed gives the same numbers, in any query order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def _mix(x: int) -> int:
 
 
 def chance(seed: int, stream: int, time: Fraction) -> float:
-    """A number from 0 to below 1, in steps of 2 to the power of -53, for a moment in cycles or beats.
+    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats.
 
-    `stream`: which of several uses at one time; each has numbers of its own.
+    `stream`: index of independent uses at one time.
     """
     x = _mix((seed ^ _mix(stream & _MASK)) & _MASK)
     x = _mix(x ^ (time.numerator & _MASK))
@@ -27,5 +27,5 @@ def chance(seed: int, stream: int, time: Fraction) -> float:
 
 
 def stream_of(name: str) -> int:
-    """The stream of a name, as of a loop: 64 bits of its BLAKE2b hash."""
+    """Random stream of a name, such as a loop's: 64 bits of its BLAKE2b hash."""
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())

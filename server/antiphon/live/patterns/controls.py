@@ -1,4 +1,4 @@
-"""Patterns of what is played: names and values of a note, as `s` `n` `note` `speed`."""
+"""Control patterns: events with names and values of a note, such as `s` `n` `note` `speed`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
 MOST_PIECES = 64
-"""Pieces of `chop`, and repeats of `echo`."""
+"""Maximum pieces of `chop`, and repeats of `echo`."""
 
 
 class ControlPattern(Pattern[Values]):
@@ -158,7 +158,7 @@ def _sound(word: str) -> tuple[Values]:
 
 
 def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[Any]:
-    """The query of one name's values, each a mapping; `s` gives `n` too where a word has a colon.
+    """Query of one name's values, each a mapping; `s` also sets `n` for a word with a colon.
 
     Args:
         name: The name.

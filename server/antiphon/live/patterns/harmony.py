@@ -1,4 +1,4 @@
-"""Names of notes, chords and scales, as MIDI note numbers; 60 is c4."""
+"""Note, chord and scale names to MIDI note numbers; 60 is c4."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from antiphon.kernel.signal.pitch import named_note
 from antiphon.kernel.signal.scales import CHORDS, SCALES, scale_name
 
 HIGHEST = 127
-"""Of MIDI's note numbers."""
+"""Highest MIDI note number."""
 SYMBOL = re.compile(r"([A-G][b#]?)(.*?)(?:/([A-Ga-g][b#]?))?")
 """A chord symbol: root, kind, bass."""
 
 
 def note_number(name: str | int | float) -> int | float:
-    """The number of a note.
+    """MIDI number of a note.
 
     Args:
         name: A letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an
@@ -94,7 +94,7 @@ class Scale:
         return len(self.steps)
 
     def __iter__(self) -> Iterator[int | float]:
-        """The notes of one octave."""
+        """Notes of one octave."""
         return iter([self[degree] for degree in range(len(self.steps))])
 
 
@@ -114,13 +114,13 @@ def scale_of(name: str) -> Scale:
 
 
 def note_words(word: str) -> tuple[int | float, ...]:
-    """The notes that a word of mini-notation is: `c4`, `60`, `c'min7`. Raises `UsageError` where it is none."""
+    """Notes of a mini-notation word: `c4`, `60`, `c'min7`. Raises `UsageError` for another."""
     return chord(word) if "'" in word else (note_number(word),)
 
 
 @cache
 def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
-    """The notes of a chord symbol, and its bass.
+    """Notes of a chord symbol, and its bass.
 
     Args:
         text: As "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it.

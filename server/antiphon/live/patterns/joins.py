@@ -1,6 +1,6 @@
-"""Patterns of patterns, and ways in which the times of two patterns come together.
+"""Joins of patterns of patterns, and of two patterns' time structures.
 
-What each does to time is Tidal's: see `queries`.
+Their semantics are Tidal's: see `queries`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 Join: TypeAlias = Callable[[Query[Query[T]]], Query[T]]
-"""A pattern of patterns to one pattern."""
+"""Function from a pattern of patterns to one pattern."""
 
 
 def with_whole(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
@@ -27,7 +27,7 @@ def with_whole(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEve
 
 
 def join_outer(outer: Query[Query[T]]) -> Query[T]:
-    """The times of the outer pattern, with what the inner ones have at the beginnings of its events."""
+    """Time structure of the outer pattern, with the inner values at its event starts."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         found: list[CycleEvent[T]] = []
@@ -40,7 +40,7 @@ def join_outer(outer: Query[Query[T]]) -> Query[T]:
 
 
 def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]]) -> Query[T]:
-    """The inner patterns, each moved by its outer event's time and cut to it."""
+    """Inner patterns, each shifted by its outer event's time and clipped to it."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         found: list[CycleEvent[T]] = []
@@ -58,7 +58,7 @@ def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]
 
 
 def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
-    """A cycle of the inner pattern in the time of each outer event."""
+    """A cycle of the inner pattern squeezed into each outer event."""
 
     def squeezed(inner: Query[T], whole: Span) -> Query[T]:
         return queries.squeeze_cycle(inner, math.floor(whole.begin), whole.begin, whole.end - whole.begin)
@@ -67,22 +67,22 @@ def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
 
 
 def join_restart(outer: Query[Query[T]]) -> Query[T]:
-    """The inner pattern from its beginning on, at each outer event."""
+    """Inner pattern restarted from cycle 0 at each outer event."""
     return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin))
 
 
 def join_reset(outer: Query[Query[T]]) -> Query[T]:
-    """The inner pattern from the beginning of its cycle on, at each outer event."""
+    """Inner pattern restarted from its cycle's beginning at each outer event."""
     return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin % 1))
 
 
 def apply_right(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined where the right one has events."""
+    """Values of two patterns joined with the right one's time structure."""
     return queries.apply_left(right, left, lambda b, a: join(a, b))
 
 
 def join_values(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined by their times, `how`."""
+    """Values of two patterns joined by the time structure `how`."""
     return how(queries.map_values(outer, lambda a: queries.map_values(inner, lambda b: join(a, b))))
 
 
@@ -90,7 +90,7 @@ def join_values(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[
 
 
 def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
-    """The part of each cycle from `begin` to `end`, as long as a cycle."""
+    """Part of each cycle from `begin` to `end`, stretched to a cycle."""
     length = end - begin
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
@@ -103,7 +103,7 @@ def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
 
 def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
-    """Each cycle between two places of it, 0 to 1, and silence around."""
+    """Each cycle compressed between two positions, 0 to 1, with silence around."""
     length = end - begin
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
@@ -120,12 +120,12 @@ def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
 
 def by_number(query: Callable[[int], Query[T]]) -> Query[T]:
-    """A pattern that is made anew for the number of each cycle."""
+    """Pattern created anew for each cycle's number."""
     return queries.by_cycle(lambda cycle, span, seed: query(cycle)(span, seed))
 
 
 def notes_together(query: Query[T]) -> Query[list[CycleEvent[T]]]:
-    """Events of the same time as one, with the list of them."""
+    """Simultaneous events grouped as one, with their list as value."""
 
     def found(span: Span, seed: int) -> list[CycleEvent[list[CycleEvent[T]]]]:
         groups: dict[Span, list[CycleEvent[T]]] = {}

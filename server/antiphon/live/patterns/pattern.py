@@ -20,7 +20,7 @@ U = TypeVar("U")
 MOST_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
 FIRST_STREAM = 1 << 32
-"""First stream of chance of what a script calls; those below are of the mini-notation."""
+"""First random stream of script calls; lower ones are of the mini-notation."""
 
 
 class Pattern(Generic[T]):
@@ -39,7 +39,7 @@ class Pattern(Generic[T]):
         return type(self)(events)
 
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
-        """What a change makes of it. example: how the word is written, for the error where it is no change."""
+        """Result of a change. example: the word's usage, for the error if it is no change."""
         if not callable(change):
             raise UsageError(
                 f"a change of a pattern stands here without quotes, as in {example}, not {name_value(change)}"

@@ -1,8 +1,8 @@
-"""Where in the text of its script an event comes from: a word of a mini-notation, or the call of `play`.
+"""Source positions of events in a script: a word of a mini-notation, or a call of `play`.
 
-A place is looked up once, when a pattern is made, by the call that the script's frame is in; events of patterns carry
-it. Without a `ScriptPlaces` that is `seeking`, as in a render, nothing is looked up, and events have no places. Places
-are no part of what is played: events that differ in them alone are equal.
+A position is looked up once, when a pattern is created, from the script's current frame; events of patterns carry it.
+Without an active `ScriptPlaces` (`seeking`), as in a render, nothing is looked up, and events have no positions.
+Positions do not affect playback: events that differ only in them are equal.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from types import CodeType
 from typing import TypeAlias
 
 Place: TypeAlias = tuple[int, int, int]
-"""Number of the script's version, then the first character and the one after the last, counted from 0."""
+"""Number of the script's version, then start and end character, counted from 0."""
 Places: TypeAlias = tuple[Place, ...]
 MOST = 12
-"""Places of one event."""
+"""Maximum positions of one event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Place in a script's text that a display lights for an event.
+    """Highlight of an event in a script's text, for displays.
 
-    `length`: length of the event, in beats; `places`: where it stands in the script.
+    `length`: length of the event, in beats; `places`: its positions in the script.
     """
 
     length: Fraction
@@ -37,7 +37,7 @@ class Mark:
 
 
 class ScriptPlaces:
-    """Finds places in the text of one version of a script."""
+    """Position lookup in the text of one version of a script."""
 
     def __init__(self, path: str, source: str, version: int) -> None:
         self._path, self._source, self._version = path, source, version
@@ -49,14 +49,14 @@ class ScriptPlaces:
         self._calls: dict[tuple[int, int], tuple[CodeType, tuple[int, int] | None]] = {}
 
     def call(self) -> Places:
-        """The call that the script's innermost frame is in; () where none of its frames runs."""
+        """Call of the script's innermost frame; () if none of its frames runs."""
         found = self._span()
         return () if found is None else ((self._version, *found),)
 
     def text(self, text: str) -> int | None:
-        """Where a text between quotation marks stands: that of the call that runs, or the only equal one of the script.
+        """Start of a quoted text: within the current call, or the only equal one of the script.
 
-        None where there is none, or several that may be meant.
+        None if there is none, or if it is ambiguous.
         """
         if self._texts is None:
             self._texts = self._found()
@@ -68,7 +68,7 @@ class ScriptPlaces:
         return starts[0] if len(starts) == 1 else None
 
     def words(self, start: int, column: int, length: int) -> Places:
-        """The place of a word of a text that stands at `start`."""
+        """Position of a word of a text that starts at `start`."""
         return ((self._version, start + column, start + column + length),)
 
     def _span(self) -> tuple[int, int] | None:
@@ -95,7 +95,7 @@ class ScriptPlaces:
         )
 
     def _found(self) -> dict[str, list[int]]:
-        """The texts that stand in the script as they are, without escapes and in one piece."""
+        """Verbatim string literals of the script, without escapes and in one piece."""
         found: dict[str, list[int]] = {}
         for node in ast.walk(ast.parse(self._source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno is not None:
@@ -114,7 +114,7 @@ _current: ContextVar[ScriptPlaces | None] = ContextVar("places", default=None)
 
 @contextmanager
 def seeking(places: ScriptPlaces | None) -> Iterator[None]:
-    """Records the places of patterns in the script's text, within this context; None records none."""
+    """Context manager that records positions of patterns in the script's text; None records none."""
     token = _current.set(places)
     try:
         yield
@@ -123,18 +123,18 @@ def seeking(places: ScriptPlaces | None) -> Iterator[None]:
 
 
 def current() -> ScriptPlaces | None:
-    """The recorder of places in use; None without one."""
+    """Active recorder of positions; None without one."""
     return _current.get()
 
 
 def of_call() -> Places:
-    """The place of the script's call that runs now; () where none is looked up."""
+    """Position of the script's current call; () without an active recorder."""
     found = _current.get()
     return () if found is None else found.call()
 
 
 def join_places(one: Places, other: Places) -> Places:
-    """Both, each place once."""
+    """Union of positions."""
     if not other or one == other:
         return one
     if not one:
@@ -143,5 +143,5 @@ def join_places(one: Places, other: Places) -> Places:
 
 
 def mark(places: Places, length: Fraction) -> Mark | None:
-    """The mark of an event; None for one without places."""
+    """Highlight of an event; None for one without positions."""
     return Mark(length, places) if places else None

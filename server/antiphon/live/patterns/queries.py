@@ -1,4 +1,4 @@
-"""Patterns as functions: a query maps a span of time and a seed to the events that are active in it.
+"""Patterns as functions: a query maps a span of time and a seed to the active events.
 
 The idea, and what each function does to cycles, is Tidal's (McLean, "Making programming languages to dance to: live
 coding with Tidal", 2014). A query is pure: the same span and seed give the same events, however often and in
@@ -19,7 +19,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 Query: TypeAlias = Callable[[Span, int], list[CycleEvent[T]]]
-"""(span, seed) → the events of that span."""
+"""Function from (span, seed) to the events of that span."""
 Timed: TypeAlias = Callable[[Fraction], Fraction]
 
 
@@ -29,7 +29,7 @@ def silence(span: Span, seed: int) -> list[CycleEvent[T]]:
 
 
 def pure(value: T, places: Places = ()) -> Query[T]:
-    """A value once a cycle, for the whole of it. places: where in a script it stands."""
+    """A value once a cycle, for the whole of it. places: its positions in the script."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [
@@ -40,12 +40,12 @@ def pure(value: T, places: Places = ()) -> Query[T]:
 
 
 def signal(at: Callable[[Fraction, int], T]) -> Query[T]:
-    """A value that changes all the time: a query gives one event, with `at(time, seed)` of the middle of its span."""
+    """Continuous signal: a query gives one event, with `at(time, seed)` at the middle of its span."""
     return lambda span, seed: [CycleEvent(None, span, at(span.middle, seed))]
 
 
 def by_cycle(inner: Callable[[int, Span, int], list[CycleEvent[T]]]) -> Query[T]:
-    """A query from one that is asked for parts of single cycles: (cycle, span, seed) → events."""
+    """Query from a function of parts of single cycles: (cycle, span, seed) → events."""
     return lambda span, seed: [event for cycle, part in span.cycles() for event in inner(cycle, part, seed)]
 
 
@@ -65,12 +65,12 @@ def retime(query: Query[T], outward: Timed, inward: Timed) -> Query[T]:
 
 
 def shift(query: Query[T], cycles: Fraction) -> Query[T]:
-    """Later by so many cycles; below 0 earlier."""
+    """Shifts later by `cycles`; negative ones shift earlier."""
     return retime(query, lambda t: t + cycles, lambda t: t - cycles) if cycles else query
 
 
 def fast(query: Query[T], factor: Fraction) -> Query[T]:
-    """So many times as fast; below 0 backwards too, and silence for 0."""
+    """Speeds up by `factor`; negative ones reverse, and 0 is silence."""
     if factor == 0:
         return silence
     if factor < 0:
@@ -79,7 +79,7 @@ def fast(query: Query[T], factor: Fraction) -> Query[T]:
 
 
 def rev(query: Query[T]) -> Query[T]:
-    """Each cycle backwards."""
+    """Reverses each cycle."""
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         both = 2 * cycle + 1
@@ -98,12 +98,12 @@ def rev(query: Query[T]) -> Query[T]:
 
 
 def stack(queries: Sequence[Query[T]]) -> Query[T]:
-    """All at once."""
+    """Simultaneous queries."""
     return lambda span, seed: [event for query in queries for event in query(span, seed)]
 
 
 def cat(queries: Sequence[Query[T]]) -> Query[T]:
-    """In turn, a cycle of each; no cycle of any is left out."""
+    """Concatenation, one cycle of each in turn; no cycle is skipped."""
     count = len(queries)
     if not count:
         return silence
@@ -116,7 +116,7 @@ def cat(queries: Sequence[Query[T]]) -> Query[T]:
 
 
 def timecat(steps: Sequence[tuple[Fraction, Query[T]]]) -> Query[T]:
-    """All in one cycle, each (weight above 0, query) for its share of it."""
+    """Concatenation in one cycle, each (weight above 0, query) for its share of it."""
     if len(steps) == 1:
         return steps[0][1]
     total = sum((weight for weight, _ in steps), Fraction(0))
@@ -144,12 +144,12 @@ def squeeze_cycle(query: Query[T], cycle: int, first: Fraction, length: Fraction
 
 
 def fastcat(queries: Sequence[Query[T]]) -> Query[T]:
-    """All in one cycle, each for an equal share."""
+    """Concatenation in one cycle, in equal shares."""
     return fast(cat(queries), Fraction(len(queries)))
 
 
 def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined where the left one has events, each with what the right one has during it."""
+    """Values of two patterns joined with the left one's time structure, at each overlap with the right one."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[V]]:
         events: list[CycleEvent[V]] = []
@@ -165,7 +165,7 @@ def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
 
 
 def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined wherever events of both overlap: the result has the beginnings of both."""
+    """Values of two patterns joined at overlaps: the result has the time structure of both."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[V]]:
         events: list[CycleEvent[V]] = []
@@ -187,7 +187,7 @@ def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
 
 
 def join_inner(outer: Query[Query[T]]) -> Query[T]:
-    """A pattern of patterns: the events of each while it is active."""
+    """Pattern of patterns: the events of each while it is active."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [
@@ -200,22 +200,22 @@ def join_inner(outer: Query[Query[T]]) -> Query[T]:
 
 
 def for_each(argument: Query[U], change: Callable[[U], Query[T]]) -> Query[T]:
-    """What `change` gives for the values of a pattern, each while it is active."""
+    """Result of `change` for each value of a pattern, while it is active."""
     return join_inner(map_values(argument, change))
 
 
 def segment(query: Query[T], count: Fraction) -> Query[T]:
-    """A signal read so many times a cycle: an event of equal length for each."""
+    """Signal sampled `count` times a cycle: an event of equal length for each."""
     return apply_left(fast(pure(None), count), query, lambda _, value: value)
 
 
 def when(query: Query[T], change: Query[T], test: Callable[[int], bool]) -> Query[T]:
-    """The pattern `change` in the cycles whose number passes the test, `query` in the others."""
+    """`change` in the cycles whose number passes the test, else `query`."""
     return by_cycle(lambda cycle, span, seed: (change if test(cycle) else query)(span, seed))
 
 
 def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Query[T]:
-    """Leaves out a share of the events, 0 to 1, by chance, or with `rest` those that would stay."""
+    """Randomly drops a share of the events, 0 to 1, or with `rest` the complement."""
 
     def inner(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [event for event in query(span, seed) if (chance(seed, stream, event.reach.middle) < share) is rest]
@@ -224,7 +224,7 @@ def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Q
 
 
 def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
-    """One of them each cycle, by chance."""
+    """Random choice of one query per cycle."""
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         return queries[int(chance(seed, stream, Fraction(cycle)) * len(queries))](span, seed)

@@ -1,4 +1,4 @@
-"""Euclidean rhythms: so many beginnings spread over so many steps as evenly as whole steps allow."""
+"""Euclidean rhythms: onsets spread over steps as evenly as possible."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from antiphon.live.patterns import queries
 from antiphon.live.patterns.queries import Query, T
 
 MOST_STEPS = 1024
-"""Steps of a rhythm: more than anyone plays in a cycle."""
+"""Maximum steps of a rhythm: more than anyone plays in a cycle."""
 
 
 def rhythm(pulses: int, steps: int) -> list[bool]:
-    """Whether something begins on each of `steps` steps, by Bjorklund's algorithm.
+    """Onset flags of `steps` steps, by Bjorklund's algorithm.
 
     See Toussaint, "The Euclidean algorithm generates traditional musical rhythms", 2005. With more than `steps` pulses
-    every step has one.
+    every step has an onset.
     """
     pulses = min(pulses, steps)
     groups, rest = [[True]] * pulses, [[False]] * (steps - pulses)
@@ -28,10 +28,10 @@ def rhythm(pulses: int, steps: int) -> list[bool]:
 
 
 def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query[T]:
-    """A pattern's cycle on each beginning of a rhythm of `steps` a cycle; silence for 0.
+    """A pattern's cycle on each onset of a rhythm of `steps` a cycle; silence for 0.
 
-    With `pulses` below 0, on the steps on which the rhythm of `-pulses` has none; it begins `rotation` steps later in
-    itself.
+    With `pulses` below 0, on the steps without an onset of the rhythm of `-pulses`; the pattern starts `rotation` steps
+    later.
 
     Raises:
         UsageError: Too many steps.

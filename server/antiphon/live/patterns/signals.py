@@ -15,7 +15,7 @@ from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34
-"""Streams of chance."""
+"""Random streams."""
 
 
 def _wave(shape: Callable[[float], float]) -> Pattern[float]:

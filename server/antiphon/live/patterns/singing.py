@@ -12,7 +12,7 @@ from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
 
 MOST_CYCLES = 64
-"""Cycles over which a text may go."""
+"""Maximum cycles of a text."""
 
 
 class SungPattern(ControlPattern):

@@ -1,4 +1,4 @@
-"""Time of patterns: cycles as exact fractions, spans of them, and events that lie in spans."""
+"""Pattern time: cycles as exact fractions, spans, and events in spans."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from antiphon.live.patterns.places import Places
 T = TypeVar("T")
 U = TypeVar("U")
 Number: TypeAlias = int | float | Fraction
-"""What a script may write where a time or a factor stands."""
+"""Type of times and factors in scripts."""
 FINEST = 1_000_000
-"""Largest denominator that a float is read with, so that 1/3 and 0.1 are exact: off by 1e-12 at most."""
+"""Largest denominator of a float's fraction, so that 1/3 and 0.1 are exact: off by 1e-12 at most."""
 FURTHEST = 1_000_000_000
-"""Largest time or factor: above any set, and small enough for arithmetic to stay quick."""
+"""Largest time or factor: above any set, and small enough for fast arithmetic."""
 
 
 def exact(value: Number, what: str = "a time") -> Fraction:
-    """The fraction that a number stands for; of a float the nearest with a denominator to `FINEST`.
+    """Fraction of a number; for a float the nearest with a denominator up to `FINEST`.
 
     Raises:
         UsageError: It is no number, or not finite, or beyond `FURTHEST`.
@@ -36,9 +36,9 @@ def exact(value: Number, what: str = "a time") -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From one time to another, in cycles.
+    """Half-open time interval, in cycles.
 
-    `begin`: its first moment; `end`: the moment after its last; as `begin` for a single moment.
+    `begin`: its start; `end`: its exclusive end, equal to `begin` for a single moment.
     """
 
     begin: Fraction
@@ -46,7 +46,7 @@ class Span:
 
     @property
     def middle(self) -> Fraction:
-        """The moment halfway."""
+        """Midpoint in time."""
         return (self.begin + self.end) / 2
 
     def map(self, change: Callable[[Fraction], Fraction]) -> Span:
@@ -54,7 +54,7 @@ class Span:
         return Span(change(self.begin), change(self.end))
 
     def overlap(self, other: Span) -> Span | None:
-        """What two spans share, or None; a moment at the end of a longer span is not in it."""
+        """Intersection of two spans, or None; a moment at the end of a longer span is not in it."""
         begin, end = max(self.begin, other.begin), min(self.end, other.end)
         if begin > end:
             return None
@@ -65,7 +65,7 @@ class Span:
         return Span(begin, end)
 
     def cycles(self) -> Iterator[tuple[int, Span]]:
-        """The number of each cycle that it touches, and its part there, in order."""
+        """Number of each intersected cycle, and the intersection, in order."""
         begin = self.begin
         if begin == self.end:
             yield math.floor(begin), self
@@ -78,7 +78,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class CycleEvent(Generic[T]):
-    """A value that is active for a time.
+    """A value active for a time.
 
     Attributes:
         whole: From its beginning to its end; None for a sample of a signal, which has neither.
@@ -93,12 +93,12 @@ class CycleEvent(Generic[T]):
 
     @property
     def begins(self) -> bool:
-        """Whether its beginning is in the part that the query saw: where it is not, nothing is to be played."""
+        """True if its onset is in the queried part: otherwise nothing is to be played."""
         return self.whole is not None and self.whole.begin == self.part.begin
 
     @property
     def reach(self) -> Span:
-        """The whole, or the part where there is none."""
+        """The whole, or the part if there is none."""
         return self.part if self.whole is None else self.whole
 
     def map_time(self, change: Callable[[Fraction], Fraction]) -> CycleEvent[T]:

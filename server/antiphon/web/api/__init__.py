@@ -1,1 +1,1 @@
-"""The HTTP API: what it answers as JSON, jobs on files, and its OpenAPI document."""
+"""HTTP API: JSON answers, jobs on files, and the OpenAPI document."""

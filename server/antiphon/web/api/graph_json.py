@@ -14,12 +14,12 @@ from antiphon.kernel.io.http_message import Refusal
 
 
 def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
-    """The answer to `GET /api/graph`: what control says of the patch, with values and each type's declaration."""
+    """Answer to `GET /api/graph`: control's plan, with values and each type's declaration."""
     return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
 
 
 def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
-    """The processor of that name; raises `Refusal` 404 where there is none."""
+    """Processor of that name; raises `Refusal` 404 if there is none."""
     try:
         return known_type(name, catalog)
     except PatchError as error:

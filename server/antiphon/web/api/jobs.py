@@ -1,4 +1,4 @@
-"""The operations for work on files: files, jobs and their results."""
+"""File job operations: files, jobs and their results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TYPES = {
 
 
 class JobRoutes:
-    """Adds the routes; the table of jobs is opened by the first request that needs it, or where jobs were left."""
+    """Job routes; the job table is opened by the first request that needs it, or if jobs were left."""
 
     def __init__(self, server: HttpServer, catalog: Catalog, folder: Path, guard: CodeGuard | None = None) -> None:
         """Adds the routes; WebSocket clients of `server` get every change of a job.
@@ -50,7 +50,7 @@ class JobRoutes:
         server.serve(self)
 
     def start(self) -> None:
-        """Goes on with jobs that an earlier web process left."""
+        """Resumes jobs left by an earlier web process."""
         if (self._folder / "jobs.sqlite").exists():
             try:
                 self._board()
@@ -58,16 +58,16 @@ class JobRoutes:
                 log.warning("no work on files: %s", error)
 
     async def close(self) -> None:
-        """Ends the jobs that run; they begin anew with the next start."""
+        """Ends the running jobs; they restart with the next start."""
         if self._opened is not None:
             await self._opened.close()
 
     def drain(self) -> int:
-        """Begins no more jobs; returns how many run."""
+        """Stops starting jobs; returns the number of running ones."""
         return 0 if self._opened is None else self._opened.drain()
 
     def path(self, key: str) -> Path:
-        """The file of that identifier, or the first result of a job; raises `Missing` where there is neither."""
+        """File of that identifier, or the first result of a job; raises `Missing` if there is neither."""
         return self._board().path(key)
 
     def _board(self) -> JobBoard:
@@ -220,7 +220,7 @@ class JobRoutes:
         return _download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     def _check_script(self, request: HttpRequest, name: str) -> None:
-        """Raises `Refusal` for a script that may have come by HTTP, where this request may not have it evaluated."""
+        """Raises `Refusal` for a script possibly saved by HTTP, unless this request may have it evaluated."""
         if live_set(name).own:
             self._guard.check(request)
 
@@ -232,7 +232,7 @@ class JobRoutes:
 
 
 def _download(path: Path, name: str) -> Response:
-    """A file as a download of that name, or a part of it."""
+    """Download response of a file under that name, or of a part of it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
     return Response(

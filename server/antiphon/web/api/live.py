@@ -1,7 +1,7 @@
-"""The operations of live scripts: run and stop them, what they can say, those that ship and the performer's own.
+"""Live script operations: run and stop, vocabulary, shipped and own scripts.
 
-What evaluates or writes needs the owner's token, on loopback too: a page of another site, or another user of this
-machine, does not know it. It is taken from this machine alone (`CodeGuard`).
+Evaluating or writing needs the owner's token, on loopback too: a page of another site, or another user of this machine,
+does not know it. It is accepted from this machine only (`CodeGuard`).
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""How a disk says that it takes no more."""
+"""Error numbers of a full disk."""
 HEAD = "from antiphon.live import *\n\n"
-"""How scripts in examples begin."""
+"""First lines of example scripts."""
 SAMPLER = "sampler"
-"""The type of nodes that play sounds by name."""
+"""Type of nodes that play sounds by name."""
 
 
 class LiveRoutes:
-    """The handlers."""
+    """Handlers of live scripts."""
 
     def __init__(
         self, server: HttpServer, control: ControlLink, performer: PerformerLink, guard: CodeGuard | None = None
     ) -> None:
-        """Adds nothing yet. `guard` decides who may store and evaluate; None for programs of this machine."""
+        """Adds no routes yet. `guard` decides who may store and evaluate; None for programs of this machine."""
         self._server, self._control, self._performer = server, control, performer
         self._guard = CodeGuard(performer.on) if guard is None else guard
         self._shared = SharedText()
 
     def add(self) -> None:
-        """Adds the routes, and reads what the performer reports."""
+        """Adds the routes, and starts reading the performer's reports."""
         server, performer = self._server, self._performer
         server.serve(self)
         performer.start()
@@ -151,7 +151,7 @@ class LiveRoutes:
 
 
 def _check_size(text: str) -> None:
-    """Raises `Refusal` for a script that is too long, or that UTF-8 cannot hold."""
+    """Raises `Refusal` for a script that is too long, or not valid UTF-8."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -161,7 +161,7 @@ def _check_size(text: str) -> None:
 
 
 def _listed() -> list[dict[str, object]]:
-    """The scripts that ship and the performer's own, by name; one of the own hides one that ships."""
+    """Shipped and own scripts by name; own ones override shipped ones."""
     return [found.plain() for found in sorted(live_sets().values(), key=lambda one: one.name.casefold())]
 
 
@@ -182,7 +182,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _write(name: str, text: str, replaces: bool) -> None:
-    """Writes one of the performer's own scripts; the version before is kept under its name and `PREVIOUS`."""
+    """Writes one of the performer's own scripts; the previous version is kept under its name and `PREVIOUS`."""
     path = paths.inside(paths.scripts(), name, SUFFIX)
     if _shipped(path) and not path.exists():
         raise Refusal(409, f"{name} is the name of a script that ships; choose another one")

@@ -1,4 +1,4 @@
-"""What an editor completes: the words of live scripts, the changes of patterns, scales, chords, and names of sounds."""
+"""Editor completions: words of live scripts, pattern methods, scales, chords, and sound names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
 
 MOST_SOUNDS = 4000
-"""Names of one folder."""
+"""Maximum names of one folder."""
 _MODULE = re.compile(r"\b(?:antiphon|collections|fractions|typing|types)(?:\.\w+)*\.")
 _CLASSES = frozenset({"ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale"})
 
 
 @cache
 def words() -> dict[str, Any]:
-    """The words, as JSON holds them: each with its name, signature and docstring.
+    """Words as JSON data: each with its name, signature and docstring.
 
     Returns:
         `words`, the methods of patterns (`changes`) and of nodes (`nodes`), the names of `scales` and `chords`, and
@@ -65,7 +65,7 @@ def _signals() -> dict[str, str]:
 
 
 def _variable(name: str) -> str:
-    """The docstring below a signal, which Python does not keep with the value."""
+    """Docstring below a signal's assignment, which Python does not keep with the value."""
     from antiphon.live.patterns import pattern, signals
 
     source = inspect.getsource(signals) + inspect.getsource(pattern)
@@ -74,7 +74,7 @@ def _variable(name: str) -> str:
 
 
 def sound_names(library: str) -> list[str]:
-    """The sorted names of the sounds of a sampler's folder, "" for the kit that ships; none where it cannot be read."""
+    """Sorted sound names of a sampler's folder, "" for the shipped kit; empty if it cannot be read."""
     try:
         folder = paths.folder_in_library(library, "sounds") if library else resources.folder("library") / "kit"
         names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}

@@ -1,4 +1,4 @@
-"""The operations about the server as a whole: its state, the patch, OSC messages, surfaces, the page's address."""
+"""Server operations: its state, the patch, OSC messages, surfaces, the page's address."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 
 PATIENCE = 3.0
-"""Seconds that control has to answer for the health; load balancers wait for 5 or more."""
+"""Timeout in seconds of control for the health; load balancers wait for 5 or more."""
 MACHINE = {"body": {"ip": "192.0.2.7"}}
 MAX_MESSAGE = 8192
-"""Bytes of a body that is sent on as an OSC message, in one datagram."""
+"""Maximum bytes of a body forwarded as an OSC message, in one datagram."""
 
 
 class ServerRoutes:
-    """The handlers."""
+    """Handlers of server operations."""
 
     def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
         self._server, self._control, self._catalog = server, control, catalog
@@ -43,7 +43,7 @@ class ServerRoutes:
         server.serve(self)
 
     async def state(self) -> dict[str, Any]:
-        """The object of `GET /api/status`."""
+        """Object of `GET /api/status`."""
         own = {"web": {"pid": os.getpid(), "state": "running"}, "lan": self._server.tls is not None}
         return {**self._server.status(), **await self._control.status(), **own}
 
@@ -161,13 +161,13 @@ class ServerRoutes:
     @operation("POST", "/api/panic", types.Sent)
     async def panic(self, request: HttpRequest) -> Response:
         """Silence everything at once."""
-        # by OSC, which waits behind no other request of the web
+        # by OSC, which is not queued behind other web requests
         self._control.send("/panic")
         return answer({"sent": "/panic"})
 
 
 class DocumentRoute:
-    """The route of the OpenAPI document."""
+    """Route of the OpenAPI document."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
@@ -179,13 +179,13 @@ class DocumentRoute:
 
 
 def qr_rows(text: str) -> list[str]:
-    """The rows of a text's QR code (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
+    """QR code rows of a text (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
     code = segno.make_qr(text, error="m", boost_error=False)
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 
 
 def _machine(given: str, word: str) -> str:
-    """A machine's IP address; `Refusal` where it is none."""
+    """IP address of a machine; `Refusal` if it is invalid."""
     try:
         return plain_ip(given)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What operations take and answer. msgspec checks requests by these types, and writes the JSON schemas of all."""
+"""Request and answer types of the operations. msgspec checks requests by them, and writes their JSON schemas."""
 
 from __future__ import annotations
 
@@ -101,19 +101,19 @@ class SaveBody(Asked):
 
 
 def record(name: str, /, *bases: Any, **fields: Any) -> Any:
-    """A type of objects with these fields, for a schema; of a field that may be missing UNSET is allowed."""
+    """Type of objects with these fields, for a schema; an optional field may be UNSET."""
     given = [(key, of, UNSET) if UnsetType in getattr(of, "__args__", ()) else (key, of) for key, of in fields.items()]
     module = sys._getframe(1).f_globals["__name__"]  # a plugin's may have the name of another's
     return msgspec.defstruct(name, given, bases=bases or None, module=module, kw_only=True)
 
 
 def list_of(kind: Any) -> Any:
-    """The type of lists of that type."""
+    """List type of an element type."""
     return list[kind]
 
 
 def maybe(kind: Any) -> Any:
-    """The type of a field that may be missing."""
+    """Type of an optional field."""
     return kind | UnsetType
 
 

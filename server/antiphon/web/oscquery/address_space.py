@@ -1,4 +1,4 @@
-"""The nodes that OSCQuery's clients see: how a change of one is sent, and which were added or removed."""
+"""Nodes as seen by OSCQuery's clients: change messages, and added and removed nodes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from antiphon.kernel.wire.osc import Arg
 from antiphon.web.oscquery.query import has_norm
 
 PATH_ADDED, PATH_REMOVED = "PATH_ADDED", "PATH_REMOVED"
-"""OSCQuery's commands to its clients; a node has one name as long as it is there, so that none is renamed."""
+"""OSCQuery's commands to its clients; nodes are never renamed."""
 
 
 class AddressSpace:
     """The nodes as of the last `update`, with the declarations of their parameters."""
 
     def __init__(self, catalog: Catalog) -> None:
-        """No nodes; `catalog` has their types."""
+        """Starts without nodes; `catalog` has their types."""
         self._catalog = catalog
         self._types: dict[str, str] = {}
         self._params: dict[str, dict[str, Param]] = {}
@@ -29,7 +29,7 @@ class AddressSpace:
     def update(self, nodes: Iterable[NodeSpec]) -> list[tuple[str, str]]:
         """Updates the nodes, with `in` and `out`; returns the paths removed, then added, for clients.
 
-        A node of another type is removed and added. Nothing at the first call.
+        A node of another type is removed and added. Empty at the first call.
         """
         types, known = {node.name: node.type for node in nodes}, self._known
         before, self._types, self._known = self._types, types, True
@@ -44,10 +44,10 @@ class AddressSpace:
         return [(PATH_REMOVED, f"/node/{name}") for name in removed] + [(PATH_ADDED, f"/node/{name}") for name in added]
 
     def messages(self, address: str, args: tuple[Arg, ...]) -> list[tuple[str, tuple[Arg, ...]]]:
-        """The messages for one that control sent its subscribers, as the tree declares their addresses.
+        """Messages for a control message to subscribers, in the types the tree declares.
 
-        A switch is T or F, which is its TYPE, and a parameter that has one is also at its `/norm`; any other message is
-        as it is.
+        A switch is T or F, which is its TYPE, and a parameter with a norm is also sent to its `/norm`; any other
+        message is unchanged.
         """
         _, _, rest = address.partition("/node/")
         node, _, name = rest.partition("/")

@@ -1,4 +1,4 @@
-"""Announces the server on the local network by Zeroconf (mDNS, DNS-SD), so that surfaces list it by its name.
+"""Zeroconf announcement of the server (mDNS, DNS-SD), so that surfaces list it by its name.
 
 `_osc._udp` is the port of OSC, by which TouchOSC and others offer hosts; `_oscjson._tcp` that of HTTP, by which
 clients of OSCQuery do. Source of the two names: the OSCQuery proposal, and what TouchOSC and Chataigne look for.
@@ -24,26 +24,26 @@ log = logging.getLogger("antiphon.lan")
 
 OSC, OSCQUERY = "_osc._udp.local.", "_oscjson._tcp.local."
 LOOK_SECONDS = 10.0
-"""Seconds between two looks at this machine's addresses: a laptop changes its network while the server runs."""
+"""Seconds between two checks of this machine's addresses: a laptop changes its network while the server runs."""
 MAX_LABEL = 63
-"""Bytes of one part of a DNS name."""
+"""Maximum bytes of one part of a DNS name."""
 
 
 def instance_name(host: str, osc_port: int = OSC_PORT) -> str:
-    """The name that people read in a list of servers: "Antiphon on studio", with an unusual OSC port in brackets."""
+    """Display name in a list of servers: "Antiphon on studio", with an unusual OSC port in brackets."""
     port = "" if osc_port == OSC_PORT else f" ({osc_port})"
     name = f"Antiphon on {host.partition('.')[0]}".encode()[: MAX_LABEL - len(port)]
     return name.decode(errors="ignore").strip() + port
 
 
 def host_name(host: str) -> str:
-    """The server's host name in mDNS; its own, for the machine's may be announced by its system already."""
+    """mDNS host name of the server, its own, as the system may announce the machine's already."""
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in host.partition(".")[0].lower())
     return f"antiphon-{label}"[:MAX_LABEL].rstrip("-") + ".local"
 
 
 def reachable(where: str) -> tuple[str, ...]:
-    """The IPv4 addresses to announce. `where`: "all" for those of every interface but loopback, or one address."""
+    """IPv4 addresses to announce. `where`: "all" for every interface but loopback, or one address."""
     if where != "all":
         return (where,)
     return tuple(address for address in local_addresses() if not address.startswith("127."))
@@ -59,14 +59,14 @@ class Announcement:
     def __init__(
         self, osc_port: int, http_port: int, where: str = "all", look: Callable[[str], tuple[str, ...]] = reachable
     ) -> None:
-        """Announces nothing before `serve`, at the addresses of `reachable(where)`."""
+        """Idle before `serve`, at the addresses of `reachable(where)`."""
         self._ports = {OSCQUERY: http_port, OSC: osc_port}
         self._where, self._look = where, look
         self._host = socket.gethostname()
         self.name = instance_name(self._host, osc_port)
 
     async def serve(self) -> None:
-        """Announces until it is cancelled, and anew whenever the machine's addresses change; then withdraws."""
+        """Announces until it is cancelled, again after each address change; then withdraws."""
         from zeroconf import Error
 
         reported = ""
@@ -84,7 +84,7 @@ class Announcement:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _moved(self, addresses: tuple[str, ...]) -> None:
-        """Returns once the machine has other addresses than these."""
+        """Waits until the machine's addresses differ from these."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._look(self._where) != addresses:

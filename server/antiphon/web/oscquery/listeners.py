@@ -6,7 +6,7 @@ costs at most one packet for each address. Nodes that come and go are sent to ev
 PATH_REMOVED. A binary message of the client is an OSC packet for the server, as over UDP.
 
 The address /api/jobs is for jobs on files: each change of a job is sent as {"COMMAND": "JOB", "DATA": {...}}, and
-{"COMMAND": "FILES"} says that a file came or went, or a job was forgotten.
+{"COMMAND": "FILES"} means that a file was added or removed, or a job was deleted.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink
 
 JOBS = "/api/jobs"
-"""The address to listen to for jobs."""
+"""LISTEN address of jobs."""
 FILES = "FILES"
-"""The command about the list of files; no job has it as its key."""
+"""Command about the list of files; no job has it as its key."""
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
-"""Addresses of one client."""
+"""Maximum addresses of one client."""
 MAX_ADDRESS = 256
-"""Characters of an address; names of nodes and parameters have 64 at most."""
+"""Maximum characters of an address; names of nodes and parameters have 64 at most."""
 STRUCTURE = "/patch/loaded"
-"""The event after which there may be other nodes."""
+"""Event after which nodes may differ."""
 
 
 class WebListener:
-    """One client.
+    """One WebSocket client.
 
     Attributes:
         addresses: OSC addresses it listens to.
@@ -50,14 +50,14 @@ class WebListener:
     """
 
     def __init__(self) -> None:
-        """Listens to nothing."""
+        """Starts without addresses."""
         self.addresses: set[str] = set()
         self.pending: dict[str, bytes | str] = {}
         self.paths: dict[str, list[str]] = {}
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
-        """Handles a client's JSON with COMMAND and DATA; why it is refused, or ""."""
+        """Handles a client's JSON with COMMAND and DATA; returns the refusal reason, or ""."""
         try:
             fields = json.loads(text)
             command, address = fields["COMMAND"], fields["DATA"]
@@ -76,25 +76,25 @@ class WebListener:
         return ""
 
     def change(self, address: str, packet: bytes) -> None:
-        """Queues a change, where the client listens to its address."""
+        """Queues a change, if the client listens to its address."""
         if address in self.addresses:
             self.pending[address] = packet
             self.more.set()
 
     def job(self, key: str, text: str) -> None:
-        """Queues a job's change, where the client listens to jobs."""
+        """Queues a job's change, if the client listens to jobs."""
         if JOBS in self.addresses:
             self.pending[key] = text
             self.more.set()
 
     def moved(self, command: str, path: str) -> None:
-        """Queues the command that a path was removed or added."""
+        """Queues the command about a removed or added path."""
         removal = [command for command in self.paths.get(path, []) if command == PATH_REMOVED]
         self.paths[path] = [command] if command == PATH_REMOVED else [*removal, command]
         self.more.set()
 
     def take(self) -> list[str | bytes]:
-        """All that is to be sent: commands as text, then packets."""
+        """Pending messages: commands as text, then packets."""
         paths, self.paths = self.paths, {}
         pending, self.pending = self.pending, {}
         commands = [json.dumps({"COMMAND": name, "DATA": path}) for path, names in paths.items() for name in names]
@@ -105,7 +105,7 @@ class Listeners:
     """All clients. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink | None) -> None:
-        """No clients; without `control`, in tests, there are no changes."""
+        """Starts without clients; without `control`, in tests, there are no changes."""
         self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
         self._control = control
         self._changes = None if control is None else ValueSubscription(control.osc, self._changed)
@@ -118,7 +118,7 @@ class Listeners:
 
     @property
     def room(self) -> bool:
-        """Whether another client may connect."""
+        """True if another client may connect."""
         return len(self._all) < MAX_LISTENERS
 
     async def serve(self, socket: WebSocket) -> None:
@@ -143,7 +143,7 @@ class Listeners:
                 listener.job(key, text)
 
     def files(self) -> None:
-        """Tells the clients that listen to jobs to read the lists of files and jobs again."""
+        """Notifies the clients that listen to jobs to reread the lists of files and jobs."""
         for listener in self._all:
             listener.job(FILES, json.dumps({"COMMAND": FILES}))
 
@@ -179,7 +179,7 @@ class Listeners:
                     listener.change(sent, packet)
 
     def _look(self) -> None:
-        """Asks control for the nodes, in a task; once more where one is asking already."""
+        """Queries control's nodes, in a task; repeated if a query was in progress."""
         if self.space is None:
             return
         if self._looking is None or self._looking.done():

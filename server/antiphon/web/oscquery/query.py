@@ -1,4 +1,4 @@
-"""The OSC address space as OSCQuery's JSON. Pure: graph, catalog and values in, dictionaries out.
+"""OSC address space as OSCQuery JSON. Pure: graph, catalog and values in, dictionaries out.
 
 OSCQuery answers `GET /address` with all attributes of the address and the addresses below it, and
 `GET /address?ATTRIBUTE` with that attribute; 204 where the address has no such attribute, 400 for an unknown
@@ -20,7 +20,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import END_NODES, declaration
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
-"""`(node, param)` → the value last asked for that is due by now, or None where it is not known."""
+"""`(node, param)` → last requested value that is due, or None if unknown."""
 
 Entry: TypeAlias = dict[str, Any]
 
@@ -33,7 +33,7 @@ EXTENSIONS = {
     **dict.fromkeys(("PATH_RENAMED", "PATH_CHANGED"), False),
 }
 UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}
-"""OSCQuery's names of our units; a unit that is not here is given as it is."""
+"""OSCQuery's names of our units; other units are unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Method:
 
 
 def method(path: str, args: str, doc: str) -> Method:
-    """Makes a `Method` of an address from the OSC reference's notation: "s:name [f:fade]" has the type "s".
+    """`Method` of an address in the OSC reference's notation: "s:name [f:fade]" has the type "s".
 
-    Where all arguments are optional, the first is taken. Backquotes in `doc` are removed.
+    If all arguments are optional, the first is used. Backquotes in `doc` are removed.
     """
     words = [word for word in args.split() if word[:2].rstrip(":") in tuple("ifdhsb") or word.startswith("[")]
     required = [word[0] for word in words if not word.startswith("[")]
@@ -85,9 +85,9 @@ def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
 def query(
     path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()
 ) -> QueryAnswer:
-    """Answers `GET path[?attribute]`, but for HOST_INFO: 200 with the entry, 204, 400 or 404.
+    """Answers `GET path[?attribute]`, except HOST_INFO: 200 with the entry, 204, 400 or 404.
 
-    The attribute is in upper case, None for all; `value` gives that of a parameter; `methods` are the fixed addresses.
+    `attribute` in upper case, None for all; `value` returns a parameter's; `methods` are the fixed addresses.
     """
     if attribute is not None and attribute not in ATTRIBUTES:
         return QueryAnswer(400)
@@ -100,7 +100,7 @@ def query(
 
 
 def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:
-    """The entry at `path` with all entries below it, or None; other nodes are not described, which takes time."""
+    """Entry at `path` with all entries below it, or None; other nodes are skipped for speed."""
     parts = [part for part in path.split("/") if part]
     if path not in ("/", "/" + "/".join(parts)):
         return None
@@ -116,13 +116,13 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
 
 
 def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry:
-    """The whole address space as JSON."""
+    """Whole address space as JSON."""
     return _with_nodes(_fixed(methods), graph, catalog, value, [])
 
 
 @cache
 def _fixed(methods: tuple[Method, ...]) -> Entry:
-    """The tree of the fixed addresses; it is shared between answers and must not be changed."""
+    """Tree of the fixed addresses, shared between answers and read-only."""
     root = _container("/", "Antiphon")
     _container_at(root, "node", "The patch's nodes and their parameters")
     for method in methods:
@@ -136,7 +136,7 @@ def _fixed(methods: tuple[Method, ...]) -> Entry:
 
 
 def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
-    """A copy of the fixed tree with the nodes added: all, or only the first name in `only`."""
+    """Copy of the fixed tree with the nodes added: all, or only the first name in `only`."""
     asked = (n for n in chain(graph.nodes, END_NODES) if not only or n.name == only[0])
     nodes = {n.name: _node(n, catalog, value) for n in asked}
     container = root["CONTENTS"]["node"]
@@ -178,7 +178,7 @@ def _param(path: str, param: Param, now: Value | None) -> Entry:
 
 
 def has_norm(param: Param) -> bool:
-    """Whether a parameter has an address `/norm` for its place in its range."""
+    """True if a parameter has an address `/norm` for its position in its range."""
     return param.kind in ("float", "int", "switch", "choice") and not param.readonly
 
 
@@ -223,12 +223,12 @@ def _container_at(entry: Entry, part: str, doc: str = "") -> Entry:
 
 
 def _plain(value: Value) -> Value | None:
-    """The value for JSON, None for NaN and infinity."""
+    """Value for JSON, None for NaN and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def roots(methods: Iterable[Method]) -> frozenset[str]:
-    """The first parts of all OSC addresses, which routes must not use."""
+    """First parts of all OSC addresses, which routes must not use."""
     return frozenset({m.address.split("/")[1] for m in methods} | {"node"})
 
 

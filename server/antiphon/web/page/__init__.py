@@ -1,1 +1,1 @@
-"""The page in the browser: its files, what changes, the sound of nodes, and sound from the browser."""
+"""Browser page: its files, changes, the sound of nodes, and sound from the browser."""

@@ -1,7 +1,7 @@
-"""Takes the sound that a browser sends, by one WebSocket, and passes it on to the engine's input.
+"""Browser sound input: one WebSocket, forwarded to the engine's input.
 
 A message is a 32-bit count of channels, little-endian, and interleaved float32 samples at the server's rate. Mono goes
-to all channels. What the ring has no room for is dropped and counted.
+to all channels. Samples beyond the ring's space are dropped and counted.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from antiphon.web.protocol.websocket import WebSocket
 
 HEAD_BYTES = 4
 CHANNELS = 2
-"""Most channels of a message."""
+"""Maximum channels of a message."""
 BUSY = 4009
-"""Status with which a second browser's WebSocket is closed."""
+"""WebSocket close status of a second browser."""
 
 
 class BrowserSound:
@@ -35,11 +35,11 @@ class BrowserSound:
 
     @property
     def gaps(self) -> int:
-        """How often the sound ran out or was skipped in the engine."""
+        """Number of underruns and skips in the engine."""
         return self._words[TapWord.INPUT_GAPS]
 
     async def serve(self, socket: WebSocket) -> None:
-        """Takes one browser's sound until it disconnects."""
+        """Receives one browser's sound until it disconnects."""
         if self._taken:
             reason = "another browser sends sound already; stop it there first"
             socket.close(BUSY, reason)
@@ -54,7 +54,7 @@ class BrowserSound:
             self._words[TapWord.INPUT_OPEN] = 0
 
     def put(self, data: bytes) -> bool:
-        """Writes a message into the ring; returns False where it is none, or there is no room."""
+        """Writes a message into the ring; returns False if it is invalid, or the ring is full."""
         channels = int.from_bytes(data[:HEAD_BYTES], "little")
         size = len(data) - HEAD_BYTES
         if not 1 <= channels <= CHANNELS or size <= 0 or size % (4 * channels):
@@ -67,7 +67,7 @@ class BrowserSound:
         if at + frames - words[TapWord.INPUT_READ] > INPUT_FRAMES // 2:
             if words[TapWord.INPUT_OPEN]:
                 return False
-            # what an earlier browser left is of no use; the engine does not read before this one is open
+            # discards an earlier browser's rest; the engine does not read before this one is open
             words[TapWord.INPUT_READ] = at
         start = at % INPUT_FRAMES
         first = min(frames, INPUT_FRAMES - start)

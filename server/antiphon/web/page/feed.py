@@ -1,9 +1,9 @@
-"""What pages are sent, and what they send: one WebSocket for each browser.
+"""Page feed: one WebSocket for each browser, both ways.
 
-To every page goes, `PERIOD` seconds apart, one JSON object with what changed: the same text for all, made once. A page
+Every page gets, `PERIOD` seconds apart, one JSON object with the changes: the same text for all, encoded once. A page
 sends OSC messages as JSON arrays, `["/node/echo/wet", 0.5]`; they go to control from a socket of the page's own, so
-that control's answers come back to it alone. A page that reads too slowly loses what waits for it, and is sent `again`,
-at which it reads the whole state anew.
+that control's answers return to it only. A page that reads too slowly loses its queue, and is sent `again`, after which
+it reads the whole state.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from antiphon.web.protocol.websocket import WebSocket
 PERIOD = 1 / 30
 """Seconds between two objects."""
 STATUS_SECONDS = 1.0
-"""Seconds between two questions for the status, one for all pages."""
+"""Seconds between two status queries, one for all pages."""
 PAGES = 32
 QUEUE = 32
-"""Texts that wait for one page: about a second."""
+"""Maximum queued texts of one page: about a second."""
 EVENTS = 256
-"""Notes, and other events, of one object; further ones are dropped, and the object counts them."""
+"""Maximum notes, and other events, of one object; further ones are dropped, and the object counts them."""
 ARGUMENTS = 32
 ADDRESS = 256
-"""Arguments of a message, and characters of its address."""
+"""Maximum arguments of a message, and characters of its address."""
 
 
 class PageLink:
-    """One browser.
+    """Connection of one browser.
 
     Attributes:
         queue: Texts that are still to be sent.
@@ -48,7 +48,7 @@ class PageLink:
     """
 
     def __init__(self, osc: tuple[str, int]) -> None:
-        """A page whose messages go to control's OSC socket `osc`, host and port."""
+        """Creates a page whose messages go to control's OSC socket `osc`, host and port."""
         self.queue: deque[str] = deque()
         self.more = asyncio.Event()
         self.dropped = 0
@@ -61,7 +61,7 @@ class PageLink:
             yield self.queue.popleft()
 
     def handle(self, message: str | bytes) -> str:
-        """Sends control a message of the page; the answer to one that cannot be sent."""
+        """Sends a page's message to control; returns the answer to an invalid one."""
         try:
             self.command(message if isinstance(message, str) else "")
         except WireError as error:
@@ -69,7 +69,7 @@ class PageLink:
         return ""
 
     def offer(self, text: str) -> None:
-        """Queues a text; where the queue is full, what waits is dropped for the advice to read all again."""
+        """Queues a text; a full queue is replaced by the request to reread everything."""
         if len(self.queue) >= QUEUE:
             self.dropped += len(self.queue)
             self.queue.clear()
@@ -105,7 +105,7 @@ class PageFeed:
     """All pages. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """No pages. `control`: the link to control; `status`: gives the object of `GET /api/status`."""
+        """Starts without pages. `control`: the link to control; `status`: returns the object of `GET /api/status`."""
         self._control, self._status = control, status
         self._pages: dict[PageLink, None] = {}
         self._changes = ValueSubscription(control.osc, self._changed, notes=True)
@@ -119,7 +119,7 @@ class PageFeed:
 
     @property
     def dropped(self) -> int:
-        """Texts that slow pages lost so far, those of pages that are gone included."""
+        """Number of texts lost by slow pages, including closed ones."""
         return self._dropped + sum(page.dropped for page in self._pages)
 
     def __len__(self) -> int:
@@ -144,12 +144,12 @@ class PageFeed:
                 self._end()
 
     def put(self, name: str, value: Any) -> None:
-        """Sends every page a part of the next object; of several of one name the last."""
+        """Adds a field to the next object for every page; the last value of a name counts."""
         if self._pages:
             self._parts[name] = value
 
     def add(self, name: str, values: list[Any]) -> int:
-        """Adds to a list in the next object, of at most `EVENTS`; returns how many had no place in it."""
+        """Adds to a list in the next object, of at most `EVENTS`; returns the number dropped."""
         if not self._pages:
             return 0
         held: list[Any] = self._parts.setdefault(name, [])
@@ -217,7 +217,7 @@ class PageFeed:
 
 
 def _plain(arg: Any) -> Any:
-    """An OSC argument as JSON; None for a number or value that JSON does not hold."""
+    """OSC argument as JSON; None for a number or value without JSON form."""
     if isinstance(arg, float):
         return round(float(arg), 6) if abs(arg) < 1e300 else None
     return arg if isinstance(arg, bool | int | str) or arg is None else None

@@ -1,4 +1,4 @@
-"""The page for browsers at `/`: files that `make page` builds of the sources in `page/`, and no data.
+"""Files of the browser page at `/`, built by `make page` from the sources in `page/`, without data.
 
 Data is only ever inserted as text, not HTML, and nothing is loaded from elsewhere.
 """
@@ -21,7 +21,7 @@ TYPES = {
     "icon-512.png": "image/png",
     "icon-maskable-512.png": "image/png",
 }
-"""Files of the folder `assets` and their media types; `/page/NAME` is the address of each."""
+"""Files of the folder `assets` and their media types; each is served at `/page/NAME`."""
 OPEN = frozenset(f"/page/{name}" for name in TYPES)
 """Addresses that need no token: without them a browser could not show the field to enter it."""
 POLICY = (

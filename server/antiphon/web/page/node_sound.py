@@ -1,9 +1,9 @@
 """Streams the sound of nodes to browsers: one WebSocket for each node that a browser listens to.
 
 Browsers that listen to the same node share its tap. A message is a header (`HEADER`) and the blocks since the last one;
-a block is float32, channel after channel, or int16 where that was asked for: half of the bytes, for phones. A browser
-that reads too slowly loses the oldest messages of its queue, and the next header counts them; it costs neither the
-others nor the engine anything.
+a block is float32, channel after channel, or int16 on request: half of the bytes, for phones. A browser that reads too
+slowly loses the oldest messages of its queue, and the next header counts them; the others and the engine are
+unaffected.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from antiphon.web.protocol.websocket import WebSocket
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
 TURN_SECONDS = 0.01
-"""Between two readings of the rings: the part of the delay that is this process's."""
+"""Poll interval in seconds of the rings: this process's share of the latency."""
 BLOCKS = 64
-"""Blocks of one message at most."""
+"""Maximum blocks of one message."""
 QUEUE = 64
-"""Messages that wait for one browser: over half a second of sound."""
+"""Maximum queued messages of one browser: over half a second of sound."""
 LISTENERS = 32
-"""Streams at most, four of nine browsers each, say."""
+"""Maximum streams, four of nine browsers each, say."""
 FORMATS = ("float32", "int16")
-"""Of samples, by their names in the query. int16 ends at full scale, which float32 does not."""
+"""Sample formats, by their names in the query. int16 clips at full scale, float32 does not."""
 NAMES_SECONDS = 1.0
-"""Between two questions which number a node has: another patch may have another node of its name."""
+"""Interval in seconds of node number queries: another patch may have another node of that name."""
 
 
 @dataclass(slots=True, eq=False)
 class SoundListener:
-    """One WebSocket.
+    """Stream to one WebSocket.
 
     Attributes:
         queue: Headers' fields and blocks that are still to be sent.
@@ -53,7 +53,7 @@ class SoundListener:
     dropped: int = 0
 
     def offer(self, fields: tuple[int, ...], blocks: bytes) -> int:
-        """Queues a message; returns how many were dropped for it."""
+        """Queues a message; returns the number dropped for it."""
         full = len(self.queue) >= QUEUE
         if full:
             self.queue.popleft()
@@ -77,12 +77,12 @@ class _Tap:
 
 
 class NodeSounds:
-    """All taps and their listeners. `dropped`: messages that slow browsers lost so far."""
+    """All taps and their listeners. `dropped`: messages lost by slow browsers."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
-        """No taps in the memory of the engine's copies.
+        """Starts without taps in the memory of the engine's copies.
 
-        `numbers` asks control for the nodes' numbers by name, `in` and `out` too.
+        `numbers` queries the nodes' numbers by name from control, `in` and `out` too.
         """
         self._memory, self._numbers = memory, numbers
         self._taps: list[_Tap | None] = [None] * TAPS
@@ -95,7 +95,7 @@ class NodeSounds:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
     async def serve(self, socket: WebSocket, node: str, form: str = FORMATS[0]) -> None:
-        """Streams a node's sound to one WebSocket until it disconnects, in words where `form` is none of `FORMATS`."""
+        """Streams a node's sound to one WebSocket until it disconnects; an unknown `form` is answered in words."""
         listener = SoundListener(form)
         try:
             if form not in FORMATS:
@@ -162,7 +162,7 @@ class NodeSounds:
             await naming
 
     async def _rename(self) -> None:
-        """Writes the nodes' present numbers; a node that is gone is silent until there is one of its name again."""
+        """Updates the nodes' numbers; a missing node is silent until there is one of its name again."""
         with contextlib.suppress(AntiphonError):  # control is being restarted; the numbers stay as they were
             numbers = await self._numbers()
             for place, tap in enumerate(self._taps):
@@ -182,7 +182,7 @@ class NodeSounds:
 
 
 def int16(blocks: bytes) -> bytes:
-    """float32 samples as int16, 32767 for full scale; what is above it is clipped, and what is no number is 0."""
+    """float32 samples as int16, 32767 for full scale; clipped, with NaN as 0."""
     # most servers have no such listener, and it is a quarter of what this process's start costs
     import numpy as np
 

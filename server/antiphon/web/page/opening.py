@@ -1,4 +1,4 @@
-"""POST /api/page/open: the secret of the address that the owner opened, for the page's key."""
+"""POST /api/page/open: exchanges the secret in the owner's address for the page's key."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EXPIRED = "this address was used before or is over ten minutes old; `antiphon pa
 
 
 class OpenBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What the page sends."""
+    """Request body of the page."""
 
     secret: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageOpening:
-    """Exchanges secrets.
+    """Exchanges one-time secrets for the page's key.
 
     Attributes:
         folder: Where the secret lies: the server's runtime folder.
@@ -34,7 +34,7 @@ class PageOpening:
     guard: TokenGuard
 
     def serve(self, request: HttpRequest) -> Response:
-        """The key for a secret; `Refusal` where it is not the one that was made last, or was exchanged before."""
+        """The key for a secret; `Refusal` unless it is the newest one and unused."""
         body: OpenBody = convert(request.json(), OpenBody)
         if not take_secret(self.folder, body.secret):
             self.guard.wrong(request.peer)

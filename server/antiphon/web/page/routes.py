@@ -25,7 +25,7 @@ from antiphon.web.server import HttpServer
 def install(
     server: HttpServer, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]], taps: TapMemory | None
 ) -> PageFeed:
-    """Adds the routes and WebSockets, and gives what pages are sent. `taps`: sound of single nodes, or None."""
+    """Adds the routes and WebSockets, and returns the page feed. `taps`: sound of single nodes, or None."""
 
     def file(request: HttpRequest) -> Response:
         name = request.path.removeprefix("/page/")

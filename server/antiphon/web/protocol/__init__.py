@@ -1,1 +1,1 @@
-"""HTTP/1.1 within limits: connections, requests, routes and answers. It knows no OSC."""
+"""HTTP/1.1 with limits: connections, requests, routes and answers. It knows no OSC."""

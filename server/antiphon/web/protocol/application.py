@@ -1,4 +1,4 @@
-"""The ASGI application: `Guard`, which passes on what is allowed, around Starlette's router and its `Resource`s."""
+"""ASGI application: `Guard`, which forwards allowed requests, around Starlette's router and its `Resource`s."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", 
 
 
 class Guard:
-    """ASGI middleware that passes on only requests that the gate admits, and answers what the application refuses."""
+    """ASGI middleware that forwards requests admitted by the gate, and answers refusals."""
 
     def __init__(self, app: ASGIApp, gate: RequestGate) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 4xx and closes the connection, or passes the request on."""
+        """Forwards the request, or answers 4xx and closes the connection."""
         self._gate.counters.requests += 1
         try:
             scope["state"]["request"] = request = self._gate.admitted(scope)
@@ -53,7 +53,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A handler.
+    """A handler with its request settings.
 
     Attributes:
         handler: Called with the request, and where `most` is set with the pieces of its body.
@@ -103,7 +103,7 @@ class Resource:
             self._gate.body_bytes -= len(body)
 
     async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
-        """Calls a handler; the time of one that reads its body in pieces is not limited: the client's speed is."""
+        """Calls a handler; without a time limit if it streams its body: the client's speed is limited."""
         async with asyncio.timeout(None if pieces else self._gate.limits.handler_seconds):
             result = endpoint.handler(request, *pieces)
             if isinstance(result, Awaitable):

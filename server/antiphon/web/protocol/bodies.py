@@ -1,4 +1,4 @@
-"""Bodies that are not held in memory: a request's, read in pieces, and a response's, sent from a file."""
+"""Streamed bodies: a request's, read in pieces, and a response's, sent from a file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from antiphon.kernel.io.http_message import Refusal
 from antiphon.web.protocol.connection import HttpConnection
 
 SLOWEST, AFTER = 16 * 1024, 10.0
-"""Bytes a second that a client must send on average once so many seconds have passed: a few slow clients would hold all
-the places for uploads otherwise."""
+"""Minimum average upload speed in bytes a second, and the seconds after which it applies: a few slow clients would
+occupy all upload slots otherwise."""
 SLOWEST_LIVE = 1024
-"""The same of sound that is sent as it is made: speech has 8 kbit/s at the least."""
+"""Minimum speed of live sound: speech has at least 8 kbit/s."""
 LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
-"""Chunks of such a body: 5 hours of 50 a second; and the time in which its next piece must come."""
+"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds of its next piece."""
 
 
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """The pieces of a request's body, none empty.
 
-    `live` sound may be sent as it is made: in small chunks, at a low bit rate.
+    `live` sound may be sent in real time: in small chunks, at a low bit rate.
 
     Raises:
         Refusal: The body is too long or too slow, or its framing is wrong.
@@ -47,10 +47,10 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
 
 
 class FileBody(FileResponse):
-    """A file as the body of a response, or the one range of it that a request asks for.
+    """File as the body of a response, or the one range of it that a request asks for.
 
-    Of several ranges, and of what is no range of bytes, the whole file is the answer, as RFC 9110 allows: no client of
-    sound files asks for several.
+    For several ranges, or an invalid one, the whole file is the answer, as RFC 9110 allows: no client of sound files
+    asks for several.
     """
 
     chunk_size = 256 * 1024

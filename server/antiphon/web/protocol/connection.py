@@ -1,7 +1,7 @@
-"""HTTP/1.1 connections on h11: each is a coroutine that receives a request, calls the application and goes on.
+"""HTTP/1.1 connections on h11: each is a coroutine that receives a request, calls the application and repeats.
 
-What a client sends is parsed in turns of `TURN_BYTES`, one turn in a pass of the event loop, so that no client blocks
-the others. Every wait for a client has its time; of those that wait, the longest makes room for a new connection.
+Received bytes are parsed in turns of `TURN_BYTES`, one turn in a pass of the event loop, so that no client blocks the
+others. Every wait for a client has a timeout; the longest waiting connection is dropped for a new one.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from antiphon.web.protocol.guard import fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket
 
 TURN_BYTES = 4096
-"""Bytes of a head, or of a body in chunks, that are parsed in a turn: up to 700 chunks."""
+"""Bytes of a head, or of a chunked body, parsed in a turn: up to 700 chunks."""
 PIECE_BYTES = 64 * 1024
-"""Bytes of a body of known length that are read in a turn."""
+"""Bytes of a body of known length read in a turn."""
 SEND_SECONDS = 30.0
-"""Time in which a client must read a piece of a response; after it the connection is closed."""
+"""Timeout in seconds for a client to read a piece of a response."""
 _PLAIN_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"This port takes HTTPS: begin the address with https://\n"
 )
 LINGER_SECONDS = 1.0
-"""Time in which a client may still send once it is answered: most read the answer only once they have sent all."""
+"""Seconds in which a client may still send after its answer: most read the answer only once they have sent all."""
 BACKLOG = 256
-"""Connections that the system accepts before the server does."""
+"""Connections accepted by the system before the server does."""
 
 
 class HttpConnection(asyncio.StreamReaderProtocol):
@@ -84,7 +84,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             self.task.cancel()
 
     def drop(self) -> None:
-        """Aborts the connection, and with it the handler that runs for it."""
+        """Aborts the connection and its running handler."""
         self._connections.remove(self)
         self.transport.abort()
 
@@ -108,9 +108,9 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             self.drop()
 
     async def _secure(self) -> bool:
-        """Does the TLS handshake, where there is TLS; whether it succeeded."""
+        """Performs the TLS handshake, if there is TLS; True if it succeeded."""
         if self._connections.tls is not None:
-            # of its own, since the transport is closed where the handshake fails
+            # a duplicate, since the transport is closed if the handshake fails
             with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as plain:
                 try:
                     seconds = self.limits.request_seconds
@@ -125,7 +125,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         return True
 
     async def _request(self) -> bool:
-        """Receives and answers a request; whether another may follow."""
+        """Receives and answers a request; True if another may follow."""
         limits = self.limits
         self.started = self.complete = self._silent = False
         self.chunks_left, self.piece_seconds = limits.chunks, 0.0
@@ -179,7 +179,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     # what is received
 
     async def _receive(self) -> Message:
-        """ASGI's: the next piece of the body. The client's time runs while it is awaited, then the handler's."""
+        """ASGI receive: the next piece of the body. The client's time limit applies meanwhile, then the handler's."""
         if self._conn.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
         if self.piece_seconds:
@@ -190,7 +190,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
     async def _next(self) -> h11.Request | bytes | None:
-        """A request's head, or a piece of its body; None where no further request comes.
+        """A request's head, or a piece of its body; None if no further request comes.
 
         Raises:
             Refusal: It is malformed or too late.
@@ -222,7 +222,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             raise Refusal(408, f"a request must be complete within {seconds:g} seconds") from None
 
     def _parsed(self) -> h11.Request | bytes | type[h11.NEED_DATA] | None:
-        """What `_next` gives, from the bytes at hand; `h11.NEED_DATA` where they are not enough."""
+        """Next parsed event of `_next`, from the buffered bytes; `h11.NEED_DATA` if they are incomplete."""
         body = bytearray()
         while True:
             event = self._conn.next_event()
@@ -242,11 +242,11 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     # what is sent
 
     async def _send(self, message: Message) -> None:
-        """ASGI's: sends a part of the response, and waits until the system has taken it."""
+        """ASGI send: sends a part of the response, and waits until the system has taken it."""
         last = False
         if message["type"] == "http.response.start":
             self.started = True
-            # what is not read of a body would be taken for the next request
+            # the unread rest of a body would be parsed as the next request
             closes = self._served >= self.limits.requests or not self.complete
             header = [*common_headers(closes), *message["headers"]]
             phrase = HTTPStatus(message["status"]).phrase.encode()
@@ -266,7 +266,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         self._writer.write(data or b"")
 
     async def _sent(self, last: bool) -> None:
-        """Waits until the system has taken what was sent; after the `last` piece the handler is done."""
+        """Waits until the system has taken the sent bytes; after the `last` piece the handler is done."""
         if last:
             self._connections.wait(self)
         try:
@@ -286,8 +286,8 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     async def _finish(self) -> None:
         """Closes the connection.
 
-        Closing with bytes unread would reset it, and the client might never see the answer; so what it still sends is
-        read away for up to `LINGER_SECONDS` before. A client of TLS that sends no more sees the end only by the close.
+        Closing with bytes unread would reset it, and the client might never see the answer; so the rest is read and
+        discarded for up to `LINGER_SECONDS` before. A client of TLS that sends no more sees the end only by the close.
         """
         self._connections.wait(self)
         if self._conn.their_state is not h11.MUST_CLOSE or self._writer.can_write_eof():
@@ -302,7 +302,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being received and no answer being sent."""
+        """True if no request is being received and no answer being sent."""
         return self.task is not None and not self.receiving
 
     def _wait(self, seconds: float) -> None:
@@ -341,12 +341,12 @@ class Connections:
         return len(self.waiting) + len(self.busy)
 
     async def accept(self, listener: socket.socket) -> None:
-        """Accepts connections from now on, by a socket that `close_port` closes."""
+        """Starts accepting connections, by a socket that `close_port` closes."""
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(lambda: HttpConnection(self), sock=listener, backlog=BACKLOG))
 
     def close_port(self) -> None:
-        """Accepts no more connections; open ones continue."""
+        """Stops accepting connections; open ones continue."""
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -362,7 +362,7 @@ class Connections:
     # what a connection calls
 
     def admit(self, connection: HttpConnection) -> bool:
-        """Takes a new connection, in place of the one that has waited longest; False where a handler runs for each."""
+        """Admits a new connection, in place of the longest waiting one; False if all have a running handler."""
         if self.count >= self._most:
             self.gate.counters.dropped += 1
             if not self.waiting:
@@ -371,17 +371,17 @@ class Connections:
         return True
 
     def wait(self, connection: HttpConnection) -> None:
-        """Counts a connection as one that waits for its client, from now on."""
+        """Marks a connection as waiting for its client."""
         self.remove(connection)
         self.waiting[connection] = None
 
     def work(self, connection: HttpConnection) -> None:
-        """Counts a connection as one for which a handler runs."""
+        """Marks a connection as having a running handler."""
         self.remove(connection)
         self.busy.add(connection)
 
     def remove(self, connection: HttpConnection) -> None:
-        """Forgets a connection that has ended."""
+        """Removes an ended connection."""
         self.waiting.pop(connection, None)
         self.busy.discard(connection)
 

@@ -1,4 +1,4 @@
-"""What is checked before a request is handled, and what requests share. No sockets."""
+"""Request checks before handling, and the requests' shared state. No sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RequestGate:
     body_bytes: int = 0
 
     def admitted(self, scope: Scope) -> HttpRequest:
-        """Checks a request's head, and gives the request without its body.
+        """Checks a request's head, and returns the request without its body.
 
         Raises:
             Refusal: It is malformed, too large, for another server, or from another site.
@@ -76,7 +76,7 @@ class RequestGate:
             self._check_room(state["length"])
 
     def hold(self, request: HttpRequest, received: int, size: int) -> None:
-        """Counts a piece of a body, after `received` bytes; raises `Refusal` where it is one too many."""
+        """Counts a piece of a body, after `received` bytes; raises `Refusal` beyond the limit."""
         if request.method in ("GET", "HEAD"):
             raise Refusal(413, "a GET must not have a body")
         self._check_length(received + size, self.limits.body)

@@ -19,7 +19,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in order: lower-case name, value."""
 
 HEALTH = "/api/health"
-"""Of what load balancers ask."""
+"""Path of load balancers' health checks."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -29,7 +29,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A decoded request target: `path` begins with "/", `query` is None where there is no "?"."""
+    """Decoded request target: `path` begins with "/", `query` is None without a "?"."""
 
     path: str
     query: str | None
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The origin of this server.
+    """Origin of this server.
 
     Attributes:
         scheme: "http" or "https".
@@ -52,7 +52,7 @@ class Site:
     proxied: frozenset[str] = frozenset()
 
     def is_ours(self, authority: str, local: str = "") -> bool:
-        """Whether `authority`, "host:port", names this server; `local` is the connection's local address."""
+        """True if `authority`, "host:port", names this server; `local` is the connection's local address."""
         match = _AUTHORITY.fullmatch(authority)
         if match is None:
             return False
@@ -111,12 +111,12 @@ class Site:
 
 
 def asks_health(method: str, target: bytes) -> bool:
-    """Whether a request is one for the health alone, by its method and its target as it was sent."""
+    """True if a request is a health check, by its method and raw target."""
     return method in ("GET", "HEAD") and target == HEALTH.encode()
 
 
 def decode(text: str) -> str:
-    """Percent-decodes UTF-8; `Refusal` where it is malformed or has control characters."""
+    """Percent-decodes UTF-8; `Refusal` if it is malformed or has control characters."""
     raw = text.encode("latin-1")
     if _BAD_ESCAPE.search(raw):
         raise Refusal(400, "a % in an address is followed by two hexadecimal digits")

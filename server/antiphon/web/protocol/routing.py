@@ -16,17 +16,17 @@ from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 Owner: TypeAlias = Callable[[HttpRequest], None]
-"""Raises `Refusal` where a request with the token is not allowed."""
+"""Check that raises `Refusal` if a request with the token is not allowed."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Routes:
-    """The routes of a server, an ASGI application.
+    """Routes of a server, an ASGI application.
 
-    `fallback`: answers GET for paths without a route; `websockets`: what serves those of a path, and where they need
-    the token what checks their requests.
+    `fallback`: answers GET for paths without a route; `websockets`: by path the handler, and the check of token
+    requests.
     """
 
     def __init__(self, gate: RequestGate) -> None:
@@ -42,7 +42,7 @@ class Routes:
         await self._router(scope, receive, send)
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
-        """Adds a route; of several that match, one without "*" is taken, then the one with the fewest {parts}.
+        """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
 
         A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
         HEAD.
@@ -74,9 +74,9 @@ class Routes:
         self._resources[path].endpoints[method] = endpoint
 
     def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
-        """Serves the WebSockets of a path; a plain request is told so.
+        """Serves the WebSockets of a path; a plain request is answered 426.
 
-        `owner`: it needs the token, and is called with the request and raises `Refusal`; None for any page.
+        `owner`: requires the token, and is called with the request to raise `Refusal`; None for any page.
         """
         self.websockets[path] = serve, owner
 

@@ -1,4 +1,4 @@
-"""WebSockets, on wsproto: what a client sends is handled in turns, and what it is sent waits in a queue of its own."""
+"""WebSockets, on wsproto: received bytes are handled in turns, and sent messages have their own queue."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from wsproto.utilities import LocalProtocolError
 from antiphon.web.access import PROTOCOL
 
 PIECE = 1024
-"""Bytes that are handled in a turn: up to 170 frames, which take 2 ms or so."""
+"""Bytes handled in a turn: up to 170 frames, which take 2 ms or so."""
 MOST = 4096
-"""Characters or bytes of a client's message."""
+"""Maximum characters or bytes of a client's message."""
 MOST_PINGS = 50
-"""Pings and pongs of a client in a second; one with more is disconnected."""
+"""Maximum pings and pongs of a client in a second; beyond it is disconnected."""
 SEND_SECONDS = 5.0
-"""Time after which a client that does not read is disconnected."""
+"""Seconds after which a client that does not read is disconnected."""
 
 
 class WebSocket:
@@ -50,7 +50,7 @@ class WebSocket:
         self.query: dict[str, str] = {}
 
     def accept(self, request: h11.Request, early: bytes) -> None:
-        """Answers the request for it; `early`: bytes that came with it. wsproto's `RemoteProtocolError`: malformed."""
+        """Answers the upgrade request; `early`: bytes received with it. wsproto's `RemoteProtocolError`: malformed."""
         target = request.target.decode("latin-1")
         self._ws.initiate_upgrade_connection(list(request.headers), target)
         (opening,) = self._ws.events()
@@ -60,7 +60,7 @@ class WebSocket:
         self._handle(early)
 
     async def receive(self) -> str | bytes | None:
-        """The client's next message; None where it has disconnected."""
+        """The client's next message; None if it has disconnected."""
         while not self._messages:
             data = await self._read()
             async with self._turn:
@@ -69,7 +69,7 @@ class WebSocket:
         return self._messages.popleft()
 
     async def send(self, data: str | bytes) -> None:
-        """Sends a message; `OSError` or `TimeoutError` where the client has disconnected, or does not read."""
+        """Sends a message; `OSError` or `TimeoutError` if the client has disconnected, or does not read."""
         self._write(events.TextMessage(data) if isinstance(data, str) else events.BytesMessage(data))
         async with asyncio.timeout(SEND_SECONDS):
             await self._writer.drain()
@@ -85,9 +85,9 @@ class WebSocket:
         take: Callable[[], Iterable[str | bytes]],
         handle: Callable[[str | bytes], str] | None = None,
     ) -> None:
-        """Sends what `take` gives whenever `more` is set, until the client disconnects or does not read.
+        """Sends the result of `take` whenever `more` is set, until the client disconnects or does not read.
 
-        `handle` is called with each message of the client and gives an answer, "" for none.
+        `handle` is called with each message of the client and returns an answer, "" for none.
         """
         sending = asyncio.create_task(self._send_all(more, take))
         try:
@@ -108,7 +108,7 @@ class WebSocket:
             self._writer.transport.abort()
 
     async def _read(self) -> bytes:
-        """Bytes from the client; none where it has disconnected, or answers no ping."""
+        """Bytes from the client; empty if it has disconnected, or answers no ping."""
         for _ in range(2):
             try:
                 async with asyncio.timeout(self._seconds):

@@ -1,1 +1,1 @@
-"""Carrying commands out: turns and their clocks, the executor, and the queue of actions for the engine."""
+"""Command execution: turns and their clocks, the executor, and the queue of actions for the engine."""

@@ -1,4 +1,4 @@
-"""What `/capture` asks the recorder for, and its answers."""
+"""Capture requests of `/capture` to the recorder, and its answers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import encode
 
 PATIENCE = 20.0
-"""Seconds after which a recorder that was killed owes no answer."""
+"""Seconds after which a pending answer is given up: the recorder was killed."""
 MOST_WAITING = 16
-"""Captures that are asked for and not answered yet."""
+"""Maximum pending captures."""
 
 
 class Captures:
-    """Passes captures on in order, as the recorder answers them."""
+    """Forwards captures in order, as the recorder answers them."""
 
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
-        """None is asked for. A sender's `/synced` comes after its captures."""
+        """No captures are pending. A sender's `/synced` comes after its captures."""
         self._link, self._replies, self._syncs = link, replies, syncs
         self._waiting: deque[tuple[Peer, int, Callable[[str, str], None] | None]] = deque()
         self._until = 0.0

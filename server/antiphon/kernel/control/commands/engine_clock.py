@@ -1,4 +1,4 @@
-"""The engine's sample clock as control reads it: the present moment, and the sample that a time tag names."""
+"""Engine clock as read by control: the present moment, and the sample of a time tag."""
 
 from __future__ import annotations
 

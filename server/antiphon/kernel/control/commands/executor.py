@@ -1,4 +1,4 @@
-"""Carries out commands: through the session, and its effects to the engine and to subscribers."""
+"""Executes commands through the session, and passes its effects to the engine and to subscribers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from antiphon.kernel.session.session import Session
 
 
 class Settable(Protocol):
-    """An address that sets a parameter. `address`: the address, for answers; `node`, `param`: what it sets."""
+    """A settable address. `address`: the address, for answers; `node`, `param`: the parameter it sets."""
 
     address: str
     node: str
@@ -61,7 +61,7 @@ class CommandExecutor:
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
-        """Carries out a command; `source`, its sender, gets no echo of the change.
+        """Executes a command; `source`, its sender, gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.
@@ -114,11 +114,11 @@ class CommandExecutor:
         self.catch_up()
 
     def value(self, node: str, param: str) -> Value:
-        """The value last asked for that is due by now, floats to seven digits; `RequestError` for an unknown name."""
+        """Last requested value due by now, floats to seven digits; `RequestError` for an unknown name."""
         self.settle()
         return round_float32(self._session.state.value(node, param))
 
 
 def round_float32(value: Value) -> Value:
-    """Floats to seven digits, which is what 32 bits hold; other values as they are."""
+    """Floats rounded to seven digits, the precision of 32 bits; other values unchanged."""
     return float(f"{value:.7g}") if isinstance(value, float) else value

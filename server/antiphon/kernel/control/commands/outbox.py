@@ -1,7 +1,7 @@
-"""Queue of actions for the engine, in order, for when its command ring is full or a plan is not ready.
+"""Queue of actions for the engine, in order, while its command ring is full or a plan is not ready.
 
-Actions that follow a full ring wait here, bounded and counted. Those for a node of a plan that is being prepared wait
-until that plan plays; so does a `/sync`.
+Actions after a full ring wait here, bounded and counted. Those for a node of a plan in preparation wait until that plan
+plays; so does a `/sync`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from antiphon.kernel.session.graph_state import GraphState
 
 LIMIT = 1 << 17
 _PLAYED = (NodeSet, *EVENTS)
-"""Actions that are discarded where their node is neither in the plan that plays nor in one being prepared."""
+"""Actions discarded if their node is neither in the running plan nor in one in preparation."""
 
 
 class Outbox:
@@ -31,7 +31,7 @@ class Outbox:
     """
 
     def __init__(self, link: RemoteEngine, state: GraphState) -> None:
-        """Nothing is queued."""
+        """Creates an empty queue."""
         self._link, self._state = link, state
         self._backlog: deque[Action] = deque()
         self._for_plan: deque[Action] = deque()
@@ -40,11 +40,11 @@ class Outbox:
 
     @property
     def waiting(self) -> bool:
-        """Whether the engine's ring was full, so that `flush` must be called again."""
+        """True if the engine's ring was full, so that `flush` must be called again."""
         return bool(self._backlog)
 
     def batch(self) -> AbstractContextManager[None]:
-        """A context: the effects sent in it take effect at one sample, unless they have times of their own."""
+        """Context manager: effects sent in it take effect at one sample, unless they have their own times."""
         return self._link.batch()
 
     def send(self, effect: EngineEffect) -> None:
@@ -74,12 +74,12 @@ class Outbox:
                 self._enqueue(self._backlog, effect)
 
     def flush(self) -> None:
-        """Sends queued actions, as many as the engine's ring has room for."""
+        """Sends queued actions while the engine's ring has space."""
         while self._backlog and self._try(self._backlog[0]):
             self._backlog.popleft()
 
     def plan_plays(self) -> None:
-        """Sends the actions that waited for a plan, once the engine plays it or has refused it."""
+        """Sends the actions that waited for a plan, after the engine has confirmed or refused it."""
         waiting, self._for_plan = self._for_plan, deque()
         for effect in waiting:
             self._send(effect)
@@ -117,7 +117,7 @@ class Outbox:
 
 
 def _remaining(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
-    """What remains of an action that waits for a plan after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
+    """Rest of an action waiting for a plan, after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
     if isinstance(action, EVENTS):
         if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
             # a note-on without a time waits as well, and must not be left without its end

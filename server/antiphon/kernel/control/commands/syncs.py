@@ -25,10 +25,10 @@ class _Waiting:
 
 
 class Syncs:
-    """The `/sync` messages that the engine has not reached yet."""
+    """Pending `/sync` messages that the engine has not reached."""
 
     def __init__(self, replies: Replies, clock: EngineClock) -> None:
-        """Starts without pending syncs."""
+        """Creates an empty table of syncs."""
         self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
         self._reached: list[int] = []
@@ -40,7 +40,7 @@ class Syncs:
         return len(self._waiting)
 
     def expect(self, peer: Peer, number: int, when: When) -> int:
-        """Adds a client's `/sync number`; the token to send to the engine.
+        """Adds a client's `/sync number`; returns the token to send to the engine.
 
         Raises:
             ScheduleFull: `MAX_WAITING` are pending.
@@ -52,7 +52,7 @@ class Syncs:
         return self._last
 
     def synced(self, token: int) -> None:
-        """The engine has reached a token: answers `/synced`."""
+        """Answers `/synced` for a token the engine has reached."""
         waiting = self._waiting.get(token)
         if waiting is not None and any(busy(waiting.peer) for busy in self.busy):
             self._reached.append(token)
@@ -61,13 +61,13 @@ class Syncs:
             self._replies.reply(waiting.peer, encode("/synced", waiting.number))
 
     def release(self) -> None:
-        """Answers those that waited for another answer to their sender."""
+        """Answers syncs that waited for another answer to their sender."""
         reached, self._reached = self._reached, []
         for token in reached:
             self.synced(token)
 
     def dropped(self, address: str) -> None:
-        """Answers `/fail` for the scheduled syncs, which `address` has dropped."""
+        """Answers `/fail` for the scheduled syncs dropped by `address`."""
         now = self._clock.moment()
         for token, waiting in list(self._waiting.items()):
             if isinstance(waiting.when, Sample) and waiting.when.n > now.sample:
@@ -75,6 +75,6 @@ class Syncs:
                 self._replies.fail(waiting.peer, "/sync", f"{waiting.number} was dropped by {address} before its time")
 
     def again(self, scheduled: list[Action]) -> list[Action]:
-        """The syncs to send again to a new engine: all that are not among the `scheduled` actions, sent anyway."""
+        """Syncs to send again to a new engine: all not among the `scheduled` actions, which are sent anyway."""
         known = {e.token for e in scheduled if isinstance(e, Sync)}
         return [Sync(token) for token in self._waiting if token not in known]

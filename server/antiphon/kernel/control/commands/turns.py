@@ -23,9 +23,9 @@ METERS = 2
 SLOW = 30
 """Ticks between two checks of connections, subscriptions and plans."""
 RING_RETRY = 0.002
-"""Seconds until a full command ring of the engine is tried again."""
+"""Seconds before a full command ring of the engine is retried."""
 _MARGIN = 0.0005
-"""Seconds added to a timer, so that the sample is surely due when it fires."""
+"""Seconds added to a timer, so that the sample is due when it fires."""
 
 Steps = tuple[tuple[str, Callable[[], object]], ...]
 """Functions, each with a name under which its exceptions are logged."""
@@ -69,7 +69,7 @@ class Turns:
         feedback: Feedback,
         rate: int,
     ) -> None:
-        """Nothing runs before `start`; `rate` is in frames per second."""
+        """Creates stopped turns; `rate` is in frames per second."""
         self._faults, self._clock, self._rate = faults, clock, rate
         self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback
         self._steps: TurnSteps | None = None
@@ -78,12 +78,12 @@ class Turns:
         self._ticks = 0
 
     def start(self, steps: TurnSteps) -> None:
-        """Begins to run these steps."""
+        """Starts running these steps."""
         self._steps = steps
         self.running = True
 
     def stop(self) -> None:
-        """Runs no more turns; a `tick_for_ever` task is its owner's to cancel."""
+        """Stops running turns; a `tick_for_ever` task is its owner's to cancel."""
         self.running = False
 
     def wake(self) -> None:
@@ -138,7 +138,7 @@ class Turns:
             self._faults.attempt("a tick", self.tick)
 
     def tick(self) -> None:
-        """Runs one tick, with the meters' and the slow steps where it is their turn."""
+        """Runs one tick, with the meter and slow steps at their intervals."""
         steps = self._steps
         if steps is None:
             return

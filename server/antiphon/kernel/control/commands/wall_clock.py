@@ -1,4 +1,4 @@
-"""Converts the wall clock of time tags to CLOCK_MONOTONIC, which the engine's clock is related to."""
+"""Conversion of time tags' wall clock to CLOCK_MONOTONIC, to which the engine's clock is related."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 from antiphon.kernel.wire import ntp
 
 STEP_NS = 1_000_000
-"""The wall clock has stepped when it moved by more than this against the monotonic one."""
+"""Change against the monotonic clock, ns, that counts as a step of the wall clock."""
 _BRACKETS = 7
 
 
 class WallClock:
     """The offset between the two clocks, measured once and used until the wall clock steps.
 
-    It is not measured for each time tag, for measurements jitter: time tags that are an exact number of frames apart
-    must give moments exactly as far apart.
+    It is not measured for each time tag, because measurements jitter: time tags an exact number of frames apart must
+    give moments exactly as far apart.
 
-    `offset`: wall clock minus CLOCK_MONOTONIC, in ns; `steps`: how often the wall clock has stepped.
+    `offset`: wall clock minus CLOCK_MONOTONIC, in ns; `steps`: number of steps of the wall clock.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class WallClock:
         self.steps = 0
 
     def update(self) -> bool:
-        """Measures again; returns whether the wall clock had stepped, so that the offset changed."""
+        """Measures again; True if the wall clock had stepped, so that the offset changed."""
         measured = self._measure()
         if abs(measured - self.offset) <= STEP_NS:
             return False

@@ -1,5 +1,5 @@
 """OSC: from packets to handlers, and the table of all addresses.
 
-May import `session`, `graph`, `engine.link`, `wire`, `io` and parts of `control`. Handlers declare the parts of the
-server that they use as a protocol.
+May import `session`, `graph`, `engine.link`, `wire`, `io` and parts of `control`. Handlers declare their server
+dependencies as a protocol.
 """

@@ -1,4 +1,4 @@
-"""The table of all fixed OSC addresses, from which dispatch, `docs/osc.md` and the tests are made."""
+"""Table of all fixed OSC addresses, the source of dispatch, `docs/osc.md` and the tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AddressHandler = Callable[[OscServer, Peer, Args, When], None]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One fixed address.
+    """A fixed OSC address.
 
     Attributes:
         args: Its arguments in the reference's notation, for example "s:name [f:fade]".
@@ -46,9 +46,9 @@ class Address:
         return f"{self.path} {_TYPED.sub(lambda found: found[1].upper(), self.args)}"
 
     def bound(self, server: OscServer) -> Handler:
-        """The handler on a server, which is not called with more arguments than the address has.
+        """Handler on a server, which rejects more arguments than the address has.
 
-        An address without arguments that is no question is a button's: it may have a value, and 0 is the release.
+        An address without arguments, unless a query, is a button's: it may have a value, and 0 is the release.
         """
         button = not self.args and not self.at_once
         count = 1 if button else len(self.args.split())

@@ -12,13 +12,13 @@ Args = tuple[Arg, ...]
 
 
 def most(args: Args, count: int, takes: str) -> None:
-    """Refuses more than `count` arguments; `takes` names the allowed ones in the message."""
+    """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
         raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
-    """The argument `at` as a float from `low` to `high`; `default` None makes it required.
+    """Argument `at` as a float from `low` to `high`; `default` None makes it required.
 
     Raises:
         RequestError: It is missing, not a number, or out of its range.
@@ -37,7 +37,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
 
 
 def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
-    """The argument `at` as a whole number, as `number`; 5.0 is allowed, 5.5 is not."""
+    """Argument `at` as an integer, as `number`; 5.0 is allowed, 5.5 is not."""
     if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
         return int(args[at])  # type: ignore[arg-type]
     parsed = number(args, at, name, low, high, None if default is None else float(default))
@@ -47,7 +47,7 @@ def whole(args: Args, at: int, name: str, low: int, high: int, default: int | No
 
 
 def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:
-    """The argument `at` as a string of 1 to `longest` characters; `default` where it is missing."""
+    """Argument `at` as a string of 1 to `longest` characters; `default` if it is missing."""
     if at >= len(args):
         if default is None:
             raise MissingArgument(f"{name} is missing")
@@ -59,7 +59,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
 
 
 def is_press(args: Args) -> bool:
-    """Whether a message without a value triggers: yes, unless its argument is 0, as a button's release sends it."""
+    """True if a message to a button address triggers: unless its argument is 0, a button's release."""
     if not args:
         return True
     value = args[0]

@@ -1,4 +1,4 @@
-"""Queue of messages with a time tag that control itself handles when due, bounded in number and in bytes."""
+"""Queue of time-tagged messages that control handles itself, bounded in number and in bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon.kernel.wire.osc import Arg, Message
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
 EACH_MESSAGES, EACH_BYTES = MAX_MESSAGES // 4, MAX_BYTES // 4
-"""Limits for one machine, so that no sender can fill the queue alone."""
+"""Limits per machine, so that no sender can fill the queue alone."""
 MESSAGE_BYTES, ARG_BYTES = 256, 64
 """Approximate memory of a message, and of an argument, without its text and blobs."""
 
 
 class Deferred:
-    """Messages that wait for the time of their bundle.
+    """Messages waiting for the time of their bundle.
 
     Attributes:
         bytes: Approximate memory of the messages in it.
@@ -36,11 +36,11 @@ class Deferred:
         return len(self._schedule)
 
     def future(self, when: When, now: Moment) -> bool:
-        """Number of messages that wait for their time, as `Schedule.future`."""
+        """True if a time is in the future, as `Schedule.future`."""
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
-        """Adds a message to be handled at a time in the future.
+        """Adds a message to be handled at a future time.
 
         Raises:
             ScheduleFull: The queue, or the share of the sender's machine, is full.
@@ -61,7 +61,7 @@ class Deferred:
         self.bytes += size
 
     def due(self, now: Moment) -> list[tuple[Message, Peer]]:
-        """Removes and returns the messages that are due, in order, without questions of connections that have ended."""
+        """Removes and returns the due messages, in order, without queries of closed connections."""
         messages = self._schedule.due(now)
         self._forget(messages)
         due = [(message, peer) for message, peer, route in messages if not (peer.link_lost and asks(message, route))]
@@ -86,7 +86,7 @@ class Deferred:
 
 
 def asks(message: Message, route: AddressRoute) -> bool:
-    """Whether a message only asks for a value."""
+    """True if a message is a query."""
     return route.asks and not message.args
 
 

@@ -1,4 +1,4 @@
-"""The router of all OSC addresses: the fixed ones, and those of the present nodes."""
+"""Router of all OSC addresses: the fixed ones, and those of the present nodes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.router import Router
 
 OWN_ROOTS = frozenset({"node", MACRO, *(item.path.split("/")[1] for item in ADDRESSES)})
-"""The first parts of Antiphon's own addresses."""
+"""First parts of Antiphon's own addresses."""
 
 
 class Directory:
-    """Fills the router. `router`: routes of all addresses; `roots`: the first parts of all addresses."""
+    """Fills the router. `router`: routes of all addresses; `roots`: first parts of all addresses."""
 
     def __init__(self, server: OscServer) -> None:
-        """Adds the fixed addresses; their handlers use `server` only once they are called."""
+        """Adds the fixed addresses; their handlers use `server` only when called."""
         self._server = server
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
@@ -37,7 +37,7 @@ class Directory:
         self.router.put(route.address.encode(), route)
 
     def follow(self, state: GraphState) -> None:
-        """Adds the addresses of new nodes and removes those of removed ones."""
+        """Updates the addresses after nodes were added or removed."""
         nodes = state.every
         for name, number in list(self._routed.items()):
             if name not in nodes or nodes[name].id != number or name == MACRO:

@@ -1,7 +1,7 @@
-"""From packets to handlers: about a hundred messages a turn, from the senders' lanes in rotation.
+"""Packet intake: dispatches about a hundred messages a turn, round robin over the senders' lanes.
 
-Plain values are gathered within a turn, and only the last of each parameter is applied. Any other message first
-applies what was gathered, so that the order is preserved.
+Plain values are coalesced within a turn: only the last of each parameter is applied. Any other message first applies
+the coalesced values, so that the order is preserved.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from antiphon.kernel.wire.pattern import is_pattern
 
 PER_TURN = 100
 WHOLE = 256
-"""Messages of a bundle that is handled in one go, so that the engine gets all of it before one block. A pattern counts
-as the addresses that it matches; what is longer takes turns as single messages do."""
+"""Maximum messages of a bundle handled atomically, so that the engine gets all of it before one block. A pattern counts
+as the addresses it matches; a longer bundle is handled message by message."""
 SYNC = b"/sync"
 MAX_BEHIND = 1024
-"""Messages `/sync` that may wait for what other senders sent before; further ones wait for their own sender's only."""
+"""Maximum `/sync` messages waiting for other senders' earlier messages; further ones wait for their own sender only."""
 _SHORT = 3
-"""Letters of a word that is looked for in addresses, more than this."""
+"""Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
 class Intake:
-    """Handles packets.
+    """Packet intake: dispatches messages to their handlers.
 
     Attributes:
         deferred: Messages with a time in the future.
@@ -64,7 +64,7 @@ class Intake:
         access: Access,
         wake_at: Callable[[int], None],
     ) -> None:
-        """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
+        """Connects the parts; `wake_at` schedules a call of `due` at a sample's time."""
         self._router, self._session, self._clock, self._executor = router, session, clock, executor
         self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access
         self._wake_at = wake_at
@@ -80,11 +80,11 @@ class Intake:
 
     @property
     def busy(self) -> bool:
-        """Whether packets wait."""
+        """True if packets are waiting."""
         return bool(self.lanes)
 
     def turn(self) -> None:
-        """Handles about `PER_TURN` messages, of the lanes in rotation."""
+        """Handles about `PER_TURN` messages, round robin over the lanes."""
         left = PER_TURN
         for _ in range(len(self.lanes)):
             lane, share = self.lanes.next(PER_TURN)
@@ -98,7 +98,7 @@ class Intake:
             self._sync()
 
     def _sync(self) -> None:
-        """Handles each `/sync` once all packets that arrived before it, from any sender, are handled."""
+        """Handles each `/sync` after all packets that arrived before it, from any sender."""
         waiting, self._behind = self._behind, []
         for others, route, message, peer in waiting:
             left = [(lane, count) for lane, count in others if not lane.past(count)]
@@ -114,14 +114,14 @@ class Intake:
             try:
                 budget = self._some(lane, budget)
             except Exception as error:
-                # how many were handled before it is unknown: count the whole share
+                # the number handled before it is unknown: count the whole share
                 budget = 0
                 self._replies.failed += 1
                 self._faults.add("a message", error)
         return share - budget
 
     def _some(self, lane: Lane, budget: int) -> int:
-        """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions pass."""
+        """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions propagate."""
         queue, rest, moves = lane.queue, lane.rest, self._executor.gathered
         exact = self._router.exact
         now = monotonic()
@@ -147,7 +147,7 @@ class Intake:
                 if route is not None and len(args) == 1:
                     value = args[0]
                     if type(value) in NUMBERS and route.low <= value <= route.high:  # type: ignore[operator]
-                        # remove and insert again, so that the order is that of the last values
+                        # remove and reinsert, so that the order is by last value
                         moves.pop(route, None)
                         moves[route] = (value, peer)  # type: ignore[assignment]
                         budget -= 1
@@ -163,7 +163,7 @@ class Intake:
         return budget
 
     def _hold(self, peer: Peer, size: int) -> None:
-        """Counts a packet of `size` bytes from an address without approval, and maybe answers it."""
+        """Counts a packet of `size` bytes from an unapproved address, and may answer it."""
         if not self._access.hold(peer.host):
             return
         # the source of a TCP connection is verified, that of a datagram may be forged
@@ -173,7 +173,7 @@ class Intake:
             self._replies.reply(peer, answer)
 
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
-        """Puts a bundle's messages, each with its time, at the front of the lane."""
+        """Unpacks a bundle's messages, each with its time, to the front of the lane."""
         messages: list[tuple[Message | WireError, Peer, When]] = []
         stack: list[tuple[Packet, int]] = [(bundle, 0)]
         whens: dict[int, When] = {0: NOW}
@@ -194,7 +194,7 @@ class Intake:
         lane.rest.extendleft(reversed(messages))
 
     def _elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
-        """Handles elements of a bundle, of a cost of `most`, which take effect at one sample; returns their cost."""
+        """Handles elements of a bundle, up to the cost `most`, which take effect at one sample; returns their cost."""
         cost = 0
         with self._executor.batch():
             while rest and cost < most:
@@ -233,7 +233,7 @@ class Intake:
         return 1
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
-        """Calls a route's handler, or defers the message to its bundle's time; errors are answered `/fail`."""
+        """Calls a route's handler, or defers the message to its bundle's time; errors are answered with `/fail`."""
         if peer.level < route.level:
             self._replies.fail(
                 peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
@@ -255,7 +255,7 @@ class Intake:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
-        """Handles a message that takes effect at a beat (one that has passed is now); a refusal is answered `/fail`."""
+        """Handles a message that takes effect at a beat (a past one is now); a refusal is answered with `/fail`."""
         route = self._router.exact.get(message.address)
         if route is None:
             name = address_text(message.address)
@@ -266,7 +266,7 @@ class Intake:
             self.call(route, message, peer, Beat(beat))
 
     def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
-        """Defers a message that control itself handles, if its time is in the future; reports one that is late."""
+        """Defers a message that control itself handles, if its time is in the future; reports a late one."""
         behind_others = route.address == "/sync" and when.n in self._deferred_at
         if route.timed and not behind_others and not asks(message, route):
             return False
@@ -288,7 +288,7 @@ class Intake:
         return False
 
     def due(self, now: Moment) -> None:
-        """Handles the deferred messages that are due."""
+        """Handles the due deferred messages."""
         with self._executor.batch():
             for message, peer in self.deferred.due(now):
                 route = self._router.exact.get(message.address)
@@ -301,7 +301,7 @@ class Intake:
 
 
 def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
-    """The reason that answers a message to an unknown address, with the address that was probably meant."""
+    """Error text for an unknown address, with the most similar known address."""
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:
         try:
@@ -310,7 +310,7 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
             return str(error)
         ours = f"/node/{parts[2]}/"
     every = (address_text(one) for one in known)
-    # nodes have many addresses: compare only those of the node that is meant
+    # nodes have many addresses: compare only those of the node in question
     near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
     word, last = address.strip("/"), f"/{parts[-1]}"
     like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]

@@ -1,7 +1,7 @@
-"""Sends subscribers that ask for it every note that anybody plays or schedules, with the beat it falls on.
+"""Sends subscribers on request every played or scheduled note, with its beat.
 
-What nodes themselves emit is `/note/on` and `/note/off` (`notes_out`). This is what is asked of them: by OSC, MIDI, the
-page, live scripts, and by `/at` before its beat.
+Notes emitted by nodes are `/note/on` and `/note/off` (`notes_out`). These are the notes sent to nodes: by OSC, MIDI,
+the page, live scripts, and by `/at` before its beat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from antiphon.kernel.wire.osc import Double, encode
 
 ADDRESS = "/note/event"
 SHORT = 0.125
-"""Beats for which a note of `/node/NAME/play` is shown, as it has no end of its own."""
+"""Displayed length in beats of a `/node/NAME/play` note, which has no end of its own."""
 
 
 class NoteWatch:
@@ -36,14 +36,14 @@ class NoteWatch:
     def __init__(
         self, link: RemoteEngine, clock: EngineClock, state: GraphState, surfaces: Surfaces, feedback: Feedback
     ) -> None:
-        """Sends nothing before `set`."""
+        """Starts disabled; `set` enables a subscriber."""
         self._link, self._clock, self._state = link, clock, state
         self._surfaces, self._feedback = surfaces, feedback
         self._brief: set[int] = set()
         self.watched = False
 
     def set(self, peer: Peer, *, on: bool) -> None:
-        """Begins or ends sending notes to a subscriber; `RequestError` for a peer that is none."""
+        """Enables or disables note events for a subscriber; `RequestError` for any other peer."""
         surface = self._surfaces.find(peer.key)
         if surface is None:
             raise RequestError("you are not subscribed; send /notify 1 first")
@@ -51,16 +51,16 @@ class NoteWatch:
         self.follow()
 
     def follow(self) -> None:
-        """Looks whether a subscriber asks for notes; called in every tick, since subscriptions end by themselves."""
+        """Updates the need for note events; called in every tick, since subscriptions expire by themselves."""
         self.watched = any(surface.notes for surface in self._surfaces)
 
     def effect(self, effect: EngineEffect) -> None:
-        """Handles an effect: reports the notes among them."""
+        """Handles an effect: reports its notes."""
         if not self.watched:
             return
         match effect:
             case NodeControl(node, number) if number == BEGIN:
-                # what `/node/NAME/play` sends before its note
+                # the controller of `/node/NAME/play` before its note
                 self._brief.add(node)
             case NodeNoteOn(node, note, velocity, channel):
                 beat = self._beat(effect.when)

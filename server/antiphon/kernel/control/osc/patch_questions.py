@@ -1,4 +1,4 @@
-"""`/patch/list`: read and encoded in a thread, for of thousands of patches either takes longer than a turn may."""
+"""`/patch/list`, read and encoded in a thread: with thousands of patches either takes longer than a turn may."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
 MOST_WAITING = 100
-"""Questions that wait for the next list; a further one is refused."""
+"""Maximum queries waiting for the next list; a further one is refused."""
 
 
 class PatchQuestions:
-    """The questions that are open. Those that come while a list is read share the next one, which has their changes."""
+    """Open queries. Those that arrive while a list is read share the next one, which includes their changes."""
 
     def __init__(self, replies: Replies) -> None:
-        """None yet; the answers go by `replies`."""
+        """No open queries; answers go by `replies`."""
         self._replies = replies
         self._waiting: list[Peer] = []
         self._reading: asyncio.Task[None] | None = None
@@ -49,7 +49,7 @@ def _listed() -> bytes:
 
 
 def words_packet(address: str, words: list[str]) -> bytes:
-    """A message of words, cut to what fits into a datagram."""
+    """Message of words, cut to fit into a datagram."""
     packet = encode(address, *words)
     while len(packet) > MAX_DATAGRAM:
         words = words[: len(words) * 3 // 4]

@@ -1,4 +1,4 @@
-"""The OSC addresses that plugins added: a message's arguments are checked as declared, and its handler called."""
+"""OSC addresses of plugins: checks a message's arguments against the declaration, and calls the handler."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PluginAddresses:
         syncs: Syncs,
         faults: ControlFaults,
     ) -> None:
-        """Nothing is routed before `add`; `added` are the addresses of all plugins."""
+        """Creates an empty table; `added` are the addresses of all plugins."""
         self._directory, self._executor, self._replies = directory, executor, replies
         self._syncs, self._faults = syncs, faults
         self._open: dict[asyncio.Task[None], tuple[str, str]] = {}  # plugin, key of the sender
@@ -103,7 +103,7 @@ class PluginAddresses:
 
 
 def check_args(info: AddressInfo, args: Args) -> Args:
-    """The arguments as an address declares them: numbers converted, count and types checked.
+    """Arguments as an address declares them: numbers converted, count and types checked.
 
     Raises:
         MissingArgument: A required one is missing.

@@ -10,7 +10,7 @@ from antiphon.kernel.session.commands import When
 from antiphon.kernel.wire.osc import Arg
 
 Handler = Callable[[Peer, tuple[Arg, ...], When], None]
-"""(sender, arguments, time); raises `AntiphonError`, whose text answers the sender."""
+"""(sender, arguments, time); raises `AntiphonError`, whose text is sent to the sender."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Takes live scripts from the owner's programs, and hands them to those that perform: each has to prove the token."""
+"""Accepts live scripts from the owner's programs, and forwards them to performing ones: each has to prove the token."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon.kernel.wire.osc import encode
 from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
 LONGEST_SCRIPT = 48 * 1024
-"""Characters of a script, so that it fits a datagram."""
+"""Maximum characters of a script, so that it fits a datagram."""
 _WRONG = "this is not the token; it is in the file `token` of the configuration folder"
 
 
 @dataclass(slots=True)
 class _Program:
-    """A connection of a program. performs: it has proved the token, and gets scripts.  number: of its last script."""
+    """A program's connection. performs: it has proved the token, and gets scripts.  number: of its last script."""
 
     peer: Peer
     proof: TokenProof
@@ -27,7 +27,7 @@ class _Program:
 
 
 class ScriptGate:
-    """The programs that have joined, each with a connection over TCP: there are as many as `TcpServer` has.
+    """Joined programs, each on its own TCP connection: at most as many as `TcpServer` has.
 
     Attributes:
         token: Gives the owner's token; None where the server evaluates nothing.
@@ -63,9 +63,9 @@ class ScriptGate:
         program.performs = True
 
     def check(self, peer: Peer, secret: str, script: str) -> bool:
-        """Checks who hands a script over, by the token or the proof of one that has joined, which counts once.
+        """Checks the sender of a script, by the token or the one-time proof of a joined program.
 
-        Returns whether it was a proof, not the token.
+        Returns True for a proof, False for the token.
 
         Raises:
             RequestError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.
@@ -87,7 +87,7 @@ class ScriptGate:
         return False
 
     def packets(self, script: str) -> list[tuple[Peer, bytes]]:
-        """Makes the packet for each performing program: the script, an ascending number, and the proof of both."""
+        """Packets for the performing programs: the script, an ascending number, and a proof for both."""
         performers = [one for one in self._programs.values() if one.performs and not one.peer.link_lost]
         for one in performers:
             one.number += 1

@@ -1,4 +1,4 @@
-"""The parts of the server that the handlers of OSC messages and the services of control call."""
+"""Server interface for OSC handlers and control's services."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from antiphon.kernel.session.session import Session
 from antiphon.kernel.session.transport_server import Learner
 
 Service: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-"""Work that runs as long as the server, and is begun anew where it fails."""
+"""Background task of the server, restarted on failure."""
 
 
 class Learning(Protocol):
-    """Source of the learner that maps controllers, such as `Transports`."""
+    """Source of the MIDI learner, such as `Transports`."""
 
     @property
     def learner(self) -> Learner | None:
-        """What maps a controller to a parameter; None where no transport can."""
+        """The MIDI learner; None without a transport that has one."""
 
 
 class OscServer(Protocol):
@@ -91,4 +91,4 @@ class OscServer(Protocol):
         """The transports."""
 
     def counts(self) -> dict[str, int]:
-        """Every counter by name, since the server's start."""
+        """All counters by name, since the server's start."""

@@ -1,4 +1,4 @@
-"""Answers to notes that name something that their node does not have: silent in the engine, a sentence here."""
+"""Answers to notes with unknown words: silent in the engine, reported as a sentence here."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from antiphon.kernel.session.play import silent, unknown_words
 AGAIN_SECONDS = 10.0
 """Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
 MOST = 256
-"""Words whose last answer is remembered; of more, the one answered first is forgotten."""
+"""Maximum words whose last answer is remembered; the oldest is dropped first."""
 
 
 class UnknownWords:
-    """Answers them, each word once in `AGAIN_SECONDS`, and none that a node's vocabulary is not known of."""
+    """Reports unknown words, each at most once in `AGAIN_SECONDS`, unless the node's vocabulary is unknown."""
 
     def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
         self._replies, self._now = replies, now
         self._answered: dict[tuple[int, str, str], float] = {}
 
     def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
-        """Answers the sender of a note whose values, names and values in turn, name what is not there."""
+        """Answers the sender of a note whose values (alternating names and values) contain unknown words."""
         for name, word, known in unknown_words(node.vocabulary, args):
             if self._due((node.id, name, word)):
-                # what a library holds is the owner's business, as the names of files are
+                # a library's content is private to the owner, as file names are
                 more = instead(word, known) if peer.level is Level.OWNER else ""
                 self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
 

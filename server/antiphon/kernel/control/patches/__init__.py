@@ -1,4 +1,4 @@
-"""Which patch plays: plans asked of the engine, undo, set lists, and the patch's file on disk.
+"""Patch management: plans requested from the engine, undo, set lists, and the patch's file on disk.
 
-May import what `control` may, and of `control` all but `app`, `osc` and what stands above that.
+May import the same as `control`, and of `control` all but `app`, `osc` and modules above those.
 """

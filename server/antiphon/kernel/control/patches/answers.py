@@ -1,4 +1,4 @@
-"""Answers that depend on a plan: they are sent once the engine plays it, or refuses it."""
+"""Answers that depend on a plan: sent once the engine plays it, or refuses it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_ANSWERS = 1024
-"""Answers that wait for the engine, at most."""
+"""Maximum answers that wait for the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PlanAnswer:
 
 
 class PlanAnswers:
-    """The answers that wait for the engine, at most `MAX_ANSWERS`. `replies`: sends them."""
+    """Answers waiting for the engine, at most `MAX_ANSWERS`. `replies`: sends them."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
@@ -43,7 +43,7 @@ class PlanAnswers:
         return len(self._waiting)
 
     def add(self, answer: PlanAnswer) -> None:
-        """Has an answer wait for its plan; what is beyond `MAX_ANSWERS` gets none."""
+        """Queues an answer for its plan; beyond `MAX_ANSWERS` it is dropped."""
         if len(self._waiting) < MAX_ANSWERS:
             self._waiting.append(answer)
 
@@ -55,12 +55,12 @@ class PlanAnswers:
             answer.then()
 
     def loaded(self, serial: int) -> None:
-        """Sends those that depend on the plan of that number, which plays, or on one before it."""
+        """Sends the answers of plan number `serial`, which plays, or of earlier ones."""
         for answer in self._settled(serial):
             self.give(answer)
 
     def refused(self, serial: int, reason: str) -> bool:
-        """Sends those that depend on the plan number `serial`, which is refused; whether there was any."""
+        """Sends the answers of the refused plan number `serial`; True if there was any."""
         asking = [answer for answer in self._settled(serial) if answer.peer is not None or answer.refused]
         for answer in asking:
             if answer.refused is not None:
@@ -70,7 +70,7 @@ class PlanAnswers:
         return bool(asking)
 
     def retarget(self, goal: int) -> None:
-        """Makes all of them depend on that load."""
+        """Makes all pending answers depend on load number `goal`."""
         self._waiting = [replace(answer, goal=goal) for answer in self._waiting]
 
     def _settled(self, serial: int) -> list[PlanAnswer]:

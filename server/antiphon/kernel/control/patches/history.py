@@ -42,7 +42,7 @@ class Before:
 
 
 class EditHistory:
-    """At most `MAX_EDITS` edits, the oldest dropped first.
+    """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first.
 
     Attributes:
         done: States before the edits that can be undone, the last one last.
@@ -61,7 +61,7 @@ class EditHistory:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """State that is restored together with the nodes when the engine refuses a plan.
+    """State restored together with the nodes if the engine refuses a plan.
 
     Attributes:
         goal: Number of the load that contains the edit made after this state.
@@ -84,7 +84,7 @@ def before(
 
 
 def graph_to_restore(was: Before, state: GraphState) -> Graph:
-    """The graph of an undo: that of `was`; unless it was `whole`, with the present values of nodes that still exist."""
+    """Graph of an undo: that of `was`; unless it was `whole`, with the present values of existing nodes."""
     if was.whole:
         return was.graph
     now = {node.name: node for node in state.current().nodes}

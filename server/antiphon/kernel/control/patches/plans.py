@@ -1,4 +1,4 @@
-"""Plans requested from the engine: rollback of refused ones, and requests to a new engine."""
+"""Plan requests to the engine: rollback of refused ones, and requests to a new engine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from antiphon.kernel.wire.osc import Arg
 log = logging.getLogger("antiphon.control")
 
 PATIENCE = 20.0
-"""Seconds until a plan that was neither confirmed nor refused is requested again."""
+"""Seconds until an unanswered plan request is repeated."""
 
 
 class Plans:
@@ -67,7 +67,7 @@ class Plans:
         folder: StateFolder,
         structure_changed: Callable[[], None],
     ) -> None:
-        """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
+        """No plan is requested. `structure_changed` is called after nodes were added or removed."""
         self._session, self._catalog, self._link, self._engine_clock = session, catalog, link, clock
         self._executor, self._outbox, self._feedback, self._events = executor, outbox, feedback, events
         self._syncs, self._position, self._folder = syncs, position, folder
@@ -130,9 +130,9 @@ class Plans:
             self._feedback.event("/patch/warning", warning)
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
-        """Plays another version of a plugin, from the next multiple of `quantum` beats; 0 from the next block.
+        """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
 
-        When it plays, `then` is called; when the engine refuses it, `refused`, and the version before plays on.
+        `then` is called once it plays; `refused` if the engine refuses it, and the previous version plays on.
 
         Raises:
             PatchError: The present nodes and wires are not valid with it; nothing has changed.
@@ -140,9 +140,9 @@ class Plans:
         self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
 
     def save(self, name: str, *, replacing: bool) -> None:
-        """Saves the present state as a patch of the performer's.
+        """Saves the present state as a patch in the performer's folder.
 
-        `replacing`: whether it may replace a file; that of the patch that plays may always be replaced.
+        `replacing`: allows replacing a file; the running patch's own file may always be replaced.
 
         Raises:
             AntiphonError: There is such a file, or it cannot be written.
@@ -153,11 +153,11 @@ class Plans:
         self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
-        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` where there is none."""
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` if there is none."""
         self._back(self.history.done, self.history.undone, peer, address, "undo")
 
     def redo(self, peer: Peer | None, address: str) -> None:
-        """Repeats the edit that was undone last; `RequestError` where there is none."""
+        """Repeats the last undone edit; `RequestError` if there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
@@ -201,7 +201,7 @@ class Plans:
         self.expect(peer, address, done, then, refused)
 
     def read_again(self) -> Patch:
-        """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
+        """Reads the present patch's file; `PatchError` if it has none, or the file is invalid."""
         state = self._session.state
         if not state.path:
             raise PatchError("the present patch has no file; save it first with /patch/save name")
@@ -228,10 +228,10 @@ class Plans:
         then: Callable[[], None] | None = None,
         refused: Callable[[str], None] | None = None,
     ) -> None:
-        """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
+        """Answers `peer` once the engine has confirmed or refused the plan with all edits so far.
 
-        `done` as for `load`, None sends no `/done`; `then` is called when the plan plays, `refused` with the
-        reason where it does not.
+        `done` as for `load`, None sends no `/done`; `then` is called once the plan plays, `refused` with the reason if
+        it is refused.
         """
         state = self._session.state
         answer = PlanAnswer(state.goal, peer, address, done, then, refused)
@@ -243,7 +243,7 @@ class Plans:
     # ---- reports of the engine
 
     def loaded(self, serial: int, latency: int) -> None:
-        """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
+        """Handles a loaded plan, number `serial`, with its latency in frames: sends its answers."""
         effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
@@ -257,14 +257,14 @@ class Plans:
         self._events.publish("patch", name=self._session.state.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
-        """The weigher measured the plan that is being prepared: its share of a block, and a warning or ""."""
+        """Handles the measured load of the pending plan: its share of a block, and a warning or ""."""
         self.weight, self.warning = load, warning
         if warning:
             log.warning("%s: %s", self._session.state.name or "the patch", warning)
             self._feedback.event("/patch/warning", warning)
 
     def refused(self, serial: int, reason: str) -> None:
-        """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
+        """Handles a refused plan, number `serial`: restores the state before it and answers its senders."""
         self.failed = True
         effects = self._session.state.refused(serial)
         if not self._session.state.loading:
@@ -308,7 +308,7 @@ class Plans:
         self._retarget()
 
     def look_after(self) -> None:
-        """Stores a reading of the engine's clock; requests a plan again that got no answer in `PATIENCE` seconds."""
+        """Stores a reading of the engine's clock; repeats a plan request unanswered for `PATIENCE` seconds."""
         now = self._engine_clock.now_ns()
         self._clock = (now, self._link.sample_at(now))
         if self._session.state.loading and monotonic() - self._executor.load_time > PATIENCE:
@@ -338,7 +338,7 @@ class Plans:
         return {**plan, "scenes": scenes}
 
     def restore(self) -> bool:
-        """Restores the state of an earlier process; whether there are nodes to play."""
+        """Restores the state of an earlier process; True if there are nodes to play."""
         data = self._folder.load()
         if data is None:
             return False

@@ -1,4 +1,4 @@
-"""The line that is printed when a changed patch file plays: its differences from the patch before."""
+"""Printed report of a reloaded patch file: its differences from the patch before."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.shortening import shorten
 
 MOST = 4
-"""Changes that are listed, so that they fit in a line; the rest is counted."""
+"""Maximum listed changes, so that they fit in a line; the rest is counted."""
 
 
 def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
     """Describes a reload, for example "reloaded demo.toml: echo.feedback 0.4".
 
-    `was` played before, None for nothing; `mended`: the version of the file before this one was refused.
+    `was`: the previous patch, None for none; `mended`: the file's previous version was invalid.
     """
     differences = list(changes(was, now)) if was is not None else []
     more = [f"and {len(differences) - MOST} more"] if len(differences) > MOST else []

@@ -22,7 +22,7 @@ class Sets:
     """The commands of a set list."""
 
     def __init__(self, catalog: Catalog, plans: Plans, position: SetPosition, feedback: Feedback) -> None:
-        """No set is loaded.
+        """Creates the commands without a set.
 
         Args:
             position: The set list and the index of the present patch.
@@ -42,16 +42,16 @@ class Sets:
         self._play(loaded, 0, peer, address)
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
-        """Loads the patch at index `place`, from 0; `RequestError` without a set, or where it has no such patch."""
+        """Loads the patch at index `place`, from 0; `RequestError` without a set, or beyond its end."""
         sets = self._position.present()
         if not 0 <= place < len(sets.patches):
             raise RequestError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
         self._play(sets, place, peer, address)
 
     def save(self, name: str, listed: tuple[str, ...]) -> SetList:
-        """Saves patches, in their order, as a set list of the performer's, which is the loaded one from then on.
+        """Saves patches, in order, as a set list of the performer's, and makes it the loaded one.
 
-        Fade and pedals are those of the set that was loaded; what plays is not changed.
+        Fade and pedals are copied from the previously loaded set; the sound does not change.
 
         Raises:
             AntiphonError: It is not valid, or cannot be written; nothing has changed.
@@ -73,7 +73,7 @@ class Sets:
         self._position.go(sets, place)
 
     def step(self, by: int, peer: Peer | None, address: str) -> None:
-        """Loads the next patch (`by` 1) or the previous one (-1); one that is not valid is reported and skipped."""
+        """Loads the next patch (`by` 1) or the previous one (-1); an invalid one is reported and skipped."""
         sets, place, bad = self._position.present(), self._position.place + by, ""
         while 0 <= place < len(sets.patches):
             try:

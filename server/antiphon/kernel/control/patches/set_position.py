@@ -1,4 +1,4 @@
-"""The set list that is loaded, and the index of the patch that was last asked for."""
+"""Loaded set list, and the index of the last requested patch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antiphon.kernel.session.set_list import SetList
 class SetPosition:
     """The position in a set list.
 
-    `list`: the set list, None without one; `place`: index of the patch that was last asked for, from 0.
+    `list`: the set list, None without one; `place`: index of the last requested patch, from 0.
     """
 
     def __init__(self, feedback: Feedback, saver: StateSaver) -> None:
@@ -48,7 +48,7 @@ class SetPosition:
         self._saver.soon()
 
     def present(self) -> SetList:
-        """The set list; `RequestError` where there is none."""
+        """The set list; `RequestError` if there is none."""
         if self.list is None:
             known = ", ".join(set_list.names()[:40]) or "none"
             raise RequestError(f"no set is loaded; /set/load takes one of: {known}")
@@ -61,7 +61,7 @@ class SetPosition:
     def status(self, playing: str) -> dict[str, Any] | None:
         """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list.
 
-        `outside` says that the patch that plays is not the one at that place.
+        `outside`: the running patch is not the one at that index.
         """
         if self.list is None:
             return None
@@ -78,7 +78,7 @@ class SetPosition:
         return {"set": None if self.list is None else [self.list.file, self.place]}
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Restores what an earlier process saved; no set list where its file is gone or not valid."""
+        """Restores the saved position of an earlier process; no set list if its file is gone or invalid."""
         try:
             name, place = data["set"]
             self.list = set_list.load(name)

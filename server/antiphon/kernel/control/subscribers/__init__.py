@@ -1,1 +1,1 @@
-"""Who is connected, what each is sent, and who was approved."""
+"""Connections: subscribers, the messages sent to them, and approvals."""

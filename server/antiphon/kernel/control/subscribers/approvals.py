@@ -31,18 +31,18 @@ class Approvals:
     clock: Callable[[], float] = time.time
 
     def load(self) -> dict[str, float]:
-        """The addresses still approved, oldest first, with the seconds left to each; none from a damaged file."""
+        """Valid approvals, oldest first, with the seconds left to each; none from a damaged file."""
         now = self.clock()
         return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
 
     def add(self, ip: str) -> None:
-        """Stores an approval; `FileError` where the file cannot be written."""
+        """Stores an approval; `FileError` if the file is not writable."""
         approved = self._read()
         approved.pop(ip, None)
         self._write({**approved, ip: self.clock()})
 
     def remove(self, ip: str) -> None:
-        """Removes an approval; `FileError` where the file cannot be written."""
+        """Removes an approval; `FileError` if the file is not writable."""
         approved = self._read()
         if approved.pop(ip, None) is not None:
             self._write(approved)

@@ -20,19 +20,19 @@ MAX_APPROVED = 256
 APPROVAL_SECONDS = 12 * 3600.0
 """An approval lasts for an evening: in another network the same address may be a stranger's."""
 REFUSALS = 3
-"""Datagrams in a row that a subscriber's machine refuses before the subscription ends; a packet from it resets this."""
+"""Consecutive refused datagrams after which a subscription ends; a packet from the subscriber resets the count."""
 LEASE = 300.0
 """Seconds without a packet after which the subscription of a UDP peer on another machine ends."""
 RETRY = 1.0
-"""Seconds between tries of a `--surface` that refuses datagrams."""
+"""Seconds between attempts at a `--surface` that refuses datagrams."""
 
 
 HELD_ANSWER_SECONDS = 10.0
-"""Seconds between two answers to a machine without approval."""
+"""Seconds between two answers to an unapproved machine."""
 
 
 class Machine(NamedTuple):
-    """An address that has sent something or may.
+    """A known IP address: a sender, or an approved one.
 
     Attributes:
         state: "held" or "approved".
@@ -48,11 +48,11 @@ class Machine(NamedTuple):
 
 log = logging.getLogger("antiphon.said")
 MOST_PRINTED = 64
-"""Addresses without approval that are printed, once each: the source of a datagram may be forged."""
+"""Maximum unapproved addresses printed, once each: the source of a datagram may be forged."""
 
 
 class Access:
-    """The access level of each IP address. Loopback may do everything; other addresses are held until approved.
+    """Access level of each IP address. Loopback may do everything; other addresses are held until approved.
 
     An approval ends after `APPROVAL_SECONDS`.
 
@@ -64,7 +64,7 @@ class Access:
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
-        """No approvals; `allow` names addresses that need none, `clock` gives seconds."""
+        """Starts without approvals; `allow`: addresses that need none; `clock` gives seconds."""
         self.on_change: Callable[[], None] = lambda: None
         self._clock = clock
         self._allowed = {_address(host) for host in allow}
@@ -77,13 +77,13 @@ class Access:
         self.approving = "antiphon approve"
 
     def level(self, host: str) -> Level:
-        """Rights of an address at this moment."""
+        """Present access level of an address."""
         if own_machine(host):
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
 
     def hold(self, host: str) -> bool:
-        """Counts a message from an address without approval; the last `MAX_HELD` addresses are listed by `held`.
+        """Counts a message from an unapproved address; the last `MAX_HELD` addresses are listed by `held`.
 
         Returns:
             Whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
@@ -105,19 +105,19 @@ class Access:
         return len(self._answered) < MAX_HELD and self._clock() - last >= HELD_ANSWER_SECONDS
 
     def answered(self, host: str) -> None:
-        """Notes that an address without approval was answered."""
+        """Notes that an unapproved address was answered."""
         self._answered[host] = self._clock()
 
     def held(self) -> list[str]:
-        """Addresses without approval, the one that sent last at the end."""
+        """Unapproved addresses, the latest sender last."""
         return list(self._held)
 
     def approved(self) -> list[str]:
-        """Approved addresses and those of `allow`, sorted."""
+        """Approved addresses and `allow`, sorted."""
         return sorted(self._allowed | self._approved.keys())
 
     def machines(self) -> list[Machine]:
-        """The held addresses, the one that sent last at first, then the approved ones, sorted."""
+        """Held addresses, the latest sender first, then the approved ones, sorted."""
         now = self._clock()
         held = [Machine(ip, "held", now - at, count) for ip, (count, at) in reversed(self._held.items())]
         ends = {**dict.fromkeys(self._allowed), **self._approved}
@@ -126,7 +126,7 @@ class Access:
         ]
 
     def approve(self, host: str) -> None:
-        """Approves an address for `APPROVAL_SECONDS`; `UsageError` where `MAX_APPROVED` are, or it is no IP address."""
+        """Approves an address for `APPROVAL_SECONDS`; `UsageError` beyond `MAX_APPROVED`, or for no IP address."""
         host = _address(host)
         if len(self._approved) >= MAX_APPROVED and host not in self._approved:
             raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; `antiphon forget` one first")
@@ -138,8 +138,7 @@ class Access:
     def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
         """Restores the approvals of an earlier process.
 
-        `left`: seconds until each address's ends. `forgotten`: addresses that were revoked; `allow` does not apply to
-        them any more.
+        `left`: remaining seconds of each address. `forgotten`: revoked addresses, to which `allow` no longer applies.
         """
         now = self._clock()
         self._forgotten |= {_address(host) for host in forgotten}
@@ -148,7 +147,7 @@ class Access:
         self._changed()
 
     def forget(self, host: str) -> None:
-        """Revokes an approval, that of `allow` too, or removes an address from the list of held ones.
+        """Revokes an approval, including one by `allow`, or removes an address from the list of held ones.
 
         Raises:
             UsageError: The address is neither approved nor held.
@@ -191,7 +190,7 @@ def _address(host: str) -> str:
 
 @dataclass(slots=True)
 class Surface:
-    """One subscriber.
+    """A subscriber.
 
     Attributes:
         id: Its number, which `/notify` answers.
@@ -213,11 +212,11 @@ class Surface:
 
     @property
     def permitted(self) -> bool:
-        """Whether values may be sent to it: `--surface` names it, or its address is approved."""
+        """True if values may be sent to it: `--surface` names it, or its address is approved."""
         return self.fixed or self.peer.level is not Level.HELD
 
     def moved_by(self, source: object) -> bool:
-        """Whether a change came from this surface itself."""
+        """True if a change came from this surface itself."""
         if source in (self.owner, self.peer.key):
             return True
         # a fixed surface sends from another port than the one it listens at; on this machine any program could be it
@@ -225,7 +224,7 @@ class Surface:
 
 
 class Surfaces:
-    """The subscribers, at most `MAX_SURFACES`. `expired`: subscriptions that ended without `/notify 0`, so far."""
+    """The subscribers, at most `MAX_SURFACES`. `expired`: number of subscriptions ended without `/notify 0`."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """No subscribers; `clock` gives seconds."""
@@ -240,13 +239,13 @@ class Surfaces:
         return iter(list(self._by_key.values()))
 
     def find(self, key: str) -> Surface | None:
-        """The subscriber that listens as the peer of that key."""
+        """Subscriber with the listening peer of that key."""
         return self._by_key.get(key)
 
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
-        """Subscribes a peer; one that is subscribed already keeps its number, and its lease begins anew.
+        """Subscribes a peer; an existing subscriber keeps its number, and its lease is renewed.
 
-        `owner` is the key of the peer that asks; `fixed` says that `--surface` names it.
+        `owner`: key of the requesting peer; `fixed`: `--surface` names it.
 
         Raises:
             RequestError: `MAX_SURFACES` are subscribed.
@@ -273,7 +272,7 @@ class Surfaces:
         return removed
 
     def update_access(self, access: Access) -> bool:
-        """Updates every subscriber's level; returns whether some were dropped because they are not permitted now."""
+        """Updates every subscriber's level; True if some lost permission and were dropped."""
         before = len(self)
         for surface in self:
             peer = surface.peer
@@ -284,7 +283,7 @@ class Surfaces:
         return len(self) != before
 
     def refused(self, key: str) -> bool:
-        """Counts a datagram that a peer's machine refused; returns whether its subscription ended."""
+        """Counts a datagram refused by a peer's machine; True if its subscription ended."""
         surface = self._by_key.get(key)
         if surface is None:
             return False
@@ -301,7 +300,7 @@ class Surfaces:
         return True
 
     def expire(self, last_packet: Callable[[str], float]) -> list[Surface]:
-        """Drops and returns subscribers whose connection ended, whose address is not approved, or whose lease is over.
+        """Drops and returns subscribers with a closed connection, an unapproved address, or an expired lease.
 
         `last_packet` is for subscribers that send from another port.
         """
@@ -319,10 +318,10 @@ class Surfaces:
 
 
 def held_answer(host: str, most: int) -> bytes | None:
-    """The longest `/fail` packet of `most` bytes for an address without approval; None where none fits.
+    """Longest `/fail` packet of at most `most` bytes for an unapproved address; None if none fits.
 
-    For a datagram `most` are the bytes received: its sender's address may be forged, and a longer answer would amplify
-    an attack on `host`.
+    For a datagram `most` is the number of bytes received: its sender's address may be forged, and a longer answer would
+    amplify an attack on `host`.
     """
     for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)

@@ -1,7 +1,7 @@
 """Removes names and paths of files from sentences that are sent to an approved surface.
 
-Reasons of errors come from many places (a patch that cannot be read, a plugin that cannot open its sound), so names
-are removed where a sentence is sent, not where it is written.
+Error reasons come from many sources (a patch that cannot be read, a plugin that cannot open its sound), so names are
+removed where a sentence is sent, not where it is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<!
 def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
     """Replaces the values of `file` parameters, and all absolute paths, by `FILE`.
 
-    `roots`: first parts of OSC addresses, which look like paths and are not replaced.
+    `roots`: first parts of OSC addresses, which look like paths and are kept.
     """
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)

@@ -1,4 +1,4 @@
-"""Sends subscribers the newest value of every address that changed, and events, bundled, sixty times a second."""
+"""Sends subscribers the newest value of every changed address, and events, bundled, sixty times a second."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
 PERIOD = 1 / 60
-"""Seconds between two flushes at least."""
+"""Minimum seconds between two flushes."""
 BUNDLE_BYTES = 1400
 """Bytes of a bundle, so that it fits one network packet."""
 LATE_SECONDS = 0.010
-"""Commands later than this are reported."""
+"""Lateness of commands that is reported."""
 MAX_EVENTS = 256
-"""Events of one flush; further ones are dropped and counted."""
+"""Maximum events of one flush; further ones are dropped and counted."""
 
 REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
-"""Events with a sentence, from which names of files are removed for surfaces that are not the owner's."""
+"""Events with a sentence, from which file names are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
 
 
 def wire_value(param: Param, value: Value) -> Arg:
-    """A parameter's value as it is sent: float f, int and switch i, the rest s."""
+    """Wire type of a parameter's value: float f, int and switch i, the rest s."""
     match param.kind:
         case "float":
             return float(value)
@@ -35,14 +35,14 @@ def wire_value(param: Param, value: Value) -> Arg:
 
 
 def param_level(param: Param) -> Level:
-    """The level needed to set or read a parameter; names of files are for owners only."""
+    """Access level needed to set or read a parameter; file names are for owners only."""
     return Level.OWNER if param.kind == "file" else Level.SURFACE
 
 
 class Feedback:
     """Collects changes and events; `flush` sends them.
 
-    Of several changes of one address before a flush, the last is sent, to all subscribers but the one that made it.
+    Of several changes of one address, the last before a flush is sent, to all subscribers but its sender.
 
     Attributes:
         listeners: Called with the address and value of each change.
@@ -51,7 +51,7 @@ class Feedback:
     def __init__(
         self, surfaces: Surfaces, discreet: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Nothing is pending. `discreet` removes names of files from a sentence, `clock` gives seconds."""
+        """Creates an empty feedback. `discreet` removes file names from a sentence, `clock` gives seconds."""
         self._surfaces, self._discreet, self._clock = surfaces, discreet, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
@@ -65,26 +65,26 @@ class Feedback:
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to send."""
+        """True if there is data to send."""
         return bool(self._changes or self._events or self._notes or self._late or self._meters)
 
     @property
     def due(self) -> bool:
-        """Whether there is something to send, and the last flush is `PERIOD` seconds ago."""
+        """True if there is data to send, and the last flush was `PERIOD` seconds ago."""
         return self.pending and self._clock() - self._flushed >= PERIOD
 
     def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
-        """An address has a new value: `source` gets no echo, and subscribers below `level` are not sent it."""
+        """Adds a changed value: `source` gets no echo, and subscribers below `level` are not sent it."""
         if self._surfaces or self.listeners:
             self._changes.pop(address, None)
             self._changes[address] = (value, source, level)
 
     def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
-        """A parameter has a new value; `source` as for `changed`."""
+        """Adds a changed parameter; `source` as for `changed`."""
         self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
 
     def event(self, address: str, *args: Arg, level: Level = Level.SURFACE) -> None:
-        """Adds an event, which is sent to all subscribers of a level or above, in order."""
+        """Adds an event for all subscribers of a level or above, sent in order."""
         if not self._surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
@@ -97,24 +97,24 @@ class Feedback:
         self._events.append((packet, discreet))
 
     def note(self, packet: bytes) -> None:
-        """Adds a note, which is sent to the owner's subscribers that ask for notes; of a flush, `MAX_EVENTS`."""
+        """Adds a note for the owner's subscribers that enabled notes; at most `MAX_EVENTS` a flush."""
         if len(self._notes) >= MAX_EVENTS:
             self.dropped += 1
             return
         self._notes.append(packet)
 
     def late(self, address: str, seconds: float) -> None:
-        """A command came `seconds` after its time; of one address the largest value before a flush is sent."""
+        """Adds a late command, `seconds` after its time; the largest value per address before a flush is sent."""
         if self._surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
             self._late[address] = max(seconds, self._late.get(address, 0.0))
 
     def meters(self, levels: dict[str, tuple[float, float]]) -> None:
-        """Levels that changed: (peak, RMS) by node name; `in` and `out` are the server's own."""
+        """Adds changed levels: (peak, RMS) by node name; `in` and `out` are the server's own."""
         if self._surfaces:
             self._meters = levels
 
     def flush(self) -> None:
-        """Sends what is pending to subscribers, then calls the listeners."""
+        """Sends pending data to subscribers, then calls the listeners."""
         self._flushed = self._clock()
         changes, self._changes = self._changes, {}
         events, self._events = self._events, []

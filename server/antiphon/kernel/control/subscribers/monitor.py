@@ -11,10 +11,10 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
 PER_SECOND = 500
 HELD_PER_SECOND = 50
-"""Packets from addresses without approval, so that a flood of these does not displace the others."""
+"""Maximum packets a second from unapproved addresses, so that their flood does not displace the others."""
 MAX_WATCHERS = 8
 SECRET = b"/live/eval\0"
-"""In a packet that holds the owner's token."""
+"""Content of a packet that holds the owner's token."""
 
 
 class Monitor:
@@ -25,7 +25,7 @@ class Monitor:
     ) -> None:
         """No watchers.
 
-        `install` sets the function called with each packet, None without watchers, so that packets then cost nothing.
+        `install` sets the callback for each packet, None without watchers, so that packets then cost nothing.
         """
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}
@@ -33,7 +33,7 @@ class Monitor:
         self._count = self._held = self._skipped = 0
 
     def set(self, peer: Peer, on: bool) -> None:
-        """Adds or removes a watcher; `RequestError` where there are `MAX_WATCHERS`."""
+        """Adds or removes a watcher; `RequestError` beyond `MAX_WATCHERS`."""
         if on and peer.key not in self._watchers and len(self._watchers) >= MAX_WATCHERS:
             raise RequestError(f"at most {MAX_WATCHERS} monitors can watch")
         if on:

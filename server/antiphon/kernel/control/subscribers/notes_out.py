@@ -12,21 +12,21 @@ from antiphon.kernel.session.graph_state import GraphState
 
 
 class NotesOut:
-    """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`."""
+    """Requests events from the engine: every node's while there are subscribers, else the `wanted` node's."""
 
     def __init__(
         self, link: RemoteEngine, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
     ) -> None:
-        """Requests nothing before `follow`. `wanted` gives the node whose events are needed always, 0 for none."""
+        """Idle before `follow`. `wanted` returns the node whose events are always needed, 0 for none."""
         self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback
         self._wanted = wanted
 
     def follow(self) -> None:
-        """Requests the events; called in every tick, for a restarted engine does not know the request."""
+        """Requests the events; called in every tick, as a restarted engine has lost the request."""
         self._link.echo(EVERY_NODE if self._surfaces else self._wanted())
 
     def played(self, note: PlayedNote) -> None:
-        """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
+        """Sends a node's note-on or note-off as a message the server itself accepts, with the node's name."""
         node = self._state.by_id.get(note.node)
         if node is None or note.kind not in ("on", "off"):
             return

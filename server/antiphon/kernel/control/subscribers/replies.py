@@ -1,4 +1,4 @@
-"""Answers to senders: collected in a turn and sent at its end, once the state that they confirm is saved."""
+"""Answers to senders: collected in a turn and sent at its end, after their state is saved."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FULL_SECONDS = 1.0
 
 
 class Replies:
-    """The answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
+    """Answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
 
     def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
-        """No answers yet. `discreet` removes names of files from a sentence, for a sender that is not the owner."""
+        """Starts without answers. `discreet` removes file names from a sentence, for a sender that is not the owner."""
         self._faults, self._discreet = faults, discreet
         self._packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
@@ -27,9 +27,9 @@ class Replies:
         self._packets.append((peer, packet))
 
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
-        """Counts a refusal and answers it, as often as the sender's limit allows.
+        """Counts a refusal and answers it, within the sender's rate limit.
 
-        `reason` may be a function that gives it, called only where it is sent.
+        `reason` may be a function that returns it, called only if it is sent.
         """
         self.failed += 1
         if peer.fails.allows():
@@ -37,7 +37,7 @@ class Replies:
             self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._discreet(text)))
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
-        """As `fail`, but answered once in `FULL_SECONDS`, for a flood fills the schedule repeatedly."""
+        """`fail` with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""
         now = monotonic()
         if now - peer.full_reported >= FULL_SECONDS:
             peer.full_reported = now

@@ -22,7 +22,7 @@ class Subscribers:
     """Adds and removes subscriptions, saves and restores them, and ends expired ones."""
 
     def __init__(self, surfaces: Surfaces, access: Access, udp: UdpEndpoint, tcp: TcpServer, saver: StateSaver) -> None:
-        """Nothing is restored before `start`.
+        """Creates the manager; nothing is restored before `start`.
 
         Args:
             udp, tcp: The sockets, whose peers' levels are updated when those change.
@@ -33,7 +33,7 @@ class Subscribers:
         self._pinged: dict[str, float] = {}
 
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
-        """Subscribes (host, port) of each `--surface` and those of an earlier process, whose state is `data`."""
+        """Subscribes (host, port) of each `--surface`, and an earlier process's subscribers, from its state `data`."""
         self._access.restore({}, data.get("forgotten", []))
         given = tuple(_resolved(address) for address in given)
         for address in given:
@@ -97,7 +97,7 @@ class Subscribers:
 
 
 def _resolved(address: tuple[str, int]) -> tuple[str, int]:
-    """The address with the host's name resolved, for approvals are by IP address."""
+    """Address with the host name resolved, as approvals are by IP address."""
     try:
         return socket.gethostbyname(address[0]), address[1]
     except OSError:

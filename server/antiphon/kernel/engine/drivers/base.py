@@ -15,7 +15,7 @@ from antiphon.kernel.contract.block import Samples
 
 @dataclass(frozen=True, slots=True)
 class DriverOptions:
-    """The options of `serve` that drivers use.
+    """Driver options of `serve`.
 
     Attributes:
         rate: Hz.
@@ -44,7 +44,7 @@ class DriverOptions:
 
     @property
     def outs(self) -> tuple[str, ...]:
-        """A name for each channel of the output device."""
+        """Names of the output device's channels."""
         if len(self.pairs) < 2:
             return tuple(f"out_{n + 1}" for n in range(self.channels))
         sides = [(pair, side) for pair in self.pairs for side in (0, 1)]
@@ -54,7 +54,7 @@ class DriverOptions:
         )
 
     def blocks_ahead(self, block: int, rate: int) -> int:
-        """Blocks between input and output at the device's block and rate: as told, else as the machine needs."""
+        """Blocks between input and output: as given, else by the block size and the measured wake-up lateness."""
         least = self.buffer_blocks if self.soft else default_ahead(block)
         return self.ahead or max(least, ahead_for(self.late_ns, block, rate))
 
@@ -69,12 +69,12 @@ def default_ahead(block: int) -> int:
 
 
 def ahead_for(late_ns: int, block: int, rate: int) -> int:
-    """Blocks between input and output, `MOST_AHEAD` at most, with which no block is missed that begins so late."""
+    """Least blocks ahead, at most `MOST_AHEAD`, at which no block is missed that begins `late_ns` late."""
     return min(MOST_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
 
 
 class PaceWord(IntEnum):
-    """Indices of a driver's own 64-bit words, which the interpreter's loop and that in machine code share."""
+    """Indices of a driver's own 64-bit words, shared by the interpreter's loop and the machine code's."""
 
     NEXT = 0  # the block waited for: its number, of a device that of its call
     FIRST = 1  # of a device: what is added to the number of a call
@@ -88,12 +88,12 @@ class PaceWord(IntEnum):
 
 
 def pace_words() -> NDArray[np.int64]:
-    """Words of a driver that has not started, indexed by `PaceWord`."""
+    """Words of a stopped driver, indexed by `PaceWord`."""
     return np.zeros(PaceWord.SIZE, np.int64)
 
 
 class Driver(Protocol):
-    """A clock that asks for blocks, with or without an audio device. Block numbers count from sample 0.
+    """Block clock, with or without an audio device. Block numbers count from sample 0.
 
     Attributes:
         rate: Rate of the device, Hz; it may differ from the requested one.
@@ -116,19 +116,19 @@ class Driver(Protocol):
     bell: int
 
     def start(self, first: int, origin_ns: int) -> None:
-        """Begins to ask for blocks, with number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
+        """Starts the block clock at number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
 
     def wait(self) -> int:
         """Blocks until a block is due, and returns its number.
 
-        Numbers that are left out are missed blocks; -1 means that the device did not ask for a block in time.
+        Skipped numbers are missed blocks; -1 means that the device did not ask for a block in time.
         """
 
     def input(self, block: int) -> Samples:
         """The input of block number `block`, float32 `[channels, frames]`."""
 
     def deliver(self, block: int, samples: Samples) -> bool:
-        """Hands over the output of a block, float32 `[channels, frames]`. Returns False when it is too late to play."""
+        """Delivers the output of a block, float32 `[channels, frames]`. Returns False if it is too late to play."""
 
     def time_of(self, block: int) -> int:
         """CLOCK_MONOTONIC, ns, at which the device asked for the block."""
@@ -140,7 +140,7 @@ class Driver(Protocol):
         """(missed blocks, late blocks, xruns that the device reported) since the start."""
 
     def alive(self) -> bool:
-        """Whether the device still asks for blocks; False for good after it was lost."""
+        """True while the device asks for blocks; False for good once it is lost."""
 
     def stop(self) -> None:
-        """Plays what was delivered, and closes the device."""
+        """Plays the delivered blocks, and closes the device."""

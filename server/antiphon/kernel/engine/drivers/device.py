@@ -19,7 +19,7 @@ _DRAIN_SECONDS = 0.5
 
 
 class CallbackDriver:
-    """A driver over a `CallbackState`; see `Driver` for what is not described here. Subclasses open the device.
+    """Driver over a `CallbackState`; undocumented methods are as in `Driver`. Subclasses open the device.
 
     Attributes:
         ahead: Blocks between a block's input and its output.
@@ -50,7 +50,7 @@ class CallbackDriver:
         self.state.view[Slot.PRIMED] = call + 1
 
     def wait(self) -> int:
-        """Blocks until the next input is there, and returns its block's number; -1 when the device sends none."""
+        """Blocks until the next input is there, and returns its block's number; -1 on a timeout."""
         pace = self._pace
         while self.state.calls <= pace[PaceWord.NEXT]:
             if self._gone:

@@ -1,4 +1,4 @@
-"""JACK, by JACK-Client, with the native process callback. JACK decides rate and block size."""
+"""JACK driver, by JACK-Client, with the native process callback. JACK decides rate and block size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.kernel.native import compile_all
 
 
 class JackDriver(CallbackDriver):
-    """A JACK client named `options.name`, connected to the named ports, or to the physical ones by default."""
+    """JACK client named `options.name`, connected to the named ports, or to the physical ones by default."""
 
     name = "jack"
 

@@ -1,4 +1,4 @@
-"""PortAudio, by sounddevice, with the native stream callback."""
+"""PortAudio driver, by sounddevice, with the native stream callback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.kernel.native import compile_all
 
 
 class PortAudio(CallbackDriver):
-    """A PortAudio stream between the devices `options.input` and `options.output`; "none" leaves one of them out."""
+    """PortAudio stream between the devices `options.input` and `options.output`; "none" omits one of them."""
 
     name = "portaudio"
 
@@ -84,7 +84,7 @@ def load_library() -> Any:
 
 
 def find(sd: Any, name: str, side: str) -> int | None:
-    """Index of the device that `name` is part of, or the index of; None for "none" and where there is no device.
+    """Index of the device `name`, a part of its name or its index; None for "none" or without any device.
 
     "" is the default device; `side` is "input" or "output".
 

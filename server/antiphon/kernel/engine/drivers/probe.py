@@ -1,4 +1,4 @@
-"""Finds the driver to use, and its rate and block size, in a forked child: device libraries leave threads behind."""
+"""Finds the driver, its rate and block size, in a forked child: device libraries leave threads behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.kernel.runtime.helper_process import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
 
 MAX_ANSWER = 1 << 16
-"""Bytes of an answer."""
+"""Maximum bytes of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def probe(settings: ServeSettings) -> Found:
 
 
 def _named(settings: ServeSettings) -> list[tuple[str, str]]:
-    """(option, device) for each device that is given by name."""
+    """(option, device) of each device given by name."""
     given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
     return [(option, name) for option, name in given if name not in ("", "none")]
 

@@ -1,1 +1,1 @@
-"""The engine's loop in machine code: block after block, as long as nothing needs the interpreter."""
+"""Machine-code loop of the engine: plays block after block until one needs the interpreter."""

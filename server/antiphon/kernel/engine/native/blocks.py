@@ -1,21 +1,21 @@
-"""The engine's loop in machine code.
+"""Machine-code loop of the engine.
 
-Goal: a plan whose nodes all rest is played without the interpreter and its lock, so that a loader that parses, compiles
-or collects delays no block.
+Goal: a plan whose nodes all rest is played without the interpreter and its lock, so that parsing, compiling or garbage
+collection in the loader delays no block.
 
-Plan: a block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, whoever computes it.
-Before each block `play_blocks` looks whether anything needs the interpreter: an action, a new plan, a recording that
-begins, a signal. Then it returns, with nothing taken, and `EngineLoop.run_block` has the `GraphPlayer` compute that
-block. A node that needs the interpreter in the middle of a block (it gave NaN, it took too long) ends the kernel there,
-and the interpreter computes the rest of the block.
+Plan: every block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, on both paths.
+Before each block `play_blocks` checks for an action, a new plan, a starting recording, or a signal. Then it returns,
+with nothing consumed, and `EngineLoop.run_block` computes that block with the `GraphPlayer`. A node that needs the
+interpreter in the middle of a block (it output NaN, it overran) ends the kernel there, and the interpreter computes the
+rest of the block.
 
-Warning: all addresses are those of arrays that `native.loop` keeps. The interpreter's thread is inside the call: no
+Warning: all addresses are of arrays that `native.loop` keeps alive. The interpreter's thread is inside the call: no
 other thread may take blocks from the driver meanwhile.
 """
 
 from __future__ import annotations
 
-from antiphon.kernel.engine.loop_words import Left, LoopWord
+from antiphon.kernel.engine.loop_words import ExitReason, LoopWord
 from antiphon.kernel.engine.native.keeping import copy_rows, keep_for_capture, keep_for_listeners, keep_for_recorder
 from antiphon.kernel.engine.native.publishing import (
     beat_at,
@@ -50,12 +50,12 @@ from antiphon.kernel.native.limit import limit
 from antiphon.kernel.workers.arena import MAX_WORKERS
 
 STALL_NS = SECOND // 10
-"""A turn that takes so much longer than the process computes means that the machine stood still."""
+"""Excess of a turn's wall time over the process's CPU time that counts as a stall of the machine."""
 
 
 @kernel
 def needs_interpreter(s: i64p, block: i64) -> i64:
-    """1 where the interpreter has to run this block, else 0."""
+    """1 if the interpreter has to run this block, else 0."""
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
     found = 1 if s[LoopWord.ASKED] != 0 else 0
@@ -78,7 +78,7 @@ def needs_interpreter(s: i64p, block: i64) -> i64:
 
 @kernel
 def note_lateness(s: i64p, block: i64) -> None:
-    """How long after its time a block was delivered; what is later than a stall says nothing about `--ahead`."""
+    """Records how late a block was delivered; beyond a stall, lateness is no measure for `--ahead`."""
     behind = now_ns(s) - block_time(s, block)
     if behind > s[LoopWord.LATEST] and behind < STALL_NS:
         header = address_i64(s[LoopWord.HEADER])
@@ -88,7 +88,7 @@ def note_lateness(s: i64p, block: i64) -> None:
 
 @kernel
 def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
-    """Runs the plan for a block. Returns a member of `Stop`: where it is not 0, a node needs the interpreter."""
+    """Runs the plan for a block. Returns a member of `Stop`: if not 0, a node needs the interpreter."""
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
     x = address_f32(s[LoopWord.INPUT])
@@ -123,7 +123,7 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
 
 @kernel
 def wake_workers(s: i64p) -> None:
-    """Wakes the workers that got a hop, as `Pool.flush`."""
+    """Wakes the workers with a new hop, as `Pool.flush`."""
     rung = address_i64(s[LoopWord.RUNG])
     bits = rung[0]
     rung[0] = 0
@@ -134,7 +134,7 @@ def wake_workers(s: i64p) -> None:
 
 @kernel
 def guard(s: i64p, f: f64p) -> None:
-    """Keeps the output and each bus within full scale, as `OutputBuses.guard`."""
+    """Limits the output and each bus to full scale, as `OutputBuses.guard`."""
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
     out = address_f32(s[LoopWord.OUT])
@@ -154,7 +154,7 @@ def guard(s: i64p, f: f64p) -> None:
 
 @kernel
 def begin_block(s: i64p, block: i64) -> None:
-    """Notes that a block begins; a turn that was longer than this process computed is counted as a stall."""
+    """Begins a block; counts a stall if the turn took much longer than this process computed."""
     header = address_i64(s[LoopWord.HEADER])
     now = now_ns(s)
     turn = now - s[LoopWord.TURNED]
@@ -167,7 +167,7 @@ def begin_block(s: i64p, block: i64) -> None:
     s[LoopWord.STARTED] = now
     s[LoopWord.TURNED] = now
     if s[LoopWord.METER_IN] <= 1:
-        # before the block, so that a stall in the middle of it is between this and the next turn
+        # before the block, so that a stall within a block counts between this turn and the next
         s[LoopWord.NOTED] = now
         s[LoopWord.COMPUTED] = computed_ns(s)
     header[HeaderWord.ALIVE_NS] = now
@@ -176,7 +176,7 @@ def begin_block(s: i64p, block: i64) -> None:
 
 @kernel
 def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
-    """Copies a computed block for its listeners and publishes it; 1 where meters were measured too, else 0.
+    """Copies a computed block for its listeners and publishes it; 1 if meters were measured too, else 0.
 
     Args:
         beat: At its first sample.
@@ -193,9 +193,9 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 
 @kernel
 def end_turn(s: i64p, f: f64p) -> None:
-    """Publishes the load, and wakes the workers that got a hop and control where it has reports.
+    """Publishes the load, and wakes workers with a new hop, and control if it has reports.
 
-    Last in a turn: on a busy machine a process that is woken may take this core at once.
+    Last in a turn: on a busy machine a woken process may take this core at once.
     """
     publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
     if s[LoopWord.RUNG] != 0:
@@ -207,7 +207,7 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 @kernel
 def play_blocks(s: i64p, f: f64p) -> i64:
-    """Plays block after block until the interpreter is needed. Returns a member of `Left`.
+    """Plays block after block until the interpreter is needed. Returns a member of `ExitReason`.
 
     s, f: the words of the loop (`LoopWord`), as whole numbers and as floats.
     """
@@ -215,9 +215,9 @@ def play_blocks(s: i64p, f: f64p) -> i64:
     while True:
         block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
         if block < 0:
-            return Left.DUE
+            return ExitReason.DUE
         if needs_interpreter(s, block) != 0:
-            return Left.DUE
+            return ExitReason.DUE
         sample = block * s[LoopWord.BLOCK]
         begin_block(s, block)
         take_input(s, block)
@@ -225,7 +225,7 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         stop = play_plan(s, f, sample)
         if stop != 0:
             s[LoopWord.STOP] = stop
-            return Left.ROW
+            return ExitReason.ROW
         guard(s, f)
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
@@ -235,5 +235,5 @@ def play_blocks(s: i64p, f: f64p) -> i64:
             report_values(s)
         end_turn(s, f)
         if played == 0:
-            return Left.UNHEARD
-    return Left.DUE
+            return ExitReason.UNHEARD
+    return ExitReason.DUE

@@ -1,4 +1,4 @@
-"""Copies of a block's sound in machine code: for the recorder, for listeners, and for `/capture`."""
+"""Machine-code copies of a block's sound: for the recorder, for listeners, and for `/capture`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RECORDS_INPUT = SESSION
 
 @kernel
 def copy_rows(x: f32p, stride: i64, y: f32p, count: i64, frames: i64) -> None:
-    """Copies so many channels, which lie `stride` frames apart in x and side by side in y."""
+    """Copies `count` channels, `stride` frames apart in x and contiguous in y."""
     for c in range(count):
         for n in range(frames):
             y[c * frames + n] = x[c * stride + n]
@@ -46,7 +46,7 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
 
 @kernel
 def keep_for_listeners(s: i64p, block: i64) -> None:
-    """Copies the sound of the wanted nodes; mono goes to all channels, and missing ones are silent."""
+    """Copies the sound of the selected nodes; mono goes to all channels, and missing ones are silent."""
     listen = address_i64(s[LoopWord.LISTEN])
     tags = address_i64(s[LoopWord.LISTEN_TAGS])
     frames = s[LoopWord.BLOCK]
@@ -72,7 +72,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Copies the sound of all nodes into the ring that `/capture` cuts from; `beat`: at the block's first sample."""
+    """Copies the sound of all nodes into the ring of `/capture`; `beat`: at the block's first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])

@@ -1,4 +1,4 @@
-"""The interpreter's side of the loop in machine code: which addresses it plays from, and what it leaves."""
+"""Interpreter's side of the machine-code loop: sets up its addresses, and reads its results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
 from antiphon.kernel.engine.node_capture import NodeCapture
@@ -38,7 +38,7 @@ assert len(BUSES) <= MOST_BUSES
 
 @dataclass(frozen=True, slots=True)
 class LoopParts:
-    """What a server may have or not.
+    """Optional parts of a server.
 
     Attributes:
         overlay: Loops in place of the device's input.
@@ -61,7 +61,7 @@ NO_PARTS = LoopParts()
 
 
 class NativeLoop:
-    """The blocks' begin and end, and whole blocks of a plan that rests. For the thread of the engine's loop."""
+    """Begins and ends blocks, and plays whole blocks of a resting plan. For the engine loop's thread."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class NativeLoop:
         parts: LoopParts,
         bell: int,
     ) -> None:
-        """Notes what stays the same for as long as the engine runs.
+        """Stores addresses that are constant while the engine runs.
 
         Args:
             words: Words that the interpreter's loop uses too.
@@ -141,20 +141,20 @@ class NativeLoop:
         self._take(None)
 
     def _count_out(self, driver: Driver) -> int:
-        """Channels that the device gets: those it has, at most those that are played."""
+        """Channels delivered to the device: all it has, at most those played."""
         if not driver.device:
             return 0
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
     def begin(self, block: int) -> None:
-        """Notes that block number `block` begins, and publishes its clock."""
+        """Begins block number `block`, and publishes its clock."""
         at = self.words.address
         begin_block.call(at, block)
         publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
 
     def end(self, block: int, x: Samples, played: bool) -> bool:
-        """Copies and publishes a block that the player has computed.
+        """Copies and publishes a block computed by the player.
 
         Args:
             x: Its input, float32 `[channels, block]`.
@@ -185,11 +185,11 @@ class NativeLoop:
         whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
         whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
 
-    def play(self, journal: Journal) -> Left:
-        """Plays blocks until the interpreter is needed; at once where the player does not rest.
+    def play(self, journal: Journal) -> ExitReason:
+        """Plays blocks until the interpreter is needed; returns at once unless the player rests.
 
         Returns:
-            Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
+            Why it has ended; after `ExitReason.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
         """
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
         line = player.tempo.line_at(player.sample)
@@ -198,11 +198,11 @@ class NativeLoop:
         whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
         rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
-            return Left.DUE
+            return ExitReason.DUE
         if plan is not self._plan:
             self._take(plan)
         time = player.time
-        # those of the block before may be within a ramp that has ended
+        # the block before may have ended within a ramp that is over
         time.sample, time.beat = player.sample, player.tempo.beat_at(player.sample)
         time.tempo, time.playing = player.tempo.tempo_at(player.sample), player.tempo.playing
         plan.native.begin(plan, time)
@@ -215,22 +215,22 @@ class NativeLoop:
         self._count()
         if self._taps is not None:
             self._listen(plan)
-        left = Left(self._run())
+        reason = ExitReason(self._run())
         player.sample = whole[LoopWord.SAMPLE]
         counters = player.counters
         counters.nan_blocks, counters.limited_blocks = whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS]
         counters.clipped_blocks = whole[LoopWord.CLIPPED_BLOCKS]
         if whole[LoopWord.WOKEN]:
             os.read(whole[LoopWord.SIGNALS], 64)
-        return left
+        return reason
 
     @property
     def input(self) -> Samples:
-        """The input of the block under way, float32 `[channels, block]`."""
+        """Input of the current block, float32 `[channels, block]`."""
         return self._x
 
     def _take(self, plan: Plan | None) -> None:
-        """Notes the addresses of a plan; those of None play no node."""
+        """Stores the table addresses of a plan; None plays no node."""
         whole = self.words.whole
         self._plan = plan
         if self._capture is not None:
@@ -274,7 +274,7 @@ def _layout(sound: Samples) -> tuple[int, int, int]:
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:
-    """Words of each readonly parameter that a kernel leaves a value for, as of `publishing.publish_meters`."""
+    """Words of each readonly parameter that kernels write, as for `publishing.publish_meters`."""
     rows = []
     for host, name, array, index in plan.native.reported:
         cell = next(n for n, param in enumerate(host.info.cells) if param.name == name)

@@ -1,4 +1,4 @@
-"""What a block publishes in machine code: clocks, counters, meters and reports, in the words that control reads."""
+"""Machine-code publishing of a block: clocks, counters, meters and reports, in the words that control reads."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
 
 _BEAT, _REPORTED = PLACES["beat"], PLACES["reported"]
 _NO_NODE = 1
-"""Node 0 and cell 0, as `EngineLoop` packs them."""
+"""Node 0 and cell 0, packed as in `EngineLoop`."""
 _REPORT_WORDS = 8
 DLL_HZ = 0.5
 """Bandwidth of the delay-locked loop; a smaller one smooths more and follows more slowly."""
 MOST_PERIODS = 20.0
-"""Error of a device's time, in blocks, above which the loop begins anew."""
+"""Device time error, in blocks, above which the delay-locked loop is reset."""
 MEAN_SHARE, PEAK_FALL = 0.02, 0.999
-"""Weight of the newest block in the mean load, and what remains of the peak load from block to block."""
+"""Smoothing weight of the newest block in the mean load, and decay factor per block of the peak load."""
 _FLOAT32 = 4
 
 
@@ -51,9 +51,9 @@ def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
 
 @kernel
 def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
-    """Smooths the time at which a device asked for a block (Adriaensen, "Using a DLL to filter time", 2005).
+    """Smooths the device's block times (Adriaensen, "Using a DLL to filter time", 2005).
 
-    The loop begins anew at its first block, after a gap of samples, and where the error is over `MOST_PERIODS` blocks.
+    The loop is reset at its first block, after a gap of samples, and if the error is over `MOST_PERIODS` blocks.
 
     Args:
         sample: First sample of the block.
@@ -75,7 +75,7 @@ def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
 
 @kernel
 def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
-    """Publishes the clock of a block, of a device by its delay-locked loop."""
+    """Publishes the clock of a block; a device's is smoothed by the delay-locked loop."""
     header = address_i64(s[LoopWord.HEADER])
     at = block_time(s, block)
     step = 1e9 / f64(s[LoopWord.RATE])
@@ -92,7 +92,7 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
 
 @kernel
 def push_report(s: i64p, kind: i64, where: i64, number: f64, token: i64) -> None:
-    """Appends a record to the ring of reports, as `RecordRing.push`; counts it where the ring is full."""
+    """Appends a record to the ring of reports, as `RecordRing.push`; counts it if the ring is full."""
     header = address_i64(s[LoopWord.HEADER])
     at = header[HeaderWord.REPORTS_WRITE]
     if at - header[HeaderWord.REPORTS_READ] >= REPORTS:
@@ -142,7 +142,7 @@ def publish_meters(s: i64p) -> None:
 
 @kernel
 def report_values(s: i64p) -> None:
-    """Reports the values that kernels left for readonly parameters."""
+    """Reports the readonly values that kernels wrote."""
     for k in range(s[LoopWord.REPORTED_COUNT]):
         value = offset(address_i64(s[LoopWord.REPORTED]), k * REPORTED_SIZE)
         number = f64(0.0)
@@ -161,7 +161,7 @@ def report_values(s: i64p) -> None:
 
 @kernel
 def report_beat(s: i64p, f: f64p, sample: i64) -> None:
-    """Reports a beat that falls into the block that began at `sample`."""
+    """Reports a beat within the block that began at `sample`."""
     after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
     if s[LoopWord.PLAYING] != 0 and after > math.floor(beat_at(s, f, sample)):
         push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))
@@ -169,7 +169,7 @@ def report_beat(s: i64p, f: f64p, sample: i64) -> None:
 
 @kernel
 def publish_block(s: i64p, sample: i64, beat: f64) -> i64:
-    """Publishes counters and beat of a block that began at `sample`; 1 where the meters were measured too, else 0."""
+    """Publishes counters and beat of a block that began at `sample`; 1 if meters were measured too, else 0."""
     header = address_i64(s[LoopWord.HEADER])
     pace = address_i64(s[LoopWord.PACE])
     missed = pace[PaceWord.MISSED]
@@ -198,7 +198,7 @@ def publish_block(s: i64p, sample: i64, beat: f64) -> i64:
 
 @kernel
 def publish_load(s: i64p, f: f64p, spent: i64) -> None:
-    """Publishes mean and peak of the share of a block that its computation took."""
+    """Publishes mean and peak load, the share of a block that its computation took."""
     header = address_i64(s[LoopWord.HEADER])
     share = f64(spent) / f[LoopWord.BLOCK_NS]
     mean = f[LoopWord.LOAD_MEAN] + MEAN_SHARE * (share - f[LoopWord.LOAD_MEAN])

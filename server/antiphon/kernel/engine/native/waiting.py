@@ -1,7 +1,7 @@
-"""Waiting for a block and delivering it, as the drivers do, in machine code.
+"""Machine-code driver side: waits for a block and delivers it, as the drivers do.
 
-Goal: a block that is due is begun without the interpreter. What is out of the ordinary (a missed block, a device that
-is silent, a signal) is left to the driver: nothing has been taken from it then, and it finds what these kernels found.
+Goal: a due block is begun without the interpreter. Exceptional states (a missed block, a silent device, a signal) are
+left to the driver: the kernels have consumed nothing then, and the driver finds the same state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _INT = 4294967295
 
 @kernel
 def clock_ns(s: i64p, clock: i64) -> i64:
-    """A clock of the machine, ns."""
+    """A clock of the machine in ns; `clock`: its id."""
     call_c(s[LoopWord.CLOCK], clock, offset(s, LoopWord.NOW))
     return i64(s[LoopWord.NOW] * SECOND + s[LoopWord.NOW + 1])
 
@@ -71,7 +71,7 @@ def due_ns(s: i64p, block: i64) -> i64:
 
 @kernel
 def wait_software(s: i64p) -> i64:
-    """Waits for the next block of a software clock; its number, or -1 where the driver has to say what is due."""
+    """Waits for the next block of a software clock; its number, or -1 if the driver has to decide."""
     pace = address_i64(s[LoopWord.PACE])
     block = pace[PaceWord.NEXT]
     due = due_ns(s, block)
@@ -88,7 +88,7 @@ def wait_software(s: i64p) -> i64:
 
 @kernel
 def wait_device(s: i64p) -> i64:
-    """Waits for the next block of a device; its number, or -1 where the driver has to say what is due."""
+    """Waits for the next block of a device; its number, or -1 if the driver has to decide."""
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     call = pace[PaceWord.NEXT]
@@ -136,7 +136,7 @@ def copy_device(s: i64p, block: i64) -> None:
 
 @kernel
 def copy_file(s: i64p, block: i64) -> None:
-    """Copies a block of the file that is looped since the first plan (`engine.file_loop`)."""
+    """Copies a block of the looped file, played since the first plan (`engine.file_loop`)."""
     header = address_i64(s[LoopWord.HEADER])
     frames = s[LoopWord.BLOCK]
     length = s[LoopWord.FILE_FRAMES]
@@ -154,7 +154,7 @@ def copy_file(s: i64p, block: i64) -> None:
 
 @kernel
 def take_input(s: i64p, block: i64) -> None:
-    """Takes the block from the driver and copies its input."""
+    """Consumes the driver's block and copies its input."""
     pace = address_i64(s[LoopWord.PACE])
     pace[PaceWord.NEXT] = pace[PaceWord.NEXT] + 1
     pace[PaceWord.SILENT_MS] = 0
@@ -166,7 +166,7 @@ def take_input(s: i64p, block: i64) -> None:
 
 @kernel
 def deliver_software(s: i64p, block: i64) -> i64:
-    """Says that a block is computed: 1 where its virtual device still plays it, else 0."""
+    """Delivers a block to the software clock: 1 if its virtual device still plays it, else 0."""
     pace = address_i64(s[LoopWord.PACE])
     now = now_ns(s)
     if now > due_ns(s, block + 1):
@@ -179,7 +179,7 @@ def deliver_software(s: i64p, block: i64) -> i64:
 
 @kernel
 def deliver_device(s: i64p, block: i64) -> i64:
-    """Hands a block over to the device: 1 where it comes in time to be played, else 0."""
+    """Delivers a block to the device: 1 if it is in time to be played, else 0."""
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     frames = s[LoopWord.BLOCK]

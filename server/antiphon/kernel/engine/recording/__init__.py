@@ -1,1 +1,1 @@
-"""What is written while the engine plays: the recorder process, its sound files, and the session log."""
+"""Recording: the recorder process, its sound files, and the session log."""

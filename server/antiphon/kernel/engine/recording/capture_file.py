@@ -12,7 +12,7 @@ from antiphon.kernel.runtime import paths
 
 
 def write_capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
-    """Writes the bars that a message asks for to a new file; returns the answer, with the reason as error or ""."""
+    """Writes the requested bars to a new file; returns the answer, with the reason as error or ""."""
     path, why = Path(message["path"]), ""
     try:
         if kept is None:

@@ -37,19 +37,19 @@ class Journal:
 
     @property
     def recording(self) -> bool:
-        """Whether a session is being recorded."""
+        """True while a session is recorded."""
         return self._words[HeaderWord.TAPPING] == SESSION
 
     @property
     def rests(self) -> bool:
-        """Whether no session has begun since the last `follow`."""
+        """True if no session has begun since the last `follow`."""
         joined = self._player.applied is not None and self._session == self._words[HeaderWord.SESSIONS]
         return joined or not self.recording
 
     def started(self, sample: int, died: int) -> None:
         """Records the start of an engine, whose processors are in their initial state.
 
-        `died`: the sample after the last one of the engine before it; 0 for the first.
+        `died`: the sample after the previous engine's last one; 0 for the first engine.
         """
         if self.recording:
             self._player.applied = deque(maxlen=MAX_WAITING)
@@ -70,12 +70,12 @@ class Journal:
             self._ring.push(_SPAN.pack(b"M", first, last))
 
     def unheard(self, sample: int) -> None:
-        """Records that the block at `sample` was computed too late to be played."""
+        """Records that the block at `sample` was computed too late to play."""
         if self.recording:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
     def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
-        """Records that a node failed: a replay cannot reproduce every failure, an overrun for one.
+        """Records a node's failure: a replay cannot reproduce every failure, an overrun for one.
 
         `aside`: it had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
         `leaving`: it belongs to the plan that fades out in that block.
@@ -85,7 +85,7 @@ class Journal:
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def marked(self, sample: int, mark: PlayerReport) -> None:
-        """Records a node's mark in the block at `sample`: what a replay cannot reproduce, such as a dropout."""
+        """Records a node's mark in the block at `sample`: an event a replay cannot reproduce, such as a dropout."""
         if self.recording:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
@@ -102,7 +102,7 @@ class Journal:
             self._ring.push(self._record)
 
     def follow(self) -> None:
-        """At the end of a block: when a session has begun, records the player's state and begins to collect actions."""
+        """At the end of a block: at a session's begin, records the player's state and starts to collect actions."""
         if not self.recording:
             return
         if self._player.applied is None:
@@ -115,7 +115,7 @@ class Journal:
 
 
 def to_line(record: bytes) -> dict[str, Any]:
-    """Decodes a record of the ring into the object that the session log holds as one JSON line."""
+    """Decodes a record of the ring into the JSON object of one session-log line."""
     kind = record[:1]
     if kind == b"L":
         return {"sample": int.from_bytes(record[1:9], "little"), "load": json.loads(record[9:])}

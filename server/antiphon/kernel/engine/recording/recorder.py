@@ -1,7 +1,7 @@
-"""The recorder process: reads sound and journal from shared memory and writes files.
+"""Recorder process: reads sound and journal from shared memory and writes files.
 
-It keeps running when engine or control ends. Missing blocks are written as silence, so that a recording is as long as
-the time that passed. When a recorder was killed, the next one continues in a new file in the same folder.
+It survives the end of engine or control. Missing blocks are written as silence, so that a recording's length is the
+elapsed time. After a recorder was killed, the next one continues in a new file in the same folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from antiphon.kernel.runtime.console import say, write_output
 
 OUTPUT = 1
 LEAST_FREE, MOST_LEFT = 0.1, 10e9
-"""A recording ends when less than this share of the disk is free, or of a large one less than so many bytes."""
+"""A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN = 0.05
 NOTE = "recording.json"
 
@@ -46,10 +46,10 @@ class Recorder:
     """
 
     def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
-        """A recorder that writes nothing yet.
+        """Creates an idle recorder.
 
-        It notes what it writes in `folder`, for a recorder that replaces it. `limit`: bytes at which a recording, or a
-        set, ends.
+        `folder`: holds the note of running recordings, for a recorder that replaces this one. `limit`: bytes at which a
+        recording, or a set, ends.
         """
         self._limit, self._looked = limit, 0
         self.shared, self._words, self._folder = shared, shared.words, folder
@@ -114,7 +114,7 @@ class Recorder:
         self._words[HeaderWord.SESSIONS] += 1
 
     def _note(self) -> None:
-        """Writes to a file what is being recorded, for a recorder that replaces this one."""
+        """Writes the note of running recordings, for a recorder that replaces this one."""
         if not (self._record or self._session):
             forget(self._folder)
             return
@@ -151,7 +151,7 @@ class Recorder:
         self._look_at_limits()
 
     def _look_at_limits(self) -> None:
-        """Ends what has come to its limit, or fills the disk, as complete files; looks once a second of sound."""
+        """Closes recordings at their limit, or on a full disk, as complete files; checks once a second of sound."""
         second = self._next * self.shared.shape.block // self.shared.shape.rate
         if second == self._looked:
             return
@@ -168,7 +168,7 @@ class Recorder:
             self._note()
 
     def _over(self, path: Path, size: int) -> str:
-        """Why a recording has to end; "" where it goes on."""
+        """Reason why a recording has to end; "" while it may continue."""
         if size >= self._limit:
             return f"it has the {self._limit / 1e9:g} GB of --record-limit; record to another file"
         with contextlib.suppress(OSError):  # the next write reports what is wrong with the disk
@@ -194,7 +194,7 @@ class Recorder:
                 log.write(json.dumps(line) + "\n")
             log.flush()
             if time.monotonic() - self._log_synced > SYNC_SECONDS:
-                # as often as the sound, so that a power cut does not leave sound without its log
+                # in the same interval as the sound, so that a power cut does not leave sound without its log
                 self._log_synced = time.monotonic()
                 os.fsync(log.fileno())
         except OSError as error:
@@ -282,7 +282,7 @@ class Recorder:
             _print_session(parts)
 
     def close(self) -> None:
-        """Writes what is left and closes all files."""
+        """Writes pending blocks and records, and closes all files."""
         self.turn()
         self._close_record()
         self._close_session()
@@ -333,7 +333,7 @@ def forget(folder: Path) -> None:
 
 
 def series(path: Path) -> Path:
-    """Name of the first file of a recording that was continued in others: take.wav for take-2.wav."""
+    """First file name of a continued recording: take.wav for take-2.wav."""
     return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
 
 
@@ -356,8 +356,8 @@ def run(
 ) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
-    `begin`: messages to handle first, what to record from the first block on. `ready`: pipe to the supervisor; it gets
-    the errors of `begin` as one line of JSON; None prints them. `kept`: what captures are cut from; None for none.
+    `begin`: messages to handle first, to record from the first block on. `ready`: pipe to the supervisor; it gets the
+    errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

@@ -17,7 +17,7 @@ SEED = 1
 
 
 def header(settings: ServeSettings) -> dict[str, Any]:
-    """Versions, machine and settings: a replay gives the same samples where all of these are equal."""
+    """Versions, machine and settings: a replay gives the same samples if all of these are equal."""
     return {
         "version": __version__,
         "numpy": _version("numpy"),

@@ -1,4 +1,4 @@
-"""One sound file during recording. It can be opened at any time, also after a crash or a power cut.
+"""Sound file of a recording in progress. It can be opened at any time, also after a crash or a power cut.
 
 A wave file is written as RF64 with the header of RIFF until it exceeds 4 GiB (3.1 h of a session, 4.1 h of a recording,
 in stereo at 48 kHz); then libsndfile changes the header to RF64. So a recording of any length is one file. Header and
@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, c
 ROOM = 1 << 16
 """Bytes that must be free on the disk when a recording starts."""
 SYNC_SECONDS = 1.0
-"""Seconds between writes to the disk: the most that a power cut loses."""
+"""Seconds between writes to the disk: the maximum loss at a power cut."""
 RIFF_BYTES = (1 << 32) - 1
 """Largest size that the 32-bit lengths of a RIFF file can hold."""
 _UPDATE_HEADER_NOW = 0x1060
@@ -104,7 +104,7 @@ class TakeFile:
         self._drop_empty()
 
     def cut(self) -> None:
-        """Closes the file after a write failed; an empty one is removed."""
+        """Closes the file after a failed write; an empty one is removed."""
         with contextlib.suppress(OSError, RuntimeError):  # the first error was reported already
             self._file.close()
         self._drop_empty()

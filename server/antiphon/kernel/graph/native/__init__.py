@@ -1,1 +1,1 @@
-"""What machine code plays of a plan: rows of packed calls, and how a node's step is laid out as one."""
+"""Machine-code part of a plan: rows of packed kernel calls, and the layout of a node's step as a row."""

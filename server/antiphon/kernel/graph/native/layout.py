@@ -1,4 +1,4 @@
-"""A node's step as a list of calls: its wires, its modulation, then what its processor gives for a whole block."""
+"""Layout of a node's step as a list of calls: wires, modulation, then the processor's own for a whole block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from antiphon.kernel.native.step import Step
 
 
 class BlockWord(Enum):
-    """Stands for a number of the block's time where a step is laid out; it takes no part in arithmetic."""
+    """Placeholder for a block-time argument in a step's layout; takes no part in arithmetic."""
 
     SAMPLE = PlanWord.SAMPLE
     BEAT = PlanWord.BEAT
@@ -33,7 +33,7 @@ class BlockWord(Enum):
 
 
 class _LayoutTime(BlockTime):
-    """The block's time where a step is laid out."""
+    """Block time in a step's layout, made of placeholders."""
 
     def __init__(self) -> None:
         self.sample: Any = BlockWord.SAMPLE
@@ -49,7 +49,7 @@ class _LayoutTime(BlockTime):
 
 
 class LayoutIO(IO):
-    """The argument of `Processor.step` where it is packed: whole blocks, and a time that stands for each block's.
+    """`IO` for packing `Processor.step`: whole blocks, and placeholders for the block's time.
 
     Attributes:
         reads: Parameters that were read as numbers.
@@ -87,7 +87,7 @@ class NativeNode(Protocol):
 
 
 def laid_out(node: NativeNode, block: int) -> Step | None:
-    """A node's calls up to the check of its outputs; None where the interpreter has to run it."""
+    """A node's calls up to the output check; None if the interpreter has to run it."""
     host = node.host
     io = LayoutIO(node.ins, node.outs, host.by_name, block)
     try:

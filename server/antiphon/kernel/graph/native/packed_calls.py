@@ -1,4 +1,4 @@
-"""Calls of kernels whose arguments stay the same from block to block, packed once and run as one call."""
+"""Kernel calls with constant arguments, packed once and run as one call."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The part of a plan that machine code plays: nodes whose processors offer a `step`, a run of them in one call.
+"""Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
 
-A row is valid while its node rests: no parameter moves by a change or a ramp, no event waits, it has not failed. Where
-one is not valid, and at a node without a step, the machine code returns; the interpreter runs that node for the block
-(`Plan.run_place`), and packs the row again when it rests.
+A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. At an invalid row, or a
+node without a step, the machine code returns; the interpreter runs that node for the block (`Plan.run_place`), and
+repacks the row once it rests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None)
 
 
 class PlanSteps(Protocol):
-    """The part of a plan that the interpreter runs."""
+    """Interpreter's part of a plan."""
 
     @property
     def watched(self) -> bool: ...
@@ -39,12 +39,12 @@ class PlanSteps(Protocol):
         """Computes a node's inputs and runs it, for a whole block."""
 
     def conclude(self, place: int, time: BlockTime, reason: str) -> None:
-        """Ends a node's block whose outputs are computed; `reason` why it has failed, or ""."""
+        """Ends a node's block after its outputs are computed; `reason`: why it failed, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTables:
-    """Addresses of the tables of a plan, as of `run_rows`, the duration of a block in ns, and the number of nodes."""
+    """Table addresses of a plan as `run_rows` takes them, the block duration in ns, and the number of nodes."""
 
     words: int
     rows: int
@@ -57,7 +57,7 @@ class PlanTables:
 
 @dataclass(slots=True)
 class _Place:
-    """A node's place in the tables.
+    """Table indices of one node.
 
     Attributes:
         kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
@@ -106,7 +106,7 @@ class NativePlan:
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
         self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
-        # as plain numbers: a block reads and writes single ones
+        # memoryviews of plain ints: cheap single reads and writes per block
         self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
         self._whole, self._real = self._words.data, self._words.data.cast("B").cast("d")
         first = address(self._arguments)
@@ -133,7 +133,7 @@ class NativePlan:
         self.go_on(play, self._run(), time)
 
     def begin(self, play: PlanSteps, time: BlockTime) -> None:
-        """Sets the time of a block, from which the kernels read it."""
+        """Writes the block's time for the kernels."""
         whole, real, rate = self._whole, self._real, self._spec.rate
         whole[PlanWord.NEXT], whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = 0, time.sample, int(time.playing)
         real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
@@ -142,7 +142,7 @@ class NativePlan:
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
     def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
-        """Runs the rest of a block.
+        """Continues a block after an interruption.
 
         Args:
             stop: What `run_rows` returned.
@@ -163,12 +163,12 @@ class NativePlan:
 
     @property
     def rests(self) -> bool:
-        """Whether machine code runs every node in the coming block."""
+        """True if machine code runs every node in the coming block."""
         return self._whole_in_steps and bool(self._rest())
 
     @property
     def tables(self) -> PlanTables:
-        """What `run_rows` takes, for a caller in machine code."""
+        """Arguments of `run_rows`, for a caller in machine code."""
         words, rows, calls = address(self._words), address(self._rows), address(self._calls)
         return PlanTables(
             words, rows, calls, address(self._outs), address(self._times), self._period, len(self._places)
@@ -176,7 +176,7 @@ class NativePlan:
 
     @property
     def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
-        """Each node, its readonly parameter, and the array and place where its kernels leave the value."""
+        """Each node's readonly parameters, with array and index of the value its kernels write."""
         for at in self._places:
             for name, (array, index) in at.reports.items():
                 yield at.node.host, name, array, index
@@ -219,11 +219,11 @@ class NativePlan:
         return count
 
     def native(self, place: int) -> bool:
-        """Tells whether machine code runs a node in the coming block."""
+        """Measures the nodes' last block into `into`: number, peak and RMS of the first output, load."""
         return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
 
     def report(self, place: int, values: dict[str, float]) -> None:
-        """Reads what a node's kernels left for its readonly parameters, where machine code runs it.
+        """Reads the readonly values a node's kernels wrote, if machine code runs it.
 
         Args:
             values: Gets the values by name.
@@ -239,7 +239,7 @@ def _kernels(step: Step) -> tuple[PackedKernel, ...]:
 
 
 def _times(calls: Sequence[Call], word: int) -> list[tuple[int, int]]:
-    """Which word of the block's time each argument gets that stands for one: index of the word, of the argument."""
+    """Time arguments of the calls: (index of the block-time word, index of the argument word) for each placeholder."""
     found = []
     for item, args in calls:
         for kind, value in zip(item.types.values(), args, strict=True):

@@ -1,14 +1,14 @@
 """The loop over the nodes of a plan in machine code, and the tables it reads.
 
-Goal: a block of many nodes is one call, whose cost does not depend on the interpreter. A row is one node: calls of
-kernels with packed arguments, its outputs, and the version of the node that it was packed for.
+Goal: a block of many nodes is one call, whose cost does not depend on the interpreter. A row is one node: kernel calls
+with packed arguments, its outputs, and the node version it was packed for.
 
 Plan: for each row the loop compares versions and calls the step's conditions, runs wires, modulation and the
-processor's own kernels, checks the outputs, measures the time, and mixes wet and dry. Where a version differs, a
-condition is 0, an output holds NaN or infinity, or a node took longer than a block lasts, it returns the row's place,
-and the interpreter goes on from there.
+processor's own kernels, checks the outputs, measures the time, and mixes wet and dry. If a version differs, a condition
+is 0, an output holds NaN or infinity, or a node overran the block, it returns the row's index, and the interpreter
+continues from there.
 
-Warning: all addresses are those of arrays that `graph.native.plan` keeps.
+Warning: all addresses are of arrays that `graph.native.plan` keeps alive.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class NodeRow(IntEnum):
 
 
 class Stop(IntEnum):
-    """Why the machine code returned."""
+    """Reason why the machine code returned."""
 
     DONE = 0
     HELD = 1
@@ -123,7 +123,7 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
 
 @kernel
 def rows_rest(rows: i64p, nodes: i64) -> i64:
-    """1 where each row was packed for its node's present version, so that machine code runs it."""
+    """1 if every row was packed for its node's present version, so that machine code runs it."""
     same = 0
     for k in range(nodes):
         row = offset(rows, k * NodeRow.SIZE)

@@ -1,6 +1,6 @@
-"""Layers of trained networks in numpy, for one stream, hop by hop: float32, every buffer made once, one thread.
+"""Layers of trained networks in numpy, for one stream, hop by hop: float32, preallocated buffers, one thread.
 
-Weights have the shapes that torch gives them. Calls are for the block path: they allocate nothing.
+Weights have torch's shapes. Calls are for the block path: they allocate nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from antiphon.kernel.workers.networks.array_weights import Weights, find_array
 
 @kernel
 def array_gelu(x: f32p, size: i64, out: f32p) -> None:
-    """out `[size]` ← x times the normal distribution function of x; out may be x.
+    """GELU: out `[size]` ← x times the normal distribution function of x; out may be x.
 
     The error function is Abramowitz and Stegun's (Handbook of Mathematical Functions, 1964) 7.1.28, within 3e-7.
     """
@@ -41,7 +41,7 @@ def array_gelu(x: f32p, size: i64, out: f32p) -> None:
 
 @kernel
 def array_banded(x: f32p, first: i64p, start: i64p, weights: f32p, columns: i64, y: f32p) -> None:
-    """y `[columns]` ← sums of x, weighted: of column j from first[j] on, by weights[start[j]:start[j + 1]]."""
+    """y `[columns]` ← banded product: column j sums x from first[j] on, weighted by weights[start[j]:start[j + 1]]."""
     for j in range(columns):
         total = f32(0.0)
         line = first[j]
@@ -75,10 +75,10 @@ def gelu(x: Samples, out: Samples) -> None:
 
 
 class Linear:
-    """A linear layer."""
+    """Linear layer."""
 
     def __init__(self, weight: Samples, bias: Samples | None = None) -> None:
-        """Keeps the weights.
+        """Stores the weights.
 
         Args:
             weight: float32 `[outputs, inputs]`.
@@ -90,7 +90,7 @@ class Linear:
 
     @classmethod
     def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
-        """Makes the layer that torch's `Linear` of a name was.
+        """Creates the layer from the weights of a torch `Linear` of that name.
 
         Args:
             weights: Those of the network.
@@ -122,10 +122,10 @@ class Linear:
 
 
 class SiluLinear(Linear):
-    """A linear layer, each output times its sigmoid."""
+    """Linear layer with SiLU activation."""
 
     def __init__(self, weight: Samples, bias: Samples | None = None) -> None:
-        """Keeps the weights.
+        """Stores the weights.
 
         Args:
             weight: float32 `[outputs, inputs]`.
@@ -143,14 +143,14 @@ class SiluLinear(Linear):
 
 
 class Gru:
-    """One layer of gated recurrent units, as torch's GRU computes it.
+    """One GRU layer (gated recurrent units), with torch's equations.
 
     Attributes:
         state: float32 `[units]`, also the output of the last step.
     """
 
     def __init__(self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples) -> None:
-        """Keeps the weights; gates in the order reset, update, new.
+        """Stores the weights; gates in the order reset, update, new.
 
         Args:
             weight_input: float32 `[3 * units, inputs]`.
@@ -170,7 +170,7 @@ class Gru:
 
     @classmethod
     def of(cls, weights: Weights, name: str, inputs: int, units: int, layer: str = "_l0") -> Self:
-        """Makes the layer that torch's `GRU` or `GRUCell` of a name was.
+        """Creates the layer from the weights of a torch `GRU` or `GRUCell` of that name.
 
         Args:
             weights: Those of the network.
@@ -189,7 +189,7 @@ class Gru:
         return cls(*(find_array(weights, f"{name}.{of}{layer}", 3 * units, *last) for of, last in shapes.items()))
 
     def start(self) -> None:
-        """Forgets the past."""
+        """Resets the state to zeros."""
         self.state.fill(0.0)
 
     def __call__(self, x: Samples) -> Samples:
@@ -217,7 +217,7 @@ class Gru:
 
 
 class Conv1d:
-    """A convolution along one axis with as many outputs as inputs there, zeros beyond the ends: one matrix product.
+    """1-D convolution with zero padding to equal length, computed as one matrix product.
 
     Attributes:
         inputs: float32 `[channels, width]`, to be written before a call; not contiguous.
@@ -225,7 +225,7 @@ class Conv1d:
     """
 
     def __init__(self, weight: Samples, bias: Samples, width: int) -> None:
-        """Keeps the weights and makes the buffers.
+        """Stores the weights and allocates the buffers.
 
         Args:
             weight: float32 `[outputs, channels, taps]`, an odd number of taps.
@@ -256,10 +256,10 @@ class Conv1d:
 
 
 class BandedSums:
-    """A product with a matrix whose columns are zero but for one band of lines each, which alone are kept."""
+    """Product with a banded matrix: each column stores only its nonzero band."""
 
     def __init__(self, matrix: Samples) -> None:
-        """Keeps the bands.
+        """Stores the bands.
 
         Args:
             matrix: float32 `[lines, columns]`.

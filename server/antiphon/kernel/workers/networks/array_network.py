@@ -1,6 +1,6 @@
-"""Trained networks in numpy: what plays a shipped model on the CPU, equal to its torch network, without torch.
+"""Trained networks in numpy: play shipped models on the CPU, equal to their torch networks, without torch.
 
-`ModelInfo.array_network` names the class. It is made, with its weights, where it plays: in the engine by
+`ModelInfo.array_network` names the class. It is created, with its weights, in the playing process: in the engine by
 `ModelClient`, in a worker by `array_stepper`.
 """
 
@@ -21,18 +21,18 @@ from antiphon.kernel.workers.networks import array_layers  # noqa: F401 - its ke
 from antiphon.kernel.workers.networks.array_weights import Weights
 
 WARM_STEPS = 16
-"""Steps that a network makes before it plays, so that none is slow for being among the first."""
+"""Warm-up steps of a network before it plays, so that no first step is slow."""
 
 
 class ArrayNetwork(Protocol):
-    """A network of one stream, made of its weights by name: `Class(weights)`, float32 in torch's shapes.
+    """Network of one stream, created from its weights by name: `Class(weights)`, float32 in torch's shapes.
 
-    The constructor allocates every buffer and raises ModelError where the weights do not fit; `start` and `step` are
-    for the block path.
+    The constructor allocates every buffer and raises ModelError if the weights do not fit; `start` and `step` are for
+    the block path.
     """
 
     def start(self) -> None:
-        """Forgets the past."""
+        """Resets the state."""
 
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop.
@@ -44,7 +44,7 @@ class ArrayNetwork(Protocol):
 
 
 def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> ArrayNetwork:
-    """Makes a network with its weights, and warms it up by steps of noise and silence.
+    """Creates a network with its weights, and warms it up by steps of noise and silence.
 
     Args:
         where: "module:Class" of the network.

@@ -1,4 +1,4 @@
-"""A model in a worker without torch: each slot has a network in numpy of its own."""
+"""Worker stepper without torch: one numpy network per slot."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def build(spec: WorkerSpec) -> Stepper:
 
 
 class ArrayStepper:
-    """A `Stepper` that computes the slots that have a hop, one after another."""
+    """`Stepper` that computes the slots with a hop, one after another."""
 
     def __init__(self, networks: list[ArrayNetwork]) -> None:
         self._networks = networks
 
     def warm(self) -> None:
-        """Does nothing: the networks are loaded warm."""
+        """No operation: the networks are loaded warm."""
 
     def open(self, slot: int, config: str) -> None:
         self._networks[slot].start()
 
     def close(self, slot: int) -> None:
-        """Does nothing: `open` clears a slot that is used again."""
+        """No operation: `open` resets a reused slot."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         for slot, network in enumerate(self._networks):

@@ -1,4 +1,4 @@
-"""Arrays of a trained network by name, and how a layer finds its own among them."""
+"""Weight arrays of a trained network by name, and the lookup of a layer's own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.runtime.model_files import ModelError
 
 Weights: TypeAlias = Mapping[str, Samples]
-"""Arrays of a network by name: float32, of the shapes that torch gives them."""
+"""Weight arrays by name: float32, in torch's shapes."""
 
 
 def find_array(weights: Weights, name: str, *shape: int) -> Samples:
-    """Finds one array of a network's weights.
+    """Looks up one array of a network's weights.
 
     Args:
         weights: All of them.

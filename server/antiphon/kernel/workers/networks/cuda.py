@@ -1,7 +1,7 @@
-"""A streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
+"""Streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
 
-A capture holds all that needs a card: recording, pinned memory, the stream and its events. With `Capture` the rest runs
-on the CPU, for tests on a machine without a card.
+A capture bundles the card's resources: recording, pinned memory, the stream and its events. With `Capture` the rest
+runs on the CPU, for tests on a machine without a card.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2
 PROOF = 16
-"""Hops of noise for which a smaller batch must give the same bits as the whole one."""
+"""Hops of noise in the test that a smaller batch gives the same bits as the whole one."""
 
 
 class Capture:
@@ -43,7 +43,7 @@ class Capture:
         """Waits until the device has finished all work, on all streams."""
 
     def stream(self) -> AbstractContextManager[object]:
-        """A context whose work is queued on the stream, in order and asynchronously."""
+        """Context manager: work is queued on the stream, in order and asynchronously."""
         return nullcontext()
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:
@@ -123,7 +123,7 @@ def card(name: str) -> Graphs:
 
 
 class GraphStepper:
-    """A `Stepper` with a recorded step for several batch sizes: 1, 2, 4, … and all slots.
+    """`Stepper` with a recorded step for several batch sizes: 1, 2, 4, … and all slots.
 
     A step uses the smallest batch that contains the highest open slot. **Its results must not depend on the batch
     size**: a replay must give the same samples whatever other streams play. Libraries choose other kernels for other
@@ -228,7 +228,7 @@ class GraphStepper:
         self._taken += 1
 
     def _of(self, count: int) -> Callable[[], None]:
-        """A step of the first `count` slots that updates the tensors in place."""
+        """Step of the first `count` slots that updates the tensors in place."""
         x, y, going = self._x[:count], self._y[:count], self._going[:count]
         state = tuple(tensor[:count] for tensor in self._state)
         return lambda: advance(self._network, x, y, state, going)
@@ -243,7 +243,7 @@ class GraphStepper:
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 
     def _proof(self, slots: int, count: int) -> list[torch.Tensor]:
-        """Answers of the first `slots` to `PROOF` hops of noise in a batch of `count`, and their state after it."""
+        """Answers of the first `slots` to `PROOF` hops of noise in a batch of `count`, and their final state."""
         rng = np.random.default_rng(0)
         for slot in range(slots):
             self.open(slot, "")

@@ -15,7 +15,7 @@ State: TypeAlias = tuple[torch.Tensor, ...]
 
 
 class StreamingModel(torch.nn.Module, ABC):
-    """A network that computes a hop at a time, for several streams at once, a row of the batch each.
+    """Network that computes one hop a step, for several streams at once, one row of the batch each.
 
     The constructor takes no arguments; weights are loaded later. Rows must not depend on each other, and all memory
     must be in the state: slots are masked and cleared by its rows.
@@ -43,12 +43,12 @@ class StreamingModel(torch.nn.Module, ABC):
 
     @property
     def said(self) -> tuple[int, int]:
-        """The shape of one slot's answer: outputs, and values of each."""
+        """Shape of one slot's answer: outputs, and values of each."""
         return self.outputs, self.hop if self.answer is None else self.answer
 
     @abstractmethod
     def start(self, slots: int) -> State:
-        """Makes the state of streams without a past.
+        """Initial state of `slots` streams.
 
         Args:
             slots: How many.

@@ -22,7 +22,7 @@ LEAST_STEPS, MOST_STEPS = 32, 400
 
 
 def one_thread() -> None:
-    """Makes torch compute in the calling thread only, with denormal numbers flushed to zero."""
+    """Restricts torch to the calling thread, and flushes denormal numbers to zero."""
     torch.set_num_threads(1)
     # torch allows one call in a process, and a zygote may have made it
     if torch.get_num_interop_threads() != 1:
@@ -31,7 +31,7 @@ def one_thread() -> None:
 
 
 def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
-    """Makes a network, loads its weights, and checks it by steps of silence and noise.
+    """Creates a network, loads its weights, and checks it by steps of silence and noise.
 
     Args:
         spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
@@ -119,7 +119,7 @@ def check(network: StreamingModel, where: str, slots: int, device: torch.device)
 def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: State, going: torch.Tensor) -> None:
     """Computes one step of float32 `[n, inputs, hop]` in place into `[n, outputs, answer]`.
 
-    The state of idle slots, of those not `going`, stays as it is.
+    The state of idle slots, those not `going`, is unchanged.
     """
     answer, after = network.step(x, state)
     y.copy_(answer)
@@ -128,7 +128,7 @@ def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: St
 
 
 def until_steady(step: Callable[[], None]) -> int:
-    """Repeats a step until the median of eight is no faster than that of the eight before; returns their number."""
+    """Repeats a step until the median of eight is no faster than the previous eight's; returns the number of steps."""
     times: list[float] = []
     while len(times) < MOST_STEPS:
         began = time.perf_counter()

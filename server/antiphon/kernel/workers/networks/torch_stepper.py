@@ -1,4 +1,4 @@
-"""A streaming model on the CPU: one thread, a batch of fixed size, no allocation by the stepper after its warm-up.
+"""Streaming model on the CPU: one thread, a batch of fixed size, no allocation by the stepper after its warm-up.
 
 Eager torch in inference mode; docs/benchmarks.md has the figures that decided for it.
 """
@@ -22,7 +22,7 @@ def build(spec: WorkerSpec) -> Stepper:
 
 
 class TorchStepper:
-    """A `Stepper` that computes every slot at every step, so that results do not depend on the other streams."""
+    """`Stepper` that computes every slot at every step, so that results do not depend on the other streams."""
 
     def __init__(self, network: StreamingModel, slots: int) -> None:
         self._network = network
@@ -48,7 +48,7 @@ class TorchStepper:
                 state[slot].copy_(fresh[slot])
 
     def close(self, slot: int) -> None:
-        """Does nothing: a slot without hops is masked, and `open` clears a slot that is used again."""
+        """No operation: a slot without hops is masked, and `open` resets a reused slot."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         np.greater_equal(hops, 0, out=self._mask)

@@ -1,4 +1,4 @@
-"""Text in mini-notation to a tree, by recursive descent; depth and length are bounded."""
+"""Recursive-descent parser of mini-notation to a tree; depth and length are bounded."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from antiphon.live.patterns.mini.tree import (
 )
 
 DEEPEST = 32
-"""Brackets within brackets: more than anyone reads, and few enough for Python's stack."""
+"""Maximum bracket nesting: more than anyone reads, and few enough for Python's stack."""
 LONGEST = 20_000
-"""Characters of a text."""
+"""Maximum characters of a text."""
 MOST_COPIES = 1024
-"""Steps that `!` and `..` make at once."""
+"""Maximum steps of one `!` or `..`."""
 MOST_STREAMS = 4096
-"""Places of chance in a text: as many as a cycle has events."""
+"""Maximum random choices in a text: as many as a cycle has events."""
 _INNER = ("node", "factor", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
@@ -42,7 +42,7 @@ _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """The tree of a text of at most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
+    """Tree of a text of at most `LONGEST` characters, with at most `DEEPEST` nested brackets.
 
     Raises:
         MiniError: It cannot be read; the error names the column.
@@ -89,7 +89,7 @@ class _Parser:
         return self._text[self._at] if self._at < len(self._text) else ""
 
     def _skip(self) -> bool:
-        """Skips spaces; whether there were any, or the text has just begun."""
+        """Skips spaces; True if there were any, or at the text's beginning."""
         first = self._at
         while self._peek() and self._peek() in _SPACE:
             self._at += 1
@@ -114,7 +114,7 @@ class _Parser:
         return self._streams
 
     def _copy(self, node: Node) -> Node:
-        """The node again, where chance decides anew."""
+        """Copy of a node, with new random streams."""
         if not self._random(node):
             return node
         changes: dict[str, Any] = {"stream": self._stream()} if isinstance(node, Choice | Perhaps) else {}
@@ -129,7 +129,7 @@ class _Parser:
         return replace(node, **changes)
 
     def _random(self, node: Node) -> bool:
-        """Whether chance decides anything in it; known for each node once, of which copies have many."""
+        """True if a node contains a random choice; cached, since copies share nodes."""
         known = self._known.get(id(node))
         if known is None:
             known = node, isinstance(node, Choice | Perhaps) or any(self._random(inner) for inner in _inner(node))
@@ -139,7 +139,7 @@ class _Parser:
     # ---- groups
 
     def _bracket(self) -> tuple[str, int]:
-        """Takes an opening bracket; the bracket that closes it, and the column of the opening one."""
+        """Consumes an opening bracket; returns the closing one, and the column of the opening one."""
         column = self._at
         if len(self._open) >= DEEPEST:
             raise self._error(f"brackets are nested deeper than {DEEPEST}; take some out")
@@ -193,7 +193,7 @@ class _Parser:
         return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
 
     def _range(self, steps: list[Weighted]) -> bool:
-        """Takes `.. 3` after a whole number: the numbers between as steps of their own."""
+        """Parses `.. 3` after an integer: the numbers between as steps of their own."""
         column = self._at
         if not self._take(".."):
             return False
@@ -244,7 +244,7 @@ class _Parser:
         steps += [Weighted(node if n == 0 else self._copy(node), weight) for n in range(copies)]
 
     def _count(self) -> int:
-        """The number after `!`; without one the step is there twice."""
+        """Repeat count after `!`; 2 without one."""
         if not (self._peek().isdigit()):
             return 2
         column = self._at

@@ -1,4 +1,4 @@
-"""The tree of a text to a query; how many events a cycle can have is bounded before it is asked for any."""
+"""Compiles a tree to a query; the number of events per cycle is bounded before any query."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from antiphon.live.patterns.queries import Query
 
 T = TypeVar("T")
 MOST_EVENTS = 4096
-"""Events of a cycle: 16 a beat for each of 64 voices."""
+"""Maximum events of a cycle: 16 a beat for each of 64 voices."""
 DEEPEST = 64
-"""Nodes below one another: a query calls itself about seven times for each, and Python allows 1,000 calls."""
+"""Maximum depth of nodes: a query calls itself about seven times for each, and Python allows 1,000 calls."""
 
 
 def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
-    """The pattern that a text in mini-notation describes.
+    """Pattern of a text in mini-notation.
 
-    `value` gives the values of a word, which begin together; it raises `UsageError` for a word that it does not take.
+    `value` returns the simultaneous values of a word; it raises `UsageError` for an invalid word.
 
     Raises:
         MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
@@ -50,7 +50,7 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
 
 class _Reading:
     def __init__(self, text: str, start: int | None) -> None:
-        """start: where the text stands in the script, if that is known."""
+        """start: position of the text in the script, if known."""
         self._text, self._start = text, start
         self._seeker = current()
         self._depth = 0
@@ -60,7 +60,7 @@ class _Reading:
     # ---- how many
 
     def count(self, node: Node) -> Fraction:
-        """At most so many events and rests a cycle."""
+        """Upper bound of events and rests per cycle."""
         if id(node) in self._counts:  # a step that `!` repeats stands several times
             return self._counts[id(node)]
         if self._depth >= DEEPEST:
@@ -120,7 +120,7 @@ class _Reading:
         return events
 
     def _numbers(self, node: Node) -> Iterator[Fraction]:
-        """All numbers that stand in a factor."""
+        """All numbers within a factor."""
         match node:
             case Word():
                 yield number(node, self._text, "a factor")
@@ -211,7 +211,7 @@ class _Reading:
         )
 
     def _each(self, argument: Node, change: Callable[[Fraction], Query[T]]) -> Query[T]:
-        """What `change` gives for an argument: at once for a number, else for each value while it is active."""
+        """Result of `change` for an argument: at once for a number, else for each value while it is active."""
         while isinstance(argument, Sequence) and len(argument.steps) == 1:
             argument = argument.steps[0].node
         if isinstance(argument, Word):

@@ -1,4 +1,4 @@
-"""What a text in mini-notation means, as a tree."""
+"""Syntax tree of mini-notation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ONE = Fraction(1)
 
 
 class MiniError(UsageError):
-    """A text in mini-notation that cannot be read.
+    """A mini-notation syntax error.
 
     Attributes:
         picture: The text's line, and below it a caret at the character.
     """
 
     def __init__(self, reason: str, text: str, column: int) -> None:
-        """An error at a character: its reason says what is allowed and what to do; `column` counts from 0."""
+        """Syntax error at a character: its reason says what is allowed and what to do; `column` counts from 0."""
         first = max(0, column - 30)
         part = "".join(c if c.isprintable() else "·" for c in text[first : first + 60])
         super().__init__(f'{reason} (column {column + 1} of "{part}")')
@@ -36,12 +36,12 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """`~`: nothing."""
+    """`~`: a rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """A step of a sequence, and how many steps' time it takes."""
+    """A step of a sequence, and its weight in steps."""
 
     node: Node
     weight: Fraction = ONE
@@ -49,7 +49,7 @@ class Weighted:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """`a b c`: one after the other, in one cycle."""
+    """`a b c`: sequence in one cycle."""
 
     steps: tuple[Weighted, ...]
 
@@ -61,14 +61,14 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """`a, b`: at the same time."""
+    """`a, b`: simultaneous sequences."""
 
     parts: tuple[Sequence, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`a | b`: one each cycle. stream: of chance."""
+    """`a | b`: random choice per cycle. stream: random stream."""
 
     parts: tuple[Sequence, ...]
     stream: int
@@ -76,9 +76,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Polymeter:
-    """`{a b, c d e}` and `<a b>`: sequences that share the length of a step.
+    """`{a b, c d e}` and `<a b>`: sequences with a common step length.
 
-    steps: how many of them a cycle has; None for as many as the first sequence.
+    steps: steps per cycle; None for those of the first sequence.
     """
 
     parts: tuple[Sequence, ...]
@@ -108,7 +108,7 @@ class Euclid:
 
 @dataclass(frozen=True, slots=True)
 class Perhaps:
-    """`a?` and `a?0.3`. share: of the events that are left out. stream: of chance."""
+    """`a?` and `a?0.3`. share: of dropped events. stream: random stream."""
 
     node: Node
     share: float
@@ -119,7 +119,7 @@ Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed
 
 
 def number(word: Word, text: str, what: str) -> Fraction:
-    """The number that a word is: `3`, `-0.5`, `1%8`.
+    """Number of a word: `3`, `-0.5`, `1%8`.
 
     Raises:
         MiniError: It is none, or its denominator is 0.

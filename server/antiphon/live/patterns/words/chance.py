@@ -17,7 +17,7 @@ from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.time import P, piece
 
 _PIECES, _WEIGHTS, _SWITCH = (1 << 35), (1 << 36), (1 << 37)
-"""Streams of chance."""
+"""Random streams."""
 
 
 def undegrade_by(p: P, share: Argument, seed: int = 0) -> P:

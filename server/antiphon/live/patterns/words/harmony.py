@@ -22,7 +22,7 @@ _INTERVALS = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 12}
 
 
 def scale_pattern(name: Argument) -> Query[Any]:
-    """Scales by a name, or a text or pattern of names joined by colons: "<c4:major a3:minor>"."""
+    """Scales of a name, or of a text or pattern of names joined by colons: "<c4:major a3:minor>"."""
     if isinstance(name, str):
         if " " in name and not any(sign in name for sign in "<[{,*:"):
             return queries.pure(_scale_of(name))
@@ -33,7 +33,7 @@ def scale_pattern(name: Argument) -> Query[Any]:
 
 
 def degree_note(given: Any, value: Any) -> Any:
-    """The note of a degree, "2#" and "2b" with sharps and flats."""
+    """Note of a degree, "2#" and "2b" with sharps and flats."""
     text = str(value)
     shift = text.count("#") - text.count("b") if isinstance(value, str) else 0
     try:
@@ -122,7 +122,7 @@ def chords(names: Argument) -> Pattern[str]:
 
 
 def _notes_of(p: P, notes: Callable[[str], Sequence[Any]]) -> ControlPattern:
-    """A pattern of the notes of each chord's name."""
+    """Pattern of the notes of each chord name."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
         found = []

@@ -20,7 +20,7 @@ MOST_LAYERS = 64
 
 
 def _changed_so_often(p: P, change: Callable[..., Any], k: int, example: str) -> P:
-    """A change made k times, or once with k where it takes a number too."""
+    """A change applied k times, or once with k if it takes a number too."""
     if not callable(change):
         return p._changed(change, example)
     try:

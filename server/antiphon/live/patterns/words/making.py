@@ -16,7 +16,7 @@ from antiphon.live.patterns.words.time import P
 
 
 def as_pattern(value: Any) -> P:
-    """A pattern as it is, a text as mini-notation, a list as a sequence, another value once a cycle."""
+    """Pattern of an argument: a pattern as is, text as mini-notation, a list as a sequence, else once a cycle."""
     if isinstance(value, Pattern):
         return value
     if isinstance(value, str):
@@ -96,7 +96,7 @@ SIGNALS = {
     "brand": signals.rand.map(lambda value: value < 0.5),
     "time": Pattern(queries.signal(lambda time, seed: float(time))),
 }
-"""By name: those that end with 2 go from -1 to 1; `envL` rises from 0 to 1 in cycle 0 and stays there."""
+"""Signals by name: those that end with 2 are bipolar; `envL` rises from 0 to 1 in cycle 0 and stays there."""
 
 
 def pulse(width: Number = 0.5) -> Pattern[float]:

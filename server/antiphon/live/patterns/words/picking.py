@@ -24,7 +24,7 @@ _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
 
 
 def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
-    """The choice of a name or number: numbers beyond the last are the last, or begin again where `around`."""
+    """Choice by name or number: numbers beyond the last are clipped, or wrap with `around`."""
     if isinstance(choices, Mapping):
         if value not in choices:
             raise UsageError(f"there is no {value!r} to pick{instead(str(value), [str(k) for k in choices])}")
@@ -36,13 +36,13 @@ def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
 
 
 def _of(choices: Any) -> Pattern[Any] | None:
-    """A pattern of the choices' kind, to make the result of."""
+    """A pattern of the choices' kind, to create the result from."""
     given = list(choices.values() if isinstance(choices, Mapping) else choices)
     return next((c for c in given if isinstance(c, Pattern)), None)
 
 
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
-    """Picks the patterns by name or number, and joins them as `how` says."""
+    """Picks the patterns by name or number, and joins them by `how`."""
     picked_one = _JOINS[how](
         queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )

@@ -64,7 +64,7 @@ def invert(p: P) -> P:
 
 
 def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
-    """The events while switches are on, or off."""
+    """Events while switches are on, or off."""
     chosen = queries.keep(truths(switches, what), lambda value: value is on)
     return queries.apply_left(p.events, chosen, lambda value, _: value)
 

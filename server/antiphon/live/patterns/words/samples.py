@@ -54,7 +54,7 @@ def _public(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(query: Query[Any]) -> Query[Any]:
-    """Speeds by which each event's part of its sound lasts as long as the event."""
+    """Speeds at which each event's part of its sound has the event's length."""
 
     def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
         events = []

@@ -26,7 +26,7 @@ from antiphon.live.patterns.pattern import Pattern
 
 @dataclass(frozen=True, slots=True)
 class TableWord:
-    """A word of live scripts; `function` is given the pattern first, and `example` can be tried."""
+    """A word of live scripts; `function` gets the pattern first, and `example` is executable."""
 
     name: str
     function: Callable[..., Any]
@@ -38,9 +38,9 @@ class TableWord:
 
 
 WORDS: dict[str, TableWord] = {}
-"""By their snake_case name."""
+"""Words by their snake_case name."""
 NOT_HERE: dict[str, str] = {}
-"""Words of Tidal and Strudel that are not here, and what is in their place."""
+"""Unsupported words of Tidal and Strudel, with their substitutes."""
 
 
 def camel(name: str) -> str:
@@ -49,7 +49,7 @@ def camel(name: str) -> str:
 
 
 def load(modules: tuple[ModuleType, ...]) -> None:
-    """Fills the table, and makes its words methods. modules: That define the functions, or have them in `MORE`."""
+    """Fills the table, and makes its words methods. modules: define the functions, or have them in `MORE`."""
     group = ""
     for line in Path(__file__).with_name("words.txt").read_text().splitlines():
         if line.startswith("["):
@@ -86,7 +86,7 @@ def _setter(name: str) -> Callable[..., Any]:
 
 
 def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A method as a change: `linger(1/4)` for later, or at once where a pattern comes last, `linger(1/4, p)`."""
+    """A method as a change: `linger(1/4)` for later, or at once with a final pattern, `linger(1/4, p)`."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
     most = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
@@ -113,7 +113,7 @@ def _apply(name: str, args: tuple[Any, ...], values: dict[str, Any], pattern: An
 
 
 def export_words(taken: dict[str, Any]) -> dict[str, Any]:
-    """The words of the table by all their spellings, and the camelCase of `taken`, which stay as they are."""
+    """Words of the table by all their spellings, and the camelCase of `taken`, which are unchanged."""
     found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
     for entry in WORDS.values():
         for spelling in entry.names:

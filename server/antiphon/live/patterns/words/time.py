@@ -119,7 +119,7 @@ def bite(p: P, pieces: Argument, order: Argument) -> P:
 
 
 def piece(query: Query[Any], number: Fraction, count: Fraction) -> Query[Any]:
-    """One of so many pieces of each cycle, as long as a cycle."""
+    """One of `count` pieces of each cycle, stretched to a cycle."""
     begin = (number / count) % 1
     return joins.zoom(query, begin, begin + 1 / count)
 

@@ -43,7 +43,7 @@ def _calculated(name: str, change: Operation) -> Operation:
 
 
 def product(a: Any, b: Any) -> Any:
-    """Two numbers of values multiplied."""
+    """Product of two numbers of values."""
     return _number(a) * _number(b)
 
 
@@ -54,7 +54,7 @@ OPERATIONS: dict[str, Operation] = {
         "pow": operator.pow, "lt": operator.lt, "gt": operator.gt, "lte": operator.le, "gte": operator.ge,
     }.items()},
 }  # fmt: skip
-"""What is done with two values."""
+"""Binary operations of values."""
 JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "in_": queries.apply_left,
     "out": joins.apply_right,
@@ -64,11 +64,11 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "reset": lambda a, b, f: joins.join_values(joins.join_reset, b, a, lambda x, y: f(y, x)),
     "restart": lambda a, b, f: joins.join_values(joins.join_restart, b, a, lambda x, y: f(y, x)),
 }
-"""Whose times are kept: this pattern's, the other's, both; or a cycle of one in each event of the other."""
+"""Time structures of joins: this pattern's, the other's, both; or a cycle of one in each event of the other."""
 
 
 def _whole_values(a: Any, b: Any, change: Operation) -> Any:
-    """Two mappings of names and values: `change` for names that both have, else the value that there is."""
+    """Merge of two mappings: `change` for common names, else the existing value."""
     if not isinstance(a, Mapping):
         return change(a, b)
     if not isinstance(b, Mapping):
@@ -81,7 +81,7 @@ def _whole_values(a: Any, b: Any, change: Operation) -> Any:
 
 
 def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -> P:
-    """Calculates with named values of a pattern, as `operate(p, "mul", {"gain": 0.5})`."""
+    """Arithmetic on named values of a pattern, as `operate(p, "mul", {"gain": 0.5})`."""
     change, joined = OPERATIONS[name], JOINS[how]
     start = {"mul": 1.0, "div": 1.0, "pow": 1.0}.get(name, 0)
     query = p.events
@@ -99,7 +99,7 @@ class ArithmeticWord:
     """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
-        """original: The method that stands under this name already."""
+        """original: the existing method of this name."""
         self.name, self.original, self.plain = name, original, _PLAIN[name]
 
     def __get__(self, pattern: P | None, owner: type) -> Any:
@@ -109,7 +109,7 @@ class ArithmeticWord:
 
 
 class BoundArithmetic:
-    """`p.add`: called, or by one of `JOINS`."""
+    """`p.add`: callable, also by each of `JOINS`."""
 
     def __init__(self, word: ArithmeticWord, pattern: P) -> None:
         self._word, self._pattern = word, pattern
@@ -129,7 +129,7 @@ class BoundArithmetic:
 
 
 def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
-    """Arithmetic of a pattern with one other, or of named values."""
+    """Arithmetic of a pattern with another one, or of named values."""
     if len(args) > 1 or bool(args) == bool(values):
         raise UsageError(f"{name} takes one number, text or pattern, or values by name, as in .{name}(2)")
     if values:
@@ -231,7 +231,7 @@ def as_(p: P, names: str) -> P:
 
 
 def figure_or_word(word: Any) -> Any:
-    """A number, where a word is one."""
+    """Number of a numeric word, else the word."""
     try:
         return float(word) if not isinstance(word, str) or not word.lstrip("-").isdigit() else int(word)
     except (TypeError, ValueError):

@@ -1,5 +1,5 @@
-"""The handlers of OSC addresses, a module each group; `addresses` says what each does.
+"""Handlers of OSC addresses, one module a group; `addresses` documents each.
 
 Each takes the server (`served.OscServer`), the sender, the arguments and the time. It raises `AntiphonError`, whose
-text answers the sender.
+text is sent to the sender.
 """

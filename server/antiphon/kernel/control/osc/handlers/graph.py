@@ -72,7 +72,7 @@ def plugin_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None
 
 
 def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> None:
-    """Answers a list of words, cut to what fits into a datagram."""
+    """Answers with a list of words, cut to fit into a datagram."""
     replies.reply(peer, words_packet(address, words))
 
 
@@ -109,7 +109,7 @@ def node_disconnect(server: OscServer, peer: Peer, args: Args, _when: When) -> N
 
 
 def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
-    """Every address of one node; the macros have short ones too."""
+    """All addresses of one node; the macros have short ones too."""
     short = f"/{MACRO}" if node.name == MACRO else ""
     routes: list[AddressRoute] = []
     if not short:
@@ -130,7 +130,7 @@ def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
 
 
 def _span(param: Param) -> tuple[float, float]:
-    """The range of numbers that only set the parameter, so that `Intake` may gather them; (1, 0) for none."""
+    """Range in which a number only sets the parameter, so that `Intake` may coalesce it; (1, 0) for none."""
     if param.restart or param.readonly:
         return 1.0, 0.0
     match param.kind:
@@ -142,7 +142,7 @@ def _span(param: Param) -> tuple[float, float]:
 
 
 def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) -> None:
-    """Sets a parameter; where that needs a new plan, the sender is answered once the engine confirms or refuses it."""
+    """Sets a parameter; if that needs a new plan, the sender is answered once the engine confirms or refuses it."""
     goal = server.session.state.goal
     server.executor.do(command, peer.key)
     if server.session.state.goal != goal:
@@ -196,7 +196,7 @@ def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
 
 _NORM = Param("norm")
 _ANY = 1e38
-"""A switch takes any number up to this; 0 is off."""
+"""Upper bound of a switch's number; 0 is off."""
 
 
 def _ramp(param: Param, args: Args) -> float:
@@ -207,7 +207,7 @@ def _ramp(param: Param, args: Args) -> float:
 
 
 def _plain(param: Param, value: object) -> float | int | bool | str:
-    """The argument as a value of the type that a parameter may take; None and blobs are refused by `Param.check`."""
+    """Argument as a value of a type that a parameter may take; None and blobs are refused by `Param.check`."""
     if isinstance(value, int | float | str):
         return value
     return param.check(value)

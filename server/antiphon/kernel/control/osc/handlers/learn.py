@@ -45,7 +45,7 @@ def assignments(server: OscServer, peer: Peer, _args: Args, _when: When) -> None
 
 
 def _target(args: Args) -> tuple[str, str]:
-    """The address as it is named in answers, and the learner's target."""
+    """Address as named in answers, and the learner's target."""
     address = text(args, 0, "address")
     if address == CUE:
         most(args, 2, "s:address s:cue")

@@ -1,4 +1,4 @@
-"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC."""
+"""Handlers for live scripts: messages by beat, cues, and scripts sent by OSC."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.wire.osc import Message, encode
 
 LONGEST_VALUE = 1024
-"""Characters of a cue's value."""
+"""Maximum characters of a cue's value."""
 CODE = "/live/"
-"""How the addresses begin by which scripts come."""
+"""Prefix of the addresses that carry scripts."""
 EVALUATE = "/live/eval"
 
 

@@ -12,7 +12,7 @@ from antiphon.kernel.session.commands import When
 
 
 def handler(address: str) -> Callable[[OscServer, Peer, Args, When], None]:
-    """The handler of one of the addresses that `session.notes.read` reads."""
+    """Handler of an address that `session.notes.read` parses."""
 
     def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         server.executor.do(notes.read(address, args, when), peer.key)

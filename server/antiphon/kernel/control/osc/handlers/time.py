@@ -24,13 +24,13 @@ from antiphon.kernel.session.session import Session
 from antiphon.kernel.wire.osc import encode
 
 CAPTURES, MOST_BARS = "captures", 256
-"""The folder of captures in the performer's library, and bars of one at most."""
+"""Folder of captures in the performer's library, and maximum bars of one."""
 ROOM = 1 << 18
-"""Bytes that must be free when a recording is asked for."""
+"""Bytes that must be free to start a recording."""
 
 
 def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
-    """The handler of a message whose arguments are the command's fields in order."""
+    """Handler of a message whose arguments are the command's fields in order."""
     row = ACTIONS.row(kind)
 
     def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
@@ -105,7 +105,7 @@ def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None
 
 
 def _recording_suffix(server: OscServer, name: str) -> str:
-    """A recording's suffix: its name's own, and .wav of one without."""
+    """Suffix of a recording: as in its name, else .wav."""
     suffix = Path(name).suffix
     held, engine = FORMATS.get(suffix.lower()), server.link.status()
     if held is None:
@@ -131,7 +131,7 @@ def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None
 
 
 def node_number(session: Session, name: str) -> int:
-    """The engine's number of a node, or of an end of the patch; `RequestError` without one of that name."""
+    """Engine's number of a node, or of `in` or `out`; `RequestError` if there is none of that name."""
     nodes = {**session.state.nodes, **session.state.ends}
     if name not in nodes:
         raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
@@ -139,7 +139,7 @@ def node_number(session: Session, name: str) -> int:
 
 
 def unused_name(folder: Path, name: str) -> str:
-    """The name, with a number behind it where the folder has a file of it already: two captures within a second."""
+    """Name, with a number appended if the folder has that file already: two captures within a second."""
     names = (f"{name}-{n}" if n > 1 else name for n in count(1))
     return next(free for free in names if not (folder / f"{free}.wav").exists())
 
@@ -149,14 +149,14 @@ def _now() -> str:
 
 
 def _check_room(path: Path) -> None:
-    """Raises `FileError` where the disk has no room, so that the sender is answered at once."""
+    """Raises `FileError` on a full disk, so that the sender is answered at once."""
     trial = path.with_name(f".{path.name}.room")
     paths.reserve(trial, ROOM)
     trial.unlink(missing_ok=True)
 
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
-    """A path inside `folder` at which no file is yet; creates the folder."""
+    """Path of a new file inside `folder`; creates the folder."""
     path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
     if path.exists() or path.is_symlink():
         raise RequestError(f"there is a {path.name!r} already; choose another name")
