@@ -26,7 +26,6 @@ from antiphon.kernel.io.midifile import (
 from antiphon.kernel.io.png import png_bytes
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
-    HOME as HOME_VARIABLE,
     PRIVATE_FOLDER,
     TEMPORARY as TEMPORARY_NAME,
     cache as cache_folder,
@@ -42,6 +41,6 @@ from antiphon.kernel.runtime.paths import (
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
-from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, Format
+from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES
 from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
 from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields, read_toml
