@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 48000

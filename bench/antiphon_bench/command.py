@@ -12,7 +12,7 @@ from antiphon_bench.entry import Bench, BenchOptions
 from antiphon_bench.table import OWN
 
 if TYPE_CHECKING:
-    from antiphon.kernel.plugins.registry import Registration
+    from antiphon.api.backends.rendering import Registration
 
 PLUGINS = "PLUGINS"
 """Placeholder for the names of plugins' benches in the help of the argument."""
@@ -58,10 +58,9 @@ def bench(
     out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
-    from antiphon.cli.terminal.errors import endable
-    from antiphon.kernel.errors import PluginError, UsageError
-    from antiphon.kernel.runtime import extras
-    from antiphon.kernel.runtime.suggestion import instead
+    from antiphon.api import PluginError, UsageError
+    from antiphon.api.backends.cli import endable
+    from antiphon.api.backends.runtime import instead, require_modules
 
     chosen = OWN.get(name)
     if chosen is None:
@@ -72,7 +71,7 @@ def bench(
         if not isinstance(made, Bench):
             raise PluginError(f"the factory of the bench {name!r} gave {type(made).__name__}, not a Bench")
         chosen = made
-    extras.require(f"bench {name}", chosen.needs)
+    require_modules(f"bench {name}", chosen.needs)
     asked = BenchOptions(seconds, seed, limit, hours, Path(out))
     typer.echo(announcement(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
@@ -82,7 +81,7 @@ def bench(
 
 def _of_plugins() -> dict[str, Registration]:
     """Benches of plugins, which take time to load: for the help page and unknown names."""
-    from antiphon.kernel.plugins.registry import registrations
+    from antiphon.api.backends.rendering import registrations
 
     found = registrations("benches")
     return {name: found[name] for name in sorted(found) if name not in OWN}

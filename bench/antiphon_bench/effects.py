@@ -18,8 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, StreamSpec, Value
-from antiphon.api.jobs import prepare_processor
-from antiphon.api.rendering import load_plugins
+from antiphon.api.backends.rendering import load_plugins, prepare_processor
 from antiphon.api.testing import run_processor
 from antiphon_bench import pitching
 from antiphon_bench.report import finish, percentiles, table

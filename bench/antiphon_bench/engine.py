@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.contract.block import StreamSpec
+from antiphon.api import StreamSpec
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.engine.drivers.base import default_ahead
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.compiler import compile_plan
-from antiphon.kernel.plugins import loader
 from antiphon_bench import jackd
 from antiphon_bench.flood import Flood
 from antiphon_bench.report import finish, percentiles, table
@@ -54,7 +54,7 @@ def main(seconds: float) -> None:
 
 def plan_cost(block: int) -> dict[str, Any]:
     """Times of `GraphPlayer.run` over noise, block by block."""
-    loaded = loader.load(check=False)
+    loaded = load_plugins(check=False)
     loaded_patch = patch.load(PATCH, loaded.catalog)
     spec = StreamSpec(RATE, block, 2)
     ids = {n.name: i for i, n in enumerate(loaded_patch.graph.nodes, 1)}

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import BlockTime, StreamSpec, Value
+from antiphon.api.backends.rendering import Loaded, load_plugins
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.plugins import loader
 from antiphon_bench.report import finish, table
 
 RATE = 48000
@@ -60,7 +60,7 @@ def main(seconds: float, seed: int) -> None:
         seed: Of the noise that is played.
     """
     pedalboard: Any = import_module("pedalboard")  # its types do not say what it exports
-    loaded = loader.load(check=False)
+    loaded = load_plugins(check=False)
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for block in BLOCKS:
@@ -100,7 +100,7 @@ def main(seconds: float, seed: int) -> None:
     finish("plan", {"seed": seed, "nodes": rows, "patches": patches, "pedalboard": version("pedalboard")})
 
 
-def compile_chain(loaded: loader.Loaded, kind: str, count: int, spec: StreamSpec, values: Mapping[str, Value]) -> Plan:
+def compile_chain(loaded: Loaded, kind: str, count: int, spec: StreamSpec, values: Mapping[str, Value]) -> Plan:
     """A plan of so many nodes of one type, one after the other."""
     names = [f"{kind}{place}" for place in range(count)]
     into, out = (loaded.catalog[kind].inputs[0].name, loaded.catalog[kind].outputs[0].name)
@@ -138,7 +138,7 @@ def least(runs: list[Callable[[], object]], count: int) -> list[float]:
     return found
 
 
-def patch_row(loaded: loader.Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
+def patch_row(loaded: Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
     """Cost of a shipped patch."""
     graph = load_patch(name, loaded.catalog, trusted=True).graph
     ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}

@@ -82,7 +82,7 @@ def _register(register: Register, rows: tuple[str, ...]) -> None:
 @hookimpl
 def antiphon_commands(cli: typer.Typer) -> None:
     """Adds `antiphon train`, `antiphon evaluate`, `antiphon dataset` and `antiphon pipeline`."""
-    from antiphon.cli.examples import epilog
+    from antiphon.api.backends.cli import epilog
     from antiphon_models.commands import dataset, evaluate, pipeline, train
 
     cli.command(

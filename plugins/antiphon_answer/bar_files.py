@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import UsageError, Value
-from antiphon.api.files import open_midi, tick_notes
+from antiphon.api.backends.files import open_midi, tick_notes
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import (
     BASS,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import MIDI_SUFFIXES
+from antiphon.api.backends.files import MIDI_SUFFIXES
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.melody_file import read
 from antiphon_answer.memory import ROWS

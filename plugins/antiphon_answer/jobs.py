@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
+from antiphon.api.backends.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
 from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish

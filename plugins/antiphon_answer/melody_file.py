@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.files import melody_line, open_midi, tick_notes, write_atomic
+from antiphon.api.backends.files import melody_line, open_midi, tick_notes, write_atomic
 from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.arrays import find_array
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
 MODEL = "answer-prior"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.analysis import MelSettings, mel_bank
+from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
 SECONDS, MOST = 90, 512

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from antiphon.api import BlockTime, Samples, StreamSpec, UsageError, Value
-from antiphon.api.analysis import analyse_file
-from antiphon.api.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.analysis import analyse_file
+from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.sounding import SoundAnswer, SoundWishes
 

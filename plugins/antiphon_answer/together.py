@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon_answer.improviser import Planned
 from antiphon_answer.melody_file import MelodyFile
 from antiphon_answer.processor import Answer

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, Samples, UsageError
-from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
-from antiphon.api.models import manifest_entry, read_weights
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
+from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_classify.network import TOGETHER, ClassifierNetwork
 
 MEL = MelSettings()

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from antiphon.api import F32
-from antiphon.api.analysis import Quantity
-from antiphon.api.models import read_weights
+from antiphon.api.backends.analysis import Quantity
+from antiphon.api.backends.models import read_weights
 from antiphon_classify.classifier import Classifier
 from antiphon_classify.labels import UNKNOWN, of_count, probabilities
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork

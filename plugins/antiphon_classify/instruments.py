@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.analysis import Quantity
+from antiphon.api.backends.analysis import Quantity
 from antiphon_classify.classifier import EXCERPT, MEL, Classifier, ClassifierRun, is_audible
 
 SHOWN = 5

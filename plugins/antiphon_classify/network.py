@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 
 RANGE = 80.0
 """dB below an excerpt's loudest point under which everything is alike."""

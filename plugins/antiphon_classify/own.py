@@ -15,8 +15,8 @@ from zlib import crc32
 import numpy as np
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, feature_stream
-from antiphon.api.models import ClassifierFile, classifiers_folder
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, feature_stream
+from antiphon.api.backends.models import ClassifierFile, classifiers_folder
 from antiphon_classify.labels import LIVE_LABELS, SHIPPED
 
 MOST = 200

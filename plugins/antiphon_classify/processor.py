@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from antiphon.api import Param, StreamSpec
-from antiphon.api.workers import WorkerReporter, WorkerSpec
+from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
 from antiphon_classify.labels import SHIPPED, UNKNOWN
 from antiphon_classify.own import labels_mark, live_classifiers, live_labels
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.analysis import Quantity
-from antiphon.api.models import read_weights
+from antiphon.api.backends.analysis import Quantity
+from antiphon.api.backends.models import read_weights
 from antiphon_classify.classifier import Classifier, ClassifierRun
 from antiphon_classify.tempo import TempoWindows, TempoWords, replace
 

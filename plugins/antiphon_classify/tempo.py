@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_classify.classifier import is_audible
 from antiphon_classify.network import TOGETHER
 from antiphon_classify.rhythm import FRAMES, GROUPS, LAGS, MEL_BANDS, features

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import AntiphonError
-from antiphon.api.analysis import Analysis
-from antiphon.api.models import classifiers_folder
-from antiphon.api.workers import RecentSound, ReportingStepper
+from antiphon.api.backends.analysis import Analysis
+from antiphon.api.backends.models import classifiers_folder
+from antiphon.api.backends.workers import RecentSound, ReportingStepper
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import UNKNOWN

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import PluginError, Samples, StreamSpec
-from antiphon.api.models import ModelError
-from antiphon.api.workers import WorkerProcessor, WorkerSpec
+from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.workers import WorkerProcessor, WorkerSpec
 
 FRAMES, DELAY = 480, 1440
 """Frames of a hop, and by which the runtime's output is late."""

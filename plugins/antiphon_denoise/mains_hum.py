@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import SpectrumSizes
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon.api.spectra import SpectrumSizes
 
 C128 = NDArray[np.complex128]
 MAINS = (50.0, 60.0)

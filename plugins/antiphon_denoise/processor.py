@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
-from antiphon.api.models import say_instead, usable
-from antiphon.api.spectra import LOW_FADE, SampleHistory, Spectra, grid
+from antiphon.api.backends.models import say_instead, usable
+from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.deepfilter import DeepFilter
 from antiphon_denoise.gate.estimate import Estimator

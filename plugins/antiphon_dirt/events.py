@@ -10,9 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import cycle
 
-from antiphon.api import RequestError
-from antiphon.api.commands import Command, NoteOff, NoteOn, Sample, SetParam, When, play_commands
-from antiphon.api.transports import Node
+from antiphon.api.backends.transports import (
+    Command,
+    Node,
+    NoteOff,
+    NoteOn,
+    RequestError,
+    Sample,
+    SetParam,
+    When,
+    play_commands,
+)
 from antiphon_dirt.fields import DirtEvent
 from antiphon_dirt.orbits import EFFECTS, Orbit
 

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.api import WireError
-from antiphon.api.osc import Arg
+from antiphon.api.backends.transports import Arg, WireError
 
 MOST_FIELDS = 128
 """Names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""

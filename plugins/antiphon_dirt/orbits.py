@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from antiphon.api import Param
-from antiphon.api.commands import note_params, plays
-from antiphon.api.transports import Node
+from antiphon.api.backends.transports import Node, note_params, plays
 
 _ORBIT = re.compile(r"orbit(\d{1,3})")
 

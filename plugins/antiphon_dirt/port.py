@@ -10,11 +10,24 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.api import AntiphonError, RequestError
-from antiphon.api.commands import NOW, Now, Panic, Sample
-from antiphon.api.console import say
-from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
-from antiphon.api.transports import Node, TransportServer
+from antiphon.api import AntiphonError
+from antiphon.api.backends.runtime import say
+from antiphon.api.backends.transports import (
+    IMMEDIATELY,
+    NOW,
+    Arg,
+    Bundle,
+    Message,
+    Node,
+    Now,
+    Packet,
+    Panic,
+    RequestError,
+    Sample,
+    TransportServer,
+    decode,
+    encode,
+)
 from antiphon_dirt import fields
 from antiphon_dirt.events import NoteNumbers, commands, is_instrument
 from antiphon_dirt.orbits import Orbit, orbits

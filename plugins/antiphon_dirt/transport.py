@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 
 from antiphon.api import UsageError
-from antiphon.api.console import ServeOption
-from antiphon.api.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from antiphon.api.console import instead
+from antiphon.api.backends.runtime import instead
 
 MOST = 64
 """Names that are counted apart and have had their sentence; further ones are counted as one, without a sentence."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, FileError, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.files import printable_path, stream_sound
+from antiphon.api.backends.files import printable_path, stream_sound
 from antiphon.api.kernels import (
     Audio,
     RealFft,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from antiphon.api import F32, UsageError
-from antiphon.api.files import AudioWriter, printable_path, stream_sound
+from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_effects.shared import LOUDEST
 from antiphon_effects.stretch import Stretcher

@@ -21,8 +21,8 @@ from antiphon.api import (
     WorkerError,
     frequency,
 )
-from antiphon.api.models import say_instead, usable
-from antiphon.api.pitch import HIGHEST, LOWEST, Decimator
+from antiphon.api.backends.models import say_instead, usable
+from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
 from antiphon_hum.learned.model_tracker import ModelTracker
 from antiphon_hum.learned.spec import HOP, HUM, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import F64, FLAT_NAMES
+from antiphon.api import F64
+from antiphon.api.backends.signal import FLAT_NAMES
 
 KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {

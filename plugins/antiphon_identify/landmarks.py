@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, Samples
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 RATE = 8000
 SIZE, HOP = 1024, 200

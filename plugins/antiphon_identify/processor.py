@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from antiphon.api import Param, StreamSpec
-from antiphon.api.workers import WorkerReporter, WorkerSpec
+from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
 
 HOP = 0.5
 """Seconds of sound that go to the worker at once, and that it has to answer."""

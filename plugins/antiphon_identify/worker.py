@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.catalogues import Catalogue, IdentifiedFile, ShardSet, identify_files, present_index
-from antiphon.api.files import library_folder
-from antiphon.api.workers import RecentSound, ReportingStepper, WorkerSpec
+from antiphon.api.backends.analysis import Catalogue, IdentifiedFile, ShardSet, identify_files, present_index
+from antiphon.api.backends.files import library_folder
+from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
 LEAST = 3.0

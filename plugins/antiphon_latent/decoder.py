@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_latent.partials import FRAMES, ROW
 
 AXES = 8

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileError, note_number
-from antiphon.api.files import printable_path, read_sound
+from antiphon.api.backends.files import printable_path, read_sound
 from antiphon_latent.decoder import PartialDecoder
 from antiphon_latent.partials import LONGEST, begin_of, measure
 

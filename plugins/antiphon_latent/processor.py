@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
-from antiphon.api.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.synths import NoteShapes, pressure_gain
 from antiphon_latent.decoder import AXES, FARTHEST, load
 from antiphon_latent.kernels import latent_out
 from antiphon_latent.likeness import place_of

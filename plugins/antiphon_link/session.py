@@ -11,8 +11,15 @@ import asyncio
 from typing import Any, Protocol
 
 from antiphon.api import AntiphonError
-from antiphon.api.commands import Command, NudgeBeat, SetTempo
-from antiphon.api.transports import LEAP, TransportServer, same_tempo, steered_tempo
+from antiphon.api.backends.transports import (
+    LEAP,
+    Command,
+    NudgeBeat,
+    SetTempo,
+    TransportServer,
+    same_tempo,
+    steered_tempo,
+)
 
 STEP = 0.05
 """Seconds between two looks."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 from antiphon.api import UsageError
-from antiphon.api.console import ServeOption
-from antiphon.api.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 
 LINK = ServeOption("link", "Share tempo and beat by Ableton Link; needs the extra: antiphon[link].", default=False)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from antiphon.api import F64, UsageError
-from antiphon.api.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
+from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets, repeats
 from antiphon_listen.joining import play_parts

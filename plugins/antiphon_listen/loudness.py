@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import Samples
-from antiphon.api.analysis import (
+from antiphon.api.backends.analysis import (
     K_STATE,
     QUIETEST,
     Analysis,

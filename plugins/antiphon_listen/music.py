@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from antiphon.api import F64, Samples
-from antiphon.api.analysis import EACH, Analysis, AnalysisRun, Quantity
+from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity
 from antiphon_listen import bars, beats, harmony, onsets, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chroma import NoteSpectrum

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.files import png_bytes
+from antiphon.api.backends.files import png_bytes
 from antiphon_listen.sections import Structure
 from antiphon_listen.summary import SummaryPart
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples, UsageError
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, import_librosa
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, import_librosa
 
 RATE = 22050
 """librosa's own default."""

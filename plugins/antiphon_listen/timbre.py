@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_listen.frames import FrameBuffer, hann, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 2048, 1024

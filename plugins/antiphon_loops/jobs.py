@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
-from antiphon.api.files import AudioWriter, printable_path
+from antiphon.api.backends.files import AudioWriter, printable_path
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, FileError, PluginError
-from antiphon.api.files import SOUND_FORMATS, folder_in_library, printable_path, reason_of_os_error, write_atomic
+from antiphon.api.backends.files import (
+    SOUND_FORMATS,
+    folder_in_library,
+    printable_path,
+    reason_of_os_error,
+    write_atomic,
+)
 from antiphon_loops import rules
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, Step, StreamSpec
+from antiphon.api.backends.workers import convert_channels, current_pool
 from antiphon.api.kernels import fill_sound
-from antiphon.api.workers import convert_channels, current_pool
 from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
-from antiphon.api.files import printable_path
-from antiphon.api.jobs import ParamCells, prepare_processor
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon_loops.arrangement.arrange import roles_of
 from antiphon_loops.processor import Loops
 

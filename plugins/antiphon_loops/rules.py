@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, structs
 
-from antiphon.api.files import read_toml
+from antiphon.api.backends.files import read_toml
 from antiphon_loops.record import Loop
 
 FILE = "rules.toml"

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, PluginError, Samples
-from antiphon.api.analysis import analyse_file, separate_blocks
-from antiphon.api.files import AudioWriter, library_folder, make_folder, printable_path, stream_sound
+from antiphon.api.backends.analysis import analyse_file, separate_blocks
+from antiphon.api.backends.files import AudioWriter, library_folder, make_folder, printable_path, stream_sound
 
 BARS, KEPT = 4, 3
 """Bars of a loop, and loops of each stem."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon.api import IO
-from antiphon.api.workers import ProcessorPart
+from antiphon.api.backends.workers import ProcessorPart
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker

@@ -13,9 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.api.analysis import plain_result
-from antiphon.api.catalogues import Catalogue, add_files
-from antiphon.api.files import library_folder, printable_path
+from antiphon.api.backends.analysis import Catalogue, add_files, plain_result
+from antiphon.api.backends.files import library_folder, printable_path
 from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
 from antiphon_loops.analysis.fit import NAME as FIT, FitAnalysis
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
-    from antiphon.api.transports import AddressList, OscRequest
+    from antiphon.api.backends.transports import AddressList, OscRequest
 
 
 @hookimpl

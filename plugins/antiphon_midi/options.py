@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.console import ServeOption
+from antiphon.api.backends.runtime import ServeOption
 
 NO_PORTS: tuple[str, ...] = ()
 MIDI = ServeOption("midi", "Offer a MIDI input named antiphon, and listen to every MIDI port there.", default=False)

@@ -6,9 +6,19 @@ import asyncio
 import heapq
 import weakref
 
-from antiphon.api import RequestError
-from antiphon.api.commands import ClearSchedule, Now, Panic, When
-from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, OscRequest, TransportServer
+from antiphon.api.backends.transports import (
+    NODE_EVENTS,
+    ClearSchedule,
+    EmittedEvent,
+    EngineEffect,
+    NodeEvent,
+    Now,
+    OscRequest,
+    Panic,
+    RequestError,
+    TransportServer,
+    When,
+)
 from antiphon_midi import messages as midi
 from antiphon_midi.devices.ports import Ports
 

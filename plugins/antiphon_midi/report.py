@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from antiphon.api import AntiphonError
-from antiphon.api.console import Finding
+from antiphon.api.backends.runtime import Finding
 from antiphon_midi.devices.ports import make_backend
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from antiphon.api import UsageError
-from antiphon.api.console import Finding
-from antiphon.api.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.backends.runtime import Finding
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 from antiphon_midi.options import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 

@@ -15,7 +15,7 @@ import re
 import struct
 import zipfile
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_model import source
 
 MAX_ENTRIES = 20_000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.processes import limit_resources
+from antiphon.api.backends.runtime import limit_resources
 from antiphon_model.landlock import forbid_writing
 
 Run: TypeAlias = Callable[[Samples], Samples]

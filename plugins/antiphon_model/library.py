@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon.api import AntiphonError
-from antiphon.api.models import FileListing
+from antiphon.api.backends.models import FileListing
 from antiphon_model.model_file import describe, in_library
 
 

@@ -20,10 +20,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.console import say
-from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
-from antiphon.api.models import ModelError
-from antiphon.api.processes import start_helper
+from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
+from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.runtime import say, start_helper
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Gru, Linear, Weights
+from antiphon.api.backends.models import Gru, Linear, Weights
 
 LEVELS, HIDDEN = 24, 64
 

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.models import ModelError, check_onnx
+from antiphon.api.backends.models import ModelError, check_onnx
 from antiphon_model.foreign import Run, sentence
 
 TYPES = {

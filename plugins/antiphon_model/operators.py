@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 
 _ARITHMETIC = """
 abs absolute acos acosh add addcdiv addcmul addmm addmv addbmm asin asinh atan atan2 atanh arccos arcsin arctan

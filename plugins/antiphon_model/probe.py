@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.files import write_atomic
-from antiphon.api.models import ModelError, looks_like_onnx
-from antiphon.api.processes import ForkedEnd, limit_resources, run_forked
+from antiphon.api.backends.files import write_atomic
+from antiphon.api.backends.models import ModelError, looks_like_onnx
+from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
 from antiphon_model.foreign import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data

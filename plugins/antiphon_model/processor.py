@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, FileUse, Param, Port, Samples, Step, StreamSpec
+from antiphon.api.backends.models import ModelError, ModelProcessor
+from antiphon.api.backends.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon.api.kernels import fill_sound
-from antiphon.api.models import ModelError, ModelProcessor
-from antiphon.api.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
 from antiphon_model.spec import REFERENCE
 

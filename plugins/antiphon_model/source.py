@@ -13,7 +13,7 @@ import io
 import re
 import tokenize
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 
 _ODD = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
 """Bytes that torch does not write: other than printable ASCII, a line that goes on, strings of several lines."""

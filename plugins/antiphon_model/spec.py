@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.models import ModelInfo
+from antiphon.api.backends.models import ModelInfo
 
 REFERENCE = ModelInfo(
     name="reference",

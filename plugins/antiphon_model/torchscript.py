@@ -18,7 +18,7 @@ import torch
 from torch.jit._recursive import wrap_cpp_module
 
 from antiphon.api import Samples
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_model import archive, operators
 from antiphon_model.foreign import Run, sentence
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.models import ModelError
-from antiphon.api.workers import Stepper, WorkerSpec
+from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.workers import Stepper, WorkerSpec
 from antiphon_model.foreign import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, FileError
-from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
+from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_mosaic.features import CHROMA, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
 
 SECONDS = 120.0

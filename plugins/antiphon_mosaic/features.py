@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, note_number
-from antiphon.api.analysis import MelSettings, mel_bank
+from antiphon.api.backends.analysis import MelSettings, mel_bank
 
 BANDS, CEPSTRA = 40, 12
 TIMBRE, CHROMA, LEVEL = slice(0, CEPSTRA), slice(CEPSTRA, CEPSTRA + 12), CEPSTRA + 12

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api import F32, FLAT_NAMES, SHARP_NAMES, UsageError, Value
-from antiphon.api.analysis import plain_result
-from antiphon.api.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
-from antiphon.api.rendering import TimedNote, load_plugins, render_notes, run_job
+from antiphon.api import F32, SHARP_NAMES, UsageError, Value
+from antiphon.api.backends.analysis import plain_result
+from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes, run_job
+from antiphon.api.backends.signal import FLAT_NAMES
 
 GENRES: dict[str, dict[str, Value]] = {
     "house": {"style": "house", "parts": "piano,bass,drums,pad"},

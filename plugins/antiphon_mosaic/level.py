@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.analysis import MelSettings, mel_bank
+from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon_mosaic.features import Grid
 
 PIECES = 4

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, FileError, UsageError, Value
-from antiphon.api.analysis import separate_blocks
-from antiphon.api.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.analysis import separate_blocks
+from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.rendering import play_through
 from antiphon.api.jobs import FileJob, Written, fade_out
-from antiphon.api.rendering import play_through
 from antiphon_mosaic.corpus import read
 
 SIZE, HOP = 2048, 512

@@ -18,9 +18,8 @@ from typing import Any, NoReturn
 from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
-from antiphon.api import AntiphonError, RequestError, Value, WireError
-from antiphon.api.commands import Panic, SetParam
-from antiphon.api.transports import TransportServer
+from antiphon.api import AntiphonError, Value
+from antiphon.api.backends.transports import Panic, RequestError, SetParam, TransportServer, WireError
 from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AT_MOST_SENT, MqttConnection, Once

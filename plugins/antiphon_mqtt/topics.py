@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import re
 
-from antiphon.api import Param, Value, WireError
+from antiphon.api import Param, Value
+from antiphon.api.backends.transports import WireError
 
 SETS = "antiphon/+/+/set"
 """Matches every topic that sets a parameter."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from antiphon.api.console import ServeOption
-from antiphon.api.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 from antiphon_mqtt.broker import mqtt_broker
 
 MQTT_URL = ServeOption(

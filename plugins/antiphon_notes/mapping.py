@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from antiphon.api import EVENTS_OUT, IO, Event, FileUse, Param, Port
-from antiphon.api.harmony import CHORDS, SCALES
+from antiphon.api.backends.signal import CHORDS, SCALES
 from antiphon_notes.dice import dice
 from antiphon_notes.node import Made, NoteNode
 

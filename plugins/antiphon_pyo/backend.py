@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
-from antiphon.api.synths import INSTRUMENTS, SynthSettings
+from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo import instruments, zone_stream
 from antiphon_pyo.bank import give
 from antiphon_pyo.rack import Rack

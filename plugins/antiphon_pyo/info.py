@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.synths import SynthInfo
+from antiphon.api.backends.synths import SynthInfo
 
 PYO = SynthInfo(
     "pyo",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.synths import NoteShapes, SynthSettings, pressure_gain
+from antiphon.api.backends.synths import NoteShapes, SynthSettings, pressure_gain
 from antiphon_pyo import curves
 from antiphon_pyo.bank import SIZE, take
 from antiphon_pyo.channels import GLIDE, Channels, Glides

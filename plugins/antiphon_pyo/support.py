@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from antiphon.api import ParamError
-from antiphon.api.console import Finding
-from antiphon.api.synths import INSTRUMENTS, SynthSettings, SynthSupport
+from antiphon.api.backends.runtime import Finding
+from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings, SynthSupport
 
 
 class PyoSupport(SynthSupport):

@@ -11,7 +11,7 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.synths import VOICES
+from antiphon.api.backends.synths import VOICES
 
 SPARE = 16
 PHYSICAL = VOICES + SPARE

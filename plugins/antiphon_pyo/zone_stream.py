@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.processes import HELPER_FAULTS, HelperChannel, HelperProcess
+from antiphon.api.backends.runtime import HELPER_FAULTS, HelperChannel, HelperProcess
 from antiphon_pyo.instruments import sounds
 from antiphon_pyo.samples import SamplesError
 from antiphon_pyo.zone_sound import ZoneSound

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.files import KeptDecoder
+from antiphon.api.backends.files import KeptDecoder
 from antiphon_sampler.library import sample_name
 
 HOURS = 6

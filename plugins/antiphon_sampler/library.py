@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import PluginError
-from antiphon.api.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
+from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 
 MOST_FILES = 20000
 """Files of one library."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.workers import ProcessorPart
+from antiphon.api.backends.workers import ProcessorPart
 
 
 class MissedNotes(ProcessorPart):

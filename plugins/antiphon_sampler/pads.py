@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import PluginError
-from antiphon.api.console import instead
+from antiphon.api.backends.runtime import instead
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""

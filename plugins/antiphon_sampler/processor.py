@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
-from antiphon.api.commands import word_number
+from antiphon.api.backends.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.transports import word_number
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
-from antiphon.api.synths import NoteShapes, pressure_gain
-from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes

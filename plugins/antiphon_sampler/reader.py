@@ -8,8 +8,8 @@ import weakref
 from collections import deque
 
 from antiphon.api import FileError, Samples
-from antiphon.api.console import say
-from antiphon.api.files import KeptDecoder
+from antiphon.api.backends.files import KeptDecoder
+from antiphon.api.backends.runtime import say
 from antiphon_sampler.library import sample_name
 from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage, new_page
 from antiphon_sampler.streams import PageStreams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 
 BEHIND = range(1, 10)
 """Pieces back over whose loudest an onset rises, 18 ms: longer than a period of a bass drum's beginning."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.console import say
-from antiphon.api.files import KeptDecoder, printable_path
+from antiphon.api.backends.files import KeptDecoder, printable_path
+from antiphon.api.backends.runtime import say
 from antiphon_sampler.decoding import decode
 from antiphon_sampler.library import Listing, list_folder, sample_name
 from antiphon_sampler.reader import PageReader

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.api import IO, Param, Value
-from antiphon.api.commands import VALUES_BEGIN, value_place
+from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
 
 PARAMS = (

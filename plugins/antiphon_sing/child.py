@@ -12,8 +12,8 @@ import resource
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.lyrics import LyricSyllable, syllables
-from antiphon.api.processes import HelperChannel, limit_resources
+from antiphon.api.backends.runtime import HelperChannel, limit_resources
+from antiphon.api.backends.signal import LyricSyllable, syllables
 from antiphon_sing.voicing import NEURAL, voice_name
 
 MEMORY = 3 << 30

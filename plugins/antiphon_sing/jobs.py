@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from antiphon.api import F32, FileError, Samples, UsageError
-from antiphon.api.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
+from antiphon.api.backends.signal import syllables
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon.api.lyrics import syllables
-from antiphon.api.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon_sing.contour import follow_level, note_pitches
 from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
 from antiphon_sing.texts import texts

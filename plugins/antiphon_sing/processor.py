@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
-from antiphon.api.commands import VALUES_BEGIN, value_place
-from antiphon.api.synths import NoteShapes, pressure_gain
-from antiphon.api.workers import ProcessorPart, current_pool
+from antiphon.api.backends.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.transports import VALUES_BEGIN, value_place
+from antiphon.api.backends.workers import ProcessorPart, current_pool
 from antiphon_sing.kernels import TICK, Shape, VoiceRow
 from antiphon_sing.song import Song
 from antiphon_sing.texts import Key, texts

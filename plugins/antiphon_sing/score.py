@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from antiphon.api import UsageError
-from antiphon.api.files import MidiTimes, open_midi, printable_path, read_midi
+from antiphon.api.backends.files import MidiTimes, open_midi, printable_path, read_midi
 
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20
@@ -193,7 +193,7 @@ def divide_part(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tu
     """
     if len(text) <= most:
         return [(text, part.notes)]
-    from antiphon.api.lyrics import syllables
+    from antiphon.api.backends.signal import syllables
 
     starts = sorted({note.start for note in part.notes})
     found, words, done = [], text.split(), 0

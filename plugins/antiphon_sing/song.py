@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.lyrics import LyricSyllable
+from antiphon.api.backends.signal import LyricSyllable
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
 TAPS = 0.016

@@ -7,8 +7,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from antiphon.api.console import say
-from antiphon.api.processes import HELPER_FAULTS, HelperProcess
+from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
 from antiphon_sing.song import Place, Song
 from antiphon_sing.spoken import VoiceError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.synths import SynthSettings, parse_controls
+from antiphon.api.backends.synths import SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from antiphon.api import FileError
-from antiphon.api.files import printable_path, reason_of_os_error
+from antiphon.api.backends.files import printable_path, reason_of_os_error
 
 LIBRARIES = ("libfluidsynth.so.3", "libfluidsynth.so.2", "libfluidsynth.3.dylib", "libfluidsynth.dylib")
 _LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from antiphon.api import ParamError
-from antiphon.api.console import Finding
-from antiphon.api.synths import SynthInfo, SynthSettings, SynthSupport
+from antiphon.api.backends.runtime import Finding
+from antiphon.api.backends.synths import SynthInfo, SynthSettings, SynthSupport
 from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfont, library_file
 
 PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}

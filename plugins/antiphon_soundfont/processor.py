@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon.api import Param
-from antiphon.api.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
-from antiphon.api.workers import current_pool
+from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
+from antiphon.api.backends.workers import current_pool
 from antiphon_soundfont.fonts import check
 from antiphon_soundfont.info import SOUNDFONT
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
+from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
 from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import shares_of
 from antiphon_stems.splitting import Splitter

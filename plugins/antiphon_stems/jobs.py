@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.files import AudioWriter, printable_path, stream_sound
+from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
+from antiphon.api.backends.models import ModelError, read_weights, say_instead
 from antiphon.api.jobs import FileJob, Written
-from antiphon.api.models import ModelError, read_weights, say_instead
 from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.network import FileNetwork

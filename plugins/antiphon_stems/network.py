@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import BandedSums, Linear, SiluLinear, Weights, find_array
+from antiphon.api.backends.models import BandedSums, Linear, SiluLinear, Weights, find_array
 from antiphon_stems import features
 from antiphon_stems.features import DETAILS, KEEPS, LEVEL_KEEP, QUIET, REACHES, ROWS
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid

@@ -8,9 +8,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, FileUse, Param, Port, Processor, StreamSpec, WorkerError
+from antiphon.api.backends.models import ModelClient, say_instead, usable
+from antiphon.api.backends.signal import C64, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon.api.kernels import Audio, f32, f32p, i64, i64p, kernel
-from antiphon.api.models import ModelClient, say_instead, usable
-from antiphon.api.spectra import C64, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_stems.grids import LIVE, STEMS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.spec import LIVE_MODEL

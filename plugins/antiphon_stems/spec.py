@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.models import ModelInfo
+from antiphon.api.backends.models import ModelInfo
 from antiphon_stems.grids import LIVE, STEMS
 
 FILE_WEIGHTS = "stems-file"

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.spectra import grid as hop_grid, windows
+from antiphon.api.backends.signal import grid as hop_grid, windows
 from antiphon_stems.grids import FILE, UnitGrid
 
 C64 = NDArray[np.complex64]

@@ -18,9 +18,10 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import EngineError, Event, Samples, osc
-from antiphon.api.synths import Sounding, SynthSettings
-from antiphon.api.workers import DropoutFader, short_slices
+from antiphon.api import EngineError, Event, Samples
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import Sounding, SynthSettings
+from antiphon.api.backends.workers import DropoutFader, short_slices
 from antiphon_supercollider.scsynth.counts import NoteCounts
 from antiphon_supercollider.scsynth.jack_bridge import NAME, Wires
 from antiphon_supercollider.scsynth.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import EngineError, Event, Samples, osc
-from antiphon.api.console import say
-from antiphon.api.synths import Unanswered
+from antiphon.api import EngineError, Event, Samples
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.runtime import say
+from antiphon.api.backends.synths import Unanswered
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.backend import SuperCollider
 from antiphon_supercollider.scsynth import external_scsynth

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.api.console import ServeOption
-from antiphon.api.synths import SynthInfo
+from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.synths import SynthInfo
 
 SUPERCOLLIDER = SynthInfo(
     "supercollider",

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.api import EngineError, Event, osc
-from antiphon.api.files import built_in_folder
-from antiphon.api.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
+from antiphon.api import EngineError, Event
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
 from antiphon_supercollider.info import SUPERCOLLIDER
 from antiphon_supercollider.score import SOUND, TOLD
 from antiphon_supercollider.scsynth.asset_store import Shelf

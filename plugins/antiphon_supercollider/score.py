@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.timing import delay
 
 TOLD = "told-{}.jsonl"

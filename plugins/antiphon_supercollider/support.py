@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from antiphon.api.console import Finding
-from antiphon.api.synths import BackendChoice, OfflinePasses, SynthSettings, SynthSupport
+from antiphon.api.backends.runtime import Finding
+from antiphon.api.backends.synths import BackendChoice, OfflinePasses, SynthSettings, SynthSupport
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.timing import delay
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.synths import NULL, SynthInfo
+from antiphon.api.backends.synths import NULL, SynthInfo
 
 
 def null() -> SynthInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.api import IO, Event, Param, StreamSpec
-from antiphon.api.synths import (
+from antiphon.api.backends.synths import (
     DIALS,
     DROPPED,
     FIRST_DIAL,

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, FileError, frequency
-from antiphon.api.arrays import Linear, SiluLinear, find_array
+from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, model_names, read_weights
+from antiphon.api.backends.signal import Decimator
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon.api.models import ModelError, model_names, read_weights
-from antiphon.api.pitch import Decimator
 from antiphon_transfer.level import PeakLimiter
 from antiphon_transfer.stream import Framing, hann
 from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileError
-from antiphon.api.files import read_sound
+from antiphon.api.backends.files import read_sound
 from antiphon_transfer.stream import C64, Framing, hann
 
 LONGEST = 60.0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.pitch import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
+from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
 
 LAG = 2
 """Hops by which the median of the pitch is late."""

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.kernels import wavelet_join, wavelet_split
-from antiphon.api.spectra import symlet_filters
+from antiphon.api.backends.signal import symlet_filters, wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
 from antiphon_transfer.stream import Framing
 

@@ -95,7 +95,7 @@ _loaded = cache(loader.load)
 @pytest.fixture
 def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are read once for all commands; their check has tests of its own."""
-    import antiphon.api.rendering  # noqa: F401 - it takes `load` when it is first imported, which would be this one
+    import antiphon.api.backends.rendering  # noqa: F401 - it takes `load` when it is first imported, which would be this one
 
     monkeypatch.setattr(loader, "load", lambda *_, **__: _loaded(check=False))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.rendering import load_plugins
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
 from antiphon_models.classify.genre import field
 from antiphon_models.commands.train import DATA
@@ -92,7 +92,7 @@ def command(monkeypatch):
     """Runs `antiphon` with the evaluation above besides the real ones."""
     from typer.testing import CliRunner
 
-    from antiphon.api import rendering
+    from antiphon.api.backends import rendering
     from antiphon.cli.commands import application
 
     real = rendering.load_plugins

@@ -13,8 +13,8 @@ from antiphon_bench.rig import ServerProcess
 
 PLUGIN = """
 from antiphon.api import UsageError, hookimpl
-from antiphon.api.console import ServeOption
-from antiphon.api.transports import Transport
+from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.transports import Transport
 
 GAIN = ServeOption("lamp-gain", "The gain of a lamp.", 1.0)
 NAMES = ServeOption("lamp", "The name of a lamp; repeatable.", ())

@@ -25,7 +25,7 @@ RATE = 8000
 PLUGIN = '''
 import os
 from antiphon.api import UsageError, hookimpl
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 
 class Height(Analysis):

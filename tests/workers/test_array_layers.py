@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
 from antiphon.kernel.contract.block import Samples
 
 torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.arrays import Weights, find_array
+from antiphon.api.backends.models import Weights, find_array
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError

@@ -14,7 +14,7 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, pid, stopped
 from tests.workers.steppers import spec as worker
 
-from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import BlockTime, Event, Processor

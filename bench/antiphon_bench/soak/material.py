@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.signal.pitch import frequency
+from antiphon.api import frequency
 
 RATE = 48000
 SECONDS = 16

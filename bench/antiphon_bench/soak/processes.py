@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.api.backends.workers import process_start
 
 ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
 """workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""
@@ -72,7 +72,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
             held[role] = held.get(role, ResourceUse()) + here
             memories |= shared
     ours = {pid for members in pids.values() for pid in members}
-    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and start_time(p)))
+    return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and process_start(p)))
 
 
 def process_names(home: Path) -> dict[int, str]:

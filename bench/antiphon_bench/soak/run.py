@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from antiphon.kernel.errors import UsageError
+from antiphon.api import UsageError
 from antiphon_bench.rig import ServerProcess
 from antiphon_bench.soak import material, processes
 from antiphon_bench.soak.counters import CounterSums, offset

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import Value
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.offline import TICKS

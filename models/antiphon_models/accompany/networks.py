@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.models import models_folder
+from antiphon.api.backends.models import models_folder
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import (

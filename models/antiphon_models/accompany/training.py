@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import models_folder, write_weights
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony.chords import relative
 from antiphon_accompany.harmony.tables import MODEL, HarmonyTables

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
-from antiphon.api.models import ModelError
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.models import ModelError
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import models_folder, write_weights
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
 from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
 from antiphon_models.answer.melodies import TuneSong, melodies

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.analysis import LogMel
+from antiphon.api.backends.analysis import LogMel
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.material.sounds import save_arrays
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.examples import command_group, epilog
-from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -41,7 +40,7 @@ def check(
 ) -> None:
     """Count a data set's items, name what is missing, damaged or known to be faulty. Exit 1 if anything is missing or
     damaged."""
-    from antiphon.cli.library.options import progress_bar
+    from antiphon.api.backends.cli import progress_bar
     from antiphon_models.datasets.checking import check as checked
 
     with progress_bar("checking") as progress:
@@ -93,8 +92,8 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
-    from antiphon.cli.library.options import progress_bar
-    from antiphon.kernel.errors import UsageError
+    from antiphon.api import UsageError
+    from antiphon.api.backends.cli import progress_bar
     from antiphon_models.datasets.freesound import Freesound, FreesoundSearch, key_from
 
     if source != "freesound":

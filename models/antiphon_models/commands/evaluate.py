@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.console import instead
-from antiphon.cli import completion
+from antiphon.api.backends.cli import complete_evaluations
+from antiphon.api.backends.runtime import instead
 from antiphon_models.commands.train import DATA, Data, say
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     name: Annotated[
-        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations)
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=complete_evaluations)
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
@@ -41,8 +41,8 @@ def evaluate(
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
 
-    from antiphon.api.files import cache_folder, make_folder, write_atomic
-    from antiphon.api.rendering import load_plugins
+    from antiphon.api.backends.files import cache_folder, make_folder, write_atomic
+    from antiphon.api.backends.rendering import load_plugins
     from antiphon_models.learning import evaluation as tables, needs, results
 
     if examples is not None and (json_file is not None or card):
@@ -100,7 +100,7 @@ def evaluate(
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
     """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
-    from antiphon.api.files import AudioWriter, make_folder
+    from antiphon.api.backends.files import AudioWriter, make_folder
 
     items: dict[str, int] = {}
     for example in examples:
@@ -115,7 +115,7 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
 
 
 def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
-    from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.api.backends.cli import ProgressBar
 
     items: set[str] = set()
     with ProgressBar(name, None, 1) as bar:

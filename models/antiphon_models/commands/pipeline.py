@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
 
-from antiphon.cli.examples import command_group, epilog
-from antiphon.cli.terminal.answers import Json
+from antiphon.api.backends.cli import Json, command_group, epilog
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
@@ -45,7 +44,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the steps of a pipeline. What is done is not done again; killed at any time, the next run completes it."""
-    from antiphon.cli.terminal.errors import complain
+    from antiphon.api.backends.cli import complain
     from antiphon_models.pipeline import running, settings
     from antiphon_models.pipeline.training.evaluation import table
 
@@ -94,8 +93,8 @@ def watch(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no results.")] = False,
 ) -> None:
     """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
-    from antiphon.cli.terminal.errors import complain
-    from antiphon.kernel.errors import UsageError
+    from antiphon.api import UsageError
+    from antiphon.api.backends.cli import complain
     from antiphon_models.pipeline import settings, watching
 
     chosen = settings.load(file)

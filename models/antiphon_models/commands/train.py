@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.console import instead
-from antiphon.cli import completion
+from antiphon.api.backends.cli import complete_trainings
+from antiphon.api.backends.runtime import instead
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
 DATA = Path("data")
@@ -20,7 +20,7 @@ DATA = Path("data")
 
 def train(
     name: Annotated[
-        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
+        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
     ] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds, for what learns them.")] = None,
     data: Data = DATA,
@@ -43,8 +43,8 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon.api.files import cache_folder, make_folder
-    from antiphon.api.models import models_folder
+    from antiphon.api.backends.files import cache_folder, make_folder
+    from antiphon.api.backends.models import models_folder
 
     recipes = _registered()
     if listing or not name:
@@ -81,15 +81,15 @@ def train(
 
 
 def _registered() -> dict[str, type]:
-    from antiphon.api.rendering import load_plugins
+    from antiphon.api.backends.rendering import load_plugins
 
     return dict(load_plugins(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 
 
 def say(line: str) -> None:
-    from antiphon.cli.terminal.progress import clear
+    from antiphon.api.backends.cli import clear_progress
 
-    clear()
+    clear_progress()
     typer.echo(line, err=True)
 
 
@@ -97,7 +97,7 @@ class _Bar:
     """On a terminal."""
 
     def __init__(self) -> None:
-        from antiphon.cli.terminal.progress import ProgressBar
+        from antiphon.api.backends.cli import ProgressBar
 
         self._bar = ProgressBar("", 1000, 1)
 

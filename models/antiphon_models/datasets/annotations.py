@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import FileError
+from antiphon.api import FileError
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.records import Item
 

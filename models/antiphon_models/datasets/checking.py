@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from antiphon.kernel.errors import FileError
+from antiphon.api import FileError
 from antiphon_models.datasets.annotations import annotations_of
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.datasets.layouts import layout_of, listing_of

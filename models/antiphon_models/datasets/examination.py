@@ -8,10 +8,8 @@ import struct
 import zipfile
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import midifile
-from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.runtime.paths import why
+from antiphon.api import FileError
+from antiphon.api.backends.files import Decoder, read_midi, reason_of_os_error
 
 HEAD = 1 << 16
 """Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""
@@ -53,7 +51,7 @@ def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
         if thorough:
             return _digest_fault(path, digest) or _content_fault(path, suffix)
     except OSError as error:
-        return f"it cannot be read: {why(error)}"
+        return f"it cannot be read: {reason_of_os_error(error)}"
     return ""
 
 
@@ -133,7 +131,7 @@ def _content_fault(path: Path, suffix: str) -> str:
             with Decoder(path) as decoder:
                 return "" if sum(block.shape[1] for block in decoder.blocks()) else "it holds no sound"
         if suffix in SCORES:
-            midifile.read(path)
+            read_midi(path)
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 return "" if archive.testzip() is None else "its bytes are not those that were packed"

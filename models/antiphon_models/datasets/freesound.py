@@ -18,9 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.paths import why, write_atomic
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.files import reason_of_os_error, write_atomic
+from antiphon.api.backends.runtime import shorten
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.sounds import SOUNDS
 
@@ -76,7 +76,7 @@ def key_from(path: Path | None) -> str:
     try:
         key = (os.environ.get(KEY, "") if path is None else path.read_text("utf-8")[:1000]).strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = why(error) if isinstance(error, OSError) else "it is no text"
+        reason = reason_of_os_error(error) if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"cannot read the key from {path}: {reason}") from None
     if not key:
         raise UsageError(f"there is no key in {where}: Freesound gives one to each user (freesound.org/apiv2/apply)")
@@ -210,7 +210,7 @@ class Freesound:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, content)
         except OSError as error:
-            raise FileError(f"cannot write {path}: {why(error)}") from None
+            raise FileError(f"cannot write {path}: {reason_of_os_error(error)}") from None
 
 
 def _number(row: Any) -> int:

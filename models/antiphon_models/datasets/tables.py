@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import why
+from antiphon.api import FileError
+from antiphon.api.backends.files import reason_of_os_error
 
 LARGEST = 1 << 30
 """Bytes of a table: FMA's largest has 260 MB."""
@@ -94,4 +94,4 @@ def _text(path: Path) -> str:
             raise FileError(f"{path} has more than {LARGEST >> 20} MB: it cannot be a list of this data set")
         return path.read_text("utf-8-sig", errors="replace")
     except OSError as error:
-        raise FileError(f"cannot read {path}: {why(error)}") from None
+        raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None

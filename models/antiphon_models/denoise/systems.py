@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.spectra import SpectrumSizes, windows
-from antiphon.api.workers import WorkerSpec
+from antiphon.api.backends.signal import SpectrumSizes, windows
+from antiphon.api.backends.workers import WorkerSpec
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
 from antiphon_denoise.learned.spec import HOP
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.models import usable
-from antiphon.api.rendering import TimedNote, load_plugins, render_notes
-from antiphon.kernel.runtime import extras
+from antiphon.api.backends.models import usable
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
+from antiphon.api.backends.runtime import how_to_install
 from antiphon_hum.learned.spec import HUM
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
@@ -156,7 +156,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """What is asked for and can be had, by name."""
     table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
     if not peers.has_swift_f0():
-        ask.say(f"SwiftF0 is left out: it is not installed; {extras.how('swift_f0')}")
+        ask.say(f"SwiftF0 is left out: it is not installed; {how_to_install('swift_f0')}")
         del table["SwiftF0"]
     table |= {"yin, live": systems.live("yin"), "yin": systems.on_file("yin")}
     if why := usable(HUM):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from antiphon.api.networks import State, StreamingModel
+from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_hum.learned import spec, tables
 
 

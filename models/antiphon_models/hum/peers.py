@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.kernel.signal.features import import_librosa
+from antiphon.api.backends.analysis import import_librosa
 from antiphon_models.material.sounds import resampled
 
 Found = list[tuple[float, float, float]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F64, note_number
-from antiphon.api.pitch import CENTRE, HOP, Decimator, MedianPitch
+from antiphon.api.backends.signal import CENTRE, HOP, Decimator, MedianPitch
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH

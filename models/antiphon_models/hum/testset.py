@@ -201,7 +201,7 @@ FILES = (
 
 def own(path: Path) -> Clip:
     """A file of the user, and its notes in a file beside it."""
-    from antiphon.api.files import read_midi, read_sound
+    from antiphon.api.backends.files import read_midi, read_sound
 
     sound = read_sound(path, rate=RATE).samples.mean(axis=0)
     for suffix in NOTES:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, Event, StreamSpec, UsageError
-from antiphon.api.files import make_folder
+from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.runtime import require_modules
 from antiphon.api.testing import render
-from antiphon.kernel.runtime import extras
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions, load
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
@@ -52,7 +52,7 @@ class LatentTimbres(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         if absent := missing():
             raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is compared; install it")
-        extras.require("the evaluation latent", ("swift_f0",))
+        require_modules("the evaluation latent", ("swift_f0",))
         count = ask.limit or COUNT
         folder = make_folder(ask.work / "latent")
         learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)

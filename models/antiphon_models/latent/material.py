@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, UsageError, note_number
-from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
+from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_latent.likeness import VELOCITY, pitch_of
 from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play

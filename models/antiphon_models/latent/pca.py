@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.files import make_folder
-from antiphon.api.models import models_folder, write_weights
+from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions
 from antiphon_latent.partials import FRAMES, ROW
 from antiphon_models.latent.axes import name_axes

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from antiphon.api import UsageError
-from antiphon.api.files import write_atomic
+from antiphon.api.backends.files import write_atomic
 
 FILE = "checkpoint.safetensors"
 _KEY = "progress"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.console import instead
+from antiphon.api.backends.runtime import instead
 from antiphon_models.learning import needs
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from antiphon.api import UsageError
-from antiphon.api.files import make_folder
-from antiphon.api.models import manifest_entry, write_weights
+from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.models import manifest_entry, write_weights
 from antiphon_models.learning import checkpoint
 from antiphon_models.learning.loop import Length, Trained, Trainer, progress_in
 from antiphon_models.learning.recipe import Recipe, TrainingJob

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.kernel.runtime import extras
+from antiphon.api.backends.runtime import missing_by_error
 
 PACKAGES = {
     "espeak-ng": "espeak-ng",
@@ -49,7 +49,7 @@ def explain_missing(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if not (text := extras.of_error(name, error)):
+        if not (text := missing_by_error(name, error)):
             raise
         raise UsageError(text) from None
     except FileNotFoundError as error:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.networks import fill_network
+from antiphon.api.backends.networks import fill_network
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 Loss: TypeAlias = tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]

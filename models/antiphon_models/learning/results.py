@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.files import write_atomic
+from antiphon.api.backends.files import write_atomic
 from antiphon_models.learning.evaluation import Cell, Evaluation, EvaluationRequest, figure_lines
 
 PATH = Path(__file__).parents[2] / "RESULTS.md"

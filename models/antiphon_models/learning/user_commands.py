@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, UsageError, Value
-from antiphon.api.files import MidiSong, read_midi
+from antiphon.api.backends.files import MidiSong, read_midi
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
@@ -28,15 +28,14 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
 
     Raises `UsageError`: the command ended with another code than 0; the text is what it wrote to standard error.
     """
-    from antiphon.cli.commands import application
-    from antiphon.cli.terminal.errors import run
+    from antiphon.api.backends.cli import application, run_command
 
     out, errors, before = io.StringIO(), io.StringIO(), sys.stdin
     with redirect_stdout(out), redirect_stderr(errors):
         sys.stdin = _Answers(errors, answer) if answer else io.StringIO()
         typed = [str(argument) for argument in arguments]
         try:
-            code = run(application(typed), typed)
+            code = run_command(application(typed), typed)
         finally:
             sys.stdin = before
     if code != 0:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
-from antiphon.kernel.signal.features import import_librosa
+from antiphon.api.backends.analysis import import_librosa
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 
 _LEAST, _MOST = -3, 8
 """Bars between the end of the labels and that of the beats: songs beyond count other bars than `beat_midi.txt` has."""

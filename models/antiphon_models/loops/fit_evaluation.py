@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.files import make_folder
+from antiphon.api.backends.files import make_folder
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored

@@ -43,7 +43,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
 
 def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
     """A phrase of it, or its beginning; None where its beats are uneven, its key changes or little is played."""
-    from antiphon.api.files import read_midi
+    from antiphon.api.backends.files import read_midi
 
     keys = [line.split() for line in (song / "key_audio.txt").read_text().splitlines()]
     rows = [line.split() for line in (song / "beat_midi.txt").read_text().splitlines()]

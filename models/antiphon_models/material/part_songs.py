@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, FileError
-from antiphon.api.files import MidiSong, MidiTrack, read_midi
+from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
 from antiphon_models.material import krumhansl, sounds
 
 PARTS = ("melody", "chords", "bass", "drums", "pad")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from antiphon.api.networks import State, StreamingModel
+from antiphon.api.backends.networks import State, StreamingModel
 
 LEVELS, HIDDEN = 24, 64
 

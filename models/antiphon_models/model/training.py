@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import models_folder, write_weights
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_model.spec import REFERENCE
 from antiphon_models.model.network import HIDDEN, Reference
 

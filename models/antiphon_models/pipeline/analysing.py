@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.contract.analysis import Quantity
-from antiphon.kernel.errors import FileError, PluginError
+from antiphon.api import FileError, PluginError
+from antiphon.api.backends.analysis import Quantity
 from antiphon.library.analyses import AnalysisResult, analyses, identify_and_analyse
 from antiphon.library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.api import AntiphonError, FileError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.decode import path_text
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.transports import WireError
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 
@@ -83,7 +83,7 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
 
     Raises `WireError`: it is not there, not below the folder, a link, not a sound, or too large.
     """
-    said = path_text(name[:120])
+    said = printable_path(name[:120])
     try:
         encoded = os.fsencode(name)
     except UnicodeEncodeError:  # half of a character, which JSON can write

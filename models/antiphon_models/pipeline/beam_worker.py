@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from antiphon.kernel.runtime.child_process import bound_to
+from antiphon.api.backends.runtime import bound_to
 
 PARENT = "ANTIPHON_BEAM_PARENT"
 """The environment variable with the process that starts workers."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import extras
+from antiphon.api import UsageError
+from antiphon.api.backends.runtime import FRAMEWORK_MODULES, lacking_modules, missing_modules, require_modules
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ RUNTIME = "onnxruntime"
 
 def missing(framework: Framework) -> str:
     """The first module that it lacks, or ""."""
-    return next(iter(extras.missing(extras.FRAMEWORKS[framework.name])), "")
+    return next(iter(lacking_modules(FRAMEWORK_MODULES[framework.name])), "")
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
@@ -56,10 +56,10 @@ def chosen(names: Sequence[str]) -> list[Framework]:
         return present
     for name in names:
         if module := missing(FRAMEWORKS[name]):
-            raise UsageError(extras.sentence(name, module, extra=name))
+            raise UsageError(missing_modules(name, module, extra=name))
     return [framework for name, framework in FRAMEWORKS.items() if name in names]
 
 
 def check_runtime() -> None:
     """Refuses to go on without what plays classifiers. Raises `UsageError`: it is not installed."""
-    extras.require("playing classifiers", [RUNTIME])
+    require_modules("playing classifiers", [RUNTIME])

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.api import FileError
+from antiphon.api.backends.files import write_atomic
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts import listing_of
 from antiphon_models.pipeline.settings import PipelineSettings

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.file_lock import lock
-from antiphon.kernel.runtime.paths import why
+from antiphon.api import FileError
+from antiphon.api.backends.files import lock_file, reason_of_os_error
 
 
 class ResultJournal:
@@ -29,7 +28,7 @@ class ResultJournal:
     def __init__(self, path: Path, echo: Callable[[str], None] = lambda _: None) -> None:
         self.done: dict[str, tuple[int, int]] = {}
         self._path, self._echo = path, echo
-        descriptor = lock(path, 0o666)
+        descriptor = lock_file(path, 0o666)
         if descriptor is None:
             raise FileError(f"another `pipeline watch` writes {path}: end it, or name another file by --into")
         self._file = open(descriptor, "a+b", buffering=0)  # noqa: SIM115
@@ -55,7 +54,7 @@ class ResultJournal:
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file.fileno(), whole)
-            raise FileError(f"cannot write {self._path}: {why(error)}") from None
+            raise FileError(f"cannot write {self._path}: {reason_of_os_error(error)}") from None
         self._echo(line)
 
     def _resume(self) -> None:

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.file_lock import hold_lock
-from antiphon.kernel.runtime.paths import TEMPORARY, why
+from antiphon.api import FileError
+from antiphon.api.backends.files import TEMPORARY_NAME, hold_lock, reason_of_os_error
 from antiphon_models.pipeline.shards import ShardWork
 
 LOCK = ".lock"
@@ -23,7 +22,7 @@ def claim_folder(out: Path) -> Iterator[None]:
     Raises `FileError`: another run has it, or it cannot be written.
     """
     with hold_lock(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
-        _remove(path for path in _below(out) if TEMPORARY.fullmatch(path.name))
+        _remove(path for path in _below(out) if TEMPORARY_NAME.fullmatch(path.name))
         yield
 
 
@@ -53,4 +52,4 @@ def _remove(paths: Iterable[Path]) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise FileError(f"cannot remove {path}: {why(error)}") from None
+            raise FileError(f"cannot remove {path}: {reason_of_os_error(error)}") from None

@@ -11,10 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.helper_process import ONE_THREAD
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.runtime import ONE_THREAD, lacking_modules, require_modules, shorten
 from antiphon_models.pipeline import beam_worker
 from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.shards import compute
@@ -31,12 +29,12 @@ def check_runner(runner: str) -> None:
     """Raises `UsageError` for a runner that is not known, or not installed."""
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
-    extras.require("the pipeline", _modules(runner))
+    require_modules("the pipeline", _modules(runner))
 
 
 def is_installed(runner: str) -> bool:
     """Whether the packages of a runner are there."""
-    return not extras.missing(_modules(runner))
+    return not lacking_modules(_modules(runner))
 
 
 def _modules(runner: str) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import structs
 
 from antiphon import __version__
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.files import write_atomic
 from antiphon.library.shard_import import ANALYSES
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import soxr
 
-from antiphon.kernel.io.audiowrite import AudioWriter
-from antiphon.kernel.signal.mel import LogMel
+from antiphon.api.backends.analysis import LogMel
+from antiphon.api.backends.files import AudioWriter
 from antiphon.library.analyses import separator
 from antiphon.library.separation import separate_blocks
 from antiphon_models.pipeline.gathering import SourceItem

@@ -8,16 +8,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
 
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.analysis import FEATURE_DEFAULTS, MEL, MelSettings, feature_fault
+from antiphon.api.backends.files import Misfit, convert_fields, place_in_toml, reason_of_os_error
+from antiphon.api.backends.runtime import require_modules, short_repr, suggest
 from antiphon.classifiers.classifier_file import MOST_VALUES
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.paths import why
-from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.runtime.suggestion import suggest
-from antiphon.kernel.runtime.toml_location import place_of
-from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
-from antiphon.kernel.signal.mel import MEL, MelSettings
 from antiphon_models.datasets.layouts import layout_of
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
@@ -181,13 +176,13 @@ def load(path: Path) -> PipelineSettings:
         text = path.read_text("utf-8")
         made = _pipeline(tomllib.loads(text), path.parent)
     except Misfit as misfit:
-        raise FileError(f"{place_of(str(path), text, misfit.path)}: {misfit.what}") from None
+        raise FileError(f"{place_in_toml(str(path), text, misfit.path)}: {misfit.what}") from None
     except OSError as error:
-        raise FileError(f"cannot read {path}: {why(error)}") from None
+        raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
     if made.preprocess.features != MEL:
-        extras.require(f"{path}: preprocess.features = {short_repr(made.preprocess.features)}", ["librosa"])
+        require_modules(f"{path}: preprocess.features = {short_repr(made.preprocess.features)}", ["librosa"])
     return made
 
 
@@ -204,7 +199,7 @@ def _pipeline(found: dict[str, Any], folder: Path) -> PipelineSettings:
     if "preprocess" in tables:
         features = tables["preprocess"].get("features", MEL)
         found["preprocess"] = {**FEATURE_DEFAULTS.get(str(features), {}), **tables["preprocess"]}
-    made = convert(found, PipelineSettings, "a pipeline")
+    made = convert_fields(found, PipelineSettings, "a pipeline")
     try:
         layout_of(made.gather.dataset)
     except UsageError as error:

@@ -21,14 +21,9 @@ from typing import Any, TypeVar
 import numpy as np
 from msgspec import structs
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import audiofile
-from antiphon.kernel.io.audiofile import Sound
-from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.decode_process import FileStalled
-from antiphon.kernel.runtime.paths import why, write_atomic
-from antiphon.kernel.signal.features import feature_extractor
-from antiphon.kernel.signal.mel import F32
+from antiphon.api import F32, FileError
+from antiphon.api.backends.analysis import feature_extractor
+from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
 from antiphon_models.datasets.examination import fault_of
@@ -135,7 +130,7 @@ def write_shard(
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(place, content)
         except OSError as error:
-            raise FileError(f"cannot write {place}: {why(error)}") from None
+            raise FileError(f"cannot write {place}: {reason_of_os_error(error)}") from None
 
 
 def sounds_of(
@@ -149,7 +144,7 @@ def sounds_of(
             found = read_again(partial(read, path))
         except FileError as error:
             # the row names the file
-            reason = fault_of(path) or str(error).removeprefix(f"cannot read {path_text(path)}: ")
+            reason = fault_of(path) or str(error).removeprefix(f"cannot read {printable_path(path)}: ")
             dead.append({"name": item.name, "path": item.path, "reason": reason})
             continue
         own = asdict(item)
@@ -231,15 +226,15 @@ def file_digest(path: Path) -> str:
         return digest_of(os.fsencode(path))
     except UnicodeEncodeError:
         raise FileError(
-            f"cannot read {path_text(path)}: its name is not UTF-8, which a table needs; rename it"
+            f"cannot read {printable_path(path)}: its name is not UTF-8, which a table needs; rename it"
         ) from None
     except OSError as error:
-        raise FileError(f"cannot read {path}: {why(error)}") from None
+        raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
 
 
 def excerpt(path: Path, seconds: float, rate: int | None = None) -> tuple[Sound, float]:
     """The middle of a sound, and the seconds of all of it. seconds: most of it, 0 for all; rate: None for its own."""
-    sound = audiofile.read(path, rate=rate)
+    sound = read_sound(path, rate=rate)
     length = sound.samples.shape[1]
     if length == 0:
         raise FileError(f"{path} holds no sound")

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from antiphon.kernel.errors import FileError, WireError
-from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.api import FileError
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.runtime import shorten
+from antiphon.api.backends.transports import WireError
 from antiphon.library.analyses import identify_and_analyse
 from antiphon_models.pipeline.analysing import prediction
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, check_size
@@ -131,7 +132,10 @@ class SoundStream:
             digest = file_digest(sound.path)
             identity, _, results = identify_and_analyse(os.fsencode(sound.path), self._names)
         except (FileError, WireError) as error:  # a client knows no path of this machine
-            said = {"name": sound.name, "reason": str(error).replace(path_text(sound.path), path_text(sound.name))}
+            said = {
+                "name": sound.name,
+                "reason": str(error).replace(printable_path(sound.path), printable_path(sound.name)),
+            }
         except Exception as error:  # a fault of ours costs one sound, and not those that follow
             reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)
             said = {"name": sound.name, "reason": reason}

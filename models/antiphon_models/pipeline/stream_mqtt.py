@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import UsageError, WireError
-from antiphon.kernel.io.decode import path_text
+from antiphon.api import UsageError
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.transports import WireError
 from antiphon_models.pipeline.arrivals import Arrival, check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream
@@ -160,7 +161,7 @@ class MqttSource:
             name = _named(payload)
             found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
             if await asyncio.to_thread(is_written, found.path):
-                raise WireError(f"{path_text(name)} is being written; name it when it is complete")
+                raise WireError(f"{printable_path(name)} is being written; name it when it is complete")
             return replace(found, begun=stream.clock(), answer=answer)
         check_size(len(payload), min(LARGEST, self._settings.largest))
         if not payload:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.api import FileError, UsageError
 from antiphon.library.analyses import named_analyses
 from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings

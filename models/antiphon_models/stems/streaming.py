@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from antiphon.api.networks import State, StreamingModel
+from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_models.stems.network import StemNetwork
 from antiphon_stems.features import KEEPS, LEVEL_KEEP, NEIGHBOURS, QUIET, SIDE, smoother
 from antiphon_stems.grids import LIVE, STEMS

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileError
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_models.material import fluidsynth, sounds
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change

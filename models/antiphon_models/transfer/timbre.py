@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from antiphon.api import F32, F64, UsageError, frequency
-from antiphon.api.files import SOUND_FORMATS, read_sound
-from antiphon.api.pitch import Decimator
+from antiphon.api.backends.files import SOUND_FORMATS, read_sound
+from antiphon.api.backends.signal import Decimator
 from antiphon_models.learning.making import slug
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_transfer.instrument import HARMONICS, HIGHEST_PARTIAL, NOISES, PREFIX, TOP, WIDTH, noise_bands

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.files import AudioWriter
-from antiphon.api.rendering import load_plugins
+from antiphon.api.backends.files import AudioWriter
+from antiphon.api.backends.rendering import load_plugins
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth

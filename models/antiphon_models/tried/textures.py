@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from antiphon.api import F32, UsageError
-from antiphon.api.files import SOUND_FORMATS, AudioWriter, read_sound
-from antiphon.api.models import read_weights
+from antiphon.api.backends.files import SOUND_FORMATS, AudioWriter, read_sound
+from antiphon.api.backends.models import read_weights
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer.measures import timbre_distance
 

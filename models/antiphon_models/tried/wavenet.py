@@ -21,8 +21,8 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.files import AudioWriter
-from antiphon.api.networks import fill_network
+from antiphon.api.backends.files import AudioWriter
+from antiphon.api.backends.networks import fill_network
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE as MADE

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct, field
 
 from antiphon.api import FileError, PluginError
-from antiphon.api.files import read_toml
+from antiphon.api.backends.files import read_toml
 
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")

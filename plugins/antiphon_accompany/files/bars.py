@@ -8,8 +8,8 @@ from pathlib import Path
 import mido
 
 from antiphon.api import SHARP_NAMES, UsageError, Value
-from antiphon.api.files import MidiNote, MidiTimes, MidiTrack, open_midi, read_midi, write_midi
-from antiphon.api.rendering import run_job
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, open_midi, read_midi, write_midi
+from antiphon.api.backends.rendering import run_job
 from antiphon_accompany.files.midifiles import read
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import spans_of

@@ -11,7 +11,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.files import (
+from antiphon.api.backends.files import (
     MIDI_SUFFIXES,
     MidiNote,
     MidiTimes,
@@ -22,8 +22,8 @@ from antiphon.api.files import (
     write_atomic,
     write_midi,
 )
-from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
-from antiphon.api.rendering import run_job
+from antiphon.api.backends.rendering import NOTHING, run_job
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS, parts_of
 from antiphon_accompany.files.bars import WRITTEN, fill_part, piece
 from antiphon_accompany.files.jobs import check_texts, run as accompany

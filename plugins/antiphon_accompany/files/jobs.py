@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
+from antiphon.api.backends.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.midifiles import accompany_midi

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.harmony.chords import Chord
 from antiphon_accompany.harmony.chordtext import ChordSpan

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import Samples, UsageError
-from antiphon.api.files import AudioWriter, read_midi, read_sound
+from antiphon.api.backends.files import AudioWriter, read_midi, read_sound
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
-from antiphon.api.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon_accompany.band.notes import BeatNote
 
 MOST_SECONDS = 1200.0

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from antiphon.api import FLAT_NAMES
+from antiphon.api.backends.signal import FLAT_NAMES
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""

@@ -9,8 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.api import FLAT_NAMES, UsageError
-from antiphon.api.files import reason_of_os_error
+from antiphon.api import UsageError
+from antiphon.api.backends.files import reason_of_os_error
+from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
 
 MOST = 1 << 20

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.arrays import find_array
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.tracker import places
 

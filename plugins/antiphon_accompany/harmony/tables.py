@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.arrays import find_array
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_accompany.harmony.chords import tones
 
 F32 = NDArray[np.float32]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.testing import render
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, STYLES

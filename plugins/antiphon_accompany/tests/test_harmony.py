@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import accompany_file, melody_of
 from antiphon_accompany.harmony import tables

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon_answer.processor import Answer
 

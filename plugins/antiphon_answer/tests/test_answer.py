@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.api import Event
-from antiphon.api.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_answer.processor import MODES, Answer
 
 _spec = importlib.util.spec_from_file_location("answer_playing", Path(__file__).with_name("playing.py"))

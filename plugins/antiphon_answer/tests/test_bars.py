@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from antiphon.api import UsageError, Value
-from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.models import ModelError
 from antiphon.api.jobs import FileJob
-from antiphon.api.models import ModelError
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
 from antiphon_answer.bar_model import UNITS, BarModel, installed_bars

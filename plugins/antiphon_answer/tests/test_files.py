@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.user_commands import command
 
 SCALE = (60, 64, 67, 65, 64, 62, 59, 62)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.analysis import K_STATE, Analysis, AnalysisRun, Quantity, gated_loudness, k_sections, k_weigh
-from antiphon.api.models import ModelError
+from antiphon.api.backends.analysis import K_STATE, Analysis, AnalysisRun, Quantity, gated_loudness, k_sections, k_weigh
+from antiphon.api.backends.models import ModelError
 from antiphon_classify.character import fluctuation, pulse, tones
 from antiphon_classify.character.presence import PresenceMeasures, PresenceStream
 from antiphon_classify.character.pulse import FluxStream, PulseMeasures

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.analysis import LogMelStream, MelSettings
+from antiphon.api.backends.analysis import LogMelStream, MelSettings
 
 SETTINGS = MelSettings(hop=256, bands=40)
 FRAMES_PER_SECOND = SETTINGS.rate / SETTINGS.hop

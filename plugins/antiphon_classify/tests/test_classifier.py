@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from antiphon.api import F32, UsageError
-from antiphon.api.analysis import Quantity
-from antiphon.api.models import ModelError
+from antiphon.api.backends.analysis import Quantity
+from antiphon.api.backends.models import ModelError
 from antiphon_classify.classifier import EXCERPT, MEL, Classifier
 from antiphon_classify.network import ClassifierNetwork
 

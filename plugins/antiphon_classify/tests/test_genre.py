@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from antiphon.api import UsageError
-from antiphon.api.analysis import LogMel, plain_result
-from antiphon.api.models import ModelError
+from antiphon.api.backends.analysis import LogMel, plain_result
+from antiphon.api.backends.models import ModelError
 from antiphon_classify.classifier import MEL
 from antiphon_classify.genre import Genre
 from antiphon_classify.labels import of_count, probabilities

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import UsageError
-from antiphon.api.analysis import plain_result
+from antiphon.api.backends.analysis import plain_result
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_classify.instruments import Instruments, join_logits, rank_labels
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.models import manifest_entry
+from antiphon.api.backends.models import manifest_entry
+from antiphon.api.backends.workers import WorkerSpec
 from antiphon.api.testing import run_processor
-from antiphon.api.workers import WorkerSpec
 from antiphon_classify.classifier import MEL
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import LIVE_LABELS, UNKNOWN

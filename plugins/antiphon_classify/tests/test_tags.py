@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from antiphon.api import F32
-from antiphon.api.analysis import plain_result
-from antiphon.api.models import ModelError, manifest_entry
+from antiphon.api.backends.analysis import plain_result
+from antiphon.api.backends.models import ModelError, manifest_entry
 from antiphon_classify.classifier import MEL
 from antiphon_classify.network import ClassifierNetwork
 from antiphon_classify.tags import Tags, probabilities, vector

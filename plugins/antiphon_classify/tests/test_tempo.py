@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError, manifest_entry
+from antiphon.api.backends.models import ModelError, manifest_entry
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES
 from antiphon_classify.tags import Tags

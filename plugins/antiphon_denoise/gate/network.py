@@ -14,9 +14,8 @@ from functools import cache
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.arrays import find_array
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, offset
-from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 
 log = logging.getLogger("antiphon.denoise")

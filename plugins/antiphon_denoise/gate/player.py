@@ -1,6 +1,6 @@
 """The modes `gate` and `wavelet` as machine code: sound in, sound out, hop by hop, without Python.
 
-What a hop is, and why, says `antiphon.api.spectra`; here its transform is the kernels', for frames of a power of two.
+What a hop is, and why, says `antiphon.api.backends.signal`; here its transform is the kernels', for frames of a power of two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, Step
-from antiphon.api.intrinsics import address_f64, address_i64
+from antiphon.api.backends.signal import SpectrumSizes, address_f64, address_i64, power_unit, windows
 from antiphon.api.kernels import (
     Audio,
     RealFft,
@@ -29,7 +29,6 @@ from antiphon.api.kernels import (
     kernel,
     offset,
 )
-from antiphon.api.spectra import SpectrumSizes, power_unit, windows
 from antiphon_denoise.gate.estimate import LEVEL, LIMIT, Estimator, EstimatorWord, denoise_estimate, denoise_learn
 from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase

@@ -7,8 +7,8 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import F32
+from antiphon.api.backends.signal import SpectrumSizes
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel
-from antiphon.api.spectra import SpectrumSizes
 
 SECONDS = 0.5
 

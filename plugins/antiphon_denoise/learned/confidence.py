@@ -16,9 +16,8 @@ from functools import cache
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.arrays import find_array
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
-from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.gate.network import denoise_affine, denoise_gru_step, denoise_tanh
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures

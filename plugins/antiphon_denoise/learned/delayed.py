@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, IO
+from antiphon.api.backends.models import ModelClient, ModelInfo
+from antiphon.api.backends.signal import C64, SpectrumSizes
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
-from antiphon.api.models import ModelClient, ModelInfo
-from antiphon.api.spectra import C64, SpectrumSizes
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence

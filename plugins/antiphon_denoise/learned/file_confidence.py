@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError, read_weights
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.learned.confidence import CAUTION, CHOICES, Confidence, denoise_confidence_gain
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures

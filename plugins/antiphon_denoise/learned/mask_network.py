@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Gru, Linear, SiluLinear, Weights, find_array, sigmoid
+from antiphon.api.backends.models import Gru, Linear, SiluLinear, Weights, find_array, sigmoid
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.features import HopFeatures

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import ModelInfo
+from antiphon.api.backends.models import ModelInfo
 from antiphon_denoise.bands import BINS
 
 SINGLE, GROUP = 512, 4

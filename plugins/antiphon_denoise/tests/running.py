@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
-from antiphon.api.jobs import ParamCells
+from antiphon.api.backends.rendering import ParamCells
 from antiphon.kernel.contract.parameter_cell import ParamCell
 
 F32 = NDArray[np.float32]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.models import manifest_entry
-from antiphon.api.spectra import grid
+from antiphon.api.backends.models import manifest_entry
+from antiphon.api.backends.signal import grid
 from antiphon.api.testing import without_workers
 from antiphon_denoise.processor import MODELS, Denoise
 

@@ -35,7 +35,7 @@ def weights():
 @pytest.mark.parametrize("known", [False, True], ids=["noise unknown", "noise known"])
 def test_gains_are_those_of_torch(weights, known) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
-    from antiphon.api.networks import fill_network
+    from antiphon.api.backends.networks import fill_network
     from antiphon_models.denoise.network.file_mask import FileMaskNetwork
 
     network = FileMaskNetwork().eval()

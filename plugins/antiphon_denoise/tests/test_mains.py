@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.spectra import grid
+from antiphon.api.backends.signal import grid
 from antiphon_denoise.mains_hum import MainsHumRemover
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.api.kernels import wavelet_join, wavelet_split
-from antiphon.api.spectra import grid, symlet_filters
+from antiphon.api.backends.signal import grid, symlet_filters, wavelet_join, wavelet_split
 from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights

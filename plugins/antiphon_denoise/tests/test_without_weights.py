@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon.api.testing import run_processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.processor import Denoise

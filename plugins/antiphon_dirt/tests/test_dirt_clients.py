@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.api.osc import Bundle, Message, decode
+from antiphon.api.backends.transports import Bundle, Message, decode
 from antiphon_dirt.fields import DirtEvent, read
 
 STRUDEL_BANK = (

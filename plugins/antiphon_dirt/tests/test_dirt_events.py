@@ -8,8 +8,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.api import RequestError, WireError
-from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, note_params, play_commands, value_number
+from antiphon.api.backends.transports import (
+    NoteOff,
+    NoteOn,
+    RequestError,
+    Sample,
+    SetParam,
+    WireError,
+    note_params,
+    play_commands,
+    value_number,
+)
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from antiphon.api import F32, IO
-from antiphon.api.models import ModelClient
-from antiphon.api.pitch import Decimator
+from antiphon.api.backends.models import ModelClient
+from antiphon.api.backends.signal import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.lead_voice import LeadVoice

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, Samples
-from antiphon.api.arrays import load_arrays
-from antiphon.api.pitch import Decimator
+from antiphon.api.backends.models import load_arrays
+from antiphon.api.backends.signal import Decimator
 from antiphon_hum.learned import spec
 
 RATE = 3 * spec.RATE

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
+from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.tables import (
     BANDS,

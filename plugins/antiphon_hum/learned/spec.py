@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.models import ModelInfo
+from antiphon.api.backends.models import ModelInfo
 
 RATE = 16000
 """Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from antiphon.api.arrays import load_arrays
+from antiphon.api.backends.models import load_arrays
 from antiphon_hum.learned import spec
 
 HOPS = 250
@@ -27,7 +27,7 @@ def sound(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
-    from antiphon.api.networks import load_network
+    from antiphon.api.backends.networks import load_network
 
     theirs = load_network(MODEL.torch_worker("cpu"), torch.device("cpu"))
     ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, spec.HOP), (1, MODEL.answer))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.models import ModelClient
+from antiphon.api.backends.models import ModelClient
 from antiphon.api.testing import render
 from antiphon_hum.processor import TAIL, Hum
 from antiphon_hum.tests.test_decoding import answers, live_notes, rests

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.files import MidiSong, read_midi
+from antiphon.api.backends.files import MidiSong, read_midi
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.jobs import FileJob
-from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.testing import use_pool
-from antiphon.api.workers import current_pool
 from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import notes_of
@@ -84,7 +84,7 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 
 @pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
-    from antiphon.api.files import read_midi
+    from antiphon.api.backends.files import read_midi
     from antiphon_hum.transcription.jobs import write_notes
     from antiphon_hum.transcription.note import Note
     from antiphon_hum.transcription.notes import Transcription

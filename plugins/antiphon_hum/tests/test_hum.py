@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, ParamError, StreamSpec
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.testing import render
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.errors import PatchError

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import StreamSpec
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.kernel.runtime import model_files
@@ -224,7 +224,7 @@ def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])
 def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monkeypatch, lost, held):
     """Hops of a long tone are lost: a few are bridged; a worker that is gone ends the note, once."""
-    from antiphon.api.models import ModelClient
+    from antiphon.api.backends.models import ModelClient
 
     take, gone = ModelClient.take, set(range(180, 180 + lost))
     monkeypatch.setattr(ModelClient, "take", lambda self, hop, io: None if hop in gone else take(self, hop, io))

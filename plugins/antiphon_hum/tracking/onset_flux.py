@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import HOP
 from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
-from antiphon.api.pitch import HOP
 
 I64 = NDArray[np.int64]
 SIZE = 512

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.signal import HIGHEST, LOWEST
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon.api.pitch import HIGHEST, LOWEST
 
 I64 = NDArray[np.int64]
 PER_NOTE = 3

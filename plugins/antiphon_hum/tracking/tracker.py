@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F64, IO
-from antiphon.api.pitch import CENTRE, HISTORY, HOP, Decimator, MedianPitch, Yin
+from antiphon.api.backends.signal import CENTRE, HISTORY, HOP, Decimator, MedianPitch, Yin
 from antiphon_hum.tracking.candidate import Candidate, candidate
 from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
 from antiphon_hum.tracking.segment import Segmenter

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import PluginError, Samples, UsageError
-from antiphon.api.analysis import separated_file
-from antiphon.api.files import (
+from antiphon.api.backends.analysis import separated_file
+from antiphon.api.backends.files import (
     DEFAULT_BPM,
     MIDI_TICKS,
     AudioWriter,
@@ -19,8 +19,8 @@ from antiphon.api.files import (
     stream_sound,
     write_midi,
 )
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
-from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription.notes import Transcription, transcribe
 

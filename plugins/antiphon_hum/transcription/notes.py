@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, Samples, UsageError
-from antiphon.api.models import check_onnx
+from antiphon.api.backends.models import check_onnx
 
 MODE = "polyphonic"
 RATE, HOP = 22050, 256

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.catalogues import Catalogue, updated_index
+from antiphon.api.backends.analysis import Catalogue, updated_index
+from antiphon.api.backends.workers import WorkerSpec
 from antiphon.api.testing import run_processor
-from antiphon.api.workers import WorkerSpec
 from antiphon.kernel.runtime import paths
 from antiphon_identify.processor import HOP, Identify
 from antiphon_identify.worker import HOLD, Identifier

@@ -7,8 +7,7 @@ import importlib.util
 import pytest
 
 from antiphon.api import UsageError
-from antiphon.api.commands import Command, NudgeBeat, SetTempo
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import Command, NudgeBeat, ServeSettings, SetTempo
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon_link.session import QUANTUM, SLACK, STEP, LinkSession
 from antiphon_link.transport import LinkTransport

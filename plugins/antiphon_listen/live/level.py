@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.analysis import K_STATE, QUIETEST, k_sections, k_weigh, lufs_of
+from antiphon.api.backends.analysis import K_STATE, QUIETEST, k_sections, k_weigh, lufs_of
 from antiphon_listen.loudness import HOP, MOMENTARY, SHORT_TERM, channel_weights
 
 _STEP = 0.1

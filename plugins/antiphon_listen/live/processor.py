@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Port, Processor, Samples, StreamSpec
-from antiphon.api.analysis import QUIETEST
+from antiphon.api.backends.analysis import QUIETEST
+from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon.api.workers import Rebuffer, WorkerClient, lead_for
 from antiphon_listen.live import spec as answers
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of

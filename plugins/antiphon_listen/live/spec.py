@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.api import SHARP_NAMES, StreamSpec
-from antiphon.api.workers import WorkerSpec
+from antiphon.api.backends.workers import WorkerSpec
 
 HOP = 4096
 """Frames of a hop at the stream's own rate: 85 ms at 48 kHz."""

@@ -6,8 +6,7 @@ import asyncio
 import math
 
 from antiphon.api import AntiphonError
-from antiphon.api.commands import SetTempo
-from antiphon.api.transports import Node, Transport, TransportServer
+from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
 
 EVERY = 0.25
 """Seconds between two looks: the node looks at its window about as often."""

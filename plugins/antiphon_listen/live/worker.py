@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import F32, Samples
-from antiphon.api.workers import ReportingStepper
+from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.live.grid import LiveGrid
 from antiphon_listen.live.harmony import LiveHarmony

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import IO, BlockTime, StreamSpec
-from antiphon.api.commands import SetTempo
+from antiphon.api.backends.transports import SetTempo
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.files import png_bytes
+from antiphon.api.backends.files import png_bytes
 from antiphon.api.jobs import FileJob
 from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts

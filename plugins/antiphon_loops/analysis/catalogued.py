@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, plain_result
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, plain_result
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel
 from antiphon_loops.analysis.reading import NoLoop, most_frames, too_long
 from antiphon_loops.record import Loop

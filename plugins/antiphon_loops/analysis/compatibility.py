@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError, models_folder, read_weights
+from antiphon.api.backends.models import ModelError, models_folder, read_weights
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.region import LoopReading
 from antiphon_loops.analysis.spectrum import LOWEST

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.api.analysis import Analysis, Quantity
+from antiphon.api.backends.analysis import Analysis, Quantity
 from antiphon_loops.analysis.analyse import read
 from antiphon_loops.analysis.catalogued import LoopRun
 from antiphon_loops.analysis.compatibility import fit_values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.analysis import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh
+from antiphon.api.backends.analysis import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh
 
 
 def integrated_loudness(sound: F32, rate: int) -> float:

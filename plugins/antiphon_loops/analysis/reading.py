@@ -37,7 +37,7 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
 
     Raises `FileError`, one sentence that names it `name`, for what cannot be read or is too long to be a loop.
     """
-    from antiphon.api.files import printable_path, stream_sound
+    from antiphon.api.backends.files import printable_path, stream_sound
 
     pieces: list[NDArray[np.float32]] = []
     frames = 0

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from antiphon.api import AntiphonError
-from antiphon.api.processes import HelperChannel
+from antiphon.api.backends.runtime import HelperChannel
 from antiphon_loops.arrangement.live import plan_to, request_from
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.library import ready

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api.processes import HELPER_FAULTS, HelperProcess
+from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess
 from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
 from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop

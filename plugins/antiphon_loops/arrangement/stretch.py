@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon_loops.analysis.loudness import true_peak
 
 _AROUND = 0.4

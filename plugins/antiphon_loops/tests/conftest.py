@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from antiphon.api import SHARP_NAMES
-from antiphon.api.files import HOME_VARIABLE, library_folder
+from antiphon.api.backends.files import HOME_VARIABLE, library_folder
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.library import analyse
 from antiphon_loops.rules import Rules

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import AntiphonError, FileError, PluginError
-from antiphon.api.files import library_folder
+from antiphon.api.backends.files import library_folder
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.asset_names import locate_asset
 from antiphon.kernel.runtime import resources

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from antiphon.api import PluginError
-from antiphon.api.catalogues import Catalogue
-from antiphon.api.files import library_folder, make_folder
+from antiphon.api.backends.analysis import Catalogue
+from antiphon.api.backends.files import library_folder, make_folder
 from antiphon.library.analyses import analyse_file
 from antiphon_loops.analysis.catalogued import loop_of
 from antiphon_loops.library import analyse, folder_of, ready, write_listing

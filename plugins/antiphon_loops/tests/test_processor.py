@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest

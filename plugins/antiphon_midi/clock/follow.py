@@ -13,8 +13,17 @@ import logging
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
-from antiphon.api.transports import LEAP, TransportServer, same_tempo, steered_tempo
+from antiphon.api.backends.transports import (
+    LEAP,
+    Command,
+    NudgeBeat,
+    Sample,
+    SetTempo,
+    SetTransport,
+    TransportServer,
+    same_tempo,
+    steered_tempo,
+)
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.ticks import PPQN, TickLoop
 

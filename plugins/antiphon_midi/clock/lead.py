@@ -12,7 +12,7 @@ import asyncio
 import math
 from typing import Any
 
-from antiphon.api.transports import TransportServer
+from antiphon.api.backends.transports import TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SIXTEENTH, SLACK
 from antiphon_midi.clock.ticks import PPQN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.api.transports import TransportServer
+from antiphon.api.backends.transports import TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower
 from antiphon_midi.clock.lead import ClockLeader

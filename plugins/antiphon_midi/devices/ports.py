@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.api import EngineError, UsageError
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import ServeSettings
 from antiphon_midi.options import MIDI, MIDI_IN, MIDI_OUT
 
 RTMIDI = "mido.backends.rtmidi"

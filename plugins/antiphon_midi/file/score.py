@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.api import FileError
-from antiphon.api.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
+from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
 
 MOST_SECONDS = 6 * 3600.0
 """Of a file, at its own tempo; as for `antiphon run` and `render`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from antiphon.api.commands import NotePressure, When
+from antiphon.api.backends.transports import NotePressure, When
 from antiphon_midi.input.mpe import Expression
 from antiphon_midi.input.voices import PortVoice
 from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Short, bend_of

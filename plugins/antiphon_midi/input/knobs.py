@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.api import RequestError
-from antiphon.api.commands import SetParam
-from antiphon.api.files import config_folder
-from antiphon.api.transports import TransportServer, pressable, settable
+from antiphon.api.backends.files import config_folder
+from antiphon.api.backends.transports import RequestError, SetParam, TransportServer, pressable, settable
 from antiphon_midi.input.learn import Knob, MidiMap, address_of
 from antiphon_midi.input.pedals import PedalState
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.api import RequestError
-from antiphon.api.files import write_atomic
+from antiphon.api.backends.files import write_atomic
+from antiphon.api.backends.transports import RequestError
 
 log = logging.getLogger("antiphon.control")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from antiphon.api.commands import NotePitch, NotePressure, NoteTimbre, When
+from antiphon.api.backends.transports import NotePitch, NotePressure, NoteTimbre, When
 
 TIMBRE = 74
 DATA, DATA_FINE, RPN_FINE, RPN, NONE = 6, 38, 100, 101, 127

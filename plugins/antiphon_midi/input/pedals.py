@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.transports import TransportServer, pressed_message
+from antiphon.api.backends.transports import TransportServer, pressed_message
 from antiphon_midi.input.learn import Knob
 
 DOWN = 0.5

@@ -16,8 +16,20 @@ from time import monotonic
 from typing import Any
 
 from antiphon.api import PEDAL, AntiphonError
-from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
-from antiphon.api.transports import EngineEffect, TransportServer
+from antiphon.api.backends.transports import (
+    NOW,
+    Bend,
+    Command,
+    Control,
+    EngineEffect,
+    NoteOff,
+    NoteOn,
+    Panic,
+    Sample,
+    SetParam,
+    TransportServer,
+    When,
+)
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SLACK
 from antiphon_midi.clock.mode import MidiClock

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from antiphon.api import PEDAL
-from antiphon.api.commands import Bend, Control, Note, NoteOff, When
+from antiphon.api.backends.transports import Bend, Control, Note, NoteOff, When
 from antiphon_midi.input.mpe import MpeZones
 from antiphon_midi.messages import Parser
 

@@ -7,9 +7,15 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 
-from antiphon.api import RequestError
-from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import (
+    Command,
+    NudgeBeat,
+    RequestError,
+    Sample,
+    ServeSettings,
+    SetTempo,
+    SetTransport,
+)
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower

@@ -14,7 +14,7 @@ from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
 from tests.waiting import comes
 
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch

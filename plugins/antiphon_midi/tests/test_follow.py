@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from antiphon.api.commands import NudgeBeat, Sample, SetTransport
+from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower
 from antiphon_midi.clock.ticks import TickLoop

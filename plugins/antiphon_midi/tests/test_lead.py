@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from antiphon.api import UsageError
-from antiphon.api.commands import SetTempo, SetTransport
-from antiphon.api.intrinsics import compile_all
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.signal import compile_all
+from antiphon.api.backends.transports import ServeSettings, SetTempo, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.lead import ClockLeader
 from antiphon_midi.devices.jack_kernel import DATED_AT, WORDS, MidiSlot, midi_process

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
-from antiphon.api.files import MidiControlChange, MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiControlChange, MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
 from antiphon.kernel.contract import harness
 from antiphon_midi.file.midifile import MOST, MidiFile

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.control.test_notes import events
 
-from antiphon.api.commands import NOW
+from antiphon.api.backends.transports import NOW
 from antiphon_midi.input.mpe import NOTE_REACH, MpeZones
 from antiphon_midi.tests.midi_rig import K, MidiStage
 

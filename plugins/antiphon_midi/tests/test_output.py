@@ -6,10 +6,7 @@ import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
-from antiphon.api import RequestError
-from antiphon.api.commands import NOW, Sample, When
-from antiphon.api.osc import encode
-from antiphon.api.transports import OscRequest, ServeSettings
+from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api.files import make_folder
+from antiphon.api.backends.files import make_folder
 from antiphon_model import model_file, probe
 
 TAPS = np.array([0.1, -0.2, 0.1, 1.0, 0.3, 0.1, 0.05, -0.1], np.float32)

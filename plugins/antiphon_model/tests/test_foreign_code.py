@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_model import operators, probe
 from antiphon_model.tests import exports
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.api.models import ModelError
+from antiphon.api.backends.models import ModelError
 from antiphon_model import foreign, landlock, model_file, probe
 from antiphon_model.tests import exports
 

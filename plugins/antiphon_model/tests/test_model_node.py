@@ -14,7 +14,7 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import BlockTime, PluginError, StreamSpec, WorkerError
-from antiphon.api.rendering import load_plugins
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse

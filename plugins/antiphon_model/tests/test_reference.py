@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.models import ModelInfo, manifest_entry, models_folder, read_weights, write_weights
+from antiphon.api.backends.models import ModelInfo, manifest_entry, models_folder, read_weights, write_weights
 from antiphon.kernel.plugins import loader
 
 ROOT = Path(__file__).resolve().parents[3]

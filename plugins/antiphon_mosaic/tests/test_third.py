@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon.api.files import MidiNote, MidiTrack
+from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
 from antiphon_mosaic.genre import first_bar, render_part

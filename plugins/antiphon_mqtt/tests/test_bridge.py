@@ -13,7 +13,7 @@ from tests.broker import Client, Mosquitto, mosquitto
 from tests.control.rig import CATALOG, GRAPH, Rig
 from tests.waiting import comes
 
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import Graph

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.api import UsageError
-from antiphon.api.transports import ServeSettings
+from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 

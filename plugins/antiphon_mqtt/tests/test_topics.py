@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 from tests import accepted
 
-from antiphon.api import Param, WireError
+from antiphon.api import Param
+from antiphon.api.backends.transports import WireError
 from antiphon_mqtt import topics
 
 GAIN = Param("gain", default=1.0, low=-10.0, high=10.0)

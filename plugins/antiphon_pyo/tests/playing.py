@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_pyo.backend import Pyo
 
 RATE = 48000

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("pyo")
 
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_pyo import zone_stream
 from antiphon_pyo.backend import Pyo
 from antiphon_pyo.instruments import sounds

@@ -15,7 +15,7 @@ pytest.importorskip("pyo")
 import numpy as np
 
 from antiphon.api import AntiphonError
-from antiphon.api.synths import INSTRUMENTS, SynthSettings
+from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo.backend import Pyo, chunk
 from antiphon_pyo.samples import load
 from antiphon_pyo.tests.playing import (

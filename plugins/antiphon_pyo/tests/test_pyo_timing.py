@@ -9,7 +9,7 @@ pytest.importorskip("pyo")
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from antiphon.api.synths import INSTRUMENTS
+from antiphon.api.backends.synths import INSTRUMENTS
 from antiphon_pyo.tests.playing import QUIET, RATE, bend, cents, control, differs, off, on, play, rms
 
 HOPS = (32, 48, 64, 100, 128, 256, 441, 480, 1024, 2048)

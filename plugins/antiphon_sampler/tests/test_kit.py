@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api.files import built_in_folder
+from antiphon.api.backends.files import built_in_folder
 from antiphon_sampler.pads import named_rows
 
 LIBRARY = built_in_folder("library")

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, PluginError
-from antiphon.api.commands import VALUES_BEGIN, value_number, word_number
+from antiphon.api.backends.transports import VALUES_BEGIN, value_number, word_number
 from antiphon_sampler import library as folders, sounds
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows

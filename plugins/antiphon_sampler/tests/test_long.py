@@ -10,7 +10,7 @@ import soundfile
 from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.files import KeptDecoder
+from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
 from antiphon_sampler import processor as processors, reader as readers, sounds
 from antiphon_sampler.decoding import decode

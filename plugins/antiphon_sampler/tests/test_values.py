@@ -10,8 +10,8 @@ import pytest
 from tests import audio
 
 from antiphon.api import Event
-from antiphon.api.commands import VALUES_BEGIN, note_params, value_number, word_number
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.backends.rendering import prepare_processor
+from antiphon.api.backends.transports import VALUES_BEGIN, note_params, value_number, word_number
 from antiphon.cli.files.render import render
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region

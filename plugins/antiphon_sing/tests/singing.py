@@ -3,7 +3,7 @@
 import numpy as np
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.lyrics import syllables
+from antiphon.api.backends.signal import syllables
 from antiphon.api.testing import render
 from antiphon_sing import processor, song
 from antiphon_sing.spoken import Phone, Spoken

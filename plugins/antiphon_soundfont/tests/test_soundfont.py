@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
-from antiphon.api.workers import current_pool
 from antiphon_soundfont.fonts import MOST_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT
 from antiphon_soundfont.library import GRID

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon.library import analyses as registered
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon_models.learning.user_commands import command

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import soundfile
 
-from antiphon.api import osc
-from antiphon.api.console import say
-from antiphon.api.files import built_in_folder
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.runtime import say
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.scsynth import leftovers
 from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
 from antiphon_supercollider.voices.scgf import Definition
@@ -93,7 +93,7 @@ class Shelf:
         return definition.name
 
     def _put_sound(self, path: Path, mono: bool) -> tuple[int, int]:
-        from antiphon.api.files import read_sound
+        from antiphon.api.backends.files import read_sound
 
         stamp = path.stat()
         key = (str(path), stamp.st_size, stamp.st_mtime_ns, mono)

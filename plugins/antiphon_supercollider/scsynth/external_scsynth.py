@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api import EngineError, osc
-from antiphon.api.files import built_in_folder
-from antiphon.api.synths import Unanswered
+from antiphon.api import EngineError
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.synths import Unanswered
 from antiphon_supercollider.scsynth.server import Scsynth
 
 ANSWER_SECONDS = 1.0

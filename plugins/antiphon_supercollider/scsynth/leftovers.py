@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from antiphon.api.workers import process_start
+from antiphon.api.backends.workers import process_start
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import count
 
-from antiphon.api import EngineError, osc
+from antiphon.api import EngineError
+from antiphon.api.backends import transports as osc
 from antiphon_supercollider.scsynth.asset_store import AssetLoader
 from antiphon_supercollider.scsynth.counts import NoteCounts
 from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, HangDetector

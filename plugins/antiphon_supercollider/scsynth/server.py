@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from antiphon.api import EngineError, osc
-from antiphon.api.workers import short_slices
+from antiphon.api import EngineError
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.workers import short_slices
 from antiphon_supercollider.scsynth import leftovers
 
 BOOT_SECONDS = 15.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import Event
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import CLOSING, SPLICE_SECONDS, SuperCollider
 from antiphon_supercollider.timing import delay
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.api import EngineError, UsageError, osc
-from antiphon.api.transports import ServeSettings
+from antiphon.api import EngineError, UsageError
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.synth.backends import with_options
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.external_client import (

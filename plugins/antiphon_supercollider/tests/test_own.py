@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.api import Event, osc
-from antiphon.api.synths import FIRST_DIAL, SynthSettings
+from antiphon.api import Event
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
 from antiphon_supercollider.voices.scgf import load

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from antiphon.api import PEDAL, Event, osc
-from antiphon.api.synths import SynthSettings
+from antiphon.api import PEDAL, Event
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices.players import NodeVoices, Template, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
@@ -130,7 +131,7 @@ def test_a_note_taken_up_again_has_no_blow_and_is_as_soft_as_it_would_be():
 def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
     import tomllib
 
-    from antiphon.api.files import built_in_folder
+    from antiphon.api.backends.files import built_in_folder
 
     read = tomllib.loads((built_in_folder("supercollider") / "synthdefs.toml").read_text())
     known = set(read["shared"]["voice"]["controls"])

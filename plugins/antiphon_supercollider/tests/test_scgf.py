@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import FileError
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices import scgf
 from antiphon_supercollider.voices.material import check, own
 

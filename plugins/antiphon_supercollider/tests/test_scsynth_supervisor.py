@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from tests.waiting import until
 
-from antiphon.api import EngineError, osc
-from antiphon.api.synths import Unanswered
+from antiphon.api import EngineError
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import Unanswered
 from antiphon_supercollider.external_client import ExternalClient, NullBridge, join_scsynth
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from antiphon.api import EngineError
-from antiphon.api.files import built_in_folder
+from antiphon.api.backends.files import built_in_folder
 
 
 @dataclass(frozen=True, slots=True)

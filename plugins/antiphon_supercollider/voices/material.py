@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from antiphon.api import FileError, ParamError
-from antiphon.api.files import built_in_folder
-from antiphon.api.synths import RESERVED, SynthSettings, parse_controls
+from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.synths import RESERVED, SynthSettings, parse_controls
 from antiphon_supercollider.voices import scgf
 
 BUILT_IN = {
@@ -102,7 +102,7 @@ def check(settings: SynthSettings) -> None:
             raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
         _named(settings, find_definition(name).controls, settings.instrument)
     if settings.sound:
-        from antiphon.api.files import Decoder
+        from antiphon.api.backends.files import Decoder
 
         with Decoder(settings.sound) as decoder:
             info = decoder.info

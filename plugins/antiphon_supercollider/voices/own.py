@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from antiphon.api import Event, frequency, osc
-from antiphon.api.synths import SynthSettings
+from antiphon.api import Event, frequency
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
 from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, pressure_db
 from antiphon_supercollider.voices.template import Template, moment

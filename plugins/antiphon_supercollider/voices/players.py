@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from antiphon.api import PEDAL, EngineError, Event, osc
-from antiphon.api.synths import FIRST_DIAL, NoteShapes, SynthSettings, parse_controls, pressure_gain
+from antiphon.api import PEDAL, EngineError, Event
+from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import FIRST_DIAL, NoteShapes, SynthSettings, parse_controls, pressure_gain
 from antiphon_supercollider.voices.drums import kit
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
 from antiphon_supercollider.voices.template import Template, moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from antiphon.api import osc
+from antiphon.api.backends import transports as osc
 
 
 class Template:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import Event, Samples, StreamSpec
-from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
-from antiphon.api.workers import current_pool
 from antiphon.kernel.synth.processor import MOST_EVENTS
 from antiphon_synth.processor import Synth
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import BlockTime, StreamSpec
-from antiphon.api.rendering import load_plugins
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, UsageError
-from antiphon.api.files import make_folder
+from antiphon.api.backends.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_classify.labels import UNKNOWN, of_count
 from antiphon_classify.rhythm import FRAMES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import AntiphonError, FileError, UsageError
-from antiphon.api.files import SOUND_FORMATS
+from antiphon.api.backends.files import SOUND_FORMATS
 from antiphon_models.classify.genre.material import LABELS
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.datasets.records import TEST, Item

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32
-from antiphon.kernel.errors import AntiphonError
+from antiphon.api import F32, AntiphonError
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.material import FamilySound, sounds_of
 from antiphon_models.classify.instruments.mixing import draw_families, mix_families

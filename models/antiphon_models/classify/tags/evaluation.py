@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.files import make_folder
+from antiphon.api.backends.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.mfcc import fit_logistic, mfcc

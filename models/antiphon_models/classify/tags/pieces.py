@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.kernel.io import midi_song, midifile
+from antiphon.api.backends.files import MidiTimes, read_midi
 from antiphon_models.classify.tags.labels import DISTORTED_PROGRAMS, FAMILIES, FAST, SLOW
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
@@ -62,8 +62,8 @@ class ArrangedClip:
 
 
 def read_song(folder: Path) -> WrittenSong:
-    song = midifile.read(folder / f"{folder.name}.mid")
-    times = midi_song.Times(song.tempo)
+    song = read_midi(folder / f"{folder.name}.mid")
+    times = MidiTimes(song.tempo)
     parts = {
         track.name: np.array(
             [(times.seconds(n.start), times.seconds(n.end), n.number, 127.0 * n.velocity) for n in track.notes]

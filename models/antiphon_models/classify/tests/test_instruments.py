@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from antiphon.api import UsageError
-from antiphon.api.models import ModelError, write_weights
+from antiphon.api.backends.models import ModelError, write_weights
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.runtime.suggestion import instead
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.runtime import instead, short_repr
 from antiphon_models.datasets.layouts import (
     annotated,
     fma,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError
+from antiphon.api import FileError
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from antiphon.kernel.errors import FileError
+from antiphon.api import FileError
 
 MOST = 2_000_000
 """Files of one data set; the largest has 300,000."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.api.networks import State
+from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.autoencoder_network import HIDDEN, LATENT, LEAST, SPREAD
 from antiphon_denoise.learned.spec import AUTOENCODER

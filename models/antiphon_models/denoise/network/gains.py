@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.api.networks import StreamingModel
+from antiphon.api.backends.networks import StreamingModel
 from antiphon_denoise.learned.spec import HOP, UNITS
 from antiphon_models.denoise.network.features import FeatureExtractor
 

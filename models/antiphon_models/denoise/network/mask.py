@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.api.networks import State
+from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
 from antiphon_denoise.learned.spec import MASK

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from antiphon.api.models import manifest_entry, read_weights
+from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.learned.confidence_features import INPUTS, ConfidenceFeatures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from antiphon.api.spectra import SpectrumSizes, windows
+from antiphon.api.backends.signal import SpectrumSizes, windows
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.spec import HOP, UNITS, unit_of_bin
 

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from antiphon.api import F32
-from antiphon.api.files import write_atomic
+from antiphon.api.backends.files import write_atomic
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.denoise.training.effects import mangled
 from antiphon_models.material.sounds import save_ogg

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.api.networks import fill_network
+from antiphon.api.backends.networks import fill_network
 from antiphon_denoise.learned.file_mask import MODEL
 from antiphon_denoise.learned.spec import MASK
 from antiphon_models.denoise.network.file_mask import FileMaskNetwork

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.api.spectra import grid
+from antiphon.api.backends.signal import grid
 from antiphon_denoise.gate.network import MODEL
 from antiphon_models.denoise.training.frames import Frames
 from antiphon_models.denoise.training.gate import GateNetwork as Network

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_models.denoise.training import RATE as RATE, splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings

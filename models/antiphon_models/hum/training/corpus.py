@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes

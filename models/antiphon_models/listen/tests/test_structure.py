@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_listen import phrases, tables
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
 from antiphon_models.listen.structure import read_labels

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.models import models_folder
+from antiphon.api.backends.models import models_folder
 from antiphon_loops.analysis.compatibility import vector
 from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS
 from antiphon_models.loops.corpus import LoopScore

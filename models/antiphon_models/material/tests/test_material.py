@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_models.learning.needs import explain_missing
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings

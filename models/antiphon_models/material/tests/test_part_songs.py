@@ -6,7 +6,7 @@ import json
 import struct
 from pathlib import Path
 
-from antiphon.api.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_models.material.part_songs import PartChord, PartNote, songs
 
 

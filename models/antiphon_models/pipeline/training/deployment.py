@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from antiphon.api import FileError, PluginError
+from antiphon.api.backends.files import make_folder, path_inside, reason_of_os_error, write_atomic
+from antiphon.api.backends.rendering import check_type_name, registrations
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
-from antiphon.kernel.errors import FileError, PluginError
-from antiphon.kernel.plugins.checks import check_type_name
-from antiphon.kernel.plugins.registry import registrations
-from antiphon.kernel.runtime import paths
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.learning import LearningJob, is_trained
 
@@ -62,7 +61,7 @@ def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Fra
         which = f"of {framework} " if framework else ""
         raise FileError(f"{job.out} has no classifier {which}of these settings and shards: run the step train first")
     best = max(there, key=lambda one: _merit(read_details(job.folder(one))))
-    folder = paths.inside(classifiers_folder(), name)
+    folder = path_inside(classifiers_folder(), name)
     install(job.folder(best), folder, name)
     return InstalledClassifier(name, best.name, str(folder))
 
@@ -72,19 +71,19 @@ def install(source: Path, folder: Path, name: str) -> None:
 
     Raises `FileError`: it cannot be written.
     """
-    paths.make_folder(folder.parent)
+    make_folder(folder.parent)
     fresh, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
     try:
         for left in (fresh, old):
             shutil.rmtree(left, ignore_errors=True)
         fresh.mkdir()
-        paths.write_atomic(fresh / MODEL, (source / MODEL).read_bytes())
-        paths.write_atomic(fresh / DETAILS, replace(read_details(source), name=name).content())
+        write_atomic(fresh / MODEL, (source / MODEL).read_bytes())
+        write_atomic(fresh / DETAILS, replace(read_details(source), name=name).content())
         with contextlib.suppress(FileNotFoundError):
             folder.rename(old)
         fresh.rename(folder)
     except OSError as error:
-        raise FileError(f"cannot write {folder}: {paths.why(error)}") from None
+        raise FileError(f"cannot write {folder}: {reason_of_os_error(error)}") from None
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F64
+from antiphon.api import F64, FileError
+from antiphon.api.backends.files import write_atomic
 from antiphon.classifiers.classifier_file import MODEL
 from antiphon.classifiers.classifier_session import ClassifierFile
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.learning.measures import average_precision
 from antiphon_models.pipeline.frameworks import Framework

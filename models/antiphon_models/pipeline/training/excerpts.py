@@ -16,9 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F32
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import make_folder, temporary_beside, why, write_atomic
+from antiphon.api import F32, FileError
+from antiphon.api.backends.files import make_folder, reason_of_os_error, temporary_beside, write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem
@@ -221,7 +220,7 @@ def make_set(
         (folder / SOUNDS).unlink(missing_ok=True)
         part.replace(frames)
     except OSError as error:
-        raise FileError(f"cannot write {frames}: {why(error)}") from None
+        raise FileError(f"cannot write {frames}: {reason_of_os_error(error)}") from None
     finally:
         part.unlink(missing_ok=True)
     number = {label: n for n, label in enumerate(known)}
@@ -318,6 +317,6 @@ def _digest(items: Sequence[SourceItem], shards: Sequence[Path], settings: Seque
             with open(path, "rb") as file:
                 content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20))
         except OSError as error:
-            raise FileError(f"cannot read {path}: {why(error)}") from None
+            raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
         whole.update(content.digest())
     return whole.hexdigest()

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from antiphon.api import F32, F64
+from antiphon.api import F32, F64, FileError
+from antiphon.api.backends.analysis import MelSettings
+from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
 from antiphon.classifiers.classifier_session import compute, open_session
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import make_folder, write_atomic
-from antiphon.kernel.signal.mel import MelSettings
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning.schedule import falling
 from antiphon_models.pipeline.frameworks import Framework

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from antiphon.kernel.errors import FileError
+from antiphon.api import FileError
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 
 GroupedLabels = Sequence[tuple[str, str]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import extras
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.runtime import require_modules
 from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.gathering import SourceItem
@@ -52,7 +52,7 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     """
     if not set(steps) & set(TRAINING_STEPS):
         return
-    extras.require("reading shards", ["pyarrow"])
+    require_modules("reading shards", ["pyarrow"])
     if "train" in steps:
         chosen(settings.train.frameworks)
     check_runtime()

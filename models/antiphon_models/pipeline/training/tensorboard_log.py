@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from antiphon.kernel.runtime.paths import make_folder, write_atomic
+from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon_models.pipeline.training.checkpoint import EpochFigures
 
 FILE = "events.out.tfevents.0.antiphon"

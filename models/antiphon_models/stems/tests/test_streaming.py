@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon.api.models import read_weights
+from antiphon.api.backends.models import read_weights
 from antiphon_models.stems.streaming import StreamStems
 from antiphon_stems.grids import LIVE
 from antiphon_stems.network import MASKS, LiveNetwork

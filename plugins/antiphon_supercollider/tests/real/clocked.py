@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Event, Samples
-from antiphon.api.synths import SynthSettings
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import SuperCollider
 
 PATIENCE = 10.0

@@ -19,7 +19,7 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
-from antiphon.api import osc
+from antiphon.api.backends import transports as osc
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 

@@ -13,7 +13,8 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
-from antiphon.api import Event, osc
+from antiphon.api import Event
+from antiphon.api.backends import transports as osc
 from antiphon_bench.rig import ServerProcess
 from antiphon_supercollider.tests.real.clocked import Clocked, ends
 from antiphon_supercollider.tests.real.test_supercollider import RATE, pytestmark as needs_real, recorded, server, synth

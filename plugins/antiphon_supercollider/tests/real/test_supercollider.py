@@ -249,7 +249,7 @@ def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server
 
 
 def test_what_scsynth_drops_without_a_word_is_counted(jackd: Jackd) -> None:
-    from antiphon.api import osc
+    from antiphon.api.backends import transports as osc
     from antiphon_supercollider.backend import SuperCollider
 
     backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from antiphon.api import osc
+from antiphon.api.backends import transports as osc
 
 FOLDER = Path(__file__).resolve().parents[4] / "supercollider"
 COMPILED = FOLDER / "compiled"

@@ -70,7 +70,7 @@ def antiphon_benches(register: Register) -> None:
 
 @hookspec
 def antiphon_analyses(register: Register) -> None:
-    """Registers analyses of sound: factories of `antiphon.api.analysis.Analysis`."""
+    """Registers analyses of sound: factories of `antiphon.api.backends.analysis.Analysis`."""
 
 
 @hookspec

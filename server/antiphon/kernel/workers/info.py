@@ -25,7 +25,7 @@ class ModelInfo:
 
     Attributes:
         name: Its name in `antiphon models` and messages.
-        network: "module:Class" of the `antiphon.api.networks.StreamingModel`, imported in the worker.
+        network: "module:Class" of the `antiphon.api.backends.networks.StreamingModel`, imported in the worker.
         weights: Their name in the manifest.
         plugin: The plugin it belongs to.
         rate: Frames per second, as the network declares it.
@@ -38,7 +38,7 @@ class ModelInfo:
         folder: Of the manifest; "" for the one that ships with Antiphon.
         answer: Values of an answer for each output; 0 for `hop`.
         frames: Frames of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.
-        array_network: "module:Class" of the same network in numpy, an `antiphon.api.arrays.ArrayNetwork`, which plays
+        array_network: "module:Class" of the same network in numpy, an `antiphon.api.backends.models.ArrayNetwork`, which plays
             on the CPU without torch; "" where `network` plays there too.
     """
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon.kernel.io.midifile import read as read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork, features
 from antiphon_models.classify.clips import spectrogram

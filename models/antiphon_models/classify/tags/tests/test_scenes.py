@@ -59,11 +59,11 @@ def test_a_piece_plays_what_its_tags_state(seed: int) -> None:
 
 
 def test_a_file_of_pieces_has_each_at_its_place(tmp_path: Path) -> None:
-    from antiphon.kernel.io import midifile
+    from antiphon.api.backends.files import read_midi
 
     drawn = [arrange(song(), np.random.default_rng(n)) for n in range(3)]
     (tmp_path / "a.mid").write_bytes(score(drawn))
-    read = midifile.read(tmp_path / "a.mid")
+    read = read_midi(tmp_path / "a.mid")
     starts = np.sort([read.seconds(note.start) for track in read.tracks for note in track.notes])
     expected = np.sort(
         np.concatenate([piece.notes[:, 0] + n * (SECONDS + pieces.GAP) for n, piece in enumerate(drawn)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.files import read_midi
+from antiphon.api.backends.files import read_midi
 from antiphon_models.material.composer.genres import BY_NAME, DRUM_NOTES, GENRES, STRANGERS
 from antiphon_models.material.composer.harmony import SCALES, parse, voice_chord
 from antiphon_models.material.composer.rules import GenreRules
