@@ -35,10 +35,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}, or say -p audio=on")
     given = read(job.source)
-    by_bars = settings["by"] == "bars"
-    beside: dict[int, list[Planned]] = {}
     if settings["mode"] != "continue":
-        if by_bars and settings["mode"] in ("shadow", "canon"):
+        if settings["by"] == "bars" and settings["mode"] in ("shadow", "canon"):
             raise UsageError(
                 f"{settings['mode']} copies what is played, and draws nothing by=bars: leave out by or mode"
             )
@@ -49,20 +47,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
     improviser.wishes.bar = given.bar
     fill = str(job.settings.get("fill", "none"))
     if fill != "none":
-        beside = part_by_bars(improviser, given, fill, settings)
-        seconds = write_parts(job.target, given, beside)
-        told = (f"{sum(map(len, beside.values()))} notes of {fill}",)
+        parts = part_by_bars(improviser, given, fill, settings)
+        seconds = write_parts(job.target, given, parts)
+        told = (f"{sum(map(len, parts.values()))} notes of {fill}",)
         return (Written(job.target, printable_path(job.source), seconds, found=told),)
-    bits: list[tuple[float, float, float]] = []
-    for n, note in enumerate(given.notes):
-        if n and "report" in job.beside:
-            both, prior = (improviser.surprise(note.slot, note.pitch, memory=known) for known in (True, False))
-            bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
-        improviser.learn(note.slot, note.pitch, note.velocity)
-        improviser.sounded(note.pitch, note.length)
-    if improviser.fixed < 0:
-        improviser.key = improviser.prior.key(given.sounds)
-    if by_bars:
+    return _continued(job, given, improviser, settings)
+
+
+def _continued(
+    job: FileJob, given: MelodyFile, improviser: Improviser, settings: Mapping[str, Value]
+) -> tuple[Written, ...]:
+    """Writes the file with bars more, and the report."""
+    bits = _learn(improviser, given, measured="report" in job.beside)
+    beside: dict[int, list[Planned]] = {}
+    if settings["by"] == "bars":
         added, beside = continuation_by_bars(improviser, given, settings)
     else:
         added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
@@ -85,6 +83,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
     report = {"key": key, "from": given.next_bar / 4 + given.origin, "bits": bits}
     write_atomic(job.beside["report"], (json.dumps(report) + "\n").encode())
     return (*made, Written(job.beside["report"], f"the bits of {len(bits)} notes"))
+
+
+def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list[tuple[float, float, float]]:
+    """Takes the notes in; where `measured`, beat and bits of each but the first, with and without the memory."""
+    bits: list[tuple[float, float, float]] = []
+    for n, note in enumerate(given.notes):
+        if n and measured:
+            both, prior = (improviser.surprise(note.slot, note.pitch, memory=known) for known in (True, False))
+            bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
+        improviser.learn(note.slot, note.pitch, note.velocity)
+        improviser.sounded(note.pitch, note.length)
+    if improviser.fixed < 0:
+        improviser.key = improviser.prior.key(given.sounds)
+    return bits
 
 
 def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tuple[Written, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.api import BlockTime, Samples, StreamSpec, UsageError, Value
+from antiphon.api import F64, BlockTime, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
@@ -18,6 +19,34 @@ UNTIMED = 0.5
 """Seconds of a slice where no beats are found."""
 MOST_SECONDS = 1200.0
 """Length of a recording, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBeats:
+    """Where the beats of a recording are. beats: seconds.  first: which of them is beat 0.  period: seconds of one."""
+
+    beats: F64
+    first: int
+    period: float
+    rate: int
+
+    def at(self, frame: int) -> float:
+        """The beat of a frame, which may be beyond the recording."""
+        at, beats = frame / self.rate, self.beats
+        inside = float(np.interp(at, beats, np.arange(len(beats))))
+        return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / self.period - self.first)
+
+
+def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
+    """The beats that are found in a recording, else one each half second."""
+    found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
+    beats = np.array(found.get("beats") or ())
+    if len(beats) < 2:
+        job.complain(f"no beats were found in {name}: it is cut into slices of half a second, as at 120 bpm")
+        beats = np.arange(0.0, frames / rate + UNTIMED, UNTIMED)
+    downbeats = list(found.get("downbeats") or ())
+    first = int(np.argmin(np.abs(beats - downbeats[0]))) if len(downbeats) else 0
+    return RecordedBeats(beats, first, float(np.median(np.diff(beats))), rate)
 
 
 def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
@@ -36,25 +65,11 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     name = printable_path(job.source.name)
     if frames > MOST_SECONDS * rate:
         raise UsageError(f"{name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
-    found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
-    beats = np.array(found.get("beats") or ())
-    if len(beats) < 2:
-        job.complain(f"no beats were found in {name}: it is cut into slices of half a second, as at 120 bpm")
-        beats = np.arange(0.0, frames / rate + UNTIMED, UNTIMED)
+    beats = _beats_of(job, name, frames, rate)
     meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
-    downbeats = list(found.get("downbeats") or ())
-    first = int(np.argmin(np.abs(beats - downbeats[0]))) if len(downbeats) else 0
-    period = float(np.median(np.diff(beats)))
-
-    def beat_at(frame: int) -> float:
-        at = frame / rate
-        last = len(beats) - 1
-        inside = float(np.interp(at, beats, np.arange(last + 1)))
-        return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / period - first)
-
-    start = meter * int(np.ceil(beat_at(frames) / meter - 1e-6))
+    start = meter * int(np.ceil(beats.at(frames) / meter - 1e-6))
     end = start + bars * meter
-    total = frames + round((end - beat_at(frames)) * period * rate)
+    total = frames + round((end - beats.at(frames)) * beats.period * rate)
     node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
     wishes = SoundWishes("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
     out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
@@ -64,9 +79,9 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
         while at < total:
             n = min(BLOCK, total - at, frames - at if at < frames else BLOCK)
             given = sound.samples[:, at : at + n] if at < frames else silence[:, :n]
-            beat = beat_at(at)
-            tempo = (beat_at(at + n) - beat) / n * rate * 60.0
-            if not begun and beat_at(at + n) >= start:
+            beat = beats.at(at)
+            tempo = (beats.at(at + n) - beat) / n * rate * 60.0
+            if not begun and beats.at(at + n) >= start:
                 node.answer(end, int(str(settings["seed"])))
                 begun = True
             out[:, :n] = 0.0
@@ -81,5 +96,5 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
             writer.write(block)
     if not node.memory.known:
         job.complain(f"{name} is too soft or has no whole beat: what follows it is silent")
-    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats[0]:.2f} s"
+    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats.beats[0]:.2f} s"
     return (Written.sound(writer, printable_path(job.source), found=(told,)),)

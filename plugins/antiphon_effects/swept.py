@@ -92,6 +92,17 @@ class SweptState(NamedTuple):
 
 
 @kernel
+def effects_put(line: f32p, mask: i64, place: i64, sums: f64p, count: i64) -> None:
+    """Writes `count` sums into a ring of `mask` + 1 frames, from a place on."""
+    if place + count <= mask + 1:
+        for n in range(count):
+            line[place + n] = f32(sums[n])
+    else:
+        for n in range(count):
+            line[(place + n) & mask] = f32(sums[n])
+
+
+@kernel
 def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, step: f64) -> None:
     """Chorus and flanger: writes `x` mixed with `voices` modulated delays of it into `y`.
 
@@ -145,13 +156,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
                 into = v + f64(p.feedback[n]) * w
                 y[c, n] = v + (w - v) * f64(p.mix[n])
                 sums[n] = 0.0 if abs(into) < FAINT else into
-            place = (age + first) & s.mask
-            if place + count <= span:
-                for n in range(count):
-                    line[place + n] = f32(sums[first + n])
-            else:
-                for n in range(count):
-                    line[(place + n) & s.mask] = f32(sums[first + n])
+            effects_put(line, s.mask, (age + first) & s.mask, offset(sums, first), count)
             first = first + count
     s.ages[0] = age + frames
 

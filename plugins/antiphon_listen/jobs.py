@@ -10,11 +10,12 @@ import numpy as np
 from antiphon.api import F64, UsageError
 from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
-from antiphon_listen import onsets, repeats
+from antiphon_listen import onsets
 from antiphon_listen.joining import play_parts
 from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.picture import structure_picture
-from antiphon_listen.sections import Structure
+from antiphon_listen.structure import repeats
+from antiphon_listen.structure.sections import Structure
 from antiphon_listen.summary import SummaryPart, compact, summary
 
 ANALYSIS_SHARE = 0.8

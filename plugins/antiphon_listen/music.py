@@ -14,8 +14,8 @@ from antiphon_listen import bars, beats, harmony, onsets, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
-from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.structure.sections import Structure, find_structure
 
 _QUIETEST = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.files import png_bytes
-from antiphon_listen.sections import Structure
+from antiphon_listen.structure.sections import Structure
 from antiphon_listen.summary import SummaryPart
 
 SIDE = 800

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from antiphon_listen.sections import Phrase, Structure
+from antiphon_listen.structure.sections import Phrase, Structure
 
 CHORUS_SHARE = 0.75
 """Maximum share of the chorus before the other parts have their bars."""

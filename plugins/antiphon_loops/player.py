@@ -7,6 +7,7 @@ which changes their pitch, until new material is ready.
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,31 +23,49 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 """Fade times in seconds of a layer that starts after, or stops at, a bar line."""
 
 
+class LoopSpan(NamedTuple):
+    """Where a track is read, and how loud.
+
+    Attributes:
+        position: Frame of the track for the first of output, with fraction.
+        step: Frames of the track per frame of output.
+        gain: Gain at the first.
+        slope: Change of the gain per frame.
+    """
+
+    position: f64
+    step: f64
+    gain: f64
+    slope: f64
+
+
+class BarPart(NamedTuple):
+    """A part of a bar, `beats` after its line, and the intensities of three bars, below 0 where silent."""
+
+    material: LoopMaterial
+    bar: int
+    beats: float
+    tempo: float
+    before: float
+    now: float
+    after: float
+
+
 @kernel
-def loops_read(
-    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64, first: i64, last: i64
-) -> None:
-    """y[c, first:last] += gain * x[c], resampled from `position` on.
+def loops_read(x: Audio, y: Audio, table: f32p, s: LoopSpan, first: i64, last: i64) -> None:
+    """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
 
     Args:
-        x: Track.
-        y: Output.
         table: `[PHASES + 1, 2 * HALF]` windowed sinc at each place between two frames; rows are interpolated.
-        position: Frame of the track for `first`, with fraction.
-        step: Frames of the track per frame of output.
-        gain: Gain at `first`.
-        slope: Change of the gain per frame.
-        first: First frame of output.
-        last: Frame after the last.
     """
     for n in range(first, last):
-        place = position + f64(n - first) * step
+        place = s.position + f64(n - first) * s.step
         base = i64(place)
         part = (place - f64(base)) * f64(PHASES)
         row = i64(part)
         mix = part - f64(row)
         row = row * (2 * HALF)
-        level = gain + slope * f64(n - first)
+        level = s.gain + s.slope * f64(n - first)
         for c in range(min(x.channels, y.channels)):
             at = base - HALF + 1
             near = f64(0.0)
@@ -77,31 +96,22 @@ class LoopPlayer:
         """Creates the table. `solo`: the only audible role, "" for all."""
         self._rate, self._table, self._solo = rate, sinc_table(), solo
 
-    def play(
-        self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
-        before: float, now: float, after: float,
-    ) -> None:  # fmt: skip
-        """Adds frames `first` to `last` of one bar to `[1 or 2, n]`; `beats`: position of `first` in the bar.
-
-        Intensities of the previous, present and next bar are below 0 if silent.
-        """
-        plan = material.plan
+    def play(self, out: Samples, first: int, last: int, part: BarPart) -> None:
+        """Adds frames `first` to `last` of one bar, of which `part` begins at `first`, to `[1 or 2, n]`."""
+        plan, bar = part.material.plan, part.bar
         if not plan.bars:
             return
         count = len(plan.bars)
         for layer in plan.bars[bar % count]:
-            if layer.enters > now or (self._solo and plan.choices[layer.choice].role != self._solo):
+            if layer.enters > part.now or (self._solo and plan.choices[layer.choice].role != self._solo):
                 continue
-            comes = not _has_layer(material, (bar - 1) % count, layer, before)
-            goes = not _has_layer(material, (bar + 1) % count, layer, after)
-            place = bar % count + layer.turn
-            self._layer(out, first, last, material, layer.choice, place, beats, tempo, comes, goes)
+            comes = not _has_layer(part.material, (bar - 1) % count, layer, part.before)
+            goes = not _has_layer(part.material, (bar + 1) % count, layer, part.after)
+            self._layer(out, first, last, part, layer, comes, goes)
 
-    def _layer(
-        self, out: Samples, first: int, last: int, material: LoopMaterial, choice: int, bar: int, beats: float,
-        tempo: float, comes: bool, goes: bool,
-    ) -> None:  # fmt: skip
-        track = material.tracks[choice]
+    def _layer(self, out: Samples, first: int, last: int, part: BarPart, layer: Layer, comes: bool, goes: bool) -> None:
+        material, beats, tempo = part.material, part.beats, part.tempo
+        track, bar = material.tracks[layer.choice], part.bar % len(material.plan.bars) + layer.turn
         a_beat = track.frames / (track.bars * 4.0)
         per_frame = tempo / (60.0 * self._rate)
         up, down = FADE_IN / (60.0 / tempo), FADE_OUT / (60.0 / tempo)
@@ -120,8 +130,7 @@ class LoopPlayer:
             elif goes and at >= 4.0 - down - 1e-12:
                 gain, slope = gain * max(0.0, (4.0 - at) / down), -gain * per_frame / down
             position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
-            x = track.sound
-            loops_read(x, out, self._table, position, per_frame * a_beat, gain, slope, a, b)
+            loops_read(track.sound, out, self._table, LoopSpan(position, per_frame * a_beat, gain, slope), a, b)
 
 
 def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:

@@ -12,7 +12,7 @@ from antiphon.api.backends.workers import convert_channels, current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
-from antiphon_loops.player import LoopPlayer
+from antiphon_loops.player import BarPart, LoopPlayer
 from antiphon_loops.record import MOODS, ROLES
 from antiphon_loops.source import FIRST, MaterialSource
 
@@ -158,7 +158,8 @@ class Loops(Processor):
         if n > 0:
             scratch, gate = self._scratch2[:, :n], self._gate[:n]
             scratch.fill(0.0)
-            self._player.play(scratch, 0, n, old.material, old.bar, inside, old.tempo, old.before, old.now, old.now)
+            part = BarPart(old.material, old.bar, inside, old.tempo, old.before, old.now, old.now)
+            self._player.play(scratch, 0, n, part)
             gate[:] = 1.0 - (old.gone + np.arange(n)) / size
             np.multiply(scratch, gate, out=scratch)
             np.add(out[:, :n], scratch, out=out[:, :n])
@@ -203,9 +204,8 @@ class Loops(Processor):
             last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
             if self._now is not None:
                 after = -1.0 if self._coming is not None else self._next_intensity
-                self._player.play(
-                    out, at, last, self._now, bar, inside, tempo, self._previous_intensity, self._intensity, after
-                )
+                part = BarPart(self._now, bar, inside, tempo, self._previous_intensity, self._intensity, after)
+                self._player.play(out, at, last, part)
             at = last
 
     def _turn(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from antiphon.api import F32
 from antiphon_mosaic.kernels import GRAINS, Grain, mosaic_grains
+
+
+class Window(NamedTuple):
+    """The samples of a grain's rise, of all of it, and of its fall."""
+
+    attack: float
+    length: float
+    release: float
 
 
 class GrainPool:
@@ -21,20 +31,11 @@ class GrainPool:
         self._rows.fill(0.0)
 
     def begin(
-        self,
-        at: float,
-        wait: int,
-        attack: float,
-        length: float,
-        release: float,
-        *,
-        gain: float = 1.0,
-        speed: float = 1.0,
-        owner: int = -1,
+        self, at: float, wait: int, window: Window, *, gain: float = 1.0, speed: float = 1.0, owner: int = -1
     ) -> None:
         """Starts a grain in `wait` samples, from the first frame of `mix`; other arguments as in `Grain`."""
         row = int(np.argmin(np.where(self._rows[:, Grain.LENGTH] > 0.0, 1e9 - self._rows[:, Grain.AGE], 0.0)))
-        self._rows[row] = (at, speed, -wait, attack, length, release, gain, 0.0, 1.0)
+        self._rows[row] = (at, speed, -wait, *window, gain, 0.0, 1.0)
         self._owner[row] = owner
 
     def fade(self, samples: float, owner: int = -1) -> None:

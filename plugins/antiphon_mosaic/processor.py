@@ -12,7 +12,7 @@ from antiphon_mosaic.chooser import MOST_STEPS, UnitChooser
 from antiphon_mosaic.corpus import CLUSTERS, MOST_UNITS, corpus, read
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
 from antiphon_mosaic.genre import GENRES
-from antiphon_mosaic.grains import GrainPool
+from antiphon_mosaic.grains import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
 
 NOTES = 8
@@ -237,9 +237,8 @@ class Mosaic(Processor):
         self._from = to if chooser.continues and not onset else float(corpus.starts[best])
         self._last, self._begun = best, begin
         self._speed = 2.0 ** (chooser.steps / 12.0)
-        self._following.begin(
-            self._from, begin - first, ATTACK * grid.rate if onset else half, grid.size, half, speed=self._speed
-        )
+        window = Window(ATTACK * grid.rate if onset else half, grid.size, half)
+        self._following.begin(self._from, begin - first, window, speed=self._speed)
         level = float(io.at("follow", at)) * float(target[LEVEL] - corpus.features[best, LEVEL]) * LEVEL_SPREAD
         # the sound of what follows is two hops later, for its level
         self._note(begin - first + 2 * grid.hop, self._from, chooser.steps, level)
@@ -280,16 +279,8 @@ class Mosaic(Processor):
         half = grid.size / 2.0
         start = stream.next if chooser.continues else float(corpus.starts[best])
         begun = stream.last >= 0
-        self._playing.begin(
-            start,
-            stream.due - first,
-            half if begun else ATTACK * grid.rate,
-            grid.size,
-            half,
-            gain=stream.gain,
-            speed=speed,
-            owner=n,
-        )
+        window = Window(half if begun else ATTACK * grid.rate, grid.size, half)
+        self._playing.begin(start, stream.due - first, window, gain=stream.gain, speed=speed, owner=n)
         self._note(stream.due - first, start, chooser.steps, 20.0 * math.log10(max(1e-6, stream.gain)))
         stream.last, stream.next = best, start + half * speed
         stream.due += grid.size // 2

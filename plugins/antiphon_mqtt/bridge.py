@@ -22,7 +22,7 @@ from antiphon.api import AntiphonError, Value
 from antiphon.api.backends.transports import Panic, RequestError, SetParam, TransportServer, WireError
 from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
-from antiphon_mqtt.client import AT_MOST_SENT, MqttConnection, Once
+from antiphon_mqtt.client import AT_MOST_SENT, Arrivals, MqttConnection, Once
 from antiphon_mqtt.publications import Outward
 
 log = logging.getLogger("antiphon.mqtt")
@@ -126,11 +126,8 @@ class MqttBridge:
         return MqttConnection(
             self._broker,
             self._identifier,
+            Arrivals(self._once, self._taken, self._repeated, self._unreadable),
             will=(topics.STATUS, topics.OFFLINE),
-            once=self._once,
-            taken=self._taken,
-            repeated=self._repeated,
-            unreadable=self._unreadable,
             forget=forget,
         )
 

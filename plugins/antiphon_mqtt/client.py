@@ -12,7 +12,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiomqtt
 from aiomqtt import MqttError
@@ -76,26 +76,25 @@ class Once:
         return True
 
 
+class Arrivals(NamedTuple):
+    """Where messages go. repeated, unreadable: called for one delivered again, and for a topic that is no UTF-8."""
+
+    once: Once
+    taken: Taken
+    repeated: Callable[[], None]
+    unreadable: Callable[[], None]
+
+
 class MqttConnection(aiomqtt.Client):
     """Connection to be opened once and closed once.
 
-    identifier: fixed, so that the broker queues messages while we are away.  forget: starts without a session and
-    discards a kept one; needs its own connection, as mosquitto does not persist a session begun so. will: (topic,
-    payload), retained, published by the broker on our loss.  once: shared across connections. unreadable, repeated:
-    callbacks for a topic without valid UTF-8, and for a redelivered message.
+    identifier: fixed, so that the broker keeps what comes while we are away.  forget: it does not, nor what it kept
+    before; a connection for that alone, as mosquitto writes down no session that was begun so.
+    will: (topic, payload), retained, published by the broker when we are lost.
     """
 
     def __init__(
-        self,
-        broker: Broker,
-        identifier: str,
-        *,
-        will: tuple[str, bytes],
-        once: Once,
-        taken: Taken,
-        repeated: Callable[[], None],
-        unreadable: Callable[[], None],
-        forget: bool = False,
+        self, broker: Broker, identifier: str, into: Arrivals, *, will: tuple[str, bytes], forget: bool = False
     ) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0 if forget else SESSION_SECONDS
@@ -115,8 +114,7 @@ class MqttConnection(aiomqtt.Client):
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self._client.connect_timeout = CONNECT_SECONDS
-        self._once, self._taken = once, taken
-        self._repeated, self._unreadable = repeated, unreadable
+        self._once, self._taken, self._repeated, self._unreadable = into
 
     async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
         """Connects and subscribes, QoS 1, without retained messages; `MqttError` with the reason.

@@ -32,18 +32,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
     Args:
-        y: The sum.
-        whole: See `Whole`.
-        w: Index of the voice's first whole number.
-        real: See `Real`.
-        r: Index of the voice's first real number.
-        color: See `coloring.Color`.
-        c: Index of the voice's first number of it.
-        table: See `sampler_value`.
-        words: See `streams.StreamWord`.
-        buffer: Address of the streams' pages.
-        begin: First frame.
-        end: Frame after the last.
+        w, r, c: Indices of the voice's first whole number, real number and number of its color.
         plain: 1 where it has no color, no repeats and no acceleration, so that nothing is looked up for them.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])

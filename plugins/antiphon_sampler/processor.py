@@ -19,7 +19,7 @@ from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
-from antiphon_sampler.voices import VOICES, SampleVoices
+from antiphon_sampler.voices import VOICES, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
@@ -264,13 +264,13 @@ class Sampler(Processor):
             return
         if values.beats > 0.0:
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
-        self._voices.start(
-            sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
+        voice = NewVoice(
+            speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
-            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats,
-            color=values.color(),
+            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, color=values.color(),
         )  # fmt: skip
+        self._voices.start(sample, first, last, voice)
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
         """True if a part of a sample can start now; for a long sample it otherwise requests the pages."""
@@ -345,15 +345,15 @@ class Sampler(Processor):
         assert loop is not None
         values, cuts = loop.values, loop.cuts
         place = loop.next % (len(cuts) - 1)
-        first, last = cuts[place], cuts[place + 1]
-        speed = values.speed
+        first, last, speed = cuts[place], cuts[place + 1], values.speed
         if values.stretch == "speed":
             speed *= (last - first) / self._rate * tempo / (60.0 * values.beats)
-        self._voices.start(
-            loop.sample, first, last, speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
+        voice = NewVoice(
+            speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
             attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
             cut=loop.group, note=loop.note, channel=loop.channel, color=values.color(),
         )  # fmt: skip
+        self._voices.start(loop.sample, first, last, voice)
         loop.next += 1
         self._sliced += 1
         if loop.over():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
 from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 
-__all__ = ["VOICES", "SampleVoices", "sides"]
+__all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
 
 CUT = 0.003
 """Fade-out in seconds of a stolen or cut voice, or one whose file is read too late."""
@@ -36,6 +37,45 @@ EDGE = 0.0005
 """Minimum fade-in in seconds of a part of a sample, which may start anywhere in a wave."""
 END = 0.002
 """Minimum fade-out in seconds at the end of a sample or a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewVoice:
+    """How a voice plays its part of a sample.
+
+    Attributes:
+        speed: Frames of the sample a frame; below 0 from the end on.
+        bend: Factor for the speed.
+        gain: Factor.
+        pan: 0 left, 0.5 middle, 1 right.
+        attack: Seconds of the fade-in.
+        release: Seconds of the fade-out before the end.
+        cut: Group of which it ends the other voices; 0 for none.
+        note: By which `off` finds it.
+        channel: 1 to 16.
+        pitch: Factor for the speed of this note alone.
+        pressure: Factor of the level of this note alone.
+        sustain: Seconds after which it fades out over `release`; 0 for its end.
+        accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
+        repeats: How often the part is played, one after the other; of a long sample once.
+        color: Its filters and distortions; None for none.
+    """
+
+    speed: float
+    bend: float
+    gain: float
+    pan: float
+    attack: float
+    release: float
+    cut: int
+    note: int
+    channel: int
+    pitch: float = 1.0
+    pressure: float = 1.0
+    sustain: float = 0.0
+    accelerate: float = 0.0
+    repeats: int = 1
+    color: NoteColor | None = None
 
 
 class SampleVoices:
@@ -117,42 +157,20 @@ class SampleVoices:
         streams = self.streams
         return SamplerState(self._whole, self._real, self._color, self._table, streams.words, streams.buffer)
 
-    def start(
-        self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
-        attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
-        sustain: float = 0.0, accelerate: float = 0.0, repeats: int = 1, color: NoteColor | None = None,
-    ) -> None:  # fmt: skip
-        """Starts a voice at the current mix position.
+    def start(self, sample: Sample, first: int, last: int, given: NewVoice) -> None:
+        """Begins a voice that plays frames `first` to `last`, at the frame to which the mix has come.
 
-        Args:
-            sample: What it plays; it is referred to until its row is used again.
-            first: First frame of the part that is played.
-            last: Frame after its last.
-            speed: Frames of the sample a frame; below 0 from the end on.
-            bend: Factor for the speed.
-            gain: Factor.
-            pan: 0 left, 0.5 middle, 1 right.
-            attack: Seconds of the fade-in.
-            release: Seconds of the fade-out before the end.
-            cut: Group of which it ends the other voices; 0 for none.
-            note: By which `off` finds it.
-            channel: 1 to 16.
-            pitch: Factor for the speed of this note alone.
-            pressure: Factor of the level of this note alone.
-            sustain: Seconds after which it fades out over `release`; 0 for its end.
-            accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
-            repeats: How often the part is played, one after the other; of a long sample once.
-            color: Its filters and distortions; None for none.
+        `sample` is referred to until the voice's row is used again.
         """
-        if cut:
-            sampler_cut(self._whole, cut, self._cut)
+        if given.cut:
+            sampler_cut(self._whole, given.cut, self._cut)
         row = sampler_free(self._whole, self._voices, 0, self._cut)
-        step = speed * bend * pitch
-        fastest = max(1.0, abs(1.0 + accelerate))
+        step = given.speed * given.bend * given.pitch
+        fastest = max(1.0, abs(1.0 + given.accelerate))
         stream = -1
         if row >= 0 and isinstance(sample, LongSample):
             sampler_free(self._whole, STREAMS, 1, self._cut)
-            stream = self.streams.open(sample, way_of(first, last, speed), step * fastest)
+            stream = self.streams.open(sample, way_of(first, last, given.speed), step * fastest)
             row = row if stream >= 0 else -1
         if row < 0:
             self.dropped += 1
@@ -160,15 +178,13 @@ class SampleVoices:
         self._kept[row] = sample
         self._order += 1
         # the mean speed, as SuperDirt reckons it
-        more = 0 if isinstance(sample, LongSample) else repeats - 1
-        length = (1 + more) * (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + accelerate)), 1e-9)
-        until = round(sustain * self._rate) if sustain > 0.0 else NO_END
+        more = 0 if isinstance(sample, LongSample) else given.repeats - 1
+        length = (1 + more) * (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + given.accelerate)), 1e-9)
+        until = round(given.sustain * self._rate) if given.sustain > 0.0 else NO_END
         glide = max(1, round(min(length, until)))
-        fade = max(self._end, round(release * self._rate))
+        fade = max(self._end, round(given.release * self._rate))
         inside = first > 0 if step >= 0.0 else last < sample.frames
-        rise = max(self._edge if inside else 0, round(attack * self._rate))
-        w = row * Whole.SIZE
-        whole = self._whole
+        w, whole = row * Whole.SIZE, self._whole
         whole[w + Whole.ON] = 1
         whole[w + Whole.STREAM] = stream + 1
         if not isinstance(sample, LongSample):
@@ -177,33 +193,39 @@ class SampleVoices:
         whole[w + Whole.CHANNELS] = sample.channels
         whole[w + Whole.FIRST] = first
         whole[w + Whole.LAST] = last
-        whole[w + Whole.AGE] = 0
-        whole[w + Whole.ATTACK] = rise
+        whole[w + Whole.ATTACK] = max(self._edge if inside else 0, round(given.attack * self._rate))
         whole[w + Whole.RELEASE] = min(fade, max(1, int(length / 2.0)))
         whole[w + Whole.OFF] = fade
-        whole[w + Whole.FALL] = -1
-        whole[w + Whole.FALLING] = 0
-        whole[w + Whole.NOTE] = note
-        whole[w + Whole.CHANNEL] = channel
-        whole[w + Whole.CUT] = cut
-        whole[w + Whole.ORDER] = self._order
         whole[w + Whole.TABLE] = sampler_table(step * fastest)
         whole[w + Whole.UNTIL] = until
         whole[w + Whole.GLIDE] = glide
         whole[w + Whole.REPEATS] = more
-        whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
-        left, right = sides(pan)
+        self._write(row, given)
         r = row * Real.SIZE
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
         self._real[r + Real.STEP] = step
-        self._real[r + Real.SPEED] = speed
-        self._real[r + Real.SLOPE] = accelerate / glide
+        self._real[r + Real.SLOPE] = given.accelerate / glide
         self._real[r + Real.FASTEST] = fastest
-        self._real[r + Real.BEND] = bend
-        self._real[r + Real.PITCH] = pitch
-        self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = pressure
-        self._real[r + Real.LEFT] = gain * left
-        self._real[r + Real.RIGHT] = gain * right
+
+    def _write(self, row: int, given: NewVoice) -> None:
+        """Writes what does not depend on the sample."""
+        w, whole, color = row * Whole.SIZE, self._whole, given.color
+        whole[w + Whole.AGE] = 0
+        whole[w + Whole.FALL] = -1
+        whole[w + Whole.FALLING] = 0
+        whole[w + Whole.NOTE] = given.note
+        whole[w + Whole.CHANNEL] = given.channel
+        whole[w + Whole.CUT] = given.cut
+        whole[w + Whole.ORDER] = self._order
+        whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
+        left, right = sides(given.pan)
+        r = row * Real.SIZE
+        self._real[r + Real.SPEED] = given.speed
+        self._real[r + Real.BEND] = given.bend
+        self._real[r + Real.PITCH] = given.pitch
+        self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = given.pressure
+        self._real[r + Real.LEFT] = given.gain * left
+        self._real[r + Real.RIGHT] = given.gain * right
 
     def off(self, note: int, channel: int) -> None:
         """Releases the voices of a note of a channel, -1 for all of the channel's."""

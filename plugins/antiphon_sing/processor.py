@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
-from antiphon.api.backends.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.synths import NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import ProcessorPart, current_pool
 from antiphon_sing.kernels import TICK, Shape, VoiceRow
-from antiphon_sing.song import Song
+from antiphon_sing.song import Place, Song
 from antiphon_sing.texts import Key, texts
 from antiphon_sing.voices import VOICES, NewNote, SingingVoices
 
@@ -288,18 +288,31 @@ class Sing(Processor):
             self._chord = self._next % len(song.places)
             self._next = (self._chord + 1) % len(song.places)
         place = song.places[self._chord]
-        if place.held and not together and newest >= 0 and self._voices.notes[newest] in (None, key):
-            begun = self._begun[newest]
-            if begun is not None and (self._voices.sounding(newest) or self._vowels[newest] > now):
-                self._begun[newest] = begun._replace(place=begun.place._replace(end=place.end))
-                self._voices.real[newest, VoiceRow.END] = place.end
-                self._voices.places[newest] = self._begun[newest].place  # type: ignore[union-attr]
-                self._slur(newest, key, now + lead)
-                return
+        if place.held and not together and newest >= 0 and self._hold(newest, key, place, now, lead):
+            return
         if len(self._down) >= POLYPHONY:
             oldest = min(self._down, key=lambda down: self._vowels[self._down[down]])
             self._off(oldest, event.offset, event.live)
             self._dropped += 1
+        self._sing(io, event, song, place, together, shape)
+
+    def _hold(self, newest: int, key: tuple[int, int], place: Place, now: int, lead: int) -> bool:
+        """Has the newest voice go on into a syllable that is held, where it still sounds; whether it does."""
+        begun = self._begun[newest]
+        sounds = self._voices.sounding(newest) or self._vowels[newest] > now
+        if begun is None or not sounds or self._voices.notes[newest] not in (None, key):
+            return False
+        held = begun.place._replace(end=place.end)
+        self._begun[newest] = begun._replace(place=held)
+        self._voices.real[newest, VoiceRow.END] = place.end
+        self._voices.places[newest] = held
+        self._slur(newest, key, now + lead)
+        return True
+
+    def _sing(self, io: IO, event: Event, song: Song, place: Place, together: bool, shape: NoteShape) -> None:
+        """Begins a syllable with a voice of its own."""
+        now, key = self._now + event.offset, (event.channel, event.number)
+        lead, newest = 0 if event.live else self._lead, self._newest
         voice = self._voices.free()
         self._serving[voice] += 1
         pace = float(io.value("pace"))
@@ -318,12 +331,10 @@ class Sing(Processor):
             song, place, level, start, samples, pace, legato, pitch, bend, pressure_gain(shape.pressure)
         )
         self._vowels[voice] = start + samples
-        self._voices.notes[voice] = key
-        self._down[key] = voice
+        self._voices.notes[voice], self._down[key] = key, voice
         if lead:
             self._make_room(voice, now, start)
-        self._newest = voice
-        self._aims[voice] = float(event.number)
+        self._newest, self._aims[voice] = voice, float(event.number)
         self._later(start, 0, voice)
         if pitch != event.number:
             self._later(max(start, now + lead - round(EARLY * self._rate)), 3, voice, float(event.number))
@@ -334,8 +345,7 @@ class Sing(Processor):
             del self._down[other]
         self._cancel(voice, 1)
         self._cancel(voice, 2)
-        self._voices.notes[voice] = key
-        self._down[key] = voice
+        self._voices.notes[voice], self._down[key] = key, voice
         self._aims[voice] = float(key[1])
         self._later(sample, 3, voice, float(key[1]))
 

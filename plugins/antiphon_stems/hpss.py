@@ -6,6 +6,8 @@ above, half of the centre of the stereo image counts as the voice.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from antiphon.api import Samples
@@ -19,45 +21,38 @@ LOW, HIGH = 180.0, 6000.0
 _FAINT = 1e-12
 
 
+class MedianLines(NamedTuple):
+    """Number of lines; from one to the next; values of a line; from one of them to the next."""
+
+    lines: i64
+    line_step: i64
+    size: i64
+    step: i64
+
+
 @kernel
-def stems_medians(
-    x: f32p,
-    lines: i64,
-    line_step: i64,
-    size: i64,
-    step: i64,
-    low: i64,
-    high: i64,
-    places: i64,
-    scratch: f32p,
-    out: f32p,
-) -> None:
+def stems_medians(x: f32p, s: MedianLines, low: i64, high: i64, places: i64, scratch: f32p, out: f32p) -> None:
     """out ← medians along lines of x.
 
     Args:
-        x: Values.
-        lines: Number of lines.
-        line_step: From one line to the next.
-        size: Values of a line.
-        step: From one value of a line to the next.
         low: First of a window, from its place.
         high: Last of a window, from its place.
         places: Places of which the median is written, from the first on.
         scratch: At least `high - low + 1` values.
         out: As x.
     """
-    for line in range(lines):
+    for line in range(s.lines):
         for place in range(places):
             count = 0
-            for at in range(max(place + low, 0), min(place + high + 1, size)):
-                value = x[line * line_step + at * step]
+            for at in range(max(place + low, 0), min(place + high + 1, s.size)):
+                value = x[line * s.line_step + at * s.step]
                 n = count
                 while n > 0 and scratch[max(n - 1, 0)] > value:
                     scratch[n] = scratch[n - 1]
                     n = n - 1
                 scratch[n] = value
                 count = count + 1
-            out[line * line_step + place * step] = scratch[count // 2]
+            out[line * s.line_step + place * s.step] = scratch[count // 2]
 
 
 class Medians:
@@ -80,8 +75,8 @@ class Medians:
         units, past = self._units, self._past
         past[:-1] = past[1:]
         past[-1] = x[0]
-        stems_medians(past, units, 1, len(past), units, 0, len(past), 1, self._scratch, self._steady)
-        stems_medians(past[-1], 1, units, units, 1, -REACH, REACH, units, self._scratch, self._wide)
+        stems_medians(past, MedianLines(units, 1, len(past), units), 0, len(past), 1, self._scratch, self._steady)
+        stems_medians(past[-1], MedianLines(1, units, units, 1), -REACH, REACH, units, self._scratch, self._wide)
         self._divide(x[0], x[1], self._steady, self._wide, self._center, y)
 
     def shares(self, power: Samples, side: Samples) -> Samples:
@@ -89,8 +84,8 @@ class Medians:
         frames, units = power.shape
         steady, wide, y = np.zeros_like(power), np.zeros_like(power), np.zeros((4, frames, units), np.float32)
         x = np.ascontiguousarray(power)
-        stems_medians(x, units, 1, frames, units, -REACH, REACH, frames, self._scratch, steady)
-        stems_medians(x, frames, units, units, 1, -REACH, REACH, units, self._scratch, wide)
+        stems_medians(x, MedianLines(units, 1, frames, units), -REACH, REACH, frames, self._scratch, steady)
+        stems_medians(x, MedianLines(frames, units, units, 1), -REACH, REACH, units, self._scratch, wide)
         self._divide(x, side, steady, wide, np.zeros_like(power), y[:3])
         y[3] = 1.0 - y[:3].sum(axis=0)
         return y

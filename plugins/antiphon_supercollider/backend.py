@@ -29,7 +29,7 @@ from antiphon_supercollider.timing import ahead, delay
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import player_of
 from antiphon_supercollider.voices.played_ahead import Hurried
-from antiphon_supercollider.voices.players import NodeVoices
+from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
 JACK_SECONDS = 10.0
 """Maximum wait in seconds of a worker for JACK, which may be restarting at the same time."""
@@ -75,7 +75,6 @@ class SuperCollider:
         Args:
             rate: Frames per second of the stream.
             hop: Frames of a hop; JACK's block, or more than that by the margin of `delay`.
-            slots: Number of nodes.
             spare: Whether to run a second scsynth.
             restarts: Deaths within a minute after which scsynth is still restarted.
             wait: Seconds to wait for JACK.
@@ -88,21 +87,13 @@ class SuperCollider:
         short_slices()
         sys.setswitchinterval(1e-4)
         self._wires = wires or Wires(f"{NAME}{os.getpid()}", slots, wait)
-        if self._wires.rate != rate:
-            self._wires.close()
-            raise EngineError(
-                f"JACK runs at {self._wires.rate} Hz and the server at {rate}; start with --rate {self._wires.rate}"
-            )
         self._rate, self._hop, self._block = rate, hop, self._wires.block
         self.delay = delay(rate, hop)
         # the most frames by which a hop may be ahead of JACK's clock so that its answer still arrives in time
         self._latest = (self.delay - 1) * hop - self._block
-        room = self._latest - self._block
         self._aim = ahead(rate, hop, self._block)
-        if room < 2 * self._block:
-            self._wires.close()
-            raise EngineError(f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block")
         try:
+            self._check_jack()
             self.keeper = self._keep(slots, bool(spare), restarts)
         except BaseException:
             self._wires.close()
@@ -129,6 +120,13 @@ class SuperCollider:
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
+
+    def _check_jack(self) -> None:
+        rate, hop, block = self._wires.rate, self._hop, self._block
+        if rate != self._rate:
+            raise EngineError(f"JACK runs at {rate} Hz and the server at {self._rate}; start with --rate {rate}")
+        if self._latest - block < 2 * block:
+            raise EngineError(f"JACK's blocks of {block} frames are too long for hops of {hop}; raise --block")
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
@@ -159,10 +157,9 @@ class SuperCollider:
 
     def _make_player(self, slot: int, settings: SynthSettings, material: VoiceAssets) -> NodeVoices:
         layout = self.keeper.layout
-        return player_of(
-            settings, self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes, material,
-            layout.private + 2 * layout.places * slot, layout.held + layout.places * slot, layout.places,
-        )  # fmt: skip
+        place = VoicePlace(self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes)
+        first_bus, first_held = layout.private + 2 * layout.places * slot, layout.held + layout.places * slot
+        return player_of(settings, place, material, first_bus, first_held, layout.places)
 
     def _player_when_loaded(self, slot: int) -> NodeVoices | None:
         """The player of a node once scsynth has loaded its SynthDef and sound, None until then."""

@@ -27,7 +27,7 @@ from antiphon_supercollider.scsynth.server import limits, scsynth_path
 from antiphon_supercollider.timing import ahead
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
-from antiphon_supercollider.voices.players import NodeVoices
+from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
 MOST_TURNS = 4
 MOST_TRACKS = 32
@@ -172,11 +172,8 @@ def _lines(
     nodes = count(1000)
     players: list[NodeVoices] = []
     for n, (track, material) in enumerate(zip(tracks, materials, strict=True)):
-        players.append(
-            player_of(
-                track.settings, rate, 10 + n, 2 * n, clock, nodes, material, clock + 2 + 2 * PLACES * n, PLACES * n
-            )
-        )
+        place = VoicePlace(rate, 10 + n, 2 * n, clock, nodes)
+        players.append(player_of(track.settings, place, material, clock + 2 + 2 * PLACES * n, PLACES * n))
     for each in players:
         yield 0, osc.encode("/g_new", each.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.kernel.engine.link import (
-    NO_VERSIONS,
     EngineCounters,
     EngineStarted,
     EngineStatus,
@@ -26,6 +24,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action
 from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
+from antiphon.kernel.session.effects import EngineLoad
 
 RATE = 48000
 
@@ -173,23 +172,12 @@ class FakeEngine:
         row = ACTIONS.row(type(action))
         return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 
-    def load(
-        self,
-        serial: int,
-        graph: Graph,
-        ids: dict[str, int],
-        tempo: float,
-        fade: float,
-        *,
-        again: bool = False,
-        versions: Mapping[str, str] = NO_VERSIONS,
-        quantum: float = 0.0,
-    ) -> None:
-        self.versions.append((dict(versions), quantum))
-        self.loads.append((serial, graph, dict(ids), tempo, fade))
-        if again:
-            self.played_before.add(serial)
-        self._plans.append(serial)
+    def load(self, plan: EngineLoad) -> None:
+        self.versions.append((dict(plan.versions), plan.quantum))
+        self.loads.append((plan.serial, plan.graph, dict(plan.ids), plan.tempo, plan.fade))
+        if plan.again:
+            self.played_before.add(plan.serial)
+        self._plans.append(plan.serial)
 
     def record(self, path: str | None) -> None:
         self.recorded.append(path)

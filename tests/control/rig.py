@@ -15,7 +15,7 @@ from tests.waiting import comes
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.app import ControlApp, ControlOptions
 from antiphon.kernel.control.commands.wall_clock import WallClock
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
@@ -145,7 +145,8 @@ def bind() -> tuple[socket.socket, socket.socket]:
 def make_app(folder: Path, engine: FakeEngine, time: FakeTime, catalog: Catalog = CATALOG, **given: Any) -> ControlApp:
     udp, tcp = bind()
     clock = WallClock(time.realtime, time.monotonic)
-    return ControlApp(engine, catalog, folder, udp=udp, tcp=tcp, clock=clock, now_ns=time.monotonic, **given)
+    options = ControlOptions(clock=clock, now_ns=time.monotonic, **given)
+    return ControlApp(engine, catalog, folder, udp=udp, tcp=tcp, options=options)
 
 
 @asynccontextmanager

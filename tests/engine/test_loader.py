@@ -34,6 +34,7 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.child_process import leave, pair
+from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
 
@@ -184,7 +185,7 @@ class Rig:
         wires = tuple(Wire(*two) for two in zip(ends[::2], ends[1::2], strict=True))
         self.serial += 1
         ids = {node.name: ord(node.name[0]) for node in specs}
-        self.link.load(self.serial, Graph(specs, wires), ids, 0.0, 0.0, again=again)
+        self.link.load(EngineLoad(self.serial, Graph(specs, wires), ids, 0.0, 0.0, again=again))
         return self.serial
 
     def load(self, *nodes: tuple[str, dict[str, object]], again: bool = False) -> str:

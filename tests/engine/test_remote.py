@@ -13,6 +13,7 @@ from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.session.effects import EngineLoad
 
 
 class Ends:
@@ -24,7 +25,7 @@ class Ends:
 
     def load(self, serial: int, size: int) -> None:
         graph = Graph((NodeSpec("a", "gain", {"label": "x" * size}),))
-        self.link.load(serial, graph, {"a": 1}, 120.0, 0.0)
+        self.link.load(EngineLoad(serial, graph, {"a": 1}, 120.0, 0.0))
 
     def close(self) -> None:
         self.ours.close()

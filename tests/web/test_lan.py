@@ -39,7 +39,7 @@ from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import HOOK, add_routes
-from antiphon.web.routes import serve_http, wants_html
+from antiphon.web.routes import HttpOptions, serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
 
@@ -130,7 +130,7 @@ async def serving(
         requests.restore(app)  # type: ignore[arg-type]
     tasks = [asyncio.create_task(control.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
     try:
-        server = await serve_http(control, CATALOG, folder=folder, jobs=jobs, port=0, lan=use_lan)
+        server = await serve_http(control, CATALOG, HttpOptions(folder, jobs, port=0, lan=use_lan))
         try:
             await add_routes(server, dict.fromkeys(plugins, (HOOK,)))
             yield server

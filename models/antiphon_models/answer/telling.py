@@ -43,24 +43,25 @@ def in_key(notes: Sequence[Planned], key: int) -> float:
     return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
 
 
-def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
-    """What is shown of eight bars: first `ALONE` numbers of themselves, then more beside the song before them."""
+def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.float64]:
+    """Bits of each of the notes after those before, `[2, n]`: with the memory and without."""
     both, prior = OwnForeseer(), OwnForeseer(memory=False)
     for foreseer in (both, prior):
         foreseer.start()
-    last: Planned | None = None
-    for note in before:
-        for foreseer in (both, prior):
-            foreseer.learn(last, note)
-        last = note
     bits: list[tuple[float, float]] = []
-    for note in notes:
-        if last is not None:
+    last: Planned | None = None
+    for n, note in enumerate((*before, *notes)):
+        if n >= len(before) and last is not None:
             bits.append((both.surprise(last, note), prior.surprise(last, note)))
         for foreseer in (both, prior):
             foreseer.learn(last, note)
         last = note
-    both_bits, prior_bits = np.array(bits or [(0.0, 0.0)]).T
+    return np.array(bits or [(0.0, 0.0)]).T
+
+
+def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
+    """What is shown of eight bars: first `ALONE` numbers of themselves, then more beside the song before them."""
+    both_bits, prior_bits = _bits(before, notes)
     quarter = max(1, len(prior_bits) // 4)
     pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
     steps = np.diff(pitches) if len(notes) > 1 else np.zeros(1, int)

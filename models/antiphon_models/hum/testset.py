@@ -17,7 +17,7 @@ from antiphon.api import F32, F64, UsageError, frequency
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transpose, wind
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hum_notes
-from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, ScoreNote, singing as sing
+from antiphon_models.material.singing import PERIOD, RATE as MADE, ScoreNote, Singer, singing as sing
 from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
 
@@ -97,7 +97,7 @@ def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
 def _sung(notes: tuple[ScoreNote, ...], voice: str, seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 11, place))
-        sound, hertz = sing(notes, voice, manner(rng), int(rng.integers(1 << 30)), MADE, SYLLABLES)
+        sound, hertz = sing(notes, Singer(voice), manner(rng), int(rng.integers(1 << 30)), MADE)
         return resampled(sound, MADE, RATE), _rows(notes), hertz
 
     return make

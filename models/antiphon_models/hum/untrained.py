@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal
 
 from antiphon.api import F32, F64
-from antiphon_models.material.singing import PERIOD, ScoreNote, singing
+from antiphon_models.material.singing import PERIOD, ScoreNote, Singer, singing
 from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
@@ -99,9 +99,8 @@ def sing_untrained(
     frames = round((score[-1].end + 0.5) * 1000 / PERIOD)
     curve = intonation(score, frames, rng)
     few = rng.choice(SOLFEGE, int(rng.integers(1, len(SOLFEGE))), replace=False)
-    sound, hertz = singing(
-        score, voice, manner(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, [str(s) for s in few], warp, curve
-    )
+    singer = Singer(voice, [str(s) for s in few], warp)
+    sound, hertz = singing(score, singer, manner(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, curve)
     sound = sound + _breaths(score, len(sound), rate, rng)
     return _phone(sound, rate, rng), sung_notes(score, hertz), hertz
 

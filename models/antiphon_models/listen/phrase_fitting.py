@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F64
-from antiphon_listen import bars, beats, phrases, repeats, tables
+from antiphon_listen import bars, beats, tables
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.structure import phrases, repeats
 from antiphon_listen.tables import Odds, PhraseTables
 from antiphon_models.listen.fitting import measure_curves
 from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, frequency
 from antiphon_models.material import espeak
@@ -90,25 +91,27 @@ def take_apart(sound: F32, rate: int) -> Syllable:
     return Syllable(envelope, noise, (int(voiced[0]), int(voiced[-1])))
 
 
+@dataclass(frozen=True, slots=True)
+class Singer:
+    """A voice and what it sings. warp: formants are so many times as high.  take: syllables by text, voice and rate."""
+
+    voice: str
+    syllables: Sequence[str] = SYLLABLES
+    warp: float = 1.0
+    take: Callable[[str, str, int], Syllable] = syllable
+
+
 def singing(
-    notes: Sequence[ScoreNote],
-    voice: str,
-    how: SingingStyle,
-    seed: int,
-    rate: int = RATE,
-    syllables: Sequence[str] = SYLLABLES,
-    warp: float = 1.0,
+    notes: Sequence[ScoreNote], singer: Singer, how: SingingStyle, seed: int, rate: int = RATE,
     intonation: F64 | None = None,
-    take: Callable[[str, str, int], Syllable] = syllable,
-) -> tuple[F32, F64]:
+) -> tuple[F32, F64]:  # fmt: skip
     """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
-    syllable before. warp: formants are so many times as high. intonation: semitones to add to each frame's pitch.
-    take: gives syllables by text, voice and rate.
+    syllable before. intonation: semitones to add to each frame's pitch.
     """
     pyworld = world()
     rng = np.random.default_rng(seed)
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
-    bins = take(syllables[0], voice, rate).envelope.shape[1]
+    bins = singer.take(singer.syllables[0], singer.voice, rate).envelope.shape[1]
     envelope, noise = np.full((frames, bins), 1e-16), np.ones((frames, bins))
     pitch = pitch_line(notes, how, frames, rng)
     if intonation is not None:
@@ -119,25 +122,18 @@ def singing(
         begin, end = round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD)
         close = n > 0 and note.start - notes[n - 1].end < 0.03
         slurred = close and before is not None and note.pitch != notes[n - 1].pitch and rng.random() < how.slurs
-        made = before if slurred and before is not None else take(str(rng.choice(syllables)), voice, rate)
+        made = (
+            before
+            if slurred and before is not None
+            else singer.take(str(rng.choice(singer.syllables)), singer.voice, rate)
+        )
         before = made
         first, last = made.vowel
         lead = min(first, 20) if not slurred else 0
         if not how.on_vowel:
             begin += min(lead, max(0, end - begin - 12))
         begin_at = max(0, begin - lead)
-        body = max(4, end - begin)
-        if slurred:
-            middle = (first + last) // 2
-            places = np.linspace(middle, last - 1, body)
-        else:
-            # a consonant keeps its length, the vowel is stretched
-            keep = min(8, body // 2)
-            places = np.concatenate(
-                [np.arange(first, first + keep), np.linspace(first + keep, max(first + keep, last - 2), body - keep)]
-            )
-        places = np.concatenate([np.arange(first - (begin - begin_at), first), places])
-        places = np.clip(np.round(places), 0, len(made.envelope) - 1).astype(int)
+        places = _stretched(made, begin - begin_at, max(4, end - begin), slurred=slurred)
         where = slice(begin_at, min(frames, begin_at + len(places)))
         places = places[: where.stop - where.start]
         gain = 0.3 + 0.7 * note.velocity
@@ -148,12 +144,28 @@ def singing(
         if n + 1 == len(notes) or notes[n + 1].start - note.end > 0.02:
             envelope[where.stop - fade : where.stop] *= np.linspace(1.0, 0.01, fade)[:, None] ** 2
     f0 = np.where(voiced, frequency(pitch), 0.0)
-    if warp != 1.0:
-        places = np.minimum(np.round(np.arange(bins) / warp).astype(int), bins - 1)
+    if singer.warp != 1.0:
+        places = np.minimum(np.round(np.arange(bins) / singer.warp).astype(int), bins - 1)
         envelope = np.ascontiguousarray(envelope[:, places])
     x = pyworld.synthesize(f0, envelope, noise, rate, PERIOD)
     x = 0.3 * x / max(np.abs(x).max(), 1e-9)
     return (x + how.breath * rng.standard_normal(len(x))).astype(np.float32), f0
+
+
+def _stretched(made: Syllable, lead: int, body: int, *, slurred: bool) -> NDArray[np.int64]:
+    """Which frames of a syllable are sung: `lead` before its vowel, then `body`; of a slur the vowel alone."""
+    first, last = made.vowel
+    if slurred:
+        middle = (first + last) // 2
+        places = np.linspace(middle, last - 1, body)
+    else:
+        # a consonant keeps its length, the vowel is stretched
+        keep = min(8, body // 2)
+        places = np.concatenate(
+            [np.arange(first, first + keep), np.linspace(first + keep, max(first + keep, last - 2), body - keep)]
+        )
+    places = np.concatenate([np.arange(first - lead, first), places])
+    return np.clip(np.round(places), 0, len(made.envelope) - 1).astype(int)
 
 
 def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:

@@ -27,7 +27,7 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import ScoreNote, Syllable, singing, syllable, take_apart
+from antiphon_models.material.singing import ScoreNote, Singer, Syllable, singing, syllable, take_apart
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
@@ -231,8 +231,8 @@ def _sung(
         shift = by + (rnd.choice((0, 0, 4, 7, -5, 12)) if k else 0)
         moved = [ScoreNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
         style = manner(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
-        x, _ = singing(moved, _singer(part, rnd), style, rnd.getrandbits(31), RATE,
-                       rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take=take)  # fmt: skip
+        voice, seed = _singer(part, rnd), rnd.getrandbits(31)
+        x, _ = singing(moved, Singer(voice, rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take), style, seed, RATE)
         sound += _length(x) * (1.0 if k == 0 else rnd.uniform(0.3, 0.9))
     return sound
 

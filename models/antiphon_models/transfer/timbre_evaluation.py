@@ -18,7 +18,7 @@ from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import PERIOD, ScoreNote, singing
+from antiphon_models.material.singing import PERIOD, ScoreNote, Singer, singing
 from antiphon_models.material.sounds import of_length
 from antiphon_models.material.styles import manner
 from antiphon_models.transfer.measures import log_spectral, normalised, onset_likeness, timbre_distance
@@ -113,7 +113,7 @@ def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[ScoreNote], dict[
         bottom = max(48, low) if low < 55 else 60
         voice = VOICES[48 if bottom < 55 else 60]
         notes = tune(bottom, rng)
-        sound, hertz = singing(notes, voice, manner(rng), int(rng.integers(1 << 30)), RATE)
+        sound, hertz = singing(notes, Singer(voice), manner(rng), int(rng.integers(1 << 30)), RATE)
         sound = np.ascontiguousarray(sound, np.float32)
         places = np.minimum((np.arange(len(sound)) / RATE * 1000 / PERIOD).astype(int), len(hertz) - 1)
         pitch = np.where(hertz[places] > 0, 69 + 12 * np.log2(np.maximum(hertz[places], 1.0) / 440.0), 0.0)

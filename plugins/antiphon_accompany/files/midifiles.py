@@ -16,7 +16,7 @@ from antiphon.api import FileError, UsageError, Value
 from antiphon.api.backends.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
-from antiphon_accompany.files.offline import Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of
@@ -156,8 +156,6 @@ def accompany_midi(
     """Writes `source` with a track for each part, otherwise unchanged.
 
     Args:
-        source: A MIDI file with a melody.
-        target: The file to be written.
         settings: Parameters of `accompany`.
         chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
         fires: Triggers, each with its second.
@@ -176,23 +174,42 @@ def accompany_midi(
         raise FileError(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
-    tonics: list[int] = []
-    chords: list[tuple[float, int]] = []
-    times = MidiTimes(tuple(given.tempos))
+    times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
     spans: list[ChordSpan] = []
-    played: list[ChordSpan] = []
     # where the bars are not the file's they are those that were found or asked for
     own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
     if chords_text:
         start, upper, lower = measures[0]
-        spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, max(n.end for n in given.melody))
+        spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
     calls = [(times.beat(second), name) for name, second in fires]
-    ends = times.seconds(max(note.end for note in given.melody))
+    ends = times.seconds(ending)
     for name, second in fires:
         if second >= ends:
             raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
-    notes = accompany_file(given.melody, options, given.tempo, parts, None, chords, tonics, spans, played, calls)
+    heard = HeardHarmony()
+    notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
+    midi = _with_parts(given, notes, options)
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    write_atomic(target, buffer.getvalue())
+    key = KEYS[Counter(heard.tonics).most_common(1)[0][0]] if heard.tonics else ""
+    played = heard.played
+
+    def lead(suffix: str) -> str:
+        if suffix == ".musicxml":
+            return musicxml(_joined(played), measures, max(ending, *(span.end for span in played)))
+        if suffix == ".svg":
+            return piano_roll(given.melody, notes, _joined(played), _lines(parts, ending))
+        return lines_of(_joined(played), times.seconds)
+
+    fitted = _fitted(options, {part.meter for part in parts})
+    bars = _bars(parts, ending)
+    return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+
+
+def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Value]) -> mido.MidiFile:
+    """The file with a track for each part."""
     ticks = given.file.ticks_per_beat
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
     midi.tracks.extend(given.file.tracks)
@@ -204,21 +221,7 @@ def accompany_midi(
     for part in names:
         channel = _DRUMS if part == "drums" else free.pop(0)
         midi.tracks.append(_track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks))
-    buffer = io.BytesIO()
-    midi.save(file=buffer)
-    write_atomic(target, buffer.getvalue())
-    key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
-    end = max(n.end for n in given.melody)
-
-    def lead(ending: str) -> str:
-        if ending == ".musicxml":
-            return musicxml(_joined(played), measures, max(end, *(span.end for span in played)))
-        if ending == ".svg":
-            return piano_roll(given.melody, notes, _joined(played), _lines(parts, end))
-        return lines_of(_joined(played), times.seconds)
-
-    fitted = _fitted(options, {part.meter for part in parts})
-    return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead, fitted)
+    return midi
 
 
 def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,32 @@ class Section:
     meter: int
     unit: float = 1.0
 
+    def inside(self, quarter: float, turn: int) -> float:
+        """The beat of a clock on which this begins at `turn`."""
+        return (quarter - self.start) / self.unit + turn
+
+    def outside(self, beat: float, turn: int) -> float:
+        """The quarter note of a beat of that clock."""
+        return self.start + (beat - turn) * self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class HeardHarmony:
+    """(beat, chord) and the key, 0 to 23, at each beat, and the chords that were played, in quarter notes."""
+
+    labels: list[tuple[float, int]] = field(default_factory=list)
+    tonics: list[int] = field(default_factory=list)
+    played: list[ChordSpan] = field(default_factory=list)
+
+
+class ClockRun(NamedTuple):
+    """What the processor played: notes, (beat, chord) and key at each beat, (beat, chord) of each change; in beats."""
+
+    notes: list[BeatNote]
+    labels: list[tuple[float, int]]
+    tonics: list[int]
+    changes: list[tuple[float, Chord | None]]
+
 
 def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
     """The `Melody` of notes, from beat 0.
@@ -82,25 +109,20 @@ def accompany_file(
     tempo: float = 100.0,
     sections: Sequence[Section] = (),
     ends: float | None = None,
-    labels: list[tuple[float, int]] | None = None,
-    tonics: list[int] | None = None,
     spans: Sequence[ChordSpan] = (),
-    played: list[ChordSpan] | None = None,
     calls: Sequence[tuple[float, str]] = (),
+    heard: HeardHarmony | None = None,
 ) -> list[BeatNote]:
     """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
 
     Args:
-        notes: The melody.
         settings: Parameters of `accompany`; `meter` holds where `sections` does not apply.
         tempo: Beats a minute, by which patterns are chosen and filled.
         sections: In order; the first may begin before beat 0 (a pickup).
         ends: Beat to play up to; by default the end of the melody's last bar.
-        labels: Receives (beat, chord) for each beat.
-        tonics: Receives the key at each beat, 0 to 23.
         spans: Chords that are given, in quarter notes.
-        played: Receives the chords that were played.
         calls: Triggers of `accompany`, each with the quarter note at which it fires.
+        heard: Receives chords and keys.
 
     Returns:
         Notes in order of their start, each with its part.
@@ -108,7 +130,7 @@ def accompany_file(
     Raises:
         ParamError: A setting is invalid.
     """
-    given = dict(settings or {})
+    given, heard = dict(settings or {}), heard or HeardHarmony()
     if not notes:
         return []
     parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
@@ -124,24 +146,17 @@ def accompany_file(
         # bars are to begin at whole multiples of the meter of a clock that nothing precedes
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
         moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
-        chords: list[tuple[float, int]] = []
-        keys: list[int] = [] if tonics is None else tonics
-        own = [
-            ChordSpan((s.start - part.start) / part.unit + turn, (s.end - part.start) / part.unit + turn, s.chord)
-            for s in spans
-        ]
-        changes: list[tuple[float, Chord | None]] = []
-        called = [((beat - part.start) / part.unit + turn, name) for beat, name in calls]
+        own = [ChordSpan(part.inside(s.start, turn), part.inside(s.end, turn), s.chord) for s in spans]
+        called = [(part.inside(quarter, turn), name) for quarter, name in calls]
         options = {**given, "meter": part.meter}
-        made = _run(moved, options, tempo / part.unit, turn, turn + length, chords, keys, own, changes, called)
-        if labels is not None:
-            labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in chords]
-        if played is not None:
-            edges = [part.start + (beat - turn) * part.unit for beat, _ in changes] + [part.start + length * part.unit]
-            played += [
-                ChordSpan(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], changes, strict=False) if b > a
-            ]
-        result += [note for note in (_back(n, part, turn) for n in made) if note.start >= 0.0]
+        run = _run(moved, options, tempo / part.unit, (turn, turn + length), own, called)
+        heard.tonics.extend(run.tonics)
+        heard.labels.extend((part.outside(beat, turn), chord) for beat, chord in run.labels)
+        edges = [part.outside(beat, turn) for beat, _ in run.changes] + [part.start + length * part.unit]
+        heard.played.extend(
+            ChordSpan(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], run.changes, strict=False) if b > a
+        )
+        result += [note for note in (_back(n, part, turn) for n in run.notes) if note.start >= 0.0]
     return sorted(result)
 
 
@@ -185,7 +200,6 @@ def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
     Files made from recordings often start anywhere.
 
     Args:
-        notes: The melody.
         on_grid_is_zero: Whether to return 0 where the notes lie on the file's sixteenths or triplets.
     """
     if len(notes) < 8:
@@ -211,15 +225,12 @@ def _run(
     notes: Sequence[BeatNote],
     settings: Mapping[str, Value],
     tempo: float,
-    first: float,
-    ends: float,
-    labels: list[tuple[float, int]],
-    tonics: list[int],
+    beats: tuple[float, float],
     spans: Sequence[ChordSpan],
-    changes: list[tuple[float, Chord | None]],
     calls: Sequence[tuple[float, str]],
-) -> list[BeatNote]:
-    """Runs the processor from beat `first` to `ends` of its clock, a beat each call."""
+) -> ClockRun:
+    """Runs the processor from one beat of its clock to another, a beat each call."""
+    first, ends = beats
     node = Accompany()
     # one frame is a tick at any tempo: the rate follows from both
     spec = StreamSpec(rate=max(1, round(TICKS * tempo / 60.0)), block=TICKS, channels=1)
@@ -228,16 +239,12 @@ def _run(
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
     node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans)
-    timed: list[tuple[int, int, Event]] = []
-    for note in notes:
-        start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
-        timed += [(end, 0, Event("off", 0, note.pitch)), (start, 1, Event("on", 0, note.pitch, note.velocity))]
-    timed.sort(key=lambda item: item[:2])
+    timed = _timed(notes)
     io = IO((), (), cells, BlockTime(tempo=tempo))
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
-    result: list[BeatNote] = []
+    run = ClockRun([], [], [], [])
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
         frames = min(TICKS - at % TICKS, stop - at) or 1
@@ -254,20 +261,33 @@ def _run(
                 cells[name].post(frame - at, 1.0)
         cells.render(at, frames)
         node.process(io)
-        for event in io.events_out:
-            when = at + event.offset
-            key = event.channel, event.number
-            if event.kind == "on":
-                sounding[key] = (when, event.value)
-            elif key in sounding:
-                start, velocity = sounding.pop(key)
-                if when > start:
-                    note = BeatNote(start / TICKS, when / TICKS, event.number, velocity, PART_OF[event.channel])
-                    result.append(note)
+        run.notes.extend(_ended(io.events_out, at, sounding))
         if at < stop:
-            labels.append((at / TICKS, int(io.reports.get("chord", -1))))
-            tonics.append(int(io.reports.get("tonic", 0)))
+            run.labels.append((at / TICKS, int(io.reports.get("chord", -1))))
+            run.tonics.append(int(io.reports.get("tonic", 0)))
         cells.settle(at + frames)
         at += frames
-    changes += node.played
-    return result
+    run.changes.extend(node.played)
+    return run
+
+
+def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
+    """(frame, order, event) of the notes, in order: on one frame ends come first."""
+    timed: list[tuple[int, int, Event]] = []
+    for note in notes:
+        start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
+        timed += [(end, 0, Event("off", 0, note.pitch)), (start, 1, Event("on", 0, note.pitch, note.velocity))]
+    return sorted(timed, key=lambda item: item[:2])
+
+
+def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]) -> Iterator[BeatNote]:
+    """The notes that end by events of the call at frame `at`; those that begin are added to `sounding`."""
+    for event in events:
+        when = at + event.offset
+        key = event.channel, event.number
+        if event.kind == "on":
+            sounding[key] = (when, event.value)
+        elif key in sounding:
+            start, velocity = sounding.pop(key)
+            if when > start:
+                yield BeatNote(start / TICKS, when / TICKS, event.number, velocity, PART_OF[event.channel])

@@ -18,7 +18,7 @@ from antiphon.api.testing import render
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, STYLES
 from antiphon_accompany.band.tempo import PlayerTempo
-from antiphon_accompany.files.offline import accompany_file
+from antiphon_accompany.files.offline import HeardHarmony, accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones
 from antiphon_accompany.harmony.live_network import LiveChords
 from antiphon_accompany.processor import CHANNELS, Accompany
@@ -68,7 +68,7 @@ def test_any_blocks_give_the_same_notes(blocks: list[int], tempo: float) -> None
 def chord_on_eight(melody: list[BeatNote]) -> int:
     """The chord of beat 8 under a melody that is the same before, of which nothing is known ahead."""
     chords: list[tuple[float, int]] = []
-    accompany_file([*tune("E1 D1 C1 D1 E1 E1 E2"), *melody], {"lookahead": 0}, labels=chords)
+    accompany_file([*tune("E1 D1 C1 D1 E1 E1 E2"), *melody], {"lookahead": 0}, heard=HeardHarmony(labels=chords))
     return {round(beat): chord for beat, chord in chords}[8]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_accompany.band.notes import BeatNote
-from antiphon_accompany.files.offline import accompany_file, melody_of
+from antiphon_accompany.files.offline import HeardHarmony, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
 from antiphon_accompany.harmony.melody import Melody
@@ -34,7 +34,7 @@ def up(notes: list[BeatNote], by: int) -> list[BeatNote]:
 
 def chords(notes: list[BeatNote], lookahead: int = 8) -> list[int]:
     labels: list[tuple[float, int]] = []
-    accompany_file(notes, {"lookahead": lookahead}, labels=labels)
+    accompany_file(notes, {"lookahead": lookahead}, heard=HeardHarmony(labels=labels))
     return [chord for _, chord in labels]
 
 

@@ -74,7 +74,6 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
 
     Args:
         bins: Complex spectrum as pairs.
-        row: Row of the newest hop.
         power: Mean square of hop number `hop`.
     """
     s.state[_TOP] = s.state[_TOP] - s.fall

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +62,22 @@ class Weights:
         )  # fmt: skip
 
 
+class NoteGrid(NamedTuple):
+    """Places in all, places per semitone, and the MIDI number of the lowest place's semitone."""
+
+    places: i64
+    per_note: i64
+    lowest: f64
+
+
 @kernel
-def hum_notes(
-    pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w: f64p, places: i64, per_note: i64, lowest: f64
-) -> None:
+def hum_notes(pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w: f64p, s: NoteGrid) -> None:
     """One Viterbi step over `[2 * places + 1]` states: the attack of each place, the sustain of each place, rest.
 
     From log probabilities `best` to `next_best`, and the predecessor of each state, `back`; for a `pitch` (MIDI number,
-    0 for none) and the onset flux `rise`, dB. w: `Weights.table`; lowest: MIDI number of the lowest place's semitone.
+    0 for none) and the onset flux `rise`, dB. w: `Weights.table`.
     """
+    places = s.places
     rest = 2 * places
     top = best[rest]
     top_at = rest
@@ -97,12 +105,12 @@ def hum_notes(
         seen_attack = w[3]
         seen_sustain = w[4]
         if pitch > 0.0:
-            off = pitch - (lowest - 0.5 + (f64(g) + 0.5) / f64(per_note))
+            off = pitch - (s.lowest - 0.5 + (f64(g) + 0.5) / f64(s.per_note))
             a = off * w[0]
-            s = off * w[1]
+            b = off * w[1]
             density = w[17] * 0.39894 * w[0] * math.exp(-0.5 * a * a) + w[18]
             seen_attack = w[6] + math.log(density)
-            density = w[16] * 0.39894 * w[1] * math.exp(-0.5 * s * s) + w[2]
+            density = w[16] * 0.39894 * w[1] * math.exp(-0.5 * b * b) + w[2]
             seen_sustain = w[7] + math.log(density)
         value = best[g] + w[15]
         origin = g
@@ -148,6 +156,9 @@ def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64
         r = rows - 1 if r == 0 else r - 1
 
 
+GRID = NoteGrid(PLACES, PER_NOTE, float(LOWEST))
+
+
 class Segmenter:
     """The best path of the newest `lag + 1` hops; the value of the oldest of them is final.
 
@@ -177,6 +188,6 @@ class Segmenter:
         """Takes a hop of a MIDI number, 0 for none, and its onset flux in dB, and updates `path`."""
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
-        hum_notes(pitch, rise, old, new, self._backs[row], self._weights, PLACES, PER_NOTE, float(LOWEST))
+        hum_notes(pitch, rise, old, new, self._backs[row], self._weights, GRID)
         self._best.reverse()
         hum_path(new, self._back, STATES, row, self._rows, self.path, self.lag + 1, PLACES)

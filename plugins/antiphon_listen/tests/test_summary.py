@@ -20,7 +20,7 @@ from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
 from antiphon_listen.picture import structure_picture
-from antiphon_listen.sections import Phrase, Structure, find_letters
+from antiphon_listen.structure.sections import Phrase, Structure, find_letters
 from antiphon_listen.summary import SummaryPart, compact, summary
 from antiphon_listen.tests.test_music import RATE, song
 

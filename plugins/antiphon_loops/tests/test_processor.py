@@ -16,7 +16,7 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.maker import MaterialMaker
-from antiphon_loops.player import loops_read, sinc_table
+from antiphon_loops.player import LoopSpan, loops_read, sinc_table
 from antiphon_loops.processor import Loops
 
 SPEC = StreamSpec(48000, 512, 2)
@@ -196,7 +196,7 @@ def test_the_kernel_is_its_python(library: Path):
     rng = np.random.default_rng(3)
     x, table = rng.standard_normal((2, 400)).astype(np.float32), sinc_table()
     made = [np.zeros((2, 64), np.float32) for _ in range(2)]
-    said = (20.3, 1.7, 0.5, 0.01, 3, 60)
+    said = (LoopSpan(20.3, 1.7, 0.5, 0.01), 3, 60)
     loops_read(x, made[0], table, *said)
     loops_read.python(x, made[1], table.ravel(), *said)
     np.testing.assert_allclose(made[0], made[1], atol=1e-5)

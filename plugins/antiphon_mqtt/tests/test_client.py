@@ -11,7 +11,7 @@ from tests.clock import FakeClock
 
 from antiphon_mqtt import client as mqtt_client
 from antiphon_mqtt.broker import Broker
-from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, MqttConnection, MqttError, Once
+from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, Arrivals, MqttConnection, MqttError, Once
 
 
 def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
@@ -76,11 +76,8 @@ def line(port: int) -> MqttConnection:
     return MqttConnection(
         Broker("127.0.0.1", port),
         "antiphon-test",
+        Arrivals(Once(), taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None),
         will=("antiphon/status", b"offline"),
-        once=Once(),
-        taken=lambda *_: None,
-        repeated=lambda: None,
-        unreadable=lambda: None,
     )
 
 

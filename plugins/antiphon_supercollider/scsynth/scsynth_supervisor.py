@@ -63,9 +63,7 @@ class ScsynthSupervisor:
         """Starts the thread and waits for the first scsynth.
 
         Args:
-            wires: The JACK client beside scsynth.
             slots: Number of nodes.
-            spare: Whether to run a second scsynth.
             restarts: Deaths within a minute after which scsynth is still restarted.
             layout: Nodes and buses to use; None for those of a scsynth of our own.
 
@@ -184,9 +182,8 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the arena's words, by `ScsynthWord`, for counts, and the callback, from its thread, for giving up."""
-        self._refuse = refuse
-        self._words = words
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
+        self._refuse, self._words = refuse, words
         self._report()
         if self.gave_up:
             refuse(self.gave_up, self._wires.down)
@@ -240,17 +237,8 @@ class ScsynthSupervisor:
         server.send("/g_new", first + CLOCK_GROUP, 0, 0, first + VOICES_GROUP, 3, first + CLOCK_GROUP)
         for slot in range(self._slots):
             server.send("/g_new", layout.group(slot), 1, first + VOICES_GROUP)
-        server.send(
-            "/s_new",
-            "antiphon_send",
-            first + ECHO_NODE,
-            0,
-            first + CLOCK_GROUP,
-            "in",
-            float(layout.clock),
-            "out",
-            float(layout.out),
-        )
+        place = first + ECHO_NODE, 0, first + CLOCK_GROUP
+        server.send("/s_new", "antiphon_send", *place, "in", float(layout.clock), "out", float(layout.out))
 
     def _send_assets(self, server: Scsynth) -> None:
         """Sends the assets added since the last call; scsynth answers `/synced` after loading them."""

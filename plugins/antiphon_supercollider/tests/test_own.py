@@ -12,6 +12,7 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
+from antiphon_supercollider.voices.players import VoicePlace
 from antiphon_supercollider.voices.scgf import load
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
@@ -22,7 +23,9 @@ class PlayedDefinition:
     def __init__(self, name: str, buffer: int = -1, **given: object) -> None:
         path = FOLDER / f"{name}.scsyndef"
         settings = SynthSettings(synthdef=str(path), **given)  # type: ignore[arg-type]
-        self.player = OwnPlayer(settings, 48000, 10, 2, 18, count(1000), VoiceAssets(load(path), buffer, 1), 40, 64)
+        self.player = OwnPlayer(
+            settings, VoicePlace(48000, 10, 2, 18, count(1000)), VoiceAssets(load(path), buffer, 1), 40, 64
+        )
         self.begun: list[int] = []
 
     def play(self, *events: Event) -> list[list[osc.Arg]]:

@@ -10,7 +10,7 @@ import pytest
 from antiphon.api import PEDAL, Event
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import SynthSettings
-from antiphon_supercollider.voices.players import NodeVoices, Template, kit, moment
+from antiphon_supercollider.voices.players import NodeVoices, Template, VoicePlace, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
 
@@ -19,7 +19,7 @@ class PlayedVoices:
     """A player and what it said, as (address, node, controls)."""
 
     def __init__(self, instrument: str = "strings", **settings: Any) -> None:
-        self.player = NodeVoices(SynthSettings(instrument, **settings), RATE, 10, 2, 18, count(1000))
+        self.player = NodeVoices(SynthSettings(instrument, **settings), VoicePlace(RATE, 10, 2, 18, count(1000)))
         self.begun: list[int] = []
         self.messages: list[tuple[str, int, dict[str, float]]] = []
 

@@ -6,13 +6,11 @@ the block of its frame and delays its sound to the frame. A control bus, `door_h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, pressure_db
+from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, VoicePlace, pressure_db
 from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
@@ -28,8 +26,8 @@ class OwnPlayer(NodeVoices):
     beside, whole = 1, -1
 
     def __init__(
-        self, settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int],
-        material: VoiceAssets, first_bus: int, first_held: int, places: int = PLACES,
+        self, settings: SynthSettings, place: VoicePlace, material: VoiceAssets, first_bus: int, first_held: int,
+        places: int = PLACES,
     ) -> None:  # fmt: skip
         assert material.definition is not None
         self._definition = material.definition
@@ -37,7 +35,7 @@ class OwnPlayer(NodeVoices):
         self._most = places
         self._free_places = list(range(places))
         self._places: dict[int, int] = {}
-        super().__init__(settings, rate, group, out, clock, nodes, material)
+        super().__init__(settings, place, material)
 
     def _shape(self) -> None:
         there, mono = self._definition.controls, float(self._definition.channels == 1)
@@ -149,10 +147,10 @@ class OwnPlayer(NodeVoices):
 
 
 def player_of(
-    settings: SynthSettings, rate: int, group: int, out: int, clock: int, nodes: Iterator[int], material: VoiceAssets,
-    first_bus: int, first_held: int, places: int = PLACES,
+    settings: SynthSettings, place: VoicePlace, material: VoiceAssets, first_bus: int, first_held: int,
+    places: int = PLACES,
 ) -> NodeVoices:  # fmt: skip
     """Player of a node, for one of our SynthDefs or for a user's own."""
     if material.definition is None:
-        return NodeVoices(settings, rate, group, out, clock, nodes, material)
-    return OwnPlayer(settings, rate, group, out, clock, nodes, material, first_bus, first_held, places)
+        return NodeVoices(settings, place, material)
+    return OwnPlayer(settings, place, material, first_bus, first_held, places)

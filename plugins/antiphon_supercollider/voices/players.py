@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from antiphon.api import PEDAL, EngineError, Event
 from antiphon.api.backends import transports as osc
@@ -68,8 +69,18 @@ class _Channel:
         return max(QUIET, 40.0 * math.log10(level)) if level > 0.0 else QUIET
 
 
+class VoicePlace(NamedTuple):
+    """Frames a second; the group of a node's voices; their first audio bus, and the clock's; numbers for voices."""
+
+    rate: int
+    group: int
+    out: int
+    clock: int
+    nodes: Iterator[int]
+
+
 class NodeVoices:
-    """Notes of one synth node. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
+    """One synth node's notes.
 
     litter: groups of ended voices, for `sweep`.
     """
@@ -81,19 +92,9 @@ class NodeVoices:
     whole = 0
     """Offset from a voice's number to the node freed."""
 
-    def __init__(
-        self,
-        settings: SynthSettings,
-        rate: int,
-        group: int,
-        out: int,
-        clock: int,
-        nodes: Iterator[int],
-        material: VoiceAssets = NOTHING,
-    ) -> None:
-        self.settings, self.group = settings, group
-        self._out, self._clock = out, clock
-        self._rate, self._nodes = rate, nodes
+    def __init__(self, settings: SynthSettings, place: VoicePlace, material: VoiceAssets = NOTHING) -> None:
+        self.settings = settings
+        self._rate, self.group, self._out, self._clock, self._nodes = place
         self._voices: dict[int, ScVoice] = {}
         self._alive: dict[int, None] = {}
         self._held: dict[tuple[int, int], int] = {}

@@ -22,9 +22,8 @@ from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
-from antiphon.live.stage import LiveScript, LiveTrack, acting
+from antiphon.live.stage import CueWait, LiveScript, LiveTrack, StopLoop, acting
 from antiphon.live.transitions import start_transitions
-from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
 """Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""
@@ -44,7 +43,6 @@ class Performance:
     """Performs a script in virtual time.
 
     Attributes:
-        script: That plays now.
         beat: Up to which events were given.
         loops: By name, also those that have ended.
         runs: How often loops have run so far. It does not depend on how often or in what steps events are asked for.
@@ -54,14 +52,10 @@ class Performance:
     """
 
     def __init__(
-        self,
-        script: LiveScript,
-        tempo: float = 120.0,
-        *,
-        at: Fraction = Fraction(0),
+        self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
-    ) -> None:
-        """A performance at a beat; tracks are in phase with beat 0, loops begin there.
+    ) -> None:  # fmt: skip
+        """A performance at a beat; tracks are where they would be then, loops begin there.
 
         `report` receives failures, after which the rest plays on: a failed loop falls back to its last version with a
         complete pass, from the next bar on, a track to the one it replaced; without one it ends. Without `report`,

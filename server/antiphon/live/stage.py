@@ -20,6 +20,17 @@ BEATS = Fraction(4)
 """Default beats of a bar."""
 
 
+class StopLoop(Exception):
+    """Ends the loop that it is raised in."""
+
+
+@dataclass(frozen=True, slots=True)
+class CueWait:
+    """A wait for a cue: `yield sync("drop")`. name: of the cue."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class LiveTrack:
     """A playing pattern.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar, overload
@@ -13,7 +12,7 @@ from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s
-from antiphon.live.patterns.harmony import chord as chord_notes, note_number
+from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
@@ -21,34 +20,19 @@ from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
-from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, stage
+from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
 T = TypeVar("T")
 Body: TypeAlias = Callable[[], Any]
-Notes: TypeAlias = str | int | float | Iterable[str | int | float]
-"""A note's name or number, or several of them."""
 GLIDES = 32
 """Samples of a signal per cycle of a parameter's pattern."""
 SINGER = "sing"
 """Default node of a singing track."""
 MOST_BEATS = 65536
 MOST_NAMES = 256
-"""Maximum tracks, and loops, of a script."""
-
-
+"""Tracks, and loops, of a script."""
 _MOMENT = Fraction(1, 4)
 """Beats for which a set value is highlighted in an editor."""
-
-
-class StopLoop(Exception):
-    """Exception that ends its loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class CueWait:
-    """A wait for a cue: `yield sync("drop")`. name: of the cue."""
-
-    name: str
 
 
 # ---- the script
@@ -118,7 +102,7 @@ def track(
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
-    _room(script.tracks, name, "tracks")
+    free_name(script.tracks, name, "tracks")
     cycle = cycle_beats(script, beats)
     where = node_name(on) if on else ""
     if isinstance(played, SungPattern):
@@ -151,7 +135,7 @@ def loop(
             raise UsageError("@loop stands above a function, as in @loop / def bass():")
         script = reading("loop")
         called = name or str(getattr(function, "__name__", "loop"))
-        _room(script.loops, called, "loops")
+        free_name(script.loops, called, "loops")
         script.loops[called] = LiveLoop(
             called,
             function,
@@ -178,7 +162,7 @@ def play(notes: Notes, length: Number = 1, velocity: float = 100, on: str = "", 
         at: Beats from now.
         values: Of a sampler, as `s="pluck"`, `pan=0.2`.
     """
-    for number in _numbers(notes):
+    for number in note_numbers(notes):
         _played({"note": number, "velocity": velocity, **values}, exact(length, "length"), on, at)
 
 
@@ -219,9 +203,6 @@ def memory(**first: Any) -> SimpleNamespace:
     """What the loop keeps from pass to pass, and when the script is changed.
 
     With `my = memory(step=0)` the loop has `my.step`, 0 at first, and may set it.
-
-    Args:
-        first: Names and values, for what is not there yet.
     """
     kept = stage().memory
     for name, value in first.items():
@@ -322,7 +303,7 @@ class LiveNode:
         glides = all(event.whole is None for event in pattern.query(0, 1, script.seed))
         values = queries.map_values((pattern.segment(GLIDES) if glides else pattern).events, lambda v: {param: v})
         name = f"{self._name}.{param}"
-        _room(script.tracks, name, "tracks")
+        free_name(script.tracks, name, "tracks")
         script.tracks[name] = LiveTrack(
             name, Pattern(values), self._name, script.bar, sets=True, glide=glides, line=line_of(script.path)
         )
@@ -361,20 +342,16 @@ def reading(word: str) -> LiveScript:
 
 def free_name(known: dict[str, Any], name: str, what: str) -> str:
     """The name, where there is room for it."""
-    _room(known, name, what)
+    if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
+        raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
+    if name not in known and len(known) >= MOST_NAMES:
+        raise UsageError(f"a script has at most {MOST_NAMES} {what}")
     return name
 
 
 def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
     """Beats of a cycle: a bar, where none are given."""
     return script.bar if beats is None else _beats(beats, "beats")
-
-
-def _room(known: dict[str, Any], name: str, what: str) -> None:
-    if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
-        raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
-    if name not in known and len(known) >= MOST_NAMES:
-        raise UsageError(f"a script has at most {MOST_NAMES} {what}")
 
 
 def _beats(value: Number, what: str) -> Fraction:
@@ -388,14 +365,6 @@ def _cue_name(name: str) -> str:
     if not isinstance(name, str) or not name or len(name) > 256:
         raise UsageError(f"a cue's name is a word, as in cue('drop'), not {str(name)[:40]!r}")
     return name
-
-
-def _numbers(notes: Notes) -> Iterable[int | float]:
-    if isinstance(notes, str) and ("'" in notes or " " in notes.strip()):
-        return chord_notes(notes)
-    if isinstance(notes, str | int | float):
-        return (note_number(notes),)
-    return tuple(note_number(one) for one in notes)
 
 
 def _played(

@@ -28,7 +28,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.draining import drain
 from antiphon.web.plugin_routes import add_routes
-from antiphon.web.routes import serve_http
+from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.web")
@@ -76,9 +76,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     try:
         taps = TapMemory(fds["taps"], TapShape(*given["taps"]))
         scripts = socket.socket(fileno=fds["scripts"]) if "scripts" in fds else None
-        http = await serve_http(
-            control,
-            catalog,
+        options = HttpOptions(
             folder=paths.config(),
             jobs=paths.data() / "jobs",
             listener=listener,
@@ -88,6 +86,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             scripts=scripts,
             page=given["page"],
         )
+        http = await serve_http(control, catalog, options)
         await add_routes(http, catalog.hooks)
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")

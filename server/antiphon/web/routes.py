@@ -1,6 +1,6 @@
 """The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page.
 
-http = await serve_http(control, catalog, port=4401, folder=paths.config())
+http = await serve_http(control, catalog, HttpOptions(paths.config()))
 for plugin in plugins: plugin.antiphon_routes(http)
 ...
 await http.stop()
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.kernel.contract.catalog import Catalog
@@ -39,24 +40,11 @@ from antiphon.web.server import HttpServer, Uploads
 log = logging.getLogger("antiphon.http")
 
 
-async def serve_http(
-    control: ControlLink,
-    catalog: Catalog,
-    *,
-    folder: Path,
-    jobs: Path | None = None,
-    port: int = 4401,
-    listener: socket.socket | None = None,
-    lan: bool = False,
-    proxy: Sequence[str] = (),
-    limits: Limits | None = None,
-    taps: TapMemory | None = None,
-    scripts: socket.socket | None = None,
-    page: tuple[str, str] | None = None,
-) -> HttpServer:
-    """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """Where HTTP is served, and what of.
 
-    Args:
+    Attributes:
         folder: The configuration folder, for token and certificate.
         jobs: The folder for work on files; None for none of it.
         port: 0 takes any.
@@ -68,6 +56,22 @@ async def serve_http(
         taps: Sound of single nodes; without it there is nothing to listen to.
         scripts: The socket to what performs scripts; None where nothing is evaluated.
         page: The server's runtime folder and the page's key; None where no browser is known without the token.
+    """
+
+    folder: Path
+    jobs: Path | None = None
+    port: int = 4401
+    listener: socket.socket | None = None
+    lan: bool = False
+    proxy: Sequence[str] = ()
+    limits: Limits | None = None
+    taps: TapMemory | None = None
+    scripts: socket.socket | None = None
+    page: tuple[str, str] | None = None
+
+
+async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOptions) -> HttpServer:
+    """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
     Returns:
         The server; `.port` is the port it listens on.
@@ -77,8 +81,29 @@ async def serve_http(
         FileError: With `lan` or `proxy`, the token or the certificate cannot be written.
         Refusal: Control does not answer.
     """
-    server = HttpServer(control, limits=limits)
-    if lan:
+    server = HttpServer(control, limits=options.limits)
+    _guard(server, options)
+    state = ServerRoutes(server, control, catalog)
+    server.serve(DocumentRoute(server.operations))
+    feed = routes.install(server, control, state.state, options.taps)
+    code, jobs = CodeGuard(options.scripts is not None, bool(options.proxy)), options.jobs
+    LiveRoutes(server, control, PerformerLink(options.scripts, feed), code).add()
+    if jobs is not None:
+        job_routes = JobRoutes(server, catalog, jobs, code)
+        job_routes.start()
+        server.closing.append(job_routes.close)
+        server.draining.append(job_routes.drain)
+        server.uploads = Uploads(jobs, job_routes.path)
+    install(server, control, catalog, await control.about())
+    host = "0.0.0.0" if options.lan or options.proxy else "127.0.0.1"
+    await server.start(host, options.port, options.listener)
+    return server
+
+
+def _guard(server: HttpServer, options: HttpOptions) -> None:
+    """Sets who may ask what, by which names, and the certificate."""
+    folder, page = options.folder, options.page
+    if options.lan:
         from antiphon.web.certificate import tls_context  # imports cryptography, which only `lan` needs
 
         addresses = local_addresses()
@@ -87,8 +112,8 @@ async def serve_http(
         server.token = load_token(folder)
         server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
-    elif proxy:
-        server.proxied = frozenset(name.lower() for name in proxy)
+    elif options.proxy:
+        server.proxied = frozenset(name.lower() for name in options.proxy)
         server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
         guard = TokenGuard(_token_if_any(folder), page_key=page[1] if page else "")
@@ -96,20 +121,6 @@ async def serve_http(
         if page:
             opening = PageOpening(Path(page[0]), guard)
             server.routes.add("POST", "/api/page/open", Endpoint(opening.serve, token=False))
-    state = ServerRoutes(server, control, catalog)
-    server.serve(DocumentRoute(server.operations))
-    feed = routes.install(server, control, state.state, taps)
-    code = CodeGuard(scripts is not None, bool(proxy))
-    LiveRoutes(server, control, PerformerLink(scripts, feed), code).add()
-    if jobs is not None:
-        job_routes = JobRoutes(server, catalog, jobs, code)
-        job_routes.start()
-        server.closing.append(job_routes.close)
-        server.draining.append(job_routes.drain)
-        server.uploads = Uploads(jobs, job_routes.path)
-    install(server, control, catalog, await control.about())
-    await server.start("0.0.0.0" if lan or proxy else "127.0.0.1", port, listener)
-    return server
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:

@@ -14,7 +14,7 @@ from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.takes import SECONDS, Rng, Take, cut, draw_take, score
 from antiphon_models.material import fluidsynth, timidity
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
-from antiphon_models.material.singing import ScoreNote, said, singing
+from antiphon_models.material.singing import ScoreNote, Singer, said, singing
 from antiphon_models.material.sounds import mono, of_length
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
@@ -106,15 +106,8 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
         how = manner(rng, TRAINED if rng.random() < 0.5 else UNTRAINED)
         moved = [ScoreNote(note.start, note.end, note.pitch + int(part), note.velocity) for note in notes]
         singer = name if part == 0 else str(rng.choice(voices))
-        sung, _ = singing(
-            moved,
-            singer,
-            how,
-            int(rng.integers(1 << 30)),
-            RATE,
-            syllables_of(singer),
-            warp=float(rng.uniform(0.88, 1.15)),
-        )
+        seed, warp = int(rng.integers(1 << 30)), float(rng.uniform(0.88, 1.15))
+        sung, _ = singing(moved, Singer(singer, syllables_of(singer), warp), how, seed, RATE)
         total += of_length(sung, len(total))
     return total
 

@@ -109,10 +109,8 @@ class FeatureExtractor(torch.nn.Module):
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
         """The features of many hops from the start: log, noise `[N, T, UNITS]`; equal to those of `step`."""
-        short, long, floor = follow_levels(log)
-        power = log.exp()
-        frame = self._frame(power)
-        return self._heard(log, power, frame, short, long, floor, running(frame, LEVEL), noise)
+        frame = self._frame(log.exp())
+        return self._heard(log, frame, follow_levels(log), running(frame, LEVEL), noise)
 
     @staticmethod
     def _frame(power: torch.Tensor) -> torch.Tensor:
@@ -122,15 +120,13 @@ class FeatureExtractor(torch.nn.Module):
     def _heard(
         self,
         log: torch.Tensor,
-        power: torch.Tensor,
         frame: torch.Tensor,
-        short: torch.Tensor,
-        long: torch.Tensor,
-        floor: torch.Tensor,
+        levels: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
         mean: torch.Tensor,
         noise: torch.Tensor,
     ) -> Features:
-        level = torch.log(power @ self.mean + QUIET)
+        short, long, floor = levels
+        level = torch.log(log.exp() @ self.mean + QUIET)
         known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
         noise = torch.where(known > 0.0, noise, log)
         mean_log = torch.log(mean + 1e-9)[..., None]

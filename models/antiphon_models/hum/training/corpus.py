@@ -23,7 +23,7 @@ from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, 
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import ScoreNote, said, singing
+from antiphon_models.material.singing import ScoreNote, Singer, said, singing
 from antiphon_models.material.sounds import chorales, mono, save_ogg
 from antiphon_models.material.styles import manner
 from antiphon_models.material.tables import table_beside
@@ -170,7 +170,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
         if kind == "untrained":
             sound, rows, f0 = sing_untrained(notes, voice, int(rng.integers(1 << 30)), RATE, warp)
             return TrainingClip(kind, sound, rows, _cents(f0))
-        sound, f0 = singing(notes, voice, how, int(rng.integers(1 << 30)), RATE, SYLLABLES, warp)
+        sound, f0 = singing(notes, Singer(voice, SYLLABLES, warp), how, int(rng.integers(1 << 30)), RATE)
     elif kind == "hummed":
         notes = transpose(notes, *((43, 66) if k % 2 else (53, 76)))
         sound, f0 = hum_notes(notes, how, rng, RATE)

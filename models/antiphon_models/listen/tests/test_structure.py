@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
-from antiphon_listen import phrases, tables
+from antiphon_listen import tables
+from antiphon_listen.structure import phrases
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
 from antiphon_models.listen.structure import read_labels
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,6 +32,10 @@ LEAST_DEVIATION = 1e-3
 """dB of a band that is the same everywhere."""
 TOGETHER = 256
 """Excerpts that are answered at once."""
+
+
+_Row = tuple[str, str, str, tuple[str, ...], int, int]
+"""A sound's name, split, group and labels, its first frame and its frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,34 +184,16 @@ def make_set(
     if with_files is not None and with_files.shards == digest:
         return with_files
     folder = make_folder(out / FOLDER)
-    by_name = {item.name: item for item in items}
-    sums, count = _Sums(bands), 0
+    sums = _Sums(bands)
     frames, part = folder / FRAMES, temporary_beside(folder / FRAMES)
     several = settings.labels == SEVERAL or (
         not settings.labels and sum(len(item.labels) != 1 for item in items) * 2 > len(items)
     )
     splits = _splits(items, settings, several=several)
-    rows: list[tuple[str, str, str, tuple[str, ...], int, int]] = []
-    omitted = 0
+    groups = {item.name: (splits[item.name], item.group or item.name) for item in items}
     try:
         with open(part, "wb") as file:
-            _head(file, 0, bands)
-            for shard in shards:
-                for name, _, labels, mel in spectrograms(shard):
-                    item = by_name.get(name)
-                    if item is None or not (several or len(labels) == 1):
-                        omitted += 1
-                        continue
-                    split = splits[name]
-                    rows.append((name, split, item.group or name, labels, count, len(mel)))
-                    file.write(mel.astype("<f2").tobytes())
-                    count += len(mel)
-                    if split == TRAIN:
-                        sums.add(mel)
-            file.seek(0)
-            _head(file, count, bands)
-            file.flush()
-            os.fsync(file.fileno())
+            rows, omitted = _write_frames(file, shards, groups, sums, bands, several=several)
         known = sorted({label for _, split, _, labels, _, _ in rows if split == TRAIN for label in labels})
         if len(known) < 2:
             each = "" if several else " with one label each"
@@ -243,6 +229,32 @@ def make_set(
     made = read_set(out)
     assert made is not None
     return made
+
+
+def _write_frames(
+    file: BinaryIO, shards: Sequence[Path], groups: Mapping[str, tuple[str, str]], sums: _Sums, bands: int, *,
+    several: bool,
+) -> tuple[list[_Row], int]:  # fmt: skip
+    """Writes the frames of all sounds that have a split and a group; their rows, and how many were left out."""
+    rows: list[_Row] = []
+    count = omitted = 0
+    _head(file, 0, bands)
+    for shard in shards:
+        for name, _, labels, mel in spectrograms(shard):
+            if name not in groups or not (several or len(labels) == 1):
+                omitted += 1
+                continue
+            split, group = groups[name]
+            rows.append((name, split, group, labels, count, len(mel)))
+            file.write(mel.astype("<f2").tobytes())
+            count += len(mel)
+            if split == TRAIN:
+                sums.add(mel)
+    file.seek(0)
+    _head(file, count, bands)
+    file.flush()
+    os.fsync(file.fileno())
+    return rows, omitted
 
 
 def read_set(out: Path) -> TrainingSet | None:

@@ -110,9 +110,6 @@ class Event:
 
         Args:
             by: Frames to add to `offset`.
-
-        Returns:
-            The copy.
         """
         return Event(
             self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live, self.serial
@@ -168,9 +165,6 @@ class IO:
 
     def value(self, name: str) -> Value:
         """Value of a parameter at the first frame.
-
-        Args:
-            name: The parameter's name.
 
         Returns:
             A float, int, bool or str, by its kind.
@@ -248,12 +242,7 @@ class ProcessorPart:
         """Retries what failed for good, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
 
     def recall(self, kind: str, number: int) -> None:
-        """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path.
-
-        Args:
-            kind: The word that was marked.
-            number: The number that was marked.
-        """
+        """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path."""
 
     def standing(self) -> list[tuple[str, int]]:
         """Marks that `recall` needs before the coming block, for a log that begins with that block.

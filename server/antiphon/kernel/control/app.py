@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -14,7 +15,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.engine_clock import EngineClock
-from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns, TurnSteps
@@ -59,6 +60,30 @@ SERVICE_RETRY = 1.0
 """Delay in seconds before a failed service is restarted."""
 
 
+@dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """What a control process is started with.
+
+    Attributes:
+        surfaces: (host, port) of subscribers from the start.
+        allow: IP addresses whose messages are handled without approval.
+        live_token: Gives the token that `/live/eval` needs; None where it is refused.
+        session_header: Gives the header of a session that is recorded.
+        clock: The wall clock; a test's own.
+        now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
+    """
+
+    surfaces: Iterable[tuple[str, int]] = ()
+    allow: Iterable[str] = ()
+    live_token: Callable[[], str] | None = None
+    session_header: Callable[[], dict[str, Any]] = dict
+    clock: WallClock | None = None
+    now_ns: Callable[[], int] = monotonic_ns
+
+
+NO_OPTIONS = ControlOptions()
+
+
 class ControlApp:
     """Creates the parts of the control process and passes each its dependencies; none of them imports this class.
 
@@ -76,59 +101,34 @@ class ControlApp:
         *,
         udp: socket.socket,
         tcp: socket.socket,
-        surfaces: Iterable[tuple[str, int]] = (),
-        allow: Iterable[str] = (),
-        live_token: Callable[[], str] | None = None,
-        session_header: Callable[[], dict[str, Any]] = dict,
-        clock: WallClock | None = None,
-        now_ns: Callable[[], int] = monotonic_ns,
+        options: ControlOptions = NO_OPTIONS,
     ) -> None:
         """Creates the parts; nothing is read or answered before `start`.
-
-        Args:
-            state_dir: Folder of the state that outlives this process.
-            surfaces: (host, port) of subscribers from the start.
-            allow: IP addresses whose messages are handled without approval.
-            live_token: Gives the token that `/live/eval` needs; None where it is refused.
-            session_header: Gives the header of a session that is recorded.
-            clock: The wall clock; a test's own.
-            now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
 
         Raises:
             FileError: The state folder cannot be used.
         """
-        self.link, self.catalog, self.session_header = link, catalog, session_header
+        self.link, self.catalog, self.session_header = link, catalog, options.session_header
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
-        self.clock = EngineClock(link, clock or WallClock(), now_ns)
+        self.clock = EngineClock(link, options.clock or WallClock(), options.now_ns)
         self.faults, self.events, self.machine = ControlFaults(), ServerEvents(), MachineWatch(link)
-        self.access, self.surfaces = Access(allow), Surfaces()
+        self.access, self.surfaces = Access(options.allow), Surfaces()
         self.saver = StateSaver(self.folder, self._contents)
         self.replies = Replies(self.faults, self._discreet)
         self.unknown_words = UnknownWords(self.replies)
         self.feedback = Feedback(self.surfaces, self._discreet)
         self.outbox = Outbox(link, self.session.state)
-        self.executor = CommandExecutor(
-            self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults
-        )
-        self.turns = Turns(
-            self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
-        )
+        parts = CommandParts(
+            link, self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults,
+            self.events,
+        )  # fmt: skip
+        self.executor, self.turns = CommandExecutor(parts), Turns(parts)
         self.directory = Directory(self)
         self.router = self.directory.router
-        self.intake = Intake(
-            self.router,
-            self.session,
-            self.clock,
-            self.executor,
-            self.replies,
-            self.feedback,
-            self.faults,
-            self.access,
-            self.turns.at,
-        )
+        self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.scripts = ScriptGate(live_token, self.udp.port)
+        self.scripts = ScriptGate(options.live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.monitor = Monitor(self._tap)
@@ -138,21 +138,7 @@ class ControlApp:
         self.plugin_addresses = PluginAddresses(
             catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults
         )
-        self.plans = Plans(
-            self.session,
-            catalog,
-            link,
-            self.clock,
-            self.executor,
-            self.outbox,
-            self.replies,
-            self.feedback,
-            self.events,
-            self.syncs,
-            self.position,
-            self.folder,
-            self.structure_changed,
-        )
+        self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
         self.patch_questions = PatchQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
@@ -163,7 +149,7 @@ class ControlApp:
         self.note_watch = NoteWatch(link, self.clock, state, surfaces_now, self.feedback)
         self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list
-        self._given_surfaces = tuple(surfaces)
+        self._given_surfaces = tuple(options.surfaces)
         self._saved_counts = dict.fromkeys(figures.KEPT, 0)
 
     # ---- life

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.app import ControlApp, ControlOptions
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.patch_watch import watch
 from antiphon.kernel.control.plugin_watch import PluginWatch
@@ -83,10 +83,12 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         Path(given["folder"]),
         udp=socket.socket(fileno=fds["osc_udp"]),
         tcp=socket.socket(fileno=fds["osc_tcp"]),
-        surfaces=[surface_address(s) for s in settings.surface],
-        allow=settings.allow,
-        live_token=OwnerToken(paths.config()) if settings.live else None,
-        session_header=lambda: session_header.header(settings),
+        options=ControlOptions(
+            surfaces=[surface_address(s) for s in settings.surface],
+            allow=settings.allow,
+            live_token=OwnerToken(paths.config()) if settings.live else None,
+            session_header=lambda: session_header.header(settings),
+        ),
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     if settings.http_port != HTTP_PORT:

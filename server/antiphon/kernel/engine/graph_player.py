@@ -49,13 +49,11 @@ class GraphPlayer:
         reports: Reports for the loop, oldest first; it empties them.
         applied: Actions as they took effect, for the session log; None while no session is recorded.
         out: The output of the last block among them, float32 `[channels, block]`.
-        time: When the last block began.
         retired: Crossfades that have ended. The loader closes their old plans, off the block path.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
-        self.spec = spec
-        self.sample = 0
+        self.spec, self.sample = spec, 0
         self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
         self.schedule = ActionSchedule()
         self.counters = PlayerCounters()
@@ -73,13 +71,12 @@ class GraphPlayer:
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._synced: deque[int] = deque()
         self._panic = False
-        self._edges = Edges(spec)
+        self._edges, self._levels = Edges(spec), Levels(spec)
         self.retired: deque[Crossing] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
         self._retries = Retries(spec.rate)
-        self._levels = Levels(spec)
 
     # ---- actions
     def take(self, action: Action) -> None:
@@ -239,11 +236,7 @@ class GraphPlayer:
         return self._edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
     def go_on(self, stop: int) -> Samples:
-        """Completes a whole block that machine code began; result as of `run`.
-
-        Args:
-            stop: Why it was left, a member of `graph.native.rows.Stop`.
-        """
+        """Ends a whole block that machine code began while the player rested; `stop`: a member of `rows.Stop`."""
         plan, time, frames = self.plan, self.time, self.spec.block
         assert plan is not None
         before = time.beat = self.tempo.beat_at(self.sample)

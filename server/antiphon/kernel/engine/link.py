@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeAlias
 
 
@@ -108,7 +107,6 @@ class Reported:
     number: float
 
 
-NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 EVERY_NODE = -1
 """Argument of `RemoteEngine.echo` that selects all nodes."""
 

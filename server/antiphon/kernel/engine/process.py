@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.browser_input import BrowserInput
@@ -53,44 +54,48 @@ def make_driver(name: str, options: DriverOptions) -> Driver:
     return Headless(options)
 
 
-def run(
-    shared: Shared,
-    bell: int,
-    peer: socket.socket,
-    driver_name: str,
-    options: DriverOptions,
-    plugins: Loaded,
-    sound: Samples | None,
-    arena: Arena,
-    bells: Bells,
-    device: Device,
-    weigher: socket.socket,
-    taps: TapMemory,
-    capture: CaptureMemory | None,
-    *,
-    fifo: bool,
-    synth: bool,
-) -> int:
-    """Main function of the engine process, after the fork.
+@dataclass(frozen=True, slots=True)
+class EngineParts:
+    """What the engine shares with the other processes.
 
-    Args:
+    Attributes:
         bell: Eventfd that wakes control.
         peer: Socket to control, for the loader.
-        driver_name: "jack", "portaudio" or "headless".
-        plugins: Those of the start.
-        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
         arena: Shared memory of the workers.
         bells: Eventfds of the workers.
         weigher: Socket to the weigher.
         taps: Memory in which engine and web process exchange sound.
         capture: Where the sound of all nodes is kept, or None.
+    """
+
+    shared: Shared
+    bell: int
+    peer: socket.socket
+    arena: Arena
+    bells: Bells
+    device: Device
+    weigher: socket.socket
+    taps: TapMemory
+    capture: CaptureMemory | None
+
+
+def run(
+    given: EngineParts, driver_name: str, options: DriverOptions, plugins: Loaded, sound: Samples | None, *, fifo: bool,
+    synth: bool,
+) -> int:  # fmt: skip
+    """Main function of the engine process, after the fork.
+
+    Args:
+        driver_name: "jack", "portaudio" or "headless".
+        plugins: Those of the start.
+        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
     Returns:
         Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.
     """
-    words = shared.words
+    shared, words = given.shared, given.shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
@@ -110,31 +115,17 @@ def run(
         say(str(error))
         return NO_DEVICE
     words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
-    overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
-    pool = pools.Pool(arena, bells, device)
+    pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    keeping = NodeCapture(capture) if capture is not None else None
-    pairs = ChosenPairs(options.pairs, spec) if len(options.pairs) > 1 else None
-    parts = LoopParts(overlay, pool, NodeTaps(taps), keeping, BrowserInput(taps), pairs)
-    loop = EngineLoop(player, driver, shared, bell, parts)
+    overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
+    loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
-    Loader(loop, peer, plugins, pool, weigher).thread.start()
+    Loader(loop, given.peer, plugins, pool, given.weigher).thread.start()
     _calm(fifo, words)
-    # an engine after a crash continues at the clock's sample, not where the other one stopped
-    if words[HeaderWord.ORIGIN_NS] == 0:
-        words[HeaderWord.ORIGIN_NS] = time.monotonic_ns()
-    origin, period = words[HeaderWord.ORIGIN_NS], options.block * 1e9 / options.rate
-    died = words[HeaderWord.TAP_WRITE]
-    first = max(int((time.monotonic_ns() - origin) / period) + 1, died)
-    if died == 0:
-        words[HeaderWord.FIRST_BLOCK] = first
-    driver.start(first, origin)
-    if died:
-        player.tempo = _tempo_of(shared)
-    loop.begin(first, died)
+    _begin(loop, driver, shared, options.block * 1e9 / options.rate)
     words[HeaderWord.ENGINE_STATE] = 2
     if not loop.run(ending, signals):
         words[HeaderWord.ENGINE_STATE] = 1
@@ -143,6 +134,29 @@ def run(
     words[HeaderWord.ENGINE_STATE] = 3
     driver.stop()
     return 0
+
+
+def _loop_parts(
+    given: EngineParts, overlay: FileLoop | None, pool: pools.Pool, options: DriverOptions, spec: StreamSpec
+) -> LoopParts:
+    keeping = NodeCapture(given.capture) if given.capture is not None else None
+    pairs = ChosenPairs(options.pairs, spec) if len(options.pairs) > 1 else None
+    return LoopParts(overlay, pool, NodeTaps(given.taps), keeping, BrowserInput(given.taps), pairs)
+
+
+def _begin(loop: EngineLoop, driver: Driver, shared: Shared, period: float) -> None:
+    """Starts the driver; an engine after a crash continues at the clock's sample, not where the other one stopped."""
+    words = shared.words
+    if words[HeaderWord.ORIGIN_NS] == 0:
+        words[HeaderWord.ORIGIN_NS] = time.monotonic_ns()
+    origin, died = words[HeaderWord.ORIGIN_NS], words[HeaderWord.TAP_WRITE]
+    first = max(int((time.monotonic_ns() - origin) / period) + 1, died)
+    if died == 0:
+        words[HeaderWord.FIRST_BLOCK] = first
+    driver.start(first, origin)
+    if died:
+        loop.player.tempo = _tempo_of(shared)
+    loop.begin(first, died)
 
 
 def _tempo_of(shared: Shared) -> TempoMap:

@@ -13,13 +13,12 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
 from antiphon.kernel.engine.link import (
-    NO_VERSIONS,
     BeatPassed,
     EngineCounters,
     EngineStarted,
@@ -37,11 +36,11 @@ from antiphon.kernel.engine.link import (
 )
 from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.runtime.pidfile import start_time
 from antiphon.kernel.session.actions import EVENTS, Action
 from antiphon.kernel.session.commands import Now
+from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.workers.low_latency_events import EventWriter
 
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
@@ -110,26 +109,18 @@ class RemoteEngine:
                 finally:
                     self._commands.end_batch()
 
-    def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
-        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
-    ) -> None:  # fmt: skip
-        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
+    def load(self, plan: EngineLoad) -> None:
+        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused` of the same serial.
 
-        Args:
-            serial: Number of the request; the answer has the same.
-            ids: Number of every node by name; a node whose number the previous plan has keeps its state.
-            tempo: New tempo in bpm; 0 leaves it as it is.
-            fade: Seconds of the crossfade.
-            again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
-            versions: By plugin, the folder of the version to use; without one, the version of the start.
-            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+        A node whose number the previous plan has keeps its state. Of a plan that played before an engine restart a node
+        that cannot be prepared any more fails alone.
         """
-        request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
-        more = {"again": again, "versions": dict(versions), "quantum": quantum}
-        refusal = self._send({**request, **{key: value for key, value in more.items() if value}})
+        request = {"do": "load", "serial": plan.serial, "graph": plan.graph.to_json(), "ids": plan.ids}
+        always = {"tempo": plan.tempo, "fade": plan.fade}
+        more = {"again": plan.again, "versions": dict(plan.versions), "quantum": plan.quantum}
+        refusal = self._send({**request, **always, **{key: value for key, value in more.items() if value}})
         if refusal:
-            self._refused.append(PlanRefused(serial, refusal))
+            self._refused.append(PlanRefused(plan.serial, refusal))
 
     def record(self, path: str | None) -> None:
         """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""

@@ -31,9 +31,9 @@ class Modulation:
         self._weight = 0.0
         self._step = 1.0 / max(1, round(FADE * rate))
         param = cell.param
-        self._log = int(param.warp == "log")
-        self._low, self._high = param.low, param.high
-        self._span = math.log(param.high / param.low) if self._log else param.high - param.low
+        log = param.warp == "log"
+        span = math.log(param.high / param.low) if log else param.high - param.low
+        self._range = dsp.ParamRange(param.low, param.high, span, int(log))
 
     def set_source(self, source: Samples) -> None:
         """Switches to another source buffer, float32 `[1, block]`; not after `end`."""
@@ -71,10 +71,7 @@ class Modulation:
         return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
 
     def _move(self, frames: int) -> Step:
-        return dsp.move.step(
-            self.cell.full, self._source, self._stride, self._low, self._high, self._span, self._log, self._weight,
-            self._step, frames,
-        )  # fmt: skip
+        return dsp.move.step(self.cell.full, self._source, self._stride, self._range, self._weight, self._step, frames)
 
     def run(self, frames: int) -> None:
         """Adds the signal to the first `frames` of the cell's rendered block."""

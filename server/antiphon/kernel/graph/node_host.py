@@ -61,7 +61,7 @@ class NodeHost:
         active: Cells that are not at rest.
         events: Commanded events for the next block.
         endings: Events that end notes and pedals of removed wires, for the next block.
-        latency: Latency of the processor, frames.
+        latency: Of the processor, frames.
         feedback: Frames by which the processor shortens its delay, because it closes a cycle.
         outs: Output buffers, float32 `[channels, block]` each.
         has_dry: Whether there is a dry signal: the first input and the first output are alike.
@@ -211,11 +211,7 @@ class NodeHost:
             last.fill(0.0)
 
     def run(self, io: IO, watched: bool, moves: tuple[Modulation, ...] = ()) -> str:
-        """Runs one block.
-
-        Args:
-            watched: Whether overruns count as a failure.
-            moves: Modulations of its parameters: the same tuple for as long as the plan plays.
+        """Runs one block; `watched`: overruns count as a failure; `moves` is one tuple for as long as the plan plays.
 
         Returns:
             Why the node failed in this block, or "".
@@ -251,8 +247,6 @@ class NodeHost:
 
         Args:
             x: The first input, where there is a dry signal.
-            now: Sample time of the first frame.
-            frames: Frames of the block.
             reason: Why the node has failed in this block, or "".
 
         Returns:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,13 @@ def adapt(processor: Processor, spec: StreamSpec) -> Processor:
     declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds", "compensates")}
     kind: type[RateAdapter] = type(f"Adapted{type(processor).__name__}", (RateAdapter,), declared)
     return kind(processor)
+
+
+class RateFilter(NamedTuple):
+    """A polyphase filter: half its length in input frames, and its taps, float32 `[places, 2 * half]`."""
+
+    half: int
+    taps: Samples
 
 
 class RateAdapter(Processor):
@@ -100,8 +107,8 @@ class RateAdapter(Processor):
         self._runner.prepare(StreamSpec(rate, size, channels, -(-spec.feedback * up // down)))
         own = inner.latency
         self._spec, self._clocks, self._own = spec, clocks, own
-        self._half, table_in = _filter(spec.rate, rate, up)
-        half_out, table_out = _filter(rate, spec.rate, down)
+        filter_in, filter_out = _filter(spec.rate, rate, up), _filter(rate, spec.rate, down)
+        self._half, half_out = filter_in.half, filter_out.half
         waits = ((inner.block or 1) - 1) * down
         # counted to the first frame at whose end all inner samples that the output filter reads have been run
         self.latency = -(-((own + half_out) * down + self._half * up - 1 + waits - up) // up)
@@ -109,12 +116,12 @@ class RateAdapter(Processor):
         span_out = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
         shift = own * down - self.latency * up
         self._ins = [
-            _In(port.channels or spec.channels, port.channels or channels, size, span, table_in, self._half, clocks)
+            _In(port.channels or spec.channels, port.channels or channels, size, span, filter_in, clocks)
             for port in _audio(inner.inputs)
         ]
         self._outs = [
-            _Out(port.channels or channels, port.channels or spec.channels, size, span_out, table_out, half_out, clocks,
-                 shift, spec.block)
+            _Out((port.channels or channels, port.channels or spec.channels), (size, spec.block), span_out, filter_out,
+                 clocks, shift)
             for port in _audio(inner.outputs)
         ]  # fmt: skip
         self._followers = [ParameterFollower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
@@ -215,10 +222,10 @@ class RateAdapter(Processor):
 
 
 class _In:
-    def __init__(self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks) -> None:
+    def __init__(self, have: int, want: int, size: int, span: int, lowpass: RateFilter, clocks: Clocks) -> None:
         self._ring = np.zeros((want, 2 * span), np.float32)
         self._have, self._want, self._span = have, want, span
-        self._table, self._half, self._clocks = table, half, clocks
+        self._lowpass, self._clocks = lowpass, clocks
         self._into: Samples = np.zeros((want, size), np.float32)
         self.block = self._into.view()
         self.block.flags.writeable = False
@@ -227,25 +234,26 @@ class _In:
         push(x, x.strides[0] // 4, self._have, self._ring, self._span, first, self._want, frames)
 
     def give(self, first: int, count: int) -> None:
-        up, down, row = self._clocks.up, self._clocks.down, self._into.shape[1]
-        resample(
-            self._ring, self._span, self._into, row, self._table, self._half, up, down, 0, first, self._want, count
-        )
+        up, down, row, (half, taps) = self._clocks.up, self._clocks.down, self._into.shape[1], self._lowpass
+        resample(self._ring, self._span, self._into, row, taps, half, up, down, 0, first, self._want, count)
 
     def clear(self) -> None:
         self._ring.fill(0.0)
 
 
 class _Out:
-    """One audio output: inner sound resampled to the stream's rate, delayed by `latency`."""
+    """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`.
+
+    channels, sizes: of the inner sound and of the stream's, the most frames of a block.
+    """
 
     def __init__(
-        self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks, shift: int,
-        frames: int,
+        self, channels: tuple[int, int], sizes: tuple[int, int], span: int, lowpass: RateFilter, clocks: Clocks,
+        shift: int,
     ) -> None:  # fmt: skip
+        (have, self._want), (size, frames) = channels, sizes
         self._ring = np.zeros((have, 2 * span), np.float32)
-        self._have, self._want, self._span = have, want, span
-        self._table, self._half, self._clocks, self._shift = table, half, clocks, shift
+        self._have, self._span, self._lowpass, self._clocks, self._shift = have, span, lowpass, clocks, shift
         self.block: Samples = np.zeros((have, size), np.float32)
         self._read: Samples = np.zeros((have, frames), np.float32)
 
@@ -254,10 +262,8 @@ class _Out:
 
     def pull(self, y: Samples, first: int, frames: int) -> None:
         into = y if self._have == self._want else self._read
-        resample(
-            self._ring, self._span, into, into.strides[0] // 4, self._table, self._half, self._clocks.down,
-            self._clocks.up, self._shift, first, self._have, frames,
-        )  # fmt: skip
+        up, down, row, (half, taps) = self._clocks.up, self._clocks.down, into.strides[0] // 4, self._lowpass
+        resample(self._ring, self._span, into, row, taps, half, down, up, self._shift, first, self._have, frames)
         if into is not y:
             convert(into, into.shape[1], self._have, y, y.strides[0] // 4, self._want, frames)
 
@@ -266,7 +272,7 @@ class _Out:
 
 
 @lru_cache(maxsize=16)
-def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
+def _filter(source: int, target: int, places: int) -> RateFilter:
     """Designs a windowed-sinc polyphase filter with a Kaiser window.
 
     Args:
@@ -275,11 +281,10 @@ def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
         places: Positions between two input frames.
 
     Returns:
-        Half the filter's length in input frames, and its taps, float32 `[places, 2 * half]`. For equal rates the filter
-        copies the input. Read only: nodes of the same rates share them.
+        For equal rates it copies the input. Read only: nodes of the same rates share it.
     """
     if source == target:
-        return 1, np.array([[1.0, 0.0]], np.float32)
+        return RateFilter(1, np.array([[1.0, 0.0]], np.float32))
     lower = min(source, target)
     length = (STOP_DB - 7.95) / (2.285 * 2.0 * math.pi * (STOP - PASS))
     half = math.ceil(length / 2.0 * source / lower)
@@ -292,7 +297,7 @@ def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
         inside = np.clip(1.0 - np.square(away / half), 0.0, None)
         row = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
         table[place] = row / row.sum()
-    return half, table
+    return RateFilter(half, table)
 
 
 def _audio(ports: tuple[Port, ...]) -> list[Port]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, i64, i64p
@@ -84,24 +85,31 @@ def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, l
             out[n] = f32(low + (high - low) * (f64(at) / f64(length)))
 
 
+class ParamRange(NamedTuple):
+    """Bounds of a parameter; `span`: the range, or for a log parameter the logarithm of high / low."""
+
+    low: f64
+    high: f64
+    span: f64
+    log: i64
+
+
 @kernel
-def move(
-    value: f32p, by: f32p, stride: i64, low: f64, high: f64, span: f64, log: i64, weight: f64, step: f64, frames: i64
-) -> None:
+def move(value: f32p, by: f32p, stride: i64, s: ParamRange, weight: f64, step: f64, frames: i64) -> None:
     """value ← value plus `by` times its range, clipped to the range.
 
-    span: the range, or for a log parameter the logarithm of high / low.  weight: factor of `by` before the
-    first frame; `step` is added to it at each frame, within 0 to 1.  stride: 0 reads by[0] for all frames.
+    weight: factor of `by` before the first frame; `step` is added to it at each frame, within 0 to 1.  stride: 0 reads
+    by[0] for all frames.
     """
     for n in range(frames):
         w = weight + step * f64(n + 1)
         w = 1.0 if w > 1.0 else w
         w = 0.0 if w < 0.0 else w
-        way = w * f64(by[n * stride]) * span
+        way = w * f64(by[n * stride]) * s.span
         v = f64(value[n])
-        v = v * math.exp(way) if log == 1 else v + way
-        v = high if v > high else v
-        v = low if v < low else v
+        v = v * math.exp(way) if s.log == 1 else v + way
+        v = s.high if v > s.high else v
+        v = s.low if v < s.low else v
         value[n] = f32(v)
 
 

@@ -76,18 +76,9 @@ def wavelet_split(
 def wavelet_join(
     x: f32p, packets: i64, size: i64, low: f32p, high: f32p, taps: i64, y: f32p, lows: f32p, highs: f32p
 ) -> None:
-    """Inverse of `wavelet_split`.
+    """Computes the inverse of `wavelet_split`, with its arguments: from `x`, which is overwritten, into `y`.
 
-    Args:
-        x: float32 `[packets, size]` as `wavelet_split` wrote it; it is overwritten.
-        packets: Number of packets.
-        size: Samples of a packet, an even number.
-        low: The low-pass filter, `taps` float32.
-        high: The high-pass filter, `taps` float32.
-        taps: Length of the filters, an even number.
-        y: float32 `[packets, size]`, written.
-        lows: Scratch, (size + taps) / 2 float32.
-        highs: Scratch, as `lows`.
+    lows, highs: scratch, (size + taps) / 2 float32 each.
     """
     half = size // 2
     reach = taps // 2

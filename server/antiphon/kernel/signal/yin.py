@@ -7,6 +7,7 @@ from an autocorrelation by FFT.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,26 +31,31 @@ THRESHOLD = 0.151
 """YIN threshold: depth below which a trough is a pitch; 0 is periodic, 1 is not. YIN's authors use 0.1 to 0.15."""
 
 
+class TroughSearch(NamedTuple):
+    """Samples compared, longest lag, samples per second, MIDI numbers between, depth below which a trough counts."""
+
+    window: i64
+    longest: i64
+    rate: f64
+    low: f64
+    high: f64
+    threshold: f64
+
+
 @kernel
-def hum_trough(
-    x: f32p, corr: f32p, window: i64, longest: i64, rate: f64, low: f64, high: f64, threshold: f64, d: f64p
-) -> f64:
-    """Pitch of the first trough deeper than `threshold` between pitches `low` and `high`.
+def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
+    """The pitch of the first trough deeper than `threshold` between pitches `low` and `high`.
 
     Args:
         x: `window + longest` samples, newest last.
         corr: `[longest]` correlation of the newest `window` samples with those a lag earlier.
-        window: Samples compared.
-        longest: Longest lag.
-        rate: Samples per second.
-        low: Lowest pitch, MIDI number.
-        high: Highest pitch, MIDI number.
-        threshold: Depth below which a trough counts.
         d: `[longest]` scratch, the normalised difference.
 
     Returns:
         A MIDI number, 0 for none.
     """
+    window = s.window
+    longest = s.longest
     energy = f64(0.0)
     for n in range(window):
         v = f64(x[longest + n])
@@ -65,9 +71,9 @@ def hum_trough(
         gap = 0.0 if gap < 0.0 else gap
         total = total + gap
         d[t] = gap * f64(t) / total if total > 1e-12 else 1.0
-    first = i64(rate / (440.0 * math.exp2((high + 0.5 - 69.0) / 12.0)))
+    first = i64(s.rate / (440.0 * math.exp2((s.high + 0.5 - 69.0) / 12.0)))
     first = 2 if first < 2 else first
-    last = i64(rate / (440.0 * math.exp2((low - 0.5 - 69.0) / 12.0))) + 2
+    last = i64(s.rate / (440.0 * math.exp2((s.low - 0.5 - 69.0) / 12.0))) + 2
     last = longest - 1 if last > longest - 1 else last
     found = f64(0.0)
     for t in range(first, last):
@@ -102,8 +108,8 @@ def hum_trough(
                 multiple = multiple * 2
                 if period * f64(multiple) > 100.0:
                     going = 0
-            if depth < threshold:
-                found = 69.0 + 12.0 * math.log2(rate / period / 440.0)
+            if depth < s.threshold:
+                found = 69.0 + 12.0 * math.log2(s.rate / period / 440.0)
     return found
 
 
@@ -140,7 +146,8 @@ class Yin:
         np.conjugate(self._one, out=self._one)
         np.multiply(self._two, self._one, out=self._two)
         np.fft.irfft(self._two, HISTORY, out=self._corr)  # type: ignore[arg-type]
-        return float(hum_trough(frame, self._corr, WINDOW, LONGEST, self._rate, low, high, THRESHOLD, self._d))
+        search = TroughSearch(WINDOW, LONGEST, self._rate, low, high, THRESHOLD)
+        return float(hum_trough(frame, self._corr, search, self._d))
 
 
 class MedianPitch:

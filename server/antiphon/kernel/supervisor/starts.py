@@ -224,24 +224,13 @@ class Starts:
             pairs=device_pairs(s.out_channels, s.cue),
             late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )
+        given = process.EngineParts(
+            parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
+            parts.taps, parts.capture,
+        )  # fmt: skip
+        synth = s.synth != "auto"
         return self._fork(
-            lambda: process.run(
-                parts.shared,
-                parts.bell,
-                parts.engine,
-                driver,
-                options,
-                warm.plugins,
-                warm.sound,
-                parts.arena,
-                parts.bells,
-                parts.device,
-                parts.asking_weigher,
-                parts.taps,
-                parts.capture,
-                fifo=s.fifo,
-                synth=s.synth != "auto",
-            )
+            lambda: process.run(given, driver, options, warm.plugins, warm.sound, fifo=s.fifo, synth=synth)
         )
 
     def _fork(self, work: Callable[[], int | None]) -> int:

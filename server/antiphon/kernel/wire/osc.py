@@ -84,9 +84,6 @@ _new = tuple.__new__
 def decode(data: bytes) -> Packet:
     """Decodes the bytes of one datagram or frame; any bytes give a value, and nothing is raised.
 
-    Args:
-        data: The bytes.
-
     Returns:
         The message or bundle; a `WireError` where there is none.
     """
@@ -293,13 +290,6 @@ class _Reader:
 
 def encode(address: str | bytes, *args: Arg) -> bytes:
     """Encodes a message. int is sent as i, or h where it is too large, float as f, `Double` as d, str as s, bytes as b.
-
-    Args:
-        address: The address.
-        *args: The arguments.
-
-    Returns:
-        The packet.
 
     Raises:
         TypeError: An argument has no form in OSC.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
@@ -16,6 +17,8 @@ HIGHEST = 127
 """Highest MIDI note number."""
 SYMBOL = re.compile(r"([A-G][b#]?)(.*?)(?:/([A-Ga-g][b#]?))?")
 """A chord symbol: root, kind, bass."""
+Notes: TypeAlias = str | int | float | Iterable[str | int | float]
+"""A note's name or number, or several of them."""
 
 
 def note_number(name: str | int | float) -> int | float:
@@ -40,6 +43,15 @@ def note_number(name: str | int | float) -> int | float:
     except (ValueError, OverflowError):
         pass
     return named_note(text)
+
+
+def note_numbers(notes: Notes) -> Iterable[int | float]:
+    """The numbers of a note, of several, or of a chord by its name."""
+    if isinstance(notes, str) and ("'" in notes or " " in notes.strip()):
+        return chord(notes)
+    if isinstance(notes, str | int | float):
+        return (note_number(notes),)
+    return tuple(note_number(one) for one in notes)
 
 
 def chord(name: str) -> tuple[int | float, ...]:

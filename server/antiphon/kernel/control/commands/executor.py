@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.saver import StateSaver
+from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.commands import ClearSchedule, Command, Panic, SetParam
@@ -27,37 +30,40 @@ class Settable(Protocol):
     param: str
 
 
+@dataclass(frozen=True, slots=True)
+class CommandParts:
+    """The parts that a command and its answers go through; `saver` saves when a plan is requested."""
+
+    link: RemoteEngine
+    session: Session
+    clock: EngineClock
+    outbox: Outbox
+    feedback: Feedback
+    saver: StateSaver
+    replies: Replies
+    faults: ControlFaults
+    events: ServerEvents
+
+
 class CommandExecutor:
     """Passes commands to the session, and distributes its effects.
 
     Attributes:
+        parts: Those that other users of commands share.
         gathered: Values that were received in this turn and are not applied yet, with their senders: the last of each
             parameter, in the order in which they came.
         batch: A context: what is done in it takes effect at one sample.
         load_time: When a plan was last requested from the engine, by `time.monotonic`; 0.0 before the first.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        clock: EngineClock,
-        outbox: Outbox,
-        feedback: Feedback,
-        saver: StateSaver,
-        replies: Replies,
-        faults: ControlFaults,
-    ) -> None:
-        """Connects the parts.
-
-        Args:
-            saver: Saves when a plan is requested from the engine.
-            replies, faults: Answer and count a gathered value that is refused or fails.
-        """
-        self._session, self._clock = session, clock
-        self._outbox, self._feedback, self._saver = outbox, feedback, saver
-        self._replies, self._faults = replies, faults
+    def __init__(self, parts: CommandParts) -> None:
+        """Connects the parts."""
+        self.parts = parts
+        self._session, self._clock = parts.session, parts.clock
+        self._outbox, self._feedback, self._saver = parts.outbox, parts.feedback, parts.saver
+        self._replies, self._faults = parts.replies, parts.faults
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
-        self.batch = outbox.batch
+        self.batch = parts.outbox.batch
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:

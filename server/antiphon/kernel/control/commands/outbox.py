@@ -55,16 +55,7 @@ class Outbox:
 
     def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
-            self._link.load(
-                effect.serial,
-                effect.graph,
-                effect.ids,
-                effect.tempo,
-                effect.fade,
-                again=effect.again,
-                versions=effect.versions,
-                quantum=effect.quantum,
-            )
+            self._link.load(effect)
         elif self._needs_plan(effect):
             self._enqueue(self._for_plan, effect)
         else:

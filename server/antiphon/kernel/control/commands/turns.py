@@ -9,12 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.kernel.control.commands.engine_clock import EngineClock
-from antiphon.kernel.control.commands.outbox import Outbox
-from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.saver import StateSaver
-from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.control.commands.executor import CommandParts
 
 TICK = 1 / 60
 """Seconds between two ticks."""
@@ -59,19 +54,12 @@ class TurnSteps:
 class Turns:
     """Runs control's steps on the event loop. `running`: True between `start` and `stop`."""
 
-    def __init__(
-        self,
-        faults: ControlFaults,
-        clock: EngineClock,
-        outbox: Outbox,
-        saver: StateSaver,
-        replies: Replies,
-        feedback: Feedback,
-        rate: int,
-    ) -> None:
-        """Creates stopped turns; `rate` is in frames per second."""
-        self._faults, self._clock, self._rate = faults, clock, rate
-        self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback
+    def __init__(self, parts: CommandParts) -> None:
+        """Nothing runs before `start`."""
+        self._faults, self._clock, self._rate = parts.faults, parts.clock, parts.session.rate
+        self._outbox, self._saver, self._replies, self._feedback = (
+            parts.outbox, parts.saver, parts.replies, parts.feedback
+        )  # fmt: skip
         self._steps: TurnSteps | None = None
         self.running = False
         self._turning = False

@@ -10,14 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.commands.executor import CommandExecutor
-from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.deferred import Deferred, asks
 from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
-from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_lanes import Rotation
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer
@@ -53,24 +49,16 @@ class Intake:
     """
 
     def __init__(
-        self,
-        router: Router[AddressRoute],
-        session: Session,
-        clock: EngineClock,
-        executor: CommandExecutor,
-        replies: Replies,
-        feedback: Feedback,
-        faults: ControlFaults,
-        access: Access,
-        wake_at: Callable[[int], None],
+        self, router: Router[AddressRoute], executor: CommandExecutor, access: Access, wake_at: Callable[[int], None]
     ) -> None:
-        """Connects the parts; `wake_at` schedules a call of `due` at a sample's time."""
-        self._router, self._session, self._clock, self._executor = router, session, clock, executor
-        self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access
-        self._wake_at = wake_at
+        """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
+        parts = executor.parts
+        self._router, self._executor, self._access, self._wake_at = router, executor, access, wake_at
+        self._session, self._clock, self._replies = parts.session, parts.clock, parts.replies
+        self._feedback, self._faults = parts.feedback, parts.faults
         self.lanes = Rotation()
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
-        self.deferred = Deferred(session.rate)
+        self.deferred = Deferred(self._session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
         self.handling = Message(b"", b",", ())

@@ -11,18 +11,12 @@ from time import monotonic
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.commands.executor import CommandExecutor
-from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
 from antiphon.kernel.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.kernel.control.patches.set_position import SetPosition
-from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder
-from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.replies import Replies
-from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.patch import SUFFIX, Patch
@@ -31,7 +25,6 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.scenes import Scene, restricted_to
-from antiphon.kernel.session.session import Session
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
@@ -53,26 +46,20 @@ class Plans:
 
     def __init__(
         self,
-        session: Session,
         catalog: Catalog,
-        link: RemoteEngine,
-        clock: EngineClock,
         executor: CommandExecutor,
-        outbox: Outbox,
-        replies: Replies,
-        feedback: Feedback,
-        events: ServerEvents,
         syncs: Syncs,
         position: SetPosition,
         folder: StateFolder,
         structure_changed: Callable[[], None],
     ) -> None:
-        """No plan is requested. `structure_changed` is called after nodes were added or removed."""
-        self._session, self._catalog, self._link, self._engine_clock = session, catalog, link, clock
-        self._executor, self._outbox, self._feedback, self._events = executor, outbox, feedback, events
-        self._syncs, self._position, self._folder = syncs, position, folder
-        self._structure_changed = structure_changed
-        self._answers = PlanAnswers(replies)
+        """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
+        parts = executor.parts
+        self._session, self._link, self._engine_clock = parts.session, parts.link, parts.clock
+        self._outbox, self._feedback, self._events = parts.outbox, parts.feedback, parts.events
+        self._catalog, self._executor, self._syncs = catalog, executor, syncs
+        self._position, self._folder, self._structure_changed = position, folder, structure_changed
+        self._answers = PlanAnswers(parts.replies)
         self._engine = 0
         self._clock = (0, 0.0)
         self.latency = 0

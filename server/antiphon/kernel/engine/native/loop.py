@@ -89,8 +89,14 @@ class NativeLoop:
         self._rows = np.ascontiguousarray(rows)
         self._sources = self._owners = self._reported = np.zeros(1, np.int64)
         self._parts = [np.frombuffer(shared.part(name), np.uint8) for name in _PARTS]
-        whole, real = words.whole, words.real
-        named = {name: address(part) for name, part in zip(_PARTS, self._parts, strict=True)}
+        self._fill(driver, parts, bell)
+        self._run = play_blocks.bind(words.address, words.address)
+        self._end_turn = end_turn.bind(words.address, words.address)
+        self._take(None)
+
+    def _fill(self, driver: Driver, parts: LoopParts, bell: int) -> None:
+        """Writes the words that stay the same."""
+        whole, real = self.words.whole, self.words.real
         functions = {
             LoopWord.CLOCK: _libc.clock_gettime,
             LoopWord.SLEEP: _libc.clock_nanosleep,
@@ -100,7 +106,20 @@ class NativeLoop:
         }
         for word, function in functions.items():
             whole[word] = ctypes.cast(function, ctypes.c_void_p).value or 0
-        values = {
+        for word, value in self._values(driver, parts, bell).items():
+            whole[word] = value
+        for n, wake in enumerate(parts.pool.bells.wake if parts.pool is not None else ()):
+            whole[LoopWord.WORKERS + n] = wake
+        real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
+        omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
+        real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
+        real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD] = -1.0, real[LoopWord.BLOCK_NS]
+
+    def _values(self, driver: Driver, parts: LoopParts, bell: int) -> dict[LoopWord, int]:
+        """Sizes, addresses and descriptors, by their words."""
+        named = {name: address(part) for name, part in zip(_PARTS, self._parts, strict=True)}
+        buses = self._player.buses
+        return {
             LoopWord.ONE: 1,
             LoopWord.BLOCK: driver.block,
             LoopWord.RATE: driver.rate,
@@ -108,7 +127,7 @@ class NativeLoop:
             LoopWord.HEADER: named["words"],
             LoopWord.REPORTS: named["reports"],
             LoopWord.METERS: named["meters"],
-            LoopWord.TAP_SLOTS: shared.shape.tap,
+            LoopWord.TAP_SLOTS: self._shared.shape.tap,
             LoopWord.TAP_TAGS: named["tap_tags"],
             LoopWord.TAP_OUT: named["tap_out"],
             LoopWord.TAP_IN: named["tap_in"],
@@ -117,28 +136,16 @@ class NativeLoop:
             LoopWord.ROWS_OUT: address(self._rows),
             LoopWord.COUNT_OUT: self._count_out(driver),
             LoopWord.X: address(self._x),
-            LoopWord.OUT: address(player.buses.channels),
-            LoopWord.REDUCTIONS: address(player.buses.reductions),
+            LoopWord.OUT: address(buses.channels),
+            LoopWord.REDUCTIONS: address(buses.reductions),
             LoopWord.FILE: 0 if self._file is None else address(self._file),
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.BELL: bell,
             LoopWord.DEVICE_BELL: driver.bell,
+            **({} if parts.pool is None else {LoopWord.RUNG: address(parts.pool.rung)}),
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
-        if parts.pool is not None:
-            values[LoopWord.RUNG] = address(parts.pool.rung)
-            for n, bell in enumerate(parts.pool.bells.wake):
-                whole[LoopWord.WORKERS + n] = bell
-        for word, value in values.items():
-            whole[word] = value
-        real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
-        omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
-        real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
-        real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD] = -1.0, real[LoopWord.BLOCK_NS]
-        self._run = play_blocks.bind(words.address, words.address)
-        self._end_turn = end_turn.bind(words.address, words.address)
-        self._take(None)
 
     def _count_out(self, driver: Driver) -> int:
         """Channels delivered to the device: all it has, at most those played."""
