@@ -84,12 +84,7 @@ class Performed:
     """What a set plays.
 
     Attributes:
-        name: Of the set.
-        patch: The patch that it plays on.
         bar: Beats of a bar.
-        bars: How many it has, as its own command says.
-        events: All of it, in order.
-        source: The patch's file.
     """
 
     name: str
@@ -112,7 +107,6 @@ class Sounding:
     Attributes:
         lufs: Integrated loudness (ITU-R BS.1770-4).
         peak: True peak, dBFS.
-        attacks: How many times sound begins or is struck anew.
         width: Level of the difference of both sides against that of their sum, dB.
         cells: Its fingerprint: for each segment the levels of its bands, in whole dB.
     """
@@ -133,9 +127,6 @@ class Figures:
     """What is kept of a set.
 
     Attributes:
-        digest: Of what is played, and of the patch.
-        seconds: How long it lasts.
-        whole: All of it.
         part: The bars of `PARTS`.
     """
 
@@ -190,11 +181,6 @@ def excerpt(performed: Performed, first: int, last: int) -> list[LiveEvent]:
 
 def render(performed: Performed, loaded: Loaded, bars: tuple[int, int] | None = None) -> F32:
     """Renders a set, or some bars of it, by the code that plays live.
-
-    Args:
-        performed: What it plays.
-        loaded: The plugins.
-        bars: From and to; all of it where left out.
 
     Returns:
         Float32 `[2, frames]` at `RATE`, without what sounds on after the end.

@@ -21,9 +21,6 @@ PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean":
 def typescript_type(schema: dict[str, Any]) -> str:
     """A JSON schema as a TypeScript type.
 
-    Args:
-        schema: Of those keywords that the document uses.
-
     Returns:
         An expression; `unknown` for a schema without a type, which any value fits.
 

@@ -57,11 +57,8 @@ class Figures:
     """What was measured on one patch.
 
     Attributes:
-        digest: Of the nodes, wires, scenes and tempo that were played.
         lufs: Integrated loudness (ITU-R BS.1770-4) before the first scene.
         peak: Largest true peak of the whole performance, dBFS.
-        attacks: How many times sound begins or is struck anew in that phrase.
-        scenes: Loudness of a phrase in each scene.
     """
 
     digest: str

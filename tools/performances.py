@@ -66,12 +66,9 @@ class Performance:
 
     Attributes:
         sound: Name of what comes in, a key of `SOUNDS`, or "" for silence.
-        notes: Notes of a phrase.
         node: The node that plays them; "" for each whose notes no wire brings.
-        seconds: Length of a phrase.
         turns: (seconds from the beginning, node, parameter, value) of what else is done.
         before: Seconds of the beginning that are not measured: a loop is recorded, a tune is found.
-        rests: Whether nothing comes in after that.
     """
 
     sound: str = ""
@@ -92,7 +89,6 @@ class Rendered:
         scenes: Frame at which each scene was recalled, by its number.
         phrase: Frames of a phrase.
         before: Frames of the beginning that are not measured.
-        failures: (node, reason) of nodes that failed.
     """
 
     sound: F32

@@ -60,7 +60,6 @@ def main(seed: int, limit: int) -> None:
     """Runs the bench.
 
     Args:
-        seed: Random seed of the noise that is played.
         limit: Most blocks of each; 0 for all.
     """
     import pedalboard

@@ -13,7 +13,6 @@ class BenchOptions:
 
     Args:
         seconds: Length of each live run; 0 takes what is published.
-        seed: Random seed.
         limit: So many items at most; 0 takes all.
         hours: Of `soak` alone.
         out: Of `soak` alone.
@@ -31,10 +30,8 @@ class Bench:
     """One bench.
 
     Args:
-        run: Measures, prints a table and, as its last line, one JSON object.
         seconds: How long it takes, reckoned on two idle cores; None where it hangs on how many items there are.
         needs: Modules that it cannot do without, and that Antiphon itself can.
-        doc: One sentence for the help page.
     """
 
     run: Callable[[BenchOptions], None]

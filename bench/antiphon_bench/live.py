@@ -84,11 +84,7 @@ def perform(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[
     """Performs the script at a server, and finds the clicks in its recording.
 
     Args:
-        run: Its name in the table.
-        swaps: Versions that are saved, each once the one before has begun.
-        busy: Processes that each use a core.
         seconds: Length at least.
-        seed: Random seed of the moments of saves.
     """
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):

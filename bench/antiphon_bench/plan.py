@@ -53,12 +53,7 @@ def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Va
 
 
 def main(seconds: float, seed: int) -> None:
-    """Runs the bench.
-
-    Args:
-        seconds: Length of the sound that each chain plays.
-        seed: Of the noise that is played.
-    """
+    """Runs the bench."""
     pedalboard: Any = import_module("pedalboard")  # its types do not say what it exports
     loaded = load_plugins(check=False)
     rng = np.random.default_rng(seed)

@@ -28,14 +28,7 @@ _next = itertools.count(random.Random().randrange(len(_PORTS)))
 
 
 class ServerProcess:
-    """Runs `antiphon serve` with free ports and a home of its own, as a context manager.
-
-    Attributes:
-        osc: Its OSC port.
-        http: Its HTTP port.
-        lines: Its output until it was ready.
-        launch: Starts the process; tests set another, with the same arguments.
-    """
+    """Runs `antiphon serve` with free ports and a home of its own, as a context manager."""
 
     launch: Callable[..., subprocess.Popen[str]] = subprocess.Popen
 

@@ -76,7 +76,6 @@ class Accompany(Processor):
         The same notes must come in as events as well.
 
         Args:
-            melody: The melody.
             ends: Beat up to which it is known.
             opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
@@ -230,11 +229,7 @@ class Accompany(Processor):
         return self._form.awake(beat, bar, place, patience, self._band.listener.last, text=text)
 
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
-        """Goes to a chord: what sounds and is not of it ends and, where it has long to go, is struck again on it.
-
-        Returns:
-            The parts that are struck again.
-        """
+        """Goes to a chord: what sounds and is not of it ends and, where it has long to go, is struck again on it."""
         band = self._band
         before = band.chord
         if chord == before:

@@ -88,7 +88,6 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
     """Classifies sound as it arrives.
 
     Args:
-        name: Name of the classifier.
         pipe: The descriptor of a pipe with a sound file that is read from its beginning: wav, ogg, mp3, aiff or au.
         every: Seconds of sound for each interim answer, at least the classifier's shortest.
 

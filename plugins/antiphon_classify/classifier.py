@@ -63,11 +63,7 @@ class Classifier(Analysis):
 
 
 class ClassifierRun(AnalysisRun):
-    """One sound: its excerpts follow each other; the last one ends with the sound.
-
-    Args:
-        classifier: What it is classified by.
-    """
+    """One sound: its excerpts follow each other; the last one ends with the sound."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier, self._mel = classifier, LogMelStream(MEL)

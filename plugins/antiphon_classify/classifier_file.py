@@ -39,13 +39,8 @@ class ClassifierDetails:
     """Contents of the JSON file beside a classifier's model.
 
     Attributes:
-        name: Name of the classifier.
-        framework: What it was trained with.
-        labels: In the order of the graph's answers.
-        mel: Mel of the spectrograms that it takes.
         frames: Frames of an excerpt.
         digest: Digest of the graph's file, blake2b of 20 bytes.
-        about: All else: where it comes from, for people.
     """
 
     name: str
@@ -78,11 +73,7 @@ class ClassifierDetails:
 
 
 def classifiers_folder() -> Path:
-    """The folder of the performer's own classifiers, which has a folder for each.
-
-    Returns:
-        Its path; it may not exist.
-    """
+    """The folder of the performer's own classifiers, which has a folder for each."""
     return data_folder() / "classifiers"
 
 

@@ -20,9 +20,6 @@ F32 = NDArray[np.float32]
 class ClassifierFile:
     """A classifier's folder: what it says, and its graph, which onnxruntime computes on one thread of the CPU.
 
-    Args:
-        folder: The classifier's.
-
     Raises:
         FileError: Its JSON is missing, or says what cannot be.
     """
@@ -33,9 +30,6 @@ class ClassifierFile:
     @cached_property
     def session(self) -> Any:
         """Loads the graph.
-
-        Returns:
-            A session of onnxruntime, one thread.
 
         Raises:
             FileError: The graph or onnxruntime is missing, or it is another one than the JSON names.

@@ -50,7 +50,6 @@ class ClassifierNetwork:
         arrays: By name: `mean`, `deviation` `[bands]`; `convN.weight` `[out, in, 3, 3]` (frames, then bands) and
             `convN.bias` for N from 0; `hidden.weight` `[units, features]`, `hidden.bias`, `labels.weight` and
             `labels.bias`.
-        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or their shapes do not fit.

@@ -72,9 +72,6 @@ def labels_mark() -> str:
 class OwnClassifier(Analysis):
     """A classifier's folder as an analysis: the label that is most probable, averaged over the sound's excerpts.
 
-    Args:
-        folder: The classifier's.
-
     Raises:
         FileError: It holds no classifier.
     """
@@ -103,11 +100,7 @@ class OwnClassifier(Analysis):
 
 
 class OwnClassifierRun(AnalysisRun):
-    """One sound: its excerpts follow each other, and a rest is left out, as in the step evaluate.
-
-    Args:
-        file: The classifier.
-    """
+    """One sound: its excerpts follow each other, and a rest is left out, as in the step evaluate."""
 
     def __init__(self, file: ClassifierFile) -> None:
         self._file, self._frames = file, file.details.frames

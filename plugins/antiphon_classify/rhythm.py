@@ -74,7 +74,6 @@ class RhythmNetwork(ClassifierNetwork):
     Args:
         arrays: By name: `mean`, `deviation` `[features]`; `hidden0.weight` `[units, features]`, `hidden0.bias` and so
             on, `labels.weight` and `labels.bias`.
-        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or their shapes do not fit.

@@ -68,11 +68,7 @@ class Tags(Classifier):
 
 
 class TagsRun(ClassifierRun):
-    """One sound; words of tempo are decided by its windows, all others by its excerpts.
-
-    Args:
-        tags: What it is classified by.
-    """
+    """One sound; words of tempo are decided by its windows, all others by its excerpts."""
 
     def __init__(self, tags: Tags) -> None:
         super().__init__(tags)

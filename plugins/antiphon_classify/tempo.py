@@ -38,7 +38,6 @@ class TempoWords:
 
     Args:
         arrays: By name, `WEIGHT` and `BIAS`.
-        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or has another shape.
@@ -65,11 +64,7 @@ def replace(logits: F32, words: F32, labels: Sequence[str]) -> F32:
 
 
 class TempoWindows:
-    """The windows of one sound, which follow each other; the last one ends with the sound.
-
-    Args:
-        words: What they are given to.
-    """
+    """The windows of one sound, which follow each other; the last one ends with the sound."""
 
     def __init__(self, words: TempoWords) -> None:
         self._words = words

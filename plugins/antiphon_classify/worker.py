@@ -46,7 +46,6 @@ class ClassifiedStream(RecentSound):
 
     Args:
         rate: Frames per second of the stream.
-        seconds: That are classified.
         classifier: By which; None for one that is not there, or is another one than the node's.
     """
 

@@ -56,16 +56,8 @@ def commands(
     """Commands of an event.
 
     Args:
-        event: The event.
-        orbit: Where it plays.
-        nodes: The patch's nodes, by name.
-        when: Its beginning.
         rate: Samples per second.
         bpm: The tempo, for sounds that last as long as a cycle (`unit c`).
-        numbers: Gives the note's number.
-
-    Returns:
-        Effects first, then the note, then its end where it has one.
 
     Raises:
         RequestError: A value that the sampler does not take.

@@ -38,9 +38,6 @@ class DirtEvent:
 
     Attributes:
         sound: Name of the sound, without the number behind a colon.
-        numbers: Fields that are numbers, by name.
-        words: Fields that are words, by name.
-        ignored: Names that mean nothing here, and those whose value was of the wrong type.
     """
 
     sound: str
@@ -55,12 +52,6 @@ class DirtEvent:
 
 def read(args: Sequence[Arg]) -> DirtEvent:
     """Reads the arguments of `/dirt/play`.
-
-    Args:
-        args: Names and values in turn.
-
-    Returns:
-        The event.
 
     Raises:
         WireError: There is an odd number of arguments, too many, a name that is no word, or no sound.

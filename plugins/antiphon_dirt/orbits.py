@@ -24,9 +24,7 @@ class EffectField:
 
     Attributes:
         node: The node's name without the orbit's number.
-        param: Its parameter.
         neutral: Value in the field's unit where the event has none; None leaves the parameter as it is.
-        low, high: Range of the field; beyond it the nearest value is taken.
         factor, offset: The parameter's value is the field's times `factor` plus `offset`.
         shared: Whether a node of the name without a number is meant too, by all orbits.
     """
@@ -63,10 +61,7 @@ class Orbit:
     """Nodes and parameters of one orbit.
 
     Attributes:
-        number: As events name it, after wrapping.
         node: Name of the node that plays its samples.
-        effects: (node, parameter) of the fields that are there, by field.
-        values: What its notes have values of their own for, by name.
     """
 
     number: int

@@ -58,15 +58,7 @@ _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 
 
 class DirtPort:
-    """UDP server of SuperDirt's clients.
-
-    Attributes:
-        received: Datagrams.
-        played: Events that became notes.
-        refused: Events and packets that could not be read or played.
-        ignored: How often a field was left out, by its name.
-        unknown: Sounds that the orbits do not have.
-    """
+    """UDP server of SuperDirt's clients."""
 
     def __init__(self, server: TransportServer, sock: socket.socket) -> None:
         """Takes ownership of a bound, non-blocking socket."""

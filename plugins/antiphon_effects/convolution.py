@@ -167,16 +167,12 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
     """y ← x filtered by the response, `size` frames later, at that level (dB).
 
     Args:
-        x: Input.
-        y: Output.
-        frames: Of both.
         level: dB, of each frame.
         size: Frames of a small partition.
         take: `[channels, size]`, the input of which a partition is made.
         give: `[channels, size]`, the output that is ready.
         place: Frames of `take` that are there, and small partitions of `gathered`.
         head: The words (`PartWord`) of the small partitions; with 0 of them the sound passes.
-        rest: Those of the large ones.
         gathered: `[channels, large]`, the input of which a large partition is made.
         late: `[channels, large]`, the output of the large ones that is ready.
     """

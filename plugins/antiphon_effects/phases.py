@@ -158,25 +158,15 @@ class PhaseSpectra:
         hop: Frames from one to the next.
         past: The sound so far, a ring of `mask` + 1 frames.
         now: The spectrum taken last, `[channels, 2 bins]`, real and imaginary in turn.
-        before: The one a hop before it.
-        target: The spectrum that becomes sound, of the same shape.
-        window: Of the way into spectra.
-        scaled: The window of the way back.
-        fft: The transform's table and buffer.
         frame: A windowed frame, `[channels, size]`.
         sums: The overlapping windows so far, `[channels, size]`.
-        power: Power of each bin, over all channels, of the spectrum of now.
-        edges: The first bin of each peak's, and after the last peak's the number of bins.
-        peaks: The bins of the peaks.
         output: The sound that has become ready, `[channels, hop]`.
-        record: What kernels are given of it.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
         """Allocates the buffers.
 
         Args:
-            channels: Channels.
             size: Frames of a window, a power of two.
             past: Frames of sound that are kept, at least; more than `size`.
         """

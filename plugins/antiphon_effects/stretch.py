@@ -247,7 +247,6 @@ class Stretcher:
         spectra: The windows, with the input in `spectra.past`.
         place: Whole numbers: see `_AT`.
         state: Numbers: see `_DEBT`.
-        record: What kernels are given of it.
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
@@ -269,7 +268,6 @@ class Stretcher:
 
         Args:
             end: Frame of the input.
-            factor: How much longer the output is to be.
 
         Returns:
             Frames by which the next hop's `end` lies further on; below 0 where a sound begins.

@@ -29,11 +29,7 @@ _SILENCE = 1e-4
 
 
 class CatalogueReader:
-    """The catalogue and its index as they are on disk; looked at again every `_REOPEN` seconds.
-
-    Args:
-        folder: The catalogue's.
-    """
+    """The catalogue and its index as they are on disk; looked at again every `_REOPEN` seconds."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -81,8 +77,6 @@ class IdentifiedStream(RecentSound):
 
     Args:
         rate: Frames per second of the stream.
-        seconds: That are compared.
-        reader: Reader of the catalogue.
     """
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:

@@ -189,7 +189,6 @@ class Catalogue:
         """Files in order of their paths.
 
         Args:
-            words: Each has to stand in its path or its tags, in any case.
             path: This file, or the files in this folder; None for all.
             only: Quantities that are read; none for all, of which beats and chords are long.
         """

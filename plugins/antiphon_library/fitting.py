@@ -48,12 +48,10 @@ class FitProfile:
     """The features of a sound that are compared.
 
     Attributes:
-        bpm: The tempo by which it is compared, which there always is.
         stated: Whether that is known to be its tempo: whether `findings` states one.
         density: Onsets a beat, or None.
         register: A MIDI number, or None.
         harmony: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros for drums.
-        rhythm: Likewise.
         learnt: Whether they are of `fit`.
     """
 

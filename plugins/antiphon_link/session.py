@@ -42,11 +42,7 @@ class LinkBackend(Protocol):
 
 
 class LinkSession:
-    """Server side of a Link session.
-
-    Attributes:
-        leaps: How often the server's clock was moved because it was too far from the session's.
-    """
+    """Server side of a Link session."""
 
     def __init__(self, server: TransportServer, backend: LinkBackend) -> None:
         self._server, self._backend = server, backend

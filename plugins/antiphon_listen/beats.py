@@ -72,7 +72,6 @@ class BeatGrid:
         beats: Seconds, ascending.
         parts: `[n, 14]`: strengths of low, middle and high onsets on the beat and a quarter, half and three quarters
             behind it, and harmonic novelty on the beat and half a beat behind it.
-        peaks: Autocorrelation of the strength at twice and half the period.
     """
 
     beats: F64

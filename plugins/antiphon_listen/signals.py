@@ -24,7 +24,6 @@ class MusicCurves:
         strength: `[3, n]`, of low, middle and high onsets, evened out, `onsets.FRAMES_PER_SECOND` a second.
         novelty: `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second.
         notes: `[m, 24]`, pitch classes of bass and treble.
-        seconds: Duration.
     """
 
     strength: F64

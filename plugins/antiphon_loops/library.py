@@ -36,14 +36,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """The analysis of a folder.
-
-    Attributes:
-        folder: The folder.
-        loops: In order of their names.
-        problems: A sentence for each file that is not a loop.
-        fresh: Number of sounds analysed, and not read from the catalogue.
-    """
+    """The analysis of a folder."""
 
     folder: Path
     loops: tuple[Loop, ...]
@@ -162,9 +155,7 @@ class _File:
 
     Attributes:
         name: Its name, relative to the folder.
-        problem: Why it cannot be read.
         key: What its analysis depends on; None where it cannot be read.
-        work: The analysis of a new sound.
     """
 
     name: str

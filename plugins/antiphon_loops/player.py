@@ -29,7 +29,6 @@ class LoopSpan(NamedTuple):
     Attributes:
         position: Frame of the track for the first of output, with fraction.
         step: Frames of the track per frame of output.
-        gain: Gain at the first.
         slope: Change of the gain per frame.
     """
 

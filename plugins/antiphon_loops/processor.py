@@ -302,7 +302,6 @@ class _FadingOut:
     """Fading-out material after a jump.
 
     Attributes:
-        material: What played.
         bar: Its bar.
         beat: Beat of the next frame.
         tempo: bpm.

@@ -33,10 +33,8 @@ class Loop:
     """Analysis results of one loop in a library.
 
     Attributes:
-        file: Its name within the library, with / between folders.
         rate: Frames per second of the file.
         start: Second of the file at which the loop begins.
-        seconds: Length of the loop.
         bpm: Beats a minute when it holds `bars` bars of four.
         bars: Number of bars.
         tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the tempo
@@ -48,7 +46,6 @@ class Loop:
         key_sure: Confidence, 0 to 1, from the distance to the second best key.
         instrument: One of `FAMILIES`.
         role: One of `ROLES`.
-        lufs: Integrated loudness.
         peak: dB, of 4x oversampled samples.
         pitch: Median MIDI number of the lead note, None without one.
         contour: Semitones from that in each 16th part of the loop, None where nothing sounds.
@@ -59,12 +56,9 @@ class Loop:
         danceability: 0 to 1, by rule.
         valence: 0 to 1, by rule.
         arousal: 0 to 1, by rule.
-        mood: A word for these.
-        style: A word for the groove or the playing.
         mfcc: Means of 13 coefficients.
         confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
         fit: The quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
-        labels: What classifiers of the catalogue call it, with probabilities; likewise.
     """
 
     file: str

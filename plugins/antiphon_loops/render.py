@@ -23,9 +23,7 @@ class Piece:
 
     Attributes:
         bars: Length in bars.
-        bpm: Tempo.
         frames: Length in frames.
-        stems: Roles that are also rendered alone.
         key: Key of what has sounded, None without one.
         fit: How well its loops go together, 0 to 1; None where that is not known.
     """

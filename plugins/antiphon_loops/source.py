@@ -21,7 +21,6 @@ class MaterialSource(ProcessorPart):
 
     Attributes:
         maker: Computes material in place, on files; None live.
-        playing: Whether material of this source plays; set by the processor.
     """
 
     def __init__(self, library: str, rate: int, *, live: bool) -> None:

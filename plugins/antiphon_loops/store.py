@@ -32,10 +32,8 @@ class SoundKey:
     """Key of a stored analysis: everything it depends on.
 
     Attributes:
-        digest: Digest of its sound.
         label: The variant by what its name or a chunk of it states for certain; `NAME` without a statement.
         number: The variant by a number that stands alone in its name; "" without one.
-        stated: Whether the label has a tempo.
     """
 
     digest: str
@@ -48,7 +46,6 @@ class LoopStore:
     """Catalogue of the user's library, with a folder added to it; a context manager.
 
     Args:
-        folder: The folder of loops.
         root: The folder of the catalogue; None for the user's.
 
     Raises:

@@ -19,8 +19,6 @@ class MidiReport:
     Attributes:
         system: Its name, "" without one.
         problem: Why there is none.
-        sources: Ports to read.
-        sinks: Ports to write.
     """
 
     system: str = ""

@@ -47,10 +47,7 @@ class ModelMethod:
 
     Attributes:
         name: As the file calls it; "forward" in an ONNX file.
-        inputs: Channels in.
         in_ratio: Frames of sound for each value of an input; 1 is sound, above it are latents.
-        outputs: Channels out.
-        out_ratio: The same for an output.
         latency: Frames by which its sound lags, without the hop.
         source: Where the latency is from: "declared", "measured", or "assumed" where neither was possible.
         problem: Why it cannot be played, or "".
@@ -76,14 +73,10 @@ class ModelFile:
     """The description of a file.
 
     Attributes:
-        path: The file.
-        sha256: Its checksum.
-        bytes: Its size.
         format: "onnx" or "torchscript".
         rate: Frames per second it was made for; 0 where it does not say.
         hop: Frames of its shortest hop; every hop is a multiple.
         fixed: Whether it takes hops of that length alone.
-        methods: Its methods.
         attributes: Names that can be set, with the kinds of their values: `("gain", "float")`.
     """
 

@@ -62,7 +62,6 @@ class OnnxModel:
     """A session with its inputs and outputs told apart; a `StreamProgram`.
 
     Attributes:
-        inputs: Channels in.
         outputs: Channels out; 0 where the file leaves it open.
         frames: Frames that a step takes; 0 for any number.
         declared: Whole numbers of its metadata, by name, those in `LIMITS` alone.

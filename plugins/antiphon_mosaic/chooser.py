@@ -26,7 +26,6 @@ class UnitChooser:
 
     Attributes:
         steps: Semitones by which the unit chosen last is to be transposed.
-        continues: Whether it goes on where the one before is.
     """
 
     def __init__(self, corpus: Corpus, grid: Grid) -> None:
@@ -55,9 +54,7 @@ class UnitChooser:
         Args:
             target: `[WIDTH]`.
             number: Its pitch as a MIDI number, which units are to have; of 0 they are to have its chroma.
-            pitch: Weight of either.
             transpose: Semitones by which units may be moved for it.
-            onset: Whether it begins with an onset.
         """
         cost, part = self._cost, self._part
         np.dot(self._squares, self._weight, out=cost)
@@ -104,13 +101,9 @@ class UnitChooser:
         """Adds the costs of position, cluster and continuity, and returns the unit of minimum cost.
 
         Args:
-            x: Place on the map.
-            y: Likewise.
-            position: Weight of the place.
             cluster: 0 for all.
             last: The unit played before; below 0 none.
             next_sample: Sample of the corpus to which it has come.
-            continuity: What a unit that continues it costs less.
         """
         corpus, cost = self._corpus, self._cost
         if position > 0.0:

@@ -39,8 +39,6 @@ def mosaic_grains(sound: f32p, frames: i64, rows: f64p, out: f32p, count: i64) -
 
     Args:
         sound: The corpus, `frames` samples.
-        frames: See sound.
-        rows: Grains, a row each.
         out: `[count]`.
         count: Samples.
     """

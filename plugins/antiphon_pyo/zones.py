@@ -39,11 +39,7 @@ class Zone:
 
 
 def keys(sounds: Iterable[ZoneSound]) -> list[Zone | None]:
-    """Zone of each key 0 to 127; None for silent keys. Creates the tables; requires a pyo server.
-
-    Args:
-        sounds: Taken one after the other, so that only one is in memory twice.
-    """
+    """Zone of each key 0 to 127; None for silent keys. Creates the tables; requires a pyo server."""
     zones: list[Zone | None] = [None] * 128
     for sound in sounds:
         zone = Zone(sound)

@@ -81,7 +81,6 @@ class NoteColor:
     Attributes:
         lpf, hpf, bandf: Hz.
         resonance, hresonance: 0 to 1.
-        bandq: Quality of the band-pass.
         shape: 0 to 1.
         crush: Bits; 0 is off.
         coarse: Frames that a value is held.
@@ -173,7 +172,6 @@ def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64
 
     Args:
         color: See `Color`.
-        c: Index of the voice's first.
         channel: 0 or 1.
         on: See `On`.
         age: Frames since the voice began.

@@ -33,7 +33,6 @@ class SampleFiles:
 
     Attributes:
         name: Its folder's name, a slash, and the file's without suffix and layer.
-        layers: Paths, the softest first.
         softest: The velocity, 0 to 1, from which each of them sounds; the first 0.
     """
 
@@ -51,10 +50,8 @@ class Listing:
     """Sounds of a folder.
 
     Attributes:
-        folder: The folder.
         names: The folders of samples, sorted; a sound file beside them is one by its own name.
         samples: For each name its samples, sorted by file name.
-        problems: A sentence for each file that is left out.
     """
 
     folder: Path

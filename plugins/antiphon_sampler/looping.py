@@ -24,15 +24,8 @@ class ClockedLoop:
     """A playing loop; its slices start at beats.
 
     Attributes:
-        sample: What it plays.
-        values: The note's.
-        gain: Factor.
-        note: Its number.
-        channel: Its channel.
         begun: The beat at which it began.
         cuts: Frames of the sample at which its slices begin, then the end of the part.
-        next: Number of the next slice, counted on through repeats.
-        group: Group of its voices, so that a slice ends the one before.
     """
 
     sample: Sample

@@ -6,12 +6,7 @@ from antiphon.api.backends.workers import ProcessorPart
 
 
 class MissedNotes(ProcessorPart):
-    """Notes without a loaded sample, and voices whose file was read too late: a replay omits the same.
-
-    Attributes:
-        notes: Places of notes among the coming block's events or triggers.
-        voices: Rows of voices that fade out from the coming block on.
-    """
+    """Notes without a loaded sample, and voices whose file was read too late: a replay omits the same."""
 
     def __init__(self) -> None:
         self.notes: set[int] = set()

@@ -32,7 +32,6 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
     Args:
-        w, r, c: Indices of the voice's first whole number, real number and number of its color.
         plain: 1 where it has no color, no repeats and no acceleration, so that nothing is looked up for them.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])

@@ -64,7 +64,6 @@ class Pad:
     """Sample assigned to a note.
 
     Attributes:
-        row: Row of the library's names.
         index: Which sample of it.
         cut: Its cut group, 0 for none.
     """

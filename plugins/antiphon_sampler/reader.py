@@ -21,12 +21,7 @@ LOOK = 0.01
 
 
 class PageReader:
-    """Reads pages of the long samples of a folder. `request` may be called on the block path.
-
-    Attributes:
-        unreadable: Number of files of which a page could not be read.
-        closed: Whether no node plays the library any more.
-    """
+    """Reads pages of the long samples of a folder. `request` may be called on the block path."""
 
     def __init__(self, rate: int) -> None:
         """Creates an idle reader. `rate`: frames per second of the pages."""

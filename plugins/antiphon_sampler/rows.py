@@ -124,7 +124,6 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
 
     Args:
         whole: See `Whole`.
-        voices: Most voices that may sound, the new one included.
         streams: 1 where only those with a stream are counted, otherwise 0.
         frames: Frames of the fade.
     """
@@ -154,10 +153,8 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
         whole: See `Whole`.
         real: See `Real`.
         words: See `streams.StreamWord`.
-        buffer: Address of the streams' pages.
         frames: Frames of the block.
         fade: Frames of the fade.
-        found: Gets their rows.
     """
     count = i64(0)
     for v in range(ROWS):

@@ -28,7 +28,6 @@ class DecodedSample:
         address: Address of the first frame of the first channel, after the silence.
         stride: Frames from one channel's to the next's.
         channels: 1 or 2.
-        frames: Its length.
         onsets: Frames at which something is struck, the first 0.
     """
 
@@ -58,12 +57,8 @@ class LongSample:
     """A sample read page by page during playback.
 
     Attributes:
-        path: Its file.
         channels: 1 or 2.
-        frames: Its length at the stream's rate.
-        pages: Those that stay in memory, by number: where notes began.
         broken: Whether a page could not be read; none is asked for after that.
-        onsets: Only its beginning: a slice is found by its place.
     """
 
     path: Path
@@ -83,8 +78,6 @@ class PageWay:
     """Range of pages that a note plays through.
 
     Attributes:
-        first: Number of the first.
-        last: Number of the last.
         step: 1, or -1 where it plays backwards.
     """
 

@@ -27,9 +27,6 @@ def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f
     Args:
         x: The channel's first frame.
         position: Place in frames; `half` frames around it can be read.
-        table: Tables of coefficients, one after the other.
-        row: Index of the table's first coefficient.
-        half: Half the number of coefficients.
     """
     base = i64(math.floor(position))
     part = (position - f64(base)) * f64(PHASES)

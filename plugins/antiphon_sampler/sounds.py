@@ -36,10 +36,8 @@ class Sounds:
     """The samples of a folder at one rate. `get` may be called on the block path.
 
     Attributes:
-        listing: What there is.
         reader: Reads the pages of long samples.
         counts: Number of files decoded (of a long one its beginning), as float64, for machine code too.
-        problems: A sentence for each file that cannot be.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:

@@ -58,9 +58,6 @@ def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
 
     Args:
         words: See `StreamWord`.
-        stream: Number of the stream.
-        page: Number of the page.
-        buffer: Address of the streams' own pages.
     """
     w = stream * StreamWord.SIZE
     slot = page % SLOTS
@@ -81,15 +78,7 @@ def sampler_publish(words: i64p, at: i64, value: i64) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page needed by a voice.
-
-    Attributes:
-        stream: Number of the stream.
-        generation: Generation of the stream, when the page was found to be absent.
-        sample: What it is of.
-        page: Its number.
-        blocks: How soon it is needed, in pages, divided by the speed.
-    """
+    """A page needed by a voice."""
 
     stream: int
     generation: int

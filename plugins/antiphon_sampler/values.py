@@ -50,7 +50,6 @@ class NoteValues:
 
     Attributes:
         row: Row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such.
-        meant: Whether the note's number is meant, or values came in its place.
     """
 
     row: int

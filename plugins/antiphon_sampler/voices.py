@@ -45,16 +45,12 @@ class NewVoice:
 
     Attributes:
         speed: Frames of the sample a frame; below 0 from the end on.
-        bend: Factor for the speed.
-        gain: Factor.
         pan: 0 left, 0.5 middle, 1 right.
         attack: Seconds of the fade-in.
         release: Seconds of the fade-out before the end.
         cut: Group of which it ends the other voices; 0 for none.
         note: By which `off` finds it.
         channel: 1 to 16.
-        pitch: Factor for the speed of this note alone.
-        pressure: Factor of the level of this note alone.
         sustain: Seconds after which it fades out over `release`; 0 for its end.
         accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
         repeats: How often the part is played, one after the other; of a long sample once.
@@ -83,8 +79,6 @@ class SampleVoices:
 
     Attributes:
         streams: Those of its long samples.
-        dropped: Notes for which there was no row, or no stream.
-        sounding: Voices that sounded at the end of the last mix and do not fade out.
     """
 
     def __init__(self, rate: int, voices: int) -> None:
@@ -144,7 +138,6 @@ class SampleVoices:
         Args:
             y: The output, `[1 or 2, frames]`, which gets the voices alone.
             gain: Its factor, a value a frame.
-            sounding: Gets the number of voices that sound.
 
         Returns:
             The call; None while a voice reads a long sample, whose pages are counted block by block.

@@ -33,7 +33,6 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     """Pitch contour within a note: peaks of the normalised autocorrelation around the note's period.
 
     Args:
-        sound: Mono, the whole recording.
         rate: Hz.
         start: Seconds.
         end: Seconds.

@@ -107,7 +107,6 @@ def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, s
         second: Not used below 0; else frames are rounded down to whole multiples of it.
         offset: Samples from the pulse to the first sample, 0 to 1.
         size: Samples of the response in a sample: above 1 formants are higher.
-        gain: Factor.
     """
     frame = first
     if second > 0.0:
@@ -137,7 +136,6 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 
     Args:
         place: Index of the first sample.
-        r: Index of the voice's first number.
         count: Samples.
     """
     mode = i64(s.real[r + VoiceRow.MODE])
@@ -249,12 +247,10 @@ def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep:
     """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
     Args:
-        ring: The sum of the voices.
         length: Its samples.
         place: Index of the first sample.
         into: `[count]`.
         count: Samples.
-        keep: The pole of each high-pass.
         state: `[4]`, input and output of each.
     """
     at = place

@@ -184,13 +184,7 @@ def _xml_syllable(note: ElementTree.Element) -> str:
 
 
 def divide_part(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
-    """Divides a part whose text is longer than a parameter holds.
-
-    Args:
-        part: The part; the text has a syllable for each of its onsets.
-        text: The lyrics.
-        most: Characters.
-    """
+    """Divides a part whose text is longer than a parameter holds."""
     if len(text) <= most:
         return [(text, part.notes)]
     from antiphon.api.backends.signal import syllables

@@ -29,14 +29,10 @@ class Place(NamedTuple):
 
     Attributes:
         onset: Its first frame.
-        sound: The first from there that is not silent.
         vowel: The frame at which its vowel begins.
         low: First frame that is held.
         high: Last frame that is held; what follows is sung at the note's end.
         end: Frame after its last.
-        word: Number of its word.
-        line: Number of its line.
-        held: Whether it continues the vowel before it.
     """
 
     onset: float
@@ -55,11 +51,9 @@ class Song:
     """Frames of a text at a rate.
 
     Attributes:
-        text: What was asked for.
         responses: float32 `[frames, taps]`; frames without voice are 0.
         noise: float32 `[frames × hop]`, in whole samples.
         hop: Samples of a frame, a fraction.
-        places: Its syllables, one for each note.
     """
 
     text: str
@@ -104,10 +98,7 @@ def places(spoken: Spoken, syllables: Sequence[LyricSyllable], first: int, line:
     """Finds the syllables of a line among its phones.
 
     Args:
-        spoken: The line.
-        syllables: Those of the line.
         first: The frame of the song at which the line begins.
-        line: Its number.
     """
     found: list[Place] = []
     words: dict[int, list[LyricSyllable]] = {}
@@ -213,8 +204,6 @@ def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rat
     """Joins lines to a song.
 
     Args:
-        text: What was asked for.
-        lines: Each line and its syllables.
         rate: Hz.
     """
     import soxr

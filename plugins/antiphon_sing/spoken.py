@@ -23,12 +23,8 @@ class Phone:
     """A phone of a line.
 
     Attributes:
-        symbol: IPA, or the voice's own letter.
-        word: Number of its word in the line.
         start: Frame at which it begins, a fraction.
         end: Frame at which it ends.
-        vowel: Whether it is the nucleus of a syllable.
-        glide: Whether that is a diphthong, which is held at its beginning.
     """
 
     symbol: str
@@ -48,7 +44,6 @@ class Spoken:
         noise: What is no harmonic: float32 `[frames × hop]`.
         hop: Samples of a frame.
         rate: Hz.
-        phones: In order.
     """
 
     envelope: NDArray[np.float32]

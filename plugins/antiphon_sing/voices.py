@@ -27,16 +27,9 @@ class NewNote(NamedTuple):
     """Parameters of a new note.
 
     Attributes:
-        song: What is sung.
-        place: Its syllable.
         level: 0 to 1.
         start: Sample at which it begins.
-        samples: From there to its vowel.
-        pace: Factor of the length of consonants.
-        legato: Whether others sound.
-        pitch: Note number.
         bend: Semitones.
-        pressure: Factor.
     """
 
     song: Song
@@ -63,7 +56,6 @@ class SingingVoices:
         real: Numbers by voice, see `VoiceRow`.
         shape: See `Shape`.
         notes: (channel, note) of each voice; None where it has ended or its key is up.
-        places: What each sings.
         begun: Sample at which each began, for the oldest.
     """
 

@@ -86,8 +86,6 @@ class SoundfontSynth:
     """One FluidSynth instance with a soundfont.
 
     Attributes:
-        calls: The library.
-        handle: What its calls take first.
         used: It has computed frames: it is not as it was at first, and no call makes it so again.
     """
 

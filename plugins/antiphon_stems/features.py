@@ -48,7 +48,6 @@ def describe(
     """Features of frames.
 
     Args:
-        grid: Whose units.
         power: `[..., units]` mean power of the channels.
         side: `[..., units]` mean power of their difference, 0 for mono.
         level: `[..., 1]` log power that counts as the sound's level.

@@ -23,9 +23,7 @@ class UnitGrid:
     Attributes:
         size: Samples of a frame.
         hop: Samples from one frame to the next.
-        single: Bins that are a unit each.
         fours: The bin from which on 16 are one.
-        bands: Number of bands.
         knee: Hz below which bands are about equally wide, above which they widen in proportion.
     """
 

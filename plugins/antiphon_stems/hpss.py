@@ -35,11 +35,7 @@ def stems_medians(x: f32p, s: MedianLines, low: i64, high: i64, places: i64, scr
     """out ← medians along lines of x.
 
     Args:
-        low: First of a window, from its place.
-        high: Last of a window, from its place.
-        places: Places of which the median is written, from the first on.
         scratch: At least `high - low + 1` values.
-        out: As x.
     """
     for line in range(s.lines):
         for place in range(places):

@@ -35,13 +35,7 @@ def stems_units(
 
     Args:
         spectrum: Complex `[channels, bins]`.
-        channels: Number of channels.
-        bins: Bins of the spectrum.
-        used: Bins that units have.
         first: `[units]`, the first bin of each.
-        units: Number of units.
-        unit: Factor from squared magnitude to power.
-        out: Result.
     """
     for u in range(units):
         last = used
@@ -85,16 +79,13 @@ def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: 
 
     Args:
         ready: `[channels, hop]`, rows of it `rows` apart.
-        rows: Values from one channel to the next.
         hop: Frames of a hop.
         place: Frame of the hop to begin with.
         at: Frame of the block to begin with.
-        frames: How many.
         gain: Of each frame of the block.
         to: What `solo` is to leave, 0 or 1.
         step: By how much that changes in a frame.
         state: `[1]` what it leaves now.
-        y: The output.
     """
     now = s.state[0]
     for n in range(frames):

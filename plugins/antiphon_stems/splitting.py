@@ -29,8 +29,6 @@ class Splitter:
 
         Args:
             rate: Hz.
-            channels: Number of channels.
-            shares: What divides.
         """
         self._shares, self._channels = shares, channels
         self._hop = max(16, round(FILE.hop * rate / NOMINAL))

@@ -50,8 +50,6 @@ class SuperCollider:
 
     Attributes:
         delay: Hops by which the answer is late.
-        keeper: The supervisor of its scsynths.
-        beside: Whether the sound goes to scsynth's own outputs and does not come back.
         meanwhile: Called while `render` waits.
     """
 

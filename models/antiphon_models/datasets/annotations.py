@@ -45,10 +45,6 @@ class MusicAnnotations:
     Attributes:
         tempo: Beats a minute; 0 where it is not known.
         key: "A minor"; "" where it is not known.
-        beats: In order.
-        chords: In order.
-        keys: In order, where it changes.
-        sections: In order.
     """
 
     tempo: float = 0.0

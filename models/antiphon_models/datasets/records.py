@@ -15,18 +15,15 @@ class Item:
     """A recording, piece or clip.
 
     Attributes:
-        name: Name of its own in the data set.
         files: Its files, relative to the data set's folder, with "/"; the first is the sound or score.
         group: What items of two splits must not share: an artist, a song, a player.
         split: One of `SPLITS`; "" where it is in none.
-        labels: Its classes or tags.
         digest: "md5:…" or "sha1:…" of its first file, where the data set says so.
         fault: What is known to be wrong with it; "" for nothing.
         tempo: Beats a minute; 0 where it is not known.
         key: "A minor"; "" where it is not known.
         annotations: By what is in them ("beats", "chords", "keys", "sections") some of its files, which
             `annotations.annotations_of` reads.
-        stems: By file the instrument of each of its parts.
     """
 
     name: str
@@ -47,13 +44,10 @@ class DatasetListing:
     """Listing of a data set.
 
     Attributes:
-        items: In a fixed order.
         part: Which of its parts is there: "fma_small".
         published: Items that its authors published of that part; 0 where that is not known.
         shared_by: What a group is: "artist".
-        split_by: Where the splits are from, in words.
         absent: Lists that belong to it and are not there, and what is not known without them.
-        notes: What else its user should know.
     """
 
     items: tuple[Item, ...]
@@ -87,12 +81,7 @@ class Report:
         part: Part of the data set, as `DatasetListing.part`.
         published: Items that its authors published, as `DatasetListing.published`.
         notes: Notes and absent lists of the `DatasetListing`.
-        files: Files that were looked at.
-        missing: Files that are not there.
-        damaged: By file, what is wrong with it.
-        faulty: By item, what is known to be wrong with it.
         splits: Items of each split that are whole and not known to be faulty; "" for those in none.
-        shared: Groups that are in more than one split.
         annotated: Annotated of those items, how many have a tempo, a key, beats, chords, …, stems.
     """
 

@@ -76,11 +76,9 @@ class EvaluationRequest:
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
-        work: A folder for material that the evaluation makes.
         limit: Most items; None for all.
         systems: Names of the requested systems; none for all.
         files: The user's own files; none for the evaluation's items.
-        say: Takes one line for the terminal.
         synthetic: The items are to be made without `data`, because folders are missing there.
     """
 
@@ -129,8 +127,6 @@ class Evaluation(ABC):
     Attributes:
         trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
         columns: Its measures, as `measures_of` reads them.
-        note: What the figures may not be compared with, one sentence.
-        items_note: What the evaluation's own items are; not said of files of the user.
         files_doc: What files the user may give; empty where none can be given.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
         synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where

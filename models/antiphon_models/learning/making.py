@@ -24,14 +24,9 @@ class TrainOptions:
     """The options of `antiphon train`.
 
     Attributes:
-        data: The folder of recorded and written material.
-        work: The folder for material, checkpoint and log.
         steps: Number of steps; 0 for the recipe's.
         minutes: Longest time; 0 for no limit.
         device: "cpu" or "cuda".
-        only_material: Stop once the material is complete.
-        restart: Ignore an existing checkpoint.
-        begin: A folder of models; a new training begins with its weights of the same name.
         folder: The user's own sounds, or None; each has a work folder of its own.
     """
 

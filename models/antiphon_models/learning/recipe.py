@@ -38,9 +38,6 @@ class TrainingJob:
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
-        material: The recipe's own folder for the material that it makes; only it writes there.
-        say: Takes one line for the terminal.
-        further: The training begins with weights that are already trained.
         folder: The user's own sounds, of a recipe that takes them; None where none were given.
     """
 
@@ -66,7 +63,6 @@ class Recipe(ABC):
         shares: The name of the recipe whose material this one uses; "" for material of its own.
         takes: What the folder named on the command line holds; "" where none can be named.
         trained_on: What it is trained on, of a recipe that has `said` from here.
-        half: Whether the weights are stored in half precision.
         keeps_best: Whether the weights of the best validation are stored, by its first figure; else the last ones.
     """
 

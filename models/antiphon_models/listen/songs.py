@@ -28,9 +28,7 @@ class ListenedSong:
         sound: float32 `[frames]`, at `RATE`.
         beats: Seconds.
         downbeats: Seconds.
-        chords: (start s, end s, label), labels as annotated.
         key: "C major", that of the longest part.
-        keys: How many keys are annotated.
     """
 
     name: str

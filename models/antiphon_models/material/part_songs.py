@@ -74,8 +74,6 @@ class PartSong:
         tempo: Beats a minute, in the middle.
         key: C to B major 0 to 11, minor 12 to 23.
         parts: Notes by the names of `PARTS`, in order; only those it has.
-        chords: In order.
-        annotated: Whether key and chords are human annotations; else they are estimated from the notes.
         programs: General MIDI instruments by part, where the source has them.
     """
 
@@ -116,7 +114,6 @@ class PopSong:
         beats: `[n]`, seconds.
         meter: Beats of a bar.
         first: The beat of the first whole bar.
-        tracks: Notes by the names MELODY, BRIDGE and PIANO.
         labels: (from second, to second, label).
         grid: Seconds and numbers of its beats, with some before and after.
         key: As "Gb:maj".

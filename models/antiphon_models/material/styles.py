@@ -53,7 +53,6 @@ class StyleRanges:
         drift: Semitones.
         mistuned: Semitones.
         slurs: Share of the notes.
-        breath: Powers of ten of its level.
     """
 
     glide: tuple[float, float]

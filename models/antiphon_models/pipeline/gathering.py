@@ -22,11 +22,8 @@ class SourceItem:
     """A sound to compute.
 
     Attributes:
-        name: Name of its own in the data set.
         path: Path of its file, relative to the data set's folder.
-        group: What it shares with others, which are in the same split.
         split: "train", "valid", "test" or "".
-        labels: Its classes or tags.
     """
 
     name: str

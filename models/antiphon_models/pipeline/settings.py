@@ -88,13 +88,10 @@ class WatchSettings(Table, frozen=True):
     """Settings of `pipeline watch`.
 
     Attributes:
-        path: The folder that they arrive in.
         analyses: The classifiers, which are analyses; none for all.
-        queue: Most sounds that wait; others stay in the folder, or are refused.
         largest: Bytes of a file.
         mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. One with a password is in
             ANTIPHON_MQTT_URL, which goes before it.
-        topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
     path: Folder
@@ -113,11 +110,6 @@ class TrainSettings(Table, frozen=True):
 
     Attributes:
         frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
-        seconds: Of an excerpt.
-        epochs: Passes over all sounds.
-        batch: Batch size, in excerpts.
-        learning_rate: At the beginning; it falls to a hundredth by a half cosine.
-        width: Channels of the network's first layer.
         threads: Of the processor; another number may round otherwise.
         labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
         test: Share of the sounds for the test, by group; 0 for the splits of the data set.

@@ -36,10 +36,7 @@ class StreamCounts:
     """Counts of sounds by what was done with them.
 
     Attributes:
-        analysed: With results.
         bad: Without: they could not be read.
-        left: In the folder at the last look, complete, for the queue was full.
-        refused: By MQTT: the queue was full, or the request was wrong.
         lost: Answers that could not be published, as the broker was away too long; the journal has them.
     """
 

@@ -37,7 +37,6 @@ class Form:
             place: The beat in it, from 0.
             patience: Beats without a note after which it ends.
             last: Beat of the player's last note.
-            text: Whether the chords are those of a text, which needs no player.
         """
         if bar >= self.closes + CLOSE:
             self._over = True

@@ -57,8 +57,6 @@ class BandSettings:
     """What the performer asks of the band, at a beat.
 
     Attributes:
-        parts: Those that play.
-        levels: Factor of each part's velocities.
         own: A style of the performer's in place of `style`.
     """
 
@@ -167,7 +165,6 @@ class Band:
             tempo: Beats a minute.
             section: One of `styles.SECTIONS`.
             number: The bar's number in the section.
-            asked: What the performer asks for.
         """
         bar, place = divmod(beat, meter)
         key = (bar, meter, section, number, asked.parts)
@@ -242,9 +239,6 @@ class Band:
         Args:
             beat: The beat.
             found: The strikes of the beat.
-            again: Parts that are struck again on the chord.
-            going: Whether there was a chord before.
-            asked: What the performer asks for.
         """
         made: list[Due] = []
         for part in self.bars:

@@ -74,7 +74,6 @@ class Strike(NamedTuple):
         what: The lane: a name of `LANES`, or a key of the drums.
         length: Beats.
         need: The least intensity, 1 to 3.
-        accent: Factor of the velocity.
     """
 
     at: float
@@ -94,7 +93,6 @@ class PartStyle:
     Attributes:
         program: General MIDI's, from 0.
         centre: The MIDI number that its middle voice is drawn to.
-        level: Factor of its velocities.
         sections: The bars of each section.
     """
 
@@ -110,10 +108,7 @@ class Style:
     """A style.
 
     Attributes:
-        name: Its name.
         meter: Beats of its bars.
-        colour: Complexity from which on estimated chords get their sevenths.
-        parts: Its parts.
     """
 
     name: str

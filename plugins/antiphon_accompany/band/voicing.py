@@ -19,7 +19,6 @@ def shapes(chord: Chord, voicing: str) -> tuple[tuple[int, ...], ...]:
     """All ways in which a part can hold the chord, MIDI numbers from below.
 
     Args:
-        chord: The chord.
         voicing: "close" four tones in a row, "open" the second highest an octave lower, "triad" three in a row,
             "shell" without root where there is a seventh, "power" root and fifth, "choir" three up to a tenth apart.
     """
@@ -84,12 +83,8 @@ class PartVoices:
         """Moves the voices to a chord.
 
         Args:
-            chord: The chord.
             voicing: As for `shapes`.
             centre: MIDI number that the second voice is drawn to.
-            ceiling: No voice above it.
-            basses: The bass before and now, with which the voices make no parallels.
-            strict: Parallels are avoided at any distance.
         """
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held

@@ -34,9 +34,7 @@ def piece(
     Args:
         begun: The first bar of the melody.
         key: 0 to 23.
-        parts: Those that are wanted.
         settings: Parameters of `Generate`.
-        folder: Where it is written.
         without: Writes a file without the tracks of one name.
 
     Raises:
@@ -72,12 +70,7 @@ def fill_part(target: Path, part: str, lines: str, key: str, seed: Value, folder
     """Replaces the notes of bass or drums by those of the bar model; returns a file with a track of chords, too.
 
     Args:
-        target: The file with the part as the style has it.
-        part: Its name.
         lines: The chords, as lines of seconds.
-        key: In which they are.
-        seed: The model's.
-        folder: Where it is written.
     """
     given = read(target)
     midi, ticks = given.file, given.file.ticks_per_beat

@@ -146,7 +146,6 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
 
     Args:
         settings: Parameters of `Generate`.
-        folder: Where it is written.
         chords: Their text, of which the key is taken where none is set.
     """
     bars, meter = (int(str(settings[name])) for name in ("bars", "meter"))
@@ -209,9 +208,6 @@ def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], cho
     """What is said and drawn of a file that was changed after the band was written: length, notes, piano roll.
 
     Args:
-        job: The job, whose target was changed.
-        made: What was said.
-        parts: Of which the notes are counted and drawn.
         chords: Lines of seconds.
     """
     whole = str(job.source) == NOTHING

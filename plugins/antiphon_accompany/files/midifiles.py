@@ -33,7 +33,6 @@ class Read:
 
     Attributes:
         melody: Its notes, in beats.
-        track: Index of their track.
         tempo: Mean beats a minute.
         tempos: (beat, beats a minute) of each change.
     """
@@ -73,7 +72,6 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     """The file's bars, by its time signatures; estimated where its notes do not lie on its beats.
 
     Args:
-        given: The file.
         meter: Beats of a bar, in place of the file's.
     """
     # bars of one beat are what transcribing programs write when they mean none
@@ -124,13 +122,10 @@ class Accompanied:
     """The result for a file.
 
     Attributes:
-        notes: The accompaniment.
         key: That of most of its beats.
         chords: (quarter note, chord) of each beat.
         bars: Bars of the melody.
         tempo: Mean beats a minute.
-        seconds: Length of the whole file.
-        spans: The chords that were played, in quarter notes.
         lead: The same as text of a file: its ending gives the text; of ".svg" a piano roll.
         fitted: In words, that the style's bars are not those of the melody; "" where they are.
     """
@@ -229,7 +224,6 @@ def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
 
     Args:
         path: The MIDI file.
-        parts: Names of the tracks that are shown with the melody.
         chords: Lines of seconds.
 
     Raises:

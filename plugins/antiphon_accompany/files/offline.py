@@ -120,12 +120,7 @@ def accompany_file(
         tempo: Beats a minute, by which patterns are chosen and filled.
         sections: In order; the first may begin before beat 0 (a pickup).
         ends: Beat to play up to; by default the end of the melody's last bar.
-        spans: Chords that are given, in quarter notes.
         calls: Triggers of `accompany`, each with the quarter note at which it fires.
-        heard: Receives chords and keys.
-
-    Returns:
-        Notes in order of their start, each with its part.
 
     Raises:
         ParamError: A setting is invalid.

@@ -27,9 +27,6 @@ def piano_roll(
     """The text of an SVG file: time to the right, pitch upward, the chords' names above.
 
     Args:
-        melody: The melody.
-        notes: Those of the parts.
-        chords: What was played, in quarter notes.
         bars: Quarter notes on which bars begin.
     """
     every = [note._replace(part="melody") for note in melody] + list(notes)

@@ -122,9 +122,7 @@ def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]],
     """A lead sheet of chord symbols over rests, as MusicXML 4.0.
 
     Args:
-        spans: The chords, in quarter notes.
         bars: (quarter note, upper, lower) of each change of the time signature, the first at its first bar.
-        end: Quarter note of the end.
     """
     divisions = 24
     measures: list[str] = []

@@ -158,10 +158,8 @@ class LiveChords:
         On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
 
         Args:
-            chances: The tables'.
             melody: The melody, complete up to the beat, with what has begun on it.
             beat: The beat, the next after the last one that was asked for.
-            weights: Of the keys, as of a tracker.
         """
         self._add(melody, beat)
         behind = not self._asked and self._behind > SOON

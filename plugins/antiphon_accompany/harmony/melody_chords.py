@@ -17,7 +17,6 @@ class MelodyChords:
     """Estimates the chords, beat by beat.
 
     Attributes:
-        melody: What has been played.
         known: A file's whole melody; None live.
         ends: Beat up to which it is known.
         opening: Up to this beat the whole melody before it is known, unless nothing ahead is asked for.
@@ -82,8 +81,6 @@ class MelodyChords:
         Args:
             tracker: As of `settle`.
             beat: The beat.
-            bars: Of lookahead, of a file.
-            used: Whether the triad may be played; the network does not compute one that is not.
         """
         self.melody.until(beat)
         ahead = self._ahead(beat, bars * tracker.meter)

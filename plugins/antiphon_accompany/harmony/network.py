@@ -97,7 +97,6 @@ def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
         chances: The tables', `[24]`.
         by_key: The network's in each of the twelve major keys, `[12, 24]`, by chords from C.
         weights: Of the keys, as of a tracker: `[phases, 2, 12]`.
-        trust: Exponent of the network's.
     """
     shares = shares_of(weights)
     by_network = shares @ by_key

@@ -46,7 +46,6 @@ def features(melody: Melody, beat: int, known: int) -> F32:
     """Input of the discriminants at `beat`: `[groups, 12]`, pitch classes from C.
 
     Args:
-        melody: The melody.
         beat: The current beat.
         known: Beats of the melody from `beat` on that are known; later ones are treated as silent.
     """
@@ -155,7 +154,6 @@ class HarmonyTracker:
         """Probabilities of the 24 chords at `beat`, `[24]`.
 
         Args:
-            melody: The melody.
             beat: The beat to be played.
             known: Beats of the melody from `beat` on that are known.
         """

@@ -31,7 +31,6 @@ class PulseMeasures:
     """Measures of a sound's onsets.
 
     Attributes:
-        flux: Mean spectral flux, of compressed level.
         rate: Onsets a second.
         clarity: Autocorrelation at the best pulse of `TEMPI` and its multiples, the mean over windows, 0 to 1.
         contrast: Mean of the strongest tenth of the flux over its mean, 1 for a steady one to 10.

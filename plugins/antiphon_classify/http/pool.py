@@ -28,13 +28,7 @@ RETRY_SECONDS = 5
 
 
 class ClassifierPool:
-    """Pool of classifier processes, started on demand, and the queue of sounds.
-
-    Attributes:
-        waiting: Sounds that are received, wait or are classified.
-        done: Answers since the start.
-        refused: Sounds that were refused because too many wait.
-    """
+    """Pool of classifier processes, started on demand, and the queue of sounds."""
 
     def __init__(self, server: HttpServer) -> None:
         """Makes nothing yet. What waited in its folder is removed before the first sound."""

@@ -21,7 +21,6 @@ class ClassifierProcess:
 
     Attributes:
         began: When it was started, on the monotonic clock.
-        ready: Whether it can be asked: it runs, and has answered all that it was asked.
         classifiers: What it has said that there is; empty for one that reads a stream.
     """
 

@@ -50,12 +50,10 @@ class FluxState(NamedTuple):
     Attributes:
         edges: `[BANDS + 1]` first bin of each band, and the end.
         bank: `[rows, BANDS]` ring of band levels, dB.
-        rows: Rows of the ring.
         state: `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises.
         rises: `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest.
         levels: `[_LEVELS]` ring of levels, dB.
         fall: See `state`.
-        scale: Factor from squared magnitude to power.
     """
 
     edges: i64p
@@ -73,7 +71,6 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
     """Onset strength `DELAY` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
 
     Args:
-        bins: Complex spectrum as pairs.
         power: Mean square of hop number `hop`.
     """
     s.state[_TOP] = s.state[_TOP] - s.fall

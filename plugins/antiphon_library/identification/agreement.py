@@ -48,8 +48,6 @@ class Agreement:
     """Agreement of landmarks with a catalogued sound at one offset.
 
     Attributes:
-        excess: Landmarks that agree above those of chance, in their standard deviations.
-        share: The same of all that could.
         beside: The excess of the best moment beside that place: music agrees with itself a beat away.
     """
 

@@ -49,10 +49,7 @@ class FingerprintMatch:
     """A sound that is recognised.
 
     Attributes:
-        serial: Serial of its landmarks.
         offset: Seconds into the sound at which what was asked begins; negative where it begins earlier.
-        speed: Times as fast as the catalogued sound that what was asked is played.
-        votes: Pairs of landmarks that agree on it.
         score: How far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes.
         kind: "recording", or "piece": the same notes in time, of other instruments.
     """

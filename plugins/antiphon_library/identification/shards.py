@@ -41,7 +41,6 @@ class Shard:
     """Hashes of some sounds.
 
     Attributes:
-        path: Its file.
         serials: Serials of its sounds' landmarks, int64 `[n]`.
         starts: The frame at which each begins, int64 `[n]`.
         hashes: uint32 `[m]`, ascending.

@@ -51,7 +51,6 @@ class TrackKernel:
         artist: A number for each artist, -1 where it is not known, `[n]`.
         genre: The same for genres, `[n]`.
         together: Weight of what others play together, by track and other, at most 1.
-        content: Weight of the rest.
     """
 
     points: F64

@@ -36,7 +36,6 @@ class Phrase:
     Attributes:
         first: Its first beat.
         last: The beat behind its last.
-        letter: A number, the same for phrases that are alike.
         name: "intro", "verse", "chorus", "bridge", "outro" or a letter.
         unlike: How unlike all others it is, 0 to 1: what is remarkable.
     """
@@ -56,7 +55,6 @@ class Structure:
         beats: Seconds.
         bar: Beats of a bar.
         phrases: In order, without gaps.
-        seconds: Duration.
     """
 
     beats: F64

@@ -20,11 +20,7 @@ class NoLoop(FileError):
     """A sound that is not a loop.
 
     Args:
-        name: Name of its file, for the message.
         reason: Why, after "is no loop: ".
-
-    Attributes:
-        reason: The same.
     """
 
     def __init__(self, name: str, reason: str) -> None:

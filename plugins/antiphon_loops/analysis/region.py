@@ -41,7 +41,6 @@ class LoopReading:
     Attributes:
         first: Its first frame.
         last: The frame after its last.
-        seen: It as analysis sees it.
         role: One of `ROLES`.
         count: Its bars.
         origin: Where its tempo is from: "sound", or the label's origin.

@@ -38,7 +38,6 @@ class BarCount:
     """Fitted scores of a loop's number of bars.
 
     Attributes:
-        bars: The likeliest number.
         sure: Confidence, above 0 to 1: by the distance of its score to the second best; less where the score itself is
             low, unless the tempo is a whole number.
         other: The second likeliest number; `bars` where there is no other.

@@ -27,11 +27,9 @@ class LoopRequest:
     """Request for an arrangement of loops.
 
     Attributes:
-        bpm: Tempo of the material.
         bars: Bars of a round.
         key: A key, or "auto".
         mood: One of `MOODS`.
-        seed: Selects one of many arrangements.
         instruments: Roles, in the order of `ROLES`.
         style: A label, a word for a groove, or one of loops' names; "" for any.
         voice: Whether the loops of voices play, whose names begin with `VOICE`.
@@ -52,8 +50,6 @@ class LoopChoice:
     """A loop with its playing parameters.
 
     Attributes:
-        loop: The loop.
-        role: The role it plays.
         bars: Bars it fills: its own number, half or twice that.
         shift: Semitones of transposition.
     """
@@ -70,7 +66,6 @@ class Layer:
 
     Attributes:
         choice: Index into `Arrangement.choices`.
-        enters: Intensity from which on it plays.
         turn: Bars by which it is ahead.
     """
 
@@ -84,9 +79,7 @@ class Arrangement:
     """A round of bars.
 
     Attributes:
-        request: What it was made for.
         key: Key of all loops, None where no loop has one.
-        choices: The loops.
         bars: The layers of each bar.
         fit: How well its loops go together, 0 to 1: the mean of all pairs that sound at once; None without `fit`.
     """

@@ -30,8 +30,6 @@ class Preparer:
     """Computes the material of the newest request. `ask`, `take` and `again` may be called on the block path.
 
     Attributes:
-        count: Number of loops analysed so far.
-        busy: Whether a request is pending.
         problem: Why the newest request failed, "" otherwise.
     """
 

@@ -44,8 +44,6 @@ class LoopMaterial:
     """Arrangement with its samples.
 
     Attributes:
-        plan: The arrangement.
-        tracks: One for each of the plan's choices.
         gain: Gain of the sum, 1 or less, so that no peak is clipped.
     """
 
@@ -55,11 +53,7 @@ class LoopMaterial:
 
 
 class MaterialMaker:
-    """Creates material from one library. Files and tracks common to consecutive requests are cached.
-
-    Attributes:
-        unreadable: A sentence for each loop that could not be read for the newest request.
-    """
+    """Creates material from one library. Files and tracks common to consecutive requests are cached."""
 
     def __init__(self, folder: Path, loops: Sequence[Loop], rules: Rules, rate: int) -> None:
         self._folder, self._loops, self._rules, self.rate = folder, list(loops), rules, rate

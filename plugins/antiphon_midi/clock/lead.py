@@ -37,9 +37,7 @@ class ClockLeader:
     """One clock for all outputs. Ticks continue while the server's beat is stopped, so that devices know the tempo.
 
     Attributes:
-        ticks: Number of ticks sent.
         late: Ticks sent more than `LATE` after their time.
-        leaps: How often the gear was sent to another place.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:

@@ -47,7 +47,6 @@ class TickLoop:
     Attributes:
         used: Ticks that the present estimate rests on, at most those of its memory.
         count: Number of the last tick, from 0 on, lost ones included.
-        lost: Ticks that never came.
         period: Seconds from tick to tick.
     """
 
@@ -153,14 +152,7 @@ class TickLoop:
 
 
 class _Line(NamedTuple):
-    """A least-squares line through n times.
-
-    Attributes:
-        last: Its value at the last of them.
-        period: Its slope.
-        off: Standard deviation of the times from it.
-        weight: The times' deviation divided by this is the slope's.
-    """
+    """A least-squares line through n times."""
 
     last: float
     period: float

@@ -36,8 +36,6 @@ class SongEvent(NamedTuple):
     """An event of a MIDI file.
 
     Attributes:
-        beat: From the beginning.
-        seconds: From the beginning, at the file's tempo.
         kind: As in `Event`.
         number: As in `Event`.
         value: As in `Event`.
@@ -65,8 +63,6 @@ class SongScore:
     """A MIDI file prepared for playback.
 
     Attributes:
-        events: In order of time.
-        parts: Names of its parts: its tracks with notes, or the channels of its only one.
         times: Beats to seconds, at its own tempo, and back.
         length: Beats to the end of its last bar.
         states: Where every so many of its controllers, bends and programs stand; see `state`.
@@ -85,11 +81,7 @@ class SongScore:
         return bisect_left(self.events, position, key=_beat if beats else _seconds)
 
     def state(self, place: int) -> State:
-        """Last program, bend and controller values before an event, replaying at most `EACH` changes.
-
-        Args:
-            place: Place of the event.
-        """
+        """Last program, bend and controller values before an event, replaying at most `EACH` changes."""
         count = bisect_left(self.changes, place)
         whole = count // EACH
         state = dict(self.states[whole])

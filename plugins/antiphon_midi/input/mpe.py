@@ -44,12 +44,7 @@ class _Member:
 
 
 class MpeZones:
-    """MPE zones of one port.
-
-    Attributes:
-        used: (channel, note) of the zones' notes that sound, as they are played.
-        changes: How often zones were made, changed or removed.
-    """
+    """MPE zones of one port."""
 
     def __init__(self, members: int = 0) -> None:
         """members: of an initial lower zone, 0 for none."""

@@ -63,14 +63,9 @@ class MidiInput:
     """MIDI input of the server: converts its ports' messages to commands.
 
     Attributes:
-        received: Number of messages.
-        refused: Number of messages that no node accepted.
-        out: Plays to other instruments.
         clock: The MIDI clock that is followed or led.
-        knobs: What controllers and pads move.
 
     Args:
-        server: Where commands go.
         ports: Ports to read and to write; none need be open.
     """
 

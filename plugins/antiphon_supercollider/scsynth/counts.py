@@ -10,17 +10,10 @@ class NoteCounts:
     """Counts since the worker began.
 
     Attributes:
-        sent: Notes begun.
-        confirmed: Confirmed of these, notes that scsynth confirmed.
-        dropped: Dropped of these, notes that it did not.
-        failed: Messages that it refused.
         late: Beginnings and ends that reached scsynth after their frame.
         unheard: Hops whose sound had not come back in time.
         moved: Times that the offset between JACK's frames and the engine's samples was chosen anew.
-        unclaimed: Events played ahead of the engine that no hop confirmed.
-        restarts: Deaths of scsynth after which it was replaced.
         pid: Process of the active scsynth, 0 for none.
-        switched_ns: CLOCK_MONOTONIC of the last activation.
     """
 
     sent: int = 0

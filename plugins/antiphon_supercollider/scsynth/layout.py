@@ -15,14 +15,9 @@ class Layout:
     """Resource layout within a scsynth; an external one has other clients.
 
     Attributes:
-        nodes: Added to our node numbers.
-        out: First of our output buses.
-        clock: First of the two input buses.
         private: First audio bus of `2 * places` for each slot.
         held: First control bus of `places` for each slot.
-        buffers: Number of the first buffer.
         together: Whether all slots write to `out`.
-        places: Voices of a slot.
     """
 
     out: int

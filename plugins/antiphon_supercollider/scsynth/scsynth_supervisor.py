@@ -49,12 +49,8 @@ class ScsynthSupervisor:
     """Starts, watches and ends scsynths. One thread calls `send` and `flush`; a second is the supervisor's own.
 
     Attributes:
-        counts: What became of notes.
         generation: Incremented each time another scsynth is activated, which has none of the notes.
-        ended: Numbers of voices that have ended, to be removed by the reader.
         gave_up: Why no scsynth is started any more, "" otherwise.
-        layout: Nodes, buses and buffers in use.
-        shelf: Assets to load into each scsynth.
     """
 
     def __init__(
@@ -63,7 +59,6 @@ class ScsynthSupervisor:
         """Starts the thread and waits for the first scsynth.
 
         Args:
-            slots: Number of nodes.
             restarts: Deaths within a minute after which scsynth is still restarted.
             layout: Nodes and buses to use; None for those of a scsynth of our own.
 

@@ -26,9 +26,7 @@ def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str
     """Status of scsynth, in place of its worker's; empty before the first has run.
 
     Args:
-        state: The worker's status.
         own: Its own words, by `ScsynthWord`.
-        settings: Settings of its spec.
     """
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:

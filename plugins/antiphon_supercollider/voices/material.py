@@ -32,7 +32,6 @@ class VoiceAssets:
     Attributes:
         definition: A user's SynthDef, or None for ours.
         buffer: Number of the buffer, -1 for none.
-        channels: Channels of the buffer.
     """
 
     definition: scgf.Definition | None = None

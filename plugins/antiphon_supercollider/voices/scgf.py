@@ -27,10 +27,6 @@ class Definition:
     """A user's SynthDef.
 
     Attributes:
-        name: Its name in scsynth.
-        title: Its name in the file.
-        controls: Names and defaults of its controls.
-        held: Controls that can be mapped to a control bus.
         channels: Most neighbouring audio buses that it writes to, 0 for none.
         data: The file's bytes under `name`.
         elsewhere: A UGen that writes to another bus than that of the control `out`, "" for none.

@@ -45,7 +45,6 @@ class Trip:
     """A measured round trip.
 
     Attributes:
-        path: What the sound went through, as text.
         rate: Hz.
         block: Frames.
         frames: The median round trip; -1 if most bursts were not found.

@@ -25,8 +25,6 @@ class Device:
     """A PortAudio device.
 
     Attributes:
-        inputs: Channels.
-        outputs: Channels.
         rates: Those of 44100, 48000 and 96000 Hz that it supports.
     """
 
@@ -47,9 +45,6 @@ class JackState:
     Attributes:
         rate: Hz.
         block: Frames.
-        realtime: Whether it has real-time scheduling.
-        sources: Names of ports that Antiphon's inputs can be connected to.
-        sinks: Names of ports that Antiphon's outputs can be connected to.
     """
 
     rate: int

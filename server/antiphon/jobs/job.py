@@ -31,7 +31,6 @@ class Task:
         command: "run" (a plugin), "render" (a patch) or "live" (a live set).
         file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
         suffix: Ending of the result's name: ".wav".
-        params: What was given of the plugin's parameters, as the client gave it.
         beside: Other results, by option: {"--midi-out": "notes.mid"}.
     """
 
@@ -61,7 +60,6 @@ class Job:
         id: 12 hexadecimal digits.
         progress: Share that is done, 0 to 1.
         error: Why it failed, one sentence; "" where it did not.
-        summary: What the command said of its results.
         created, ended: Unix time in seconds; `ended` is 0 while it has not ended.
         started: Unix time at which it began to run; 0 while it waits, and not kept over a restart.
         results: Names and bytes of its result files.

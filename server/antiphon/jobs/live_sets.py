@@ -31,13 +31,7 @@ _BARS = re.compile(r"--bars (\d{1,4})\b")
 
 @dataclass(frozen=True, slots=True)
 class LiveSet:
-    """A live script.
-
-    Attributes:
-        line: What it says of itself, one paragraph.
-        bars: How long it is meant to be, by its description.
-        own: Whether it is the performer's, not one that ships with Antiphon.
-    """
+    """A live script."""
 
     name: str
     line: str

@@ -35,7 +35,6 @@ class Upload:
     Attributes:
         id: 12 hexadecimal digits.
         suffix: Of its name: ".wav".
-        bytes: Its size.
     """
 
     id: str

@@ -17,7 +17,6 @@ class WireError(AntiphonError):
     """The peer sent bytes that are no message, or a message of another form than its protocol has.
 
     Args:
-        message: One sentence.
         address: The OSC address it was meant for, as far as it could be read, otherwise "".
     """
 

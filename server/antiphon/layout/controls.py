@@ -40,9 +40,7 @@ class Widget:
     """One control of a surface.
 
     Attributes:
-        address: OSC address that it sends to, and whose feedback it shows.
         param: The parameter behind it: its range, unit and words; None for a button.
-        arguments: What a button sends.
     """
 
     kind: Kind
@@ -58,7 +56,6 @@ class Page:
     """Up to `MAX_CONTROLS` controls under one heading.
 
     Attributes:
-        keys: Notes, for a page that is a keyboard.
         colour: Colour of its controls and its tab, as "#rrggbb".
     """
 

@@ -51,7 +51,6 @@ def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], 
     Args:
         node: The node that emits, as `hum`.
         on: The node that it plays where it names none.
-        name: Name of the loop, in place of the function's.
     """
     cue = f"{node_name(node)}{NOTE}"
     _listen(node)
@@ -74,7 +73,6 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
         node: The node; `in` and `out` are the server's own.
         above: dBFS, of the mean (RMS), -120 to 0.
         on: The node that it plays where it names none.
-        name: Name of the loop, in place of the function's.
     """
     if isinstance(above, bool) or not isinstance(above, int | float) or not -120 <= above <= 0:
         raise UsageError(f"above takes -120 to 0 dB, not {str(above)[:40]!r}")
@@ -101,10 +99,6 @@ def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Itera
 
     Args:
         listens: As of `LiveScript`, in pairs.
-        nodes: Names of the patch's nodes.
-
-    Yields:
-        The line, and the sentence.
     """
     for node, line in listens:
         if node not in nodes and node not in (IN, OUT):

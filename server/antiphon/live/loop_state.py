@@ -16,24 +16,13 @@ class LoopState:
     """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
 
     Attributes:
-        loop: What it runs from its next pass on.
         place: Its order among loops that run on one beat.
-        beat: Where it runs next.
         begun: Beat of its pass.
         turn: Number of its pass, from 0.
-        draws: Random numbers of this pass so far.
-        memory: What its function keeps.
         pass_: The pass that waits, or None between two.
         waits_for: Name of the cue that it waits for, or "".
-        synced: Whether this pass waited for a cue.
         taken: Numbers of the cues that it took last, by name; the voices of a loop share it.
-        passes: How many runs the voices of a loop have begun.
-        key: Name of the loop, and the number of the voice.
         answer: What the next `yield` gives it.
-        ended: Whether it has ended itself.
-        running: The version whose pass this is.
-        good: The version that last came to the end of a pass.
-        before: The one that did so before that version.
     """
 
     loop: LiveLoop

@@ -26,7 +26,6 @@ def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> Non
     Args:
         to: IP address and port, as "127.0.0.1:9000".
         address: As "/light/1".
-        values: Numbers and words; in the script itself one text in mini-notation or pattern.
         beats: Of a cycle of the pattern; without, a bar.
     """
     where = f"{OUTSIDE}{_target(to)}{_address(address)}"

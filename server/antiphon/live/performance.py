@@ -43,12 +43,9 @@ class Performance:
     """Performs a script in virtual time.
 
     Attributes:
-        beat: Up to which events were given.
-        loops: By name, also those that have ended.
         runs: How often loops have run so far. It does not depend on how often or in what steps events are asked for.
         before: Called before the script's code is: with the number of the loop's run, from 1, or for the events of a
             track with its place among the script's tracks, -1 for the first.
-        awaited: Names of the cues that loops have waited for so far.
     """
 
     def __init__(

@@ -25,10 +25,8 @@ class LiveEvent:
     """A message at a beat: one line of a file of events.
 
     Attributes:
-        beat: From the beginning, exact.
         source: Name of the track or the loop that it comes from; "" for the script itself.
         line: Of the script, from 1; 0 where it is not known.
-        mark: What a display lights, where that is looked up.
     """
 
     beat: Fraction
@@ -44,7 +42,6 @@ class LiveNote:
     """A note with its length: source of a note-on and a note-off.
 
     Attributes:
-        beat: From the beginning.
         note: 0 to 127.
         velocity: 1 to 127.
         length: In beats, above 0.

@@ -16,11 +16,6 @@ def slider(value: float = 0.5, low: float = 0.0, high: float = 1.0) -> Any:
 
     A signal; in a loop the number itself. In a file, and without a page, it is `value`.
 
-    Args:
-        value: At first.
-        low: Left end of the slider.
-        high: Right end.
-
     Raises:
         UsageError: `value` is not within them.
     """

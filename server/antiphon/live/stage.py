@@ -39,9 +39,6 @@ class LiveTrack:
         pattern: What it plays: notes, or values of parameters of `on`.
         on: The node's name; "" for every node that takes notes.
         beats: Beats of a cycle.
-        sets: Whether the values are those of parameters.
-        glide: Whether a parameter moves to the next value over the event's length.
-        line: Line of the script.
         change: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
         base: The pattern without its change, where `change` made another of it.
     """
@@ -62,11 +59,8 @@ class LiveLoop:
     """A repeatedly run function.
 
     Attributes:
-        body: The function; a generator yields how long it waits.
         on: The node that it plays where it names none.
         every: Beats of a pass at least; None for as long as its waits.
-        line: Line of the script.
-        voices: How many passes of it may run at once.
     """
 
     name: str
@@ -84,17 +78,9 @@ class LiveScript:
     Attributes:
         patch: Name or path of the patch that it plays; "" where it names none.
         bar: Beats of a bar.
-        tracks: By name, in the script's order.
-        loops: By name, in the script's order.
-        settings: What it sets at its beginning: the tempo and parameters.
         levels: Nodes whose levels it answers to, each with a value in dB.
         patch_line: Where it names its patch, from 1.
-        listens: Nodes whose notes or levels it answers to, each with the line that says so.
-        muted: Tracks and loops that are silent.
-        soloed: The only tracks and loops that play, where there are any.
-        hushed: Whether it may play nothing.
         places: Finds where in it events come from; None where that is not asked for.
-        sliders: Values of its sliders, by the version and the first character of the call.
     """
 
     path: str
@@ -123,8 +109,6 @@ class Stage(Protocol):
     """Target of a live script's words.
 
     Attributes:
-        script: What the script says so far.
-        beat: Now.
         source: Name of the loop that runs; "" while the script is read.
         on: The node to play where none is named.
         memory: What a loop keeps from pass to pass, and from one version of the script to the next.

@@ -91,7 +91,6 @@ def track(
     """Plays a pattern under a name, from its cycle 0 at beat 0 on.
 
     Args:
-        name: Of the track; the same name later replaces it, and its stem is called so.
         pattern: What it plays; a text is one of sounds, as for `s`.
         on: The node's name. Without one, notes go to every node that takes notes, and sounds to the node `drums`,
             what `sing` gives to the node `sing`.
@@ -124,10 +123,8 @@ def loop(
     in `memory()` is there in the next pass, and after the script was changed.
 
     Args:
-        body: The function.
         every: Beats of a pass at least; needed where the function does not yield.
         on: The node that it plays where it names none.
-        name: Its name, in place of the function's.
     """
 
     def put(function: Body) -> Body:
@@ -171,7 +168,6 @@ def sample(sound: str, n: int = 0, on: str = "", at: Number = 0, **values: Any) 
 
     Args:
         sound: Its folder's name, as `"bd"`, or with a number, `"bd:2"`.
-        n: Which sound of it.
         on: The node; without one the loop's, or `drums`.
         at: Beats from now.
         values: Further values of the note, as `speed=2`, `pan=0.2`, `gain=0.5`.
@@ -184,7 +180,6 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
     """Plays one cycle of a pattern from now on: the cycle with the number of the loop's pass.
 
     Args:
-        pattern: Of sounds or notes; a text is one of sounds.
         beats: Of the cycle; without, a bar.
         on: The node; without one the loop's.
         at: Beats from now.
@@ -249,12 +244,7 @@ def pick(values: Sequence[T]) -> T: ...
 @overload
 def pick(values: Any, numbers: Any) -> Pattern[Any]: ...
 def pick(values: Any, numbers: Any = None) -> Any:
-    """One of several values by chance; the same script and seed pick the same.
-
-    Args:
-        values: One or more.
-        numbers: A pattern, whose numbers or names pick one of several patterns in place of chance.
-    """
+    """One of several values by chance; the same script and seed pick the same."""
     if isinstance(values, Pattern):  # the pattern may come first
         values, numbers = numbers, values
     if numbers is not None:

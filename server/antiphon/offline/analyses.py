@@ -57,8 +57,6 @@ def analyse_file(
     """Decodes a file once, block by block, and feeds it to analyses.
 
     Args:
-        path: The file.
-        names: Of analyses.
         progress: Called after each block with the seconds that are done.
 
     Returns:
@@ -148,13 +146,8 @@ class AnalysisFeed:
     """One analysis of one sound: converts rate and channels, and turns what it raises into a reason.
 
     Args:
-        name: The analysis's name, for messages.
         rate: Frames per second of the sound.
-        channels: Channels of the sound.
         beats: How many it holds, 0 where that is not known.
-
-    Attributes:
-        faulty: Whether the reason is a fault of the analysis, not of the sound.
     """
 
     def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:

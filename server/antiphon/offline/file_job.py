@@ -28,10 +28,7 @@ class FileJob:
     `UsageError`.
 
     Attributes:
-        plugin: The processor's type.
         source: A sound file, a MIDI file or a folder.
-        target: The file to be written.
-        settings: The parameters' values by name, checked.
         fires: Those of `FileUse.fires` that fire, each with its seconds.
         block: Frames of a block.
         midi_out: A further MIDI file that was asked for, or None.
@@ -44,7 +41,6 @@ class FileJob:
         fade: Seconds in which a sound that has not ended is faded out.
         rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
         progress: Takes the part that is done, 0 to 1.
-        complain: Takes a sentence for the person who asked.
         ask: Puts a question to that person and returns the answer; "" where no terminal is connected.
     """
 
@@ -72,7 +68,6 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
     Args:
         read: What each file that is read is called on the command line, and its path. A folder stands for what is in
             it.
-        written: The same of the files to be written.
         mend: What to do where it is OUT; "" for giving it another name.
 
     Raises:

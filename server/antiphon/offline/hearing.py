@@ -39,7 +39,6 @@ class BlockListener:
         """Creates a collector of nodes and levels.
 
         Args:
-            nodes: Whose notes are heard.
             levels: Nodes, `in` and `out` too, with values in dB that their levels are to rise above.
             rate: Hz.
             block: Frames.
@@ -83,10 +82,8 @@ def tempo_map(events: Iterable[LiveEvent], rate: int, tempo: float, before: Frac
     """Tempo map of the tempo events.
 
     Args:
-        events: In order.
         rate: Hz.
         tempo: Of the patch, bpm.
-        before: Events from here on are left out.
     """
     times = TempoMap(rate, tempo, end_bpm=tempo)
     for event in events:

@@ -30,7 +30,6 @@ class Score:
 
     Attributes:
         tempo: (frame, bpm), the first at frame 0.
-        frames: Up to its last ending.
     """
 
     song: MidiSong
@@ -40,14 +39,7 @@ class Score:
 
 
 def is_midi(path: str | Path) -> bool:
-    """True if a file is a MIDI file, by its suffix.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Whether it is.
-    """
+    """True if a file is a MIDI file, by its suffix."""
     return Path(path).suffix.lower() in SUFFIXES
 
 

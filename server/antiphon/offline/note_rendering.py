@@ -49,11 +49,8 @@ def sound(
     """Renders notes with the node `synth`, by the live code.
 
     Args:
-        notes: In any order.
-        frames: Length of the sound.
         rate: Frames per second.
         loaded: The plugins, of `load_plugins`.
-        instrument: Instrument of the synth.
         channels: 1 or 2.
         block: Frames of a block.
 
@@ -77,10 +74,8 @@ def sounds(
     """Renders several parts together, each with its own node, by the live code.
 
     Args:
-        parts: Of each the type of its node, that node's parameters, and its notes in any order.
         frames: As for `sound`; so are the others.
         rate: Frames per second.
-        loaded: The plugins.
         channels: 1 or 2.
         block: Frames of a block.
 

@@ -19,14 +19,10 @@ class Written:
     """Summary of a written file, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
     Attributes:
-        path: The file.
-        source: What it was made from, in words.
         seconds: How long it lasts; None for what has no length.
         rate: Hz, of sound; 0 for notes.
         channels: Of sound; 0 for notes.
         notes: How many, of notes; None for sound.
-        found: Further facts, in words.
-        parts: Names of what it was put together from.
         over: What is to be said of samples beyond full scale, a sentence; empty for nothing.
     """
 
@@ -45,12 +41,6 @@ class Written:
         cls, writer: AudioWriter, source: str, found: tuple[str, ...] = (), parts: tuple[str, ...] = ()
     ) -> Written:
         """Summary of a writer's sound.
-
-        Args:
-            writer: It has written all.
-            source: What it was made from, in words.
-            found: Further facts, in words.
-            parts: Names of what it was put together from.
 
         Returns:
             With the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it is,

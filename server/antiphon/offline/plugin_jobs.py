@@ -33,10 +33,6 @@ def run_job(
     """Runs `antiphon run PLUGIN`, for a plugin that is not sound in, sound out.
 
     Args:
-        plugin: The type of its processor.
-        source: IN.
-        target: OUT, which is replaced.
-        settings: Its parameters.
         given: Options of their own: `FileJob.given`.
 
     Returns:
@@ -59,7 +55,6 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
     """Writes the notes of a monophonic recording as a MIDI file.
 
     Args:
-        source: The recording.
         target: The MIDI file.
         settings: Parameters of `hum`.
 
@@ -79,10 +74,8 @@ def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Va
     """Processes a sound through a node as `antiphon run PLUGIN`, with its latency removed.
 
     Args:
-        plugin: The type of a processor whose files are sound in, sound out.
         sound: float32 `[channels, frames]`.
         rate: Frames a second.
-        values: Its parameters.
 
     Returns:
         float32 of the same shape.

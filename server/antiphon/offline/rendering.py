@@ -39,7 +39,6 @@ class PlayerRunner:
 
     Attributes:
         latency: Latency of the graph, frames.
-        failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
         listener: Called after each block with the plan, the input, the output and the block's first sample.
     """
 

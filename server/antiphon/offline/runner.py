@@ -135,7 +135,6 @@ class PlanRunner:
 
     Attributes:
         emitted: (frame of the file, event) of the events that the processor has emitted.
-        dropped: Events that a full block had no room for.
     """
 
     def __init__(

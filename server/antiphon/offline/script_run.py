@@ -38,12 +38,8 @@ class ScriptHeader:
     """Settings declared by a script before it plays.
 
     Attributes:
-        patch: The patch's name or path.
         bar: Beats of a bar.
-        seed: Of chance.
-        names: Tracks and loops that may play notes.
         patch_line: Where it names its patch, from 1.
-        listens: Nodes that it answers to, each with the line that says so.
         levels: Nodes whose levels it answers to, each with a value in dB.
     """
 

@@ -20,7 +20,6 @@ def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tupl
     Args:
         blocks: float32 `[channels, n]`.
         rate: Frames per second.
-        channels: Number of channels.
 
     Returns:
         The names of the parts, and blocks `[parts, channels, n]`, which add up to the sound.
@@ -39,12 +38,8 @@ def separated_file(
     """Files with one part of a sound and with all the others, of its rate, channels and length, within a context.
 
     Args:
-        source: A sound file.
         part: Its name: "voice".
         progress: Takes the share that is done.
-
-    Yields:
-        The paths of both files, which are removed afterwards.
 
     Raises:
         FileError: The sound cannot be read.

@@ -114,8 +114,6 @@ class SessionLog:
     """The header and the lines of a session log.
 
     Attributes:
-        spec: Rate, block size and channels.
-        lines: (line number, line), from the first start of an engine on.
         first: Sample of the first block.
         silent: Samples of the blocks that were computed too late.
         dead: Spans of samples, (first, after the last), that were not computed.

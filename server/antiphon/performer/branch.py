@@ -39,10 +39,8 @@ class Branch:
     """A forked process that performs a script from one beat on; it answers in the order in which it is asked.
 
     Attributes:
-        parent: Parent of which it is a copy.
         pid: 0 until it has said so.
         asked: The beat up to which it was asked for events.
-        fresh: Whether it has given no events yet.
     """
 
     def __init__(self, sock: socket.socket, processes: BranchProcesses, slot: int) -> None:
@@ -174,13 +172,7 @@ class Branch:
 
 
 class BranchProcesses:
-    """All processes: starts the first, which performs nothing itself, and reaps its forks.
-
-    Attributes:
-        runs: Where they write which call they make.
-        first: First of which all others are copies.
-        output: What they print.
-    """
+    """All processes: starts the first, which performs nothing itself, and reaps its forks."""
 
     def __init__(self) -> None:
         """Starts the first process."""

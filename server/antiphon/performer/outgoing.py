@@ -25,9 +25,6 @@ class SentEvent:
 
     Attributes:
         beat: Beat of the server's musical clock.
-        line: Line of the script.
-        lit: What it lights.
-        source: Name of the track or loop that it is of.
     """
 
     beat: float
@@ -52,11 +49,7 @@ class Outgoing:
         offset: The server's beat at which the script's beat 0 is; None until it is known.
         sent: The script's beat before which all was sent.
         hold: A beat from which on nothing is sent until another leader has answered, or None.
-        silent: Whether beginnings of notes are left out.
-        muted: Tracks and loops whose beginnings of notes are left out.
-        soloed: The only ones whose are not, where there are any.
         late: Beginnings of notes that were left out because their beat had passed.
-        starved: How often what was to be sent was not known.
     """
 
     def __init__(self) -> None:

@@ -41,14 +41,9 @@ class Player:
     """Plays the versions of a script.
 
     Attributes:
-        patch: The patch that the version that plays names.
         wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
-        out: What is to be sent.
-        swaps: Versions that were taken.
         version: Number of the last of them; 0 where nothing plays.
-        tried: Number of the version that was saved last.
         begins: The server's beat at which the last of them begins.
-        listens: Nodes that the version that plays answers to, and the lines that say so.
         tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
         coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
     """

@@ -30,9 +30,7 @@ class TokenLevel(enum.Enum):
     """Authorisation required for an operation.
 
     Attributes:
-        ANYONE: No token, whatever the server's options are.
         READ: The token with `--lan` and `--proxy` alone.
-        OWNER: The token.
     """
 
     ANYONE = "anyone"
@@ -45,19 +43,11 @@ class Operation:
     """One method of one path.
 
     Attributes:
-        method: In capitals.
-        path: With names of its parts in braces.
-        handler: Called with the request; a method of the class that declares it.
         answers: Type of the answer's JSON; None for an empty answer, bytes for a file.
-        status: Of the answer.
         body: Type of the request's JSON, or None.
         plain: Whether the handler gets that JSON undecoded, since what it calls says better what is wrong with it.
         query: Type of the query, or None; each of its fields is described by its `Meta`.
-        level: Who may ask.
         upload: Bytes of a body that the handler reads in pieces; 0 for none. A body of JSON may still be named.
-        live: Whether an upload may be sound that is sent as it is made.
-        form: Whether an upload may come in a form too.
-        lines: Whether the answer may be asked for as lines of JSON, by Accept.
         example: Of a request that works: values of the parts of the path and of the query by name, and `body`.
     """
 

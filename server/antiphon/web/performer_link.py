@@ -45,9 +45,7 @@ class PerformerLink:
     """Sends scripts to the performer, and its reports to pages.
 
     Attributes:
-        state: The performer's last report.
         script: The script that was run last, with its version, name and sender; None before one.
-        dropped: Steps that no page was sent, since there were too many at once.
     """
 
     def __init__(self, sock: socket.socket | None, feed: Pages) -> None:

@@ -45,11 +45,9 @@ class HttpOptions:
     """Where HTTP is served, and what of.
 
     Attributes:
-        folder: The configuration folder, for token and certificate.
         jobs: The folder for work on files; None for none of it.
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
-        lan: HTTPS, and every request needs the token.
         proxy: Names under which a reverse proxy forwards requests: HTTP on every address, where all but the health
             needs the token.
         limits: Limits for clients; None for the defaults of `Limits`.

@@ -62,19 +62,12 @@ class HttpServer:
     """HTTP server: routes, connections and limits.
 
     Attributes:
-        hosts: Names that a Host header may have besides those of loopback.
         token: What every request needs with `--lan`, else "".
-        routes: Which handler answers a request.
         operations: Those that `serve` has added, in order.
         uploads: Files that clients have sent; None where nothing is done with files.
-        connections: Those that are open, and the context for TLS.
         port: The port that it listens on, after `start`.
-        listeners: The WebSocket clients of OSCQuery.
-        closing: Called when the server stops.
         draining: Called again and again while it drains; each begins nothing new, and returns how much still runs.
-        proxied: Names under which a reverse proxy forwards requests.
         counts: Further counters for `/api/status`, by name.
-        name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
     def __init__(
@@ -110,7 +103,6 @@ class HttpServer:
             path: Such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the
                 path, which `request.parts` then holds. Below /plugins/ no path is reserved.
             handler: Called with each request; it returns a `Response` or an awaitable of one.
-            token: Whether GET needs the token too.
 
         Raises:
             PluginError: The path is reserved, taken or malformed, or there is no such method.
@@ -140,10 +132,6 @@ class HttpServer:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
         """Listens and serves.
-
-        Args:
-            host: Address to listen on.
-            listener: A socket that listens already, in place of host and port.
 
         Raises:
             OSError: The port cannot be used.

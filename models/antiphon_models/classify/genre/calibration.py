@@ -91,10 +91,8 @@ def joined_calibration(first: Calibration, whole: F32, targets: NDArray[np.integ
     """Chooses temperatures and thresholds of several excerpts, from songs of several.
 
     Args:
-        first: That of one excerpt, which is kept as it is.
         whole: float32 `[songs, excerpts, labels]`, logits of excerpts that follow each other.
         targets: int `[songs]`.
-        other: The label of what is no song: its sounds do not count for the thresholds.
 
     Returns:
         A temperature that is `first`'s times a power of the count, of the greatest likelihood over all counts from 2;

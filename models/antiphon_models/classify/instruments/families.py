@@ -14,11 +14,8 @@ class InstrumentFamily:
 
     Attributes:
         programs: Of General MIDI, 0 to 127.
-        held: Of these, the programs that no network is trained on: thresholds are chosen with them.
         low: MIDI number of the lowest note.
-        ranges: Ranges of programs whose range is another.
         chords: The share of takes in chords.
-        plucked: Chords are strummed, notes ring on.
     """
 
     programs: tuple[int, ...]

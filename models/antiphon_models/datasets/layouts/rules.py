@@ -29,7 +29,6 @@ class ItemRules:
     """In each pattern "{column}" stands for a value of the row, or of a named group of the file's name.
 
     Attributes:
-        files: Its files, below the data set's folder; the first is the sound or score.
         group: What items of two splits must not share.
         split: One of `SPLIT_NAMES`, else it is in none; "" where splits are made here, by the group.
         labels: Of the item; those that are empty are left out.

@@ -23,7 +23,6 @@ class PartTimbre:
 
     Attributes:
         decay: Seconds to 1/e of the first harmonic; 0 for tones that are held.
-        damping: How much faster higher harmonics decay, per harmonic.
         attack: Seconds.
         vibrato: Semitones.
         drive: Into a soft limit; 0 for none.

@@ -39,9 +39,7 @@ class SongBar:
 
     Attributes:
         number: From 0.
-        chords: One chord, or one for each half.
         following: The chord of the bar that comes next.
-        tonic: Pitch class of the key.
         optional: The chance of an optional onset ("o"); a seldom one (".") has less than half of it.
     """
 

@@ -44,7 +44,6 @@ class GenreRules:
         progressions: By mode the chords of successive bars, as "I vi IV V7" (see `harmony`).
         colours: By quality of a plain chord, "" or "m", kinds that take its place.
         chord_bars: Bars of a chord, of which a song has one.
-        grooves: Drum patterns, of which a song has one.
         kits: General MIDI drum kits.
         scale: Of the lead: "mode", "pentatonic" or "blues".
         energy: 0 to 1, of which loudness and the chance of optional onsets follow.

@@ -55,7 +55,6 @@ class SongAttributes:
         swing: Where offbeats lie between beats: 0.5 straight, 0.667 triplets.
         tonic: Pitch class of its key, 0 for C.
         density: Onsets a second, of all parts.
-        drums: Whether any sound.
         instruments: General MIDI program of each part that sounds, without drums.
         kit: General MIDI drum kit; -1 without drums.
         energy: 0 to 1: half of what was drawn for loudness and optional onsets, the rest by density, drums and

@@ -15,8 +15,6 @@ class EpochFigures:
     """Figures of one epoch.
 
     Attributes:
-        loss: Mean of the training excerpts.
-        accuracy: Accuracy of the training excerpts.
         valid_loss: Of the validation sounds; 0 without any.
         valid_accuracy: Of the validation sounds, whose excerpts are averaged; 0 without any.
         seconds: Seconds of training, without the validation.

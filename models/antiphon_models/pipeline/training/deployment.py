@@ -44,13 +44,8 @@ def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Fra
     """Installs a classifier: of the framework that is named, or the best on the validation split.
 
     Args:
-        job: The training that it is from.
         name: That it gets, which `check_name` allows.
         framework: A name; "" for the best.
-        frameworks: Among which it is chosen.
-
-    Returns:
-        What is there now.
 
     Raises:
         FileError: There is none, or it cannot be written.

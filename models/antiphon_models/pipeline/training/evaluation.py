@@ -43,16 +43,11 @@ class EvaluationRow:
 
     Attributes:
         framework: Its name, or `MAJORITY`.
-        accuracy: Of sounds, whose excerpts are averaged; with several labels the mean average precision of the labels.
-        standard_error: Of the accuracy, binomial; with several labels of draws with replacement.
         macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers above
             one half are given.
         training_seconds: Training seconds of its training.
-        kilobytes: Kilobytes of its graph.
-        milliseconds: For one excerpt, by onnxruntime on one thread, the median.
         folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
         confusion: Counts, `confusion.Counts`; none with several labels.
-        precisions: With several labels the average precision of each that the test has.
     """
 
     framework: str

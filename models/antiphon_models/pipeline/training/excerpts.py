@@ -59,12 +59,9 @@ class TrainingSet:
     """The sounds and their spectrograms.
 
     Attributes:
-        labels: Names, in the order of their numbers: those that the training split has.
         mel: float16 `[frames of all, bands]` in dB, mapped.
         mean: float32 `[bands]`, of the training split's frames.
-        shards: Digest of the shards that they are from.
         omitted: Sounds that are not among them: with several labels or none, or one that the training split lacks.
-        several: Whether a sound has any number of labels; else it has one.
     """
 
     labels: tuple[str, ...]

@@ -17,7 +17,6 @@ def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str
     """The split of each group: of each label about so many of its sounds, at least one group to train on.
 
     Args:
-        sounds: All of them.
         test: Share of the test.
         valid: Share of the validation.
 

@@ -30,10 +30,8 @@ class TrainingReport:
     """Report of the training steps.
 
     Attributes:
-        trained: The classifiers that this run has trained; the others were there.
         omitted: Sounds that are not trained on: with several labels or none, or one that the training split lacks.
         evaluation: The table; empty without the step.
-        notes: How far the table can be relied on, and where its pictures are.
         installed: What was installed, or None.
     """
 

@@ -72,11 +72,6 @@ def gather_tasks(
     """The files to process. A folder stands for the files directly inside it that the command takes; folders in it are
     named on standard error.
 
-    Args:
-        out_dir: Where the results go, under the names of the sources.
-        endings: Endings of the names that are taken from a folder, in lower case.
-        suffix_of: The ending of the result's name for a source.
-
     Raises:
         UsageError: `out_dir` is no folder, or two sources would have one result.
         FileError: A folder cannot be read or holds no such file, or a pattern that the shell passed on matches none.

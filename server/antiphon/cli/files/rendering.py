@@ -60,7 +60,6 @@ class PatchRender:
 
     Attributes:
         source: The input's path, or None for silence.
-        subtype: Subtype of the input, whose bit depth is kept.
         frames: Length of the output without its tail; None for that of the input.
         expected: Frames to expect, for the progress bar; None where they are not known.
         fade: Seconds of the fade at the end.
@@ -145,16 +144,7 @@ class PatchRender:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """The file that a rendering wrote.
-
-    Attributes:
-        name: The file, as text.
-        frames: Its length, at the rate of the patch.
-        failures: (node, reason) of the nodes that failed.
-        dropped: Events that exceeded the limit of a block.
-        lost: (node, parameter, count) of notes that a node could not play.
-        vocabularies: What text parameters can name, by node and parameter.
-    """
+    """The file that a rendering wrote."""
 
     name: str
     frames: int
@@ -165,11 +155,7 @@ class RenderedFile:
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def complaints(self, explained: Mapping[str, int] = MappingProxyType({})) -> bool:
-        """Prints what went wrong, and returns whether any of it is a failure of the render.
-
-        Args:
-            explained: Notes that were lost for a reason that was printed, by node.
-        """
+        """Prints what went wrong, and returns whether any of it is a failure of the render."""
         for node, param, count in self.lost:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")

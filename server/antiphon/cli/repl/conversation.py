@@ -36,11 +36,7 @@ Tab completes addresses and words; Up finds earlier lines; F12 is silence within
 
 
 class Repl:
-    """The connection to a server, and what it declares.
-
-    Attributes:
-        declared: The addresses there are, by address; read again when the patch has changed.
-    """
+    """The connection to a server, and what it declares."""
 
     def __init__(self, port: int, http_port: int) -> None:
         """Reads the declarations; `EngineError` where no server answers."""

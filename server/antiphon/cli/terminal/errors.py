@@ -102,11 +102,7 @@ def complain(message: str) -> None:
 
 @contextmanager
 def endable(kept: str = NOTHING_HALF) -> Iterator[None]:
-    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up.
-
-    Args:
-        kept: What is said then to be left of the work.
-    """
+    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Ended(number, kept)

@@ -20,7 +20,6 @@ class AddressInfo:
 
     Attributes:
         args: Its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]".
-        surfaces: Whether approved machines of the network may send to it; else only the owner's programs.
         timed: Whether its commands take effect at the exact sample of a bundle's time tag, or at a beat.
     """
 
@@ -45,14 +44,7 @@ class AddressInfo:
 
 
 class AddressList:
-    """Collector of a plugin's OSC addresses, passed to `antiphon_addresses`.
-
-    Args:
-        plugin: The plugin; its addresses begin with its name.
-
-    Attributes:
-        added: Each address, with its handler.
-    """
+    """Collector of a plugin's OSC addresses, passed to `antiphon_addresses`."""
 
     def __init__(self, plugin: str) -> None:
         self._plugin = plugin
@@ -77,7 +69,6 @@ class AddressList:
             handler: Called in the control process with an `OscRequest`; it must return at once, what it returns is a
                 command, several or None. An `AntiphonError` of it answers the sender.
             doc: What it does, one sentence, for `docs/osc.md` and OSCQuery.
-            surfaces: Whether approved machines of the network may send to it; else only the owner's programs.
             timed: The handler makes commands with the request's time, which take effect at that sample. Otherwise it
                 is called when the time of the message has come.
 

@@ -24,9 +24,7 @@ class Quantity:
 
     Attributes:
         name: As catalogues and JSON have it: "tempo".
-        kind: The type of its values.
         unit: Of a number, or of a vector's numbers: "bpm"; "" without one. Times and spans are in seconds.
-        doc: One sentence for people, which says of what it is a measure.
     """
 
     name: str
@@ -69,14 +67,11 @@ class Analysis(ABC):
     """An analysis, registered by the hook `antiphon_analyses`.
 
     Attributes:
-        version: Increased whenever results change: a catalogue then computes them again.
-        quantities: What it states.
         rate: Frames per second that it requires; None takes the sound's own.
         channels: 1 to be given the mean of all channels; None for the sound's own.
         by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
         shortest: Seconds of sound that it needs at least.
         longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
-        classifier: Whether it is asked for by itself, at /api/classify/NAME; one that states labels always may be.
         stem: What it is given: "" for the sound, the name of a part of those that the analysis `stems` takes it apart
             into, or `EACH` for all of them, a channel each, which is the mean of the part's own.
     """
@@ -102,19 +97,11 @@ class Analysis(ABC):
 
         Args:
             rate: Frames per second of what it will be fed.
-            channels: Channels of what it will be fed.
-
-        Returns:
-            The run.
         """
 
 
 class SeparatingAnalysis(Analysis):
-    """An analysis that also takes sounds apart.
-
-    Attributes:
-        parts: Names of what it takes a sound apart into.
-    """
+    """An analysis that also takes sounds apart."""
 
     parts: ClassVar[tuple[str, ...]]
 
@@ -125,7 +112,6 @@ class SeparatingAnalysis(Analysis):
         Args:
             blocks: float32 `[channels, n]`, of any size.
             rate: Frames per second.
-            channels: Number of channels.
 
         Yields:
             float32 `[parts, channels, n]`, which add up to the sound.
@@ -160,11 +146,6 @@ def check_quantities(name: str, analysis: object) -> Analysis:
 
 def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
     """Converts a result to JSON data, checked against the declaration.
-
-    Args:
-        name: The analysis's name, for messages.
-        analysis: It.
-        values: What its run gave.
 
     Returns:
         By quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`).

@@ -68,9 +68,6 @@ class BeatRest:
 
         Args:
             beat: Of the block's first frame.
-
-        Returns:
-            Whether it is not about where it was expected.
         """
         expected = self.expected
         return expected is not None and not -self._jump <= beat - expected <= self._ahead
@@ -80,7 +77,6 @@ class BeatRest:
 
         Args:
             beat: The beat.
-            time: The block's, while the clock runs.
 
         Returns:
             The frame, 0 for a beat before the block, more than any for an infinite one.
@@ -96,7 +92,6 @@ class BeatRest:
         """Ends a block: stores the beat of the next event and of the next block.
 
         Args:
-            beat: When something is due; infinite where nothing is.
             io: As of `Processor.process`.
         """
         time, words = io.time, self._words
@@ -108,9 +103,6 @@ class BeatRest:
 
         Args:
             io: As of `Processor.step`.
-
-        Returns:
-            The step.
         """
         time, jump = io.time, min(self._jump, self._ahead)
         now = time.beat, time.beats_per_frame(self._rate), time.playing, io.frames

@@ -23,7 +23,6 @@ class StreamSpec:
     Attributes:
         rate: Frames per second.
         block: The most frames that one `process` call carries; a call may carry fewer.
-        channels: Channels of an audio port that does not declare a number of its own.
         feedback: Frames by which a wire that closes a cycle comes late to this processor, where it compensates for that
             (`Processor.compensates`); otherwise 0.
     """

@@ -33,11 +33,8 @@ class IdentifiedFile:
     """A file of the catalogue that is recognised.
 
     Attributes:
-        path: Its path.
         offset: Seconds into it at which what was asked begins.
         score: 0 to 1, how far it stands out from chance.
-        speed: Times as fast as it that what was asked is played.
-        number: Number of its sound in the catalogue.
         kind: "recording", or "piece": the same notes in time, of other instruments.
     """
 

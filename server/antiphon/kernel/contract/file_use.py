@@ -62,13 +62,6 @@ class FileUse:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:
-        """Reads its fields as they come from another process, where tuples are lists.
-
-        Args:
-            data: Fields by their names.
-
-        Returns:
-            The same, with tuples.
-        """
+        """Reads its fields as they come from another process, where tuples are lists."""
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
         return FileUse(**fields)

@@ -61,11 +61,8 @@ def run_processor(
     raise. For a processor with a worker it waits for every answer.
 
     Args:
-        processor: The processor, which is prepared here.
-        spec: Rate, block and channels of the stream.
         audio: float32 `[channels, frames]` for the first audio input, or such an array for each input by name. A
             processor without audio inputs takes zeros of the wanted length.
-        settings: First values of parameters, by name; the others have their defaults.
         events: Changes of parameters in the run, each `(sample, name, value)`.
         blocks: Sizes of the blocks in frames, 1 to `spec.block`, repeated until the sound ends; None is `spec.block`.
 
@@ -99,9 +96,6 @@ def render(
         events: As for `run_processor`.
         blocks: As for `run_processor`.
         notes: Events that come in; offsets count from the first frame of the run.
-
-    Returns:
-        All audio outputs, the events emitted and the values reported.
 
     Raises:
         PluginError: The processor breaks its contract.
@@ -137,11 +131,6 @@ def render(
 
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> ParamCells:
     """Prepares a processor with initial parameter values, for a caller that calls `process` itself.
-
-    Args:
-        processor: The processor.
-        spec: Rate, block and channels of the stream.
-        settings: First values by name; the others have their defaults.
 
     Returns:
         A cell for each parameter by name, for `IO.cells`.

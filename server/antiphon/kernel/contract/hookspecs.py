@@ -34,7 +34,6 @@ class Register(Protocol):
         Args:
             name: What performers write: letters, digits, `_` and `-`, a letter first.
             factory: A callable without arguments, or "module:Name", which is imported only when it is used.
-            doc: One sentence for people.
         """
 
 

@@ -20,11 +20,9 @@ class ParamCell:
     closed-form in the sample number, so that any split of a block gives the same samples.
 
     Attributes:
-        param: The parameter.
         full: float32 `[block]`, the value at each frame after `render`.
         fired: Frames at which a trigger was sent, after `render`.
         steps: Frame and new value of each change in the block, the value at frame 0 first.
-        text: The value of a text or file parameter.
         moved: A control wire modulates `full` after `render`, which is then needed in every block.
         smooth: Frames of the parameter's own smoothing.
     """
@@ -77,7 +75,6 @@ class ParamCell:
         Args:
             offset: Its frame.
             number: The value to go to, as `Param.encode` gives it.
-            ramp_seconds: Length of its ramp; the parameter's own smoothing where that is longer.
 
         Returns:
             False where the block has `MAX_CHANGES` already, and the change is dropped.
@@ -144,9 +141,6 @@ class ParamCell:
 
         Args:
             time: Sample time of the frame after the block.
-
-        Returns:
-            True where nothing is scheduled and no ramp is under way.
         """
         return not self._pending and time >= self._start + self._length and self.steps[-1][1] == self.steps[0][1]
 
@@ -155,9 +149,6 @@ class ParamCell:
 
         Args:
             frames: Frames of the block.
-
-        Returns:
-            The kernel's call.
         """
         return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
 

@@ -20,8 +20,6 @@ class ParamCells(dict[str, ParamCell]):
         """Schedules a change in the coming block.
 
         Args:
-            name: The parameter, one of the cells.
-            value: What it becomes, in its own unit.
             offset: Frame of the block.
 
         Raises:

@@ -34,17 +34,12 @@ class Param:
     Attributes:
         name: The last part of its address: `/node/NODE/NAME`.
         kind: "float", "int", "switch" (bool), "choice", "text", "file" or "trigger" (an impulse without a value).
-        default: The value before anything is set; it lies within the range.
-        low: The least number allowed.
-        high: The greatest number allowed.
         unit: For people: "dB", "Hz", "s", or "".
         warp: "linear" or "log": how the places 0 to 1 are spread over the range. A log range is above 0.
         smooth: Seconds in which a change of a float is ramped, linearly, from the exact sample of the change.
-        choices: The words that a choice takes.
         restart: A change needs a new `prepare`, since it changes latency or buffers; the node is replaced by a
             crossfade.
         readonly: The node reports it (`IO.report`); it cannot be set.
-        doc: One sentence for people.
     """
 
     name: str
@@ -63,9 +58,6 @@ class Param:
     def agrees(self, other: Param) -> bool:
         """True if two versions of a plugin declare the parameter alike.
 
-        Args:
-            other: The other declaration.
-
         Returns:
             Whether a value of the one, and its encoding as a number, is one of the other with the same meaning.
         """
@@ -75,9 +67,6 @@ class Param:
         """Checks a value and converts it to this parameter's type.
 
         Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on.
-
-        Args:
-            value: Anything a client may send.
 
         Returns:
             The value as float, int, bool or str, by `kind`.
@@ -106,9 +95,6 @@ class Param:
 
         Args:
             value: As for `check`.
-
-        Returns:
-            Whether the value is allowed.
         """
         try:
             self.check(value)
@@ -134,14 +120,7 @@ class Param:
         return checked
 
     def clip(self, number: float) -> float:
-        """Clips a number to the range.
-
-        Args:
-            number: Any number.
-
-        Returns:
-            The nearest one in the range.
-        """
+        """Clips a number to the range."""
         return min(max(number, self.low), self.high)
 
     def to_norm(self, value: Value) -> float:
@@ -171,9 +150,6 @@ class Param:
         Args:
             place: 0 to 1.
 
-        Returns:
-            The value at that place.
-
         Raises:
             ParamError: The place is outside 0 to 1, or the parameter is text or a file.
         """
@@ -201,9 +177,6 @@ class Param:
 
         Args:
             value: A value that `check` gave.
-
-        Returns:
-            The number; the index of the word for a choice.
 
         Raises:
             ParamError: The parameter is text or a file.

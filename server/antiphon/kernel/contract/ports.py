@@ -17,7 +17,6 @@ class Port:
     averaged to one, otherwise surplus channels are dropped.
 
     Attributes:
-        name: The port's name in patches and addresses.
         kind: "audio", "control", "events" or "asset". A control port carries one channel, a value for each frame, in
             which 1 is the whole range of what it modulates; its wire ends in another control port or in a parameter
             (`Param.glides`).

@@ -45,7 +45,6 @@ class BlockTime:
         sample: The frame's number on the engine's sample clock.
         beat: Its place on the musical clock, in beats.
         tempo: Beats per minute.
-        playing: Whether the musical clock runs.
     """
 
     sample: int = 0
@@ -130,7 +129,6 @@ class IO:
         time: When the first frame is.
         frames: Frames of this call, 1 to the prepared block.
         base: Where a block is split, the frame of the whole block at which this call begins.
-        events_in: The events of this call, in order of offset.
         events_out: What `emit` was given.
         asset: Decoded sound by port name, read-only.
         reports: What `report` was given.
@@ -152,9 +150,6 @@ class IO:
     def curve(self, name: str) -> NDArray[np.float32]:
         """Values of a parameter at every frame, smoothed and modulated.
 
-        Args:
-            name: The parameter's name.
-
         Returns:
             float32 `[frames]`, not to be written, valid during this call.
         """
@@ -164,22 +159,14 @@ class IO:
         return full[self.base : self.base + self.frames]
 
     def value(self, name: str) -> Value:
-        """Value of a parameter at the first frame.
-
-        Returns:
-            A float, int, bool or str, by its kind.
-        """
+        """Value of a parameter at the first frame."""
         return self.at(name, 0)
 
     def at(self, name: str, offset: int) -> Value:
         """Value of a parameter at one frame.
 
         Args:
-            name: The parameter's name.
             offset: The frame, 0 to `frames` - 1.
-
-        Returns:
-            A float, int, bool or str, by its kind.
         """
         cell = self.cells[name]
         if cell.param.kind in ("text", "file"):
@@ -201,11 +188,7 @@ class IO:
         return [n - self.base for n in fired if self.base <= n < self.base + self.frames]
 
     def emit(self, event: Event) -> None:
-        """Sends an event out of the node's events port. At most 1024 are taken in one call; more are dropped.
-
-        Args:
-            event: With its offset in this call.
-        """
+        """Sends an event out of the node's events port. At most 1024 are taken in one call; more are dropped."""
         if len(self.events_out) < 1024:
             self.events_out.append(event)
 
@@ -213,7 +196,6 @@ class IO:
         """Publishes the value of a `readonly` parameter: a meter, a detected tempo.
 
         Args:
-            name: The parameter's name.
             number: Its value; of a choice the place of its word, from 0.
         """
         self.reports[name] = number
@@ -224,7 +206,6 @@ class IO:
         At most 1024 are taken in one call; more are dropped.
 
         Args:
-            kind: A word of the processor's own.
             number: A number of the processor's own. `ProcessorPart.recall` is given both before the same block in a
                 replay.
         """
@@ -245,11 +226,7 @@ class ProcessorPart:
         """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path."""
 
     def standing(self) -> list[tuple[str, int]]:
-        """Marks that `recall` needs before the coming block, for a log that begins with that block.
-
-        Returns:
-            Kind and number of each mark that is still in force.
-        """
+        """Marks that `recall` needs before the coming block, for a log that begins with that block."""
         return []
 
     def close(self) -> None:
@@ -265,7 +242,6 @@ class Processor:
     Attributes:
         inputs: Ports it can be wired into; one audio input unless declared.
         outputs: Ports it can be wired from; one audio output unless declared.
-        params: Its parameters, in the order in which they are shown.
         split: The host splits a block where a parameter without smoothing changes, so that `IO.value` is exact.
         holds: No input reaches an output within `spec.block` frames, so that the node may close a cycle of wires.
         compensates: In a cycle it takes `StreamSpec.feedback` off the time it holds sound back; the host then delays
@@ -304,9 +280,6 @@ class Processor:
 
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
-
-        Args:
-            spec: Rate, block and channels of the stream.
 
         Raises:
             AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
@@ -355,9 +328,6 @@ class Processor:
         Args:
             frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
                 shorter than half an hour, which is not given ahead, whatever the answer.
-
-        Returns:
-            False where it needs no look at what comes; then nothing is changed.
         """
         return False
 

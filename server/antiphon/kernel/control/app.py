@@ -65,11 +65,8 @@ class ControlOptions:
     """What a control process is started with.
 
     Attributes:
-        surfaces: (host, port) of subscribers from the start.
         allow: IP addresses whose messages are handled without approval.
         live_token: Gives the token that `/live/eval` needs; None where it is refused.
-        session_header: Gives the header of a session that is recorded.
-        clock: The wall clock; a test's own.
         now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
     """
 

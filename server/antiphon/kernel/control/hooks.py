@@ -43,11 +43,7 @@ class ServerHooks:
     """Calls the plugins' hooks in a running server; exceptions are logged, and the next plugin is called."""
 
     def __init__(self, catalog: Catalog, settings: ServeSettings, *, fresh: bool) -> None:
-        """Chooses the plugins to import; nothing is imported before `start`.
-
-        Args:
-            fresh: Whether control restored nothing from an earlier process.
-        """
+        """Chooses the plugins to import; nothing is imported before `start`."""
         self._settings, self._fresh = settings, fresh
         self._asked = {info.name: info.plugin for info in catalog.transports if is_wanted(info.options, settings)}
         called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}

@@ -46,10 +46,8 @@ class GraphPlayer:
 
     Attributes:
         sample: First sample of the next block.
-        reports: Reports for the loop, oldest first; it empties them.
         applied: Actions as they took effect, for the session log; None while no session is recorded.
         out: The output of the last block among them, float32 `[channels, block]`.
-        retired: Crossfades that have ended. The loader closes their old plans, off the block path.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:

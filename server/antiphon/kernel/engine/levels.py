@@ -34,11 +34,7 @@ def levels_apply(x: Audio, bypass: f32p, mute: f32p, wet: f32p, gain: f32p, fram
 
 
 class MasterLevel:
-    """Level stage of `in` or `out`. It takes parameters as a node does, and cannot fail.
-
-    Attributes:
-        cells: bypass, mute, wet and gain.
-    """
+    """Level stage of `in` or `out`. It takes parameters as a node does, and cannot fail."""
 
     failed = forced = ""
 

@@ -26,7 +26,6 @@ class Late:
     Attributes:
         node: The node's number; 0 for an action that names none.
         cell: Index of the parameter, or `action_schedule.OTHER` + the action's code.
-        seconds: How late.
     """
 
     node: int

@@ -40,11 +40,7 @@ MOST_VOCABULARY = 64 << 10
 
 
 class Loader:
-    """The engine's second thread: makes plans, closes old ones, and reports for the loop and the workers.
-
-    Attributes:
-        thread: The thread, to be started by the engine.
-    """
+    """The engine's second thread: makes plans, closes old ones, and reports for the loop and the workers."""
 
     def __init__(
         self, loop: EngineLoop, peer: socket.socket, plugins: Loaded, pool: Pool | None, weigher: socket.socket

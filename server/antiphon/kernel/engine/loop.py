@@ -39,10 +39,8 @@ class NextPlan:
     """A prepared plan, ready for the loop.
 
     Attributes:
-        serial: Number of the load request.
         fade: Seconds of the crossfade.
         tempo: New tempo in bpm; 0 leaves it as it is.
-        text: The load request as JSON, for the session log.
         aside: Number of the node that is bypassed from the start, and why; (0, "") for none.
         quantum: Beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
     """
@@ -57,11 +55,7 @@ class NextPlan:
 
 
 class EngineLoop:
-    """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory.
-
-    Attributes:
-        shared: The mapping that control and recorder read.
-    """
+    """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory."""
 
     def __init__(
         self,
@@ -157,9 +151,6 @@ class EngineLoop:
         Args:
             ending: Read between blocks.
             signals: Descriptor that can be read once a signal has come (`signal.set_wakeup_fd`).
-
-        Returns:
-            Whether the device is still there.
         """
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:

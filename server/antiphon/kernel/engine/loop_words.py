@@ -154,7 +154,6 @@ class LoopWords:
     """Integer and float views of the loop's words.
 
     Attributes:
-        whole: As whole numbers.
         real: As 64-bit floats.
     """
 

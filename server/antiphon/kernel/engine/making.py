@@ -27,7 +27,6 @@ class PlanCandidate:
 
     Attributes:
         costs: CPU time of each node by name, ms for a block.
-        fresh: Numbers of nodes that the previous plan does not have.
     """
 
     plan: Plan
@@ -42,12 +41,7 @@ class PlanCandidate:
 
 @dataclass(slots=True)
 class PlanMaker:
-    """Compiles each plan so that it reuses the previous plan's nodes. Runs in the loader's thread.
-
-    Attributes:
-        loading: Shared note of the node that is being prepared, read by the supervisor.
-        last: The plan that plays, or that the loop has not taken yet.
-    """
+    """Compiles each plan so that it reuses the previous plan's nodes. Runs in the loader's thread."""
 
     plugins: PluginVersions
     estimator: LoadEstimator

@@ -33,7 +33,6 @@ class NodeTaps:
 
         Args:
             x: The device's input, float32 `[channels, block]`.
-            out: The output, alike.
             channels: Those of all pairs, as of `OutputBuses`.
         """
         if number == OUT_NUMBER:

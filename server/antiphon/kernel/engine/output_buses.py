@@ -23,8 +23,6 @@ class OutputBuses:
 
     Attributes:
         channels: Float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
-        sounding: The buses of the last block.
-        reductions: Of the limiters of the output and of each bus.
     """
 
     def __init__(self, spec: StreamSpec) -> None:

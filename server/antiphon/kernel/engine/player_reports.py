@@ -13,8 +13,6 @@ class PlayerCounters:
 
     Attributes:
         late: Actions that came after their sample.
-        schedule_dropped: Actions that a full schedule, cell or queue had no room for.
-        reports_dropped: Reports lost because the loop did not take them in time.
         nan_blocks: Blocks of input or output that held a NaN and were replaced by silence.
         limited_blocks: Blocks of output that the master limiter changed.
         clipped_blocks: Blocks of input at full scale.
@@ -39,7 +37,6 @@ class PlayerReport:
         cell: Index of the parameter. In "failed" and "mark" 1 for a node of the plan that fades out, else 0.
         number: Seconds of lateness in "late", latency in frames in "loaded".
         token: The sync's token, the load's serial, the beat, or the mark's number.
-        text: The reason of a failure, or the mark's kind.
     """
 
     kind: str

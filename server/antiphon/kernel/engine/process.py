@@ -60,11 +60,6 @@ class EngineParts:
 
     Attributes:
         bell: Eventfd that wakes control.
-        peer: Socket to control, for the loader.
-        arena: Shared memory of the workers.
-        bells: Eventfds of the workers.
-        weigher: Socket to the weigher.
-        taps: Memory in which engine and web process exchange sound.
         capture: Where the sound of all nodes is kept, or None.
     """
 
@@ -87,10 +82,7 @@ def run(
 
     Args:
         driver_name: "jack", "portaudio" or "headless".
-        plugins: Those of the start.
         sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
-        fifo: Whether to ask for the real-time scheduling class.
-        synth: Whether to start the synth's worker at once.
 
     Returns:
         Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.

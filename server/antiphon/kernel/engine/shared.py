@@ -113,7 +113,6 @@ class MappingShape:
     Attributes:
         rate: Hz.
         block: Frames of a block.
-        channels: Channels of input and output.
         tap: Blocks of sound that the mapping holds for the recorder.
     """
 
@@ -132,7 +131,6 @@ class Shared:
     """The mapping, and its parts as memory views.
 
     Attributes:
-        shape: What its sizes follow from.
         offsets: Byte offset of each part by name.
         words: The header as int64, indexed by `HeaderWord`.
         floats: The header as float64.

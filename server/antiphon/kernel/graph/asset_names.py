@@ -16,7 +16,6 @@ def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
     Args:
         text: Name in the library, the performer's first, then the one that ships with Antiphon; "" and absolute paths,
             which only the command line can give, are returned unchanged.
-        error: Error to raise for a name outside the library.
     """
     if not text or Path(text).is_absolute():
         return text

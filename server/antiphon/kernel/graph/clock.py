@@ -75,10 +75,8 @@ class TempoMap:
 
     Attributes:
         rate: Hz.
-        bpm: Tempo at the segment's start.
         sample: Sample at the segment's start.
         beat: Beat at the segment's start.
-        end_bpm: Tempo at the end of the ramp and after it.
         ramp_beats: Length of the ramp in beats; 0 for a constant tempo.
         playing: Whether beats advance.
         swing: By which share of a step every second event is late, see `swung`. The beat itself is even.

@@ -31,8 +31,6 @@ class PlanOutline:
 
     Attributes:
         old: The plan that this one follows, or None.
-        back: The wires that close a loop, whose sound comes a block later.
-        cyclic: The nodes that such a wire leads to.
         reused: The hosts of `old`, by number, that the plan uses again.
     """
 
@@ -73,7 +71,6 @@ def build_plan(
     Args:
         unprepared: Nodes that must not be prepared: the reason by number. They have failed from the start, unless
             they are taken from the plan before.
-        begin: Called with number and node before each node is made and prepared.
 
     Raises:
         NodeError: A processor's `prepare` raised an error.
@@ -128,12 +125,7 @@ def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHo
 def close_hosts(
     hosts: Iterable[NodeHost], in_use: Mapping[int, NodeHost], begin: Callable[[NodeHost], None] | None = None
 ) -> None:
-    """Closes the processors of hosts. Off the block path; an error of a processor is printed.
-
-    Args:
-        in_use: Hosts by number that stay open.
-        begin: Called with each host before it is closed.
-    """
+    """Closes the processors of hosts. Off the block path; an error of a processor is printed."""
     for host in hosts:
         if in_use.get(host.number) is not host:
             if begin is not None:

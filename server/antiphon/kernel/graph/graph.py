@@ -157,7 +157,6 @@ class Graph:
         Args:
             text: "node.port", or "node" for its first port of kind `like`, else its first port.
             side: "out" for the source of a wire, "in" for its destination.
-            like: Preferred kind of port.
 
         Raises:
             PatchError: There is no such node or port.
@@ -258,9 +257,6 @@ def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wi
     """Sorts the nodes so that each runs after its sources.
 
     A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block.
-
-    Returns:
-        Node names in running order, and the wires that close a cycle.
 
     Raises:
         PatchError: A cycle contains no delay.

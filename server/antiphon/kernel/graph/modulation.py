@@ -82,11 +82,7 @@ class Modulation:
 
 
 class Modulations:
-    """All modulations of one node; they persist across plan changes.
-
-    Attributes:
-        wired: The modulations of the plan that plays.
-    """
+    """All modulations of one node; they persist across plan changes."""
 
     def __init__(self) -> None:
         self.wired: tuple[Modulation, ...] = ()
@@ -98,11 +94,7 @@ class Modulations:
         return self.wired is wired and not self._leaving and all(move.steady for move in wired)
 
     def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
-        """Replaces the modulations from this block on; those that are missing in `wired` fade out.
-
-        Returns:
-            The cells that are modulated now.
-        """
+        """Replaces the modulations from this block on; those that are missing in `wired` fade out."""
         before = {move.cell: move for move in (*self._leaving, *self.wired)}
         for move in wired:
             if self._sounded:

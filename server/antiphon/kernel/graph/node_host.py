@@ -58,19 +58,13 @@ class NodeHost:
 
     Attributes:
         cells: Parameters in the order of `ProcessorInfo.cells`.
-        active: Cells that are not at rest.
-        events: Commanded events for the next block.
-        endings: Events that end notes and pedals of removed wires, for the next block.
         latency: Of the processor, frames.
         feedback: Frames by which the processor shortens its delay, because it closes a cycle.
         outs: Output buffers, float32 `[channels, block]` each.
-        has_dry: Whether there is a dry signal: the first input and the first output are alike.
         failed: Why the node has failed, or "".
         retry: Seconds from the failure until it is tried again, 0 where it is not.
         forced: Failure that the next block reports, or "".
         unmuted: The first output before its mute, float32 `[channels, block]`, where the cue needs it; else None.
-        loads: The node's load, for machine code.
-        version: Changes whenever the node stops resting, for machine code.
     """
 
     def __init__(
@@ -246,11 +240,7 @@ class NodeHost:
         """Ends a block whose outputs the processor has filled.
 
         Args:
-            x: The first input, where there is a dry signal.
             reason: Why the node has failed in this block, or "".
-
-        Returns:
-            The same, or the failure that was forced.
         """
         if self.forced:
             reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0

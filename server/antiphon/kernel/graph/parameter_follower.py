@@ -59,8 +59,6 @@ class ParameterFollower(ParamCell):
         Args:
             rate: Inner rate, Hz.
             block: Most inner samples of a block.
-            value: Initial value.
-            clocks: The two rates.
             span: Most outer frames between the oldest inner sample not yet run and the newest outer frame.
         """
         super().__init__(param, rate, block, None if param.kind == "trigger" else value)
@@ -82,7 +80,6 @@ class ParameterFollower(ParamCell):
         """Reads the outer cell.
 
         Args:
-            cell: The outer cell, rendered.
             base: Frame of its block to begin at.
             frames: Frames to read.
             first: The outer clock's frame at `base`.

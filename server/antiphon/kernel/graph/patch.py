@@ -42,11 +42,9 @@ class Patch:
     """A patch that was read.
 
     Attributes:
-        name: Its title.
         tempo: bpm.
         scenes: Values by "node.param", by the scene's number.
         midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
-        text: The TOML that was parsed.
         path: Its file, or None.
         hint: What to do first, one sentence, or "".
         group: The heading under which lists show it, or "".
@@ -69,9 +67,7 @@ def parse(
     """Parses a patch.
 
     Args:
-        source: Name of the file, for errors.
         trusted: Whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
-        folder: Folder of a trusted patch.
 
     Raises:
         PatchError: The patch is not valid.

@@ -45,12 +45,8 @@ class PatchEntry:
     """List entry of one patch file or set list.
 
     Attributes:
-        line: Description, one sentence.
         hint: What to do first, one sentence, or "".
         group: The heading under which lists show it, or "".
-        own: Whether it is the performer's, not a built-in one.
-        hides: Whether it hides a built-in one of the same name.
-        listed: Whether lists show it.
     """
 
     name: str

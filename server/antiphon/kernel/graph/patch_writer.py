@@ -22,12 +22,7 @@ def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *,
     """Writes a patch into the performer's folder. A built-in patch of that name stays, and is hidden.
 
     Args:
-        name: Name to save it under.
         ours: Text that this server last wrote to each file; a file that still holds it may be replaced.
-        replacing: Whether to replace another file too; its content is kept as NAME~.
-
-    Returns:
-        Path and text of the file.
 
     Raises:
         PatchError: The patch cannot be saved; nothing was written.

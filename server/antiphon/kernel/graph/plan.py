@@ -30,11 +30,7 @@ class NodeStep:
     """One node of a plan, with its input mixes, wires and buffers.
 
     Attributes:
-        gathers: Signals of its input ports, then of its modulated parameters.
-        lines: Delay lines of its inputs.
-        depends_on: Numbers of the nodes whose output of the same block it needs.
         input_names: Names of the ports and parameters of `gathers`.
-        listeners: Nodes to which wires carry its events.
     """
 
     host: NodeHost
@@ -96,25 +92,12 @@ class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
 
     Attributes:
-        hosts: Hosts by node number.
         latency: Latency of the whole graph, frames.
         input: Input buffer, float32 `[channels, block]`.
-        output: Output buffer of the same shape.
-        steps: The nodes' parts in running order.
-        last: The signal at the graph's output.
         buses: Those of the other pairs of channels, in the order of `names.BUSES`.
-        sounding: Place and buffer of each of those that has a wire.
-        failures: Failures of nodes since the player last cleared them.
-        marks: (node, kind, number) of the nodes' marks, likewise.
-        watched: Whether overruns count as failures of a node.
         at_work: Called with the number of each node before it runs, or None.
         work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
-        native: The part that machine code plays.
-        opening: Calls before the nodes of a whole block.
-        closing: Calls after them.
         ran: Frames of the last block.
-        crossing: The change from the plan that this one was compiled to follow; the player takes it.
-        successions: Hosts of nodes with another version of their plugin, each with the host before it.
     """
 
     spec: StreamSpec

@@ -26,11 +26,7 @@ def succeeds(host: NodeHost, before: NodeHost | None) -> bool:
 
 
 def rehearse(host: NodeHost, before: NodeHost) -> None:
-    """Tests, off the block path, whether a new version can load the running version's state.
-
-    Args:
-        before: The host that plays.
-    """
+    """Tests, off the block path, whether a new version can load the running version's state."""
     try:
         state = before.processor.save_state()
         _check(state)
@@ -59,12 +55,7 @@ def _reason(error: Exception) -> str:
 
 
 def succeed(host: NodeHost, before: NodeHost) -> None:
-    """Copies values and state from the previous version. On the block path, before the host's first block.
-
-    Args:
-        host: The new version's.
-        before: The host that has played until now, which may play on in the crossfade.
-    """
+    """Copies values and state from the previous version. On the block path, before the host's first block."""
     for cell in host.cells:
         old = before.by_name.get(cell.param.name)
         if old is not None and cell.param.agrees(old.param):

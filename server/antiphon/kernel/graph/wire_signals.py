@@ -19,7 +19,6 @@ class DelayLine:
 
     Attributes:
         source: Input buffer, float32 `[channels, block]`.
-        out: Output buffer of the same shape.
     """
 
     def __init__(self, source: Samples, lag: int) -> None:
@@ -53,7 +52,6 @@ class FeedbackDelay:
     Attributes:
         source: Input buffer, float32 `[channels, block]`.
         block: The delay, frames.
-        out: Output buffer of the same shape.
     """
 
     def __init__(self, source: Samples) -> None:
@@ -90,7 +88,6 @@ class InputMix:
 
     Attributes:
         sources: Buffers of the wires, float32 `[channels, block]` each.
-        keys: Identifies the wires.
         direct: Whether the only source is used without a copy.
         buffer: The signal, float32 `[channels, block]`.
         view: The same, read-only.
@@ -124,11 +121,7 @@ class NoteWire:
     """A wire for events from one node to another.
 
     Attributes:
-        key: Number and port of the source.
-        events: The source's events of this block.
         midi: The MIDI channel of the events that it carries; 0 for all.
-        held: (channel, note) of notes that have not ended.
-        pedals: Channels whose sustain pedal is down.
     """
 
     def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:

@@ -36,8 +36,6 @@ class Wiring:
         """Collects the output buffers of all nodes.
 
         Args:
-            hosts: Host of every node by number.
-            ids: Number of every node by name.
             back: The wires that close a cycle, as `graph.order` gives them.
         """
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back

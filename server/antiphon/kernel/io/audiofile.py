@@ -25,7 +25,6 @@ class Sound:
     Attributes:
         samples: float32 `[channels, frames]`.
         rate: Frames per second.
-        info: What the file says of itself.
     """
 
     samples: Samples
@@ -37,12 +36,8 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: 
     """Reads a whole sound file. It is decoded in a process of its own, so that a damaged file harms nothing.
 
     Args:
-        path: The file.
         rate: Resample to this rate, in Hz; None keeps the file's.
         max_samples: Frames times channels, at most.
-
-    Returns:
-        The sound.
 
     Raises:
         FileError: It cannot be read, or is longer.
@@ -74,7 +69,6 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
         with stream("in.wav") as (info, blocks): …
 
     Args:
-        path: The file.
         rate: Resample to this rate, in Hz; None keeps the file's.
 
     Yields:

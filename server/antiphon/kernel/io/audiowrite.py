@@ -41,12 +41,6 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 def format_of(path: str | os.PathLike[str]) -> Format:
     """Finds the format that a file's name asks for.
 
-    Args:
-        path: The file.
-
-    Returns:
-        The format.
-
     Raises:
         FileError: No sound file has such a suffix; the message lists those allowed.
     """
@@ -70,22 +64,16 @@ class AudioWriter:
     The format follows the suffix. Encoding runs in a thread.
 
     Args:
-        path: The file.
         rate: Frames per second.
-        channels: Channels.
         like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
         to: Hz of the file, to which the sound is resampled; 0 for `rate`, or the nearest that the format holds.
 
     Attributes:
-        path: The file.
-        name: The path as one line of text.
         frames: Frames written so far, at `rate` of the arguments.
         rate: Hz of the file.
-        channels: Channels.
         clipped: Samples beyond full scale, which formats of whole numbers cut to it, and players those of MP3 and Ogg.
         peak: The greatest magnitude of those; 1 where there are none.
         silent: Whether every sample so far is 0.
-        format: The format.
         subtype: libsndfile's word for how samples are kept.
 
     Raises:

@@ -50,7 +50,6 @@ class Decoder:
     """A sound file decoded block by block in another process; a context manager.
 
     Args:
-        path: The file.
         rate: Resample to this rate, in Hz; None keeps the file's.
         pipe: The descriptor of a pipe whose bytes are decoded as they come, in place of the file. Flac cannot be read
             so.
@@ -58,8 +57,6 @@ class Decoder:
         process: One that decodes nothing else meanwhile; one of `decoders` otherwise.
 
     Attributes:
-        name: That name, one line of text.
-        info: What the file says of itself.
         rate: Frames per second of the blocks: the asked rate, else the file's.
         frames: Of all blocks together, as promised; None where the file does not say.
 
@@ -153,9 +150,6 @@ class KeptDecoder:
 
     Args:
         rate: Hz, to which files are resampled.
-
-    Attributes:
-        rate: The same.
     """
 
     def __init__(self, rate: int) -> None:
@@ -170,11 +164,7 @@ class KeptDecoder:
         """Decodes a file block by block.
 
         Args:
-            path: The file.
             name: What messages call it; its path otherwise.
-
-        Returns:
-            Its decoder.
 
         Raises:
             FileError: It cannot be read.
@@ -185,7 +175,6 @@ class KeptDecoder:
         """Decodes a part of a file, at most two channels of it.
 
         Args:
-            path: The file, which says how long it is.
             first: The part's first frame; it may be below 0. Beyond the file's ends there is silence.
             frames: Frames of the part.
             name: What messages call the file; its path otherwise.
@@ -238,13 +227,6 @@ def _checked(path: str | os.PathLike[str], name: str) -> int:
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """Formats a path for a message: one line of printable text.
-
-    Args:
-        path: The path.
-
-    Returns:
-        The path, with what cannot be printed escaped.
-    """
+    """Formats a path for a message: one line of printable text."""
     text = os.fspath(path)
     return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")

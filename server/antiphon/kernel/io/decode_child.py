@@ -125,10 +125,7 @@ class PartFile:
     """A file of which parts are read, in their order or not.
 
     Attributes:
-        path: Its path.
-        rate: Its own.
         channels: Those that are read, 1 or 2.
-        frames: Its length.
     """
 
     def __init__(self, path: str) -> None:

@@ -39,10 +39,6 @@ def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> 
 class DraftFile:
     """A file without a name, or with a hidden one, until it is published.
 
-    Args:
-        path: The name that it will have.
-        name: The same as one line of text, for messages.
-
     Attributes:
         fd: Of the open file; -1 once it is published or discarded.
 

@@ -18,8 +18,6 @@ class Refusal(WireError):
     """A request that is not acted on.
 
     Attributes:
-        status: The HTTP status of the answer.
-        headers: Added to the answer's.
         page: HTML to send instead of the sentence as JSON; "" for none.
     """
 
@@ -28,8 +26,6 @@ class Refusal(WireError):
 
         Args:
             status: The HTTP status of the answer, 400 to 599.
-            message: One sentence for the client.
-            headers: Added to the answer's.
         """
         super().__init__(message)
         self.status = status
@@ -42,14 +38,11 @@ class HttpRequest:
     """A request that passed the guard.
 
     Attributes:
-        method: In capitals.
-        path: Decoded.
         query: Decoded; None without a "?".
         headers: By lower-case name; repeats are joined by ", ".
         peer: The client's address, without its port.
         local: This end's address, without its port.
         body: At most what the guard lets pass.
-        parts: The parts of the path that its route names, such as {name}.
     """
 
     method: str
@@ -63,9 +56,6 @@ class HttpRequest:
 
     def json(self) -> Any:
         """Reads the body as JSON.
-
-        Returns:
-            What it holds.
 
         Raises:
             Refusal: It is no JSON (status 400).
@@ -83,8 +73,6 @@ class Response:
     Attributes:
         status: Of HTTP, up to 599.
         body: Bytes of the type `type`.
-        type: Its media type.
-        headers: Added to the server's; framing headers are the server's business.
         file: A file that is sent in pieces in place of `body`; None for `body`.
         pieces: What is sent in place of `body` as it comes, of unknown length; None for `body`. It may begin before the
             request's body is complete.
@@ -121,11 +109,6 @@ def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = 
 
     Args:
         data: Anything that `json.dumps` takes.
-        status: Of HTTP.
-        headers: Added to the server's.
-
-    Returns:
-        The response.
     """
     try:
         body = json.dumps(data, allow_nan=False)
@@ -136,10 +119,6 @@ def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = 
 
 def text(message: str, status: int = 200) -> Response:
     """Makes a response of plain text.
-
-    Args:
-        message: The text.
-        status: Of HTTP.
 
     Returns:
         The response, in UTF-8.

@@ -63,9 +63,7 @@ class MidiTrack:
 
     Attributes:
         name: Its name, or "".
-        notes: In order of their starts.
         program: The General MIDI instrument it begins with, 0 to 127, or None.
-        controls: Controllers, bends and program changes, in order of time.
     """
 
     name: str = ""
@@ -79,7 +77,6 @@ class MidiSong:
     """A MIDI file.
 
     Attributes:
-        tracks: In the file's order.
         tempo: (beat, bpm) from there on, the first at beat 0.
         ticks: Ticks of a beat in the file.
         length: Beats to the end of its longest track.
@@ -94,9 +91,6 @@ class MidiSong:
 
     def seconds(self, beat: float) -> float:
         """Converts a beat to a time by the tempo map.
-
-        Args:
-            beat: From the beginning.
 
         Returns:
             Seconds from the beginning.
@@ -122,9 +116,6 @@ class Times:
     def seconds(self, beat: float) -> float:
         """Converts a beat to a time.
 
-        Args:
-            beat: From the beginning.
-
         Returns:
             Seconds from the beginning.
         """
@@ -133,9 +124,6 @@ class Times:
 
     def beat(self, seconds: float) -> float:
         """Converts a time to a beat.
-
-        Args:
-            seconds: From the beginning.
 
         Returns:
             The beat, from the beginning.

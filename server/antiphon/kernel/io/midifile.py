@@ -48,9 +48,6 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         overlap: What becomes of a note that begins again while it sounds: it ends there ("end"), is forgotten
             ("replace"), or goes on until the first end that comes ("queue").
 
-    Returns:
-        Notes, controllers, bends, programs and names of its tracks, its tempo map and its time signatures.
-
     Raises:
         FileError: It is no MIDI file, or cannot be read.
     """
@@ -98,8 +95,6 @@ class TickNote(NamedTuple):
 
     Attributes:
         channel: 0 to 15.
-        start: In ticks from the beginning.
-        end: Likewise; equal to the start where the file has it so.
         number: 0 to 127.
         velocity: 1 to 127.
     """
@@ -117,9 +112,6 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     Args:
         track: A track of `open_midi`.
         overlap: As for `read`.
-
-    Returns:
-        Its notes, in order of their ends.
     """
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -155,9 +147,6 @@ def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]])
 
     Args:
         lines: The name and the notes (start, end and number, in beats and in order) of each, drums left out.
-
-    Returns:
-        Its index.
     """
     for word in _MELODY_NAMES:
         for place, (name, _) in enumerate(lines):
@@ -193,8 +182,6 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
 
     Args:
-        path: The file.
-        tracks: In order.
         tempo: bpm, or a map as `MidiSong.tempo`.
         ticks: Ticks of a beat; those of the file that notes came from keep them exact.
 

@@ -24,15 +24,7 @@ class Room:
 
 
 class Lane:
-    """Packets of one sender or connection, in order of arrival.
-
-    Attributes:
-        queue: Packets and their senders.
-        rest: Remaining messages of a bundle that was opened, with their times.
-        listed: Whether it is in the rotation.
-        room: What its packets count towards.
-        came: Packets put in so far.
-    """
+    """Packets of one sender or connection, in order of arrival."""
 
     __slots__ = ("came", "listed", "queue", "rest", "room")
 

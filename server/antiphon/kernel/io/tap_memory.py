@@ -43,7 +43,6 @@ class TapShape:
     Attributes:
         rate: Hz.
         block: Frames of a block.
-        channels: Channels of a tap.
         slots: Blocks that a ring holds.
     """
 

@@ -24,12 +24,6 @@ def kernel(python: Callable[P, R]) -> Kernel[P, R]:
     its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
     Its module begins with `from __future__ import annotations`.
 
-    Args:
-        python: The function.
-
-    Returns:
-        The kernel, which is called as the function was, by position.
-
     Raises:
         TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
             kernel is first called.

@@ -14,10 +14,6 @@ def load_acquire(words: Any, at: int) -> int:
 
     Args:
         words: A pointer to 64-bit words.
-        at: The word's index.
-
-    Returns:
-        The word.
     """
     return int(words[at])
 
@@ -27,8 +23,6 @@ def store_release(words: Any, at: int, value: int) -> int:
 
     Args:
         words: A pointer to 64-bit words.
-        at: The word's index.
-        value: The word.
 
     Returns:
         0.
@@ -42,9 +36,6 @@ def address_f32(address: int) -> Any:
 
     Args:
         address: In bytes.
-
-    Returns:
-        The pointer.
     """
     raise TypeError("address_f32 exists in compiled kernels alone")
 
@@ -54,9 +45,6 @@ def address_f64(address: int) -> Any:
 
     Args:
         address: In bytes.
-
-    Returns:
-        The pointer.
     """
     raise TypeError("address_f64 exists in compiled kernels alone")
 
@@ -66,9 +54,6 @@ def address_i64(address: int) -> Any:
 
     Args:
         address: In bytes.
-
-    Returns:
-        The pointer.
     """
     raise TypeError("address_i64 exists in compiled kernels alone")
 
@@ -78,7 +63,6 @@ def channel(sound: Any, at: int) -> Any:
 
     Args:
         sound: An `Audio` argument of the kernel.
-        at: The channel.
 
     Returns:
         A pointer to 32-bit floats.
@@ -87,23 +71,12 @@ def channel(sound: Any, at: int) -> Any:
 
 
 def offset(pointer: Any, items: int) -> Any:
-    """Pointer moved by `items` elements.
-
-    Args:
-        pointer: The pointer.
-        items: Items of its type to move on.
-
-    Returns:
-        The new pointer.
-    """
+    """Pointer moved by `items` elements."""
     return pointer[items:]
 
 
 def as_u8p(pointer: Any) -> Any:
     """Pointer cast to bytes; in compiled kernels only.
-
-    Args:
-        pointer: The pointer.
 
     Returns:
         The same address as a pointer to bytes.
@@ -115,7 +88,6 @@ def prefetch(pointer: Any, at: int) -> int:
     """Prefetches memory into the cache without waiting.
 
     Args:
-        pointer: A pointer.
         at: The index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
 
     Returns:
@@ -126,9 +98,6 @@ def prefetch(pointer: Any, at: int) -> int:
 
 def bits_f64(value: float) -> int:
     """Bit pattern of a 64-bit float as an integer.
-
-    Args:
-        value: The float.
 
     Returns:
         Its IEEE 754 representation as a whole number.
@@ -141,21 +110,10 @@ def f64_bits(bits: int) -> float:
 
     Args:
         bits: Its IEEE 754 representation; of a larger number the low 64 bits.
-
-    Returns:
-        The float.
     """
     return float(struct.unpack("=d", struct.pack("=Q", bits & 0xFFFFFFFFFFFFFFFF))[0])
 
 
 def call_c(function: int, *args: Any) -> int:
-    """Calls a C function; in compiled kernels only.
-
-    Args:
-        function: Its address.
-        *args: Words, floats and pointers, as the function has them.
-
-    Returns:
-        Its result as a word.
-    """
+    """Calls a C function; in compiled kernels only."""
     raise TypeError("call_c exists in compiled kernels alone")

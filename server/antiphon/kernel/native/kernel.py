@@ -67,14 +67,7 @@ _REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
 
 def address(array: Any) -> int:
-    """Address of an array's data, cached: reading it from numpy costs about a small kernel's run time.
-
-    Args:
-        array: A numpy array of any type and shape. The address is valid while it lives.
-
-    Returns:
-        The address of its first element, a whole number.
-    """
+    """Address of an array's data, cached: reading it from numpy costs about a small kernel's run time."""
     entry = _addresses.get(id(array))
     if entry is not None and entry[0]() is array:
         return entry[1]
@@ -205,13 +198,10 @@ class Kernel(Generic[P, R]):
     Indices are not checked: an out-of-range access crashes the process or corrupts its memory.
 
     Attributes:
-        python: The function in plain Python, for tests that compare the two.
         call: The bare machine code: pointers are addresses (`array.ctypes.data`, read once), at half the cost of a call
             with arrays.
         address: The address of the machine code, for a C library; 0 before it is compiled.
-        name: The function's name.
         types: The type of each argument by name, and of a record's fields by `argument.field`.
-        returns: The type of the result.
         error: Why it cannot be compiled, or None. It is raised at the first call.
     """
 
@@ -237,14 +227,7 @@ class Kernel(Generic[P, R]):
         self.__doc__ = python.__doc__
 
     def python(self, *args: Any) -> R:
-        """Runs the function as plain Python, for tests that compare the two.
-
-        Args:
-            *args: The arguments, as for the kernel.
-
-        Returns:
-            What the function gives.
-        """
+        """Runs the function as plain Python, for tests that compare the two."""
         kinds = iter(self.types.values())
 
         def plain(value: Any) -> Any:
@@ -268,7 +251,6 @@ class Kernel(Generic[P, R]):
         """Sets the addresses of the kernel's machine code. For the compiler.
 
         Args:
-            address: Address of the machine code.
             packed: Packed of the function that takes the arguments from 64-bit words.
         """
         self.address, self._packed = address, packed
@@ -290,9 +272,6 @@ class Kernel(Generic[P, R]):
     def bind(self, *args: object) -> Callable[[], R]:
         """Prepares a call with constant arguments, converted once.
 
-        Args:
-            *args: The arguments. Arrays must outlive the result and stay where they are.
-
         Returns:
             A function without arguments that calls the kernel.
         """
@@ -313,9 +292,6 @@ class Kernel(Generic[P, R]):
         Args:
             *args: The arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
             **kwargs: None.
-
-        Returns:
-            The call.
         """
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
@@ -337,9 +313,7 @@ class Kernel(Generic[P, R]):
         """Writes arguments as `packed` reads them.
 
         Args:
-            args: Numbers and arrays, as for a call.
             words: 64-bit whole numbers.
-            at: Index of the first.
 
         Raises:
             TypeError: An argument is not of its type.
@@ -363,9 +337,6 @@ class Kernel(Generic[P, R]):
 
         A block's buffers are mostly the same arrays. The call costs a third of a call of the kernel itself. It keeps
         the last arguments, and is for one thread.
-
-        Returns:
-            A function with the kernel's arguments, by position.
         """
         if self.address == 0:
             self._compile()

@@ -30,9 +30,6 @@ def place() -> Path:
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
     """Links kernels with the machine code of the library.
 
-    Args:
-        items: Kernels that are not linked.
-
     Returns:
         Those that the library does not have, all where there is none.
     """
@@ -42,13 +39,6 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 
 def write(items: Iterable[Kernel[Any, Any]], path: Path) -> int:
     """Compiles kernels into a library, for any CPU of the target (x86-64-v2, which numpy's wheels need too).
-
-    Args:
-        items: The kernels.
-        path: The library's file.
-
-    Returns:
-        How many kernels it has; those of the same code are one.
 
     Raises:
         FileError: The linker `ld` is not there, or has failed.

@@ -41,11 +41,6 @@ def build(
 ) -> bytes:
     """Compiles kernels, with the kernels they call inlined, to an object file.
 
-    Args:
-        wanted: The kernels.
-        machine: LLVM's target machine.
-        named: Gives a kernel its symbol, by the kernel and its place in the file.
-
     Raises:
         KernelSyntaxError: A kernel uses something outside the subset of Python.
     """

@@ -38,7 +38,6 @@ class Step:
     """Kernel calls in order, as made by `Kernel.step`.
 
     Attributes:
-        calls: Each kernel with its arguments.
         conditions: Kernels that are called before a block; where one returns 0, the block is that of `process`.
         reports: Readonly parameters by name: an array and the place in it where the kernels leave the value.
     """
@@ -48,14 +47,7 @@ class Step:
     conditions: tuple[Call, ...] = ()
 
     def then(self, after: Step) -> Step:
-        """Joins two steps.
-
-        Args:
-            after: What runs after this one.
-
-        Returns:
-            Both as one.
-        """
+        """Joins two steps."""
         conditions = *self.conditions, *after.conditions
         return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
 
@@ -64,21 +56,11 @@ class Step:
 
         Args:
             condition: The call of a kernel that changes nothing, and returns 0 for such a block.
-
-        Returns:
-            The step with this condition.
         """
         return replace(self, conditions=(*self.conditions, *condition.calls))
 
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
-        """Publishes array elements written by the kernels as values of `readonly` parameters.
-
-        Args:
-            **values: By parameter, the array and the place in it; clipped to the parameter's range.
-
-        Returns:
-            The step with these reports.
-        """
+        """Publishes array elements written by the kernels as values of `readonly` parameters."""
         return replace(self, reports={**self.reports, **values})
 
     def run(self) -> None:

@@ -40,11 +40,9 @@ def wavelet_split(
 
     Args:
         x: float32 `[packets, size]`.
-        packets: Number of packets.
         size: Samples of a packet, an even number.
         low: The low-pass filter, `taps` float32.
         high: The high-pass filter, `taps` float32.
-        taps: Length of the filters, an even number.
         y: float32 `[packets, size]`, written: of each packet the low half, then the high half.
         even: Scratch, (size + taps) / 2 float32.
         odd: Scratch, as `even`.

@@ -59,8 +59,6 @@ class PluginSource:
     """A plugin before it is imported.
 
     Args:
-        name: Its module's, or its folder's.
-        importing: Imports it; returns its module.
         folder: The folder of its files; None if unknown.
         problem: Why it cannot be imported; "" if it may be tried.
     """

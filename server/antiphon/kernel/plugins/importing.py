@@ -12,7 +12,6 @@ def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException
     """Imports plugins in the order in which they load, for their hooks to be called.
 
     Args:
-        wanted: The names of the plugins.
         failed: Called with a plugin's name and the exception for each that cannot be imported; it is left out.
     """
     dispatcher = HookDispatcher()

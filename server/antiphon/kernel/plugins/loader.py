@@ -31,7 +31,6 @@ class Loaded:
     """Loaded plugins.
 
     Attributes:
-        catalog: Processor types, failures and hooks, as data.
         factories: By kind ("processors", "synths", "models", "trainings", "evaluations", "transports"), then by name.
     """
 
@@ -40,12 +39,6 @@ class Loaded:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor, without preparing it.
-
-        Args:
-            name: Its type.
-
-        Returns:
-            The processor.
 
         Raises:
             PluginError: There is no such type, or its factory fails.
@@ -95,9 +88,6 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     Args:
         plugins_dir: The folder of plugin folders; None for the performer's own.
         check: Run a block of zeros through each processor; otherwise only its declaration is checked.
-
-    Returns:
-        The loaded plugins, and the failures with their reasons.
     """
     loading = PluginLoading(check)
     for source in sources(plugins_dir):

@@ -18,8 +18,6 @@ class Row:
 
     Attributes:
         bytes: Size of its file, 0 without one.
-        needs_torch: Whether it plays in torch alone; the models that ship play in numpy on the CPU.
-        state: verified, changed or missing.
         problem: One sentence, "" if verified.
     """
 

@@ -19,10 +19,6 @@ class VersionCheck:
     """Request to check one version of a plugin.
 
     Attributes:
-        folder: Folder of the version.
-        plugin: Folder of the plugin itself.
-        rate, block, channels: Of the stream that plays.
-        nodes: Type and values of each node in use that is of this plugin.
         limit: Seconds, from the beginning of the import.
     """
 

@@ -29,9 +29,6 @@ def say(text: str) -> None:
     """Writes a line "antiphon: TEXT" to standard error. One that cannot be written is counted, and nothing is raised.
 
     In a server whose standard error is no terminal, time and level stand before it.
-
-    Args:
-        text: The line.
     """
     log("warning", text)
 

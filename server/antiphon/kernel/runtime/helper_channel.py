@@ -144,9 +144,6 @@ class HelperChannel:
 
         Args:
             idle: Seconds without a request after which they end too; None for no end.
-
-        Yields:
-            The message of each, JSON values; raw buffers that come with it are dropped.
         """
         with contextlib.suppress(EOFError, TimeoutError):
             while True:
@@ -154,10 +151,6 @@ class HelperChannel:
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends an answer. Waits while the pipe is full.
-
-        Args:
-            message: JSON values.
-            *raw: Contiguous buffers, numpy's arrays too.
 
         Raises:
             OSError: The parent has closed its end.

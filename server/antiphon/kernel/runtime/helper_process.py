@@ -46,13 +46,7 @@ def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: A
     """Starts a module in a process of its own.
 
     Args:
-        module: Its name.
-        words: Its arguments.
-        fds: Descriptors that it inherits.
         options: Of `Popen`; without them it has neither input nor output.
-
-    Returns:
-        The process; it ends by its pid.
     """
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     given = {**quiet, "env": environment(), **options}
@@ -63,9 +57,6 @@ class HelperProcess:
     """A helper that is asked and answers, in a session of its own so that what it starts ends with it.
 
     It ends with the thread that starts it; see `HelperChannel`.
-
-    Attributes:
-        pid: Its number.
     """
 
     def __init__(
@@ -80,10 +71,7 @@ class HelperProcess:
 
         Args:
             module: What runs; it makes a `HelperChannel`.
-            words: Its arguments.
             stderr: As of `Popen`; None for that of this process.
-            fds: Descriptors that it inherits.
-            variables: Of the environment, in addition.
         """
         pipe = subprocess.PIPE
         self._process = start_helper(
@@ -114,10 +102,6 @@ class HelperProcess:
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends a request. Waits while the pipe is full.
-
-        Args:
-            message: JSON values.
-            *raw: Contiguous buffers, numpy's arrays too.
 
         Raises:
             OSError: The helper has ended.
@@ -179,8 +163,6 @@ class ForkedEnd:
     """End of a forked child: status and output.
 
     Attributes:
-        data: What it gave.
-        late: Whether it was ended because it took too long.
         status: Its exit status, negative for a signal.
     """
 
@@ -193,12 +175,8 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
     Args:
-        work: Returns what the child gives; it raises nothing.
         seconds: After which the child is ended; None for no end.
         most: Bytes that it may give; what follows them is not read.
-
-    Returns:
-        What it gave, and how it ended.
 
     Raises:
         OSError: The system cannot make another process or pipe.

@@ -27,7 +27,6 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Reads the manifest's entry of a model, without reading its weights.
 
     Args:
-        name: The model's name.
         folder: Of the manifest; None for the one that ships with Antiphon.
 
     Returns:
@@ -49,9 +48,6 @@ def names(folder: Path | None = None) -> list[str]:
     Args:
         folder: Of the manifest; None for the one that ships.
 
-    Returns:
-        Their names.
-
     Raises:
         ModelError: There is no manifest, or it cannot be read.
     """
@@ -71,11 +67,7 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
     """Reads the arrays of a model, after comparing its file with the manifest's checksum. Nothing is unpickled.
 
     Args:
-        name: The model's name.
         folder: Of the manifest; None for the one that ships with Antiphon.
-
-    Returns:
-        Arrays by name.
 
     Raises:
         ModelError: The file is missing, larger than 64 MB, no safetensors file, or not the one with the manifest's
@@ -102,12 +94,6 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 
 def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
     """Writes arrays as `name`.safetensors, and its checksum into the manifest.
-
-    Args:
-        name: The model's name.
-        arrays: By name.
-        folder: Folder of file and manifest.
-        details: Further fields of the manifest's entry: licence, trained_on, card.
 
     Raises:
         FileError: One of the two cannot be written.

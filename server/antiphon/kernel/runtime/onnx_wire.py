@@ -29,9 +29,6 @@ _FIELDS = {
 def check(data: bytes) -> None:
     """Checks that a model refers to no other file.
 
-    Args:
-        data: The file.
-
     Raises:
         ModelError: It does, or is no ONNX model.
     """
@@ -44,14 +41,7 @@ def check(data: bytes) -> None:
 
 
 def looks_like(data: bytes) -> bool:
-    """Guesses whether bytes are an ONNX model: its first field is the version of its form.
-
-    Args:
-        data: The file.
-
-    Returns:
-        Whether they begin as one does.
-    """
+    """Guesses whether bytes are an ONNX model: its first field is the version of its form."""
     return data[:1] == b"\x08" and data[:2] != b"\x80\x02"
 
 

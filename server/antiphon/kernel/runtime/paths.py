@@ -37,11 +37,7 @@ def _home(kind: str, platform: str) -> Path:
 
 
 def config() -> Path:
-    """The folder of settings and the token.
-
-    Returns:
-        Its path; it may not exist yet.
-    """
+    """The folder of settings and the token."""
     return _home("config", platformdirs.user_config_dir("antiphon"))
 
 
@@ -51,11 +47,7 @@ def data() -> Path:
 
 
 def cache() -> Path:
-    """Finds the folder for files that can be recreated.
-
-    Returns:
-        Its path; it may not exist yet.
-    """
+    """Finds the folder for files that can be recreated."""
     return _home("cache", platformdirs.user_cache_dir("antiphon"))
 
 
@@ -75,11 +67,7 @@ def recordings() -> Path:
 
 
 def library() -> Path:
-    """Finds the folder of the performer's sound files, which file parameters name from the network.
-
-    Returns:
-        Its path; it may not exist yet.
-    """
+    """Finds the folder of the performer's sound files, which file parameters name from the network."""
     return data() / "library"
 
 
@@ -139,13 +127,6 @@ def _network() -> int:
 def make_folder(folder: Path, mode: int = 0o777) -> Path:
     """Creates a folder, with its parents, if it does not exist.
 
-    Args:
-        folder: Its path.
-        mode: Permissions of a folder that is made, less the umask.
-
-    Returns:
-        The path.
-
     Raises:
         FileError: It cannot be made.
     """
@@ -177,14 +158,8 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
 
     Args:
-        folder: The folder it has to be in.
         name: One part of a path, 1 to 120 characters: no separators, no leading dot, nothing unprintable, no link that
             leads out of the folder.
-        suffix: Added where the name lacks it.
-        error: What is raised.
-
-    Returns:
-        The path.
 
     Raises:
         FileError: Or what `error` names: the name is not allowed.
@@ -206,14 +181,6 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
     """Finds the folder that a parameter names.
 
-    Args:
-        name: A path, or the name of a folder in the performer's library.
-        holds: What it holds, for the message.
-        error: What is raised.
-
-    Returns:
-        Its path.
-
     Raises:
         FileError: Or what `error` names: there is no such folder.
     """
@@ -227,9 +194,6 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
 
 def why(error: OSError) -> str:
     """Puts an error of the operating system into words, with what to do about it.
-
-    Args:
-        error: What was raised.
 
     Returns:
         Part of a sentence, without a full stop.
@@ -291,11 +255,6 @@ def check_space(path: Path) -> None:
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Writes a file atomically: after any failure it has the new content or the previous one.
-
-    Args:
-        path: The file; its folder is made.
-        content: All of the new content.
-        mode: Permissions of the file.
 
     Raises:
         FileError: It cannot be written.

@@ -120,9 +120,6 @@ def crashed_settings(where: Path) -> ServeSettings | None:
 def start_time(pid: int) -> int:
     """Reads when a process started. With its pid this identifies a process: pids are used again.
 
-    Args:
-        pid: The process.
-
     Returns:
         Clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
         macOS, 1 for a process that runs.

@@ -96,7 +96,6 @@ class ThreadTimes(NamedTuple):
     Attributes:
         ran: Time computed, ns.
         waited: Time waited for a processor, ns, in waits that have ended.
-        ready: Whether it runs, or waits for a processor, at the moment.
     """
 
     ran: int

@@ -83,17 +83,13 @@ class ServeSettings:
         set: A set list, which names its patches itself, in place of `patch`; or "".
         rate: Frames per second: 44100, 48000 or 96000. In a running server what the driver runs at, as for `block`.
         block: Frames of a block, 32 to 2048.
-        channels: Channels of input and output; not an option of the command line.
         ahead: Blocks between input and output, 1 to 16; 0 chooses by `block` and by how late the machine wakes.
         surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
-        lan: The server answers the local network too, not this machine only; new addresses need approval.
         announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with
             this IPv4 address.
-        allow: IP addresses that are approved from the start.
         proxy: Names under which a reverse proxy, which has the TLS, forwards requests; with any, HTTP listens on every
             address, and all but `/api/health` needs the token.
         drain: Seconds that requests and jobs have to finish at the end, 0 to 3600.
-        fifo: The engine gets real-time scheduling, where permitted.
         mute_input: The input is muted at the start (`--muted`).
         device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
         synth: Name of the backend that plays notes, or "auto".
@@ -140,9 +136,6 @@ class ServeSettings:
 
     def check(self) -> ServeSettings:
         """Checks the options against each other and against what is allowed.
-
-        Returns:
-            Itself.
 
         Raises:
             UsageError: An option has a value that is not allowed; the message says what is.
@@ -191,9 +184,6 @@ class ServeSettings:
     def value(self, option: ServeOption[T]) -> T:
         """Gives the value of an option that a plugin added.
 
-        Args:
-            option: Its declaration.
-
         Returns:
             The value as given, or the option's default.
         """
@@ -201,30 +191,16 @@ class ServeSettings:
         return value
 
     def with_(self, **changes: Any) -> ServeSettings:
-        """Copies the settings with other values. They are not checked.
-
-        Args:
-            **changes: Values by attribute.
-
-        Returns:
-            The copy.
-        """
+        """Copies the settings with other values. They are not checked."""
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """Packs the settings for files and command lines, which other users may read: without `secrets`.
-
-        Returns:
-            JSON.
-        """
+        """Packs the settings for files and command lines, which other users may read: without `secrets`."""
         return json.dumps({name: value for name, value in asdict(self).items() if name != "secrets"})
 
     @staticmethod
     def from_json(text: str) -> ServeSettings:
         """Unpacks what `to_json` gave.
-
-        Args:
-            text: The JSON.
 
         Returns:
             The settings, without `secrets`.

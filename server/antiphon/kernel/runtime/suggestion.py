@@ -38,9 +38,6 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
     """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
 
     Args:
-        name: What was asked for.
-        known: All that is allowed, in the order in which it is listed.
-        lead: What stands before the list.
         docs: Descriptions of some of them, where none has a similar name: pitch means what is described as pitch.
 
     Returns:

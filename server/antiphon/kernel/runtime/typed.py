@@ -33,7 +33,6 @@ class Misfit(ValueError):
     """Data that does not fit a type.
 
     Attributes:
-        path: The keys that lead to the value, from the top.
         what: What follows the key in a sentence, such as "takes 0 to 60 s, not 70".
     """
 
@@ -58,12 +57,8 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
     """Reads a TOML file as a type.
 
     Args:
-        path: The file.
         kind: A `msgspec.Struct`; what a field takes is the description of its `Meta`.
         whole: What the file is, as "a style".
-
-    Returns:
-        The struct.
 
     Raises:
         FileError: It cannot be read or does not fit; the message names the file, the line and the key.

@@ -20,11 +20,7 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Time: a sample of the engine's clock.
-
-    Attributes:
-        n: Its number, counted from the engine's start.
-    """
+    """Time: a sample of the engine's clock."""
 
     n: int
 
@@ -53,11 +49,7 @@ class SetParam:
     """`/node/NAME/PARAM value [seconds]`: sets a parameter.
 
     Attributes:
-        node: The node's name.
-        param: The parameter's name.
-        value: The new value.
         ramp: Seconds to get there, never less than the parameter's own smoothing.
-        when: When it begins.
     """
 
     node: str
@@ -69,11 +61,7 @@ class SetParam:
 
 @dataclass(frozen=True, slots=True)
 class ResetNode:
-    """`/node/NAME/reset`: clears a node's state and tries it again after a failure.
-
-    Attributes:
-        node: The node's name.
-    """
+    """`/node/NAME/reset`: clears a node's state and tries it again after a failure."""
 
     node: str
     when: When = NOW
@@ -210,7 +198,6 @@ class SetTempo:
     Attributes:
         bpm: 10 to 999.
         beats: Beats in which it gets there; 0 for at once.
-        when: When it begins.
     """
 
     bpm: float
@@ -225,7 +212,6 @@ class SetSwing:
     Attributes:
         amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
         step: In beats: 1/2 swings eighths, 1/4 sixteenths.
-        when: When; of what is scheduled already, all that is due later is moved.
     """
 
     amount: float
@@ -275,11 +261,7 @@ class ClearSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """`/sync id`: answers with a number once every earlier command that is due has taken effect.
-
-    Attributes:
-        token: The number.
-    """
+    """`/sync id`: answers with a number once every earlier command that is due has taken effect."""
 
     token: int
     when: When = NOW

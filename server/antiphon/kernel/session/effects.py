@@ -19,9 +19,6 @@ class EngineLoad:
     """A request to the engine to play another plan.
 
     Attributes:
-        serial: The plan's number.
-        graph: The nodes and wires, with current values.
-        ids: Numbers of the nodes, by name.
         tempo: Beats per minute; 0 leaves the tempo as it is.
         fade: Seconds of the crossfade.
         again: The plan has played before, so there is none to return to.
@@ -41,11 +38,7 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A parameter has a new value.
-
-    Attributes:
-        source: Who changed it; feedback is not sent back there.
-    """
+    """A parameter has a new value."""
 
     node: str
     param: Param

@@ -36,9 +36,6 @@ class GraphState(NodeTable):
 
     Attributes:
         rate: Frames per second.
-        name, path: Of the patch.
-        serial: Number of the last load.
-        playing: Numbers of the nodes in the plan that the engine plays.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:

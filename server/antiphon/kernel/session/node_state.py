@@ -32,13 +32,8 @@ class Node:
     """Control's state of one node.
 
     Attributes:
-        id: Its number in the engine; never reused in a session.
-        name: As performers address it.
-        info: Its type, from the catalog.
         base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
         texts: Values of its `text` and `file` parameters, by cell.
-        cells: Its parameters in the order of their cells.
-        index: The cell of each parameter, by name.
         state: As the engine reports it, for example "running".
         reason: Why the node is in that state, "" where there is nothing to say.
         vocabulary: What its text parameters can name, by parameter, as the engine reports it; empty where unknown.
@@ -65,12 +60,8 @@ class LoadRequest:
     """A requested plan: the state restored if a later one is refused.
 
     Attributes:
-        serial: Number of the load.
-        texts: Copies of the nodes' texts at the time of the request, by name and cell.
-        name: Name of the patch.
         path: Path of the patch's file, "" without one.
         tempo: In bpm.
-        catalog: The processor types at the time of the request.
     """
 
     serial: int = 0

@@ -24,10 +24,7 @@ class NodeTable:
 
     Attributes:
         numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
-        ends: The graph's input and output as nodes, by name.
         panel: The macros as the parameters of a node, by its name; empty where there are none.
-        by_id: All nodes and ends, by number.
-        next_id: Number of the next new node.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers) -> None:

@@ -50,8 +50,6 @@ class Players:
     """Note-taking nodes of a graph, by name.
 
     Attributes:
-        graph: Where they are.
-        all: Nodes with an events input.
         free: Those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
             else `all`. A note that names no node goes to these.
     """
@@ -138,7 +136,6 @@ def read(address: str, args: Args, when: When) -> Note:
         address: One of `ADDRESSES`.
         args: The message's arguments; a note by number or name (c4 is 60), velocity 0 to 127, values of controllers,
             pressure and timbre 0 to 1 or whole numbers to 127.
-        when: The time that the command gets.
 
     Raises:
         RequestError: An argument is missing, superfluous or out of its range.

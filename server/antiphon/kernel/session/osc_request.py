@@ -15,10 +15,8 @@ class OscRequest:
     """A message to a plugin's OSC address.
 
     Attributes:
-        server: The server.
         args: The arguments, whose count and types are as declared; numbers are int for i, float for f and d.
         sender: Who sent it, for `TransportServer.command`.
-        when: The message's time, where the address is timed; else now.
         reply: Sends the sender a message: `reply("/wobble/shaken", 3)`.
     """
 

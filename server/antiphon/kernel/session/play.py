@@ -41,9 +41,6 @@ _WORD_BITS = 53
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """Parameters for which a note may have its own values.
 
-    Args:
-        params: Params of a processor, in declared order.
-
     Returns:
         The first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
         where a note begins (not smoothed), and need no new `prepare`.
@@ -68,9 +65,6 @@ def value_number(place: int) -> int:
 def value_place(number: int) -> int:
     """The inverse of `value_number`.
 
-    Args:
-        number: Number of a control event.
-
     Returns:
         The place of the value's parameter among `note_params`; -1 for a number that carries none.
     """
@@ -82,9 +76,6 @@ def value_place(number: int) -> int:
 def word_number(word: str) -> float:
     """Hash of a word as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
 
-    Args:
-        word: Any text.
-
     Returns:
         The number, a multiple of 2 to the power of -53.
     """
@@ -94,9 +85,6 @@ def word_number(word: str) -> float:
 
 def plays(info: ProcessorInfo) -> bool:
     """True if a node of this type plays notes with their own values.
-
-    Args:
-        info: The type.
 
     Returns:
         True where it takes notes and declares `PLAY`.
@@ -116,13 +104,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     """Parses the arguments of `/node/NAME/play`.
 
     Args:
-        node: The node's name.
-        params: The parameters of its processor.
         args: Names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127.
-        when: The time that the commands get.
-
-    Returns:
-        The commands, in order.
 
     Raises:
         RequestError: A name without a value, or an unknown one.

@@ -43,11 +43,9 @@ class Field:
     """One field of a record.
 
     Args:
-        name: of the dataclass's field, and the key in the log.
         code: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch.
         low, high: what it may be, both included; None is all that fits.
         optional: whether it may be None.
-        logged: whether the set's log has it.
     """
 
     name: str
@@ -66,12 +64,6 @@ class Field:
 
     def check(self, value: Any) -> Any:
         """Checks a value.
-
-        Args:
-            value: From a log line or a record.
-
-        Returns:
-            The value; a whole number in a float's field becomes a float.
 
         Raises:
             ValueError: It is of the wrong type or out of range; the message has the range.
@@ -115,12 +107,10 @@ class RecordRow:
 
         Args:
             code: the record's number, 1 to 255; it is never given to another.
-            op: its name in the log.
             record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
             body: its fields but `when`.
             address: by which performers know it where it is late, "" where its node has the name.
             live: whether the log says that it was asked for without a time.
-            message: its address, where a message's arguments are the fields in order, each a number.
         """
         self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
         self.message = message

@@ -52,11 +52,7 @@ Pending: TypeAlias = tuple[Action | _OWN, object]
 
 
 class Session:
-    """Handles commands: checks them, then applies or schedules them.
-
-    Attributes:
-        schedule: Pending items, each with the source that asked for it.
-    """
+    """Handles commands: checks them, then applies or schedules them."""
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
         """An empty graph and schedule; `catalog`, `numbers` and `rate` as for `GraphState`."""

@@ -45,8 +45,6 @@ class SetList:
     """A set list as data.
 
     Attributes:
-        file: The name it is loaded by.
-        name: The name that is shown.
         patches: Names of patches, in order, 1 to `MAX_PATCHES`.
         fade: Seconds of crossfade from one patch to the next, 0 to `MAX_FADE`.
         midi: From a controller ("cc 66", with a channel "cc 66 2") to a key of `STEPS`.

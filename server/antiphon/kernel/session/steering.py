@@ -18,7 +18,6 @@ def steered_tempo(bpm: float, away: float) -> float:
     """Tempo at which the clock converges to another clock.
 
     Args:
-        bpm: The other clock's tempo.
         away: Beats by which the other clock is ahead.
 
     Returns:

@@ -56,18 +56,11 @@ class Transport:
 
         Args:
             settings: The options of `serve`.
-
-        Returns:
-            Pairs (argument, part of it).
         """
         return ()
 
     def findings(self) -> Iterable[Finding]:
-        """Checks the machine for the transport's requirements, for `antiphon doctor`.
-
-        Returns:
-            What was found.
-        """
+        """Checks the machine for the transport's requirements, for `antiphon doctor`."""
         return ()
 
     def ports(self) -> tuple[object, Iterable[str]] | None:
@@ -82,9 +75,6 @@ class Transport:
         """Starts the transport, in the control process, after `antiphon_startup`. May be async.
 
         An exception is logged, and the server runs without the transport.
-
-        Args:
-            server: The server.
 
         Returns:
             None, or what is awaited.
@@ -134,10 +124,6 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
 
 def settable(param: Param, address: str) -> None:
     """Checks that a controller can move a parameter: not a readonly, text or file parameter.
-
-    Args:
-        param: The parameter.
-        address: Its name in the error's message.
 
     Raises:
         RequestError: The parameter cannot be moved.

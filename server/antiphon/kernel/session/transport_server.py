@@ -59,7 +59,6 @@ class Learner(Protocol):
 
         Args:
             target: "node.param", one of `PRESSABLE`, or "/cue NAME".
-            done: Called with the controller's name once it has moved and is assigned.
         """
 
     def unlearn(self, target: str) -> None:
@@ -98,14 +97,7 @@ class TransportServer(Protocol):
         """The running server's own folder; restarts of the control process keep it."""
 
     def file(self, name: str) -> Path:
-        """Path of a file of this transport in `folder`, kept and removed with the server's state.
-
-        Args:
-            name: The file's name, unique within the transport.
-
-        Returns:
-            The path; the file need not exist.
-        """
+        """Path of a file of this transport in `folder`, kept and removed with the server's state."""
 
     # ---- time
 
@@ -189,9 +181,6 @@ class TransportServer(Protocol):
         Values received before it are applied at its beginning. At its end the state is saved, then answers and
         feedback are sent: once for all commands in it.
 
-        Returns:
-            The context.
-
         Example:
             with server.turn():
                 server.do(NoteOn(60, 1.0), "wire")
@@ -202,7 +191,6 @@ class TransportServer(Protocol):
         """Executes a command within a `turn`.
 
         Args:
-            command: What to do, and when.
             source: Name of the sender in feedback: a change is not sent back to the surface that made it.
 
         Raises:
@@ -224,8 +212,6 @@ class TransportServer(Protocol):
         """Handles an OSC message with the rights of an owner's surface.
 
         Args:
-            address: One of docs/osc.md; no pattern.
-            *args: The message's arguments.
             source: As for `do`.
             reply: Called with address and arguments of each answer: at the end of a turn, or once a plan that the
                 message asked for plays. None discards answers.
@@ -247,10 +233,6 @@ class TransportServer(Protocol):
     def param(self, node: str, name: str) -> tuple[Node, int]:
         """Looks up a parameter.
 
-        Args:
-            node: The node's name.
-            name: The parameter's name.
-
         Returns:
             The node, and the parameter's index in the node's `cells`.
 
@@ -262,11 +244,7 @@ class TransportServer(Protocol):
         """Present value of a parameter.
 
         Args:
-            node: The node.
             cell: The parameter's index in the node's `cells`.
-
-        Returns:
-            The value.
         """
 
     def controls(self) -> Mapping[str, str]:
@@ -280,7 +258,6 @@ class TransportServer(Protocol):
         """Writes the last bars of a node that the server keeps into a WAV file.
 
         Args:
-            path: The file, which must not exist.
             node: Name of the node; `in` and `out` are the ends of the patch.
             bars: How many bars.
 
@@ -310,11 +287,7 @@ class TransportServer(Protocol):
         """
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        """Adds a listener for effects sent to the engine.
-
-        Args:
-            listener: Called once with each effect, when it is sent to the engine: before it is due.
-        """
+        """Adds a listener for effects sent to the engine."""
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
         """Adds a listener for events emitted by nodes.
@@ -343,19 +316,10 @@ class TransportServer(Protocol):
         """
 
     def learner(self, learner: Learner) -> None:
-        """Sets the learner of `/learn` and `/unlearn`, replacing any earlier one.
-
-        Args:
-            learner: The learner.
-        """
+        """Sets the learner of `/learn` and `/unlearn`, replacing any earlier one."""
 
     def event(self, address: str, *args: Arg) -> None:
-        """Sends a message to all subscribers, with the next feedback.
-
-        Args:
-            address: The message's address.
-            *args: Its arguments.
-        """
+        """Sends a message to all subscribers, with the next feedback."""
 
     # ---- faults
 
@@ -364,7 +328,6 @@ class TransportServer(Protocol):
 
         Args:
             what: What failed, as words of a sentence: "a MIDI message".
-            error: The exception.
         """
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
@@ -372,5 +335,4 @@ class TransportServer(Protocol):
 
         Args:
             what: As for `fault`.
-            work: The function; what it returns is ignored.
         """

@@ -40,13 +40,10 @@ class DecimatorState(NamedTuple):
     Attributes:
         ring: `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous.
         taps: `[length]` filter.
-        length: Taps of the filter.
         factor: Input frames per output sample.
-        state: Write place in the ring, inputs until the next output, outputs in the hop.
         hop: `[size]` result.
         body: `[size]` result, filtered to `BODY`.
         size: Samples of a hop.
-        k: Coefficients of the low-pass and the high-pass; their states.
     """
 
     ring: f32p
@@ -65,7 +62,6 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
     """Takes frames `first` to `last` of x until `hop` is full.
 
     Args:
-        x: Input.
         first: First frame to take.
         last: Frame after the last.
     """
@@ -149,9 +145,6 @@ class Decimator:
             x: float32 `[channels, frames]`.
             first: The first of the frames.
             last: The frame after the last.
-
-        Returns:
-            How many were taken.
         """
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(

@@ -94,10 +94,6 @@ def power_unit(grid: SpectrumSizes, channels: int) -> float:
 
     Args:
         grid: Frame sizes; the spectrum is that of the usual window, also in low latency.
-        channels: Over which squared magnitudes are summed.
-
-    Returns:
-        The factor, by which power is the same at twice the rate.
     """
     analysis = windows(replace(grid, overlap=0))[0].astype(np.float64)
     return 1.0 / (float(np.sum(analysis**2)) * grid.scale * channels)
@@ -108,7 +104,6 @@ class SampleHistory:
 
     Args:
         grid: Frame sizes.
-        channels: Of the sound.
     """
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
@@ -155,7 +150,6 @@ class Spectra:
 
     Args:
         grid: Frame sizes.
-        channels: Of the sound.
 
     Attributes:
         bins: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated.

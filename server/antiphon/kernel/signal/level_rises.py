@@ -37,7 +37,6 @@ def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, c
     Args:
         mono: The sound, a whole number of pieces (`piece_frames`) long.
         rate: Frames per second.
-        lags: How many pieces back those before it lie.
         circular: Whether the sound's end comes before its beginning; otherwise silence does.
 
     Returns:

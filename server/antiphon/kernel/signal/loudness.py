@@ -22,10 +22,8 @@ def k_weigh(x: f32p, power: f64p, frames: i64, k: f64p, state: f64p, weight: f64
     Args:
         x: The samples of a channel, `[frames]`.
         power: What is added to, `[frames]`.
-        frames: Their number.
         k: b0 b1 b2 a1 a2 of each section, as `k_sections` gives them.
         state: Two numbers of each section, `[K_STATE]`, 0 at the beginning.
-        weight: The channel's.
     """
     s1 = state[0]
     s2 = state[1]

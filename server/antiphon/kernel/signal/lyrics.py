@@ -47,9 +47,6 @@ def syllables(text: str) -> tuple[LyricSyllable, ...]:
     Args:
         text: Words between spaces, lines between line breaks or "/"; in a word hyphens divide. A "-" or "_"
             alone holds; "maz- - ing" is one word, "-over" one syllable.
-
-    Returns:
-        The syllables in order; what has no letters is left out.
     """
     found: list[LyricSyllable] = []
     word, goes_on = -1, False
@@ -72,9 +69,6 @@ def syllables(text: str) -> tuple[LyricSyllable, ...]:
 
 def divide(word: str) -> list[str]:
     """Divides an unhyphenated word.
-
-    Args:
-        word: Letters, with what punctuation there is.
 
     Returns:
         Its parts, at least one; joined they are the word.

@@ -29,7 +29,6 @@ class MelSettings:
         rate: Hz of the sound.
         window: Frames of a window.
         hop: Frames between two windows.
-        bands: Mel bands.
         low: Hz at which the lowest band begins.
         high: Hz at which the highest band ends.
         features: `MEL`, or a feature of `signal.features` by librosa, with bands of its own.
@@ -45,11 +44,7 @@ class MelSettings:
 
 
 class LogMel:
-    """Log-mel spectrogram extractor of fixed settings.
-
-    Args:
-        settings: Settings of the windows and bands.
-    """
+    """Log-mel spectrogram extractor of fixed settings."""
 
     def __init__(self, settings: MelSettings) -> None:
         self._window, self._hop = settings.window, settings.hop
@@ -78,11 +73,7 @@ class LogMel:
 
 
 class LogMelStream:
-    """Streaming log-mel spectrogram: the same frames as `LogMel.compute` of the whole sound.
-
-    Args:
-        settings: Settings of the windows and bands.
-    """
+    """Streaming log-mel spectrogram: the same frames as `LogMel.compute` of the whole sound."""
 
     def __init__(self, settings: MelSettings) -> None:
         self._mel, self._window, self._hop = LogMel(settings), settings.window, settings.hop
@@ -117,9 +108,6 @@ class LogMelStream:
 
 def mel_bank(settings: MelSettings) -> F32:
     """Triangular mel filter bank.
-
-    Args:
-        settings: Rate, window and bands.
 
     Returns:
         float32 `[bands, window / 2 + 1]`, each of area one.

@@ -27,9 +27,6 @@ def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
 
     Args:
         note: MIDI note number, or an array of them of any shape; 69 is a', and fractions are allowed.
-
-    Returns:
-        Hertz: a float for a float, an array of the same shape for an array.
     """
     hertz = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
     return float(hertz) if isinstance(hertz, float) else hertz

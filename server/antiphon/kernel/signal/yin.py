@@ -135,7 +135,6 @@ class Yin:
         Args:
             frame: float32 `[HISTORY]`, newest last.
             low: Lowest pitch, a MIDI number.
-            high: Highest pitch.
 
         Returns:
             A MIDI number with fractions; 0 for none.

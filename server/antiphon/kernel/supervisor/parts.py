@@ -23,20 +23,8 @@ class Parts:
     """Sockets, mappings and bells.
 
     Attributes:
-        settings: With the ports, the rate and the block that are in use.
-        found: The driver that the probe chose.
-        device: What the models run on.
-        sockets: OSC over UDP, OSC over TCP, HTTP; bound.
-        shared: Rings and the header between engine, control and recorder.
         arena: Memory in which engine and workers exchange hops.
-        bells: Eventfds of the workers and zygotes.
         bell: Eventfd by which control wakes the engine.
-        engine, control: The two ends of the socket between the engine's loader and control.
-        recorder, asking: The two ends of the socket between the recorder and control.
-        parent, child: The two ends of the socket between the supervisor and control.
-        weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
-        web, answering_web: The two ends of the socket between web and control.
-        taps: Sound of single nodes, from the engine to web.
         capture: The last minutes of all nodes, from the engine to the recorder; None where memory is short.
         performer, scripts: With `--live` the two ends of the socket between the performer and web.
     """

@@ -23,7 +23,6 @@ class Warm:
     """Modules and kernels that an engine inherits from the fork.
 
     Attributes:
-        plugins: The loaded plugins with their catalog.
         sound: The decoded input file, float32 `[channels, frames]`, or None without `--input`.
     """
 

@@ -47,7 +47,6 @@ class Companions:
         web: Module of the process that serves HTTP; "" for none.
         performer: Module of the process that performs the scripts of pages, with `--live`.
         secrets: Makes what `--lan` needs, in a process of its own; raises `FileError`.
-        ready: Called with the settings in use once the server is ready.
     """
 
     web: str = ""
@@ -57,12 +56,7 @@ class Companions:
 
 
 class Starts:
-    """Starts control, web, recorder, weigher, engine, zygotes and the performer.
-
-    Attributes:
-        folder: This server's runtime folder.
-        driver: Name of the driver that the next engine plays by.
-    """
+    """Starts control, web, recorder, weigher, engine, zygotes and the performer."""
 
     def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""

@@ -50,8 +50,6 @@ class Supervisor:
 
     Attributes:
         settings: Those of `serve`; with the ports, rate and block in use, once they are known.
-        folder: This server's runtime folder: state, process list, catalog.
-        parts, starts, faults: Set while it starts.
     """
 
     parts: Parts

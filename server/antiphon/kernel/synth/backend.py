@@ -33,10 +33,8 @@ class SynthSettings:
     """Settings of one synth node for its backend.
 
     Attributes:
-        instrument: Its name.
         bend: Semitones up or down at a full pitch bend.
         voices: Notes that sound at once, 1 to `VOICES`.
-        seed: Random seed.
         synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; of scsynth alone.
         sound: Path of a sound file for a buffer, or ""; of scsynth alone.
         controls: As `parse_controls` reads them; of scsynth alone.
@@ -51,11 +49,7 @@ class SynthSettings:
     controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Settings as data for the config of a stream.
-
-        Returns:
-            Values by name.
-        """
+        """Settings as data for the config of a stream."""
         return asdict(self)
 
 
@@ -65,7 +59,6 @@ class SynthBackend(Protocol):
     A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
 
     Attributes:
-        name: Its name.
         rehearses: A chord is played on it before the first node, so that what loads at the first note has been loaded.
     """
 
@@ -73,19 +66,10 @@ class SynthBackend(Protocol):
     rehearses: bool
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        """Opens a node, or resets an open one, silent.
-
-        Args:
-            slot: Its slot.
-            settings: What it asks for.
-        """
+        """Opens a node, or resets an open one, silent."""
 
     def close(self, slot: int) -> None:
-        """Closes a node and its sound.
-
-        Args:
-            slot: Its slot.
-        """
+        """Closes a node and its sound."""
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         """Processes the events of a slot's coming hop.
@@ -95,7 +79,6 @@ class SynthBackend(Protocol):
         sustain pedal, down from 0.5.
 
         Args:
-            slot: Its slot.
             sample: The engine's sample at which the hop begins.
             events: In order of offset, counted from the hop's first frame.
         """
@@ -119,11 +102,7 @@ def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
 
     Args:
         sample: The engine's sample at which the hop begins.
-        events: In order of offset.
         into: float32 of the shape of a packed hop, written.
-
-    Returns:
-        How many events were left out for want of room.
     """
     count = min(len(events), MAX_EVENTS)
     into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF

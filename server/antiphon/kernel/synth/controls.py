@@ -53,10 +53,8 @@ class Dial:
     """SynthDef control turned by a parameter of the node.
 
     Attributes:
-        name: Name of the control.
         low: Its value at place 0.
         high: Its value at place 1.
-        log: Equal steps of the place are equal ratios of the value.
     """
 
     name: str
@@ -69,9 +67,6 @@ class Dial:
 
         Args:
             place: 0 to 1; beyond, the nearer end is taken.
-
-        Returns:
-            The control's value.
         """
         place = min(max(place, 0.0), 1.0)
         if self.log:
@@ -84,7 +79,6 @@ class Controls:
     """SynthDef controls of a synth node besides the notes.
 
     Attributes:
-        fixed: Names and values that are set with every note.
         dials: In the order of x1 to x8.
     """
 
@@ -99,12 +93,6 @@ class Controls:
 
 def parse(text: str) -> Controls:
     """Parses a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
-
-    Args:
-        text: Entries NAME=NUMBER or NAME=FROM:TO, with :log for equal ratios, a space between two.
-
-    Returns:
-        Fixed values and dials.
 
     Raises:
         ParamError: The text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.

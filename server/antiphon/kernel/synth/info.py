@@ -37,8 +37,6 @@ class SynthInfo:
         zygote: As in `WorkerSpec`: the process that the worker is forked from.
         needs: A module that has to be installed, or "".
         program: A program that has to be installed, or ""; where it is given, `needs` is not checked.
-        install: The command that installs it.
-        slots: Synth nodes that one worker plays.
         memory: Megabytes the worker may take.
         crowd: Events a node may play for each frame of a hop; a node drops and counts what is more.
         imports: As in `WorkerSpec`: the module that the zygote imports before it forks.
@@ -120,10 +118,6 @@ class SynthInfo:
         Args:
             rate: Frames per second.
             hop: Frames of a hop.
-            settings: For the backend, besides rate, hop and slots.
-
-        Returns:
-            The worker's spec.
         """
         return WorkerSpec(
             name=PREFIX + self.name,
@@ -144,13 +138,7 @@ class SynthInfo:
 
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
-    """Backend choice of a process.
-
-    Attributes:
-        info: The backend.
-        settings: Names and values for it.
-        instead: It plays because another one was given up.
-    """
+    """Backend choice of a process."""
 
     info: SynthInfo
     settings: tuple[tuple[str, Value], ...] = ()
@@ -187,12 +175,6 @@ class SynthSupport:
     Methods default to no operation: a backend overrides the ones it needs. The supervisor, the engine's loader and the
     command line create a new object for each use, so it keeps no state. Large libraries are to be imported within the
     methods, because the command line imports the module for a single question.
-
-    Args:
-        info: The backend's description.
-
-    Attributes:
-        info: The backend's description.
     """
 
     def __init__(self, info: SynthInfo) -> None:
@@ -214,12 +196,8 @@ class SynthSupport:
         """Checks a node's settings, and replaces missing instruments. In the engine's loader, before the stream.
 
         Args:
-            settings: The node's settings.
             instead: The backend replaces one that failed. Then it substitutes the nearest that it has rather than
                 refuse the node.
-
-        Returns:
-            The settings to play with.
 
         Raises:
             ParamError: The backend does not play this instrument or SynthDef.
@@ -244,9 +222,6 @@ class SynthSupport:
             choice: The backend as it plays without the option.
             value: The option's value, which `check_option` accepted.
             rate: Frames per second of the server.
-
-        Returns:
-            The backend and its settings for this server.
 
         Raises:
             EngineError: It cannot be played with this value.

@@ -57,17 +57,12 @@ class SynthProcessor(WorkerProcessor):
 
     @abstractmethod
     def asked(self) -> SynthSettings:
-        """The node's settings for the backend.
-
-        Returns:
-            The settings.
-        """
+        """The node's settings for the backend."""
 
     def turn(self, io: IO, events: list[Event]) -> None:
         """Adds events that go before a hop's notes. On the block path.
 
         Args:
-            io: The block in which the hop becomes complete.
             events: The list to extend, empty.
         """
 
@@ -102,7 +97,6 @@ class SynthProcessor(WorkerProcessor):
         """Number of hops the worker has for its answer.
 
         Args:
-            spec: Rate, block and channels of the stream.
             hop: Frames of a hop.
 
         Returns:

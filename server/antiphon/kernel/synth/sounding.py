@@ -44,7 +44,6 @@ class Sounding:
 
         Args:
             sample: The engine's sample at which the hop begins.
-            events: Events of the hop, in order of offset.
         """
         for event in events:
             key = (event.channel, event.number)

@@ -45,7 +45,6 @@ class SynthStepper:
 
         Args:
             words: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
-            refuse: Ends the worker, from any thread: called with the reason, and with whether to start another.
         """
         follow = getattr(self._backend, "follow", None)
         if follow is not None:
@@ -57,9 +56,6 @@ class SynthStepper:
         Args:
             on_event: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as
                 `meanwhile` where it blocks, so that an event need not stay unread for a hop.
-
-        Returns:
-            Whether it does.
         """
         if not hasattr(self._backend, "hurry"):
             return False
@@ -67,12 +63,7 @@ class SynthStepper:
         return True
 
     def hurry(self, slot: int, event: Event) -> None:
-        """Plays an event at once. A later hop of the slot contains it too, with the same serial.
-
-        Args:
-            slot: Its slot.
-            event: The event.
-        """
+        """Plays an event at once. A later hop of the slot contains it too, with the same serial."""
         if slot in self._open:
             self._backend.hurry(slot, event)  # type: ignore[attr-defined]
 
@@ -110,7 +101,6 @@ class SynthStepper:
         """Opens a node, silent.
 
         Args:
-            slot: Its slot.
             config: `SynthSettings` as JSON, or "".
         """
         if config:
@@ -118,11 +108,7 @@ class SynthStepper:
             self._backend.open(slot, self._open[slot])
 
     def close(self, slot: int) -> None:
-        """Closes a node and its sound.
-
-        Args:
-            slot: Its slot.
-        """
+        """Closes a node and its sound."""
         if self._open.pop(slot, None) is not None:
             self._backend.close(slot)
 

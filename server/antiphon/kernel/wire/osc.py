@@ -322,10 +322,6 @@ def encode_bundle(timetag: int, packets: list[bytes]) -> bytes:
 
     Args:
         timetag: 64-bit NTP.
-        packets: Encoded messages and bundles.
-
-    Returns:
-        The packet.
     """
     parts = [BUNDLE, _STAMP.pack(timetag)]
     for packet in packets:

@@ -23,14 +23,7 @@ def nonce() -> str:
 
 @dataclass(frozen=True, slots=True)
 class TokenProof:
-    """Creates and checks the proofs of one connection.
-
-    Attributes:
-        token: The owner's.
-        port: The server's OSC port.
-        asked: The program's nonce.
-        given: The server's nonce.
-    """
+    """Creates and checks the proofs of one connection."""
 
     token: str
     port: int

@@ -113,10 +113,7 @@ class Bells:
     """Eventfds that all processes inherit.
 
     Attributes:
-        keeper: Wakes the process that starts zygotes.
         zygotes: Wake the zygotes, by `Arena.place_of`.
-        wake: Wake the workers, by number.
-        answer: Wake the engine when a worker has answered, by number.
     """
 
     keeper: int
@@ -159,11 +156,8 @@ class WorkerEntry:
     """Entry of one worker in the table.
 
     Attributes:
-        arena: The arena.
-        number: Index of the entry.
         words: Int64 words, indexed by `WorkerWord`.
         slots: Int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`.
-        slot_words: The same as a flat memoryview.
         tags_in: Tags of the input hops, `MAX_DEPTH` for each slot; see `tag`.
         tags_out: Tags of the output hops.
         direct: Ring of low-latency events, as bytes.

@@ -24,7 +24,6 @@ class DropoutFader:
     block path.
 
     Args:
-        channels: Channels of the sound.
         hop: Frames of a hop.
         rate: Frames per second.
 

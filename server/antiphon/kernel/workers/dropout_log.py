@@ -18,9 +18,6 @@ class DropoutLog(ProcessorPart):
 
     Marks: `absent` and `back` where answers stop and resume, `fresh` where a worker began with an initial state. All
     calls are for the block path.
-
-    Attributes:
-        away: Whether, by the log that is replayed, answers are missing now.
     """
 
     def __init__(self) -> None:
@@ -37,15 +34,7 @@ class DropoutLog(ProcessorPart):
             self._turns.append((hop, kind == "absent"))
 
     def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
-        """Resets streams before a hop is posted, if the log says they began with an initial state there.
-
-        Args:
-            hop: The hop's number.
-            streams: The node's streams.
-
-        Returns:
-            Whether they did.
-        """
+        """Resets streams before a hop is posted, if the log says they began with an initial state there."""
         if hop not in self._fresh:
             return False
         self._fresh.discard(hop)
@@ -54,37 +43,18 @@ class DropoutLog(ProcessorPart):
         return True
 
     def absent(self, hop: int) -> bool:
-        """True if the replayed log marks a hop's answer as missing. To be called once for each hop, in order.
-
-        Args:
-            hop: The hop's number.
-
-        Returns:
-            Whether it was.
-        """
+        """True if the replayed log marks a hop's answer as missing. To be called once for each hop, in order."""
         while self._turns and self._turns[0][0] <= hop:
             self.away = self._turns.popleft()[1]
         return self.away
 
     def began(self, hop: int, first: int, io: IO) -> None:
-        """Marks that the worker began with an initial state.
-
-        Args:
-            hop: The first hop it got.
-            first: The hop at which the stream begins in any case, which needs no mark.
-            io: Of the block.
-        """
+        """Marks that the worker began with an initial state."""
         if hop != first:
             io.mark("fresh", hop)
 
     def took(self, hop: int, there: bool, io: IO) -> None:
-        """Marks a change of answered to missing hops, or back.
-
-        Args:
-            hop: The hop's number.
-            there: Whether it was.
-            io: Of the block.
-        """
+        """Marks a change of answered to missing hops, or back."""
         if there != self._there:
             self._there = there
             io.mark("back" if there else "absent", hop)

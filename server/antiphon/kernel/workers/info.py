@@ -27,12 +27,8 @@ class ModelInfo:
     Attributes:
         name: Its name in `antiphon models` and messages.
         network: "module:Class" of the `antiphon.api.backends.networks.StreamingModel`, imported in the worker.
-        weights: Their name in the manifest.
-        plugin: The plugin it belongs to.
         rate: Frames per second, as the network declares it.
         hop: Values that are posted at a time for each input: a hop's frames where they are sound.
-        inputs: Channels of one stream in.
-        outputs: Channels of one stream out.
         latency: Algorithmic latency in frames, beyond the hop that has to be gathered first.
         slots: Streams that one worker takes on the CPU, where each costs time even when it has no hops.
         devices: What it can run on: "cpu", "cuda".
@@ -76,9 +72,6 @@ class ModelInfo:
         Args:
             device: "cpu" or "cuda".
 
-        Returns:
-            The worker's spec.
-
         Raises:
             WorkerError: The model does not run on that device.
         """
@@ -91,9 +84,6 @@ class ModelInfo:
 
         Args:
             device: "cpu" or "cuda".
-
-        Returns:
-            The worker's spec.
 
         Raises:
             WorkerError: The model does not run on that device.

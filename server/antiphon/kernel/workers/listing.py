@@ -12,14 +12,8 @@ class FileListing:
     """List entry of one method of a model file, or of a file that cannot be played.
 
     Attributes:
-        file: The file's name.
-        bytes: Its size.
         format: "torchscript", "onnx", or "" where it is not known.
-        method: The method's name.
-        inputs: Channels in.
         in_ratio: Frames of sound for each value of an input; 1 is sound.
-        outputs: Channels out.
-        out_ratio: The same for an output.
         rate: Frames per second that the file was made for; 0 where it does not say.
         hop: Frames of its shortest hop.
         latency: Frames by which its sound lags, without the hop.
@@ -47,8 +41,4 @@ class ModelFolder(Protocol):
     """A folder of model files; a factory of `antiphon_models` may return it in place of a `ModelInfo`."""
 
     def listed(self) -> Sequence[FileListing]:
-        """Lists the methods of its files.
-
-        Returns:
-            One item for each method, and one for each file that cannot be played.
-        """
+        """Lists the methods of its files."""

@@ -44,11 +44,8 @@ class ModelClient(WorkerClient):
         """Opens the streams, on the server's device if the model can run on it.
 
         Args:
-            model: What runs in the worker.
-            lanes: Streams of it.
             hop_frames: Hop frames of the processor's grid, by which hops are numbered.
             block: The most frames of a block.
-            node: Number of the processor's node.
 
         Raises:
             WorkerError: The worker does not start, there is no place for it, or the network does not fit its weights.
@@ -73,10 +70,6 @@ class ModelClient(WorkerClient):
 
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
-
-        Args:
-            hop: The hop's number.
-            io: Of the block, for marks in the session log.
 
         Returns:
             float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time, or
@@ -115,9 +108,6 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 def usable(model: ModelInfo) -> str:
     """Reason why a model cannot run here, or "".
 
-    Args:
-        model: The model.
-
     Returns:
         One sentence; "" where its weights are installed, and torch where it needs that.
     """
@@ -131,12 +121,7 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Logs the fallback of a node without its model: once a process, and not while plugins are checked.
-
-    Args:
-        log: The plugin's logger.
-        text: The sentence.
-    """
+    """Logs the fallback of a node without its model: once a process, and not while plugins are checked."""
     if not pool.workers_disabled() and (log.name, text) not in _SAID:
         _SAID.add((log.name, text))
         log.warning("%s", text)

@@ -39,9 +39,7 @@ class Pool:
     """Streams of one process over one arena.
 
     Attributes:
-        device: Device that models run on.
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        lockstep: Whether to wait for every answer, as for files.
         rung: A bit for each worker that `flush` wakes; machine code sets them too.
         newest: The newest processor of each type and node, from which another one of the node goes on.
     """
@@ -300,10 +298,6 @@ class PoolContext:
     """Process-wide pool settings.
 
     Attributes:
-        pool: The pool, once there is one.
-        disabled: Only checks are made: there is no pool.
-        weighed: Then the device that models will run on, where the cost of a processor is measured.
-        replaying: A worker's end raises no error.
         asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
     """
 
@@ -365,9 +359,6 @@ def without_workers(device: Device | None = None) -> Iterator[None]:
     Args:
         device: What models will run on, where the cost of a processor is measured: what it computes without a worker
             then is computed. None where nothing is.
-
-    Yields:
-        Nothing.
     """
     before = _context.disabled, _context.weighed
     _context.disabled, _context.weighed = True, device

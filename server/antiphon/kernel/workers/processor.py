@@ -45,27 +45,16 @@ class WorkerProcessor(Processor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Spec of the worker.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
         Returns:
             The worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
         """
 
     def config(self) -> str:
-        """Stream's own text for the worker, also after a restart. Called only with workers available.
-
-        Returns:
-            The text.
-        """
+        """Stream's own text for the worker, also after a restart. Called only with workers available."""
         return ""
 
     def begin(self, hop: int) -> None:
-        """Prepares for a worker that begins with an initial state. On the block path.
-
-        Args:
-            hop: The first hop it gets, which is written next.
-        """
+        """Prepares for a worker that begins with an initial state. On the block path."""
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes a hop's data for the worker into `into`. On the block path.
@@ -93,9 +82,6 @@ class WorkerProcessor(Processor):
     def lanes(self, spec: StreamSpec) -> int:
         """Number of parallel streams the node needs.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
         Returns:
             Their number; 1 unless overridden.
         """
@@ -105,7 +91,6 @@ class WorkerProcessor(Processor):
         """Number of hops the worker has for its answer.
 
         Args:
-            spec: Rate, block and channels of the stream.
             hop: Frames of a hop.
 
         Returns:
@@ -117,7 +102,6 @@ class WorkerProcessor(Processor):
         """Algorithmic latency of the worker's answers.
 
         Args:
-            spec: Rate, block and channels of the stream.
             hop: Frames of a hop.
 
         Returns:
@@ -130,7 +114,6 @@ class WorkerProcessor(Processor):
 
         Args:
             inputs: Channels of the audio input, 0 without one.
-            outputs: Channels of the audio output.
 
         Returns:
             True where they are as many, unless overridden; False for silence.
@@ -178,7 +161,6 @@ class WorkerProcessor(Processor):
         """Writes and posts a completed hop, if there is a worker. On the block path.
 
         Args:
-            hop: The hop's number.
             sound: What came in, float32 `[channels, frames]`.
         """
         if len(self._past):
@@ -197,7 +179,6 @@ class WorkerProcessor(Processor):
         """Loads the answer to a hop, with a fade at dropouts. On the block path.
 
         Args:
-            hop: The hop that plays next.
             out: float32 `[channels, frames]`, filled.
         """
         if hop < self.hops.first:
@@ -217,7 +198,6 @@ class WorkerProcessor(Processor):
 
         Args:
             x: The audio input of a block; None without one.
-            y: The audio output.
             head: What each stream gets of a hop, float32; where it is empty, the channels of the sound, as they are.
 
         Returns:

@@ -21,9 +21,6 @@ def lead_for(hop: int, block: int) -> int:
     Args:
         hop: Frames of a hop.
         block: Frames of the longest block.
-
-    Returns:
-        One, or as many as a block holds.
     """
     return max(1, -(-block // hop))
 
@@ -38,7 +35,6 @@ class Rebuffer:
         hop: Frames of a hop, H.
         lead: Hops between the end of a hop and the beginning of its answer.
         inputs: Channels that come in; 0 for a source.
-        outputs: Channels that go out.
         post: Called as `post(hop, sound)` when a hop is complete; sound is float32 `[inputs, H]`, valid during the
             call.
         load: Called as `load(hop, out)` for the hop that plays next; it fills `out`, float32 `[outputs, H]`. Where
@@ -46,7 +42,6 @@ class Rebuffer:
 
     Attributes:
         hop: Frames of a hop.
-        lead: As given.
         words: Where it is, for machine code (`HopWord`).
         filling, playing: The hop that comes in, float32 `[inputs, H]`, and the one that goes out, `[outputs, H]`.
     """
@@ -108,7 +103,6 @@ class Rebuffer:
         """Processes one block: input into hops, answers into output.
 
         Args:
-            io: The block's time.
             x: float32 `[inputs, frames]`, or None for a source.
             y: float32 `[outputs, frames]`, to be filled.
         """

@@ -30,11 +30,7 @@ StreamOf = TypeVar("StreamOf", bound=ReportedStream)
 
 
 class ReportingStepper(ABC, Generic[StreamOf]):
-    """`Stepper` with an independent stream per slot.
-
-    Args:
-        spec: The worker's.
-    """
+    """`Stepper` with an independent stream per slot."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.spec = spec
@@ -42,33 +38,17 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 
     @abstractmethod
     def stream(self, config: str) -> StreamOf:
-        """Creates a stream with an initial state.
-
-        Args:
-            config: Its own text, as its processor gave it.
-
-        Returns:
-            The stream.
-        """
+        """Creates a stream with an initial state."""
 
     def warm(self) -> None:
         """No operation: no step is slower than the first."""
 
     def open(self, slot: int, config: str) -> None:
-        """Opens a stream with an initial state.
-
-        Args:
-            slot: Its slot.
-            config: Its own text.
-        """
+        """Opens a stream with an initial state."""
         self._streams[slot] = self.stream(config)
 
     def close(self, slot: int) -> None:
-        """Ends a stream.
-
-        Args:
-            slot: Its slot.
-        """
+        """Ends a stream."""
         self._streams.pop(slot, None)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
@@ -88,13 +68,11 @@ class RecentSound(ABC):
 
     Args:
         rate: Frames per second of the stream.
-        wanted: Wanted of the sound that is looked at.
         frames: Frames of it that are held, at most.
 
     Attributes:
         every: Hops from one look to the next.
         sound: What is held, float32 `[frames]`.
-        seconds: That came in so far.
     """
 
     every = 2

@@ -41,13 +41,11 @@ class WorkerSpec:
         depth: Hops that a slot's ring holds.
         device: "cpu" or "cuda".
         memory: Megabytes it may take beyond what its zygote has.
-        settings: Values by name, for the factory.
         imports: The module that a zygote of the plugin's own imports before it forks; "" for one called as the zygote.
             The first worker of a kind decides.
         describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
             it is not used. It is called in the control process with (said, own, settings): the status by name, the
             worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
-        versions: Folders of the versions of plugins that its modules are of. The pool sets them.
     """
 
     name: str
@@ -83,23 +81,13 @@ class WorkerSpec:
     @staticmethod
     @lru_cache(32)  # more than an arena's workers, which their parent looks at 50 times a second
     def from_json(data: bytes) -> WorkerSpec:
-        """Unpacks the result of `to_json`.
-
-        Args:
-            data: The JSON.
-
-        Returns:
-            The spec.
-        """
+        """Unpacks the result of `to_json`."""
         read: dict[str, Any] = json.loads(data)
         lists = {name: tuple(read[name]) for name in ("inputs", "outputs", "versions")}
         return WorkerSpec(**{**read, **lists})
 
     def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
         """The spec with the given versions of its own modules, so that no running worker of another version is shared.
-
-        Args:
-            versions: By plugin, the folder of the version in use.
 
         Returns:
             The spec itself where there are none.
@@ -138,19 +126,10 @@ class Stepper(Protocol):
         """Warm-up: runs steps until none is slow for being first, and leaves every slot in its initial state."""
 
     def open(self, slot: int, config: str) -> None:
-        """Opens a stream with an initial state.
-
-        Args:
-            slot: Its slot.
-            config: The stream's own text, as its processor gave it; the same again after a restart.
-        """
+        """Opens a stream with an initial state."""
 
     def close(self, slot: int) -> None:
-        """Closes a stream: the slot gets no more hops.
-
-        Args:
-            slot: Its slot.
-        """
+        """Closes a stream: the slot gets no more hops."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes one hop of every slot that has one. The state of the others stays as it is.

@@ -29,19 +29,12 @@ class WorkerStatus:
     """Status of one node's worker.
 
     Attributes:
-        node: The node's number.
-        zygote: Kind of its zygote.
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Restarts of the process, since the server's start.
-        misses: Answers to this node that were late.
         device: "cpu" or "cuda".
         hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
         period_ns: Time between two hops.
         hops: Hops that the worker has computed, for all its nodes.
-        own: The stepper's own words.
-        describe: As in the spec.
-        settings: As in the spec.
     """
 
     node: int
@@ -139,7 +132,6 @@ class Health:
     Attributes:
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Restarts of the process.
         fell: Why it last ended, "" if it never did.
     """
 

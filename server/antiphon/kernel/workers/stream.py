@@ -28,9 +28,7 @@ class StreamPool(Protocol):
     """Pool interface that a stream uses.
 
     Attributes:
-        lockstep: Whether every answer is waited for, as for files.
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        rung: A bit for each worker that has a new hop.
     """
 
     lockstep: bool
@@ -71,8 +69,6 @@ class Stream:
     a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
 
     Attributes:
-        misses: Answers that were not there in time.
-        spec: The worker's spec.
         words: Where it is, for machine code (`EpochWord`).
     """
 
@@ -138,10 +134,6 @@ class Stream:
     def start(self, hop: int, wait: bool = True) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
-        Args:
-            hop: The hop's number.
-            wait: In a replay, whether to wait until a worker that has ended runs again.
-
         Returns:
             Whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
         """
@@ -191,9 +183,6 @@ class Stream:
     def input(self, hop: int) -> Samples:
         """Write buffer of a hop, for use before it is posted.
 
-        Args:
-            hop: The hop's number.
-
         Returns:
             float32 `[*inputs]` of the spec, in shared memory.
         """
@@ -201,11 +190,7 @@ class Stream:
         return into
 
     def post(self, hop: int) -> None:
-        """Posts a written hop to the worker, which is woken at the end of the block.
-
-        Args:
-            hop: The hop's number.
-        """
+        """Posts a written hop to the worker, which is woken at the end of the block."""
         # The samples are in place: `input` gave the caller the slot itself. The tag hands it over.
         self._tags_in[hop % self._depth] = tag(self._own[EpochWord.EPOCH], hop)
         self._own[EpochWord.POSTED] = hop + 1
@@ -214,10 +199,6 @@ class Stream:
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
         """Returns the answer to a hop. Live it waits within the block's time, for files without a limit.
-
-        Args:
-            hop: The hop's number.
-            needed: For files: whether a missing answer raises an error.
 
         Returns:
             float32 `[*outputs]` of the spec, valid for as many hops as the ring holds; None where it is late.

@@ -33,7 +33,6 @@ class WorkerClient(ProcessorPart):
         lead: Hops from a `post` to its `take`.
         first: Number of the first hop since the start or `reset`.
         answer: Of the last hop that was taken, float32 `[lanes, *outputs]`.
-        log: Dropouts, for the session log.
         there: Whether there are streams; there are none where a declaration is only checked.
     """
 
@@ -43,10 +42,7 @@ class WorkerClient(ProcessorPart):
         """Opens the streams.
 
         Args:
-            spec: The worker.
-            lanes: Number of streams, whose epochs begin together.
             lead: Hops between a post and its take; room for as many is made in the rings.
-            node: Number of the processor's node.
             config: Gives the streams' own text for the worker; not called in a check, which has no workers.
 
         Raises:
@@ -80,19 +76,11 @@ class WorkerClient(ProcessorPart):
         return all(stream.answers for stream in self.streams)
 
     def begin(self, hop: int) -> None:
-        """Sets the first hop, at the start and after `reset`.
-
-        Args:
-            hop: Its number.
-        """
+        """Sets the first hop, at the start and after `reset`."""
         self.first = hop
 
     def start(self, hop: int, io: IO) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
-
-        Args:
-            hop: The hop's number.
-            io: Of the block, for marks in the session log.
 
         Returns:
             Whether it does, or the worker begins without a past, or there is none.
@@ -117,7 +105,6 @@ class WorkerClient(ProcessorPart):
         """Posts a started hop.
 
         Args:
-            hop: The hop's number.
             values: float32 `[lanes, *inputs]`.
         """
         for stream, part in zip(self.streams, values, strict=True):
@@ -128,19 +115,13 @@ class WorkerClient(ProcessorPart):
         """Starts and posts a hop, if there is a worker.
 
         Args:
-            hop: The hop's number.
             values: float32 `[lanes, *inputs]`.
-            io: Of the block, for marks in the session log.
         """
         if self.start(hop, io) is not HopStart.NO_WORKER:
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
-
-        Args:
-            hop: The hop's number.
-            io: Of the block, for marks in the session log.
 
         Returns:
             float32 `[lanes, *outputs]`, valid until the next `take`; None where it is not there in time, or is not

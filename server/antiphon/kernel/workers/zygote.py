@@ -48,9 +48,7 @@ class _Child:
     """A running worker.
 
     Attributes:
-        hop_ns: Duration of a hop.
         still: Measures how long it has had pending hops and has done none.
-        stuck_ns: That time at the last look.
         killed: Why it was killed, or "".
     """
 

@@ -83,8 +83,6 @@ class ControlPattern(Pattern[Values]):
 
         Args:
             times: How often it sounds in all, 1 to 64.
-            cycles: From one to the next.
-            fade: Factor of the velocity from one to the next.
         """
         count = whole(exact(times, "echo"), "echo", 1, MOST_PIECES)
         gap = exact(cycles, "echo")
@@ -161,8 +159,6 @@ def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[An
     """Query of one name's values, each a mapping; `s` also sets `n` for a word with a colon.
 
     Args:
-        name: The name.
-        argument: As a script wrote it.
         plain: Gives the values without the name.
     """
     named: Query[Any]

@@ -53,12 +53,7 @@ class Pattern(Generic[T]):
         """The events between two times.
 
         Args:
-            begin: In cycles.
             end: In cycles, not before `begin`.
-            seed: Random seed.
-
-        Returns:
-            Those that are active in it, in order of their parts' beginnings.
         """
         found = self.events(Span(exact(begin), exact(end)), seed)
         return sorted(found, key=lambda event: (event.part.begin, event.reach.begin))
@@ -158,8 +153,6 @@ class Pattern(Generic[T]):
 
         Args:
             cycles: How many, from 1.
-            change: What is done with it.
-            first: The first cycle that is changed.
         """
         changed = self._changed(change, "every(4, rev)").events
 
@@ -212,8 +205,6 @@ class Pattern(Generic[T]):
 
         Args:
             share: 0 changes none, 1 all.
-            change: What is done with them.
-            seed: Another one changes others.
         """
 
         def chosen(n: Fraction) -> Query[T]:
@@ -252,8 +243,6 @@ class Pattern(Generic[T]):
 
         Args:
             pulses: How many; below 0 on the other steps.
-            steps: Steps of the cycle.
-            rotation: By how many steps the rhythm begins later in itself.
         """
 
         def rotated(k: int, n: int) -> Query[T]:

@@ -65,10 +65,6 @@ def run(count: Argument) -> Pattern[int]:
 def choose(*values: T, seed: int = 0) -> Pattern[T]:
     """One of several values by chance for each moment; `segment(4)` makes four events a cycle of it.
 
-    Args:
-        values: One or more.
-        seed: Another one chooses others.
-
     Raises:
         UsageError: There is no value to choose from.
     """

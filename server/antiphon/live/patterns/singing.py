@@ -16,11 +16,7 @@ MOST_CYCLES = 64
 
 
 class SungPattern(ControlPattern):
-    """Notes with a syllable each.
-
-    Attributes:
-        lyrics: Their text.
-    """
+    """Notes with a syllable each."""
 
     __slots__ = ("lyrics",)
 

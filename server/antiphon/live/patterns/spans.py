@@ -82,8 +82,6 @@ class CycleEvent(Generic[T]):
 
     Attributes:
         whole: From its beginning to its end; None for a sample of a signal, which has neither.
-        part: How much of it the query saw.
-        places: Where in the script it comes from, where that is looked up.
     """
 
     whole: Span | None

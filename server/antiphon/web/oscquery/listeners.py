@@ -43,10 +43,8 @@ class WebListener:
     """One WebSocket client.
 
     Attributes:
-        addresses: OSC addresses it listens to.
         pending: The last packet of each address, or text of each job, that is still to be sent.
         paths: The commands about each path that are still to be sent, at most a removal and an addition.
-        more: Set while there is something to send.
     """
 
     def __init__(self) -> None:

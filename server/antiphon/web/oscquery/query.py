@@ -38,12 +38,7 @@ UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A fixed OSC address.
-
-    Attributes:
-        types: Type tags of the arguments that a surface should send.
-        doc: What it does.
-    """
+    """A fixed OSC address."""
 
     address: str
     types: str

@@ -19,11 +19,7 @@ BUSY = 4009
 
 
 class BrowserSound:
-    """Web's end of the input. One browser sends at a time.
-
-    Attributes:
-        dropped: Messages that were malformed or for which there was no room.
-    """
+    """Web's end of the input. One browser sends at a time."""
 
     def __init__(self, memory: TapMemory) -> None:
         self._words, self._shape = memory.words, memory.shape

@@ -39,13 +39,7 @@ ADDRESS = 256
 
 
 class PageLink:
-    """Connection of one browser.
-
-    Attributes:
-        queue: Texts that are still to be sent.
-        more: Set while there are some.
-        dropped: Texts dropped so far.
-    """
+    """Connection of one browser."""
 
     def __init__(self, osc: tuple[str, int]) -> None:
         """Creates a page whose messages go to control's OSC socket `osc`, host and port."""

@@ -42,8 +42,6 @@ class SoundListener:
 
     Attributes:
         queue: Headers' fields and blocks that are still to be sent.
-        more: Set while there are some.
-        dropped: Messages dropped so far.
         format: One of `FORMATS`.
     """
 

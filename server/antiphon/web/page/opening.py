@@ -23,12 +23,7 @@ class OpenBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class PageOpening:
-    """Exchanges one-time secrets for the page's key.
-
-    Attributes:
-        folder: Where the secret lies: the server's runtime folder.
-        guard: Takes the page's key as it takes the token, and bounds guesses.
-    """
+    """Exchanges one-time secrets for the page's key."""
 
     folder: Path
     guard: TokenGuard

@@ -57,7 +57,6 @@ class Endpoint:
 
     Attributes:
         handler: Called with the request, and where `most` is set with the pieces of its body.
-        token: Whether it needs the token: whatever may change something does.
         most: Bytes of a body that it reads in pieces; 0 for one that is read before.
         live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
     """

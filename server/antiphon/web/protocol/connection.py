@@ -46,11 +46,6 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     """The server's end of one connection, also during its TLS handshake.
 
     Attributes:
-        task: Receives its requests and runs their handlers.
-        receiving: Whether a request is being received or answered, or the TLS handshake done.
-        started: Whether the answer to the present request has begun.
-        complete: Whether its body is received whole.
-        chunks_left: Chunks that its body may still have.
         piece_seconds: Time for each piece of its body; 0 where `Limits.request_seconds` are for all of it.
     """
 
@@ -314,13 +309,9 @@ class Connections:
     """All connections of a server.
 
     Args:
-        gate: Their limits and counters.
         websocket_of: Gives what serves the WebSocket of a request; None where it is answered as a plain request.
 
     Attributes:
-        waiting: Connections for which no handler runs, longest first.
-        busy: Connections for which a handler runs.
-        turn: Held by the connection that parses.
         tls: Context for HTTPS; None for HTTP.
     """
 

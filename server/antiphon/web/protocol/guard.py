@@ -41,8 +41,6 @@ class Site:
 
     Attributes:
         scheme: "http" or "https".
-        port: It listens on.
-        hosts: Names and addresses that a Host header may have.
         proxied: Authorities, "host" or "host:port", under which a reverse proxy forwards requests.
     """
 

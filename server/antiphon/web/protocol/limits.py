@@ -11,16 +11,9 @@ class Limits:
 
     Attributes:
         header: Bytes of a request's target and header.
-        fields: Header fields of a request.
         target: Bytes of a request target.
         body: Bytes of a request body.
-        chunks: Chunks of a request body.
         bodies: Bytes of all request bodies that are being received.
-        request_seconds: Time in which a request must be received.
-        idle_seconds: Time in which a connection must begin its next request.
-        handler_seconds: Time in which a handler must answer.
-        connections: Open connections.
-        requests: Requests on one connection.
     """
 
     header: int = 16 * 1024
@@ -41,11 +34,7 @@ class HttpCounters:
     """Counters since the start.
 
     Attributes:
-        requests: Requests whose head was received.
         refused: Requests answered 4xx, and failed TLS handshakes.
-        errors: Handlers that raised or timed out, and failed connections.
-        timeouts: Clients that were too slow.
-        dropped: Connections closed to make room for others, or for want of it.
     """
 
     requests: int = 0

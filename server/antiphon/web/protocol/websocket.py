@@ -31,12 +31,7 @@ class WebSocket:
     """The server's end of one WebSocket.
 
     Args:
-        reader, writer: Of its connection.
         turn: Held while bytes are handled: many clients that send much delay no other.
-        seconds: Time after which a silent client is sent a ping, and then must send something.
-
-    Attributes:
-        query: Of the address that the client asked for.
     """
 
     def __init__(

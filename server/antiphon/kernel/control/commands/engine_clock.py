@@ -15,7 +15,6 @@ class EngineClock:
     """Converts between CLOCK_MONOTONIC, time tags and samples.
 
     Args:
-        wall: The wall clock, which time tags name.
         now_ns: CLOCK_MONOTONIC in nanoseconds.
     """
 

@@ -23,12 +23,7 @@ _PLAYED = (NodeSet, *EVENTS)
 
 
 class Outbox:
-    """Sends effects to the engine.
-
-    Attributes:
-        dropped: Actions for which neither ring nor queue had room, so far.
-        taps: Called once with each effect, when it is requested, before the engine gets it.
-    """
+    """Sends effects to the engine."""
 
     def __init__(self, link: RemoteEngine, state: GraphState) -> None:
         """Creates an empty queue."""

@@ -31,9 +31,6 @@ class TurnSteps:
     """The steps of turns and ticks.
 
     Attributes:
-        busy: Whether packets wait.
-        turn: Handle packets.
-        refill: After each turn: read from the sockets again.
         due: At the time that `Turns.at` was given, and in each tick.
         begin: At the beginning of each tick, before `due`.
         tick: In each tick, after `due`.

@@ -18,12 +18,7 @@ MESSAGE_BYTES, ARG_BYTES = 256, 64
 
 
 class Deferred:
-    """Messages waiting for the time of their bundle.
-
-    Attributes:
-        bytes: Approximate memory of the messages in it.
-        dropped: Questions that were dropped because their connection had ended before they were due.
-    """
+    """Messages waiting for the time of their bundle."""
 
     def __init__(self, rate: int) -> None:
         """An empty queue; `rate` is in frames per second."""

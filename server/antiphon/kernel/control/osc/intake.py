@@ -42,10 +42,7 @@ class Intake:
     """Packet intake: dispatches messages to their handlers.
 
     Attributes:
-        deferred: Messages with a time in the future.
         tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
-        ignored: Answers of other servers so far.
-        late: Messages for control that came after their time.
     """
 
     def __init__(

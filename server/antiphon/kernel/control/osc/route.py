@@ -21,10 +21,8 @@ class AddressRoute:
         timed: Whether the handler applies `when` itself; other handlers are called when the message is due.
         low, high: A single number in this range only sets `param` of `node`, so that `Intake` may gather it; low
             above high for none.
-        node, param: What such a number sets.
         asks: Whether a message without arguments asks for the value.
         at_once: Whether it only asks for the present state; it is then refused with a time in the future.
-        usage: How a message to it is written, for one that lacks an argument.
     """
 
     address: str

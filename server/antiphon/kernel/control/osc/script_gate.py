@@ -41,9 +41,6 @@ class ScriptGate:
     def join(self, peer: Peer, asked: str) -> bytes:
         """Starts a challenge for a program that joins; `asked`: its nonce.
 
-        Returns:
-            The answer, which proves this server's token.
-
         Raises:
             RequestError: Nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
         """

@@ -48,12 +48,7 @@ class Learning(Protocol):
 
 
 class OscServer(Protocol):
-    """The parts of the server; see `ControlApp`.
-
-    Attributes:
-        services: By name the work that runs as long as the server.
-        session_header: Gives the header of a recorded session's log.
-    """
+    """The parts of the server; see `ControlApp`."""
 
     link: RemoteEngine
     session: Session

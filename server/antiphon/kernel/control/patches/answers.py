@@ -18,7 +18,6 @@ class PlanAnswer:
     """An answer that depends on a plan.
 
     Attributes:
-        goal: Number of the load that decides.
         peer: Who is answered; None for no answer.
         done: Arguments of `/done` when the plan plays; None sends none.
         refused: Called with the reason when the engine refuses the plan; then nothing else is said of it.

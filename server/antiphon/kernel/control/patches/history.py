@@ -42,12 +42,7 @@ class Before:
 
 
 class EditHistory:
-    """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first.
-
-    Attributes:
-        done: States before the edits that can be undone, the last one last.
-        undone: States to return to by redo; cleared by a new edit.
-    """
+    """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first."""
 
     def __init__(self) -> None:
         self.done: deque[Before] = deque(maxlen=MAX_EDITS)
@@ -61,11 +56,7 @@ class EditHistory:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """State restored together with the nodes if the engine refuses a plan.
-
-    Attributes:
-        goal: Number of the load that contains the edit made after this state.
-    """
+    """State restored together with the nodes if the engine refuses a plan."""
 
     goal: int
     patch: Patch | None

@@ -41,7 +41,6 @@ class Plans:
         weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
         warning: Why that plan may be too slow, or "".
         patch: As it was loaded last, None without one.
-        failed: Whether the last file or plan was refused, and the one before it plays.
     """
 
     def __init__(

@@ -22,12 +22,7 @@ class Sets:
     """The commands of a set list."""
 
     def __init__(self, catalog: Catalog, plans: Plans, position: SetPosition, feedback: Feedback) -> None:
-        """Creates the commands without a set.
-
-        Args:
-            position: The set list and the index of the present patch.
-            feedback: Reports a patch that is not valid any more.
-        """
+        """Creates the commands without a set."""
         self._catalog, self._plans, self._position, self._feedback = catalog, plans, position, feedback
 
     def load(self, name: str, peer: Peer | None, address: str) -> None:

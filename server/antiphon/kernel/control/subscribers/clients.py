@@ -37,7 +37,6 @@ class Machine(NamedTuple):
     Attributes:
         state: "held" or "approved".
         seconds: Since its last message where it is held; until its approval ends where that does, else None.
-        messages: Messages that were held, while it is.
     """
 
     ip: str
@@ -57,10 +56,7 @@ class Access:
     An approval ends after `APPROVAL_SECONDS`.
 
     Attributes:
-        on_change: Called when the level of an address has changed.
         held_messages: Messages from addresses without approval, so far.
-        changes: How often an approval was given, revoked or ended, or another address began to be held.
-        approving: The command that approves an address.
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
@@ -196,9 +192,6 @@ class Surface:
         id: Its number, which `/notify` answers.
         owner: Key of the peer that subscribed it; changes that this peer makes are not sent to the surface.
         fixed: Whether `--surface` names it; then it is never dropped.
-        refusals: Datagrams that its machine has refused since it last sent one.
-        quiet_until: Nothing is sent to it before this time.
-        notes: Whether it is sent every note that is played or scheduled.
     """
 
     id: int

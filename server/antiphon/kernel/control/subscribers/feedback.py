@@ -43,9 +43,6 @@ class Feedback:
     """Collects changes and events; `flush` sends them.
 
     Of several changes of one address, the last before a flush is sent, to all subscribers but its sender.
-
-    Attributes:
-        listeners: Called with the address and value of each change.
     """
 
     def __init__(

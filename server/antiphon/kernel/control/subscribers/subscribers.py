@@ -22,12 +22,7 @@ class Subscribers:
     """Adds and removes subscriptions, saves and restores them, and ends expired ones."""
 
     def __init__(self, surfaces: Surfaces, access: Access, udp: UdpEndpoint, tcp: TcpServer, saver: StateSaver) -> None:
-        """Creates the manager; nothing is restored before `start`.
-
-        Args:
-            udp, tcp: The sockets, whose peers' levels are updated when those change.
-            saver: Saves when a subscription is added or removed.
-        """
+        """Creates the manager; nothing is restored before `start`."""
         self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
         access.on_change = self.update_access
         self._pinged: dict[str, float] = {}

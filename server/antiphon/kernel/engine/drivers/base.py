@@ -20,7 +20,6 @@ class DriverOptions:
     Attributes:
         rate: Hz.
         block: Frames of a block.
-        channels: Channels of the graph's input and output.
         ahead: Blocks between input and output; 0 chooses by block size.
         input: Name of the input device; "" is the default device.
         output: Name of the output device; "" is the default device.

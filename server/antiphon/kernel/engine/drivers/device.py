@@ -23,7 +23,6 @@ class CallbackDriver:
 
     Attributes:
         ahead: Blocks between a block's input and its output.
-        on_idle: Called when the device is silent; returns False when it is lost.
     """
 
     name = "device"

@@ -24,7 +24,6 @@ class Found:
         rate: Hz.
         block: Frames of a block.
         note: A sentence for the user about the choice, or "".
-        own: Whether the JACK server was started by Antiphon, and has no sound card.
     """
 
     driver: str

@@ -180,7 +180,6 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 
     Args:
         beat: At its first sample.
-        played: Whether it was delivered in time.
     """
     note_lateness(s, block)
     keep_for_recorder(s, block, played)

@@ -38,16 +38,7 @@ assert len(BUSES) <= MOST_BUSES
 
 @dataclass(frozen=True, slots=True)
 class LoopParts:
-    """Optional parts of a server.
-
-    Attributes:
-        overlay: Loops in place of the device's input.
-        pool: Its workers are woken at the end of a block.
-        taps: Copies the sound of single nodes for listeners.
-        capture: Keeps the sound of all nodes.
-        browser: Adds the sound of a browser to the input.
-        pairs: What a device of more than two channels plays.
-    """
+    """Optional parts of a server."""
 
     overlay: FileLoop | None = None
     pool: Pool | None = None
@@ -75,7 +66,6 @@ class NativeLoop:
         """Stores addresses that are constant while the engine runs.
 
         Args:
-            words: Words that the interpreter's loop uses too.
             driver: A driver with `pace` words.
             bell: Eventfd that wakes control.
         """
@@ -165,10 +155,6 @@ class NativeLoop:
 
         Args:
             x: Its input, float32 `[channels, block]`.
-            played: Whether it was delivered in time.
-
-        Returns:
-            Whether the meters were measured.
         """
         player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
         if player.plan is not self._plan:

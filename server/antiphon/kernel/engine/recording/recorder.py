@@ -38,12 +38,7 @@ NOTE = "recording.json"
 
 
 class Recorder:
-    """The files being written, and the position up to which the tap has been read.
-
-    Attributes:
-        said: Errors so far, as sentences.
-        aloud: Whether errors are printed at once; at the first start they are collected for the supervisor.
-    """
+    """The files being written, and the position up to which the tap has been read."""
 
     def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
         """Creates an idle recorder.

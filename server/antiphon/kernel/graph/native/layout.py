@@ -49,11 +49,7 @@ class _LayoutTime(BlockTime):
 
 
 class LayoutIO(IO):
-    """`IO` for packing `Processor.step`: whole blocks, and placeholders for the block's time.
-
-    Attributes:
-        reads: Parameters that were read as numbers.
-    """
+    """`IO` for packing `Processor.step`: whole blocks, and placeholders for the block's time."""
 
     def __init__(self, ins: Sequence[Samples], outs: Sequence[Samples], cells: Mapping[str, ParamCell], block: int):
         super().__init__(ins, outs, cells, _LayoutTime(), block)

@@ -62,10 +62,6 @@ class _Place:
     Attributes:
         kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
             always runs it.
-        reports: Where its kernels leave the values of readonly parameters.
-        call: Index of its first call.
-        word: Index of its first argument.
-        held: What its addresses belong to.
     """
 
     node: NativeNode
@@ -124,11 +120,7 @@ class NativePlan:
             self.settle(place)
 
     def run(self, play: PlanSteps, time: BlockTime) -> None:
-        """Runs all nodes for one whole block.
-
-        Args:
-            time: When the block begins.
-        """
+        """Runs all nodes for one whole block."""
         self.begin(play, time)
         self.go_on(play, self._run(), time)
 
@@ -146,7 +138,6 @@ class NativePlan:
 
         Args:
             stop: What `run_rows` returned.
-            time: When the block begins.
         """
         whole = self._whole
         while stop:
@@ -209,10 +200,6 @@ class NativePlan:
 
         Args:
             frames: Frames of that block.
-            into: Flat, four places a node; those beyond its end are left out.
-
-        Returns:
-            Number of nodes measured.
         """
         count = min(len(self._places), len(into) // 4)
         measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
@@ -223,11 +210,7 @@ class NativePlan:
         return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
 
     def report(self, place: int, values: dict[str, float]) -> None:
-        """Reads the readonly values a node's kernels wrote, if machine code runs it.
-
-        Args:
-            values: Gets the values by name.
-        """
+        """Reads the readonly values a node's kernels wrote, if machine code runs it."""
         at = self._places[place]
         if at.reports and self.native(place):
             for name, (array, index) in at.reports.items():

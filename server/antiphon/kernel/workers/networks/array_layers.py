@@ -92,15 +92,6 @@ class Linear:
     def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
         """Creates the layer from the weights of a torch `Linear` of that name.
 
-        Args:
-            weights: Those of the network.
-            name: Of the layer.
-            outputs: Length of a result.
-            inputs: Length of a step.
-
-        Returns:
-            The layer.
-
         Raises:
             ModelError: An array is missing, or has another shape.
         """
@@ -173,14 +164,7 @@ class Gru:
         """Creates the layer from the weights of a torch `GRU` or `GRUCell` of that name.
 
         Args:
-            weights: Those of the network.
-            name: Of the layer.
-            inputs: Length of a step.
-            units: Length of the state.
             layer: What follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell.
-
-        Returns:
-            The layer.
 
         Raises:
             ModelError: An array is missing, or has another shape.
@@ -230,7 +214,6 @@ class Conv1d:
         Args:
             weight: float32 `[outputs, channels, taps]`, an odd number of taps.
             bias: float32 `[outputs]`.
-            width: Length of the axis.
         """
         outputs, channels, taps = weight.shape
         padded: Samples = np.zeros((channels, width + taps - 1), np.float32)

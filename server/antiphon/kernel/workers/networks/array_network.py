@@ -48,10 +48,7 @@ def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape
 
     Args:
         where: "module:Class" of the network.
-        weights: Their name in the manifest.
         folder: Of the manifest; "" for the one that ships with Antiphon.
-        shape_in: Inputs, and values of each in a hop.
-        shape_out: Outputs, and values of each in an answer.
 
     Returns:
         The network, without a past.

@@ -17,14 +17,6 @@ Weights: TypeAlias = Mapping[str, Samples]
 def find_array(weights: Weights, name: str, *shape: int) -> Samples:
     """Looks up one array of a network's weights.
 
-    Args:
-        weights: All of them.
-        name: Its name.
-        shape: What its shape should be.
-
-    Returns:
-        The array.
-
     Raises:
         ModelError: It is missing, has another shape, or is not finite.
     """

@@ -21,11 +21,8 @@ class StreamingModel(torch.nn.Module, ABC):
     must be in the state: slots are masked and cleared by its rows.
 
     Attributes:
-        name: Its name.
         rate: Frames per second.
         hop: Frames of a hop, or values of it for each input.
-        inputs: Channels of one stream in.
-        outputs: Channels of one stream out.
         latency: Algorithmic latency in frames, beyond the hop that has to be gathered first. What the host adds is not
             part of it.
         answer: Values of an answer for each output; None for `hop`.
@@ -49,9 +46,6 @@ class StreamingModel(torch.nn.Module, ABC):
     @abstractmethod
     def start(self, slots: int) -> State:
         """Initial state of `slots` streams.
-
-        Args:
-            slots: How many.
 
         Returns:
             Tensors on the CPU whose first dimension is `slots`.

@@ -36,7 +36,6 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
     Args:
         spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
             of the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own.
-        device: Where the network is to be.
 
     Returns:
         The network, in evaluation, without gradients.
@@ -65,9 +64,6 @@ def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None
     """Loads a model's weights into a network.
 
     Args:
-        network: The network.
-        where: Its name in messages.
-        weights: Name of the model in the manifest.
         folder: Of the manifest; None for the one that ships with Antiphon.
 
     Raises:

@@ -12,11 +12,7 @@ ONE = Fraction(1)
 
 
 class MiniError(UsageError):
-    """A mini-notation syntax error.
-
-    Attributes:
-        picture: The text's line, and below it a caret at the character.
-    """
+    """A mini-notation syntax error."""
 
     def __init__(self, reason: str, text: str, column: int) -> None:
         """Syntax error at a character: its reason says what is allowed and what to do; `column` counts from 0."""
