@@ -20,7 +20,7 @@ HTTP = ("status", "surfaces", "approve", "forget", "qr")
 
 def test_every_command_takes_both_and_the_old_name() -> None:
     for name in [*OSC, *HTTP]:
-        command = typer.main.get_command(application())
+        command = typer.main.get_command(application(name.split()))
         for word in name.split():
             command = command.commands[word]  # type: ignore[attr-defined]
         options = {frozenset(param.opts) for param in command.params}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from tests.taps import Taps
 
-from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
-from antiphon.kernel.engine.native.keeping import keep_for_listeners
-from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapReader, TapShape
-from antiphon.kernel.native import compile_all
 
 BLOCK, CHANNELS = 64, 2
 
@@ -26,25 +23,6 @@ class Plan:
 
     def __init__(self, **hosts: Host) -> None:
         self.hosts = {int(name[1:]): host for name, host in hosts.items()}
-
-
-class Taps:
-    """The engine's end, which keeps a block as the engine's loop does."""
-
-    def __init__(self, made: TapMemory) -> None:
-        compile_all()
-        self.taps, self.words = NodeTaps(made), LoopWords()
-        for word, value in {**self.taps.tables, LoopWord.BLOCK: BLOCK}.items():
-            self.words.whole[word] = value
-
-    def put(self, block: int, x: np.ndarray, out: np.ndarray, plan: Plan | None) -> None:
-        for tap, number in enumerate(self.taps.wanted()):
-            sound = self.taps.sound(number, x, out, plan, None)  # type: ignore[arg-type]
-            layout = (0, 0, 0) if sound is None else (sound.ctypes.data, sound.strides[0] // 4, len(sound))
-            self.words.whole[LoopWord.WANTED + tap] = number
-            for n, value in enumerate(layout):
-                self.words.whole[LoopWord.SOUNDS + 3 * tap + n] = value
-        keep_for_listeners.call(self.words.address, block)
 
 
 def memory(slots: int = 16) -> TapMemory:

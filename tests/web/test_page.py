@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.taps import Taps
 from tests.waiting import comes
 from tests.web.test_listen import PATIENCE, Client, ControlSocket
 from tools import page_types
@@ -24,7 +25,6 @@ from wsproto import events
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.http_message import Response
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
@@ -263,7 +263,7 @@ async def test_a_page_that_does_not_read_loses_what_waits_and_is_told_to_read_ag
 
 async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
     async with serving() as (server, _, taps):
-        engine = NodeTaps(taps)
+        engine = Taps(taps)
         clients = [await opened(server, "/api/sound?node=out") for _ in range(2)]
         await until_wanted(taps, 0, OUT_NUMBER)
         outs = np.random.default_rng(1).standard_normal((40, CHANNELS, BLOCK)).astype(np.float32)
@@ -288,7 +288,7 @@ async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
 
 async def test_a_listener_may_have_sixteen_bits_and_the_other_all() -> None:
     async with serving() as (server, _, taps):
-        engine = NodeTaps(taps)
+        engine = Taps(taps)
         narrow = await opened(server, "/api/sound?node=out&format=int16")
         wide = await opened(server, "/api/sound?node=out")
         await until_wanted(taps, 0, OUT_NUMBER)
@@ -452,7 +452,7 @@ async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
 async def test_a_browser_that_never_reads_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound, "TURN_SECONDS", 0.001)
     async with serving() as (server, _, taps):
-        engine = NodeTaps(taps)
+        engine = Taps(taps)
         stuck, reader = await opened(server, "/api/sound?node=out"), await opened(server, "/api/sound?node=out")
         await until_wanted(taps, 0, OUT_NUMBER)
         out = np.full((CHANNELS, BLOCK), 0.5, np.float32)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import library_folder
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -46,6 +45,8 @@ def root_of(context: typer.Context) -> Path:
     """The folder that holds the catalogue: `--root`, or the performer's library of sound files."""
 
     given: Path | None = context.obj
+    from antiphon.api.backends.files import library_folder
+
     return given if given is not None else library_folder()
 
 

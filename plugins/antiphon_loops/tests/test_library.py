@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from antiphon.api import PluginError
-from antiphon.api.backends.analysis import Catalogue
 from antiphon.api.backends.files import library_folder, make_folder
 from antiphon.offline.analyses import analyse_file
+from antiphon_library.catalogue import Catalogue
 from antiphon_loops.analysis.catalogued import loop_of
 from antiphon_loops.library import analyse, folder_of, ready, write_listing
 from antiphon_loops.tests.conftest import CATALOGUE
