@@ -14,13 +14,13 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths, pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
-OSC = ("serve", "play", "live", "osc", "monitor", "repl", "library identify")
+OSC = ("serve", "play", "live", "osc", "monitor", "repl")
 HTTP = ("status", "surfaces", "approve", "forget", "qr")
 
 
 def test_every_command_takes_both_and_the_old_name() -> None:
     for name in [*OSC, *HTTP]:
-        command = typer.main.get_command(application(name.split()))
+        command = typer.main.get_command(application())
         for word in name.split():
             command = command.commands[word]  # type: ignore[attr-defined]
         options = {frozenset(param.opts) for param in command.params}

@@ -90,3 +90,11 @@ def test_what_cannot_be_identified_is_a_sentence(library, file: str, reason: str
     assert done.code == 2
     assert reason in done.complaint
     assert "Traceback" not in done.err
+
+
+def test_identify_takes_either_port_of_a_server() -> None:
+    options = {
+        frozenset(param.opts)
+        for param in typer.main.get_command(application()).commands["identify"].params  # type: ignore[attr-defined]
+    }
+    assert {frozenset(("--osc-port", "--port")), frozenset(("--http-port",))} <= options
