@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.runtime import ONE_THREAD, lacking_modules, require_modules, shorten
+from antiphon.api.backends.runtime import ONE_THREAD, require_modules, shorten
 from antiphon_models.pipeline import beam_worker
 from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.shards import compute
@@ -30,11 +30,6 @@ def check_runner(runner: str) -> None:
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
     require_modules("the pipeline", _modules(runner))
-
-
-def is_installed(runner: str) -> bool:
-    """Whether the packages of a runner are there."""
-    return not lacking_modules(_modules(runner))
 
 
 def _modules(runner: str) -> tuple[str, ...]:

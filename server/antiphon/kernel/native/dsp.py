@@ -236,17 +236,6 @@ def last_frame(x: Audio, last: f32p, frames: i64) -> None:
 
 
 @kernel
-def rms_sum(x: Audio, frames: i64) -> f64:
-    """Sum of squares."""
-    total = f64(0.0)
-    for c in range(x.channels):
-        for n in range(frames):
-            v = f64(x[c, n])
-            total = total + v * v
-    return total
-
-
-@kernel
 def dot(a: Audio, b: Audio) -> f64:
     """Sum of products."""
     total = f64(0.0)
