@@ -126,8 +126,13 @@ class LatentVoices:
         self.key[n] = (-1, -1)
         if self._ended[n] < 0:
             self._ended[n] = self._age[n]
-            self._held(n, self._age[n] / self.rate)
-            np.copyto(self._base[n], self._row)
+            if self._age[n]:  # else it is aimed first: nothing is computed of it yet
+                self._keep_base(n)
+
+    def _keep_base(self, n: int) -> None:
+        """Levels from which the end of a note falls: those of its release."""
+        self._held(n, self._age[n] / self.rate)
+        np.copyto(self._base[n], self._row)
 
     def cut(self, n: int) -> None:
         """Ends a row in `CUT` seconds."""
@@ -139,6 +144,8 @@ class LatentVoices:
         real, ended = self._real[n], self._ended[n]
         self._move(n, place)
         if self._age[n] == 0:
+            if ended == 0:
+                self._keep_base(n)
             self._amplitudes(n, 0)
             np.copyto(self._now[n], self._exact)
         quiet = self._amplitudes(n, count) < 10.0 ** (ENDED / 10.0)

@@ -6,6 +6,7 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import example, given, settings, strategies as st
 from numpy.testing import assert_allclose
 
 from antiphon.api import Event, FileError, PluginError, StreamSpec, frequency
@@ -167,3 +168,31 @@ def test_notes_of_a_folder_are_learned_and_played(tmp_path):
     command("train", "notes", sounds, "--steps", 120, *common)
     level = partials(play(held(57), 0.5, notes=str(tmp_path / "mine" / "notes.safetensors")), hz_of(57), 8)
     assert level[[0, 2, 4, 6]].mean() > level[[1, 3, 5, 7]].mean() + 10.0
+
+
+_NOTES = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 1, 255, 256, 4095]),
+        st.sampled_from(["on", "on", "off"]),
+        st.sampled_from([0, 60, 60, 127]),
+        st.sampled_from([0.0, 0.01, 1.0]),
+    ),
+    max_size=40,
+)
+
+
+@given(_NOTES)
+@example([(0, "on", 64, 0.7), (0, "on", 64, 0.5)])
+@example([(0, "on", 60, 0.7), (0, "off", 60, 0.0)])
+@settings(max_examples=60)
+def test_notes_that_fall_together_in_any_way_give_sound_and_no_nan(notes):
+    """Equal notes, equal samples, notes without a length, more than there are voices."""
+    events = [Event(kind, at, number, velocity) for at, kind, number, velocity in sorted(notes, key=lambda n: n[0])]
+    sound = play(events, 0.2)
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() < 4.0
+
+
+def test_a_note_that_is_struck_twice_at_once_sounds_as_the_second():
+    twice = [Event("on", 0, 60, 0.8), *held(60, seconds=0.4)]
+    assert rms(play(twice, 0.4), 0.1, 0.4) == pytest.approx(rms(play(held(60, seconds=0.4), 0.4), 0.1, 0.4), abs=1.5)
