@@ -40,7 +40,7 @@ class Stage:
         self.said: list[str] = []
         self.sent: list[SentEvent] = []
         self.player = Player("/sets/set.py", processes, self._show)
-        self.now = 0.0
+        self.now, self.bpm = 0.0, 120.0
 
     def _show(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
         self.said.append(sentence)
@@ -49,7 +49,7 @@ class Stage:
         self.player.save(IMPORTS + text)
 
     def tick(self) -> None:
-        self.sent += self.player.tick(self.now, 120.0)
+        self.sent += self.player.tick(self.now, self.bpm)
         if self.player.wanted:
             self.player.loaded()
 
@@ -110,6 +110,21 @@ def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_a
     got = [(round(e.beat - zero, 9), e.address, e.args) for e in stage.sent[1:]]
     assert len(got) > 30
     assert got == expected[: len(got)]
+
+
+def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(stage: Stage) -> None:
+    text = f"tempo(90)\n{BEAT}"
+    stage.now, stage.bpm = 5.5, 0.0
+    zero = stage.first(text)
+    for swaps, sound in ((2, "sn"), (3, "cp")):
+        stage.save(text.replace("bd", sound))
+        stage.until_true(lambda swaps=swaps: stage.player.swaps == swaps, f"version {swaps}")  # type: ignore[misc]
+    stage.bpm = 90.0
+    stage.play(zero + 2.0 - stage.now)
+    assert zero == 8.0
+    assert stage.on("/tempo", zero)[0] == (0.0, 90)
+    assert stage.on("/node/drums/play", zero)[:2] == [(0.0, "cp"), (1.0, "cp")]
+    assert stage.said == ["plays from bar 1"] * 3
 
 
 def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stage) -> None:

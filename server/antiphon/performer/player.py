@@ -62,6 +62,7 @@ class Player:
         self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
+        self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
         self._cues: deque[tuple[str, dict[str, Any]]] = deque()
@@ -165,6 +166,7 @@ class Player:
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
         """One step of time: the events to send now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
+        self._moving = bpm or self._moving
         self._processes.collect()
         for branch in self.branches():
             if branch in self.branches():  # what another one answered may have ended it
@@ -353,7 +355,7 @@ class Player:
             at = max(next_multiple(self._soon() - float(self.out.offset), bar), self.out.sent)
         candidate.asked = at
         self.out.begin(at)
-        candidate.ask("start", beat=at.as_integer_ratio(), tempo=self._bpm)
+        candidate.ask("start", beat=at.as_integer_ratio(), tempo=self._moving)
         candidate.ask("until", beat=at.as_integer_ratio())
         return at
 
