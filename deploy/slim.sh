@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes out of an environment what nothing runs at: slim.sh FOLDER. What is taken is listed in docs/operations.md.
+# Takes out of an environment what nothing runs at: slim.sh FOLDER.
 set -eu
 packages=$1/lib/python3.11/site-packages
 cd "$packages"

@@ -1,7 +1,7 @@
 """How the weights that ship were made and measured: networks, trainings and evaluations, a folder for each model.
 
-It may import the server and what plays of the plugins; neither imports it, for a network is named in a string that the
-worker imports.
+It may import `antiphon.api` and what plays of the plugins; neither imports it, for a network is named in a string that
+the worker imports.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """MIDI: ports to commands, MIDI learn, pedals, output to external instruments, and files as notes in a graph.
 
-Imports the server's `session`, `contract`, `native`, `runtime` and `errors`; libraries only if MIDI is requested.
+Imports `antiphon.api` only, and libraries only if MIDI is requested.
 """
 
 from __future__ import annotations

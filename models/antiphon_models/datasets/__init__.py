@@ -1,4 +1,4 @@
 """Data sets as their authors lay them out: what should be there, what is, and which part is for training.
 
-Imports `io`, `runtime` and what is below them.
+Imports `antiphon.api`.
 """

@@ -1,4 +1,4 @@
 """From folders and data sets to shards of labelled spectrograms, as steps that can be killed and run again.
 
-Imports `datasets`, `io`, `runtime` and what is below them; Apache Beam and Arrow, an extra, inside functions.
+Imports `datasets`, `learning`, `antiphon.api` and parts of plugins; Apache Beam and Arrow, an extra, inside functions.
 """

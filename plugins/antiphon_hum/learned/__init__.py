@@ -1,4 +1,4 @@
 """Mode `learned`: what its network is as plain data, the client of the worker, and how answers become notes.
 
-May import the server, `decimator` and `tracking`. The network is in numpy; `spec` names it in torch, for CUDA.
+May import `antiphon.api` and `tracking`. The network is in numpy; `spec` names it in torch, for CUDA.
 """

@@ -1,4 +1,4 @@
 """Pitch and notes by signal processing: candidates, pitch track, onset flux, segments, and what is taken for a note.
 
-May import the server and `decimator` beside it; no torch.
+May import `antiphon.api`; no torch.
 """

@@ -1,4 +1,4 @@
 """Files to notes: what `antiphon run hum` does, with quantisation.
 
-May import the server and all else of the plugin.
+May import `antiphon.api` and all else of the plugin.
 """

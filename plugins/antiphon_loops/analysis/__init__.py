@@ -1,4 +1,4 @@
 """Analysis of loops: tempo, key, loudness and role, by spectrum and fitted tables.
 
-May import the server and `record` beside it.
+May import `antiphon.api`, and `record` and `rules` beside it.
 """

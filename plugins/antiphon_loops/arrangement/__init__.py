@@ -1,4 +1,4 @@
 """Arrangement of loops: selection, rules, stretching, and the process that prepares them.
 
-May import the server, `analysis`, `library` and `record`.
+May import `antiphon.api`, `analysis`, `library`, `record` and `rules`.
 """

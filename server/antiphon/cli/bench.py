@@ -1,4 +1,4 @@
-"""`antiphon bench`, whose benches a clone of the project has, and an installation has not."""
+"""`antiphon bench`, whose benches a clone and antiphon-lab have, and an installation of antiphon alone has not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = "antiphon_bench.command"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command of the clone; elsewhere one that says where benches are."""
+    """Adds the command of `antiphon_bench`; without it one that says where benches are."""
     see_checkout_plugins()
     try:
         found = import_module(COMMAND)

@@ -1,4 +1,4 @@
 """The input loops of `antiphon play` without a microphone: generated from a seed, no recordings.
 
-May import `contract`, `runtime` and `errors`.
+May import `signal`, `runtime` and `errors` of the kernel.
 """

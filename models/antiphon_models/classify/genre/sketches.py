@@ -151,7 +151,7 @@ def _add_computed(whole: F32, notes: Sequence[ComposedNote], own: PartTimbre, le
 
 
 def degraded_sketch(mel: F32, rng: Rng) -> F32:
-    """What `material.degradation.degraded` does to sound, in the spectrogram: as often, and about as much."""
+    """What `material.degradation.degrade` does to sound, in the spectrogram: as often, and about as much."""
     power = 10.0 ** (mel.astype(np.float64) / 10.0)
     bands = power.shape[1]
     if rng.random() > 1.0 / 3.0:

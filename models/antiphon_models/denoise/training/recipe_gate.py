@@ -13,7 +13,8 @@ from antiphon_models.denoise.training.sounds import RATE
 
 
 class GateRecipe(MaskRecipe):
-    """The mask's material and loss, on the gate's grid. `care.py` is not part of it: it stands behind the gate."""
+    """The mask's material and loss, on the gate's grid. `suppression_limit` is not part of it: it stands behind
+    the gate."""
 
     name = "denoise-gate"
     weights = MODEL

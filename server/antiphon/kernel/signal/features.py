@@ -1,6 +1,6 @@
 """Spectral features of classifiers: own log-mel spectrograms, or librosa's features, frame by frame.
 
-librosa is an optional package (the extra `pipeline`), imported only to compute its features.
+librosa is an optional package (the extra `librosa`), imported only to compute its features.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class SynthStepper:
 
         Args:
             hops: `[slots]`: each slot's hop number, or -1 where it has none.
-            x: float32 `[slots, 257, 7]`: events as `pack_events` packs them.
+            x: float32 `[slots, 257, 7]`: events as `backend.pack` packs them.
             y: float32 `[slots, 2, hop]`: the sound, to be filled in rows with a hop.
         """
         for slot, hop in enumerate(hops.tolist()):

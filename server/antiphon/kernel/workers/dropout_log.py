@@ -27,7 +27,7 @@ class DropoutLog(ProcessorPart):
         self._turns: deque[tuple[int, bool]] = deque()
 
     def recall(self, kind: str, hop: int) -> None:
-        """Stores a mark of the replayed log. For `Processor.recall`."""
+        """Stores a mark of the replayed log. For `ProcessorPart.recall`."""
         if kind == "fresh":
             self._fresh.add(hop)
         elif kind in ("absent", "back"):
@@ -60,5 +60,5 @@ class DropoutLog(ProcessorPart):
             io.mark("back" if there else "absent", hop)
 
     def standing(self) -> list[tuple[str, int]]:
-        """Marks needed at the start of a log that begins now. For `Processor.standing`."""
+        """Marks needed at the start of a log that begins now. For `ProcessorPart.standing`."""
         return [] if self._there else [("absent", 0)]
