@@ -40,7 +40,7 @@ def test_every_package_of_an_extra_is_known_by_its_module() -> None:
     for extra, packages in declared().items():
         if extra == "dev":  # of the project's own tests
             continue
-        assert extra == "torch" or extra in extras.EXTRAS.values(), extra
+        assert extra in ("sklearn", "torch") or extra in extras.EXTRAS.values(), extra
         for text in packages:
             package = re.split(r"[\[<>=; ]", text, maxsplit=1)[0]
             module = MODULES.get(package, package)

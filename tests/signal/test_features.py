@@ -97,7 +97,7 @@ def test_settings_that_fit_no_feature_are_refused(settings: MelSettings, fault: 
 
 def test_without_librosa_a_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"features = 'cqt' needs librosa.*antiphon\[pipeline\]"):
+    with pytest.raises(UsageError, match=r"features = 'cqt' needs librosa.*antiphon\[librosa\]"):
         feature_extractor(settings_of("cqt"))
 
 

@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
         app.command(cls=found.BenchCommand)(found.bench)
 
 
-def bench(name: Annotated[str, typer.Argument(help="In a clone `antiphon bench --help` lists them.")] = "") -> None:
-    """Measure: in a clone of the project, which has the benches."""
+def bench(name: Annotated[str, typer.Argument(help="With antiphon-lab `antiphon bench --help` lists them.")] = "") -> None:
+    """Measure: by the benches of antiphon-lab."""
     raise UsageError(
-        f"the bench {name or 'NAME'} is not part of an installation; it runs from a clone of Antiphon's repository: "
-        f"make bench NAME={name or 'engine'}"
+        f"the bench {name or 'NAME'} comes with antiphon-lab: pip install antiphon-lab, or in a clone of Antiphon's "
+        f"repository make bench NAME={name or 'engine'}"
     )

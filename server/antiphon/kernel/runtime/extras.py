@@ -28,7 +28,7 @@ EXTRAS = {
     "pystoi": "bench",
     "pyworld": "training",
     "scipy": "training",
-    "sklearn": "sklearn",
+    "sklearn": "map",
     "swift_f0": "bench",
     "tensorflow": "keras",
     "tf2onnx": "keras",
