@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
         app.command(cls=found.BenchCommand)(found.bench)
 
 
-def bench(name: Annotated[str, typer.Argument(help="With antiphon-lab `antiphon bench --help` lists them.")] = "") -> None:
+def bench(
+    name: Annotated[str, typer.Argument(help="With antiphon-lab `antiphon bench --help` lists them.")] = "",
+) -> None:
     """Measure: by the benches of antiphon-lab."""
     raise UsageError(
         f"the bench {name or 'NAME'} comes with antiphon-lab: pip install antiphon-lab, or in a clone of Antiphon's "
