@@ -181,7 +181,7 @@ def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
 def _mark_missing(
     catalogue: Catalogue, place: Path, known: dict[bytes, FileState | None], seen: set[bytes], counts: ScanCounts
 ) -> set[bytes]:
-    """Marks what is known below a folder and was not seen; none where part of the folder could not be looked at."""
+    """Marks catalogued files below a folder as missing if the scan did not find them; none if it had problems."""
     if counts.problems or not place.is_dir():
         return set()
     within = os.fsencode(place.absolute()).rstrip(b"/") + b"/"

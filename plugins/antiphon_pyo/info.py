@@ -1,4 +1,4 @@
-"""Backend `pyo` as plain data; imports no synth."""
+"""Declaration (`SynthInfo`) of the synth backend `pyo`; does not import pyo."""
 
 from __future__ import annotations
 

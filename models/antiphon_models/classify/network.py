@@ -1,4 +1,4 @@
-"""The network of the classifiers in torch: what `antiphon_classify.network` plays, with what training needs besides."""
+"""The classifiers' network in torch, for training; `antiphon_classify.network` runs it in numpy."""
 
 from __future__ import annotations
 

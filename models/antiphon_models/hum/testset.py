@@ -136,7 +136,7 @@ def pink(seed: int) -> F32:
 
 
 def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]:
-    """Fold 4 of ESC-10, a clip of every class before the next of any."""
+    """Noise clips of ESC-10 fold 4 as (class, sound), classes in turn."""
     rows = [
         (n, path)
         for kind in kinds

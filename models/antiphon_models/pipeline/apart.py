@@ -30,7 +30,7 @@ class ParentLink:
         self.messages.send((False, values))
 
     def end(self, failure: str | None) -> None:
-        """Says that it is complete, or why it has failed."""
+        """Tells the parent process that the work is complete, or why it failed."""
         self.messages.send((True, failure))
 
 

@@ -19,7 +19,7 @@ class JobState(StrEnum):
 
     @property
     def over(self) -> bool:
-        """True once it has ended."""
+        """Whether the job has ended: done, failed or cancelled."""
         return self not in (JobState.WAITING, JobState.RUNNING)
 
 

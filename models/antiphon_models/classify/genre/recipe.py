@@ -1,4 +1,4 @@
-"""The training of `genre`: a network over features, and from the clips that choose its temperature and threshold."""
+"""Training of the classifier `genre`; temperature and threshold are calibrated on clips of their own."""
 
 from __future__ import annotations
 

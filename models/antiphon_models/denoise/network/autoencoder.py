@@ -59,6 +59,6 @@ class Autoencoder(GainNetwork):
         return SPREAD * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
 
     def gains(self, levels: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
-        """Amplitude of decoded over input bands `[…, COUNT]`, interpolated to the units between the bands' centres."""
+        """Amplitude gains, at most 1: decoded over input bands `[…, COUNT]`, interpolated to the units."""
         ratio = (decoded - levels).clamp(LEAST, 0.0)
         return torch.exp(0.5 * (ratio @ self.follow.wide))

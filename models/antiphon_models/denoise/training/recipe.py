@@ -76,7 +76,7 @@ class MaskRecipe(Recipe):
         self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
 
     def transform(self) -> Frames:
-        """From sounds to what the network hears, and back."""
+        """The transform between waveforms and the network's input features, and its inverse."""
         return Units()
 
     def batch(self, step: int) -> Batch:

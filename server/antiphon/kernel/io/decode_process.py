@@ -135,7 +135,7 @@ class DecoderProcess:
         raise refusal(name, str(message["failed"]))
 
     def stop(self) -> None:
-        """Has it leave the sound that it decodes, and be ready for another."""
+        """Makes the process abort the current file; closes it if it does not confirm."""
         helper = self._helper
         if helper is None:
             return

@@ -49,7 +49,7 @@ class SynthSettings:
     controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Settings as data for the config of a stream."""
+        """The settings as a JSON-compatible dict, for the stream's config."""
         return asdict(self)
 
 

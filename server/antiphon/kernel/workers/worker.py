@@ -272,7 +272,7 @@ class Worker:
 
 
 def _cap_memory(megabytes: int) -> None:
-    """Limits private memory to the inherited amount plus this; a larger allocation raises MemoryError."""
+    """Limits private memory to the inherited amount plus `megabytes`; a larger allocation raises MemoryError."""
     if sys.platform != "linux":
         return
     inherited = next(
