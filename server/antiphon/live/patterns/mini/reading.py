@@ -211,7 +211,7 @@ class _Reading:
         )
 
     def _each(self, argument: Node, change: Callable[[Fraction], Query[T]]) -> Query[T]:
-        """Query of `change` for an argument: once if it is constant, else for each value of the pattern while active."""
+        """Query of `change` for an argument: once if it is constant, else for each value while active."""
         while isinstance(argument, Sequence) and len(argument.steps) == 1:
             argument = argument.steps[0].node
         if isinstance(argument, Word):
