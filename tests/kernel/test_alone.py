@@ -99,6 +99,7 @@ def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> 
         try:
             assert server.stdout is not None
             ready = next(line for line in server.stdout if line.startswith("ready"))
+            assert "http" not in ready, "nothing answers there"
             found = re.search(r":(\d+)", ready)
             assert found is not None
             client.settimeout(READY)

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--input", default="", metavar="FILE", help="sound file that loops as the input")
     parser.add_argument("--record", default="", metavar="FILE", help="sound file that the output is recorded to")
     asked = parser.parse_args(arguments)
-    settings = ServeSettings(**vars(asked), http_port=0)
+    settings = ServeSettings(**vars(asked), http_port=0, extra={"web": False})
     folder = None
     try:
         settings = settings.check()

@@ -144,10 +144,15 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
     engine = app.link.status()
     host = lan_address() if settings.lan else "127.0.0.1"
     reached = "0.0.0.0" if settings.proxy else host
+    page = (
+        f", {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
+        if settings.extra.get("web", True)
+        else ""
+    )
     woken = f" (woken {engine.wake_late_ns / 1e6:.1f} ms late)" if engine.wake_late_ns else ""
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames "
-        f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
+        f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}{page}"
     )
     _tell(supervisor, {"ready": [line]})
 

@@ -98,7 +98,8 @@ class ServeSettings:
         force: `record` may replace a file.
         live: `/live/eval` is taken, with the token.
         watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
-        extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
+        extra: Values without an option of their own, by name: "jack_name" of the JACK client; "web" False where no
+            process serves HTTP.
     """
 
     audio: str = "auto"
