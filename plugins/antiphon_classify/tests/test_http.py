@@ -36,10 +36,10 @@ class Height(Analysis):
     labels = ("high", "low")
 
     def begin(self, rate, channels):
-        return Run()
+        return HeightRun()
 
 
-class Run(AnalysisRun):
+class HeightRun(AnalysisRun):
     def __init__(self):
         self.frames = self.crossings = 0
 
@@ -89,7 +89,7 @@ class Fails(Number):
         raise RuntimeError("a fault of its own")
 
 
-class Quiet(Number):
+class Unlabelled(Number):
     """No classifier."""
 
     classifier = False
@@ -97,7 +97,7 @@ class Quiet(Number):
 
 @hookimpl
 def antiphon_analyses(register):
-    for kind in (Height, Number, Ends, Fails, Quiet):
+    for kind in (Height, Number, Ends, Fails, Unlabelled):
         register(kind.__name__.lower(), kind)
 '''
 

@@ -19,7 +19,7 @@ from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor
 from antiphon_supercollider.tests.test_external_scsynth import Fake
 
 
-class Quiet:
+class SilentScsynth:
     """A scsynth that lives and says nothing."""
 
     pid = 1
@@ -51,7 +51,7 @@ class Quiet:
 
 @pytest.fixture
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
-    monkeypatch.setattr(ScsynthSupervisor, "_start_scsynth", lambda self: Quiet())
+    monkeypatch.setattr(ScsynthSupervisor, "_start_scsynth", lambda self: SilentScsynth())
     made = ScsynthSupervisor(NullBridge(48000), 1)
     yield made
     made.close()
@@ -77,10 +77,10 @@ def test_each_ring_is_one_look_at_once_and_then_it_rests(
 def test_one_that_is_killed_while_it_boots_counts_as_a_death_and_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    booted: list[Quiet] = []
+    booted: list[SilentScsynth] = []
     reasons = iter(["killed by SIGKILL", "killed by SIGKILL", ""])
 
-    class Booting(Quiet):
+    class Booting(SilentScsynth):
         def __init__(self, *_given: object) -> None:
             super().__init__()
             booted.append(self)
@@ -109,9 +109,9 @@ def test_the_return_of_a_joined_one_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     theirs = Fake(notify=("/done", "/notify", 1, 8), g_queryTree=("/g_queryTree.reply", 0, 0, 0))
-    each: list[Quiet] = []
+    each: list[SilentScsynth] = []
     said: list[str] = []
-    monkeypatch.setattr(ExternalClient, "_start_scsynth", lambda self: each.append(Quiet()) or each[-1])
+    monkeypatch.setattr(ExternalClient, "_start_scsynth", lambda self: each.append(SilentScsynth()) or each[-1])
     joining = ExternalClient(NullBridge(48000), 1, theirs.address, ())
     try:
         until(lambda: joining.generation == 1, 5.0, "it plays")
