@@ -273,6 +273,21 @@ class TidalStage:
         raise RuntimeError(f"of {len(self.relay.events)} events not all have come to the server: {status['dirt']}")
 
 
+def frames_patch(folder: Path) -> Path:
+    """Writes a patch of four orbits whose sounds are one frame long; `folder` is the server's home."""
+    for name, height in SOUNDS.items():
+        sound = np.zeros(64, np.float32)
+        sound[0] = height
+        path = folder / "data" / "library" / "frames" / name / "0.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, sound, RATE, subtype="FLOAT")
+    nodes = "".join(f'[nodes.orbit{n}]\ntype = "sampler"\nlibrary = "frames"\n' for n in range(ORBITS))
+    wires = "".join(f'"orbit{n}" = "out"\n' for n in range(ORBITS))
+    patch = folder / "frames.toml"
+    patch.write_text(f"format = 1\n{nodes}[wires]\n{wires}")
+    return patch
+
+
 @contextlib.contextmanager
 def tidal_stage(folder: Path, latency: float = LATENCY) -> Iterator[TidalStage]:
     """Starts a server with four orbits whose sounds are one frame long, and Tidal that plays to it.
@@ -284,17 +299,9 @@ def tidal_stage(folder: Path, latency: float = LATENCY) -> Iterator[TidalStage]:
     Yields:
         The stage, when Tidal's handshake was answered.
     """
-    for name, height in SOUNDS.items():
-        sound = np.zeros(64, np.float32)
-        sound[0] = height
-        path = folder / "data" / "library" / "frames" / name / "0.wav"
-        path.parent.mkdir(parents=True)
-        soundfile.write(path, sound, RATE, subtype="FLOAT")
-    nodes = "".join(f'[nodes.orbit{n}]\ntype = "sampler"\nlibrary = "frames"\n' for n in range(ORBITS))
-    wires = "".join(f'"orbit{n}" = "out"\n' for n in range(ORBITS))
-    (folder / "frames.toml").write_text(f"format = 1\n{nodes}[wires]\n{wires}")
+    patch = frames_patch(folder)
     port, recording = free_port(), folder / "out.wav"
-    options = ["--audio", "headless", "--patch", str(folder / "frames.toml"), "--dirt-port", str(port)]
+    options = ["--audio", "headless", "--patch", str(patch), "--dirt-port", str(port)]
     with (
         ServerProcess(*options, "--record", str(recording), home=folder) as server,
         DirtRelay(port) as relay,

@@ -1,8 +1,10 @@
-"""Transport `dirt`: the port setting, and its start."""
+"""Transport `dirt`: the settings of its two doors, UDP and Strudel's WebSocket, and their start."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
@@ -11,27 +13,67 @@ from antiphon.api.backends.transports import ServeSettings, Transport, Transport
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0
 )
-HOST = "127.0.0.1"
+USUAL_PORT = 8080
+"""Port to which Strudel's `.osc()` sends; a page cannot choose another."""
+STRUDEL = ServeOption("strudel", "Take the events of Strudel's .osc(), at --strudel-port.", default=False)
+STRUDEL_PORT = ServeOption(
+    "strudel-port", f"TCP port for --strudel, usually {USUAL_PORT}, to which Strudel sends.", default=0
+)
+HOST, HOST_6 = "127.0.0.1", "::1"
 """Clients on this machine only: the protocol has no approval."""
 
 
 class DirtTransport(Transport):
-    """`antiphon serve --dirt-port`."""
+    """`antiphon serve --dirt-port`, `--strudel`."""
 
-    options = (DIRT_PORT,)
+    options = (DIRT_PORT, STRUDEL, STRUDEL_PORT)
 
     def check(self, settings: ServeSettings) -> None:
-        port = settings.value(DIRT_PORT)
-        if not 0 <= port <= 65535:
-            raise UsageError(f"--dirt-port takes 0 to 65535, not {port}")
-        if port == settings.osc_port:
+        port, strudel = settings.value(DIRT_PORT), strudel_port(settings)
+        for option, given in ((DIRT_PORT, port), (STRUDEL_PORT, strudel)):
+            if not 0 <= given <= 65535:
+                raise UsageError(f"--{option.name} takes 0 to 65535, not {given}")
+        if port and port == settings.osc_port:
             raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
-        bound(port).close()
+        if strudel and strudel in (settings.osc_port, settings.http_port):
+            raise UsageError("--strudel-port must differ from --osc-port and --http-port; all want TCP")
+        if port:
+            bound(port).close()
+        if strudel:
+            for sock in listening(strudel):
+                sock.close()
+
+    def unasked(self) -> Mapping[str, Any]:
+        try:
+            for sock in listening(USUAL_PORT):
+                sock.close()
+        except UsageError:
+            return {}
+        return {STRUDEL.name: True}
 
     def start(self, server: TransportServer) -> None:
-        from antiphon_dirt.port import DirtPort
+        from antiphon_dirt.player import DirtPlayer
 
-        DirtPort(server, bound(server.settings.value(DIRT_PORT))).install()
+        player = DirtPlayer(server)
+        figures = [player.figures]
+        if port := server.settings.value(DIRT_PORT):
+            from antiphon_dirt.port import DirtPort
+
+            udp = DirtPort(server, player, bound(port))
+            server.service(udp.run)
+            figures.append(udp.figures)
+        if strudel := strudel_port(server.settings):
+            from antiphon_dirt.strudel import StrudelPort
+
+            websocket = StrudelPort(server, player, listening(strudel))
+            server.service(websocket.run)
+            figures.append(websocket.figures)
+        server.status(lambda: {name: value for part in figures for name, value in part().items()})
+
+
+def strudel_port(settings: ServeSettings) -> int:
+    """Port of Strudel's WebSocket; 0 where it is not asked for."""
+    return settings.value(STRUDEL_PORT) or (USUAL_PORT if settings.value(STRUDEL) else 0)
 
 
 def bound(port: int) -> socket.socket:
@@ -47,3 +89,29 @@ def bound(port: int) -> socket.socket:
         ) from None
     sock.setblocking(False)
     return sock
+
+
+def listening(port: int) -> list[socket.socket]:
+    """Opens TCP sockets at that port of loopback, IPv4 and where there is one IPv6; `UsageError` if it is taken."""
+    sockets: list[socket.socket] = []
+    try:
+        for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, HOST_6)):
+            if family == socket.AF_INET or _has_loopback_6():
+                sockets.append(socket.create_server((host, port), family=family, backlog=16))
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise UsageError(
+            f"TCP port {port} is taken ({error.strerror}); Strudel sends to {USUAL_PORT} and to no other: end the "
+            "program that has it, its own OSC bridge perhaps"
+        ) from None
+    return sockets
+
+
+def _has_loopback_6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
+            sock.bind((HOST_6, 0))
+    except OSError:
+        return False
+    return True

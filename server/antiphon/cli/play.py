@@ -52,9 +52,11 @@ def play(
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
     from antiphon.cli.serve import run, startable
+    from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
 
-    asked = replace(ServeSettings(**asdict(server), live=True), patch=server.patch or PATCH).check()
+    options = {name: value for _, one in transports() for name, value in one.unasked().items()}
+    asked = replace(ServeSettings(**asdict(server), live=True, options=options), patch=server.patch or PATCH).check()
     _find(song, asked.patch)
     startable(asked)
     if song:

@@ -44,4 +44,5 @@ from antiphon.kernel.session.play import (
 from antiphon.kernel.session.steering import LEAP, same_tempo, steered_tempo
 from antiphon.kernel.session.transport import Transport, pressable, pressed_message, settable
 from antiphon.kernel.session.transport_server import EmittedEvent, TransportServer
+from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode, encode_bundle

@@ -12,7 +12,7 @@ two. A plugin registers one by the hook `antiphon_transports`. Control starts it
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from antiphon.kernel.contract.finding import Finding
@@ -50,6 +50,14 @@ class Transport:
         Raises:
             UsageError: An option has a value that the transport cannot use.
         """
+
+    def unasked(self) -> Mapping[str, Any]:
+        """Options that `antiphon play` adds by itself, with their values.
+
+        Returns:
+            Values by the options' names; none unless overridden. Only what takes nothing from another program.
+        """
+        return {}
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
         """Command-line arguments that are overwritten in the process list, as passwords are.
