@@ -138,8 +138,8 @@ def quality(resonance: float) -> float:
 
 
 @kernel
-def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
-    """Initialises a filter: coefficients, and zero states."""
+def sampler_tune(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
+    """Coefficients of a filter, whose states stay as they are."""
     w = PI * min(hertz, 0.45 * rate) / rate
     g = math.sin(w) / math.cos(w)
     damp = 1.0 / q
@@ -148,6 +148,12 @@ def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f
     color[at + FilterSection.A3] = g * color[at + FilterSection.A2]
     color[at + FilterSection.DAMP] = damp
     color[at + FilterSection.GAIN] = gain
+
+
+@kernel
+def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
+    """Initialises a filter: coefficients, and zero states."""
+    sampler_tune(color, at, hertz, q, gain, rate)
     for n in range(4):
         color[at + FilterSection.STATE + n] = 0.0
 

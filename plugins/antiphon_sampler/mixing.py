@@ -7,6 +7,7 @@ from typing import NamedTuple
 from antiphon.api.backends.signal import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
+from antiphon_sampler.motion import Motion, Moves, sampler_level, sampler_pace, sampler_sweep
 from antiphon_sampler.rows import NO_END, ROWS, Real, Whole, sampler_fall
 from antiphon_sampler.samples import PAGE
 from antiphon_sampler.sinc import FAR, NEAR, PHASES, sampler_value
@@ -17,11 +18,12 @@ GLIDE = 1.0 / 480.0
 
 
 class SamplerState(NamedTuple):
-    """The voices that sound: whole and real numbers of each, the filters, and where sounds lie."""
+    """The voices that sound: whole and real numbers of each, filters, envelopes, and where sounds lie."""
 
     whole: i64p
     real: f64p
     color: f64p
+    motion: f64p
     table: f32p
     words: i64p
     buffer: i64
@@ -32,7 +34,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
     Args:
-        plain: 1 where it has no color, no repeats and no acceleration, so that nothing is looked up for them.
+        plain: 1 where it has no color, envelope, repeats or acceleration, so that nothing is looked up for them.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])
     right = left
@@ -60,6 +62,8 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
     pressure = s.real[r + Real.PRESSURE]
     target = s.real[r + Real.TARGET]
     colors = s.whole[w + Whole.ON_COLOR] if plain == 0 else 0
+    moves = s.whole[w + Whole.MOVES] if plain == 0 else 0
+    m = (w // Whole.SIZE) * Motion.SIZE
     slope = s.real[r + Real.SLOPE] if plain == 0 else 0.0
     glide = s.whole[w + Whole.GLIDE]
     pace = step
@@ -93,6 +97,14 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             # a linear ramp, so that the result is independent of block boundaries
             pressure = min(target, pressure + GLIDE) if pressure < target else max(target, pressure - GLIDE)
         gain = gain * pressure
+        move = pace
+        if moves > 0:
+            if (moves & Moves.DECAY) > 0:
+                gain = gain * sampler_level(s.motion, m, age)
+            if (moves & Moves.SWEEP) > 0:
+                sampler_sweep(s.motion, m, s.color, c, age)
+            if (moves & (Moves.PITCH | Moves.FM)) > 0:
+                move = pace * sampler_pace(s.motion, m, moves, age)
         base = i64(position)
         if base < low or base >= high:
             page = base // PAGE
@@ -125,7 +137,10 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
         else:
             y[0, n] = f32(f64(y[0, n]) + gain * p * s.real[r + Real.LEFT])
             y[1, n] = f32(f64(y[1, n]) + gain * q * s.real[r + Real.RIGHT])
-        position = position + pace
+        position = position + move
+        if moves > 0:
+            # frequency modulation may lead back beyond the beginning
+            position = max(position, first) if pace > 0.0 else min(position, last - 1.0)
         age = age + 1
     s.real[r + Real.POSITION] = position
     s.real[r + Real.PRESSURE] = pressure
@@ -142,7 +157,8 @@ def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> 
     w = v * Whole.SIZE
     r = v * Real.SIZE
     c = v * Color.SIZE
-    if s.whole[w + Whole.ON_COLOR] == 0 and s.whole[w + Whole.REPEATS] == 0 and s.real[r + Real.SLOPE] == 0.0:
+    bare = s.whole[w + Whole.ON_COLOR] == 0 and s.whole[w + Whole.MOVES] == 0
+    if bare and s.whole[w + Whole.REPEATS] == 0 and s.real[r + Real.SLOPE] == 0.0:
         return sampler_voice(y, s, w, r, c, begin, end, 1)
     return sampler_voice(y, s, w, r, c, begin, end, 0)
 

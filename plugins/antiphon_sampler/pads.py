@@ -27,6 +27,12 @@ HAT_GROUP = -1
 BANKS = {"tr808_": ("RolandTR808_", "808"), "tr909_": ("RolandTR909_", "909")}
 """Bank prefixes of drum names in other programs: Strudel, and Dirt-Samples."""
 
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    folder: tuple(names.split())
+    for folder, names in tomllib.loads(Path(__file__).with_name("aliases.toml").read_text("utf-8")).items()
+}
+"""Further names of folders, in other programs."""
+
 
 def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
     """Row of `names` played by each of the 128 notes, -1 for none."""
@@ -38,7 +44,8 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
     """Row of `names` by every alias: its own name, and the other names of the same drum, also within a bank: the words
     before a "_".
 
-    An existing folder's name has priority; an alias maps to the first existing folder in its row of `DRUMS`.
+    An existing folder's name has priority; an alias maps to the first existing folder in its row of `DRUMS`. Names of
+    `ALIASES` come last.
     """
     rows = {name: row for row, name in enumerate(names)}
     others = dict[str, int]()
@@ -49,7 +56,22 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
             if row is not None:
                 said = [form + name for form in (bank, *BANKS.get(bank, ())) for name in drum]
                 others |= {name: row for name in said if name not in others}
-    return {**others, **rows}
+    named = {name: rows[folder] for folder, names in ALIASES.items() if folder in rows for name in names}
+    return {**named, **others, **rows}
+
+
+_NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)
+_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+
+
+def named_note(name: str) -> int:
+    """MIDI number of a sample whose file is named by its note, as `piano/c4.ogg`; -1 for another."""
+    found = _NAMED.match(name)
+    if found is None:
+        return -1
+    letter, sign, octave = found.groups()
+    number = _STEPS[letter.lower()] + {"": 0, "b": -1}.get(sign.lower(), 1) + 12 * (int(octave) + 1)
+    return number if 0 <= number <= 127 else -1
 
 
 _PAD = re.compile(r"([0-9]{1,3})=(.+?)(?::([0-9]{1,4}))?(?:@([0-9]{1,2}))?")

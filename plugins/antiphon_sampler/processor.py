@@ -14,9 +14,9 @@ from antiphon.api.kernels import fill_sound
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_rows, pad_map
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map
 from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.slices import region
+from antiphon_sampler.slices import between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import VOICES, NewVoice, SampleVoices
@@ -43,7 +43,9 @@ class Sampler(Processor):
         Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
         *PARAMS,
         Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
-        Param("pads", "choice", "names", choices=("names", "index", "pitch"), doc="What a note's number chooses."),
+        Param(
+            "pads", "choice", "names", choices=("names", "index", "pitch", "named"), doc="What a note's number chooses."
+        ),
         Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
         Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
         Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
@@ -83,6 +85,7 @@ class Sampler(Processor):
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)
+        self._tuned = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
@@ -97,10 +100,8 @@ class Sampler(Processor):
         self._pending.reset()
         self._shapes.clear()
         self._down.clear()
-        self._missed = 0
-        self._at = self._fired = self._sliced = 0
-        for n in range(MOST):
-            self._loops[n] = None
+        self._missed = self._at = self._fired = self._sliced = 0
+        self._loops[:] = [None] * MOST
         for n in range(17):
             self._bends[n] = 1.0
 
@@ -264,11 +265,13 @@ class Sampler(Processor):
             return
         if values.beats > 0.0:
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
+        values.shorten(io.time.tempo)
         voice = NewVoice(
             speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
             sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, color=values.color(),
+            motion=values.motion(event.number),
         )  # fmt: skip
         self._voices.start(sample, first, last, voice)
 
@@ -288,21 +291,22 @@ class Sampler(Processor):
         row = self._row if values.row == -1 else values.row
         pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
         pad = self._pads.get(event.number) if values.meant and values.row == -1 else None
-        if pad is not None and values.slice == "off" and pads != "pitch":
+        if pad is not None and values.slice == "off" and pads not in ("pitch", "named"):
             return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
-        if pads == "pitch" and values.meant:
-            return max(0, row), values.n, 2.0 ** ((event.number - base) / 12.0), 0
+        if pads in ("pitch", "named") and values.meant:
+            row = max(0, row)
+            named = self._tuned[row][values.n % len(self._tuned[row])] if pads == "named" else -1
+            return row, values.n, 2.0 ** ((event.number - (base if named < 0 else named)) / 12.0), 0
         step = event.number - base if values.meant else 0
         if row >= 0:
             return row, values.n if values.row >= 0 else values.n + step, 1.0, 0
         if pads == "names" and values.meant and self._drums[event.number] >= 0:
             return self._drums[event.number], values.n, 1.0, HAT_GROUP if event.number in HATS else 0
-        row, index = self._order[(values.n + step) % len(self._order)]
-        return row, index, 1.0, 0
+        return (*self._order[(values.n + step) % len(self._order)], 1.0, 0)
 
     def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
         """First frame of the played part of a sample, and the frame after its last."""
@@ -310,10 +314,7 @@ class Sampler(Processor):
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
             first, last = region(sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number)
-        begin, end = min(values.begin, values.end), max(values.begin, values.end)
-        length = last - first
-        at = first + min(length - 1, round(begin * length))
-        return at, max(at + 1, first + round(end * length))
+        return between(first, last, values.begin, values.end)
 
     def _cut(self, group: int) -> None:
         """Ends the loops of a cut group; its voices are cut when the new one starts."""

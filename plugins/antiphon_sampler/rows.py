@@ -42,7 +42,8 @@ class Whole(IntEnum):
     UNTIL = 19
     GLIDE = 20
     REPEATS = 21
-    SIZE = 22
+    MOVES = 22
+    SIZE = 23
 
 
 class Real(IntEnum):

@@ -54,3 +54,11 @@ def region(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tupl
         place = number % len(cuts)
         first, last = cuts[place], cuts[place + 1] if place + 1 < len(cuts) else frames
     return first, max(first + 1, last)
+
+
+def between(first: int, last: int, begin: float, end: float) -> tuple[int, int]:
+    """The part of frames `first` to `last` from the share `begin` to `end`, in either order; at least one frame."""
+    begin, end = min(begin, end), max(begin, end)
+    length = last - first
+    at = first + min(length - 1, round(begin * length))
+    return at, max(at + 1, first + round(end * length))

@@ -8,6 +8,7 @@ from typing import Any
 from antiphon.api import IO, Param, Value
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
+from antiphon_sampler.motion import NoteMotion
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
@@ -38,6 +39,21 @@ PARAMS = (
     Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Bit depth (bitcrusher); 0 off."),
     Param("coarse", "float", 1.0, 1.0, 256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."),
     Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
+    Param("decay", default=0.0, low=0.0, high=10.0, unit="s", doc="To sustainlevel, after the attack; 0 off."),
+    Param("sustainlevel", default=0.0, low=0.0, high=1.0, doc="Share of the level after decay."),
+    Param("lpenv", default=0.0, low=-8.0, high=8.0, unit="octaves", doc="Sweep of the low-pass, up from lpf and back."),
+    Param("lpattack", default=0.0, low=0.0, high=10.0, unit="s", doc="Rise of lpenv."),
+    Param("lpdecay", default=0.1, low=0.0, high=10.0, unit="s", doc="Fall of lpenv."),
+    Param("lpsustain", default=0.0, low=0.0, high=1.0, doc="Share of lpenv that stays."),
+    Param("penv", default=0.0, low=-48.0, high=48.0, unit="semitones", doc="Pitch envelope, which ends at the pitch."),
+    Param("pattack", default=0.0, low=0.0, high=10.0, unit="s", doc="Rise of penv."),
+    Param("pdecay", default=0.1, low=0.0, high=10.0, unit="s", doc="Fall of penv."),
+    Param("vib", default=0.0, low=0.0, high=50.0, unit="Hz", doc="Vibrato; 0 off."),
+    Param("vibmod", default=0.5, low=0.0, high=24.0, unit="semitones", doc="Depth of the vibrato."),
+    Param("fm", default=0.0, low=0.0, high=32.0, doc="Index of frequency modulation by a sine; 0 off."),
+    Param("fmh", default=1.0, low=0.0, high=32.0, doc="Its frequency, as a factor of the note's."),
+    Param("fmdecay", default=0.0, low=0.0, high=10.0, unit="s", doc="Fall of fm to 0; 0 keeps it."),
+    Param("lasts", default=0.0, low=0.0, high=256.0, unit="beats", doc="It fades out after so long; 0 at its end."),
 )
 """Parameters that a note may override, in the order of their controllers."""
 _KINDS = tuple(p.name for p in PARAMS)
@@ -81,6 +97,37 @@ class NoteValues:
     crush: float
     coarse: float
     vowel: str
+    decay: float
+    sustainlevel: float
+    lpenv: float
+    lpattack: float
+    lpdecay: float
+    lpsustain: float
+    penv: float
+    pattack: float
+    pdecay: float
+    vib: float
+    vibmod: float
+    fm: float
+    fmh: float
+    fmdecay: float
+    lasts: float
+
+    def shorten(self, tempo: float) -> None:
+        """Bounds `sustain` by the note's length in beats; `tempo`: beats a minute."""
+        if self.lasts > 0.0:
+            seconds = self.lasts * 60.0 / tempo
+            self.sustain = min(self.sustain, seconds) if self.sustain > 0.0 else seconds
+
+    def motion(self, number: int) -> NoteMotion | None:
+        """Envelopes and modulations of the note with that number; None if all are off."""
+        if self.decay == self.lpenv == self.penv == self.vib == self.fm == 0.0:
+            return None
+        return NoteMotion(
+            self.attack, self.decay, self.sustainlevel, self.lpf, self.resonance,
+            self.lpenv, self.lpattack, self.lpdecay, self.lpsustain, self.penv, self.pattack, self.pdecay,
+            self.vib, self.vibmod, self.fm, self.fmh, self.fmdecay, 440.0 * 2.0 ** ((number - 69) / 12.0),
+        )  # fmt: skip
 
     def color(self) -> NoteColor | None:
         """Filters and distortions of the note; None if all are off."""

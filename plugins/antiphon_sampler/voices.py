@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples, Step
 from antiphon_sampler.coloring import Color, NoteColor
 from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
+from antiphon_sampler.motion import Motion, NoteMotion
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -55,6 +56,7 @@ class NewVoice:
         accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
         repeats: How often the part is played, one after the other; of a long sample once.
         color: Its filters and distortions; None for none.
+        motion: Its envelopes and modulations; None for none.
     """
 
     speed: float
@@ -72,6 +74,7 @@ class NewVoice:
     accelerate: float = 0.0
     repeats: int = 1
     color: NoteColor | None = None
+    motion: NoteMotion | None = None
 
 
 class SampleVoices:
@@ -90,6 +93,7 @@ class SampleVoices:
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
         self._real = np.zeros(ROWS * Real.SIZE, np.float64)
         self._color = np.zeros(ROWS * Color.SIZE, np.float64)
+        self._motion = np.zeros(ROWS * Motion.SIZE, np.float64)
         self._table = sinc_tables()
         self._kept: list[Sample | None] = [None] * ROWS
         self._starving = np.zeros(ROWS, np.int64)
@@ -148,7 +152,9 @@ class SampleVoices:
 
     def _state(self) -> SamplerState:
         streams = self.streams
-        return SamplerState(self._whole, self._real, self._color, self._table, streams.words, streams.buffer)
+        return SamplerState(
+            self._whole, self._real, self._color, self._motion, self._table, streams.words, streams.buffer
+        )
 
     def start(self, sample: Sample, first: int, last: int, given: NewVoice) -> None:
         """Begins a voice that plays frames `first` to `last`, at the frame to which the mix has come.
@@ -211,6 +217,8 @@ class SampleVoices:
         whole[w + Whole.CUT] = given.cut
         whole[w + Whole.ORDER] = self._order
         whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
+        motion = given.motion
+        whole[w + Whole.MOVES] = 0 if motion is None else motion.put(self._motion, row * Motion.SIZE, self._rate)
         left, right = sides(given.pan)
         r = row * Real.SIZE
         self._real[r + Real.SPEED] = given.speed

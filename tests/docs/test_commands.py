@@ -254,6 +254,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "songs/other.mid": tune,
     "song.jsonl": events,
     "set.py": script,
+    "program.js": lambda path: path.write_text('setcpm(30)\n$: s("bd*4, ~ cp").bank("tr909")\n'),
     "mine.csv": notes_beside,
     "GTZAN/genres": lambda path: trees.gtzan(path.parent),
     "Ballroom": trees.ballroom,

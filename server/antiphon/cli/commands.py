@@ -19,6 +19,7 @@ COMMANDS = {
     "live": "live:live",
     "eval": "evaluate:evaluate",
     "words": "words:words",
+    "paste": "files.paste:paste",
     "run": "files.run:run",
     "render": "files.render:render",
     "replay": "files.replay:replay",

@@ -18,8 +18,10 @@ SAMPLER = "drums"
 """Default node of samples, as named in the shipped patches with a sampler."""
 OWN = ("note", "velocity", "legato", "length", "channel")
 """Value names common to all instruments; with others the event is a note with its own values."""
-SHARED = {"room": "room", "delay": "echo"}
+SHARED = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats"}
 """Shared values of the whole patch, by the macro that takes them."""
+LONGEST_ROOM = 10.0
+"""Seconds of a room at the end of the macro `size`."""
 _SHORTEST = Fraction(1, 1000)
 
 
@@ -43,6 +45,8 @@ def to_commands(
     """
     if not SHARED.keys().isdisjoint(values):
         values = {name: value for name, value in values.items() if name not in SHARED}
+    if isinstance(values.get("n"), str):  # the name of a note
+        values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
     if "unit" in values:
         values = _in_beats(values, cycle)
     if all(name in OWN for name in values):
@@ -71,6 +75,8 @@ def to_commands(
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
         args += [name, value]
+    if "legato" in values or "length" in values:
+        args += ["lasts", float(_length(values, length))]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
 
@@ -78,10 +84,17 @@ def to_commands(
 def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int) -> list[LiveEvent]:
     """Macro settings of an event on its beat; `to_commands` leaves these values out."""
     return [
-        LiveEvent(beat, f"/node/macro/{SHARED[name]}", (value,), source, line)
+        LiveEvent(beat, f"/node/macro/{SHARED[name]}", (_share(name, value),), source, line)
         for name, value in values.items()
         if name in SHARED
     ]
+
+
+def _share(name: str, value: Any) -> float:
+    """A value as a macro takes it, 0 to 1: in Strudel rooms and echoes go beyond, and are full here."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{name} takes 0 to 1, not {str(value)[:40]!r}")
+    return min(max(float(value) / (LONGEST_ROOM if name == "size" else 1.0), 0.0), 1.0)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

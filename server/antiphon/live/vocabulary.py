@@ -17,12 +17,15 @@ from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, exact
+from antiphon.live.patterns.words.harmony import chords
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
 T = TypeVar("T")
+_SIGNS = frozenset("<>[]{}*/~|,!@")
+"""Signs of mini-notation that no name of a chord has."""
 Body: TypeAlias = Callable[[], Any]
 GLIDES = 32
 """Samples of a signal per cycle of a parameter's pattern."""
@@ -68,6 +71,18 @@ def tempo(bpm: float, over: Number = 0) -> None:
     if isinstance(bpm, bool) or not isinstance(bpm, int | float) or not 10 <= bpm <= 999:
         raise UsageError(f"tempo takes 10 to 999, not {repr(bpm)[:40]}")
     _send("/tempo", (bpm, *((float(_beats(over, "over")),) if over else ())), TEMPO)
+
+
+def setcps(cycles: float) -> None:
+    """Sets the tempo in cycles a second, as in Tidal and Strudel: `setcps(0.5)` is `tempo(120)` in bars of four."""
+    if isinstance(cycles, bool) or not isinstance(cycles, int | float):
+        raise UsageError(f"setcps takes a number, as in setcps(0.5), not {repr(cycles)[:40]}")
+    tempo(60 * float(cycles) * float(reading("setcps").bar))
+
+
+def setcpm(cycles: float) -> None:
+    """Sets the tempo in cycles a minute: `setcpm(30)` is `tempo(120)` in bars of four."""
+    setcps(cycles / 60)
 
 
 def swing(amount: float, step: Number = 0.5) -> None:
@@ -314,8 +329,10 @@ def node(name: str) -> LiveNode:
     return LiveNode(name)
 
 
-def chord(name: str) -> tuple[int | float, ...]:
-    """The notes of a chord, as `chord("c4 minor7")`."""
+def chord(name: str) -> Any:
+    """The notes of a chord, as `chord("c4 minor7")`; of a text with signs of mini-notation `chords`."""
+    if isinstance(name, str) and not _SIGNS.isdisjoint(name):
+        return chords(name)
     return chord_notes(name)
 
 

@@ -31,7 +31,7 @@ Argument: TypeAlias = Number | str | Queried[Any]
 """A number, a text in mini-notation such as "<2 3>", or a pattern of numbers."""
 Truth: TypeAlias = bool | str | Queried[Any]
 """A switch, a text in mini-notation such as "t f" or "1 0", or a pattern of them."""
-_TRUE, _FALSE = ("t", "true", "1"), ("f", "false", "0")
+_FALSE = ("f", "false", "0")
 
 
 def figure(word: str) -> tuple[float]:
@@ -49,14 +49,8 @@ def figure(word: str) -> tuple[float]:
 
 
 def truth(word: str) -> tuple[bool]:
-    """Switch of a mini-notation word: `t` or `1`, `f` or `0`.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    if word.lower() in _TRUE or word.lower() in _FALSE:
-        return (word.lower() in _TRUE,)
-    raise UsageError(f"t or f is wanted here, not {word[:40]!r}")
+    """Switch of a mini-notation word: `f` and `0` are off; `t`, `x` and `1`, other numbers and words are on."""
+    return (word.lower() not in _FALSE,)
 
 
 def name_value(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
@@ -121,20 +121,41 @@ def chords(names: Argument) -> Pattern[str]:
     return Pattern(query)
 
 
-def _notes_of(p: P, notes: Callable[[str], Sequence[Any]]) -> ControlPattern:
-    """Pattern of the notes of each chord name."""
+def _with_chord(value: Any, given: Any) -> dict[str, Any]:
+    return {**(value if isinstance(value, dict) else {"n": value}), **given}
 
-    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
-        found = []
-        for event in p.events(span, seed):
-            value = dict(event.value) if isinstance(event.value, dict) else {"chord": event.value}
-            name = value.pop("chord", None)
-            if not isinstance(name, str):
-                raise UsageError('there is no chord to voice; write chords("<Am7 F^7>").voicing()')
-            found += [event.with_value({**value, "note": note}) for note in notes(name)]
-        return found
 
-    return ControlPattern(query)
+def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
+    """A pattern of chords with a value that `voicing` reads."""
+
+    def named(value: Any, given: Any) -> dict[str, Any]:
+        return {**_of_chord(value), **given}
+
+    return ControlPattern(queries.apply_left(p.events, values_of(name, argument), named))
+
+
+def _of_chord(value: Any) -> dict[str, Any]:
+    """Values of an event of chords; one that is a name alone is its `chord`."""
+    return dict(value) if isinstance(value, dict) else {"chord": value}
+
+
+def _noted(
+    event: CycleEvent[Any], value: dict[str, Any], notes: Callable[[str], Sequence[Any]], offset: int = 0
+) -> list[CycleEvent[Any]]:
+    """The notes of an event's chord name; of one with a number `n` the note of that place alone."""
+    name = value.pop("chord", None)
+    if not isinstance(name, str):
+        raise UsageError('there is no chord to voice; write chords("<Am7 F^7>").voicing()')
+    given = notes(name)
+    if "n" in value:
+        given = (_place(given, round(float(value.pop("n"))) + offset),)
+    return [event.with_value({**value, "note": note}) for note in given]
+
+
+def _place(notes: Sequence[Any], place: int) -> Any:
+    """Note of a chord by its place from the bottom, which goes on in further octaves."""
+    octave, at = divmod(place, len(notes))
+    return notes[at] + 12 * octave
 
 
 @cache
@@ -154,12 +175,31 @@ def _at_or_below(pitch_class: int, highest: int) -> int:
 
 def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
     highest = int(note_number(anchor))
-    return _notes_of(p, lambda name: _voiced(name, highest))
+
+    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        found: list[CycleEvent[Any]] = []
+        for event in p.events(span, seed):
+            value = _of_chord(event.value)
+            top = int(note_number(value.pop("anchor", highest)))
+            shift = int(value.pop("offset", 0))
+            kept = {name: one for name, one in value.items() if name != "mode"}
+            found += _noted(event, kept, partial(_voiced, highest=top), shift)
+        return found
+
+    return ControlPattern(query)
 
 
 def root_notes(p: P, octave: int = 2) -> ControlPattern:
     number = int(number_of(octave, "root_notes"))
-    return _notes_of(p, lambda name: (12 * (number + 1) + symbol(name)[1],))
+
+    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        found: list[CycleEvent[Any]] = []
+        for event in p.events(span, seed):
+            value = _of_chord(event.value)
+            found += _noted(event, value, lambda name: (12 * (number + 1) + symbol(name)[1],))
+        return found
+
+    return ControlPattern(query)
 
 
 def inversion(p: P, times: int) -> P:
@@ -264,5 +304,9 @@ def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
 MORE: dict[str, Any] = {
     "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
     "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
+    "chord": lambda p, names: p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord)),
+    "anchor": lambda p, note: _of_voicing(p, "anchor", note),
+    "mode": lambda p, name: _of_voicing(p, "mode", name),
+    "offset": lambda p, places: _of_voicing(p, "offset", places),
     "arpeggiate": lambda p: p._new(_run(p.events, lambda notes: notes)),
 }

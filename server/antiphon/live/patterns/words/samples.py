@@ -110,6 +110,20 @@ def _played(name: str) -> Callable[..., ControlPattern]:
     return function
 
 
+def _each_number(p: Any, name: str, given: Argument, change: Callable[[float], float]) -> Any:
+    """A pattern with a value of a note, made of numbers in another scale."""
+
+    def named(value: Any, number: float) -> Any:
+        return {**value, name: round(change(float(number)), 6)}
+
+    return p._new(apply_left(p.events, numbers(given, name), named))
+
+
+def _resonance(q: float) -> float:
+    """Resonance, 0 to 1, of a Q: the sampler's Q is 1000 to its power."""
+    return min(1.0, math.log(max(q, 1.0), 1000))
+
+
 def _envelope(*keys: str) -> Callable[[Any, Argument], Any]:
     def function(p: Any, values: Argument) -> Any:
         def named(old: Any, given: Any) -> Any:
@@ -135,7 +149,14 @@ MORE: dict[str, Any] = (
         "s": _played("s"),
         "n": _played("n"),
         "note": _played("note"),
+        "color": lambda p, *_, **__: p,
+        "detune": lambda p, _: p,
+        "ftype": lambda p, _: p,
+        "distort": lambda p, amount: _each_number(p, "shape", amount, lambda a: 1.0 - 2.0 / (math.exp(a) + 1.0)),
+        "lpq": lambda p, q: _each_number(p, "resonance", q, _resonance),
+        "hpq": lambda p, q: _each_number(p, "hresonance", q, _resonance),
+        "postgain": lambda p, factor: p.times(gain=factor),
         "ar": _envelope("attack", "release"),
-        "adsr": _envelope("attack", "decay", "sustain", "release"),
+        "adsr": _envelope("attack", "decay", "sustainlevel", "release"),
     }
 )

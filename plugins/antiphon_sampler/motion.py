@@ -1,0 +1,163 @@
+"""Per-voice envelopes and modulations: decay, sweep of the low-pass, pitch envelope, vibrato, frequency modulation.
+
+Each is a function of the voice's age, so that the result is independent of block boundaries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+from antiphon.api.kernels import f64, f64p, i64, kernel
+from antiphon_sampler.coloring import GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
+
+TURN = 2.0 * math.pi
+
+
+class Moves(IntEnum):
+    """Flags of a voice's active envelopes and modulations."""
+
+    DECAY = 1
+    SWEEP = 2
+    PITCH = 4
+    FM = 8
+
+
+class Motion(IntEnum):
+    """Indices of a voice's numbers; times in frames, angles in radians a frame."""
+
+    ATTACK = 0
+    DECAY = 1
+    LEVEL = 2
+    HERTZ = 3
+    OCTAVES = 4
+    SWEEP_ATTACK = 5
+    SWEEP_DECAY = 6
+    SWEEP_LEVEL = 7
+    QUALITY = 8
+    SEMITONES = 9
+    PITCH_ATTACK = 10
+    PITCH_DECAY = 11
+    VIBRATO = 12
+    DEPTH = 13
+    INDEX = 14
+    CARRIER = 15
+    FM_DECAY = 16
+    RATIO = 17
+    RATE = 18
+    SIZE = 19
+
+
+@dataclass(slots=True)
+class NoteMotion:
+    """Envelopes and modulations of a note; times in seconds.
+
+    Attributes:
+        attack: Of the note's level, after which `decay` begins.
+        level: Share of the level after `decay`.
+        lpf: Hz of the low-pass, from which it is swept `lpenv` octaves up and back to the share `lpsustain`.
+        penv: Semitones of the pitch envelope, which begins and ends at 0.
+        vib, vibmod: Hz and semitones of the vibrato.
+        fm, fmh: Index of the frequency modulation, and its frequency as a factor of `hertz`, the note's.
+        fmdecay: Seconds in which the index falls to 0; 0 keeps it.
+    """
+
+    attack: float
+    decay: float
+    level: float
+    lpf: float
+    resonance: float
+    lpenv: float
+    lpattack: float
+    lpdecay: float
+    lpsustain: float
+    penv: float
+    pattack: float
+    pdecay: float
+    vib: float
+    vibmod: float
+    fm: float
+    fmh: float
+    fmdecay: float
+    hertz: float
+
+    def put(self, motion: f64p, at: int, rate: float) -> int:
+        """Writes the numbers of a voice from index `at` on; returns its flags, see `Moves`. For the block path."""
+        on = 0
+        if self.decay > 0.0:
+            on |= Moves.DECAY
+            motion[at + Motion.ATTACK] = self.attack * rate
+            motion[at + Motion.DECAY] = max(1.0, self.decay * rate)
+            motion[at + Motion.LEVEL] = self.level
+        if self.lpenv != 0.0 and self.lpf < HIGHEST:
+            on |= Moves.SWEEP
+            motion[at + Motion.HERTZ] = self.lpf
+            motion[at + Motion.OCTAVES] = self.lpenv
+            motion[at + Motion.SWEEP_ATTACK] = self.lpattack * rate
+            motion[at + Motion.SWEEP_DECAY] = self.lpdecay * rate
+            motion[at + Motion.SWEEP_LEVEL] = self.lpsustain
+            motion[at + Motion.QUALITY] = quality(self.resonance)
+            motion[at + Motion.RATE] = rate
+        if self.penv != 0.0 or (self.vib > 0.0 and self.vibmod > 0.0):
+            on |= Moves.PITCH
+            motion[at + Motion.SEMITONES] = self.penv
+            motion[at + Motion.PITCH_ATTACK] = self.pattack * rate
+            motion[at + Motion.PITCH_DECAY] = self.pdecay * rate
+            motion[at + Motion.VIBRATO] = TURN * self.vib / rate
+            motion[at + Motion.DEPTH] = self.vibmod
+        if self.fm > 0.0:
+            on |= Moves.FM
+            motion[at + Motion.INDEX] = self.fm * self.fmh
+            motion[at + Motion.CARRIER] = TURN * self.hertz * self.fmh / rate
+            motion[at + Motion.FM_DECAY] = self.fmdecay * rate
+        return on
+
+
+@kernel
+def sampler_rise(age: f64, attack: f64, decay: f64, level: f64) -> f64:
+    """Envelope of lines: 0 to 1 over `attack`, and to `level` over `decay`, in frames."""
+    if age < attack:
+        return age / attack
+    if age - attack < decay:
+        return 1.0 - (1.0 - level) * (age - attack) / decay
+    return level
+
+
+@kernel
+def sampler_level(motion: f64p, m: i64, age: i64) -> f64:
+    """Factor of the level from the end of the attack on."""
+    late = f64(age) - motion[m + Motion.ATTACK]
+    if late <= 0.0:
+        return 1.0
+    return sampler_rise(late, 0.0, motion[m + Motion.DECAY], motion[m + Motion.LEVEL])
+
+
+@kernel
+def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64) -> None:
+    """Tunes a voice's low-pass to its envelope, every `GRID` frames."""
+    if age % GRID == 0:
+        share = sampler_rise(
+            f64(age), motion[m + Motion.SWEEP_ATTACK], motion[m + Motion.SWEEP_DECAY], motion[m + Motion.SWEEP_LEVEL]
+        )
+        hertz = motion[m + Motion.HERTZ] * math.exp2(motion[m + Motion.OCTAVES] * share)
+        hertz = min(max(hertz, LOWEST), HIGHEST)
+        sampler_tune(color, c + Color.LOW, hertz, motion[m + Motion.QUALITY], 1.0, motion[m + Motion.RATE])
+
+
+@kernel
+def sampler_pace(motion: f64p, m: i64, on: i64, age: i64) -> f64:
+    """Factor of the speed: pitch envelope and vibrato, and frequency modulation, with which it may be below 0."""
+    factor = f64(1.0)
+    at = f64(age)
+    if (on & Moves.PITCH) > 0:
+        share = sampler_rise(at, motion[m + Motion.PITCH_ATTACK], motion[m + Motion.PITCH_DECAY], 0.0)
+        semitones = motion[m + Motion.SEMITONES] * share
+        semitones = semitones + motion[m + Motion.DEPTH] * math.sin(motion[m + Motion.VIBRATO] * at)
+        factor = math.exp2(semitones / 12.0)
+    if (on & Moves.FM) > 0:
+        index = motion[m + Motion.INDEX]
+        if motion[m + Motion.FM_DECAY] > 0.0:
+            index = index * max(0.0, 1.0 - at / motion[m + Motion.FM_DECAY])
+        factor = factor * (1.0 + index * math.cos(motion[m + Motion.CARRIER] * at))
+    return factor

@@ -1,0 +1,91 @@
+"""Envelopes and modulations of single notes: level, low-pass, pitch, frequency modulation, length, pitch by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_sampler.pads import named_note, named_rows
+from antiphon_sampler.tests.material import RATE, sine, write
+from antiphon_sampler.tests.test_values import played
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    made = tmp_path_factory.mktemp("motion") / "kit"
+    write(made / "tone" / "a4.wav", sine(RATE, 440.0))
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (1, RATE)).astype(np.float32)
+    write(made / "noise" / "0.wav", noise)
+    return str(made)
+
+
+def peak(sound: np.ndarray) -> float:
+    """Hertz of the strongest partial."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 17))
+    return float(spectrum.argmax() * RATE / (1 << 17))
+
+
+def of(play, folder: str, frames: int = 36_000, note: int = 69, **values) -> np.ndarray:
+    notes = list(played(0, s=values.pop("s", "tone"), note=note, **values))
+    return play(notes, frames, library=folder, pads="named").audio[0][0]
+
+
+def test_decay_falls_to_its_level_in_a_line(play, folder):
+    y, plain = of(play, folder, decay=0.2, sustainlevel=0.25), of(play, folder)
+    wanted = np.interp(np.arange(36_000), [0, 0.2 * RATE], [1.0, 0.25])
+    np.testing.assert_allclose(y, plain * wanted, atol=1e-6)
+    silent = of(play, folder, attack=0.1, decay=0.1)
+    assert np.abs(silent[int(0.2 * RATE) + 1 :]).max() == 0.0
+    assert np.abs(silent[4000:5500]).max() > 0.4
+
+
+def test_the_low_pass_sweeps_up_and_back(play, folder):
+    y = of(play, folder, s="noise", note=36, lpf=200.0, lpenv=5.0, lpattack=0.2, lpdecay=0.3, lpsustain=0.0)
+    hertz = np.fft.rfftfreq(4096, 1 / RATE)
+    bright = [float((np.abs(np.fft.rfft(y[at : at + 4096])) ** 2)[hertz > 2000].sum()) for at in (0, 8000, 30_000)]
+    assert bright[1] > 100 * bright[0]
+    assert bright[1] > 100 * bright[2]
+
+
+def test_the_pitch_envelope_ends_at_the_pitch_and_the_vibrato_swings_around_it(play, folder):
+    y = of(play, folder, penv=12.0, pdecay=0.25)
+    assert peak(y[:1200]) == pytest.approx(840.0, rel=0.05)
+    assert peak(y[16_000:32_000]) == pytest.approx(440.0, rel=1e-3)
+    y = of(play, folder, vib=5.0, vibmod=1.0)
+    phase = np.unwrap(np.angle(np.fft.ifft(np.where(np.arange(len(y)) < len(y) // 2, np.fft.fft(y), 0))))
+    pitch = 12 * np.log2(np.diff(phase)[2400:-6000] * RATE / (2 * np.pi) / 440.0)
+    assert np.percentile(pitch, (2, 98)) == pytest.approx([-1.0, 1.0], abs=0.15)
+
+
+def test_frequency_modulation_has_its_sidebands_by_bessels_functions(play, folder):
+    bessel = pytest.importorskip("scipy.special").jv
+    y = of(play, folder, fm=1.0, fmh=2.0)[:24_000]
+    spectrum = np.abs(np.fft.rfft(y * np.hanning(len(y))))
+    found = [spectrum[round(h * len(y) / RATE)] for h in (440.0, 1320.0, 2200.0)]
+    j = [abs(bessel(n, 1.0)) for n in (0, 1, 2)]
+    # the lower sideband of the first order folds at 440 - 880 onto the carrier
+    assert found[2] / found[1] == pytest.approx((j[2]) / (j[1]), rel=0.6)
+    assert found[1] > 0.2 * found[0]
+
+
+def test_a_note_lasts_its_beats_and_plays_at_the_pitch_of_its_files_name(play, folder):
+    y = of(play, folder, lasts=0.5, release=0.01, note=81)
+    end = int(np.flatnonzero(np.abs(y) > 1e-4)[-1])
+    assert end == pytest.approx(0.25 * RATE + 0.01 * RATE, abs=64)
+    assert peak(y[:10_000]) == pytest.approx(880.0, rel=1e-3)
+    assert [named_note(name) for name in ("piano/c4.ogg", "x/bb3_soft.wav", "x/fs2.wav", "bd/a.wav", "x/c4x.wav")] == [
+        60, 58, 42, -1, -1]  # fmt: skip
+
+
+def test_other_programs_names_come_behind_the_librarys_own(play, folder):
+    rows = named_rows(("piano", "saw", "sawtooth", "tr909_bd"))
+    assert (rows["sawtooth"], rows["gm_piano"], rows["superpiano"], rows["superzow"]) == (2, 0, 0, 1)
+
+
+def test_blocks_of_any_size_give_the_same_samples(play, folder):
+    values = {"decay": 0.1, "sustainlevel": 0.5, "lpf": 800.0, "lpenv": 3.0, "penv": 7.0, "vib": 6.0, "fm": 1.5}
+    notes = list(played(33, s="tone", note=60, **values))
+    y = play(notes, 9000, library=folder, pads="named").audio[0]
+    for blocks in ([1] * 60 + [37] * 200, [256] * 30):
+        other = play(notes, 9000, blocks=blocks, library=folder, pads="named").audio[0]
+        np.testing.assert_array_equal(other, y[:, : other.shape[1]])

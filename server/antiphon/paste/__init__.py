@@ -1,0 +1,1 @@
+"""Programs of Strudel and Tidal as live scripts: read, translated, never evaluated."""

@@ -1,0 +1,351 @@
+"""Expressions of JavaScript as expressions of Python: literals, calls, chains of methods, functions.
+
+What a program declares is known by name; all else is a word of live scripts, or has no counterpart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from antiphon.paste import mini_text
+from antiphon.paste.script import Chain, Script, UnknownPartError, name_of, quoted
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SIGNALS, SILENT
+
+_PLAYS = frozenset({"note", "n", "s", "sound"})
+_OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
+_PLAIN_OPERATORS = frozenset(
+    {"+", "-", "*", "/", "%", "**", "==", "!=", "<", ">", "<=", ">=", "|", "&", "^", "<<", ">>"}
+)
+_MATH = {"PI": "math.pi", "E": "math.e"}
+_MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc"})
+_BUILT_IN = frozenset({"round", "abs", "min", "max"})
+_NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
+_FIRST_OF_LIST = frozenset({"delay", "room", "distort", "shape", "size", "phaser", "vib", "fm"})
+"""Values of which Strudel takes several joined by colons, and a live script the first."""
+_TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
+_PATTERN_FUNCTIONS = frozenset(
+    {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
+)
+
+
+class Expressions:
+    """Translator of expressions within one program.
+
+    Attributes:
+        names: Names that the program has declared so far.
+        lost: Names whose declarations are left out.
+    """
+
+    def __init__(self, text: str, script: Script) -> None:
+        self._text, self.script = text, script
+        self.words: dict[str, str] = {}
+        self.names: set[str] = set()
+        self.lost: set[str] = set()
+
+    def source(self, node: Any) -> str:
+        """Text of a node."""
+        return self._text[node.range[0] : node.range[1]]
+
+    def parameters(self, params: Sequence[Any]) -> str:
+        shown = []
+        for one in params:
+            if one.type == "Identifier":
+                shown.append(name_of(one.name))
+            elif one.type == "AssignmentPattern" and one.left.type == "Identifier":
+                shown.append(f"{name_of(one.left.name)}={self.expr(one.right)}")
+            else:
+                raise UnknownPartError("a function takes plain names")
+        return ", ".join(shown)
+
+    # ---- expressions
+
+    def _pattern(self, node: Any) -> Chain | str:
+        shown = self.expr(node)
+        if node.type in ("Literal", "TemplateLiteral"):
+            return Chain(f"note({self.text_of(node, 'note')})")
+        return shown
+
+    def expr(self, node: Any, kind: str = "") -> Chain | str:
+        """An expression of Python; `kind` is the word that takes it."""
+        match node.type:
+            case "Literal":
+                return self._literal(node, kind)
+            case "TemplateLiteral":
+                return self.text_of(node, kind)
+            case "Identifier":
+                return self._identifier(node.name)
+            case "CallExpression":
+                return self._call(node, kind)
+            case "MemberExpression":
+                return self._member(node)
+            case "ArrowFunctionExpression" | "FunctionExpression":
+                return self._lambda(node)
+            case "ArrayExpression":
+                return f"[{', '.join(str(self.expr(one, kind)) for one in node.elements)}]"
+            case "ObjectExpression":
+                return self._object(node)
+            case "UnaryExpression" if node.operator in ("-", "+", "!"):
+                return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
+            case "BinaryExpression" | "LogicalExpression":
+                operator = _OPERATORS.get(node.operator, node.operator)
+                if node.operator not in _OPERATORS and operator not in _PLAIN_OPERATORS:
+                    raise UnknownPartError(f"a live script has no {node.operator}")
+                return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
+            case "ConditionalExpression":
+                return f"({self.expr(node.consequent)} if {self.expr(node.test)} else {self.expr(node.alternate)})"
+            case "SpreadElement":
+                return f"*{self.expr(node.argument)}"
+            case _:
+                raise UnknownPartError("a live script has no such expression")
+
+    def _operand(self, node: Any) -> str:
+        shown = str(self.expr(node))
+        return (
+            f"({shown})" if node.type in ("BinaryExpression", "LogicalExpression", "ArrowFunctionExpression") else shown
+        )
+
+    def _literal(self, node: Any, kind: str) -> str:
+        if isinstance(node.value, str):
+            return self.text_of(node, kind)
+        if node.value is None and node.raw == "null":
+            return "None"
+        if isinstance(node.value, bool):
+            return "True" if node.value else "False"
+        if isinstance(node.value, int | float):
+            return (
+                f"{node.value:g}"
+                if float(node.value).is_integer() and abs(node.value) < 1e15
+                else repr(float(node.value))
+            )
+        raise UnknownPartError("a live script has no such value")
+
+    def text_of(self, node: Any, kind: str) -> str:
+        if node.type == "TemplateLiteral":
+            if node.expressions:
+                return self._template(node, kind)
+            text = node.quasis[0].value.cooked
+        else:
+            text = node.value
+        return quoted(_mended(text, kind))
+
+    def _template(self, node: Any, kind: str) -> str:
+        parts = []
+        for place, quasi in enumerate(node.quasis):
+            parts.append(_mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
+            if place < len(node.expressions):
+                parts.append("{" + str(self.expr(node.expressions[place])).replace('"', "'") + "}")
+        return "f" + quoted("".join(parts))
+
+    def _identifier(self, name: str) -> str:
+        if name in self.names or name in self.words:
+            return name_of(name)
+        if name == "silence":
+            return "silence()"
+        if name in ("undefined", "null"):
+            return "None"
+        word = RENAMED.get(name, name)
+        if word in SIGNALS or word in FUNCTIONS:
+            return name_of(word)
+        if word in METHODS:
+            return name_of(word)
+        if name in self.lost:
+            raise UnknownPartError(f"{name} is left out above")
+        raise UnknownPartError(f"there is no {name} here{_because(name)}")
+
+    def _object(self, node: Any) -> str:
+        pairs = []
+        for one in node.properties:
+            if one.type != "Property" or one.computed:
+                raise UnknownPartError("an object has plain names")
+            key = one.key.name if one.key.type == "Identifier" else str(one.key.value)
+            pairs.append(f"{quoted(key)}: {self.expr(one.value)}")
+        return "{" + ", ".join(pairs) + "}"
+
+    def _lambda(self, node: Any) -> str:
+        if node.body.type == "BlockStatement":
+            body = node.body.body
+            if len(body) != 1 or body[0].type != "ReturnStatement" or body[0].argument is None:
+                raise UnknownPartError("a function within a pattern is one expression here")
+            returned = body[0].argument
+        else:
+            returned = node.body
+        before = set(self.names)
+        self.names |= set(names_of(node.params))
+        try:
+            return f"lambda {self.parameters(node.params)}: {self.expr(returned)}"
+        finally:
+            self.names = before
+
+    def _member(self, node: Any) -> Chain | str:
+        if node.computed:
+            return f"{self.expr(node.object)}[{self.expr(node.property)}]"
+        if node.object.type == "Identifier" and node.object.name == "Math":
+            if node.property.name in _MATH:
+                self.script.imports.add("math")
+                return _MATH[node.property.name]
+            raise UnknownPartError(f"there is no Math.{node.property.name} here")
+        if node.property.name == "length":
+            return f"len({self.expr(node.object)})"
+        shown = self.receiver(node.object)
+        link = f".{name_of(RENAMED.get(node.property.name, node.property.name))}"
+        return shown.then(link) if isinstance(shown, Chain) else f"{shown}{link}"
+
+    def receiver(self, node: Any, link: str = "") -> Chain | str:
+        """A pattern whose method is called; a text becomes one."""
+        if is_text(node):
+            text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
+            kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
+            return Chain(f"mini({self.text_of(node, kind)})")
+        shown = self.expr(node)
+        if isinstance(shown, Chain):
+            return shown
+        wrapped = node.type not in ("Identifier", "CallExpression", "MemberExpression", "ArrayExpression")
+        return Chain(f"({shown})" if wrapped else shown)
+
+    def _call(self, node: Any, kind: str) -> Chain | str:
+        callee = node.callee
+        if callee.type == "MemberExpression" and not callee.computed:
+            return self._method(node)
+        if callee.type == "Identifier":
+            return self._function_call(callee.name, node, kind)
+        return f"({self.expr(callee)})({self._arguments(node.arguments, '')})"
+
+    def _function_call(self, name: str, node: Any, kind: str) -> Chain | str:
+        if name in self.names or name in self.words:
+            return Chain(f"{name_of(name)}({self._arguments(node.arguments, '')})")
+        if name == "note" and node.arguments:
+            return self._noted(node)
+        if name == "chord":
+            return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
+        if name == "mini" or name == "m":
+            return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
+        word = RENAMED.get(name, name)
+        if word not in FUNCTIONS and word not in METHODS:
+            raise UnknownPartError(f"there is no {name} here{_because(name)}")
+        shown = self._arguments(node.arguments, name)
+        if name in _TUPLES:
+            shown = ", ".join(_tuple(str(self.expr(one))) for one in node.arguments)
+        elif name in _PATTERN_FUNCTIONS:
+            shown = ", ".join(str(self._item(one)) for one in node.arguments)
+        return Chain(f"{name_of(word)}({shown})")
+
+    def _item(self, node: Any) -> Chain | str:
+        """A part of `stack` and its like: a text is a pattern there."""
+        return self.receiver(node) if is_text(node) else self.expr(node)
+
+    def _noted(self, node: Any) -> Chain | str:
+        """`note(…)`; of a text with names of notes the changes come behind it."""
+        one = node.arguments[0]
+        root = one
+        while root.type == "CallExpression" and root.callee.type == "MemberExpression":
+            root = root.callee.object
+        if root is not one and is_text(root):
+            inner = self.expr(one)
+            if isinstance(inner, Chain) and inner.head.startswith("mini("):
+                return Chain(f"note({self.text_of(root, 'note')})", inner.links)
+        return Chain(f"note({self.expr(one, 'note')})")
+
+    def _method(self, node: Any) -> Chain | str:
+        callee, name = node.callee, node.callee.property.name
+        if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
+            return self._math(name, node)
+        if name == "map" and node.arguments:
+            given, function = self.expr(callee.object), self.expr(node.arguments[0])
+            if len(node.arguments[0].params or ()) == 2:
+                return f"[({function})(value, at) for at, value in enumerate({given})]"
+            return f"list(map({function}, {given}))"
+        shown = self.receiver(callee.object, name)
+        chain = shown if isinstance(shown, Chain) else Chain(shown)
+        if name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_")):
+            return chain
+        try:
+            return _sooner(chain, self._link(name, node), plays=name in _PLAYS and not node.arguments)
+        except UnknownPartError as error:
+            self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
+            return chain
+
+    def _link(self, name: str, node: Any) -> str:
+        if name in self.words:
+            given = "".join(f"{self.expr(one)}, " for one in node.arguments)
+            return f".apply(lambda p: {name_of(name)}({given}p))"
+        if name == "innerJoin":
+            return ".bind(lambda p: p)"
+        if name == "piano":
+            return '.s("piano")'
+        if name == "velocity":
+            return self._velocity(node)
+        word = RENAMED.get(name, name)
+        if word not in METHODS:
+            raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
+        given = node.arguments[:1] if name in OF_NOTES or word in OF_NOTES else node.arguments
+        return f".{name_of(word)}({self._arguments(given, name)})"
+
+    def _velocity(self, node: Any) -> str:
+        one = node.arguments[0]
+        if one.type == "Literal" and isinstance(one.value, str):
+            return f".velocity({quoted(mini_text.scaled(one.value, 127))})"
+        if one.type == "Literal":
+            return f".velocity({float(one.value) * 127:g})"
+        return f".velocity(({self.expr(one)}).mul(127))"
+
+    def _math(self, name: str, node: Any) -> str:
+        given = self._arguments(node.arguments, "")
+        if name in _BUILT_IN:
+            return f"{name}({given})"
+        if name in _MATH_CALLS:
+            self.script.imports.add("math")
+            return f"math.{name}({given})"
+        raise UnknownPartError(f"there is no Math.{name} here")
+
+    def _arguments(self, nodes: Sequence[Any], name: str) -> str:
+        return ", ".join(str(self.expr(one, name)) for one in nodes)
+
+    def is_call_of(self, node: Any, name: str) -> bool:
+        return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
+
+
+def is_text(node: Any) -> bool:
+    return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
+
+
+def names_of(params: Sequence[Any]) -> Iterator[str]:
+    for one in params:
+        named = one.left if one.type == "AssignmentPattern" else one
+        if named.type == "Identifier":
+            yield named.name
+
+
+def _sooner(chain: Chain, link: str, *, plays: bool) -> Chain:
+    """The chain with a link; one that plays values stands before the first value of a note."""
+    if not plays:
+        return chain.then(link)
+    words = [re.match(r"\.(\w+)", one) for one in chain.links]
+    at = next(
+        (k for k, found in enumerate(words) if found is not None and found[1] in {*OF_NOTES, *_PLAYS, "bank"}),
+        len(words),
+    )
+    return Chain(chain.head, (*chain.links[:at], link, *chain.links[at:]))
+
+
+def _mended(text: str, kind: str) -> str:
+    """A text with what its word reads in another way than here."""
+    change: Callable[[str], str] = mini_text.plain
+    if kind in _NOTED:
+        change = mini_text.notes
+    elif kind == "scale":
+        change = mini_text.scales
+    elif kind in _FIRST_OF_LIST:
+        return re.sub(r"(?<=[\d.]):[\d.:]+", "", mini_text.plain(text))
+    elif kind in ("bank", "s", "sound"):
+        return mini_text.plain(text)
+    return change(text)
+
+
+def _tuple(shown: str) -> str:
+    return f"({shown[1:-1]})" if shown.startswith("[") and shown.endswith("]") else shown
+
+
+def _because(name: str) -> str:
+    return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""

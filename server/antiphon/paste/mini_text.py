@@ -1,0 +1,43 @@
+"""Texts in mini-notation, with the differences between Strudel's reading and ours written out."""
+
+from __future__ import annotations
+
+import re
+
+_NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
+_EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
+_POINT = re.compile(r"(?<![\w.])\.(?=\d)")
+_COMMENT = re.compile(r"//[^\n]*")
+_SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.#'-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
+
+
+def plain(text: str) -> str:
+    """A text without comments, its rotations turned as ours are."""
+    text = _POINT.sub("0.", _COMMENT.sub("", text))
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_turned(found)})", text)
+
+
+def _turned(found: re.Match[str]) -> int:
+    steps = int(found[2])
+    return -int(found[3]) % steps if steps else 0
+
+
+def notes(text: str) -> str:
+    """Notes of a text, those without an octave in Strudel's third."""
+    return _NOTE.sub(lambda found: f"{found[1].lower()}3", plain(text))
+
+
+def scales(text: str) -> str:
+    """Names of scales, as "<c3:major a3:minor>", without an octave in the third."""
+    return _SCALE.sub(lambda found: f"{found[1].lower()}{found[2] or 3}:{found[3]}", plain(text))
+
+
+def scaled(text: str, factor: float) -> str:
+    """Numbers of a text times a factor: for velocities, which are 0 to 1 there and 1 to 127 here."""
+    return _PLAIN_NUMBER.sub(lambda found: f"{float(found[0]) * factor:g}", plain(text))
+
+
+def is_notes(text: str) -> bool:
+    """True for a text that has names of notes."""
+    return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'])", text) is not None

@@ -1,0 +1,136 @@
+"""A live script in the making: its lines, its tracks, and the reasons for what is left out."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+WIDTH = 100
+PATCH = "strudel"
+"""Patch in which a translated program plays: sounds by name at any pitch, drums among them."""
+
+
+class UnknownPartError(Exception):
+    """The reason why a part of a program has no counterpart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A pattern and its changes, such as `s("bd")` and `.fast(2)`."""
+
+    head: str
+    links: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.head + "".join(self.links)
+
+    def then(self, link: str) -> Chain:
+        """The chain with one change more."""
+        return Chain(self.head, (*self.links, link))
+
+
+@dataclass(slots=True)
+class Script:
+    """Lines of a script.
+
+    Attributes:
+        tempo: Beats per minute.
+        everything: Changes of all tracks, as expressions of functions.
+        left_out: Parts without a counterpart, each with its reason.
+        imports: Modules of Python that it needs.
+    """
+
+    tempo: str = ""
+    lines: list[str] = field(default_factory=list)
+    everything: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+    pending: list[str] = field(default_factory=list)
+    tracks: dict[str, range] = field(default_factory=dict)
+
+    def drop(self, part: str, reason: str) -> None:
+        """Notes a part that is left out, for a comment before the statement it is of."""
+        shown = " ".join(part.split())
+        self.pending.append(f"# {shown[:72]}{' …' if len(shown) > 72 else ''}: {reason}")
+
+    def comment(self, text: str, reason: str) -> None:
+        """Keeps a whole statement as a comment."""
+        self.pending.append(f"# {reason}:")
+        self.pending += [f"#   {line}" for line in text.splitlines() if line.strip()]
+        self.flush()
+
+    def flush(self) -> None:
+        """Puts the pending comments before what follows."""
+        self.left_out += [line for line in self.pending if not line.startswith("#   ")]
+        self.lines += self.pending
+        self.pending.clear()
+
+    def add(self, *lines: str) -> None:
+        """Adds lines of code."""
+        self.flush()
+        self.lines += lines
+
+    def track(self, name: str, pattern: Chain | str, *, replaces: bool = False) -> None:
+        """Plays a pattern under a name; where one has it already under a further one, or in its place."""
+        if replaces and name in self.tracks:
+            for at in self.tracks.pop(name):
+                self.lines[at] = f"# {self.lines[at]}"
+        elif not name or name in self.tracks:
+            stem = name or "track"
+            name = next(f"{stem}{n}" for n in range(1, 10_000) if f"{stem}{n}" not in self.tracks)
+        self.flush()
+        first = len(self.lines)
+        self.add(*_call("track", name, pattern))
+        self.tracks[name] = range(first, len(self.lines))
+
+    def text(self) -> str:
+        """The script as a file."""
+        head = ['"""A program of another language, translated; what has no counterpart stands as a comment."""', ""]
+        head += [f"import {name}" for name in sorted(self.imports)] + ([""] if self.imports else [])
+        head += ["from antiphon.live import *\n", f'patch("{PATCH}")', *([self.tempo] if self.tempo else []), ""]
+        lines = list(self.lines)
+        if self.everything:
+            change = "lambda p: " + _nested(self.everything)
+            lines = [line.replace("track(", "play_all(", 1) if line.startswith("track(") else line for line in lines]
+            head += [f"everything = {change}", "", "", "def play_all(name, pattern):"]
+            head += ["    track(name, everything(pattern))", "", ""]
+        return "\n".join([*head, *lines]).rstrip("\n") + "\n"
+
+
+def _nested(changes: list[str]) -> str:
+    text = "p"
+    for change in changes:
+        text = f"({change})({text})"
+    return text
+
+
+def _call(function: str, name: str, pattern: Chain | str) -> Iterator[str]:
+    line = f"{function}({json.dumps(name, ensure_ascii=False)}, {pattern})"
+    if len(line) <= WIDTH or not isinstance(pattern, Chain):
+        yield line
+        return
+    yield f"{function}("
+    yield f"    {json.dumps(name, ensure_ascii=False)},"
+    yield f"    {pattern.head}"
+    yield from (f"    {link}" for link in pattern.links)
+    yield ")"
+
+
+def name_of(name: str) -> str:
+    """A name that Python takes: its own words end in an underscore, `$` is one."""
+    plain = re.sub(r"\W", "_", name)
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
+
+
+def quoted(text: str) -> str:
+    """A text as Python writes it, on one line."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)
+
+
+def indented(lines: list[str]) -> list[str]:
+    """Lines one level deeper."""
+    return textwrap.indent("\n".join(lines), "    ").split("\n")

@@ -1,0 +1,217 @@
+"""Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Nothing of it is evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import esprima
+
+from antiphon.kernel.errors import UsageError
+from antiphon.paste import arithmetic
+from antiphon.paste.expressions import Expressions, is_text, names_of
+from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of
+from antiphon.paste.words import SILENT_FUNCTIONS
+
+MOST_CHARACTERS = 200_000
+SLOWEST, FASTEST = 40.0, 300.0
+"""Beats a minute: outside a cycle has another number of beats than four."""
+
+
+def translate(text: str, script: Script) -> None:
+    """Adds a program's statements to a script.
+
+    Raises:
+        UsageError: It is no JavaScript.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
+    plain = re.sub(r"\bawait\b", "     ", text)
+    try:
+        tree = esprima.parseModule(plain, range=True, comment=True)
+    except esprima.Error as error:
+        raise UsageError(f"this is no JavaScript that can be read: {error}") from None
+    except RecursionError:
+        raise UsageError("this program is nested too deeply to be read") from None
+    _Program(plain, script).statements(tree.body, tree.comments or ())
+
+
+class _Program(Expressions):
+    """One program: its statements in order."""
+
+    # ---- statements
+
+    def statements(self, body: Sequence[Any], comments: Sequence[Any]) -> None:
+        """Translates statements; one that cannot be stands as a comment."""
+        rest = [comment for comment in comments if comment.type == "Line"]
+        for node in body:
+            while rest and rest[0].range[0] < node.range[0]:
+                said = rest.pop(0).value.strip()
+                if said and not re.search(r"[(){}=]", said):
+                    self.script.add(f"# {said}")
+            rest = [comment for comment in rest if comment.range[0] >= node.range[1]]
+            try:
+                self._statement(node)
+            except UnknownPartError as error:
+                self._lose(node)
+                self.script.pending.clear()
+                self.script.comment(self.source(node), str(error))
+            except RecursionError:
+                self.script.comment(self.source(node)[:200], "it is nested too deeply")
+
+    def _lose(self, node: Any) -> None:
+        """Notes the names that a statement would have declared."""
+        declared = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+        names = {one.id.name for one in declared if one.id is not None and one.id.type == "Identifier"}
+        self.lost |= names
+        self.names -= names
+
+    def _statement(self, node: Any) -> None:
+        match node.type:
+            case "LabeledStatement":
+                self._labelled(node)
+            case "VariableDeclaration":
+                for one in node.declarations:
+                    self._declared(one)
+            case "FunctionDeclaration":
+                self.names.add(node.id.name)
+                self.script.add("", "", *self._function(name_of(node.id.name), node), "", "")
+            case "ExpressionStatement":
+                self._expression(node.expression)
+            case "EmptyStatement":
+                pass
+            case _:
+                raise UnknownPartError("a live script has no such statement")
+
+    def _labelled(self, node: Any) -> None:
+        name = node.label.name
+        muted = name.startswith("_") or (name.endswith("_") and len(name) > 1)
+        if node.body.type != "ExpressionStatement":
+            raise UnknownPartError("a track is a pattern")
+        if muted:
+            self.script.comment(self.source(node.body), "muted")
+            return
+        if self.is_call_of(node.body.expression, "all"):
+            self._expression(node.body.expression)
+            return
+        self.script.track(re.sub(r"\W", "", name.strip("$_S")), self._pattern(node.body.expression))
+
+    def _declared(self, one: Any) -> None:
+        if one.id.type != "Identifier":
+            raise UnknownPartError("names are given one by one here")
+        name, value = one.id.name, one.init
+        self.names.add(name)
+        if value is not None and self.is_call_of(value, "register"):
+            self._register(value)
+            return
+        if value is not None and value.type in ("ArrowFunctionExpression", "FunctionExpression"):
+            self.script.add(*self._function(name_of(name), value))
+            return
+        if value is None:
+            shown: Chain | str = "None"
+        elif is_text(value) and not self.source(value).startswith("'"):
+            shown = self.receiver(value, "note")
+        else:
+            shown = self.expr(value)
+        self.script.add(*_assigned(name_of(name), shown))
+
+    def _expression(self, node: Any) -> None:
+        if node.type == "AssignmentExpression" and node.left.type == "Identifier":
+            self.names.add(node.left.name)
+            self.script.add(f"{name_of(node.left.name)} {node.operator} {self.expr(node.right)}")
+            return
+        called = node.callee.name if node.type == "CallExpression" and node.callee.type == "Identifier" else ""
+        if called in ("setcps", "setCps", "setcpm", "setCpm"):
+            self.script.tempo = self._tempo(node.arguments[0], called)
+        elif called in ("all", "each"):
+            self.script.everything.append(str(self.expr(node.arguments[0])))
+        elif called == "samples":
+            self.script.comment(self.source(node), "sounds are folders of the sampler's library; none are fetched")
+        elif called == "register":
+            self._register(node)
+        elif called in SILENT_FUNCTIONS:
+            self.script.add(*(f"# {line}" for line in self.source(node).splitlines()))
+        elif node.type == "Literal" and "use strict" in str(node.value):
+            pass
+        elif node.type == "Identifier" and node.name in self.names:
+            self.script.track("", name_of(node.name))
+        elif node.type != "CallExpression" and not is_text(node):
+            raise UnknownPartError("it is no pattern")
+        else:
+            self.script.track("", self._pattern(node))
+
+    def _tempo(self, node: Any, called: str) -> str:
+        value, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
+        if not re.fullmatch(r"[\d.\s()*/+-]+", value):
+            return f"{called.lower()}({value})"
+        cycles = arithmetic.value(value) * factor
+        beats = next((n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST), 4)
+        return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
+
+    def _register(self, node: Any) -> None:
+        word, function = node.arguments[0].value, node.arguments[1]
+        if not isinstance(word, str) or function.type not in ("ArrowFunctionExpression", "FunctionExpression"):
+            raise UnknownPartError("a word is registered by a name and a function")
+        self.words[word] = name_of(word)
+        self.script.add("", "", *self._function(name_of(word), function), "", "")
+
+    def _function(self, name: str, node: Any) -> list[str]:
+        before = set(self.names)
+        self.names |= set(names_of(node.params))
+        try:
+            return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
+        finally:
+            self.names = before
+
+    def _body(self, body: Any) -> list[str]:
+        if body.type != "BlockStatement":
+            return [f"return {self.expr(body)}"]
+        lines: list[str] = []
+        for node in body.body:
+            lines += self._inner(node)
+        return lines or ["return None"]
+
+    def _inner(self, node: Any) -> Iterator[str]:
+        """Lines of a statement within a function."""
+        match node.type:
+            case "ReturnStatement":
+                yield "return None" if node.argument is None else f"return {self.expr(node.argument)}"
+            case "VariableDeclaration":
+                for one in node.declarations:
+                    if one.id.type != "Identifier":
+                        raise UnknownPartError("names are given one by one here")
+                    yield f"{name_of(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
+                    self.names.add(one.id.name)
+            case "ExpressionStatement" if node.expression.type == "AssignmentExpression":
+                one = node.expression
+                yield f"{self.expr(one.left)} {one.operator} {self.expr(one.right)}"
+            case "IfStatement":
+                yield f"if {self.expr(node.test)}:"
+                yield from indented(self._block(node.consequent))
+                if node.alternate is not None:
+                    yield "else:"
+                    yield from indented(self._block(node.alternate))
+            case "ForOfStatement":
+                if node.left.type != "VariableDeclaration":
+                    raise UnknownPartError("a live script has no such loop")
+                self.names.add(node.left.declarations[0].id.name)
+                yield f"for {name_of(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
+                yield from indented(self._block(node.body))
+            case _:
+                raise UnknownPartError("a live script has no such statement")
+
+    def _block(self, node: Any) -> list[str]:
+        nodes = node.body if node.type == "BlockStatement" else [node]
+        return [line for one in nodes for line in self._inner(one)] or ["pass"]
+
+
+def _assigned(name: str, value: Chain | str) -> Iterator[str]:
+    line = f"{name} = {value}"
+    if len(line) <= 100 or not isinstance(value, Chain):
+        yield line
+        return
+    yield f"{name} = ("
+    yield f"    {value.head}"
+    yield from (f"    {link}" for link in value.links)
+    yield ")"

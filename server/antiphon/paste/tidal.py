@@ -1,0 +1,208 @@
+"""Tidal's programs: blocks such as `d1 $ every 4 (fast 2) $ sound "bd*2" # gain 0.8`, to statements of a live script.
+
+A small grammar of Haskell's expressions: application, `$`, `.`, lists, sections and operators. Nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from antiphon.paste import arithmetic
+from antiphon.paste.script import Script, UnknownPartError
+from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>"[^"]*")|(?P<number>\d+\.\d+(?:e-?\d+)?|\d+)|(?P<name>[A-Za-z_][\w']*)|(?P<sign><~|~>"""
+    r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>"""
+    r"""|\\|->|[$.#()\[\],+*/%=-]))"""
+)
+_BINDING = {
+    "$": (1, "right"),
+    ".": (12, "right"),
+    **dict.fromkeys(("<~", "~>"), (6, "left")),
+    **dict.fromkeys(("#", "<>"), (7, "left")),
+    **dict.fromkeys(("+", "-"), (8, "left")),
+    **dict.fromkeys(("*", "/", "%"), (9, "left")),
+}
+"""Strength and side of the operators that are no pairs of signs."""
+_TRACK = re.compile(r"(d\d{1,2}|p\s+(?:\"[^\"]*\"|\d+))\s*(?:\$|(?=silence\b))\s*")
+
+
+def translate(text: str, script: Script) -> None:
+    """Adds the statements of a program to a script; what has no counterpart stands as a comment."""
+    for block in _blocks(text):
+        try:
+            _statement(block, script)
+        except UnknownPartError as error:
+            script.pending.clear()
+            script.comment(block, str(error))
+        except RecursionError:
+            script.comment(block, "it is nested too deeply")
+
+
+def is_tidal(text: str) -> bool:
+    """True for a text with a line that begins as Tidal's do."""
+    return re.search(r"^\s*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Statements: a line and the indented or continuing ones after it."""
+    text = re.sub(r"\{-.*?-\}", "", text, flags=re.S)
+    block: list[str] = []
+    for raw in text.splitlines():
+        line = re.sub(r"(^|\s)--(?=\s|$|-).*", "", raw).rstrip()
+        begins = bool(line) and (not line[0].isspace()) and re.match(r"[a-zA-Z]", line) is not None
+        if line.strip() in ("do", ":{", ":}"):
+            line, begins = "", True
+        if (begins or not line) and block:
+            yield "\n".join(block)
+            block = []
+        if line.strip():
+            block.append(line)
+    if block:
+        yield "\n".join(block)
+
+
+def _statement(block: str, script: Script) -> None:
+    code = " ".join(block.split())
+    if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
+        return
+    if found := re.fullmatch(r"setcps\s*\$?\s*(.+)", code):
+        script.tempo = f"tempo({240 * arithmetic.value(found[1]):g})"
+        return
+    found = re.fullmatch(r"(?:let\s+)?([a-z]\w*)((?:\s+[a-z]\w*)*)\s*=\s*(.+)", code)
+    if found:
+        raise UnknownPartError("names are not read; write the pattern where it is used")
+    if found := re.match(r"(solo|mute)\s", code):
+        raise UnknownPartError(f'write {found[1]}("d1") at the end of the script')
+    if re.match(r"once\s*\$", code):
+        raise UnknownPartError("a script plays tracks; what sounds once is sent by /node/NAME/play")
+    at = _TRACK.match(code)
+    if at is None:
+        raise UnknownPartError("it is no line of Tidal that is read here")
+    name = at[1] if at[1].startswith("d") else at[1][1:].strip(' "')
+    rest = code[at.end() :].strip()
+    if rest in ("silence", "hush"):
+        script.add(f"# {name} is silent")
+        return
+    pattern = TidalParser(rest).whole()
+    if pattern.kind != "pattern":
+        raise UnknownPartError("this is no pattern of sounds")
+    script.track(name, pattern.code, replaces=True)
+
+
+class TidalParser:
+    """Parser of one expression: precedence climbing over tokens."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(_tokens(text))
+        self._at = 0
+
+    def whole(self) -> Term:
+        """The expression, which is all of the text."""
+        term = self._expression(0)
+        if self._at < len(self._tokens):
+            raise UnknownPartError(f"{self._tokens[self._at]!r} has no place here")
+        return term
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _next(self) -> str:
+        token = self._peek()
+        self._at += 1
+        return token
+
+    def _expression(self, least: int) -> Term:
+        left = self._application()
+        while True:
+            operator = self._peek()
+            strength, side = _strength(operator)
+            if strength < max(least, 1):
+                return left
+            self._next()
+            if self._peek() == ")":  # a section: (0.25 ~>)
+                return section(operator, left, None)
+            right = self._expression(strength if side == "right" else strength + 1)
+            left = joined(operator, left, right)
+
+    def _application(self) -> Term:
+        if self._peek() == "-":
+            self._next()
+            return Term("value", f"-{self._application().code}")
+        term = self._atom()
+        while self._begins():
+            term = applied(term, self._atom())
+        return term
+
+    def _begins(self) -> bool:
+        token = self._peek()
+        return bool(token) and (token[0] in '"([' or token[0].isalnum() or token[0] == "_")
+
+    def _atom(self) -> Term:
+        token = self._next()
+        if not token:
+            raise UnknownPartError("the line ends too early")
+        if token[0] == '"':
+            return Term("text", token[1:-1])
+        if token[0].isdigit():
+            return Term("value", token)
+        if token == "[":
+            return self._list()
+        if token == "(":
+            return self._bracket()
+        if token[0].isalpha() or token[0] == "_":
+            return named(token)
+        raise UnknownPartError(f"{token} is not read here")
+
+    def _list(self) -> Term:
+        parts: list[str] = []
+        while self._peek() != "]":
+            parts.append(str(code_of(self._expression(0))))
+            if self._peek() == ",":
+                self._next()
+            elif self._peek() != "]":
+                raise UnknownPartError("a list ends with ]")
+        self._next()
+        return Term("list", ", ".join(parts))
+
+    def _bracket(self) -> Term:
+        operator = self._peek()
+        if _strength(operator)[0] > 0 and operator != "-":
+            self._next()
+            term = section(operator, None, self._expression(0))
+        else:
+            term = self._expression(0)
+            if self._peek() == ",":
+                self._next()
+                second = self._expression(0)
+                term = Term("value", f"({code_of(term)}, {code_of(second)})")
+        if self._next() != ")":
+            raise UnknownPartError("a bracket is not closed")
+        if (
+            term.kind == "value"
+            and isinstance(term.code, str)
+            and re.search(r"[-+*/ ]", term.code)
+            and term.code[0] != "("
+        ):
+            return Term("value", f"({term.code})")
+        return term
+
+
+def _tokens(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        if text[at:].isspace():
+            return
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise UnknownPartError(f"{text[at : at + 12].strip()!r} is not read here")
+        at = found.end()
+        yield found[0].strip()
+
+
+def _strength(operator: str) -> tuple[int, str]:
+    if operator in _BINDING:
+        return _BINDING[operator]
+    return (7, "left") if operator and operator.strip("|<>+*/-") == "" and "|" in operator else (0, "")

@@ -1,0 +1,202 @@
+"""Terms of Tidal's expressions: what each is in Python, and how they are applied and joined."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.paste import mini_text
+from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SIGNALS
+
+_VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
+_MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note"}
+_LISTS = frozenset({"stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "wchoose"})
+_OCTAVE = 3
+"""Octaves from Tidal's c5, a sample as it was recorded, to our c2, the same."""
+_NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w'.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of an expression in Python.
+
+    Attributes:
+        kind: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`), or
+            "list".
+        code: Its expression; of a control the value.
+        name: Of a control, or of a word that still lacks arguments.
+    """
+
+    kind: str
+    code: Chain | str
+    name: str = ""
+    given: tuple[str, ...] = ()
+
+
+def named(name: str) -> Term:
+    if name == "const":
+        return Term("word", "", name)
+    if name == "id":
+        return Term("change", "lambda p: p")
+    if name == "silence":
+        return Term("pattern", Chain("silence()"))
+    if name in _MAKERS:
+        return Term("maker", "", name)
+    word = RENAMED.get(name, name)
+    if word in SIGNALS:
+        return Term("signal", Chain(name_of(word)))
+    if word in METHODS or word in FUNCTIONS:
+        return Term("word", "", word)
+    raise UnknownPartError(f"there is no {name} here{'; ' + NOT_HERE[name] if name in NOT_HERE else ''}")
+
+
+def applied(term: Term, argument: Term) -> Term:
+    """A word with one argument more."""
+    match term.kind:
+        case "maker":
+            return _made(term.name, argument)
+        case "word" if term.name == "const":
+            return Term("change", f"lambda p: {code_of(argument)}")
+        case "word":
+            if argument.kind in ("pattern", "signal") and _is_full(term):
+                return Term(argument.kind, _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})"))
+            if term.name in _LISTS and argument.kind == "list":
+                return Term("pattern", Chain(f"{term.name}({argument.code})"))
+            return Term("word", "", term.name, (*term.given, str(code_of(argument))))
+        case "change" if argument.kind == "pattern":
+            return Term("pattern", _changed(str(term.code), _chain(argument)))
+    raise UnknownPartError(f"{_shown(term)} takes no argument here")
+
+
+def _changed(change: str, pattern: Chain) -> Chain:
+    """A pattern with a change, as a method where it is one."""
+    if change.startswith("lambda p: p."):
+        return pattern.then(change.removeprefix("lambda p: p"))
+    if re.match(r"\w+\(", change):
+        return pattern.then(f".{change}")
+    return Chain(f"({change})({pattern})")
+
+
+def _made(name: str, argument: Term) -> Term:
+    if argument.kind == "text":
+        text = mini_text.plain(str(argument.code))
+        if name in ("note", "up") and _NAMED.search(text):
+            return Term("pattern", Chain(f"note({quoted(_NAMED.sub(_lower, text))})"))
+        if name in ("note", "up"):
+            return Term("pattern", Chain(f"note({quoted(text)})", (f".add({12 * _OCTAVE})",)), name)
+        return Term("pattern", Chain(f"{_MAKERS[name]}({quoted(text)})"), name)
+    chain = Chain(f"{_MAKERS[name]}({code_of(argument)})")
+    return Term("pattern", chain.then(f".add({12 * _OCTAVE})") if name in ("note", "up") else chain, name)
+
+
+def _lower(found: re.Match[str]) -> str:
+    return f"{found[1].replace('f', 'b', 1) if len(found[1]) > 1 else found[1]}{int(found[2] or 5) - _OCTAVE}"
+
+
+def code_of(term: Term) -> Chain | str:
+    """The expression of a term as an argument."""
+    match term.kind:
+        case "text":
+            return quoted(mini_text.plain(str(term.code)))
+        case "list":
+            return f"[{term.code}]"
+        case "maker":
+            return _MAKERS[term.name]
+        case "word":
+            given = f"({', '.join(term.given)})" if term.given else ""
+            return f"{name_of(term.name)}{given}"
+    return term.code
+
+
+def _chain(term: Term) -> Chain:
+    if term.kind == "text":
+        return Chain(f"s({code_of(term)})")
+    return term.code if isinstance(term.code, Chain) else Chain(str(term.code))
+
+
+def _is_full(term: Term) -> bool:
+    """True for a word that has all of its arguments but the pattern."""
+    function = getattr(ControlPattern, name_of(term.name), None)
+    if function is None:
+        return False
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    needed = sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+    return len(term.given) >= needed
+
+
+def joined(operator: str, left: Term, right: Term) -> Term:
+    match operator:
+        case "$":
+            return (
+                applied(left, right)
+                if right.kind != "text" or left.kind == "maker"
+                else applied(left, Term("pattern", _chain(right)))
+            )
+        case ".":
+            inner, outer = code_of(right), code_of(left)
+            return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
+        case "<~" | "~>":
+            return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
+        case "<>":
+            return Term("pattern", Chain(f"stack({code_of(left)}, {code_of(right)})"))
+    if left.kind == "pattern":
+        return Term("pattern", _chain(left).then(_valued(operator, right)))
+    if operator in ("+", "-", "*", "/", "%") and left.kind == "value" and right.kind == "value":
+        sign = "/" if operator == "%" else operator
+        return Term("value", f"{left.code} {sign} {right.code}")
+    if operator in ("+", "-", "*", "/"):
+        word = {"+": "add", "-": "sub", "*": "mul", "/": "div"}[operator]
+        return Term(
+            "value",
+            Chain(f"mini({code_of(left)})" if left.kind == "text" else str(left.code), (f".{word}({code_of(right)})",)),
+        )
+    raise UnknownPartError(f"{operator} joins patterns")
+
+
+def _call(code: Chain | str) -> str:
+    return f"({code})" if str(code).startswith("lambda") else str(code)
+
+
+def _valued(operator: str, right: Term) -> str:
+    """The change that gives a pattern the values of another: `# speed 2` and its like."""
+    word = "set" if operator == "#" else _VALUES[operator.strip("|")]
+    if right.kind == "word" and len(right.given) == 1:
+        return _with(word, right.name, right.given[0])
+    if right.kind == "pattern" and isinstance(right.code, Chain):
+        made = re.fullmatch(r"(s|n|note)\((.*)\)", right.code.head, re.S)
+        if made is not None and len(right.code.links) <= (right.name in ("note", "up")):
+            if made[1] == "note" and right.code.links and word == "set":
+                return f".set({right.code})"
+            return _with(word, made[1], made[2])
+        return f".{word}({right.code})"
+    raise UnknownPartError(f"behind {operator} a value stands, as in # speed 2")
+
+
+def _with(word: str, name: str, value: str) -> str:
+    if word == "set":
+        return f".{name_of(name)}({value})"
+    if word == "times":
+        return f".times({name_of(name)}={value})"
+    if word == "add":
+        return f".add({name_of(name)}={value})" if name != "note" else f".add({value})"
+    if re.fullmatch(r"[\d.]+", value):
+        changed = f"-{value}" if word == "sub" else f"{1 / float(value):g}"
+        return _with("add" if word == "sub" else "times", name, changed)
+    raise UnknownPartError("values are added and multiplied here")
+
+
+def section(operator: str, left: Term | None, right: Term | None) -> Term:
+    """A function of a pattern: `(# speed 2)`, `(0.25 ~>)`, `(+ n 1)`."""
+    if operator in ("<~", "~>") and left is not None:
+        return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
+    if right is not None and operator not in ("$", "."):
+        link = _valued(operator if "|" in operator or operator == "#" else f"|{operator}", right)
+        return Term("change", f"lambda p: p{link}")
+    raise UnknownPartError(f"({operator}) alone is not read here")
+
+
+def _shown(term: Term) -> str:
+    return term.name or str(term.code)[:40]

@@ -1,0 +1,28 @@
+"""Words of live scripts, and those of Strudel and Tidal that differ."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from antiphon import live
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.words.table import NOT_HERE as NOT_HERE, WORDS
+
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+RENAMED: dict[str, str] = _TABLES["renamed"]
+"""Our names of words that have another there."""
+SILENT = frozenset(_TABLES["silent"]["words"])
+"""Words of patterns that draw or name: nothing is heard of them."""
+SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
+FUNCTIONS = frozenset(live.__all__)
+SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
+OF_NOTES = frozenset(
+    name for word in WORDS.values() if word.kind == "played" for name in word.names if word.name != "log"
+)
+"""Words that give notes a value, of patterns that are played alone."""
+METHODS = frozenset(
+    name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
+)
+"""Words of patterns."""

@@ -1,0 +1,84 @@
+"""Programs of Strudel and Tidal as live scripts: what each becomes, that it is read, and that nothing is evaluated."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from antiphon.kernel.errors import UsageError
+from antiphon.live import reading
+from antiphon.paste.program import translated
+
+CASES = [
+    line.split(" → ", 1)
+    for line in Path(__file__).with_name("cases.txt").read_text("utf-8").splitlines()
+    if line.strip()
+]
+LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
+"""A track on several lines."""
+
+
+@pytest.mark.parametrize(("program", "wanted"), CASES, ids=[case[0][:50] for case in CASES])
+def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: str) -> None:
+    text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program)).text()
+    shown = LONG.sub(lambda found: f"({found[1]}, {re.sub(chr(10) + ' +', '', found[2])})", text)
+    for line in wanted.replace("\\n", "\n").split(" | "):
+        assert line in shown
+    assert reading.read("set.py", text).tracks
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("", 'nothing in it plays; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"'),
+        ("$: s(", "this is no JavaScript that can be read: Line 1"),
+        ("const a = 3", "nothing in it plays"),
+        ("$: import('os')", "nothing in it plays; a live script has no such expression"),
+        ("d1 $ sound", "nothing in it plays; this is no pattern of sounds"),
+        ("x" * 300_000, "a program has at most 200,000 characters"),
+        ("$: " + "[" * 5000, "this"),
+    ],
+)
+def test_what_cannot_be_translated_is_one_sentence(program: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        translated(program)
+
+
+NASTY = [
+    '$: s("bd" + `${process.exit(1)}`)',
+    '$: s("\\"); __import__(\\"os\\").system(\\"true\\") #")',
+    '$: s(\'a\\n"""\\nimport os\')',
+    '// """\n/* __import__("os") */\n$: s("bd").p("\\u2028x")',
+    'd1 $ s "bd\\") ; import os" # gain 1',
+]
+
+
+@pytest.mark.parametrize("program", NASTY)
+def test_texts_stay_texts(program: str) -> None:
+    """No text or comment of a program becomes code: what is called are words of live scripts alone."""
+    try:
+        tree = ast.parse(translated(program).text())
+    except UsageError:
+        return
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert called <= {"patch", "track", "s", "tempo"}
+    assert not any(isinstance(node, ast.Import) for node in ast.walk(tree))
+
+
+PIECES = st.sampled_from(
+    ["$: ", 's("bd")', ".fast(2)", "note(", '"c e"', ")", "x => ", "d1 $ ", " # gain 1", "[", "]", "\n", "`${a}`",
+     "let a = ", ";", '"""', "'", "\\", "// x\n", "{", "}", "every 4 (", " rev", " $ ", "<~ ", "|+| ", "é", "1/8"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=14).map("".join))
+def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
+    try:
+        text = translated(program).text()
+    except UsageError:
+        return
+    ast.parse(text)
