@@ -102,8 +102,7 @@ class Sampler(Processor):
         self._down.clear()
         self._missed = self._at = self._fired = self._sliced = 0
         self._loops[:] = [None] * MOST
-        for n in range(17):
-            self._bends[n] = 1.0
+        self._bends[:] = [1.0] * 17
 
     def process(self, io: IO) -> None:
         out, sounds = io.audio_out[0], self._sounds
