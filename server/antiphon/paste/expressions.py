@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SIGNALS, SILENT
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT
 
 _PLAYS = frozenset({"note", "n", "s", "sound"})
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
@@ -279,7 +279,7 @@ class Expressions:
         word = RENAMED.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
-        given = node.arguments[:1] if name in OF_NOTES or word in OF_NOTES else node.arguments
+        given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         return f".{name_of(word)}({self._arguments(given, name)})"
 
     def _velocity(self, node: Any) -> str:

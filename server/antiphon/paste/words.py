@@ -22,6 +22,8 @@ OF_NOTES = frozenset(
     name for word in WORDS.values() if word.kind == "played" for name in word.names if word.name != "log"
 )
 """Words that give notes a value, of patterns that are played alone."""
+SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
+"""Words that take one value."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
