@@ -16,6 +16,7 @@ Requests, each with its answer:
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import fcntl
 import math
@@ -34,7 +35,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.kernel.io.containers import Refused, open_file
+from antiphon.kernel.io.containers.layout import layout, open_file
+from antiphon.kernel.io.containers.pieces import Layout, Link, Refused, SplicedFile
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
 
@@ -49,13 +51,15 @@ PIPE_SECONDS = 0.1
 PATIENCE, SHARE = 0.9, 0.25
 """Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
 each second of sound: ordinary files take under a hundredth."""
+LOOKING = 3.0
+"""Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
 PART_PATIENCE = 4.0
 """Seconds of processor time for a part."""
 MOST_SECONDS, WORN_SECONDS = 3600, 600
 """Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
-MARGIN = 4096
-"""Frames before and after a part that are decoded for the resampler, whose filter is shorter, and for formats whose
-decoder needs those before; and those by which a lossy file may miss its length."""
+MARGIN, BEFORE = 4096, 16384
+"""Frames before and after a part that are decoded for the resampler, whose filter is shorter, and those by which a
+lossy file may miss its length; those before it that a lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
 UNKNOWN_FRAMES = 1 << 60
@@ -84,9 +88,85 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
         """Frames as its header promises; None where it does not say."""
         return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
 
-    @property
-    def lossy(self) -> bool:
-        return self.subtype in LOSSY
+
+class LinkedFile:
+    """A file that libsndfile decodes in order, each of its links to its end.
+
+    Attributes:
+        frames: Of all links, as their headers promise or as counted; None where one does not say.
+        order: Of each channel that is read its place in the file; empty where they are the same.
+        remark: What a user is told of it, if anything.
+    """
+
+    def __init__(self, fd: int, found: Layout) -> None:
+        self._fd, self._links, self.remark = fd, found.links, found.remark
+        self._starts, self._promised = list[int](), list[int | None]()
+        at: int | None = 0
+        for n, link in enumerate(self._links):
+            file = self._open(link)
+            form = int(file.samplerate), int(file.channels)
+            if n == 0:
+                self.rate, self.channels, self.format, self.subtype = *form, str(file.format), str(file.subtype)
+                self.tags: dict[str, str] = file.copy_metadata()
+            elif form != (self.rate, self.channels):
+                raise Refused(
+                    f"its rate or channels change{'' if at is None else f' at {at / self.rate:.3f} s'}, from "
+                    f"{self.rate} Hz of {self.channels} to {form[0]} of {form[1]}: cut it there, or convert it to .wav "
+                    "with another program"
+                )
+            promised = file.promised if link.frames is None else link.frames
+            self._starts.append(at or 0)
+            self._promised.append(promised)
+            at = None if at is None or promised is None else at + promised
+        self.frames, self.lossy = at, self.subtype in LOSSY
+        self.order = np.argsort(channel_order(self.format, self.channels))
+        self._file, self._link, self._at = file, len(self._links) - 1, 0
+        if len(self._links) > 1:
+            self._begin(0)
+        self._buffer: Frames = np.zeros((max(1, BLOCK_SAMPLES // self.channels), self.channels), np.float32)
+
+    def _open(self, link: Link) -> ForwardFile:
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        file = ForwardFile(self._fd, "r", closefd=False) if link.guessed or not link.pieces else None
+        if file is None or file.frames != (link.frames or file.frames):
+            file = ForwardFile(SplicedFile(self._fd, link.pieces), "r")
+        _check(file.samplerate, file.channels)
+        if link.frames is not None and file.frames < link.frames:
+            raise Refused("its bit rate changes, which is read in mp3 alone: convert it to .wav with another program")
+        return file
+
+    def _begin(self, link: int) -> None:
+        self._file.close()
+        self._file, self._link, self._at = self._open(self._links[link]), link, 0
+
+    def close(self) -> None:
+        self._file.close()
+
+    def seek(self, frame: int) -> None:
+        """Reads on from a frame. The length is known."""
+        link = bisect.bisect_right(self._starts, frame) - 1
+        if link != self._link:
+            self._begin(link)
+        self._at = frame - self._starts[link]
+        self._file.seek(self._at)
+
+    def read(self, most: int) -> Frames:
+        """The next frames, float32 `[frames, channels]`, at most so many and those of a block; none at the end.
+
+        They are valid until the next are read.
+        """
+        while True:
+            promised = self._promised[self._link]
+            # libFLAC fails at what is behind the last frame
+            count = min(most, len(self._buffer), sys.maxsize if promised is None else promised - self._at)
+            n = len(self._file.read(out=self._buffer[:count], fill_value=None)) if count > 0 else 0
+            self._at += n
+            if n:
+                return self._buffer[:n].take(self.order, axis=1) if len(self.order) else self._buffer[:n]
+            _check_whole(promised, promised, self._at, self.lossy)
+            if self._link + 1 == len(self._links):
+                return self._buffer[:0]
+            self._begin(self._link + 1)
 
 
 class BlockSender:
@@ -99,9 +179,9 @@ class BlockSender:
         self._asked = select.poll()
         self._asked.register(channel.input, select.POLLIN)
 
-    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
+    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "") -> None:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
-        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags)})
+        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags), "remark": remark})
 
     def put(self, block: Frames, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""
@@ -134,17 +214,14 @@ class PartFile:
         except OSError as error:
             raise Refused((error.strerror or str(error)).lower()) from None
         try:
-            self._file = ForwardFile(self._handle, "r", closefd=False)
-            _check(self._file.samplerate, self._file.channels)
-            if self._file.promised is None:
+            self._file = LinkedFile(self._handle, layout(self._handle))
+            if self._file.frames is None:
                 raise Refused("it does not say how long it is; a long one has to, write it again")
         except BaseException:
             os.close(self._handle)
             raise
-        self.path, self.rate, self.frames = path, int(self._file.samplerate), int(self._file.promised)
-        order = np.argsort(channel_order(self._file.format, self._file.channels))
-        self._order = order[:2] if len(order) else slice(0, 2)
-        self.channels = min(2, int(self._file.channels))
+        self.path, self.rate, self.frames = path, self._file.rate, self._file.frames
+        self.channels = min(2, self._file.channels)
         self._at, self._sound = 0, np.zeros((0, self.channels), np.float32)
 
     def close(self) -> None:
@@ -158,16 +235,12 @@ class PartFile:
     def read(self, first: int, last: int) -> Frames:
         """Frames from `first` to before `last`, float32 `[frames, channels]`; fewer where the file ends before."""
         if not self.covers(first):
-            begin = min(self.frames, max(0, first - MARGIN) if self._file.lossy else first)
+            begin = min(self.frames, max(0, first - BEFORE) if self._file.lossy else first)
             self._file.seek(begin)
             self._at, self._sound = begin, self._sound[:0]
         pieces = [self._sound[max(0, len(self._sound) - max(0, self._at - first)) :]]
-        each = max(1, BLOCK_SAMPLES // self._file.channels)
-        while self._at < last:
-            piece = self._file.read(min(each, last - self._at), dtype="float32", always_2d=True)
-            if not len(piece):
-                break
-            pieces.append(piece[max(0, first - self._at) :, self._order].copy())
+        while self._at < last and len(piece := self._file.read(last - self._at)):
+            pieces.append(piece[max(0, first - self._at) :, :2].copy())
             self._at += len(piece)
         self._sound = np.concatenate(pieces)
         _check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
@@ -258,11 +331,16 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
 
 def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     """Decodes the file `fd` at `rate` Hz (0 keeps the file's), and sends it."""
-    piped = not stat.S_ISREG(os.fstat(fd).st_mode)
-    if not piped and os.pread(fd, 8, 0)[4:] == b"ftyp":
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        _decode_piped(fd, rate, channel)
+        return
+    _allow(LOOKING)
+    found = layout(fd)
+    _allow(PATIENCE)
+    if found.kind == "m4a":
         _decode_mpeg4(fd, rate, channel)
     else:
-        _decode_plain(fd, rate, channel, piped=piped)
+        _decode_plain(fd, found, rate, channel)
 
 
 def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
@@ -288,35 +366,46 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
         tags = {name.lower(): str(text) for name, text in container.metadata.items()}
         tags["tracknumber"] = tags.pop("track", "")
         sound.begin(promised, "MP4", codec.name.upper(), tags)
-        for frame in container.decode(stream):
+        # the last frame is filled up with silence, which the promised length leaves out; what is behind more frames
+        # than promised belongs to a file whose header knows its first part alone
+        frames = iter(container.decode(stream))
+        following = next(frames, None)
+        while (frame := following) is not None:
+            following = next(frames, None)
             if frame.sample_rate != codec.sample_rate or len(frame.layout.channels) != channels:
                 raise Refused("its rate or channels change within it")
             block: NDArray[Any] = frame.to_ndarray()
             if block.dtype.kind == "i":
                 block = block / np.float32(-float(np.iinfo(block.dtype).min))
             samples = block.T if frame.format.is_planar else block.reshape(-1, channels)
-            # the last frame is filled up with silence, which the promised length leaves out
-            samples = samples if promised is None else samples[: max(0, promised - sound.got)]
+            if following is None and promised is not None and 0 < promised - sound.got < len(samples):
+                samples = samples[: promised - sound.got]
             sound.put(np.ascontiguousarray(samples, np.float32))
         sound.end(promised, lossy=True)
 
 
-def _decode_plain(fd: int, rate: int, channel: HelperChannel, *, piped: bool) -> None:
+def _decode_plain(fd: int, found: Layout, rate: int, channel: HelperChannel) -> None:
     """What libsndfile decodes."""
+    with contextlib.closing(LinkedFile(fd, found)) as file:
+        sound = BlockSender(channel, file.rate, rate, file.channels)
+        sound.begin(file.frames, file.format, file.subtype, file.tags, file.remark)
+        while len(block := file.read(BLOCK_SAMPLES)):
+            sound.put(block)
+        sound.end(file.frames, lossy=file.lossy)
+
+
+def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
+    """What libsndfile decodes, from a pipe: its writer does not know the length, and leaves the greatest one."""
     with ForwardFile(fd, "r", closefd=False) as file:
         _check(file.samplerate, file.channels)
-        # who writes into a pipe does not know the length, and leaves the greatest one in the header
-        promised = None if piped else file.promised
         sound = BlockSender(channel, file.samplerate, rate, file.channels)
-        sound.begin(promised, file.format, file.subtype, file.copy_metadata())
-        each = BLOCK_SAMPLES // file.channels
-        if piped:
-            each = min(each, round(PIPE_SECONDS * file.samplerate))
+        sound.begin(None, file.format, file.subtype, file.copy_metadata())
+        each = min(BLOCK_SAMPLES // file.channels, round(PIPE_SECONDS * file.samplerate))
         buffer = np.zeros((max(1, each), file.channels), np.float32)
-        places = np.argsort(channel_order(file.format, file.channels))
-        while promised != sound.got and (n := len(file.read(out=buffer, dtype="float32", fill_value=None))):
-            sound.put(buffer[:n].take(places, axis=1) if len(places) else buffer[:n])
-        sound.end(promised, lossy=file.lossy)
+        order = np.argsort(channel_order(file.format, file.channels))
+        while n := len(file.read(out=buffer, fill_value=None)):
+            sound.put(buffer[:n].take(order, axis=1) if len(order) else buffer[:n])
+        sound.end(None, lossy=False)
 
 
 @contextlib.contextmanager
