@@ -36,6 +36,7 @@ from antiphon.kernel.runtime.paths import (
     library as library_folder,
     make_folder,
     open_ordinary,
+    spelled as path_as_spelled,
     temporary_beside,
     why as reason_of_os_error,
     write_atomic,

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -17,6 +18,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.containers.layout import open_file
 from antiphon.kernel.io.containers.pieces import Refused
 from antiphon.kernel.io.decode_process import DecoderProcess, decoders, refusal
+from antiphon.kernel.runtime.paths import spelled
 
 log = logging.getLogger("antiphon.files")
 STALL, PIPE_STALL = 10.0, 60.0
@@ -231,7 +233,7 @@ def _check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
 def _opened(path: str | os.PathLike[str], name: str) -> int:
     """A descriptor of an ordinary file."""
     try:
-        return open_file(path)
+        return open_file(spelled(Path(path)))
     except (Refused, OSError, ValueError) as error:
         raise refusal(name, error) from None
 
