@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +205,25 @@ def test_a_recording_that_was_never_closed_is_said_once(tmp_path: Path, caplog: 
         assert read(path).samples.shape == (1, RATE)
     (record,) = caplog.records
     assert record.message.startswith(f"{path}: its recording was never closed: its header promises no sound, and all")
+
+
+def test_a_chain_in_a_pipe_is_refused_after_its_first_link() -> None:
+    reading, writing = os.pipe()
+    data = b"".join(map(vorbis, (440, 660, 880))) * 8
+
+    def send() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(data)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    with (
+        decode.Decoder("the sound", pipe=reading) as decoder,
+        pytest.raises(FileError, match="another recording follows"),
+    ):
+        os.close(reading)
+        frames = 0
+        for block in decoder.blocks():
+            frames += block.shape[1]
+    assert frames == RATE
+    thread.join(20)

@@ -48,6 +48,8 @@ BLOCK_SAMPLES = 32768
 """Samples (frames times channels) of a message before resampling."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
+CHAIN_SECONDS = 1.0
+"""Seconds in which what follows an Ogg stream in a pipe is waited for."""
 PATIENCE, SHARE = 0.9, 0.25
 """Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
 each second of sound: ordinary files take under a hundredth."""
@@ -405,6 +407,10 @@ def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
         order = np.argsort(channel_order(file.format, file.channels))
         while n := len(file.read(out=buffer, fill_value=None)):
             sound.put(buffer[:n].take(order, axis=1) if len(order) else buffer[:n])
+        if file.format == "OGG" and select.select([fd], [], [], CHAIN_SECONDS)[0] and os.read(fd, 1):
+            raise Refused(
+                "another recording follows in it, and chained Ogg is read from a file alone: send a file, or mp3"
+            )
         sound.end(None, lossy=False)
 
 

@@ -124,8 +124,8 @@ def _runs(window: Window, first: int) -> list[Run]:
     runs, at, apart = list[Run](), first, True
     while True:
         head = window.get(at, 4)
-        found = _table()[head[1] << 8 | head[2]]
-        size, kind = found[0], found[1 + (head[3] >= 0xC0)]
+        size, double, single = _table()[head[1] << 8 | head[2]]
+        kind = single if head[3] >= 0xC0 else double
         header = window.get(at, size)
         if not _is_header(header, kind):
             header = b""
