@@ -217,13 +217,10 @@ def test_a_chain_in_a_pipe_is_refused_after_its_first_link() -> None:
 
     thread = threading.Thread(target=send, daemon=True)
     thread.start()
-    with (
-        decode.Decoder("the sound", pipe=reading) as decoder,
-        pytest.raises(FileError, match="another recording follows"),
-    ):
+    frames: list[int] = []
+    with decode.Decoder("the sound", pipe=reading) as decoder:
         os.close(reading)
-        frames = 0
-        for block in decoder.blocks():
-            frames += block.shape[1]
-    assert frames == RATE
+        with pytest.raises(FileError, match="another recording follows"):
+            frames.extend(block.shape[1] for block in decoder.blocks())
+    assert sum(frames) == RATE
     thread.join(20)

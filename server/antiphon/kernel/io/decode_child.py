@@ -409,7 +409,7 @@ def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
             sound.put(buffer[:n].take(order, axis=1) if len(order) else buffer[:n])
         if file.format == "OGG" and select.select([fd], [], [], CHAIN_SECONDS)[0] and os.read(fd, 1):
             raise Refused(
-                "another recording follows in it, and chained Ogg is read from a file alone: send a file, or mp3"
+                "another recording follows in it, and chained Ogg is read from files alone: send a file or mp3"
             )
         sound.end(None, lossy=False)
 
