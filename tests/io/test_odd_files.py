@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import struct
 import threading
 from collections.abc import Callable
@@ -17,7 +18,9 @@ import soundfile
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import decode
 from antiphon.kernel.io.audiofile import read
+from antiphon.kernel.io.containers.layout import layout
 from antiphon.kernel.io.containers.mpeg import _table
+from antiphon.kernel.io.containers.pieces import Refused, SplicedFile
 from antiphon.kernel.io.decode import KeptDecoder
 
 RATE = 44100
@@ -195,6 +198,22 @@ def test_what_cannot_be_read_whole_says_why(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileError) as refused:
         read(path)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [*WHOLE, *REFUSED])
+def test_a_mutated_layout_is_one_or_a_refusal(tmp_path: Path, name: str) -> None:
+    dice, good = random.Random(name), {**WHOLE, **REFUSED}[name][0]()
+    for _ in range(60):
+        data = bytearray(good[:100_000])
+        for _ in range(dice.choice((1, 2, 8))):
+            at = dice.randrange(dice.choice((160, len(data) - 8)))
+            changed = dice.choice((b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", dice.randbytes(2), b""))
+            data[at : at + dice.choice((len(changed), 1))] = changed
+        path = tmp_path / "mutant"
+        path.write_bytes(data)
+        with open(path, "rb") as file, suppress(Refused):
+            for link in layout(file.fileno()).links:
+                assert len(SplicedFile(file.fileno(), link.pieces or (range(100),)).read(100)) <= 100
 
 
 def test_a_recording_that_was_never_closed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

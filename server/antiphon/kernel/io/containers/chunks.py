@@ -102,10 +102,10 @@ def w64(fd: int, length: int, head: bytes) -> Layout:
     """A W64 file: chunks with long names, and sizes of 64 bits that count the chunk's own header."""
     at, frame = 40, 1
     for _ in range(MAX_CHUNKS):
-        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 16), "little")
         there = length - at - 24
         if there < 0:
             break
+        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 16), "little")
         if name == b"fmt ":
             form = os.pread(fd, 16, at + 24)
             _check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
@@ -123,10 +123,10 @@ def caf(fd: int, length: int, head: bytes) -> Layout:
     """A CAF file."""
     at = 8
     for _ in range(MAX_CHUNKS):
-        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 4), "big")
         there = length - at - 12
         if there < 0:
             break
+        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 4), "big")
         if name == b"desc":
             form = os.pread(fd, 32, at + 12).ljust(32, b"\0")
             (rate,) = struct.unpack(">d", form[:8])

@@ -84,8 +84,8 @@ def _check_mpeg4(fd: int, length: int) -> None:
     """Raises `Refused` where MPEG-4 files were written behind one another."""
     at = 0
     for _ in range(chunks.MAX_CHUNKS):
-        box = os.pread(fd, 16, at)
-        if len(box) < 8 or at >= length:
+        box = os.pread(fd, 16, at) if at < length else b""
+        if len(box) < 8:
             return
         if at and box[4:8] == b"ftyp":
             raise Refused(f"it is several m4a files in one, the second from byte {at} on: cut it there")

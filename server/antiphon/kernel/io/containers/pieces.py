@@ -91,7 +91,9 @@ class Window:
 
     def get(self, at: int, count: int) -> bytes:
         """Bytes from an offset, fewer where the file ends."""
-        count = max(0, min(count, self.end - at))
+        count = min(count, self.end - at)
+        if count <= 0:
+            return b""
         if not self._start <= at <= at + count <= self._start + len(self._held):
             self._start, self._held = at, os.pread(self._fd, min(max(count, 1 << 20), self.end - at), at)
         return self._held[at - self._start : at - self._start + count]
