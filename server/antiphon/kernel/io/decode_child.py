@@ -16,7 +16,6 @@ Requests, each with its answer:
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import fcntl
 import math
@@ -31,21 +30,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from antiphon.kernel.io.containers.chunks import check_form
 from antiphon.kernel.io.containers.layout import layout, open_file
-from antiphon.kernel.io.containers.pieces import Layout, Link, Refused, SplicedFile
+from antiphon.kernel.io.containers.pieces import Layout, Refused
+from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
-from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
+from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES, SETPIPE_SZ = 1 << 20, 1031
 """What the pipe of answers holds where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
-BLOCK_SAMPLES = 32768
-"""Samples (frames times channels) of a message before resampling."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 CHAIN_SECONDS = 1.0
@@ -60,115 +58,18 @@ PART_PATIENCE = 4.0
 MOST_SECONDS, WORN_SECONDS = 3600, 600
 """Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
 MARGIN, BEFORE = 4096, 16384
-"""Frames before and after a part that are decoded for the resampler, whose filter is shorter, and those by which a
-lossy file may miss its length; those before it that a lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
+"""Frames before and after a part that are decoded for the resampler, whose filter is shorter; those before it that a
+lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
-UNKNOWN_FRAMES = 1 << 60
 TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG, LONGEST_REASON = 1000, 4096
 """Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
-LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
-Frames = NDArray[np.float32]
 
 
 class Stopped(Exception):
     """The rest of the sound is not wanted."""
-
-
-class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that libsndfile decodes in order."""
-
-    def seekable(self) -> bool:
-        """Never: soundfile would seek after every block, by which an MP3 decoder loses its state and broken files
-        fail."""
-        return False
-
-    @property
-    def promised(self) -> int | None:
-        """Frames as its header promises; None where it does not say."""
-        return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
-
-
-class LinkedFile:
-    """A file that libsndfile decodes in order, each of its links to its end.
-
-    Attributes:
-        frames: Of all links, as their headers promise or as counted; None where one does not say.
-        order: Of each channel that is read its place in the file; empty where they are the same.
-        remark: What a user is told of it, if anything.
-    """
-
-    def __init__(self, fd: int, found: Layout) -> None:
-        self._fd, self._links, self.remark = fd, found.links, found.remark
-        self._starts, self._promised = list[int](), list[int | None]()
-        at: int | None = 0
-        for n, link in enumerate(self._links):
-            file = self._open(link)
-            form = int(file.samplerate), int(file.channels)
-            if n == 0:
-                self.rate, self.channels, self.format, self.subtype = *form, str(file.format), str(file.subtype)
-                self.tags: dict[str, str] = file.copy_metadata()
-            elif form != (self.rate, self.channels):
-                raise Refused(
-                    f"its rate or channels change{'' if at is None else f' at {at / self.rate:.3f} s'}, from "
-                    f"{self.rate} Hz of {self.channels} to {form[0]} of {form[1]}: cut it there, or convert it to .wav "
-                    "with another program"
-                )
-            promised = file.promised if link.frames is None else link.frames
-            self._starts.append(at or 0)
-            self._promised.append(promised)
-            at = None if at is None or promised is None else at + promised
-        self.frames, self.lossy = at, self.subtype in LOSSY
-        self.order = np.argsort(channel_order(self.format, self.channels))
-        self._file, self._link, self._at = file, len(self._links) - 1, 0
-        if len(self._links) > 1:
-            self._begin(0)
-        self._buffer: Frames = np.zeros((max(1, BLOCK_SAMPLES // self.channels), self.channels), np.float32)
-
-    def _open(self, link: Link) -> ForwardFile:
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        file = ForwardFile(self._fd, "r", closefd=False) if link.guessed or not link.pieces else None
-        if file is None or file.frames != (link.frames or file.frames):
-            file = ForwardFile(SplicedFile(self._fd, link.pieces), "r")
-        _check(file.samplerate, file.channels)
-        if link.frames is not None and file.frames < link.frames:
-            raise Refused("its bit rate changes, which is read in mp3 alone: convert it to .wav with another program")
-        return file
-
-    def _begin(self, link: int) -> None:
-        self._file.close()
-        self._file, self._link, self._at = self._open(self._links[link]), link, 0
-
-    def close(self) -> None:
-        self._file.close()
-
-    def seek(self, frame: int) -> None:
-        """Reads on from a frame. The length is known."""
-        link = bisect.bisect_right(self._starts, frame) - 1
-        if link != self._link:
-            self._begin(link)
-        self._at = frame - self._starts[link]
-        self._file.seek(self._at)
-
-    def read(self, most: int) -> Frames:
-        """The next frames, float32 `[frames, channels]`, at most so many and those of a block; none at the end.
-
-        They are valid until the next are read.
-        """
-        while True:
-            promised = self._promised[self._link]
-            # libFLAC fails at what is behind the last frame
-            count = min(most, len(self._buffer), sys.maxsize if promised is None else promised - self._at)
-            n = len(self._file.read(out=self._buffer[:count], fill_value=None)) if count > 0 else 0
-            self._at += n
-            if n:
-                return self._buffer[:n].take(self.order, axis=1) if len(self.order) else self._buffer[:n]
-            _check_whole(promised, promised, self._at, self.lossy)
-            if self._link + 1 == len(self._links):
-                return self._buffer[:0]
-            self._begin(self._link + 1)
 
 
 class BlockSender:
@@ -199,7 +100,7 @@ class BlockSender:
 
     def end(self, promised: int | None, *, lossy: bool) -> None:
         self.put(np.zeros((0, self._channels), np.float32), last=True)
-        _check_whole(promised, promised, self.got, lossy)
+        check_whole(promised, promised, self.got, lossy)
         self._channel.send({"end": True})
 
 
@@ -245,7 +146,7 @@ class PartFile:
             pieces.append(piece[max(0, first - self._at) :, :2].copy())
             self._at += len(piece)
         self._sound = np.concatenate(pieces)
-        _check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
+        check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
         return self._sound[: max(0, last - first)]
 
 
@@ -360,7 +261,7 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
         if codec.name not in MPEG4_CODECS:
             raise Refused(f"its sound is {codec.name}; aac and alac are read")
         channels = codec.channels
-        _check(codec.sample_rate, channels)
+        check_form(channels, codec.sample_rate)
         promised = None
         if stream.duration is not None and stream.time_base is not None:
             promised = round(stream.duration * stream.time_base * codec.sample_rate)
@@ -399,7 +300,7 @@ def _decode_plain(fd: int, found: Layout, rate: int, channel: HelperChannel) -> 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
     """What libsndfile decodes, from a pipe: its writer does not know the length, and leaves the greatest one."""
     with ForwardFile(fd, "r", closefd=False) as file:
-        _check(file.samplerate, file.channels)
+        check_form(file.channels, file.samplerate)
         sound = BlockSender(channel, file.samplerate, rate, file.channels)
         sound.begin(None, file.format, file.subtype, file.copy_metadata())
         each = min(BLOCK_SAMPLES // file.channels, round(PIPE_SECONDS * file.samplerate))
@@ -430,19 +331,6 @@ def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
         if text.strip():
             tags.append((name, " ".join(text.split())))
     return tags
-
-
-def _check(rate: int, channels: int) -> None:
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
-
-
-def _check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool) -> None:
-    slack = MARGIN + (promised or 0) // 100 if lossy else 0
-    if wanted is not None and got + slack < wanted:
-        raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")
 
 
 def _reason(error: Exception) -> str:

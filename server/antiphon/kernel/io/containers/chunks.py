@@ -46,7 +46,7 @@ def wav(fd: int, length: int, head: bytes) -> Layout:
         elif chunk.name == b"fmt ":
             form = os.pread(fd, 16, chunk.start)
             coding = _number(form[0:2], order)
-            _check_form(_number(form[2:4], order), _number(form[4:8], order))
+            check_form(_number(form[2:4], order), _number(form[4:8], order))
             frame = max(1, _number(form[12:14], order))
         elif chunk.name == b"data":
             name = b"RF64" if head[:4] == b"BW64" else head[:4]
@@ -91,7 +91,7 @@ def aiff(fd: int, length: int, head: bytes) -> Layout:
 def au(fd: int, length: int, head: bytes) -> Layout:
     """An AU file. `Refused` if it is broken."""
     start, size = _number(head[4:8], "big"), _number(head[8:12], "big")
-    _check_form(_number(head[20:24], "big"), _number(head[16:20], "big"))
+    check_form(_number(head[20:24], "big"), _number(head[16:20], "big"))
     if size == 0 and start < length:
         return _never_closed("au", length, 8, _TO_THE_END, length - start, head[:4])
     _check_held(size, length - start, 1, length)
@@ -108,7 +108,7 @@ def w64(fd: int, length: int, head: bytes) -> Layout:
         name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 16), "little")
         if name == b"fmt ":
             form = os.pread(fd, 16, at + 24)
-            _check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
+            check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
             frame = max(1, _number(form[12:14], "little"))
         elif name == b"data":
             if size <= 24 and there > 0:
@@ -130,7 +130,7 @@ def caf(fd: int, length: int, head: bytes) -> Layout:
         if name == b"desc":
             form = os.pread(fd, 32, at + 12).ljust(32, b"\0")
             (rate,) = struct.unpack(">d", form[:8])
-            _check_form(_number(form[24:28], "big"), int(rate) if 0 <= rate < 2**32 else 0)
+            check_form(_number(form[24:28], "big"), int(rate) if 0 <= rate < 2**32 else 0)
         elif name == b"data":
             held = _never_closed("caf", length, at + 4, there.to_bytes(8, "big"), there, head[:4])
             if size <= 4 < there:
@@ -178,7 +178,8 @@ def _check_whole(promised: int, there: int, frame: int, length: int) -> None:
         )
 
 
-def _check_form(channels: int, rate: int) -> None:
+def check_form(channels: int, rate: int) -> None:
+    """Raises `Refused` for channels and a rate in Hz that are not read."""
     _check_channels(channels)
     if not MIN_RATE <= rate <= MAX_RATE:
         raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
