@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from antiphon.api.backends.runtime import composed
 from antiphon.api.backends.transports import Arg, WireError
 
 MOST_FIELDS = 128
@@ -29,7 +30,7 @@ NUMBERS = frozenset(_TABLES["numbers"])
 SILENT = frozenset({"_id_", "cycle", "nudge", "bank"})
 """Fields without an effect here: the name of a pattern, and data already in the time tag."""
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
-_INDEX = re.compile(r"\d{1,5}(\.\d{1,9})?")
+_INDEX = re.compile(r"-?\d{1,5}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def read(args: Sequence[Arg]) -> DirtEvent:
             words[name] = value
         elif name not in SILENT:
             ignored.append(name)
-    sound = words.pop("s", "")
+    sound = composed(words.pop("s", ""))
     # Sardine and others leave the number behind the colon in the name, also as "bd:2.0"; Tidal does not
     base, colon, index = sound.partition(":")
     if colon and _INDEX.fullmatch(index):

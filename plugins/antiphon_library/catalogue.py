@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -195,8 +196,9 @@ class Catalogue:
         conditions: list[str] = ["1"]
         given: list[str | bytes | int] = []
         for word in words:
-            conditions.append("instr(f.words, ?)")
-            given.append(word.casefold())
+            # decomposed in what was added by an earlier version
+            conditions.append("(instr(f.words, ?) OR instr(f.words, ?))")
+            given += [unicodedata.normalize(form, word.casefold()) for form in ("NFC", "NFD")]
         if path is not None:
             within = path.rstrip(b"/") + b"/"
             conditions.append("(f.path = ? OR substr(f.path, 1, ?) = ?)")

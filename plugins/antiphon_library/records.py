@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.runtime import composed
 from antiphon_library.kinds import QUANTITIES, findings
 
 SUMMARY = (*QUANTITIES, "loudness")
@@ -93,8 +94,8 @@ class CatalogueRow:
 
 
 def words_of(path: bytes, tags: Mapping[str, str]) -> str:
-    """The text that a search looks in: path and tags, without regard to case."""
-    return "\n".join([printable_path(os.fsdecode(path)), *tags.values()]).casefold()
+    """The text that a search looks in: path and tags, without regard to case, accents composed."""
+    return composed("\n".join([printable_path(os.fsdecode(path)), *tags.values()]).casefold())
 
 
 def json_of(value: Any) -> str:

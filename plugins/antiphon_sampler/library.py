@@ -14,6 +14,7 @@ from pathlib import Path
 
 from antiphon.api import PluginError
 from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
+from antiphon.api.backends.runtime import composed
 
 MOST_FILES = 20000
 """Maximum files of one library."""
@@ -50,7 +51,7 @@ class Listing:
     """Sounds of a folder.
 
     Attributes:
-        names: The folders of samples, sorted; a sound file beside them is one by its own name.
+        names: The folders of samples, sorted, accents composed; a sound file beside them is one by its own name.
         samples: For each name its samples, sorted by file name.
     """
 
@@ -109,7 +110,7 @@ def list_folder(folder: Path) -> Listing:
             files = files[: MOST_FILES - count]
         count += len(files)
         if files:
-            name = entry.name if path.is_dir() else path.stem
+            name = composed(entry.name if path.is_dir() else path.stem)
             rows.setdefault(name, _samples(name, files))
     if not rows:
         why = problems[0] if problems else f"it takes folders of files whose names end in {', '.join(SOUND_FORMATS)}"

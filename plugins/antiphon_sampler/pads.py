@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import PluginError
-from antiphon.api.backends.runtime import instead
+from antiphon.api.backends.runtime import composed, instead
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""
@@ -102,7 +102,7 @@ def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
         PluginError: It is no such text, names a note twice or a folder that is not there.
     """
     pads: dict[int, Pad] = {}
-    for word in text.replace(",", " ").split():
+    for word in composed(text).replace(",", " ").split():
         found = _PAD.fullmatch(word)
         if found is None or int(found[1]) >= _NOTES or int(found[4] or 0) > _GROUPS:
             raise PluginError(f"{_FORM}, notes 0 to {_NOTES - 1} and groups 1 to {_GROUPS}, and {word[:40]!r} is none")

@@ -12,7 +12,7 @@ from antiphon_sampler.motion import NoteMotion
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
-    Param("n", "int", 0, 0, 9999, doc="Which sample of it, from 0; above the last it begins again."),
+    Param("n", "int", 0, -9999, 9999, doc="Which sample of it: above the last it begins again, -1 is the last."),
     Param("speed", "float", 1.0, -16.0, 16.0, doc="Playback speed, which moves the pitch too; below 0 reverse."),
     Param("begin", default=0.0, low=0.0, high=1.0, doc="Where the part that is played begins, 1 is the end."),
     Param("end", default=1.0, low=0.0, high=1.0, doc="Where it ends."),

@@ -16,7 +16,8 @@ from antiphon.kernel.engine.recording.take import TakeFile, describe_take
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.containers import Refused, check
+from antiphon.kernel.io.containers.layout import layout
+from antiphon.kernel.io.containers.pieces import Refused
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32
@@ -53,7 +54,7 @@ def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_fr
         info = soundfile.info(path)
         assert (info.format, info.frames, info.subtype) == ("RF64", far + 2000, subtype), end
         with open(path, "rb") as file:
-            assert check(file.fileno()) == "wav"
+            assert layout(file.fileno()).kind == "wav"
         last, _ = soundfile.read(path, start=far - 2, dtype="float32")
         assert last[1].tolist() == [0.0, 0.0]
         assert last[2].tolist() == last[-1].tolist() == [0.5, 0.5]
@@ -64,7 +65,7 @@ def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_fr
         assert next(blocks)[0, 0] == np.float32(0.25)
     os.truncate(path, FOUR_GIB + 100)
     with open(path, "rb") as file, pytest.raises(Refused, match="cut short"):
-        check(file.fileno())
+        layout(file.fileno())
 
 
 def test_a_recording_that_ends_short_of_4_gib_is_riff(tmp_path: Path) -> None:

@@ -98,3 +98,13 @@ def test_one_bad_file_among_several_is_told_and_the_rest_done(antiphon: Antiphon
     assert "bad.wav" in ended.err
     assert all(line.startswith("antiphon: ") for line in ended.err.splitlines())
     assert sorted(p.name for p in (folder / "done").iterdir()) == ["good.flac", "good.wav"]
+
+
+def test_a_recording_that_was_never_closed_is_read_and_that_is_said_once(antiphon: Antiphon, folder: Path) -> None:
+    good = sounds(folder)["wav"]
+    at = good.index(b"data") + 4
+    (folder / "open.wav").write_bytes(good[:at] + bytes(4) + good[at + 4 :])
+    ended = antiphon("run", "gain", "open.wav", "out.wav")
+    assert (ended.code, soundfile.info(folder / "out.wav").frames) == (0, 12000)
+    assert ended.err.startswith("antiphon: open.wav: its recording was never closed: ")
+    assert ended.err.count("\n") == 1

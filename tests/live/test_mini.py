@@ -296,3 +296,8 @@ def test_the_deepest_text_that_is_read_can_be_played() -> None:
     begun = time.process_time()
     assert len(played(words(text), 2)) == 64
     assert time.process_time() - begun < 5, "it would stall a set"
+
+
+@pytest.mark.parametrize("text", ["über", "u\u0308ber", "über:2", "Überfall", "ключ", "鼓"])
+def test_a_name_begins_with_any_letter(text: str) -> None:
+    assert [word for _, _, word in played(words(f"bd {text}*2"))][1:] == [text.replace("u\u0308", "ü")] * 2

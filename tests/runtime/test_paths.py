@@ -53,6 +53,21 @@ def test_names_stay_inside(tmp_path):
         assert str(caught.value).isprintable()
 
 
+def test_a_name_is_found_however_its_accents_are_written(tmp_path, monkeypatch):
+    file = tmp_path / "Cafe\u0301" / "u\u0308ber.wav"
+    file.parent.mkdir()
+    file.touch()
+    assert paths.spelled(tmp_path / "Café" / "über.wav") == file
+    assert paths.inside(file.parent, "über", ".wav") == file
+    assert paths.inside(file.parent, "ö", ".wav") == file.parent / "ö.wav"
+    (file.parent / "über.wav").touch()
+    assert paths.spelled(file.parent / "über.wav") == file.parent / "über.wav", "a file of just this name is meant"
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    kit = paths.library() / "Tro\u0308mmeln"
+    kit.mkdir(parents=True)
+    assert paths.folder_in_library("Trömmeln", "sounds") == kit == paths.folder_in_library(str(kit), "sounds")
+
+
 def test_a_write_is_whole_or_not_at_all(tmp_path):
     target = tmp_path / "new" / "x.bin"
     paths.write_atomic(target, b"one", 0o600)

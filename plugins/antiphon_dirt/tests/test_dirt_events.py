@@ -23,7 +23,7 @@ from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import value_number
 from antiphon_dirt.events import NoteNumbers, commands
-from antiphon_dirt.fields import MOST_FIELDS, read
+from antiphon_dirt.fields import MOST_FIELDS, DirtEvent, read
 from antiphon_dirt.orbits import orbits
 
 RATE = 48000
@@ -70,6 +70,7 @@ def test_names_and_values_come_in_any_order_and_of_any_number_type() -> None:
 def test_a_name_with_a_number_behind_a_colon_is_divided() -> None:
     assert (read(("sound", "bd:3")).sound, read(("sound", "bd:3")).numbers["n"]) == ("bd", 3.0)
     assert read(("s", "bd:3", "n", 1.0)).numbers["n"] == 1.0
+    assert read(("s", "ba\u0308ss:-1")) == DirtEvent("bäss", {"n": -1.0})
     assert read(("s", "odd:name")).sound == "odd:name"
     assert read(("s", "bd", "bank", "tr808")).sound == "tr808_bd"
 
@@ -117,6 +118,8 @@ def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
     assert values(
         tidal, "s", "bd", "n", 3.0, "speed", 2.0, "pan", 0.25, "cut", 1, "begin", 0.25, "end", 0.75
     ) == wanted(tidal, "n", 3, "speed", 2.0, "cut", 1, "begin", 0.25, "end", 0.75, "pan", 0.25)
+    for n, sent in ((-1.0, -1), (-2.7, -2), (-10_003.0, -3)):
+        assert values(tidal, "s", "bd", "n", n) == wanted(tidal, "n", sent)
 
 
 @pytest.mark.parametrize(

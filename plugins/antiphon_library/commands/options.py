@@ -66,10 +66,10 @@ def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Ca
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     """A file's row; a UsageError where the library has none."""
-    from antiphon.api.backends.files import printable_path
+    from antiphon.api.backends.files import path_as_spelled, printable_path
     from antiphon.api.backends.runtime import shorten
 
-    path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
+    path = file if isinstance(file, bytes) else os.fsencode(path_as_spelled(file.absolute()))
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
     if row is None:
         name = shorten(printable_path(os.fsdecode(file)), 120)
@@ -84,4 +84,6 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
 
 def places_of(files: Sequence[Path] | None) -> list[bytes | None]:
     """What `Catalogue.rows` takes as a path: each of these, or None for all files."""
-    return [os.fsencode(file.absolute()) for file in files or ()] or [None]
+    from antiphon.api.backends.files import path_as_spelled
+
+    return [os.fsencode(path_as_spelled(file.absolute())) for file in files or ()] or [None]

@@ -269,6 +269,17 @@ def test_a_damaged_database_is_one_sentence(library: Library, music: Path) -> No
     assert "it is damaged" in library("add", music).complaint
 
 
+def test_names_are_found_however_their_accents_are_written(library: Library, music: Path) -> None:
+    file = music / "Cafe\u0301" / "u\u0308ber.wav"
+    file.parent.mkdir()
+    (music / "a.wav").rename(file)
+    library("add", music)
+    for word in ("CAFÉ", "u\u0308ber"):
+        (row,) = json.loads(library("search", word, "--json").out)["matches"]
+        assert Path(row["path"]) == file
+    assert str(file) in library("show", music / "Café" / "über.wav").out
+
+
 def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     library("add", music)
     base = sqlite3.connect("root/library.sqlite")

@@ -27,10 +27,24 @@ def test_folders_and_files_are_sorted_and_n_wraps(play, library):
     assert listing.names == ("bd", "four", "hh", "oh", "sd", "slow", "tone")
     assert [sample.name for sample in listing.samples[0]] == ["bd/a.wav", "bd/b.wav"]
     assert len(listing.samples[4]) == 1
-    outs = [play([on(0)], 2500, s="bd", n=n).audio[0] for n in range(4)]
-    np.testing.assert_array_equal(outs[2], outs[0])
-    np.testing.assert_array_equal(outs[3], outs[1])
+    outs = [play([on(0)], 2500, s="bd", n=n).audio[0] for n in (0, 1, 2, 3, -1, -2)]
+    for n, same in ((2, 0), (3, 1), (4, 1), (5, 0)):
+        np.testing.assert_array_equal(outs[n], outs[same])
     np.testing.assert_allclose(outs[1][0, :1900], burst(2)[0, :1900], atol=1e-7)
+
+
+@pytest.mark.parametrize("said", ["bäss", "ba\u0308ss"])
+def test_names_of_a_mac_are_found_however_their_accents_are_written(play, tmp_path, said):
+    write(tmp_path / "ba\u0308ss" / "a.wav", burst(1))
+    write(tmp_path / "hh" / "a.wav", burst(2))
+    assert list_folder(tmp_path).names == ("bäss", "hh")
+    for events, settings in (
+        ([on(0)], {"s": said}),
+        (list(played_as(said, 60)), {"s": "hh"}),
+        ([on(0, 40)], {"map": f"40={said}"}),
+    ):
+        out = play(events, 2500, library=str(tmp_path), **settings).audio[0]
+        np.testing.assert_allclose(out[0, :1900], burst(1)[0, :1900], atol=1e-7)
 
 
 def test_notes_choose_by_general_midi_name_else_by_place(play):

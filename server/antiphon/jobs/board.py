@@ -246,7 +246,8 @@ class JobBoard:
         results = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         results = {name: results[name] for name in sorted(results, key=lambda name: not name.startswith("out."))}
         self.files.count_results(job.id, sum(results.values()))
-        summary = self._plain("; ".join(filter(str.strip, outcome.printed.splitlines())), job)
+        said = [*outcome.printed.splitlines(), *outcome.complaint.replace("antiphon: ", "").splitlines()]
+        summary = self._plain("; ".join(filter(str.strip, said)), job)
         return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
 
     def _plain(self, text: str, job: Job) -> str:

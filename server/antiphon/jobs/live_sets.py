@@ -14,7 +14,7 @@ from pathlib import Path
 from antiphon.jobs.errors import Missing
 from antiphon.kernel.graph.patch_list import LINE, SETS, head_of
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.text import printable
 
@@ -57,13 +57,14 @@ def live_sets() -> dict[str, LiveSet]:
             head = head_of(path)
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
             line = printable(" ".join(quoted[1].split()))[:LINE] if quoted else ""
-            found[path.stem] = LiveSet(path.stem, line, int(bars[1]) if bars else BARS, bool(own), path)
+            name = composed(path.stem)
+            found[name] = LiveSet(name, line, int(bars[1]) if bars else BARS, bool(own), path)
     return dict(sorted(found.items()))
 
 
 def live_set(name: str) -> LiveSet:
     """Set of that name, looked up among the file names and never a path; raises `Missing` without one."""
-    known = live_sets()
+    known, name = live_sets(), composed(name)
     if name not in known:
         raise Missing(f"there is no live set {shorten(name)!r}{instead(name, known)}")
     return known[name]

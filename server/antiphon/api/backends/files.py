@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
-from antiphon.kernel.io.containers import KINDS as SOUND_KINDS
+from antiphon.kernel.io.containers.layout import KINDS as SOUND_KINDS
 from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.io.midi_song import (
@@ -36,6 +36,7 @@ from antiphon.kernel.runtime.paths import (
     library as library_folder,
     make_folder,
     open_ordinary,
+    spelled as path_as_spelled,
     temporary_beside,
     why as reason_of_os_error,
     write_atomic,

@@ -30,5 +30,5 @@ from antiphon.kernel.runtime.helper_process import (
 )
 from antiphon.kernel.runtime.scheduling import give_way
 from antiphon.kernel.runtime.settings import ServeOption
-from antiphon.kernel.runtime.shortening import is_finite_number, short_repr, shorten
+from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest

@@ -14,6 +14,7 @@ import typer
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def gather_tasks(
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")
     jobs: dict[Path, FileTask] = {}
-    for path in map(Path, paths):
+    for path in map(spelled, map(Path, paths)):
         inputs = [path]
         if glob.has_magic(str(path)) and not path.exists():
             raise FileError(f"there are no files {path_text(path)}")
@@ -178,6 +179,7 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
     from antiphon.kernel.graph.asset_names import locate_asset
     from antiphon.kernel.io.decode import path_text
 
+    paths = [path if path.isascii() else str(spelled(Path(path))) for path in paths]
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
         paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -40,8 +41,16 @@ class Ended(BaseException):
         self.number, self.kept = number, kept
 
 
+class Complaints(logging.Handler):
+    """The log of a command that is no server: its warnings are complaints."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
 def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
+    logging.lastResort = Complaints(logging.WARNING)
     code = run(app, arguments)
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)

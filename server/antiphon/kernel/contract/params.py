@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from antiphon.kernel.errors import ParamError
-from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.shortening import composed, short_repr
 from antiphon.kernel.runtime.suggestion import instead, suggest
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
@@ -273,7 +273,7 @@ class Param:
             raise ParamError(
                 f"{self.name} takes {self.allowed}, and {short_repr(value)} holds half a character (no UTF-8)"
             )
-        return value
+        return composed(value) if self.kind == "text" else value
 
 
 BYPASS = Param("bypass", "switch", False, doc="Passes the input, delayed by the node's latency.")

@@ -112,7 +112,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
     """
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
-        path = Path(given)
+        path = paths.spelled(Path(given))
         if not os.path.exists(path) and os.sep not in given:
             path = find(given)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.shortening import composed
 from antiphon.kernel.wire.text import printable
 
 SUFFIX = ".toml"
@@ -87,7 +88,8 @@ def entries(part: str = "") -> list[PatchEntry]:
     by_name: dict[str, PatchEntry] = {}
     for own, folder in enumerate(folders):
         for path in _files(folder):
-            by_name[path.stem] = replace(_described(path), own=bool(own), hides=path.stem in by_name)
+            entry = _described(path)
+            by_name[entry.name] = replace(entry, own=bool(own), hides=entry.name in by_name)
     found = sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
     # a folder that has just changed may change again within the same tick of its clock
     if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
@@ -105,7 +107,7 @@ def _described(path: Path) -> PatchEntry:
     text = head_of(path)
     top = _top(text)
     entry = PatchEntry(
-        name=path.stem,
+        name=composed(path.stem),
         line=line(text),
         hint=_text(top, "hint", LINE),
         group=_text(top, "group", GROUP),

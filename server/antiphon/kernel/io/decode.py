@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.containers import Refused, check, open_file
+from antiphon.kernel.io.containers.layout import open_file
+from antiphon.kernel.io.containers.pieces import Refused
 from antiphon.kernel.io.decode_process import DecoderProcess, decoders, refusal
+from antiphon.kernel.runtime.paths import spelled
 
+log = logging.getLogger("antiphon.files")
 STALL, PIPE_STALL = 10.0, 60.0
 """Seconds without a byte before a file is given up, as that of a disk that hangs; the same for a pipe. A file that
 keeps the decoder busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
 MAX_SECONDS = 6 * 3600
 """The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
-_UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU")
+LARGEST = 2.0**32
+"""The largest sample of a file of floats, where 1 is full scale: unscaled whole numbers of 32 bits are below it, and
+squares of what is far above overflow in what plays them."""
+_UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "CAF", "AIFF", "AU")
 _PLAIN = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 """Their files are as long as their sound: a set kept for a whole night is played again."""
 
@@ -77,7 +86,7 @@ class Decoder:
         self._piped = pipe is not None
         self._stall = PIPE_STALL if self._piped else STALL
         self._kept = process is not None
-        fd = _checked(path, self.name) if pipe is None else os.dup(pipe)
+        fd = _opened(path, self.name) if pipe is None else os.dup(pipe)
         self._process: DecoderProcess | None = process or decoders().take()
         try:
             header, _ = self._process.ask(self.name, {"do": "stream", "rate": rate or 0}, self._stall, fd)
@@ -86,6 +95,8 @@ class Decoder:
             raise
         finally:
             os.close(fd)
+        if remark := header.pop("remark"):
+            _say(self.name, remark)
         tags = tuple((str(name), str(value)) for name, value in header.pop("tags"))
         self.info = info = AudioInfo(**header, tags=tags)
         self.rate = rate or info.rate
@@ -136,7 +147,7 @@ class Decoder:
                 self._leave(done=True)
                 return
             block = np.frombuffer(data, np.float32).reshape(-1, channels).T
-            _check_finite(block, at / self.rate, self.rate, self.name)
+            _check_samples(block, at / self.rate, self.rate, self.name)
             at += block.shape[1]
             if at > most:
                 raise refusal(self.name, f"it is longer than {MAX_SECONDS // 3600} hours; cut it into parts")
@@ -195,7 +206,7 @@ class KeptDecoder:
         }
         message, data = self._process.ask(name, asked, STALL)
         sound = np.frombuffer(data, np.float32).reshape(message["channels"], frames)
-        _check_finite(sound, first / self.rate, self.rate, name)
+        _check_samples(sound, first / self.rate, self.rate, name)
         return sound
 
     def close(self) -> None:
@@ -203,27 +214,34 @@ class KeptDecoder:
         self._process.close()
 
 
-def _check_finite(block: Samples, begin: float, rate: int, name: str) -> None:
-    """Raises `FileError` where a block, which begins at `begin` seconds, holds what is no number."""
-    # The sum of squares is finite only if every sample is, and costs no array; it may overflow without.
+def _check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
+    """Raises `FileError` where a block, which begins at `begin` seconds, holds what is no number or no sound."""
+    # the sum of squares is as small only if every sample is, and costs no array
     with np.errstate(over="ignore", invalid="ignore"):
-        power = np.dot(block.ravel("K"), block.ravel("K"))
-    if not np.isfinite(power) and not (numbers := np.isfinite(block).all(axis=0)).all():
-        at = f"{begin + int(np.argmin(numbers)) / rate:.3f}"
-        raise refusal(name, f"its sample at {at} s is not a number (NaN or infinite); mend it in an editor")
+        if np.dot(block.ravel("K"), block.ravel("K")) <= LARGEST:
+            return
+        wrong = ~(np.abs(block) <= LARGEST)
+    if wrong.any():
+        at = int(np.argmax(wrong.any(axis=0)))
+        sample = block[int(np.argmax(wrong[:, at])), at]
+        what = (
+            f"{sample:.3g}, and {LARGEST:.3g} is the most" if np.isfinite(sample) else "not a number (NaN or infinite)"
+        )
+        raise refusal(name, f"its sample at {begin + at / rate:.3f} s is {what}; mend it in an editor")
 
 
-def _checked(path: str | os.PathLike[str], name: str) -> int:
-    """A descriptor of a file that holds what its header promises."""
-    fd = -1
+def _opened(path: str | os.PathLike[str], name: str) -> int:
+    """A descriptor of an ordinary file."""
     try:
-        fd = open_file(path)
-        check(fd)
+        return open_file(spelled(Path(path)))
     except (Refused, OSError, ValueError) as error:
-        if fd >= 0:
-            os.close(fd)
         raise refusal(name, error) from None
-    return fd
+
+
+@functools.lru_cache(4096)
+def _say(name: str, remark: str) -> None:
+    """Says it once of each file, however often that is read."""
+    log.warning("%s: %s", name, remark)
 
 
 def path_text(path: str | os.PathLike[str]) -> str:

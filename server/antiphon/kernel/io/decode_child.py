@@ -30,63 +30,46 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.kernel.io.containers import Refused, open_file
+from antiphon.kernel.io.containers.chunks import check_form
+from antiphon.kernel.io.containers.layout import layout, open_file
+from antiphon.kernel.io.containers.pieces import Layout, Refused
+from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
-from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
+from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES, SETPIPE_SZ = 1 << 20, 1031
 """What the pipe of answers holds where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
-BLOCK_SAMPLES = 32768
-"""Samples (frames times channels) of a message before resampling."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
+CHAIN_SECONDS = 1.0
+"""Seconds in which what follows an Ogg stream in a pipe is waited for."""
 PATIENCE, SHARE = 0.9, 0.25
 """Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
 each second of sound: ordinary files take under a hundredth."""
+LOOKING = 3.0
+"""Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
 PART_PATIENCE = 4.0
 """Seconds of processor time for a part."""
 MOST_SECONDS, WORN_SECONDS = 3600, 600
 """Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
-MARGIN = 4096
-"""Frames before and after a part that are decoded for the resampler, whose filter is shorter, and for formats whose
-decoder needs those before; and those by which a lossy file may miss its length."""
+MARGIN, BEFORE = 4096, 16384
+"""Frames before and after a part that are decoded for the resampler, whose filter is shorter; those before it that a
+lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
-UNKNOWN_FRAMES = 1 << 60
 TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG, LONGEST_REASON = 1000, 4096
 """Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
-LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
-Frames = NDArray[np.float32]
 
 
 class Stopped(Exception):
     """The rest of the sound is not wanted."""
-
-
-class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that libsndfile decodes in order."""
-
-    def seekable(self) -> bool:
-        """Never: soundfile would seek after every block, by which an MP3 decoder loses its state and broken files
-        fail."""
-        return False
-
-    @property
-    def promised(self) -> int | None:
-        """Frames as its header promises; None where it does not say."""
-        return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
-
-    @property
-    def lossy(self) -> bool:
-        return self.subtype in LOSSY
 
 
 class BlockSender:
@@ -99,9 +82,9 @@ class BlockSender:
         self._asked = select.poll()
         self._asked.register(channel.input, select.POLLIN)
 
-    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
+    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "") -> None:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
-        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags)})
+        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags), "remark": remark})
 
     def put(self, block: Frames, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""
@@ -117,7 +100,7 @@ class BlockSender:
 
     def end(self, promised: int | None, *, lossy: bool) -> None:
         self.put(np.zeros((0, self._channels), np.float32), last=True)
-        _check_whole(promised, promised, self.got, lossy)
+        check_whole(promised, promised, self.got, lossy)
         self._channel.send({"end": True})
 
 
@@ -134,17 +117,14 @@ class PartFile:
         except OSError as error:
             raise Refused((error.strerror or str(error)).lower()) from None
         try:
-            self._file = ForwardFile(self._handle, "r", closefd=False)
-            _check(self._file.samplerate, self._file.channels)
-            if self._file.promised is None:
+            self._file = LinkedFile(self._handle, layout(self._handle))
+            if self._file.frames is None:
                 raise Refused("it does not say how long it is; a long one has to, write it again")
         except BaseException:
             os.close(self._handle)
             raise
-        self.path, self.rate, self.frames = path, int(self._file.samplerate), int(self._file.promised)
-        order = np.argsort(channel_order(self._file.format, self._file.channels))
-        self._order = order[:2] if len(order) else slice(0, 2)
-        self.channels = min(2, int(self._file.channels))
+        self.path, self.rate, self.frames = path, self._file.rate, self._file.frames
+        self.channels = min(2, self._file.channels)
         self._at, self._sound = 0, np.zeros((0, self.channels), np.float32)
 
     def close(self) -> None:
@@ -158,19 +138,15 @@ class PartFile:
     def read(self, first: int, last: int) -> Frames:
         """Frames from `first` to before `last`, float32 `[frames, channels]`; fewer where the file ends before."""
         if not self.covers(first):
-            begin = min(self.frames, max(0, first - MARGIN) if self._file.lossy else first)
+            begin = min(self.frames, max(0, first - BEFORE) if self._file.lossy else first)
             self._file.seek(begin)
             self._at, self._sound = begin, self._sound[:0]
         pieces = [self._sound[max(0, len(self._sound) - max(0, self._at - first)) :]]
-        each = max(1, BLOCK_SAMPLES // self._file.channels)
-        while self._at < last:
-            piece = self._file.read(min(each, last - self._at), dtype="float32", always_2d=True)
-            if not len(piece):
-                break
-            pieces.append(piece[max(0, first - self._at) :, self._order].copy())
+        while self._at < last and len(piece := self._file.read(last - self._at)):
+            pieces.append(piece[max(0, first - self._at) :, :2].copy())
             self._at += len(piece)
         self._sound = np.concatenate(pieces)
-        _check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
+        check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
         return self._sound[: max(0, last - first)]
 
 
@@ -258,11 +234,16 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
 
 def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     """Decodes the file `fd` at `rate` Hz (0 keeps the file's), and sends it."""
-    piped = not stat.S_ISREG(os.fstat(fd).st_mode)
-    if not piped and os.pread(fd, 8, 0)[4:] == b"ftyp":
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        _decode_piped(fd, rate, channel)
+        return
+    _allow(LOOKING)
+    found = layout(fd)
+    _allow(PATIENCE)
+    if found.kind == "m4a":
         _decode_mpeg4(fd, rate, channel)
     else:
-        _decode_plain(fd, rate, channel, piped=piped)
+        _decode_plain(fd, found, rate, channel)
 
 
 def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
@@ -280,7 +261,7 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
         if codec.name not in MPEG4_CODECS:
             raise Refused(f"its sound is {codec.name}; aac and alac are read")
         channels = codec.channels
-        _check(codec.sample_rate, channels)
+        check_form(channels, codec.sample_rate)
         promised = None
         if stream.duration is not None and stream.time_base is not None:
             promised = round(stream.duration * stream.time_base * codec.sample_rate)
@@ -288,35 +269,50 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
         tags = {name.lower(): str(text) for name, text in container.metadata.items()}
         tags["tracknumber"] = tags.pop("track", "")
         sound.begin(promised, "MP4", codec.name.upper(), tags)
-        for frame in container.decode(stream):
+        # the last frame is filled up with silence, which the promised length leaves out; what is behind more frames
+        # than promised belongs to a file whose header knows its first part alone
+        frames = iter(container.decode(stream))
+        following = next(frames, None)
+        while (frame := following) is not None:
+            following = next(frames, None)
             if frame.sample_rate != codec.sample_rate or len(frame.layout.channels) != channels:
                 raise Refused("its rate or channels change within it")
             block: NDArray[Any] = frame.to_ndarray()
             if block.dtype.kind == "i":
                 block = block / np.float32(-float(np.iinfo(block.dtype).min))
             samples = block.T if frame.format.is_planar else block.reshape(-1, channels)
-            # the last frame is filled up with silence, which the promised length leaves out
-            samples = samples if promised is None else samples[: max(0, promised - sound.got)]
+            if following is None and promised is not None and 0 < promised - sound.got < len(samples):
+                samples = samples[: promised - sound.got]
             sound.put(np.ascontiguousarray(samples, np.float32))
         sound.end(promised, lossy=True)
 
 
-def _decode_plain(fd: int, rate: int, channel: HelperChannel, *, piped: bool) -> None:
+def _decode_plain(fd: int, found: Layout, rate: int, channel: HelperChannel) -> None:
     """What libsndfile decodes."""
+    with contextlib.closing(LinkedFile(fd, found)) as file:
+        sound = BlockSender(channel, file.rate, rate, file.channels)
+        sound.begin(file.frames, file.format, file.subtype, file.tags, file.remark)
+        while len(block := file.read(BLOCK_SAMPLES)):
+            sound.put(block)
+        sound.end(file.frames, lossy=file.lossy)
+
+
+def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
+    """What libsndfile decodes, from a pipe: its writer does not know the length, and leaves the greatest one."""
     with ForwardFile(fd, "r", closefd=False) as file:
-        _check(file.samplerate, file.channels)
-        # who writes into a pipe does not know the length, and leaves the greatest one in the header
-        promised = None if piped else file.promised
+        check_form(file.channels, file.samplerate)
         sound = BlockSender(channel, file.samplerate, rate, file.channels)
-        sound.begin(promised, file.format, file.subtype, file.copy_metadata())
-        each = BLOCK_SAMPLES // file.channels
-        if piped:
-            each = min(each, round(PIPE_SECONDS * file.samplerate))
+        sound.begin(None, file.format, file.subtype, file.copy_metadata())
+        each = min(BLOCK_SAMPLES // file.channels, round(PIPE_SECONDS * file.samplerate))
         buffer = np.zeros((max(1, each), file.channels), np.float32)
-        places = np.argsort(channel_order(file.format, file.channels))
-        while promised != sound.got and (n := len(file.read(out=buffer, dtype="float32", fill_value=None))):
-            sound.put(buffer[:n].take(places, axis=1) if len(places) else buffer[:n])
-        sound.end(promised, lossy=file.lossy)
+        order = np.argsort(channel_order(file.format, file.channels))
+        while n := len(file.read(out=buffer, fill_value=None)):
+            sound.put(buffer[:n].take(order, axis=1) if len(order) else buffer[:n])
+        if file.format == "OGG" and select.select([fd], [], [], CHAIN_SECONDS)[0] and os.read(fd, 1):
+            raise Refused(
+                "another recording follows in it, and chained Ogg is read from files alone: send a file or mp3"
+            )
+        sound.end(None, lossy=False)
 
 
 @contextlib.contextmanager
@@ -335,19 +331,6 @@ def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
         if text.strip():
             tags.append((name, " ".join(text.split())))
     return tags
-
-
-def _check(rate: int, channels: int) -> None:
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
-
-
-def _check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool) -> None:
-    slack = MARGIN + (promised or 0) // 100 if lossy else 0
-    if wanted is not None and got + slack < wanted:
-        raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")
 
 
 def _reason(error: Exception) -> str:

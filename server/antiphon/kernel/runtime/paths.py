@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import composed, shorten
 
 HOME = "ANTIPHON_HOME"
 """The environment variable of a folder that holds all of the performer's folders; tests set it."""
@@ -154,8 +154,20 @@ def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
     return stat.st_dev, stat.st_ino
 
 
+def spelled(path: Path) -> Path:
+    """The path as its file and folders spell it, whichever way its accents are written; itself where there is none."""
+    if str(path).isascii() or os.path.lexists(path) or path.parent == path:
+        return path
+    folder, name = spelled(path.parent), composed(path.name)
+    with contextlib.suppress(OSError):
+        return folder / next((entry for entry in os.listdir(folder) if composed(entry) == name), path.name)
+    return folder / path.name
+
+
 def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
     """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
+
+    Accents may be written in another way than the file has them (`spelled`).
 
     Args:
         name: One part of a path, 1 to 120 characters: no separators, no leading dot, nothing unprintable, no link that
@@ -169,7 +181,7 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
         raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
     if name.startswith(".") or name.isspace() or not name.isprintable() or any(c in name for c in "/\\:"):
         raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
-    path = folder / (name if suffix and name.endswith(suffix) else name + suffix)
+    path = spelled(folder / (name if suffix and name.endswith(suffix) else name + suffix))
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise error(f"{shown} leads out of its folder")
@@ -184,7 +196,7 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
     Raises:
         FileError: Or what `error` names: there is no such folder.
     """
-    path = Path(name).expanduser()
+    path = spelled(Path(name).expanduser())
     if not path.is_absolute():
         path = inside(library(), name, error=error)
     if not path.is_dir():

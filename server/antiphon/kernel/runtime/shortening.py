@@ -1,14 +1,20 @@
-"""Values from outside: shortened, so that an error stays on one line whatever they are, and checked to be finite."""
+"""Values from outside: shortened, so that an error stays on one line whatever they are, composed, and checked."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import TypeGuard
 
 
 def shorten(text: str, most: int = 40) -> str:
     """`text`, or its beginning and "..." if it has more than `most` characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def composed(text: str) -> str:
+    """A name with each letter and its accents as one character (NFC), in which names are compared: a Mac writes two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def short_repr(value: object, most: int = 40) -> str:

@@ -63,7 +63,7 @@ _OGG_ORDERS = {
 }
 """By the number of channels: of each channel of an Ogg file the place in the order of WAV, which FLAC, AIFF and AAC as
 decoded have too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last."""
-READ_SUFFIXES = (*FORMATS, ".m4a")
+READ_SUFFIXES = (*FORMATS, ".m4a", ".w64", ".caf", ".oga", ".mp2")
 """Of the sound files that are read; .m4a by the extra `m4a`."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff or .au"
 """For messages; .aif is .aiff."""

@@ -14,7 +14,7 @@ from itertools import takewhile
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.shortening import composed, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Control, Note, NoteOn, When
 
@@ -74,12 +74,12 @@ def value_place(number: int) -> int:
 
 
 def word_number(word: str) -> float:
-    """Hash of a word as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
+    """Hash of a word, its accents composed, as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
 
     Returns:
         The number, a multiple of 2 to the power of -53.
     """
-    digest = blake2b(word.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = blake2b(composed(word).encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
 
 
@@ -143,7 +143,7 @@ def unknown_words(
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
         known = vocabulary.get(str(name))
-        if known is not None and str(value) and str(value) not in known:
+        if known is not None and str(value) and composed(str(value)) not in known:
             yield str(name), str(value), known
 
 

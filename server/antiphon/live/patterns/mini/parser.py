@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import fields, replace
 from fractions import Fraction
 from typing import Any
@@ -35,7 +36,7 @@ MOST_STREAMS = 4096
 _INNER = ("node", "factor", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
-    r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|[A-Za-z0-9'\-](?:[\w'#:^\-]|\.(?=\w))*"
+    r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|(?:[^\W_]|['\-])(?:[\w'#:^\-]|\.(?=\w))*"
 )
 _SPACE = " \t\r\n"
 _DEFAULT_SHARE = 0.5
@@ -49,7 +50,7 @@ def parse(text: str) -> Node:
     """
     if len(text) > LONGEST:
         raise MiniError(f"a text in mini-notation has at most {LONGEST} characters, not {len(text)}", text, LONGEST)
-    return _Parser(text).whole()
+    return _Parser(unicodedata.normalize("NFC", text)).whole()
 
 
 def _inner(node: Node) -> list[Node]:

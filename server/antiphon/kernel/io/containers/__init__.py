@@ -1,0 +1,1 @@
+"""What a sound file is made of, by its bytes alone: see `layout`. Nothing is decoded."""

@@ -1,0 +1,199 @@
+"""Checks the sizes in the header of a file of chunks against the file's length: WAV, AIFF, AU, W64 and CAF.
+
+libsndfile shortens a header that declares more than the file holds, without an error. A file cut short on its way
+here would then be processed as if it were whole, so the promise is read first. What counts its header too is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from antiphon.kernel.io.containers.mpeg import mpeg_links
+from antiphon.kernel.io.containers.pieces import Layout, Link, Refused
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
+
+MAX_CHUNKS = 4096
+# Writers that cannot seek back (pipes) leave a size near one of these limits: "until the end".
+OPEN_ENDED = 0x7FFF0000
+_TO_THE_END = b"\xff\xff\xff\xff"
+_IN_DS64 = 0xFFFFFFFF
+_MPEG = (0x50, 0x55)
+"""Codings of a WAV file: layers I and II, layer III."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk of a file: its name, where its content starts, its promised bytes."""
+
+    name: bytes
+    start: int
+    size: int
+
+
+def wav(fd: int, length: int, head: bytes) -> Layout:
+    """A RIFF or RIFX file, or an RF64 or BW64 file, whose sizes have 64 bits. `Refused` if it is broken."""
+    order = "big" if head[:4] == b"RIFX" else "little"
+    frame, coding, long, place = 1, 0, 0, 0
+    for chunk in _chunks(fd, length, order):
+        there = length - chunk.start
+        if chunk.name == b"ds64":
+            # what the data chunk of an RF64 file promises, whose own length holds 32 bits
+            place = chunk.start + 8
+            long = _number(os.pread(fd, 8, place), order)
+        elif chunk.name == b"fmt ":
+            form = os.pread(fd, 16, chunk.start)
+            coding = _number(form[0:2], order)
+            check_form(_number(form[2:4], order), _number(form[4:8], order))
+            frame = max(1, _number(form[12:14], order))
+        elif chunk.name == b"data":
+            name = b"RF64" if head[:4] == b"BW64" else head[:4]
+            if place and chunk.size == _IN_DS64 and there > 0:
+                if not long:
+                    return _never_closed("wav", length, place, there.to_bytes(8, "little"), there, name)
+                _check_whole(long, there, frame, length)
+            elif chunk.size == 0 and there > 0 and not _is_chunk(fd, chunk.start, there, order):
+                return _never_closed("wav", length, chunk.start - 4, _TO_THE_END, there, name)
+            else:
+                _check_held(chunk.size, there, frame, length)
+            if coding in _MPEG and (
+                links := mpeg_links(fd, chunk.start, min(length, chunk.start + chunk.size), whole=False)
+            ):
+                return Layout("mp3", links)
+            return Layout("wav", (Link((name, range(4, length)) if name != head[:4] else ()),))
+    return Layout("wav")
+
+
+def aiff(fd: int, length: int, head: bytes) -> Layout:
+    """An AIFF or AIFC file. `Refused` if it is broken."""
+    wanted = 0
+    for chunk in _chunks(fd, length, "big"):
+        there = length - chunk.start
+        if chunk.name == b"COMM":
+            form = os.pread(fd, 22, chunk.start)
+            _check_channels(_number(form[0:2], "big"))
+            if chunk.size < 22 or form[18:22] == b"NONE":
+                wanted = _number(form[2:6], "big") * _number(form[0:2], "big") * ((_number(form[6:8], "big") + 7) // 8)
+        elif chunk.name == b"SSND":
+            if chunk.size <= 8 < there and not wanted and not _is_chunk(fd, chunk.start + chunk.size, there, "big"):
+                return _never_closed("aiff", length, chunk.start - 4, bytes(4), there - 8, head[:4])
+            _check_held(chunk.size, there, 8, length)
+            if chunk.size < OPEN_ENDED:
+                _check_held(min(wanted, OPEN_ENDED - 1), there - 8, 1, length)
+            return Layout("aiff")
+    if wanted:
+        raise Refused("its header promises sound and none follows: it was cut short, fetch or make it again")
+    return Layout("aiff")
+
+
+def au(fd: int, length: int, head: bytes) -> Layout:
+    """An AU file. `Refused` if it is broken."""
+    start, size = _number(head[4:8], "big"), _number(head[8:12], "big")
+    check_form(_number(head[20:24], "big"), _number(head[16:20], "big"))
+    if size == 0 and start < length:
+        return _never_closed("au", length, 8, _TO_THE_END, length - start, head[:4])
+    _check_held(size, length - start, 1, length)
+    return Layout("au")
+
+
+def w64(fd: int, length: int, head: bytes) -> Layout:
+    """A W64 file: chunks with long names, and sizes of 64 bits that count the chunk's own header."""
+    at, frame = 40, 1
+    for _ in range(MAX_CHUNKS):
+        there = length - at - 24
+        if there < 0:
+            break
+        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 16), "little")
+        if name == b"fmt ":
+            form = os.pread(fd, 16, at + 24)
+            check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
+            frame = max(1, _number(form[12:14], "little"))
+        elif name == b"data":
+            if size <= 24 and there > 0:
+                return _never_closed("w64", length, at + 16, bytes(8), there, head[:4])
+            _check_whole(size - 24, there, frame, length)
+            break
+        at += max(24, size + -size % 8)
+    return Layout("w64")
+
+
+def caf(fd: int, length: int, head: bytes) -> Layout:
+    """A CAF file."""
+    at = 8
+    for _ in range(MAX_CHUNKS):
+        there = length - at - 12
+        if there < 0:
+            break
+        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 4), "big")
+        if name == b"desc":
+            form = os.pread(fd, 32, at + 12).ljust(32, b"\0")
+            (rate,) = struct.unpack(">d", form[:8])
+            check_form(_number(form[24:28], "big"), int(rate) if 0 <= rate < 2**32 else 0)
+        elif name == b"data":
+            held = _never_closed("caf", length, at + 4, there.to_bytes(8, "big"), there, head[:4])
+            if size <= 4 < there:
+                return held
+            open_ended = size == 2**64 - 1
+            if not open_ended:
+                _check_whole(size, there, 1, length)
+            return Layout("caf", held.links if open_ended or size > there else (Link(),))
+        at += 12 + size
+    return Layout("caf")
+
+
+def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> Layout:
+    """The layout of a file with another size at an offset, so that it is read to its end. name: its first bytes."""
+    link = Link((name, range(len(name), at), size, range(at + len(size), length)))
+    return Layout(
+        kind,
+        (link,),
+        f"its recording was never closed: its header promises no sound, and all {there} bytes that follow are read",
+    )
+
+
+def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:
+    at = 12
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > length:
+            return
+        head = os.pread(fd, 8, at)
+        size = _number(head[4:8], order)
+        yield Chunk(head[:4], at + 8, size)
+        at += 8 + size + size % 2
+
+
+def _check_held(promised: int, there: int, frame: int, length: int) -> None:
+    if promised < OPEN_ENDED or there <= 0:
+        _check_whole(promised, there, frame, length)
+
+
+def _check_whole(promised: int, there: int, frame: int, length: int) -> None:
+    there = max(0, there)
+    if promised - there >= frame and (promised > length or not there):
+        raise Refused(
+            f"its header promises {promised} bytes of sound and {there} follow: "
+            "it was cut short, fetch or make it again"
+        )
+
+
+def check_form(channels: int, rate: int) -> None:
+    """Raises `Refused` for channels and a rate in Hz that are not read."""
+    _check_channels(channels)
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
+
+
+def _check_channels(channels: int) -> None:
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
+
+
+def _is_chunk(fd: int, at: int, there: int, order: str) -> bool:
+    head = os.pread(fd, 8, at)
+    return len(head) == 8 and all(32 <= byte < 127 for byte in head[:4]) and _number(head[4:8], order) <= there - 8
+
+
+def _number(data: bytes, order: str) -> int:
+    return int.from_bytes(data, "big" if order == "big" else "little")

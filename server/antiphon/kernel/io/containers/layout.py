@@ -1,0 +1,96 @@
+"""The layout of a sound file: its kind, by its content, and where its sounds are."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+
+from antiphon.kernel.io.containers import chunks
+from antiphon.kernel.io.containers.mpeg import before_tags, behind_tags, mpeg_links
+from antiphon.kernel.io.containers.ogg import ogg_links
+from antiphon.kernel.io.containers.pieces import Layout, Link, Refused, Window
+
+KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
+"""The formats that are read, as words of a sentence."""
+
+_FLAC_HEAD = 8
+"""Bytes by which the beginning of a flac file is told."""
+
+
+def open_file(path: str | bytes | os.PathLike[str]) -> int:
+    """A descriptor of an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
+    # O_NONBLOCK: opening a named pipe would otherwise wait for its writer
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise Refused(f"it is {'a folder' if stat.S_ISDIR(mode) else 'not an ordinary file'}; name a sound file")
+
+
+def layout(fd: int) -> Layout:
+    """The layout of the file behind a descriptor.
+
+    Raises `Refused` when it is none of `KINDS`, or promises what it does not hold.
+    """
+    length = os.fstat(fd).st_size
+    head = os.pread(fd, 32, 0)
+    if not head:
+        raise Refused("it is empty (0 bytes)")
+    match head[:4]:
+        case b"RIFF" | b"RIFX" | b"RF64" | b"BW64" if head[8:12] == b"WAVE":
+            return chunks.wav(fd, length, head)
+        case b"FORM" if head[8:12] in (b"AIFF", b"AIFC"):
+            return chunks.aiff(fd, length, head)
+        case b".snd":
+            return chunks.au(fd, length, head)
+        case b"riff":
+            return chunks.w64(fd, length, head)
+        case b"caff":
+            return chunks.caf(fd, length, head)
+    if head[4:8] == b"ftyp":
+        _check_mpeg4(fd, length)
+        return Layout("m4a")
+    tagged = behind_tags(Window(fd, length), 0)
+    match os.pread(fd, 4, tagged):
+        case b"fLaC":
+            return Layout("flac", _flac_links(fd, tagged, length))
+        case b"OggS":
+            return Layout("ogg", ogg_links(fd, tagged, length) or (Link(),))
+    end = before_tags(fd, length)
+    if links := mpeg_links(fd, 0, end, whole=True):
+        return Layout("mp3", links)
+    # without a layer it is AAC in a stream of its own
+    if tagged or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
+        return Layout("mp3")
+    raise Refused(f"it is not a {KINDS} file")
+
+
+def _flac_links(fd: int, start: int, length: int) -> tuple[Link, ...]:
+    """Flac files that were written behind one another: the header of the first knows nothing of the others."""
+    starts, at, end = [start], start + 4, before_tags(fd, length)
+    while len(piece := os.pread(fd, 1 << 20, at)) >= _FLAC_HEAD:
+        found = piece.find(b"fLaC")
+        if found >= 0 and piece[found + 5 : found + 8] == b"\0\0\x22":
+            starts.append(at + found)
+        at += found + 4 if 0 <= found <= len(piece) - _FLAC_HEAD else len(piece) - _FLAC_HEAD + 1
+    if len(starts) == 1 and end == length:
+        return (Link(),)
+    return tuple(Link((range(start, stop),)) for start, stop in itertools.pairwise((*starts, end)))
+
+
+def _check_mpeg4(fd: int, length: int) -> None:
+    """Raises `Refused` where MPEG-4 files were written behind one another."""
+    at = 0
+    for _ in range(chunks.MAX_CHUNKS):
+        box = os.pread(fd, 16, at) if at < length else b""
+        if len(box) < 8:
+            return
+        if at and box[4:8] == b"ftyp":
+            raise Refused(f"it is several m4a files in one, the second from byte {at} on: cut it there")
+        size = int.from_bytes(box[:4], "big")
+        size = int.from_bytes(box[8:16], "big") if size == 1 else size
+        if size < 8:
+            return
+        at += size

@@ -1,0 +1,99 @@
+"""The sounds that a file holds, and files put together of pieces of another."""
+
+from __future__ import annotations
+
+import bisect
+import io
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+Piece = bytes | range
+"""Bytes, or the offsets of those of a file."""
+
+
+class Refused(Exception):
+    """A file that is not decoded. The message completes "cannot read NAME: …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One of the sounds that a file holds one after another, each with headers of its own.
+
+    Attributes:
+        pieces: The bytes to decode, where those of the whole file would be read wrongly; else empty.
+        frames: Counted, where no header says how many there are; else None.
+        guessed: Whether the whole file is read rightly where libsndfile guesses as many frames.
+    """
+
+    pieces: tuple[Piece, ...] = ()
+    frames: int | None = None
+    guessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A sound file's kind, one of `KINDS`, its sounds in their order, and what a user is told of it, if anything."""
+
+    kind: str
+    links: tuple[Link, ...] = (Link(),)
+    remark: str = ""
+
+
+class SplicedFile(io.RawIOBase):
+    """Pieces of a file, and bytes between them, read as one file."""
+
+    def __init__(self, fd: int, pieces: Sequence[Piece]) -> None:
+        self._fd, self._pieces, self._at = fd, pieces, 0
+        self._ends = list(itertools.accumulate(len(piece) for piece in pieces))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._ends[-1])[whence])
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fills a buffer, which is less full at the end alone: libsndfile asks once."""
+        into, done = memoryview(buffer).cast("B"), 0
+        while done < len(into) and (n := bisect.bisect_right(self._ends, self._at)) < len(self._pieces):
+            piece = self._pieces[n]
+            rest = piece[self._at - (self._ends[n] - len(piece)) :][: len(into) - done]
+            if isinstance(rest, range):
+                got = os.preadv(self._fd, [into[done : done + len(rest)]], rest.start)
+            else:
+                got = len(rest)
+                into[done : done + got] = rest
+            if not got:
+                break
+            done, self._at = done + got, self._at + got
+        return done
+
+
+class Window:
+    """Bytes of a file, read a mebibyte at a time."""
+
+    def __init__(self, fd: int, end: int) -> None:
+        self._fd, self.end = fd, end
+        self._start, self._held = 0, b""
+
+    def get(self, at: int, count: int) -> bytes:
+        """Bytes from an offset, fewer where the file ends."""
+        count = min(count, self.end - at)
+        if count <= 0:
+            return b""
+        if not self._start <= at <= at + count <= self._start + len(self._held):
+            self._start, self._held = at, os.pread(self._fd, min(max(count, 1 << 20), self.end - at), at)
+        return self._held[at - self._start : at - self._start + count]
