@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiTimes, open_midi, printable_path, read_midi
 
+_LINES = "/\\"
+"""Of karaoke, before the first syllable of a line or a verse."""
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20
 DRUMS = 10
@@ -74,7 +78,8 @@ def read_score(path: Path) -> tuple[tuple[ScorePart, ...], float]:
 def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     song, raw = read_midi(path), open_midi(path)
     times = MidiTimes(song.tempo)
-    lyrics = [_lyrics(track, raw.ticks_per_beat) for track in raw.tracks]
+    kind = "lyrics" if any(message.type == "lyrics" for track in raw.tracks for message in track) else "text"
+    lyrics = [_lyrics(track, raw.ticks_per_beat, kind) for track in raw.tracks]
     parts = []
     spare = max(lyrics, key=len, default=[])
     for track, own in zip(song.tracks, lyrics, strict=True):
@@ -93,13 +98,20 @@ def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     return tuple(parts), times.seconds(song.length)
 
 
-def _lyrics(track: Iterable[object], ticks: int) -> list[tuple[float, str]]:
-    """(beat, syllable) of a track's lyric events, with a hyphen after a non-final syllable."""
+def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
+    """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
+
+    kind: "lyrics", or "text" for those of karaoke, whose lines begin with / or \\ and whose titles with @.
+    """
     at, found = 0, []
     for message in track:
-        at += message.time  # type: ignore[attr-defined]
-        if message.type == "lyrics" and message.text.strip("\r\n"):  # type: ignore[attr-defined]
-            found.append((at / ticks, message.text.strip("\r\n")))  # type: ignore[attr-defined]
+        at += message.time
+        if message.type == kind and message.text.strip("\r\n"):
+            found.append((at / ticks, message.text.strip("\r\n")))
+    if kind == "text":
+        if not any(text[0] in _LINES for _, text in found):
+            return []
+        found = [(beat, re.sub(r"^[/\\]", " ", text)) for beat, text in found if text[0] != "@"]
     spaced = any(text != text.strip() for _, text in found)
     result = []
     for n, (beat, text) in enumerate(found):

@@ -17,6 +17,7 @@ from antiphon.kernel.io.midi_song import (
 )
 from antiphon.kernel.io.midifile import (
     SUFFIXES as MIDI_SUFFIXES,
+    WRITTEN as MIDI_WRITTEN,
     melody_line,
     open_midi,
     read as read_midi,

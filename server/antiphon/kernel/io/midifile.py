@@ -3,8 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, programs, names and time signatures are kept. mido is imported when a file is read or
-written.
+Only notes, controllers, bends, programs, names and time signatures are kept. What is odd in a file is passed over and
+named in one warning. mido is imported when a file is read or written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,17 +21,25 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.midi_parse import CutShort, Parsed, parse, start_of
 from antiphon.kernel.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.runtime import paths
 
-SUFFIXES = (".mid", ".midi")
-"""Of MIDI files."""
+log = logging.getLogger("antiphon.files")
+WRITTEN = (".mid", ".midi")
+"""Suffixes of MIDI files that are written."""
+SUFFIXES = (*WRITTEN, ".kar", ".rmi")
+"""Suffixes of MIDI files."""
 MAX_FILE = 2 << 20
-"""Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
+"""Bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
 """Tracks of a file: ten times the staves of a large orchestra."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
+_TOLD = 4
+"""Most kinds of odd events that are named."""
+_told: set[Path] = set()
+"""Files whose odd events have been named."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 _LOW = 55
 """Mean pitch below which a line is no melody."""
@@ -78,16 +87,29 @@ def open_midi(path: Path) -> Any:
     """
     mido, content = _mido(), _content(path)
     with _refusing(path):
-        if content[:4] != b"MThd":
+        place = start_of(content)
+        if place < 0:
             raise _Refused("it does not begin as one")
-        midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
-        if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
-            raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
-        if midi.type > 1:
-            raise _Refused(f"it is of type {midi.type}, whose tracks are pieces of their own; save it as type 0 or 1")
-        if len(midi.tracks) > MAX_TRACKS:
-            raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+        parsed = parse(content[place:])
+        _check(parsed)
+    if parsed.odd and path not in _told:
+        _told.add(path)
+        name = path.name.encode("unicode_escape", "surrogatepass").decode()
+        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_TOLD]))
+    midi = mido.MidiFile(type=parsed.type, ticks_per_beat=parsed.ticks, charset=parsed.charset)
+    midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
+
+
+def _check(parsed: Parsed) -> None:
+    if not parsed.ticks:
+        raise _Refused("its header gives a beat 0 ticks; save it with ticks per quarter note")
+    if parsed.ticks >= 1 << 15:
+        raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
+    if parsed.type > 1:
+        raise _Refused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
+    if len(parsed.tracks) > MAX_TRACKS:
+        raise _Refused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
 
 
 class TickNote(NamedTuple):
@@ -115,6 +137,7 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     """
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    again: dict[tuple[int, int], int] = {}
     at = 0
 
     def end(key: tuple[int, int]) -> None:
@@ -130,11 +153,13 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
             continue
         key = (message.channel, message.note)
         begins = message.type == "note_on" and message.velocity > 0
-        if key in sounding:
-            if overlap == "end" or not begins:
-                end(key)
-            elif overlap == "replace":
-                del sounding[key]
+        if key in sounding and begins and overlap != "queue":
+            again[key] = at
+            end(key) if overlap == "end" else sounding.pop(key)
+        elif not begins and again.pop(key, -1) == at:
+            continue  # the end of the note before, written behind the new beginning
+        elif key in sounding and not begins:
+            end(key)
         if begins:
             sounding.setdefault(key, []).append((at, message.velocity))
     for key in [key for key, begun in sounding.items() for _ in begun]:
@@ -168,10 +193,10 @@ def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
 def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
-    except EOFError:
+    except CutShort:
         raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
-        # for a damaged file mido raises errors of any type, in words of its own
+        # for values that are none mido raises errors of any type, in words of its own
         reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
 
@@ -194,7 +219,7 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     rest = [_messages(track, ticks) for track in tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
-    midi = mido.MidiFile(type=1, ticks_per_beat=ticks)
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset="utf-8")
     midi.tracks += [_timed(messages) for messages in (first, *rest)]
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -231,8 +256,6 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, fl
             case "track_name" if not name:
                 name = message.name
             case "set_tempo":
-                if not message.tempo:
-                    raise _Refused("a tempo in it is 0")
                 tempo[at] = 6e7 / message.tempo
             case "time_signature" if message.numerator:
                 meters[at] = 4.0 * message.numerator / message.denominator
@@ -250,9 +273,7 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
     channel = first[0].channel - 1 if first else 0
     messages: list[tuple[int, Any]] = []
     if track.name:
-        messages.append(
-            (0, mido.MetaMessage("track_name", name=track.name.encode("latin-1", "replace").decode("latin-1")))
-        )
+        messages.append((0, mido.MetaMessage("track_name", name=track.name.encode("utf-8", "replace").decode())))
     if track.program is not None and not any(control.kind == "program" for control in track.controls):
         messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
     for note in track.notes:
