@@ -25,6 +25,7 @@ from antiphon.api.backends.transports import (
     RequestError,
     Sample,
     TransportServer,
+    beside_on_ipv6,
     decode,
     encode,
 )
@@ -61,8 +62,9 @@ class DirtPort:
     """UDP server of SuperDirt's clients."""
 
     def __init__(self, server: TransportServer, sock: socket.socket) -> None:
-        """Takes ownership of a bound, non-blocking socket."""
+        """Takes ownership of a bound, non-blocking socket, and opens the same port of ::1."""
         self._server, self._sock = server, sock
+        self._socks: tuple[socket.socket, ...] = (sock,)
         self.received = self.played = self.refused = 0
         self.ignored: Counter[str] = Counter()
         self.unknown = UnknownSounds()
@@ -74,21 +76,25 @@ class DirtPort:
 
     def install(self) -> None:
         """Starts reading packets, and adds the figures to the status."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._socks = (self._sock, *beside_on_ipv6(self._sock))
+        for sock in self._socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._server.service(self.run)
         self._server.status(self.figures)
 
     async def run(self) -> None:
         """Reads until the server ends."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._sock, self.drain)
+        for sock in self._socks:
+            loop.add_reader(sock, self.drain)
         # a client that shook hands with an earlier server would not do so again by itself
         self._answer(("/dirt/hello",), TIDAL)
         try:
             await loop.create_future()
         finally:
-            loop.remove_reader(self._sock)
-            self._sock.close()
+            for sock in self._socks:
+                loop.remove_reader(sock)
+                sock.close()
 
     def figures(self) -> dict[str, Any]:
         """Figures for `/api/status`."""
@@ -107,21 +113,25 @@ class DirtPort:
         """Handles the arrived packets, in one turn of the server."""
         with self._server.turn():
             self._find_orbits()
-            for _ in range(PER_TURN):
-                try:
-                    data, peer = self._sock.recvfrom(MOST_BYTES)
-                except (BlockingIOError, InterruptedError):
-                    return
-                except OSError:
-                    continue  # the error of an answer to a port that is closed
-                self.received += 1
-                try:
-                    self._packet(decode(data), peer, NOW)
-                except AntiphonError as error:
-                    self._refuse(str(error))
-                except Exception as error:
-                    self.refused += 1
-                    self._server.fault("an event of a client of SuperDirt", error)
+            for sock in self._socks:
+                self._read(sock)
+
+    def _read(self, sock: socket.socket) -> None:
+        for _ in range(PER_TURN):
+            try:
+                data, peer = sock.recvfrom(MOST_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # the error of an answer to a port that is closed
+            self.received += 1
+            try:
+                self._packet(decode(data), peer, NOW)
+            except AntiphonError as error:
+                self._refuse(str(error))
+            except Exception as error:
+                self.refused += 1
+                self._server.fault("an event of a client of SuperDirt", error)
 
     def _packet(self, packet: Packet, peer: tuple[str, int], when: Now | Sample) -> None:
         if isinstance(packet, Bundle):
@@ -209,7 +219,8 @@ class DirtPort:
 
     def _answer(self, message: tuple[Any, ...], peer: tuple[str, int]) -> None:
         try:
-            self._sock.sendto(encode(*message), peer)
+            sock = self._socks[-1] if ":" in peer[0] else self._sock
+            sock.sendto(encode(*message), peer)
         except OSError:
             pass  # the port is closed
 
