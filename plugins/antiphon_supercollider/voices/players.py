@@ -352,12 +352,8 @@ class NodeVoices:
                     channel.expression = event.value
                 for node, voice in self._voices.items():
                     if voice.channel == event.channel:
-                        send(
-                            0,
-                            osc.encode(
-                                "/n_set", node + self.beside, self.level, channel.gain + voice.gain + voice.pressed
-                            ),
-                        )
+                        gain = channel.gain + voice.gain + voice.pressed
+                        send(0, osc.encode("/n_set", node + self.beside, self.level, gain))
             case n if n == SOUND_OFF:
                 for node in [k for k, v in self._voices.items() if v.channel == event.channel]:
                     self._take(node, at, send)

@@ -126,7 +126,8 @@ class _Track:
 
     def __init__(self, content: bytes, at: int, end: int, odd: Counter[str]) -> None:
         self._content, self._odd, self._mido = content, odd, importlib.import_module("mido")
-        self.at, self.messages = at, []
+        self.at = at
+        self.messages: list[Any] = []
         self._limit = len(content)
         self._passed, self._status, self._ended = 0, 0, False
         kept = -1

@@ -15,7 +15,7 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -41,6 +41,8 @@ _TOLD = 4
 _told: set[Path] = set()
 """Files whose odd events have been named."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+DRUMS = 9
+"""The channel of drums, from 0."""
 _LOW = 55
 """Mean pitch below which a line is no melody."""
 Overlap = Literal["end", "replace", "queue"]
@@ -61,16 +63,34 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         FileError: It is no MIDI file, or cannot be read.
     """
     midi = open_midi(path)
-    tempo: dict[int, float] = {}
-    meters: dict[int, float] = {}
     with _refusing(path):
-        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
+        tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
-    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
-    if not changes or changes[0][0] > 0.0:
-        changes.insert(0, (0.0, DEFAULT_BPM))
-    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
-    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+        tempo, signatures = conductor(midi)
+    bars = tuple((at, 4.0 * upper / lower) for at, upper, lower in signatures)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+
+
+def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
+    """(beat, bpm) of each tempo, the first at beat 0, and (beat, upper, lower) of each time signature, of all tracks.
+
+    Args:
+        midi: A file of `open_midi`.
+    """
+    tempos, signatures = {0: DEFAULT_BPM}, dict[int, tuple[int, int]]()
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type == "set_tempo":
+                tempos[at] = 6e7 / message.tempo
+            elif message.type == "time_signature" and message.numerator:
+                signatures[at] = (message.numerator, message.denominator)
+    ticks = midi.ticks_per_beat
+    return (
+        [(at / ticks, bpm) for at, bpm in sorted(tempos.items())],
+        [(at / ticks, *signature) for at, signature in sorted(signatures.items())],
+    )
 
 
 def open_midi(path: Path) -> Any:
@@ -167,25 +187,45 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     return notes
 
 
-def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> int:
-    """The line that is the melody: the one named so, else the first that is like one, else the first.
+Line = list[tuple[float, float, int, float]]
+"""Start and end in beats, number and velocity of notes, in order."""
+
+
+def note_lines(midi: Any) -> dict[tuple[int, int], Line]:
+    """The notes of each channel, 0 to 15, of each track, in order.
 
     Args:
-        lines: The name and the notes (start, end and number, in beats and in order) of each, drums left out.
+        midi: A file of `open_midi`.
     """
+    lines: dict[tuple[int, int], Line] = {}
+    ticks = midi.ticks_per_beat
+    for place, track in enumerate(midi.tracks):
+        for note in tick_notes(track):
+            line = lines.setdefault((place, note.channel), [])
+            line.append((note.start / ticks, note.end / ticks, note.number, note.velocity / 127.0))
+    return {key: sorted(lines[key]) for key in sorted(lines)}
+
+
+def melody_of(midi: Any, lines: Mapping[tuple[int, int], Line]) -> tuple[int, int] | None:
+    """Track and channel of the melody: the line named so, else the first that is like one, else the first.
+
+    Args:
+        lines: Of `note_lines`. Drums are no melody; None where there is nothing else.
+    """
+    tuneful = [key for key in lines if key[1] != DRUMS]
     for word in _MELODY_NAMES:
-        for place, (name, _) in enumerate(lines):
-            if word in name.lower():
-                return place
-    whole = max(end for _, notes in lines for _, end, _ in notes)
-    return next((place for place, (_, notes) in enumerate(lines) if _melodic(notes, whole)), 0)
+        for key in tuneful:
+            if word in midi.tracks[key[0]].name.lower():
+                return key
+    whole = max((note[1] for key in tuneful for note in lines[key]), default=0.0)
+    return next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
 
 
-def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
+def _melodic(notes: Line, whole: float) -> bool:
     """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
-    sounding = sum(end - start for start, end, _ in notes)
-    over = sum(max(0.0, end - start) for (_, end, _), (start, _, _) in pairwise(notes))
-    height = sum(number for *_, number in notes) / len(notes)
+    sounding = sum(note[1] - note[0] for note in notes)
+    over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
+    height = sum(note[2] for note in notes) / len(notes)
     return height >= _LOW and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
 
 
@@ -234,8 +274,7 @@ def _mido() -> Any:
     return importlib.import_module("mido")
 
 
-def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, float], overlap: Overlap) -> MidiTrack:
-    """A track's notes; its tempo changes go into `tempo` and the beats of its bars into `meters`, by tick."""
+def _track(track: Any, ticks: int, overlap: Overlap) -> MidiTrack:
     at, name, program = 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
@@ -255,10 +294,6 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, fl
                 controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))
             case "track_name" if not name:
                 name = message.name
-            case "set_tempo":
-                tempo[at] = 6e7 / message.tempo
-            case "time_signature" if message.numerator:
-                meters[at] = 4.0 * message.numerator / message.denominator
     notes = [
         MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1)
         for channel, start, end, number, velocity in tick_notes(track, overlap)
