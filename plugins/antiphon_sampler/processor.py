@@ -235,7 +235,7 @@ class Sampler(Processor):
 
     def _bent(self, channel: int) -> float:
         """Speed factor by the channel's bend."""
-        return 2.0 ** float(self._bends.semitones[channel] / 12.0)
+        return float(2.0 ** (self._bends.semitones[channel] / 12.0))
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
         """Starts a note; `number`: its index among the block's events or triggers, for the session log."""
