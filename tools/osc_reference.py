@@ -18,8 +18,8 @@ HEAD = """\
 
 *Made from the declarations in the code: change those, then run `make docs`.*
 
-UDP and TCP, port 4400 of 127.0.0.1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0) or by
-SLIP (OSC 1.1); the server recognises which by the first byte and answers in the same framing.
+UDP and TCP, port 4400 of 127.0.0.1 and ::1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0)
+or by SLIP (OSC 1.1); the server recognises which by the first byte and answers in the same framing.
 
 A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A message
 that is refused changes nothing and is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
+from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.kernels import BeatRest
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
@@ -63,7 +64,7 @@ class Accompany(Processor):
         self._zone: dict[int, float] = {}
         self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
-        self._bent = 0
+        self._bent, self._bends = 0, ChannelBends()
         self._all_off = False
         self._due: list[Due] = []
         self._next: int | None = None
@@ -275,7 +276,7 @@ class Accompany(Processor):
         elif event.kind in ("on", "off"):
             listener.off(number, beat)
             self._melody.off(number, beat)
-        elif event.kind == "bend" and (by := self._bend(event)):
+        elif event.kind in ("bend", "control") and (by := self._bend(event)):
             # so that a note is not moved onto one that is still to be moved
             for pitch in sorted(listener.sounding, reverse=by > 0):
                 listener.move(pitch, pitch + by)
@@ -314,8 +315,10 @@ class Accompany(Processor):
         return min(127, max(0, event.number + self._bent))
 
     def _bend(self, event: Event) -> int:
-        """Takes a bend; returns the semitones by which it moves what sounds."""
-        before, self._bent = self._bent, round(BEND_REACH * event.value)
+        """Takes a bend or its range; returns the semitones by which it moves what sounds."""
+        if not self._bends.follow(event, BEND_REACH):
+            return 0
+        before, self._bent = self._bent, round(self._bends.semitones[event.channel])
         by = self._bent - before
         return by if all(0 <= pitch + by <= 127 for pitch in self._band.listener.sounding) else 0
 
@@ -343,7 +346,7 @@ class Accompany(Processor):
             elif event.kind in ("on", "off"):
                 listener.off(number, listener.last)
                 self._zone.pop(number, None)
-            elif event.kind == "bend" and (by := self._bend(event)):
+            elif event.kind in ("bend", "control") and (by := self._bend(event)):
                 for pitch in sorted(listener.sounding, reverse=by > 0):
                     listener.move(pitch, pitch + by)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
+from antiphon.api.backends.files import MIDI_WRITTEN, open_midi, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
 from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish
@@ -32,8 +32,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
     if settings["audio"]:
         return continue_sound(job, settings)
-    if job.target.suffix.lower() not in MIDI_SUFFIXES:
-        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}, or say -p audio=on")
+    if job.target.suffix.lower() not in MIDI_WRITTEN:
+        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_WRITTEN)}, or say -p audio=on")
     given = read(job.source)
     if settings["mode"] != "continue":
         if settings["by"] == "bars" and settings["mode"] in ("shadow", "canon"):

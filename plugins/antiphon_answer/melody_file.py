@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import melody_line, open_midi, tick_notes, write_atomic
+from antiphon.api.backends.files import conductor, melody_of, note_lines, open_midi, write_atomic
 from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000
@@ -50,18 +50,10 @@ def read(path: Path) -> MelodyFile:
         FileError: It cannot be read, or has no melody.
     """
     midi: mido.MidiFile = open_midi(path)
-    ticks = midi.ticks_per_beat
-    lines: dict[tuple[int, int], list[tuple[float, float, int, float]]] = {}
-    for number, track in enumerate(midi.tracks):
-        for channel, on, off, pitch, loud in tick_notes(track):
-            lines.setdefault((number, channel), []).append((on / ticks, off / ticks, pitch, loud / 127.0))
-    tuneful = [key for key in lines if key[1] != _DRUMS]
-    if not tuneful:
+    lines = note_lines(midi)
+    chosen = melody_of(midi, lines)
+    if chosen is None:
         raise FileError(f"{path.name} has no melody to go on with: no notes but drums")
-    tuneful.sort()
-    chosen = tuneful[
-        melody_line([(midi.tracks[n].name, [note[:3] for note in sorted(lines[n, channel])]) for n, channel in tuneful])
-    ]
     last = max(end for line in lines.values() for _, end, _, _ in line)
     if last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_BEATS} beats")
@@ -69,7 +61,7 @@ def read(path: Path) -> MelodyFile:
     # slot 0 is a bar line before all notes, so that slots are never below 0
     origin = start - bar / 4 * math.ceil(start * 4 / bar)
     top: dict[int, Planned] = {}
-    for begin, end, pitch, velocity in sorted(lines[chosen]):
+    for begin, end, pitch, velocity in lines[chosen]:
         slot = round(4 * (begin - origin))
         if slot not in top or top[slot].pitch < pitch:
             top[slot] = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity)
@@ -77,7 +69,7 @@ def read(path: Path) -> MelodyFile:
     slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
     notes = [top[slot] for slot in sorted(top)]
     sounds = np.zeros(12)
-    for begin, end, pitch, _ in (note for key in tuneful for note in lines[key]):
+    for begin, end, pitch, _ in (note for key, line in lines.items() for note in line if key[1] != _DRUMS):
         sounds[pitch % 12] += min(4.0, end - begin) * (end > last - _KEY_BEATS)
     return MelodyFile(midi, *chosen, notes, bar, origin, bar * math.ceil(slots / bar), tempo, sounds)
 
@@ -118,22 +110,15 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
 
 def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
     """Where the last time signature up to a beat begins, in beats; sixteenths of its bars; the last tempo, bpm."""
-    start, bar, tempo = 0.0, 16, 120.0
-    changes = []
-    for track in midi.tracks:
-        at = 0
-        for message in track:
-            at += message.time
-            if message.type in ("time_signature", "set_tempo") and at / midi.ticks_per_beat < last:
-                changes.append((at, message))
-    for at, message in sorted(changes, key=lambda change: change[0]):
-        if message.type == "set_tempo":
-            tempo = 6e7 / max(1, message.tempo)
-            continue
+    start, bar = 0.0, 16
+    tempos, signatures = conductor(midi)
+    for at, upper, lower in signatures:
+        if at >= last:
+            break
         # bars of one beat are what transcribing programs write when they mean none
-        size = round(16 * message.numerator / message.denominator) if message.numerator > 1 else 16
+        size = round(16 * upper / lower) if upper > 1 else 16
         # said again on a bar line, as some programs do, it changes nothing
-        if size != bar or (at / midi.ticks_per_beat - start) * 4 % bar:
-            start = at / midi.ticks_per_beat
+        if size != bar or (at - start) * 4 % bar:
+            start = at
         bar = min(64, max(2, size))
-    return start, bar, tempo
+    return start, bar, [bpm for at, bpm in tempos if at < max(last, 1e-9)][-1]

@@ -18,6 +18,7 @@ from antiphon.api.backends.transports import (
     Panic,
     Sample,
     TransportServer,
+    beside_on_ipv6,
     decode,
     encode,
 )
@@ -41,21 +42,25 @@ class DirtPort:
     """UDP server of SuperDirt's clients."""
 
     def __init__(self, server: TransportServer, player: DirtPlayer, sock: socket.socket) -> None:
-        """Takes ownership of a bound, non-blocking socket."""
+        """Takes ownership of a bound, non-blocking socket, and opens the same port of ::1."""
         self._server, self._player, self._sock = server, player, sock
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._socks = (sock, *beside_on_ipv6(sock))
+        for one in self._socks:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
     async def run(self) -> None:
         """Reads until the server ends."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._sock, self.drain)
+        for sock in self._socks:
+            loop.add_reader(sock, self.drain)
         # a client that shook hands with an earlier server would not do so again by itself
         self._answer(("/dirt/hello",), TIDAL)
         try:
             await loop.create_future()
         finally:
-            loop.remove_reader(self._sock)
-            self._sock.close()
+            for sock in self._socks:
+                loop.remove_reader(sock)
+                sock.close()
 
     def figures(self) -> dict[str, Any]:
         """Figures for `/api/status`."""
@@ -66,14 +71,18 @@ class DirtPort:
         """Handles the arrived packets, in one turn of the server."""
         with self._server.turn():
             self._player.find_orbits()
-            for _ in range(PER_TURN):
-                try:
-                    data, peer = self._sock.recvfrom(MOST_BYTES)
-                except (BlockingIOError, InterruptedError):
-                    return
-                except OSError:
-                    continue  # the error of an answer to a port that is closed
-                self._player.attempt(partial(self._datagram, data, peer))
+            for sock in self._socks:
+                self._read(sock)
+
+    def _read(self, sock: socket.socket) -> None:
+        for _ in range(PER_TURN):
+            try:
+                data, peer = sock.recvfrom(MOST_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # the error of an answer to a port that is closed
+            self._player.attempt(partial(self._datagram, data, peer))
 
     def _datagram(self, data: bytes, peer: tuple[str, int]) -> None:
         self._packet(decode(data), peer, NOW)
@@ -114,7 +123,8 @@ class DirtPort:
 
     def _answer(self, message: tuple[Any, ...], peer: tuple[str, int]) -> None:
         try:
-            self._sock.sendto(encode(*message), peer)
+            sock = self._socks[-1] if ":" in peer[0] else self._sock
+            sock.sendto(encode(*message), peer)
         except OSError:
             pass  # the port is closed
 

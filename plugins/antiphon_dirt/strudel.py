@@ -52,7 +52,7 @@ class StrudelEvent(msgspec.Struct, frozen=True):
 class StrudelPort:
     """WebSocket server of Strudel, on loopback."""
 
-    def __init__(self, server: TransportServer, player: DirtPlayer, sockets: list[socket.socket]) -> None:
+    def __init__(self, server: TransportServer, player: DirtPlayer, sockets: tuple[socket.socket, ...]) -> None:
         """Takes ownership of bound sockets."""
         self._server, self._player, self._sockets = server, player, sockets
         self._clients: set[asyncio.StreamWriter] = set()

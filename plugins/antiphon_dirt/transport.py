@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
-from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer, beside_on_ipv6
 
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0
@@ -19,7 +19,7 @@ STRUDEL = ServeOption("strudel", "Take the events of Strudel's .osc(), at --stru
 STRUDEL_PORT = ServeOption(
     "strudel-port", f"TCP port for --strudel, usually {USUAL_PORT}, to which Strudel sends.", default=0
 )
-HOST, HOST_6 = "127.0.0.1", "::1"
+HOST = "127.0.0.1"
 """Clients on this machine only: the protocol has no approval."""
 
 
@@ -91,27 +91,13 @@ def bound(port: int) -> socket.socket:
     return sock
 
 
-def listening(port: int) -> list[socket.socket]:
-    """Opens TCP sockets at that port of loopback, IPv4 and where there is one IPv6; `UsageError` if it is taken."""
-    sockets: list[socket.socket] = []
+def listening(port: int) -> tuple[socket.socket, ...]:
+    """Opens TCP sockets at that port of loopback, IPv4 and IPv6; `UsageError` if it is taken."""
     try:
-        for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, HOST_6)):
-            if family == socket.AF_INET or _has_loopback_6():
-                sockets.append(socket.create_server((host, port), family=family, backlog=16))
+        sock = socket.create_server((HOST, port))
     except OSError as error:
-        for sock in sockets:
-            sock.close()
         raise UsageError(
             f"TCP port {port} is taken ({error.strerror}); Strudel sends to {USUAL_PORT} and to no other: end the "
             "program that has it, its own OSC bridge perhaps"
         ) from None
-    return sockets
-
-
-def _has_loopback_6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
-            sock.bind((HOST_6, 0))
-    except OSError:
-        return False
-    return True
+    return (sock, *beside_on_ipv6(sock))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
-from antiphon.api.backends.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon_latent.decoder import AXES, FARTHEST, load
 from antiphon_latent.kernels import latent_out
 from antiphon_latent.likeness import place_of
@@ -67,7 +67,7 @@ class Latent(Processor):
         self._place = np.zeros(AXES, np.float32)
         self._made = np.zeros(spec.block, np.float32)
         self._shapes = NoteShapes()
-        self._bends = [0.0] * 17
+        self._bends = ChannelBends()
         self._pedal = [False] * 17
         self._gains, self._tuned, self._pressed = [0.0] * ROWS, [0.0] * ROWS, [1.0] * ROWS
         self._pedalled = [False] * ROWS
@@ -77,9 +77,10 @@ class Latent(Processor):
         """Silences all; the model stays."""
         self._voices.reset()
         self._shapes.clear()
+        self._bends.reset()
         self._dropped = self._left = 0
         for n in range(17):
-            self._bends[n], self._pedal[n] = 0.0, False
+            self._pedal[n] = False
 
     def process(self, io: IO) -> None:
         made, at = self._made[: io.frames], 0
@@ -114,6 +115,10 @@ class Latent(Processor):
 
     def _event(self, io: IO, event: Event) -> None:
         channel, key = event.channel, (event.channel, event.number)
+        if event.kind in ("bend", "control") and self._bends.follow(event, float(io.at("bend", event.offset))):
+            for n in range(ROWS):
+                if self._voices.key[n][0] == channel:
+                    self._tune(n)
         match event.kind:
             case "on":
                 self._on(io, event)
@@ -123,11 +128,6 @@ class Latent(Processor):
                         self._pedalled[n] = True
                     else:
                         self._release(io, n, event.offset)
-            case "bend":
-                self._bends[channel] = event.value * float(io.at("bend", event.offset))
-                for n in range(ROWS):
-                    if self._voices.key[n][0] == channel:
-                        self._tune(n)
             case "pitch" | "pressure" | "timbre":
                 rows = self._rows(key)
                 if not rows:
@@ -160,7 +160,7 @@ class Latent(Processor):
         gain = 1.0 - sensitivity + sensitivity * event.value**2
         n = self._voices.begin(
             key,
-            event.number + self._bends[channel] + shape.pitch,
+            event.number + self._bends.semitones[channel] + shape.pitch,
             event.value,
             gain * pressure_gain(shape.pressure),
             _shift(shape.timbre),
@@ -173,7 +173,7 @@ class Latent(Processor):
 
     def _tune(self, n: int) -> None:
         channel, number = self._voices.key[n]
-        self._voices.pitch[n] = number + self._bends[channel] + self._tuned[n]
+        self._voices.pitch[n] = number + self._bends.semitones[channel] + self._tuned[n]
 
     def _release(self, io: IO, n: int, at: int) -> None:
         self._voices.release(n)

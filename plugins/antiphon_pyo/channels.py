@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import Samples
+from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import ChannelBends
 
 CHANNELS = 16
 GLIDE = 0.005
@@ -91,13 +92,14 @@ class Channels:
         self.factors = np.ones(CHANNELS)
         """Speed factors of constant bends."""
         self.pedal = [False] * CHANNELS
-        self._reach = 2.0
+        self._reach, self._wheels = 2.0, ChannelBends()
         self._volume = [1.0] * CHANNELS
         self._expression = [1.0] * CHANNELS
 
     def reset(self, reach: float) -> None:
         """reach: bend range in semitones."""
         self._reach = reach
+        self._wheels.reset()
         self.bends.reset()
         self.gains.reset()
         self.factors[:] = 1.0
@@ -105,8 +107,10 @@ class Channels:
             of[:] = [1.0] * CHANNELS
         self.pedal[:] = [False] * CHANNELS
 
-    def bend(self, offset: int, channel: int, value: float) -> None:
-        self.bends.to(channel, offset, max(-1.0, min(1.0, value)) * self._reach)
+    def bend(self, offset: int, event: Event) -> None:
+        """Follows a bend, or a controller that states its range."""
+        if self._wheels.follow(event, self._reach):
+            self.bends.to(event.channel - 1, offset, self._wheels.semitones[event.channel])
 
     def volume(self, offset: int, channel: int, value: float) -> None:
         self._volume[channel] = value

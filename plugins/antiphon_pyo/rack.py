@@ -97,6 +97,8 @@ class Rack:
     def _event(self, at: int, offset: int, event: Event) -> None:
         channel = min(max(event.channel, 1), 16)
         channels, voices = self._channels, self.voices
+        if event.kind in ("bend", "control"):
+            channels.bend(offset, event)
         match event.kind, event.number:
             case "on", _:
                 self._on(at, event, channel)
@@ -105,8 +107,6 @@ class Rack:
                     voices.note_off(at, number, channel, pedal=channels.pedal[channel - 1])
             case ("pitch" | "pressure" | "timbre") as kind, number:
                 self._shape(kind, offset, number, channel, event.value)
-            case "bend", _:
-                channels.bend(offset, channel - 1, event.value)
             case "control", 64:
                 channels.pedal[channel - 1] = event.value >= 0.5
                 if event.value < 0.5:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
-from antiphon.api.backends.synths import NoteShapes, pressure_gain
+from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
@@ -90,7 +90,7 @@ class Sampler(Processor):
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
         self._loops: list[ClockedLoop | None] = [None] * MOST
-        self._bends = [1.0] * 17
+        self._bends = ChannelBends()
         self._shapes = NoteShapes()
         self._down: set[tuple[int, int]] = set()
         self.reset()
@@ -102,7 +102,7 @@ class Sampler(Processor):
         self._down.clear()
         self._missed = self._at = self._fired = self._sliced = 0
         self._loops[:] = [None] * MOST
-        self._bends[:] = [1.0] * 17
+        self._bends.reset()
 
     def process(self, io: IO) -> None:
         out, sounds = io.audio_out[0], self._sounds
@@ -203,6 +203,8 @@ class Sampler(Processor):
 
     def _event(self, io: IO, event: Event, number: int) -> None:
         channel = event.channel
+        if event.kind in ("bend", "control") and self._bends.follow(event, float(io.at("bend", event.offset))):
+            self._voices.bend(channel, self._bent(channel))
         match event.kind:
             case "on":
                 self._note(io, event, self._pending.values(io, event.offset, channel), number)
@@ -222,10 +224,6 @@ class Sampler(Processor):
                 for slot, loop in enumerate(self._loops):
                     if loop is not None and (loop.note, loop.channel) == (event.number, channel):
                         self._end(slot)
-            case "bend":
-                reach = float(io.at("bend", event.offset))
-                self._bends[channel] = 2.0 ** (event.value * reach / 12.0)
-                self._voices.bend(channel, self._bends[channel])
             case "control":
                 if not self._pending.take(event.number, event.value, channel) and event.number in (
                     ALL_SOUND_OFF,
@@ -235,6 +233,10 @@ class Sampler(Processor):
                     for slot, loop in enumerate(self._loops):
                         if loop is not None and loop.channel == channel:
                             self._end(slot)
+
+    def _bent(self, channel: int) -> float:
+        """Speed factor by the channel's bend."""
+        return float(2.0 ** (self._bends.semitones[channel] / 12.0))
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
         """Starts a note; `number`: its index among the block's events or triggers, for the session log."""
@@ -266,7 +268,7 @@ class Sampler(Processor):
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
         values.shorten(io.time.tempo)
         voice = NewVoice(
-            speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
+            speed=values.speed, bend=self._bent(event.channel), gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
             sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, color=values.color(),
@@ -349,7 +351,7 @@ class Sampler(Processor):
         if values.stretch == "speed":
             speed *= (last - first) / self._rate * tempo / (60.0 * values.beats)
         voice = NewVoice(
-            speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
+            speed=speed, bend=self._bent(loop.channel), gain=loop.gain, pan=values.pan,
             attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
             cut=loop.group, note=loop.note, channel=loop.channel, color=values.color(),
         )  # fmt: skip

@@ -91,7 +91,7 @@ def _check_texts(job: FileJob) -> None:
 def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
     if job.settings.get("as"):
         raise UsageError("as= is for recordings, and IN is a score; say voice=")
-    return read_score(job.source)
+    return read_score(job.source, float(str(job.settings.get("bend", 2.0))))
 
 
 def _written(
@@ -124,9 +124,10 @@ def _written(
 
 
 def _course(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple[int, float], ...]:
-    """Pitch contour within a note of a recording; the note's own of a score."""
+    """Pitch contour within a note: of a recording, or of a score's bends."""
     if source is None:
-        return ()
+        begin = round(note.start * rate) + 1
+        return tuple((max(begin, round(at * rate)), semitones) for at, semitones in note.bends)
     found = note_pitches(source, rate, note.start, note.end, note.number)
     return tuple(
         (round(at * rate), semitones) for at, semitones in found if round(at * rate) > round(note.start * rate)

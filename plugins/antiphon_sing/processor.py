@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
-from antiphon.api.backends.synths import NoteShape, NoteShapes, pressure_gain
+from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import ProcessorPart, current_pool
 from antiphon_sing.kernels import TICK, Shape, VoiceRow
@@ -119,7 +119,7 @@ class Sing(Processor):
         self.latency = self._lead
         self._shapes = NoteShapes()
         self._down: dict[tuple[int, int], int] = {}
-        self._bends, self._jumps = [0.0] * 17, [-1] * 17
+        self._bends, self._jumps = ChannelBends(), [-1] * 17
         self._due: list[_Due] = []
         self._serving = [0] * VOICES
         self._vowels = [0] * VOICES
@@ -139,6 +139,7 @@ class Sing(Processor):
     def reset(self) -> None:
         self._voices.reset()
         self._shapes.clear()
+        self._bends.reset()
         self._down.clear()
         self._due.clear()
         self._now = self._serial = self._next = self._dropped = 0
@@ -146,7 +147,7 @@ class Sing(Processor):
         self._chord = self._newest = -1
         self._jump = 0
         for n in range(17):
-            self._bends[n], self._jumps[n] = 0.0, -1
+            self._jumps[n] = -1
         for n in range(VOICES):
             self._serving[n] = 0
 
@@ -229,22 +230,21 @@ class Sing(Processor):
 
     def _event(self, io: IO, event: Event) -> None:
         channel, key = event.channel, (event.channel, event.number)
+        if event.kind in ("bend", "control") and self._bends.follow(event, float(io.at("bend", event.offset))):
+            for n, note in enumerate(self._voices.notes):
+                if note is not None and note[0] == channel:
+                    self._bent(event, n, 4, self._bends.semitones[channel])
         match event.kind:
             case "on":
                 self._on(io, event)
             case "off":
                 self._off(key, event.offset, event.live)
-            case "bend":
-                self._bends[channel] = event.value * float(io.at("bend", event.offset))
-                for n, note in enumerate(self._voices.notes):
-                    if note is not None and note[0] == channel:
-                        self._bent(event, n, 4, self._bends[channel])
             case "pitch" | "pressure":
                 voice = self._down.get(key, -1)
                 if voice < 0:
                     self._shapes.put(event.kind, event.number, channel, event.value)
                 elif event.kind == "pitch":
-                    self._bent(event, voice, 4, self._bends[channel] + event.value)
+                    self._bent(event, voice, 4, self._bends.semitones[channel] + event.value)
                 else:
                     self._bent(event, voice, 5, pressure_gain(event.value))
             case "control":
@@ -326,7 +326,7 @@ class Sing(Processor):
         if lead and legato and not together and newest >= 0 and self._begun[newest] is not None:
             # consonants before the beat are sung at the pitch before it
             pitch = self._aims[newest]
-        bend = self._bends[event.channel] + shape.pitch
+        bend = self._bends.semitones[event.channel] + shape.pitch
         self._begun[voice] = NewNote(
             song, place, level, start, samples, pace, legato, pitch, bend, pressure_gain(shape.pressure)
         )

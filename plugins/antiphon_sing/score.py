@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 import zipfile
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-from antiphon.api import UsageError
-from antiphon.api.backends.files import MidiTimes, open_midi, printable_path, read_midi
+from antiphon.api import Event, UsageError
+from antiphon.api.backends.files import MidiTimes, MidiTrack, open_midi, printable_path, read_midi
+from antiphon.api.backends.synths import ChannelBends
 
+MOST_BENDS = 1024
+"""Most bends of a note."""
+_LINES = "/\\"
+"""Of karaoke, before the first syllable of a line or a verse."""
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20
 DRUMS = 10
@@ -22,13 +31,17 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 @dataclass(frozen=True, slots=True)
 class SungNote:
-    """A note of a part: start and end in seconds, its number and velocity, and its syllable in the file."""
+    """A note of a part: start and end in seconds, its number and velocity, and its syllable in the file.
+
+    bends: (second, semitones) from there on, the first at or before its start.
+    """
 
     start: float
     end: float
     number: int
     velocity: float
     syllable: str = ""
+    bends: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +71,27 @@ class ScorePart:
         return text.strip()
 
 
-def read_score(path: Path) -> tuple[tuple[ScorePart, ...], float]:
+def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[ScorePart, ...], float]:
     """Reads the parts of a file that have notes, and its length in seconds.
+
+    Args:
+        reach: Semitones of a full bend, where a MIDI file states none.
 
     Raises:
         UsageError: It is no score, or there are no notes in it.
         FileError: It cannot be read.
     """
-    parts, seconds = _musicxml(path) if path.suffix.lower() in XML_SUFFIXES else _midi(path)
+    parts, seconds = _musicxml(path) if path.suffix.lower() in XML_SUFFIXES else _midi(path, reach)
     if not parts:
         raise UsageError(f"there are no notes in {printable_path(path)}")
     return parts, max(seconds, *(note.end for part in parts for note in part.notes))
 
 
-def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
+def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
     song, raw = read_midi(path), open_midi(path)
     times = MidiTimes(song.tempo)
-    lyrics = [_lyrics(track, raw.ticks_per_beat) for track in raw.tracks]
+    kind = "lyrics" if any(message.type == "lyrics" for track in raw.tracks for message in track) else "text"
+    lyrics = [_lyrics(track, raw.ticks_per_beat, kind) for track in raw.tracks]
     parts = []
     spare = max(lyrics, key=len, default=[])
     for track, own in zip(song.tracks, lyrics, strict=True):
@@ -85,21 +102,41 @@ def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
         if not own and spare and sum(any(abs(at - s) < NEAR for s in starts) for at, _ in spare) >= 0.8 * len(spare):
             own = spare
         found = []
+        bends = _bends(track, times, reach)
         for note in notes:
             text = next((text for at, text in own if abs(at - note.start) < NEAR), "")
             begin, end = times.seconds(note.start), times.seconds(note.end)
-            found.append(SungNote(begin, end, note.number, note.velocity, text))
+            line = bends.get(note.channel, [])
+            first, last = max(0, bisect(line, (begin, math.inf)) - 1), bisect(line, (end, -math.inf))
+            found.append(SungNote(begin, end, note.number, note.velocity, text, tuple(line[first:last][:MOST_BENDS])))
         parts.append(ScorePart(track.name, tuple(found)))
     return tuple(parts), times.seconds(song.length)
 
 
-def _lyrics(track: Iterable[object], ticks: int) -> list[tuple[float, str]]:
-    """(beat, syllable) of a track's lyric events, with a hyphen after a non-final syllable."""
+def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[tuple[float, float]]]:
+    """(second, semitones) of a track's bends, by channel."""
+    bends, found = ChannelBends(), dict[int, list[tuple[float, float]]]()
+    for control in track.controls:
+        if bends.follow(Event(control.kind, 0, control.number, control.value, control.channel), reach):
+            at = times.seconds(control.at)
+            found.setdefault(control.channel, []).append((at, bends.semitones[control.channel]))
+    return found
+
+
+def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
+    """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
+
+    kind: "lyrics", or "text" for those of karaoke, whose lines begin with / or \\ and whose titles with @.
+    """
     at, found = 0, []
     for message in track:
-        at += message.time  # type: ignore[attr-defined]
-        if message.type == "lyrics" and message.text.strip("\r\n"):  # type: ignore[attr-defined]
-            found.append((at / ticks, message.text.strip("\r\n")))  # type: ignore[attr-defined]
+        at += message.time
+        if message.type == kind and message.text.strip("\r\n"):
+            found.append((at / ticks, message.text.strip("\r\n")))
+    if kind == "text":
+        if not any(text[0] in _LINES for _, text in found):
+            return []
+        found = [(beat, re.sub(r"^[/\\]", " ", text)) for beat, text in found if text[0] != "@"]
     spaced = any(text != text.strip() for _, text in found)
     result = []
     for n, (beat, text) in enumerate(found):

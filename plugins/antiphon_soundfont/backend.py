@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.backends.synths import SynthSettings, parse_controls
+from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
@@ -28,6 +29,9 @@ SPARES = 2
 """Number of spare synths, for nodes that begin at once."""
 CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
+RESET = 121
+WIDEST = 72
+"""FluidSynth's widest range of a bend in semitones."""
 
 
 class FluidSynth:
@@ -113,7 +117,8 @@ class _Player:
         self._synth: SoundfontSynth | None = None
         self._program = -1
         self._all_drums = False
-        self._reach, self._bend = 3, 1.0
+        self._bends, self._reach = ChannelBends(), [0] * (CHANNELS + 1)
+        self._own = 2.0
         self._held: set[tuple[int, int]] = set()
         self._next: dict[tuple[int, int], float] = {}
         self._tuned: dict[tuple[int, int], float] = {}
@@ -131,12 +136,11 @@ class _Player:
         synth.call("set_reverb_on", int(given.get("reverb", 1.0)))
         synth.call("set_chorus_on", int(given.get("chorus", 1.0)))
         self._all_drums = instrument == "drums"
-        self._reach = round(settings.bend) + 1
-        # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
-        self._bend = settings.bend * 128.0 / 127.0 / self._reach
+        self._own = settings.bend
+        self._bends.reset()
         self._program = int(instrument) if instrument.isdigit() else PROGRAMS.get(instrument, -1)
         for channel in range(CHANNELS):
-            synth.call("pitch_wheel_sens", channel, self._reach)
+            self._widen(channel, round(settings.bend) + 1)
             if channel != DRUMS:
                 synth.call("program_change", channel, max(0, self._program))
             # a table of pitches for each channel, so that single keys can be tuned
@@ -154,6 +158,12 @@ class _Player:
         synth = self.synth
         channel = DRUMS if self._all_drums else min(max(event.channel, 1), CHANNELS) - 1
         note = min(max(event.number, 0), 127)
+        if event.kind in ("bend", "control"):
+            followed = Event(event.kind, 0, event.number, event.value, channel + 1)
+            if self._bends.follow(followed, self._own):
+                self._bend(channel)
+            if self._bends.states_reach(followed) or event.kind == "bend":
+                return  # FluidSynth's own range stays
         match event.kind:
             case "on":
                 self._on(channel, note, event)
@@ -162,9 +172,8 @@ class _Player:
                 synth.call("noteoff", channel, note)
             case "control" if event.number < 128:
                 synth.call("cc", channel, note, _seven_bits(event.value))
-            case "bend":
-                value = min(max(event.value, -1.0), 1.0) * self._bend
-                synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
+                if note == RESET:
+                    self._widen(channel, self._reach[channel])
             case "program" if self._program < 0 and not self._all_drums:
                 synth.call("program_change", channel, note)
             case "pitch":
@@ -174,6 +183,19 @@ class _Player:
                     self._next[channel, note] = event.value
             case "pressure":
                 synth.call("key_pressure", channel, note, _seven_bits(event.value))
+
+    def _widen(self, channel: int, reach: int) -> None:
+        """Sets FluidSynth's range of a channel, in whole semitones."""
+        self._reach[channel] = min(reach, WIDEST)
+        self.synth.call("pitch_wheel_sens", channel, self._reach[channel])
+
+    def _bend(self, channel: int) -> None:
+        semitones = self._bends.semitones[channel + 1]
+        if abs(semitones) > self._reach[channel] - 0.1:
+            self._widen(channel, math.ceil(abs(semitones)) + 1)
+        # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
+        value = min(max(semitones * 128.0 / 127.0 / self._reach[channel], -1.0), 1.0)
+        self.synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
 
     def _on(self, channel: int, note: int, event: Event) -> None:
         velocity = event.value

@@ -19,7 +19,7 @@ from antiphon.jobs.request import command, run_task
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.io import midifile
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.kernel.plugins import loader
 from antiphon_model.tests.exports import onnx_gain
 
@@ -241,6 +241,23 @@ def test_notes_become_sound_or_notes_of_their_length(antiphon: Command, tmp_path
     assert done.code == 0, done.err
     y, rate = audio.read(tmp_path / "out.wav")
     assert (rate, len(y), y.shape[1] // rate) == (48000, 2, 4)
+
+
+@pytest.mark.parametrize("info", [i for i in FROM_NOTES if any(p.name == "bend" for p in i.params)], ids=named)
+def test_a_file_states_the_range_of_its_bends(antiphon: Command, tmp_path: Path, info: ProcessorInfo) -> None:
+    bend = MidiControlChange(0.0, "bend", 0, 1.0)
+    stated = [MidiControlChange(0.0, "control", n, value / 127) for n, value in ((101, 0), (100, 0), (6, 7))]
+    made = []
+    for name, controls, options in (("stated", (*stated, bend), ()), ("own", (bend,), ("-p", "bend=7"))):
+        track = MidiTrack("", (MidiNote(0.0, 1.0, 60),), None, controls)
+        midifile.write(tmp_path / f"{name}.mid", [track])
+        tail = () if info.on_files.job else ("--tail", "0")
+        given = (*needs(info, tmp_path), *options, *tail)
+        done = antiphon("run", info.type, f"{name}.mid", f"{name}.wav", *given)
+        assert done.code == 0, done.err
+        made.append(audio.read(tmp_path / f"{name}.wav")[0])
+    assert np.abs(made[1]).max() > 0.001
+    assert np.abs(made[0] - made[1]).max() < 1e-4
 
 
 @pytest.mark.parametrize("info", TO_NOTES, ids=named)

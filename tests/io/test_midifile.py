@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
         (bytes(midifile.MAX_FILE + 1), "at most 2 MiB"),
         (b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0MTrk\0", "it is cut short"),
         (b"MThd\0\0\0\6\0\1\x27\x10\1\xe0" + b"MTrk\0\0\0\4\0\xff\x2f\0" * 10_000, "it has 10000 tracks"),
-        (b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0b\0\xff\x51\3\0\0\0\0\xff\x2f\0", "a tempo in it is 0"),
+        (b"MThd\0\0\0\6\0\1\0\1\0\0MTrk\0\0\0\4\0\xff\x2f\0", "gives a beat 0 ticks"),
     ):
         (tmp_path / "x.mid").write_bytes(content)
         assert wanted in refused(tmp_path / "x.mid")
@@ -139,6 +140,111 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "not a file" in refused(Path("/dev/zero"))
     with pytest.raises(FileError):
         write(tmp_path / "x.mid" / "y.mid", [])
+
+
+def chunk(events: bytes, *, size: int = 0, name: bytes = b"MTrk") -> bytes:
+    """A chunk that says `size` bytes more than it has."""
+    return name + (len(events) + size & 0xFFFFFFFF).to_bytes(4, "big") + events
+
+
+def header(tracks: int) -> bytes:
+    return b"MThd\0\0\0\6\0\1" + tracks.to_bytes(2, "big") + b"\1\xe0"
+
+
+FIRST, SECOND = b"\0\x90\x3c\x64\x83\x60\x3c\0", b"\0\x3e\x64\x83\x60\x3e\0"
+"""c4 and d4, a beat each; the second by running status."""
+END = b"\0\xff\x2f\0"
+NOTES = FIRST + SECOND + END
+SONG = header(1) + chunk(NOTES)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        *(
+            (header(1) + chunk(b"\0\xff" + event + NOTES), said)
+            for event, said in (
+                (b"\x59\2\x80\0", "a key signature"),
+                (b"\x59\2\0\xff", "a key signature"),
+                (b"\x59\0", "a key signature"),
+                (b"\x58\2\3\2", "a time signature"),
+                (b"\x51\2\7\xa1", "a tempo"),
+                (b"\x51\3\0\0\0", "a tempo"),
+                (b"\x54\5\xff\xff\xff\xff\xff", "an SMPTE offset"),
+                (b"\x21\0", ""),
+            )
+        ),
+        (header(1) + chunk(b"\0\xf4\0\xf2\1\1\0\xfe" + NOTES), "3 × a message that has no place in a file"),
+        (header(1) + chunk(b"\0\xff\x0a\0" + NOTES), ""),
+        (header(1) + chunk(FIRST + b"\0\xf0\2\1\xf7" + SECOND + END), ""),
+        (header(3) + chunk(NOTES), "number of tracks (3, and there are 1)"),
+        (header(1) + chunk(b"x" * 9, name=b"XFIH") + chunk(NOTES), "another program"),
+        (header(2) + chunk(NOTES, size=4) + chunk(END), "another size"),
+        (header(2) + chunk(NOTES, size=-1) + chunk(END), "another size"),
+        (header(2) + chunk(NOTES, size=-len(NOTES)) + chunk(END), "another size"),
+        (header(1) + chunk(NOTES, size=-len(NOTES) - 1), "another size"),
+        (SONG[:-1], "another size"),
+        (SONG + b"junk behind", ""),
+        (header(1) + chunk(FIRST + SECOND) + b"\xff\xff", ""),
+        (b"RIFF" + (len(SONG) + 12).to_bytes(4, "little") + b"RMIDdata" + len(SONG).to_bytes(4, "little") + SONG, ""),
+        (bytes(128) + SONG, ""),
+    ],
+)
+def test_what_is_odd_is_passed_over_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, said: str
+) -> None:
+    (tmp_path / "x.mid").write_bytes(content)
+    for _ in range(2):
+        song = read(tmp_path / "x.mid")
+        notes = [(n.start, n.length, n.number, round(127 * n.velocity)) for track in song.tracks for n in track.notes]
+        assert notes == [(0.0, 1.0, 60, 100), (1.0, 1.0, 62, 100)]
+        assert song.tempo == ((0.0, 120.0),)
+    assert [said in line for line in caplog.messages] == ([True] if said else [])
+
+
+def test_an_unknown_event_takes_its_time(tmp_path: Path) -> None:
+    (tmp_path / "x.mid").write_bytes(header(1) + chunk(b"\x83\x60\xff\x60\1x" + NOTES))
+    assert [note.start for note in read(tmp_path / "x.mid").tracks[0].notes] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "shift_jis", "latin-1"])
+def test_texts_are_in_utf8_shift_jis_or_latin1(tmp_path: Path, charset: str) -> None:
+    for name in ("Früh’s Œuvre", "été", "çok güzel") if charset != "shift_jis" else ("メロディ", "きらきら", "歌"):
+        raw = name.replace("’", "'").replace("Œ", "O").encode(charset)
+        (tmp_path / "x.mid").write_bytes(header(1) + chunk(b"\0\xff\3" + bytes((len(raw),)) + raw + NOTES))
+        (track,) = read(tmp_path / "x.mid").tracks
+        assert track.name == raw.decode(charset)
+        write(tmp_path / "y.mid", [track])
+        assert read(tmp_path / "y.mid").tracks[-1].name == track.name
+
+
+def test_two_ports_are_two_instruments(tmp_path: Path) -> None:
+    drum = b"\0\x99\x24\x64\1\x24\0"
+    (tmp_path / "x.mid").write_bytes(
+        header(2)
+        + b"".join(chunk(b"\0\xff\x21\1" + bytes((port, 0, 0xC0, 10 + port)) + FIRST + drum + END) for port in (0, 1))
+    )
+    tracks = read(tmp_path / "x.mid").tracks
+    assert [[note.channel for note in track.notes] for track in tracks] == [[1, 10], [2, 10]]
+    assert [(track.controls[0].number, track.controls[0].channel) for track in tracks] == [(10, 1), (11, 2)]
+
+
+def test_an_end_in_the_tick_of_the_next_beginning_is_of_the_note_before(tmp_path: Path) -> None:
+    again = b"\0\x90\x3c\x64\x83\x60\x3c\x65\0\x3c\0\x83\x60\x3c\0"
+    (tmp_path / "x.mid").write_bytes(header(1) + chunk(again + END))
+    notes = read(tmp_path / "x.mid").tracks[0].notes
+    assert [(n.start, n.length, round(127 * n.velocity)) for n in notes] == [(0.0, 1.0, 100), (1.0, 1.0, 101)]
+
+
+def test_hostile_sizes_take_time_in_proportion(tmp_path: Path) -> None:
+    bad = chunk(END + b"\0\x90\x3c\x40\5", size=1 << 31)
+    content = (header(1) + bad * 120_000)[: midifile.MAX_FILE]
+    began = time.process_time()
+    (tmp_path / "x.mid").write_bytes(content)
+    refused(tmp_path / "x.mid")
+    (tmp_path / "x.mid").write_bytes(header(1) + chunk(b"\x80" * 1_000_000))
+    refused(tmp_path / "x.mid")
+    assert time.process_time() - began < 30.0
 
 
 def test_an_endless_length_takes_no_memory(tmp_path: Path) -> None:

@@ -137,3 +137,38 @@ def test_senders_are_remembered_up_to_a_bound(wired: Wired) -> None:
     found = wired.end.known(newest)
     assert found is not None
     assert found.key == newest
+
+
+async def test_localhost_is_both_loopbacks_and_each_gets_its_answer(wired: Wired) -> None:
+    wired.end.start()
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        try:
+            client.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+        client.connect(("::1", wired.end.port))
+        client.settimeout(2.0)
+        client.send(b"six")
+        wired.client.send(b"four")
+        wired.end.drain()
+        peer = wired.end.peer(("::1", client.getsockname()[1]))
+        assert [data for data, _ in peer.lane.queue] == [b"six"]
+        assert [data for data, _ in wired.lane.queue] == [b"four"]
+        assert wired.end.known(peer.key) is peer
+        peer.send(b"answer")
+        assert client.recv(100) == b"answer"
+        wired.end.stop()
+        client.send(b"gone")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
+
+
+async def test_a_taken_port_of_ipv6_is_said(wired: Wired, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+        try:
+            other.bind(("::1", wired.end.port))
+        except OSError:
+            pytest.skip("this machine has no ::1")
+        wired.end.start()
+        wired.end.stop()
+    assert f"port {wired.end.port} of ::1 is taken" in caplog.text

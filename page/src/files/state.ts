@@ -36,9 +36,9 @@ export const sets = signal<Entry[]>([]);
 /** Seconds left of each running job, as far as one can say. */
 export const left = signal<Record<string, number>>({});
 
-const MIDI = /\.midi?$/i;
+const MIDI = /\.(midi?|kar|rmi)$/i;
 const SOUND = /\.(wav|flac|ogg|opus|mp3|m4a|aiff?|au)$/i;
-export const ACCEPT = ".wav,.flac,.ogg,.opus,.mp3,.m4a,.aiff,.aif,.au,.mid,.midi";
+export const ACCEPT = ".wav,.flac,.ogg,.opus,.mp3,.m4a,.aiff,.aif,.au,.mid,.midi,.kar,.rmi";
 const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
 

@@ -13,7 +13,15 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
+from antiphon.api.backends.files import (
+    MidiTimes,
+    conductor,
+    melody_of,
+    note_lines,
+    open_midi,
+    read_midi,
+    write_atomic,
+)
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
@@ -55,17 +63,20 @@ def read(path: Path) -> Read:
         FileError: The file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
-    tracks = [(n, _notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
-    played = [(n, notes, channel) for n, channels in tracks for channel, notes in channels.items()]
-    if not played:
+    lines = {key: [note for note in line if note[1] > note[0]] for key, line in note_lines(file).items()}
+    lines = {key: line for key, line in lines.items() if line}
+    chosen = melody_of(file, lines)
+    if chosen is None:
         raise FileError(f"{path.name} has no notes to accompany")
-    lines = [(file.tracks[n].name, [(note.start, note.end, note.pitch) for note in line]) for n, line, _ in played]
-    track, notes, channel = played[melody_line(lines)]
+    notes = [BeatNote(*note) for note in lines[chosen]]
     last = max(note.end for note in notes)
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
-    tempos, signatures = _conductor(file)
-    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures, tempos)
+    tempos, found = conductor(file)
+    signatures = [signature for signature in found if signature[2] <= FINEST]
+    if not signatures or signatures[0][0] > 0.0:
+        signatures.insert(0, (0.0, 4, 4))
+    return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos)
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -306,33 +317,6 @@ def _bars(parts: list[Section], last: float) -> int:
         stop = last if after is None else min(after.start, last)
         total += max(0, math.ceil((stop - part.start) / part.unit / part.meter - 1e-6))
     return total
-
-
-def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
-    """A track's notes in beats by channel, without drums and notes of no length."""
-    channels: dict[int, list[BeatNote]] = {}
-    for channel, start, end, number, velocity in tick_notes(track):
-        if channel != _DRUMS and end > start:
-            channels.setdefault(channel, []).append(BeatNote(start / ticks, end / ticks, number, velocity / 127.0))
-    return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
-
-
-def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
-    """(beat, beats a minute) and (beat, upper, lower) of all tracks, from beat 0 on."""
-    tempos, signatures = {0: 120.0}, {0: (4, 4)}
-    for track in file.tracks:
-        at = 0
-        for message in track:
-            at += message.time
-            if message.type == "set_tempo":
-                tempos[at] = 6e7 / max(1, message.tempo)
-            elif message.type == "time_signature" and message.numerator and message.denominator <= FINEST:
-                signatures[at] = (message.numerator, message.denominator)
-    ticks = file.ticks_per_beat
-    return (
-        [(at / ticks, bpm) for at, bpm in sorted(tempos.items())],
-        [(at / ticks, *signature) for at, signature in sorted(signatures.items())],
-    )
 
 
 def _mean_tempo(tempos: list[tuple[float, float]], last: float) -> float:

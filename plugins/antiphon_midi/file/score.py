@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
+from antiphon.api.backends.synths import keep_controller
 
 MOST_SECONDS = 6 * 3600.0
 """Maximum length of a file in seconds at its own tempo; as for `antiphon run` and `render`."""
@@ -54,8 +55,8 @@ class SongEvent(NamedTuple):
     family: int
 
 
-State = dict[tuple[str, int, int], SongEvent]
-"""The last event by kind, controller and channel."""
+State = dict[tuple[object, ...], SongEvent]
+"""The last event by controller and channel, or by kind and channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ class SongScore:
 
 
 def _put(state: State, event: SongEvent) -> None:
-    state[event.kind, event.number if event.kind == "control" else 0, event.channel] = event
+    if event.kind == "control":
+        keep_controller(state, event)
+    else:
+        state[event.kind, event.channel] = event
 
 
 _beat, _seconds = attrgetter("beat"), attrgetter("seconds")

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
 from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.transports import RequestError, SetParam, TransportServer, pressable, settable
-from antiphon_midi.input.learn import Knob, MidiMap, address_of
+from antiphon_midi.input.controls import (
+    ENDS,
+    FINE,
+    PARTS,
+    RELATIVE,
+    STEP,
+    STEPS,
+    ChannelControls,
+    is_endless,
+    steps_of,
+)
+from antiphon_midi.input.learn import NRPNS, PAIRS, Knob, MidiMap, address_of
 from antiphon_midi.input.pedals import PedalState
+
+WAIT = 1.0
+"""Seconds in which something else may move before a control that says 0 or 127 alone is learned."""
+Moves = dict[str, tuple[SetParam, str]]
+
+
+class _Lesson:
+    """A pending `/learn`. mode: as of `Learned`.  heard: values of the controls that moved, in their order."""
+
+    def __init__(self, target: str, done: Callable[[str], None], mode: str) -> None:
+        self.target, self.done, self.mode = target, done, mode
+        self.heard: dict[Knob, int] = {}
+        self.due = 0.0
 
 
 class Knobs:
@@ -19,21 +44,28 @@ class Knobs:
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:
         self._server, self._try = server, attempt
         self._learned = MidiMap(config_folder())
-        self._learning: tuple[str, Callable[[str], None]] | None = None
+        self._lesson: _Lesson | None = None
+        self._taught: tuple[Knob, _Lesson, float] | None = None
+        self._channels: dict[tuple[str, int], ChannelControls] = {}
+        self._first: dict[Knob, int] = {}
+        self._places: dict[str, tuple[object, float]] = {}
         self._presses = PedalState(server)
 
     @property
     def learning(self) -> str:
         """Target waiting for the next control, or ""."""
-        return self._learning[0] if self._learning is not None else ""
+        return self._lesson.target if self._lesson is not None else ""
 
-    def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """Maps the next moved controller to `target`, "node.param"; `done` is called with its name."""
-        self._learning = (target, done)
+    def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
+        """Maps the control that moves next to `target`, "node.param"; `done` is called with its name.
+
+        `how`: of `COUNTING`, "" where the control's values tell.
+        """
+        self._lesson = _Lesson(target, done, how)
 
     def unlearn(self, target: str) -> None:
-        if waited := self._learning is not None and self.learning == target:
-            self._learning = None
+        if waited := self.learning == target:
+            self._lesson = None
         if not self._learned.unlearn(target) and not waited:
             raise RequestError(f"no control was learned for {target}")
         self._server.event("/unlearned", address_of(target))
@@ -45,18 +77,30 @@ class Knobs:
         """Releases all controls of a port."""
         self._presses.remove(port)
 
-    def turn(self, knob: Knob, value: float, moves: dict[str, tuple[SetParam, str]]) -> bool:
-        """Handles a controller at `value`, 0 to 1; True if it is mapped, and so no controller of the notes.
+    def look(self) -> None:
+        """Learns a control that said 0 or 127 alone, once nothing else has moved for a while."""
+        if self._lesson is not None and self._lesson.heard and monotonic() > self._lesson.due:
+            with self._server.turn():
+                self._learn(next(reversed(self._lesson.heard)))
+
+    def turn(self, knob: Knob, value: int, moves: Moves) -> bool:
+        """Handles a controller at `value`, 0 to 127; True if it is mapped, and so no controller of the notes.
 
         `moves` collects (command, port) by target: the last one of a turn counts.
         """
-        if self._learning is not None:
-            self._learn(knob)
+        channel = self._channels.setdefault((knob.port, knob.channel), ChannelControls())
+        wide = channel.take(knob.number, value)
+        whole = knob if wide is None else knob._replace(number=(PAIRS if wide[0] < FINE else NRPNS - FINE) + wide[0])
+        if self._lesson is not None:
+            self._hear(self._lesson, knob, value, whole, channel.last)
+        elif self._taught is not None and wide is not None:
+            self._widen(knob, whole, channel.last)
+        if wide is not None and (target := self._target(whole)):
+            self._apply(target, whole, wide[1], moves)
+            return True
         target = self._target(knob)
-        if target.startswith("/"):
-            self._try(lambda: self._presses.move(target, knob, value))
-        elif target:
-            self._try(lambda: moves.update({target: (self._move(target, value), knob.port)}))
+        if target and (place := self._place(target, knob, value, moves)) is not None:
+            self._apply(target, knob, place, moves)
         return bool(target)
 
     def pad(self, knob: Knob, velocity: int) -> bool:
@@ -82,20 +126,89 @@ class Knobs:
                 return target
         return ""
 
+    # ---- learning
+
+    def _hear(self, lesson: _Lesson, knob: Knob, value: int, whole: Knob, last: int) -> None:
+        """Learns what moves: of several, the one that takes more values than those of a button or a touch."""
+        if whole.number >= NRPNS:
+            self._learn(whole)
+        elif knob.number in PARTS:
+            return
+        elif self._pairs(knob, whole, last) and knob._replace(number=last) in lesson.heard:
+            self._learn(whole)
+        elif pressable(lesson.target) or value not in ENDS or knob in lesson.heard:
+            self._learn(knob)
+        else:
+            lesson.heard[knob], lesson.due = value, monotonic() + WAIT
+
+    def _widen(self, knob: Knob, whole: Knob, last: int) -> None:
+        """Learns the pair in place of the controller that came first, where the other follows it at once."""
+        assert self._taught is not None
+        taught, lesson, until = self._taught
+        if monotonic() > until:
+            self._taught = None
+        elif self._pairs(knob, whole, last) and taught == knob._replace(number=last):
+            self._lesson = lesson
+            self._learn(whole)
+
+    @staticmethod
+    def _pairs(knob: Knob, whole: Knob, last: int) -> bool:
+        return whole is not knob and abs(knob.number - last) == FINE
+
     def _learn(self, knob: Knob) -> None:
-        assert self._learning is not None
-        (target, done), self._learning = self._learning, None
+        assert self._lesson is not None
+        lesson, self._lesson = self._lesson, None
+        self._taught = (knob, lesson, monotonic() + WAIT)
+        self._first.pop(knob, None)
+        endless = knob.number < PAIRS and not pressable(lesson.target)
 
         def keep() -> None:
-            self._learned.learn(knob, target)
-            done(knob.control)
-            self._server.event("/learned", address_of(target), knob.control, knob.port)
+            self._learned.learn(knob, lesson.target, lesson.mode if endless else "absolute")
+            lesson.done(knob.control)
+            self._server.event("/learned", address_of(lesson.target), knob.control, knob.port)
 
         self._try(keep)
 
-    def _move(self, target: str, value: float) -> SetParam:
-        """Command that sets the parameter to the knob's `value`, 0 to 1 of its range."""
+    # ---- moving
+
+    def _place(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
+        """Where a controller moves its target, 0 to 1; None while one value cannot tell whether it is a step."""
+        mode, steps = self._learned.mode(knob), 0
+        told = mode
+        if not mode:
+            first = self._first.get(knob)
+            if first is None and value in STEPS:
+                self._first[knob] = value
+                return None
+            endless = first is not None and is_endless(first, value)
+            told = steps_of(first or 0, "relative")[1] if endless else "absolute"
+        if told in RELATIVE:
+            steps, told = steps_of(value, told)
+        if told != mode:
+            self._try(lambda: self._learned.learn(knob, target, told))
+        return self._stepped(target, steps, target in moves) if told in RELATIVE else value / 127.0
+
+    def _stepped(self, target: str, steps: int, moving: bool) -> float:
+        """The target's place after steps, finer than the values of a parameter that has few."""
+        node, _, name = target.partition(".")
+        state, cell = self._server.param(node, name)
+        value = self._server.value_at(state, cell)
+        kept, place = self._places.get(target, (None, 0.0))
+        if kept != value and not moving:
+            place = state.cells[cell].to_norm(value)
+        return min(1.0, max(0.0, place + steps * STEP))
+
+    def _apply(self, target: str, knob: Knob, place: float, moves: Moves) -> None:
+        if target.startswith("/"):
+            self._try(lambda: self._presses.move(target, knob, place))
+        else:
+            self._try(lambda: moves.update({target: (self._move(target, place), knob.port)}))
+
+    def _move(self, target: str, place: float) -> SetParam:
+        """Command that sets the parameter to a place, 0 to 1 of its range."""
         node, _, name = target.partition(".")
         state, cell = self._server.param(node, name)
         settable(state.cells[cell], target)
-        return SetParam(node, name, state.cells[cell].from_norm(value))
+        value = state.cells[cell].from_norm(place)
+        self._places[target] = (value, place)
+        return SetParam(node, name, value)

@@ -139,6 +139,7 @@ class MidiInput:
                         log.warning("%s", ports.trouble)
                     last_trouble = ports.trouble
                 self._server.attempt("a MIDI message", self._sense)
+                self._server.attempt("MIDI learn", self.knobs.look)
                 self._server.attempt("MIDI output", out.follow)
                 self._server.attempt("the MIDI clock", self.clock.look)
                 await asyncio.sleep(STEP)
@@ -287,7 +288,7 @@ class MidiInput:
             self._mode(number, channel, port, voice)
             return
         value = message.b / 127
-        if self.knobs.turn(Knob(port, number, channel), value, moves):
+        if self.knobs.turn(Knob(port, number, channel), message.b, moves):
             return
         if number == PEDAL:
             (voice.pedals.add if value >= 0.5 else voice.pedals.discard)(channel)

@@ -16,7 +16,7 @@ async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) ->
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/node/a/cutoff") == []
     assert live.app.status()["midi"]["learning"] == "a.cutoff"
-    await live.play(0xB4, 33, 127, port="keys 20:0")
+    await live.play(0xB4, 33, 64, 0xB4, 33, 127, port="keys 20:0")
     assert live.app.executor.value("a", "cutoff") == 2000.0
     assert [m for m in client.heard() if "learn" in m[0] or m[0] == "/done"] == [
         ("/done", ("/learn", "/node/a/cutoff", "cc 33 5")),
@@ -132,7 +132,7 @@ async def test_a_pad_learned_presses_an_address(live: MidiStage) -> None:
 async def test_the_master_volume_is_learned_like_any_parameter(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/learn", "/node/out/gain")
-    await live.play(0xB0, 7, 127)
+    await live.play(0xB0, 7, 126, 0xB0, 7, 127)
     assert live.app.executor.value("out", "gain") == 24.0
     await live.play(0xB0, 7, 0)
     assert live.app.executor.value("out", "gain") == -60.0
@@ -202,3 +202,93 @@ async def test_what_controllers_are_mapped_to_is_listed(live: MidiStage) -> None
             "/node/a/trim", "cc 7 2", "",
         )),
     ]  # fmt: skip
+
+
+CC, N = 0xB0, 16383
+
+
+def cc(*pairs: tuple[int, int]) -> list[int]:
+    return [byte for number, value in pairs for byte in (CC, number, value)]
+
+
+def wide(value: int, coarse: int, *, before: tuple[tuple[int, int], ...] = (), fine_first: bool = False) -> list[int]:
+    """A value of 14 bits."""
+    both = [(coarse, value >> 7), (coarse + 32, value & 127)]
+    return cc(*before, *(both[::-1] if fine_first else both))
+
+
+NRPN = ((99, 1), (98, 5))
+
+
+@pytest.mark.parametrize(
+    ("first", "control", "turned"),
+    [
+        (cc((21, 10)), "cc 21 1", [(cc((21, 127)), 1.0), (cc((21, 1)), 1 / 127), (cc((21, 0)), 0.0)]),
+        (
+            wide(100, 6, before=NRPN),
+            "nrpn 133 1",
+            [(wide(v, 6, before=NRPN), v / N) for v in (0, 8192, 8193, N)],
+        ),
+        (cc(*NRPN, (6, 64)), "nrpn 133 1", [(cc((6, 127)), 1.0), (cc((6, 32)), 32 / 127)]),
+        (wide(100, 16), "cc14 16 1", [(wide(v, 16), v / N) for v in (0, 8192, 8193, 8255, N)]),
+        (wide(9000, 16), "cc14 16 1", [(wide(v, 16), v / N) for v in (0, 8193)]),
+        (
+            wide(100, 16, fine_first=True),
+            "cc14 16 1",
+            [(wide(v, 16, fine_first=True), v / N) for v in (0, 8192, 8193, 8255, N)],
+        ),
+        (cc((104, 127), (20, 10)), "cc 20 1", [(cc((104, 0), (20, 127)), 1.0)]),
+        (cc((104, 127), (20, 0), (20, 1)), "cc 20 1", [(cc((20, 2)), 2 / 127)]),
+        (cc((30, 127), (30, 0)), "cc 30 1", [(cc((30, 127)), 1.0)]),
+        (cc((0, 1), (32, 3), (101, 0), (100, 0), (6, 12), (96, 1), (21, 5)), "cc 21 1", []),
+        (cc((22, 1)), "cc 22 1", [(cc((22, 1)), 65 / 127), (cc((22, 3), (22, 126)), 66 / 127)]),
+        (cc((22, 127), (22, 127)), "cc 22 1", [(cc((22, 127)), 63 / 127), (cc((22, 1)), 64 / 127)]),
+        (cc((23, 65)), "cc 23 1", [(cc((23, 65), (23, 65)), 66 / 127), (cc((23, 63)), 65 / 127)]),
+        (cc((23, 63)), "cc 23 1", [(cc((23, 65)), 65 / 127), (cc((23, 60)), 61 / 127)]),
+        (cc((24, 1)), "cc 24 1", [(cc((24, 1)), 65 / 127), (cc((24, 65), (24, 66)), 62 / 127)]),
+        (cc((24, 65)), "cc 24 1", [(cc((24, 1)), 65 / 127), (cc((24, 65)), 64 / 127)]),
+    ],
+)
+async def test_what_a_control_is_told_by_what_it_sends(
+    live: MidiStage, first: list[int], control: str, turned: list[tuple[list[int], float]]
+) -> None:
+    client = live.client()
+    await client.ask("/node/a/trim/norm", 64 / 127)
+    await client.ask("/learn", "/node/a/trim")
+    for at in range(0, len(first), 3):
+        await live.play(*first[at : at + 3])
+    client.heard()
+    assert [line[1][:2] for line in await client.ask("/learn/list")] == [("/node/a/trim", control)]
+    trim = next(cell for cell in live.app.session.state.nodes["a"].cells if cell.name == "trim")
+    for sent, place in turned:
+        await live.play(*sent)
+        assert trim.to_norm(live.app.executor.value("a", "trim")) == pytest.approx(place, abs=1e-6), sent
+
+
+async def test_a_word_says_how_an_endless_control_counts(live: MidiStage, tmp_path: Path) -> None:
+    client = live.client()
+    await client.ask("/node/a/trim/norm", 64 / 127)
+    await client.ask("/learn", "/node/a/trim", "sign")
+    await live.play(CC, 25, 66)
+    trim = next(cell for cell in live.app.session.state.nodes["a"].cells if cell.name == "trim")
+    assert trim.to_norm(live.app.executor.value("a", "trim")) == pytest.approx(62 / 127, abs=1e-6)
+    async with staged(tmp_path / "other") as later:
+        await later.client().ask("/node/a/trim/norm", 64 / 127)
+        await later.play(CC, 25, 65)
+        assert trim.to_norm(later.app.executor.value("a", "trim")) == pytest.approx(63 / 127, abs=1e-6)
+    client.heard()
+    for wrong in (("/node/a/trim", "backwards"), ("/panic", "sign"), ("/node/a/trim", "sign", "x")):
+        ((address, _),) = await client.ask("/learn", *wrong)
+        assert address == "/fail"
+
+
+async def test_what_says_one_end_alone_is_learned_after_a_while(
+    live: MidiStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon_midi.input.knobs.WAIT", 0.0)
+    client = live.client()
+    await client.ask("/learn", "/node/a/trim")
+    await live.play(CC, 30, 127)
+    live.midi.knobs.look()
+    client.heard()
+    assert [line[1][:2] for line in await client.ask("/learn/list")] == [("/node/a/trim", "cc 30 1")]

@@ -189,3 +189,29 @@ def test_of_a_mix_the_voice_is_sung_again_alone_or_with_the_rest(tmp_path, monke
     before = np.sqrt(np.mean(made[: round(0.3 * 44100)] ** 2))
     assert before == pytest.approx(0.05, rel=0.1) if mix == "song" else before < 0.002
     assert np.abs(made[44100:70000]).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "sung"),
+    [
+        (1, ("@KMIDI KARAOKE FILE", "\\Frü", "ling ", "/lit", "tle ", "star"), "Frü-ling lit-tle -star"),
+        (1, ("a remark", "another"), ""),
+        (5, ("さ", "く", "ら"), "-さ -く -ら"),
+    ],
+)
+@pytest.mark.parametrize("charset", ["utf-8", "shift_jis", "latin-1"])
+def test_lyrics_of_midi_files_are_events_or_karaoke(tmp_path, kind, texts, sung, charset):
+    try:
+        raw = [text.encode(charset) for text in texts]
+    except UnicodeError:
+        pytest.skip(f"{charset} has no such letters")
+    track = bytearray()
+    for text in raw:
+        track += bytes((0, 0xFF, kind, len(text))) + text
+        if not text.startswith(b"@"):
+            track += b"\0\x90\x3c\x64\x60\x3c\0"
+    track += b"\0\xff\x2f\0"
+    file = tmp_path / "a.kar"
+    file.write_bytes(b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk" + len(track).to_bytes(4, "big") + track)
+    (part,) = read_score(file)[0]
+    assert part.lyrics() == sung

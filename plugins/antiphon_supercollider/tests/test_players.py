@@ -66,6 +66,10 @@ def test_values_of_one_note_are_for_its_voice():
     # the channel's bend is added to each note's own
     bends = {node: said["bend"] for _, node, said in told.play(Event("bend", 0, 0, 0.5))}
     assert bends == {first: 5.5, second: 6.25}
+    # a range that the channel states is in place of the node's, and at once
+    stated = [Event("control", 0, number, value / 127) for number, value in ((101, 0), (100, 0), (6, 7))]
+    bends = {node: said["bend"] for _, node, said in told.play(*stated)}
+    assert bends == {first: 3.0, second: 3.75}
     told.play(Event("off", 9, 60))
     assert told.play(Event("pitch", 9, 60, 1.0)) == []
 

@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from antiphon.api import PEDAL, EngineError, Event
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.synths import FIRST_DIAL, NoteShapes, SynthSettings, parse_controls, pressure_gain
+from antiphon.api.backends.synths import (
+    FIRST_DIAL,
+    ChannelBends,
+    NoteShapes,
+    SynthSettings,
+    parse_controls,
+    pressure_gain,
+)
 from antiphon_supercollider.voices.drums import kit
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
 from antiphon_supercollider.voices.template import Template, moment
@@ -56,7 +63,6 @@ class ScVoice:
 
 @dataclass(slots=True)
 class _Channel:
-    bend: float = 0.0
     pedal: bool = False
     volume: float = 1.0
     expression: float = 1.0
@@ -99,6 +105,7 @@ class NodeVoices:
         self._alive: dict[int, None] = {}
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
+        self._bends = ChannelBends()
         self._templates: dict[str, Template] = {}
         self._free = Template("/n_free", 0)
         self._material, self._asked = material, parse_controls(settings.controls)
@@ -135,6 +142,8 @@ class NodeVoices:
         """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` gets the packets."""
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
+            if event.kind in ("bend", "control") and self._bends.follow(event, self.settings.bend):
+                self._bend(event.channel, send)
             match event.kind:
                 case "on":
                     self._on(event, at, send)
@@ -142,9 +151,6 @@ class NodeVoices:
                     self._off(event, at, frame + event.offset, now, send)
                 case "control":
                     self._control(event, at, send)
-                case "bend":
-                    self._of(event.channel).bend = event.value
-                    self._bend(event.channel, send)
                 case "pitch" | "pressure" | "timbre":
                     self._own(event, send)
 
@@ -164,7 +170,7 @@ class NodeVoices:
         send(0, osc.encode("/n_set", node, "bend", float(self._semitones_of(voice))))
 
     def _semitones_of(self, voice: ScVoice) -> float:
-        return self._of(voice.channel).bend * self.settings.bend + voice.pitch
+        return self._bends.semitones[voice.channel] + voice.pitch
 
     def _own(self, event: Event, send: SendPacket) -> None:
         """Sets an expression value of a sounding or later note."""
@@ -221,7 +227,7 @@ class NodeVoices:
             max(1.0, event.value * 127.0),
             *moment(at),
             self._seed,
-            channel.bend * self.settings.bend + shape.pitch,
+            self._bends.semitones[event.channel] + shape.pitch,
             channel.gain + own_gain + faded + louder,
             attack,
             release,
@@ -346,12 +352,8 @@ class NodeVoices:
                     channel.expression = event.value
                 for node, voice in self._voices.items():
                     if voice.channel == event.channel:
-                        send(
-                            0,
-                            osc.encode(
-                                "/n_set", node + self.beside, self.level, channel.gain + voice.gain + voice.pressed
-                            ),
-                        )
+                        gain = channel.gain + voice.gain + voice.pressed
+                        send(0, osc.encode("/n_set", node + self.beside, self.level, gain))
             case n if n == SOUND_OFF:
                 for node in [k for k, v in self._voices.items() if v.channel == event.channel]:
                     self._take(node, at, send)
@@ -363,8 +365,7 @@ class NodeVoices:
                     del self._held[key]
             case n if n == RESET:
                 self._control(Event("control", event.offset, PEDAL, 0.0, event.channel), at, send)
-                channel.bend, channel.volume, channel.expression = 0.0, 1.0, 1.0
-                self._bend(event.channel, send)
+                channel.volume, channel.expression = 1.0, 1.0
 
     def _release(self, nodes: Sequence[int], at: int, send: SendPacket) -> None:
         for node in nodes:

@@ -11,7 +11,7 @@ from antiphon.kernel.graph.graph import End, NodeSpec, Wire
 from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.io.midifile import WRITTEN
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.notes import Players
@@ -43,7 +43,7 @@ def with_song(patch: str, song: str) -> Path:
     path = Path(song)
     if not note_file.is_midi(path):
         raise UsageError(
-            f"play takes a MIDI file ({' or '.join(SUFFIXES)}), not {path_text(song)}; "
+            f"play takes a MIDI file ({' or '.join(WRITTEN)}), not {path_text(song)}; "
             f"--input {path_text(song)} plays a sound"
         )
     score = note_file.read(path, RATE)

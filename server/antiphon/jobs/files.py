@@ -13,6 +13,7 @@ from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedForma
 from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
 from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, why
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
@@ -27,7 +28,7 @@ MAX_FILES, MAX_UPLOADS = 200, 4
 """Maximum files, and files being received."""
 NAME = 120
 """Maximum characters kept of a file's name."""
-NOTES = (".mid", ".midi")
+NOTES = SUFFIXES
 
 
 class FileShelf:

@@ -17,6 +17,7 @@ from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import asset_names, patch_list
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
@@ -41,7 +42,7 @@ MOST_BARS = 2048.0
 MOST_TRIGGER = 7 * 24 * 3600.0
 FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
 SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
-NOTES, MIDI = ".mid", (".mid", ".midi")
+NOTES, MIDI = ".mid", SUFFIXES
 
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MOST_SECONDS, description=f"0 to {MOST_SECONDS:g} seconds")]

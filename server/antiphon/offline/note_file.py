@@ -12,7 +12,7 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.io import midi_song, midifile
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.io.midi_song import MidiSong, MidiTrack, Times
-from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
@@ -41,6 +41,11 @@ class Score:
 def is_midi(path: str | Path) -> bool:
     """True if a file is a MIDI file, by its suffix."""
     return Path(path).suffix.lower() in SUFFIXES
+
+
+def is_midi_out(path: str | Path) -> bool:
+    """True if a MIDI file is written under a name, by its suffix."""
+    return Path(path).suffix.lower() in WRITTEN
 
 
 def read(path: Path, rate: int) -> Score:

@@ -13,7 +13,7 @@ import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
-from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 
@@ -165,7 +165,7 @@ def takes_notes_alone(info: ProcessorInfo) -> bool:
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
     """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
-        return source.suffix if source.suffix.lower() in SUFFIXES else SUFFIXES[0]
+        return source.suffix if source.suffix.lower() in WRITTEN else WRITTEN[0]
     return sound_suffix(source)
 
 

@@ -226,7 +226,7 @@ def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float
 def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
     """Raises FileError or UsageError where IN is not there, or a file to be written is."""
     from antiphon.kernel.io.decode import path_text
-    from antiphon.offline.note_file import is_midi
+    from antiphon.offline.note_file import is_midi_out
 
     if asked.out_dir is not None and not use.job:
         return  # each file is checked in its turn
@@ -234,7 +234,7 @@ def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
     if not os.path.exists(jobs[0].source):
         what = "file or folder" if use.job else "file"
         raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
-    if asked.rate and is_midi(jobs[0].target):
+    if asked.rate and is_midi_out(jobs[0].target):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
     free([*outs, *_written(asked, parts)], force=asked.force)
@@ -284,7 +284,7 @@ def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
     """Runs a plugin that processes files itself: `own` names its function."""
     from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.io.midifile import SUFFIXES
+    from antiphon.kernel.io.midifile import WRITTEN
     from antiphon.kernel.runtime.importing import import_object
     from antiphon.kernel.runtime.paths import make_folder
     from antiphon.offline.output_summary import Written
@@ -299,8 +299,8 @@ def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
         ending = _ENDINGS.get(what, "")
         if ending and written.suffix.lower() != ending:
             raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
-        if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
-            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
+        if what == "--midi-out" and written.suffix.lower() not in WRITTEN:
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITTEN)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
     with ProgressBar(job.plugin, 1000, 1) as progress:

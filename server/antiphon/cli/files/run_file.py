@@ -19,12 +19,12 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.io.midifile import WRITTEN
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE
-from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.note_file import Score, is_midi, is_midi_out
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
 from antiphon.offline.separation import separated_file
@@ -33,7 +33,7 @@ MOST_PASSES = 4
 """Times that a file is played ahead at most: a processor that always asks would never end."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
-_MIDI = " or ".join(SUFFIXES)
+_MIDI = " or ".join(WRITTEN)
 
 
 def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -151,7 +151,7 @@ def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
 
 def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
     """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
-    if info.first("events", "out") is not None and is_midi(target):
+    if info.first("events", "out") is not None and is_midi_out(target):
         if not target.parent.is_dir():
             raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
         return True

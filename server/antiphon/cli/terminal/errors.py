@@ -59,6 +59,7 @@ def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    logging.lastResort = _Warnings(logging.WARNING)
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
         sys.stdout.flush()
@@ -97,6 +98,13 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         if not isinstance(error, _Shown):
             raise
         return _refused(error)
+
+
+class _Warnings(logging.Handler):
+    """Warnings of commands that keep no log, in their form of a complaint."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
 
 
 def complain(message: str) -> None:

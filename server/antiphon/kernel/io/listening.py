@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import socket
 import struct
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import ServeSettings
 
+log = logging.getLogger("antiphon.control")
 _TRIES = 20
 _SIOCGIFADDR = 0x8915
 
@@ -57,6 +60,25 @@ def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> 
         sock.bind((host, port))
     except OSError as error:
         raise UsageError(f"{kind} port {port} is taken ({error.strerror}); choose another with {option}") from None
+
+
+def beside(sock: socket.socket) -> tuple[socket.socket, ...]:
+    """The same port of ::1, which is `localhost` to many programs; nothing where there is no IPv6, or it is taken."""
+    port, kind = sock.getsockname()[1], sock.type
+    with contextlib.ExitStack() as opened:
+        try:
+            made = opened.enter_context(socket.socket(socket.AF_INET6, kind))
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if kind == socket.SOCK_STREAM:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(("::1", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                log.warning("port %d of ::1 is taken by another program: send to 127.0.0.1, not to localhost", port)
+            return ()
+        made.setblocking(False)
+        opened.pop_all()
+    return (made,)
 
 
 def local_addresses() -> tuple[str, ...]:

@@ -3,8 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, programs, names and time signatures are kept. mido is imported when a file is read or
-written.
+Only notes, controllers, bends, programs, names and time signatures are kept. What is odd in a file is passed over and
+named in one warning. mido is imported when a file is read or written.
 """
 
 from __future__ import annotations
@@ -12,26 +12,37 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.midi_parse import CutShort, Parsed, parse, start_of
 from antiphon.kernel.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.runtime import paths
 
-SUFFIXES = (".mid", ".midi")
-"""Of MIDI files."""
+log = logging.getLogger("antiphon.files")
+WRITTEN = (".mid", ".midi")
+"""Suffixes of MIDI files that are written."""
+SUFFIXES = (*WRITTEN, ".kar", ".rmi")
+"""Suffixes of MIDI files."""
 MAX_FILE = 2 << 20
-"""Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
+"""Bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
 """Tracks of a file: ten times the staves of a large orchestra."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
+_TOLD = 4
+"""Most kinds of odd events that are named."""
+_told: set[Path] = set()
+"""Files whose odd events have been named."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+DRUMS = 9
+"""The channel of drums, from 0."""
 _LOW = 55
 """Mean pitch below which a line is no melody."""
 Overlap = Literal["end", "replace", "queue"]
@@ -52,16 +63,34 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         FileError: It is no MIDI file, or cannot be read.
     """
     midi = open_midi(path)
-    tempo: dict[int, float] = {}
-    meters: dict[int, float] = {}
     with _refusing(path):
-        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
+        tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
-    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
-    if not changes or changes[0][0] > 0.0:
-        changes.insert(0, (0.0, DEFAULT_BPM))
-    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
-    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+        tempo, signatures = conductor(midi)
+    bars = tuple((at, 4.0 * upper / lower) for at, upper, lower in signatures)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+
+
+def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
+    """(beat, bpm) of each tempo, the first at beat 0, and (beat, upper, lower) of each time signature, of all tracks.
+
+    Args:
+        midi: A file of `open_midi`.
+    """
+    tempos, signatures = {0: DEFAULT_BPM}, dict[int, tuple[int, int]]()
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type == "set_tempo":
+                tempos[at] = 6e7 / message.tempo
+            elif message.type == "time_signature" and message.numerator:
+                signatures[at] = (message.numerator, message.denominator)
+    ticks = midi.ticks_per_beat
+    return (
+        [(at / ticks, bpm) for at, bpm in sorted(tempos.items())],
+        [(at / ticks, *signature) for at, signature in sorted(signatures.items())],
+    )
 
 
 def open_midi(path: Path) -> Any:
@@ -78,16 +107,29 @@ def open_midi(path: Path) -> Any:
     """
     mido, content = _mido(), _content(path)
     with _refusing(path):
-        if content[:4] != b"MThd":
+        place = start_of(content)
+        if place < 0:
             raise _Refused("it does not begin as one")
-        midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
-        if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
-            raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
-        if midi.type > 1:
-            raise _Refused(f"it is of type {midi.type}, whose tracks are pieces of their own; save it as type 0 or 1")
-        if len(midi.tracks) > MAX_TRACKS:
-            raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+        parsed = parse(content[place:])
+        _check(parsed)
+    if parsed.odd and path not in _told:
+        _told.add(path)
+        name = path.name.encode("unicode_escape", "surrogatepass").decode()
+        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_TOLD]))
+    midi = mido.MidiFile(type=parsed.type, ticks_per_beat=parsed.ticks, charset=parsed.charset)
+    midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
+
+
+def _check(parsed: Parsed) -> None:
+    if not parsed.ticks:
+        raise _Refused("its header gives a beat 0 ticks; save it with ticks per quarter note")
+    if parsed.ticks >= 1 << 15:
+        raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
+    if parsed.type > 1:
+        raise _Refused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
+    if len(parsed.tracks) > MAX_TRACKS:
+        raise _Refused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
 
 
 class TickNote(NamedTuple):
@@ -115,6 +157,7 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     """
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    again: dict[tuple[int, int], int] = {}
     at = 0
 
     def end(key: tuple[int, int]) -> None:
@@ -130,11 +173,13 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
             continue
         key = (message.channel, message.note)
         begins = message.type == "note_on" and message.velocity > 0
-        if key in sounding:
-            if overlap == "end" or not begins:
-                end(key)
-            elif overlap == "replace":
-                del sounding[key]
+        if key in sounding and begins and overlap != "queue":
+            again[key] = at
+            end(key) if overlap == "end" else sounding.pop(key)
+        elif not begins and again.pop(key, -1) == at:
+            continue  # the end of the note before, written behind the new beginning
+        elif key in sounding and not begins:
+            end(key)
         if begins:
             sounding.setdefault(key, []).append((at, message.velocity))
     for key in [key for key, begun in sounding.items() for _ in begun]:
@@ -142,25 +187,45 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
     return notes
 
 
-def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> int:
-    """The line that is the melody: the one named so, else the first that is like one, else the first.
+Line = list[tuple[float, float, int, float]]
+"""Start and end in beats, number and velocity of notes, in order."""
+
+
+def note_lines(midi: Any) -> dict[tuple[int, int], Line]:
+    """The notes of each channel, 0 to 15, of each track, in order.
 
     Args:
-        lines: The name and the notes (start, end and number, in beats and in order) of each, drums left out.
+        midi: A file of `open_midi`.
     """
+    lines: dict[tuple[int, int], Line] = {}
+    ticks = midi.ticks_per_beat
+    for place, track in enumerate(midi.tracks):
+        for note in tick_notes(track):
+            line = lines.setdefault((place, note.channel), [])
+            line.append((note.start / ticks, note.end / ticks, note.number, note.velocity / 127.0))
+    return {key: sorted(lines[key]) for key in sorted(lines)}
+
+
+def melody_of(midi: Any, lines: Mapping[tuple[int, int], Line]) -> tuple[int, int] | None:
+    """Track and channel of the melody: the line named so, else the first that is like one, else the first.
+
+    Args:
+        lines: Of `note_lines`. Drums are no melody; None where there is nothing else.
+    """
+    tuneful = [key for key in lines if key[1] != DRUMS]
     for word in _MELODY_NAMES:
-        for place, (name, _) in enumerate(lines):
-            if word in name.lower():
-                return place
-    whole = max(end for _, notes in lines for _, end, _ in notes)
-    return next((place for place, (_, notes) in enumerate(lines) if _melodic(notes, whole)), 0)
+        for key in tuneful:
+            if word in midi.tracks[key[0]].name.lower():
+                return key
+    whole = max((note[1] for key in tuneful for note in lines[key]), default=0.0)
+    return next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
 
 
-def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
+def _melodic(notes: Line, whole: float) -> bool:
     """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
-    sounding = sum(end - start for start, end, _ in notes)
-    over = sum(max(0.0, end - start) for (_, end, _), (start, _, _) in pairwise(notes))
-    height = sum(number for *_, number in notes) / len(notes)
+    sounding = sum(note[1] - note[0] for note in notes)
+    over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
+    height = sum(note[2] for note in notes) / len(notes)
     return height >= _LOW and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
 
 
@@ -168,10 +233,10 @@ def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
 def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
-    except EOFError:
+    except CutShort:
         raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
-        # for a damaged file mido raises errors of any type, in words of its own
+        # for values that are none mido raises errors of any type, in words of its own
         reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
 
@@ -194,7 +259,7 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     rest = [_messages(track, ticks) for track in tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
-    midi = mido.MidiFile(type=1, ticks_per_beat=ticks)
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset="utf-8")
     midi.tracks += [_timed(messages) for messages in (first, *rest)]
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -209,8 +274,7 @@ def _mido() -> Any:
     return importlib.import_module("mido")
 
 
-def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, float], overlap: Overlap) -> MidiTrack:
-    """A track's notes; its tempo changes go into `tempo` and the beats of its bars into `meters`, by tick."""
+def _track(track: Any, ticks: int, overlap: Overlap) -> MidiTrack:
     at, name, program = 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
@@ -230,12 +294,6 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, fl
                 controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))
             case "track_name" if not name:
                 name = message.name
-            case "set_tempo":
-                if not message.tempo:
-                    raise _Refused("a tempo in it is 0")
-                tempo[at] = 6e7 / message.tempo
-            case "time_signature" if message.numerator:
-                meters[at] = 4.0 * message.numerator / message.denominator
     notes = [
         MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1)
         for channel, start, end, number, velocity in tick_notes(track, overlap)
@@ -250,9 +308,7 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
     channel = first[0].channel - 1 if first else 0
     messages: list[tuple[int, Any]] = []
     if track.name:
-        messages.append(
-            (0, mido.MetaMessage("track_name", name=track.name.encode("latin-1", "replace").decode("latin-1")))
-        )
+        messages.append((0, mido.MetaMessage("track_name", name=track.name.encode("utf-8", "replace").decode())))
     if track.program is not None and not any(control.kind == "program" for control in track.controls):
         messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
     for note in track.notes:

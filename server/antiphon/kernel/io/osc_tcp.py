@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.listening import beside
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer
 from antiphon.kernel.wire.frames import Framer
 
@@ -26,7 +27,7 @@ MAX_WAITING_BYTES = 4 << 20
 
 
 class TcpServer:
-    """Listens on a bound socket.
+    """Listens on a bound socket, and on the same port of ::1.
 
     handle: a connection's lane has packets.  fail: a frame that cannot be read, to its sender.
     refused: no place was left.  displaced: closed to make room for another.
@@ -46,16 +47,17 @@ class TcpServer:
         self.connections: dict[TcpConnection, None] = {}
         self.paused: set[TcpConnection] = set()
         self.refused = self.displaced = self.dropped = self.timed_out = 0
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        self._sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: TcpConnection(self), sock=self._sock, backlog=128)
+        for sock in (self._sock, *beside(self._sock)):
+            sock.setblocking(False)
+            self._servers.append(await loop.create_server(lambda: TcpConnection(self), sock=sock, backlog=128))
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self.connections):
             connection.end()
 

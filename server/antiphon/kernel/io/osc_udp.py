@@ -7,11 +7,13 @@ socket is drained to the last datagram each turn of the loop, into a bounded que
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
 from collections.abc import Callable
 
+from antiphon.kernel.io.listening import beside
 from antiphon.kernel.io.osc_lanes import Rotation
 from antiphon.kernel.io.osc_peer import Level, Peer, Room
 from antiphon.kernel.wire.osc import MAX_DATAGRAM
@@ -26,17 +28,18 @@ MAX_PEERS = 1024
 """Senders known at once, each 2.4 KB: a script that opens a socket for each message is another each time."""
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
-_IP_RECVERR = 11
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
 _ERRQUEUE = getattr(socket, "MSG_ERRQUEUE", 0x2000)
 
 Address = tuple[str, int]
 
 
 class UdpEndpoint:
-    """One socket: datagrams in by `drain`, replies out by its peers.
+    """One port: datagrams in by `drain`, replies out by its peers.
 
-    sock: bound.  lanes: where what came waits, in a lane for each sender.  level: what a host may do.
-    wake: something was drained.  refused: the key of a peer whose machine has no socket at that port.
+    sock: bound; the same port of ::1 is opened beside it.  lanes: where what came waits, in a lane for each sender.
+    level: what a host may do.  wake: something was drained.
+    refused: the key of a peer whose machine has no socket at that port.
     queue_dropped: datagrams our queue had no room for.
     """
 
@@ -52,6 +55,7 @@ class UdpEndpoint:
         self.receive_buffer = enlarge(sock)
         _ask_for_refusals(sock)
         self._sock, self._lanes = sock, lanes
+        self._socks: tuple[socket.socket, ...] = (sock,)
         self._level, self._wake, self._refused = level, wake, refused
         self._peers: dict[Address, Peer] = {}
         self.queue_dropped = 0
@@ -65,12 +69,20 @@ class UdpEndpoint:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._sock.fileno(), self._readable)
+        for sock in (added := beside(self._sock)):
+            enlarge(sock)
+            _ask_for_refusals(sock)
+        self._socks = (self._sock, *added)
+        for sock in self._socks:
+            self._loop.add_reader(sock.fileno(), self._readable)
 
     def stop(self) -> None:
         if self._loop is not None:
-            self._loop.remove_reader(self._sock.fileno())
-            self._loop = None
+            for sock in self._socks:
+                self._loop.remove_reader(sock.fileno())
+            for sock in self._socks[1:]:
+                sock.close()
+            self._loop, self._socks = None, self._socks[:1]
 
     def peer(self, address: Address) -> Peer:
         """The sender of an address: the same object for as long as it is known."""
@@ -95,8 +107,12 @@ class UdpEndpoint:
             peer.level = self._level(peer.host)
 
     def drain(self) -> None:
-        """Reads all pending datagrams, `PER_DRAIN` at most."""
-        receive, peers, room, lanes = self._sock.recvfrom, self._peers, self.room, self._lanes
+        """Reads all pending datagrams, `PER_DRAIN` of a socket at most."""
+        for sock in self._socks:
+            self._drain(sock)
+
+    def _drain(self, sock: socket.socket) -> None:
+        receive, peers, room, lanes = sock.recvfrom, self._peers, self.room, self._lanes
         for _ in range(PER_DRAIN):
             try:
                 data, address = receive(MAX_DATAGRAM)
@@ -109,17 +125,14 @@ class UdpEndpoint:
             if room.packets >= MAX_QUEUED or room.bytes + len(data) > MAX_QUEUED_BYTES:
                 self.queue_dropped += 1
                 continue
+            address = address[:2]  # of IPv6 there are two more
             peer = peers.get(address) or self.peer(address)
             peer.lane.put(data, peer)
             lanes.add(peer.lane)
 
     def kernel_dropped(self) -> int:
-        """Number of datagrams that the kernel dropped for this socket."""
-        try:
-            info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
-            return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])
-        except (OSError, struct.error):
-            return _listed_drops(self._sock)
+        """Number of datagrams that the kernel dropped for this port."""
+        return sum(map(_dropped, self._socks))
 
     def _readable(self) -> None:
         before = self.room.packets
@@ -129,9 +142,10 @@ class UdpEndpoint:
         self._wake()
 
     def _send(self, packet: bytes, address: Address) -> None:
+        sock = self._socks[-1] if ":" in address[0] else self._sock
         for _ in range(2):
             try:
-                self._sock.sendto(packet, address)
+                sock.sendto(packet, address)
                 return
             except BlockingIOError:
                 break
@@ -143,13 +157,12 @@ class UdpEndpoint:
         self.send_dropped += 1
 
     def _take_refusals(self) -> None:
-        for _ in range(64):
-            try:
-                _, _, _, address = self._sock.recvmsg(0, 512, _ERRQUEUE)
-            except OSError:
-                return
-            if address:
-                self._refused(f"{address[0]}:{address[1]}")
+        for sock in self._socks:
+            with contextlib.suppress(OSError):
+                for _ in range(64):
+                    _, _, _, address = sock.recvmsg(0, 512, _ERRQUEUE)
+                    if address:
+                        self._refused(f"{address[0]}:{address[1]}")
 
     def _forget(self) -> None:
         """Forgets the senders that were silent for the longest time. Subscribers keep a reference to their peer."""
@@ -170,10 +183,21 @@ def enlarge(sock: socket.socket) -> int:
 
 def _ask_for_refusals(sock: socket.socket) -> None:
     try:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     except OSError:
         # not Linux: lost subscribers are detected by their silence only
         return
+
+
+def _dropped(sock: socket.socket) -> int:
+    try:
+        info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
+        return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])
+    except (OSError, struct.error):
+        return _listed_drops(sock)
 
 
 def _listed_drops(sock: socket.socket) -> int:

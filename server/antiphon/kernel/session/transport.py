@@ -130,6 +130,10 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
     return (address, rest) if rest else (address,)
 
 
+COUNTING = ("absolute", "relative", "twos", "offset", "sign")
+"""How a controller counts: endless ones by two's complement, from 64, or with a bit of sign."""
+
+
 def settable(param: Param, address: str) -> None:
     """Checks that a controller can move a parameter: not a readonly, text or file parameter.
 

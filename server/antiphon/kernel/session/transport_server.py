@@ -54,11 +54,12 @@ class Learner(Protocol):
     A server has one learner: the last one set by `TransportServer.learner`.
     """
 
-    def learn(self, target: str, done: Callable[[str], None]) -> None:
+    def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
         Args:
             target: "node.param", one of `PRESSABLE`, or "/cue NAME".
+            how: How the controller counts, of `COUNTING`; "" where its values tell.
         """
 
     def unlearn(self, target: str) -> None:

@@ -1,11 +1,25 @@
-"""Per-note expression for backends: pitch, pressure and timbre held for their note, and their meaning."""
+"""Expression for backends: pitch, pressure and timbre held for their note, and the bends of channels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from antiphon.kernel.contract.processor import Event
 
 _LOUDER = 1.0
 """Gain added at full pressure: 6 dB, a common response to aftertouch."""
+
+DATA, DATA_FINE = 6, 38
+NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
+"""Controllers that select a parameter, and controllers of its value."""
+BEND_REACH, LAST_RPN = 0, 6
+"""Registered parameters: range of the bend, and the last that MIDI 1.0 defines besides."""
+RESET = 121
+WIDEST = 96.0
+"""Widest range of a bend in semitones."""
+_NONE = 0x3FFF
+_CHANNELS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,106 @@ class NoteShapes:
     def clear(self) -> None:
         """Clears all values."""
         self._waiting.clear()
+
+
+class ChannelBends:
+    """Pitch bends in semitones of the channels 1 to 16.
+
+    A channel's range is the one that it states by registered parameter 0 (controllers 101, 100, 6 and 38), otherwise
+    that of the node.
+
+    Attributes:
+        semitones: By channel.
+    """
+
+    def __init__(self) -> None:
+        self.semitones = [0.0] * _CHANNELS
+        self._wheels = [0.0] * _CHANNELS
+        self._reach = [-1.0] * _CHANNELS
+        self._selected = [_NONE] * _CHANNELS
+
+    def reset(self) -> None:
+        """Centres all bends and forgets the ranges."""
+        for channel in range(_CHANNELS):
+            self.semitones[channel] = self._wheels[channel] = 0.0
+            self._reach[channel], self._selected[channel] = -1.0, _NONE
+
+    def states_reach(self, event: Event) -> bool:
+        """Whether a controller is a value of registered parameter 0."""
+        return event.number in (DATA, DATA_FINE) and self._selected[event.channel] == BEND_REACH
+
+    def follow(self, event: Event, reach: float) -> bool:
+        """Follows a bend or a controller.
+
+        Args:
+            event: Of kind "bend" or "control".
+            reach: The node's range in semitones.
+
+        Returns:
+            Whether the channel's bend is another one now.
+        """
+        channel = event.channel
+        if event.kind == "bend":
+            self._wheels[channel] = min(max(event.value, -1.0), 1.0)
+        elif event.kind != "control" or not self._control(event, reach):
+            return False
+        before, stated = self.semitones[channel], self._reach[channel]
+        self.semitones[channel] = self._wheels[channel] * (stated if stated >= 0.0 else reach)
+        return self.semitones[channel] != before
+
+    def _control(self, event: Event, own: float) -> bool:
+        channel, number, value = event.channel, event.number, round(127.0 * event.value)
+        if self.states_reach(event):
+            before = own if self._reach[channel] < 0.0 else self._reach[channel]
+            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, WIDEST)
+            return True
+        if number == RESET:
+            self._wheels[channel], self._selected[channel] = 0.0, _NONE
+            return True
+        selected = self._selected[channel]
+        if number == RPN:
+            self._selected[channel] = value << 7 | selected & 0x7F
+        elif number == RPN_FINE:
+            self._selected[channel] = selected & ~0x7F | value
+        elif number in (NRPN, NRPN_FINE):
+            self._selected[channel] = _NONE
+        return False
+
+
+class _Controller(Protocol):
+    """An event of a controller: of a stream, or of a score."""
+
+    @property
+    def channel(self) -> int: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+
+
+_E = TypeVar("_E", bound=_Controller)
+
+
+def keep_controller(state: dict[tuple[object, ...], _E], event: _E) -> None:
+    """Keeps the last event of each controller, and of each registered parameter its selection with its value.
+
+    Sent in the order of `state`, they restore a channel.
+    """
+    channel, number = event.channel, event.number
+    if number in (NRPN, NRPN_FINE):
+        for select in (RPN, RPN_FINE):
+            state.pop((channel, select), None)
+    chosen = [state[channel, select] for select in (RPN, RPN_FINE) if (channel, select) in state]
+    parameter = [round(127.0 * one.value) for one in chosen]
+    if number not in (DATA, DATA_FINE) or len(chosen) < 2 or parameter[0] or parameter[1] > LAST_RPN:
+        state[channel, number] = event
+        return
+    values = {one: state.pop((channel, one, parameter[1]), None) for one in (RPN, RPN_FINE, DATA, DATA_FINE)}
+    values.update({one.number: one for one in (*chosen, event)})
+    state.update({(channel, one, parameter[1]): kept for one, kept in values.items() if kept is not None})
+    for one in chosen:  # what is selected now comes last
+        del state[channel, one.number]
+        state[channel, one.number] = one
 
 
 def pressure_gain(pressure: float) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
+from antiphon.kernel.synth.shapes import keep_controller
 
 TOLD = 128
 """Most events that restore a synth's state."""
@@ -35,7 +36,7 @@ class Sounding:
         self._held: dict[tuple[int, int], _HeldNote] = {}
         self._pedalled: dict[tuple[int, int], _HeldNote] = {}
         self._next: dict[tuple[int, int], dict[str, float]] = {}
-        self._controls: dict[tuple[int, int], float] = {}
+        self._controls: dict[tuple[object, ...], Event] = {}
         self._bends: dict[int, float] = {}
         self._programs: dict[int, int] = {}
 
@@ -57,12 +58,13 @@ class Sounding:
                     self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}))
                 case "off":
                     note = self._held.pop(key, None)
-                    if note is not None and self._controls.get((event.channel, PEDAL), 0.0) >= 0.5:
+                    pedal = self._controls.get((event.channel, PEDAL))
+                    if note is not None and pedal is not None and pedal.value >= 0.5:
                         if len(self._pedalled) >= MOST:
                             del self._pedalled[next(iter(self._pedalled))]
                         self._pedalled[key] = note
                 case "control":
-                    self._controls[key] = event.value
+                    keep_controller(self._controls, event)
                     if event.number == PEDAL and event.value < 0.5:
                         for note_key in [k for k in self._pedalled if k[0] == event.channel]:
                             del self._pedalled[note_key]
@@ -85,7 +87,7 @@ class Sounding:
             At most 128 events at offset 0: as many notes as there are voices, the newest, and what was changed last of
             the rest.
         """
-        moved = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
+        moved = [Event("control", 0, e.number, e.value, e.channel) for e in self._controls.values()]
         dials = [event for event in moved if event.number >= FIRST_DIAL]
         events = [event for event in moved if event.number < FIRST_DIAL]
         events += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]

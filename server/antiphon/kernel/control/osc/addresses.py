@@ -131,9 +131,11 @@ ADDRESSES = (
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
     Address("/learn", "s:address [x:cue] [s:node]", "The next MIDI controller that moves is mapped to "
-            "`/node/NAME/PARAM`, over its whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as "
-            "a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with bars "
-            "and a node; the mapping is saved. Answers `/done /learn s:address s:control` then.", learn.learn, OWNER),
+            "`/node/NAME/PARAM`, over its whole range, or by steps where it is endless (told by its values, or by "
+            "`relative`, `twos`, `offset` or `sign` behind it), or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE)
+            + " as a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with "
+            "bars and a node; the mapping is saved. Answers `/done /learn s:address s:control` then.", learn.learn,
+            OWNER),
     Address("/unlearn", "s:address [x:cue] [s:node]", "Removes the address's mapping to a controller, or cancels its "
             "`/learn`.", learn.unlearn, OWNER),
     Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "

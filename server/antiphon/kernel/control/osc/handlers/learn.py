@@ -8,24 +8,29 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.session.transport import CAPTURE, CUE, PRESSABLE, pressable, settable
+from antiphon.kernel.session.transport import CAPTURE, COUNTING, CUE, PRESSABLE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
 
 def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    address, target = _target(args)
+    how = text(args, 1, "how") if len(args) == 2 and args[0] not in (CUE, CAPTURE) else ""
+    address, target = _target(args[:1] if how else args)
+    if how and pressable(target):
+        most(args, 1, "s:address")
     if not pressable(target):
         node, name = split_address(address)
         node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
+        if how not in ("", *COUNTING):
+            raise RequestError(f"how takes {', '.join(COUNTING)}, not {how[:60]!r}")
     elif address.startswith(CAPTURE) and len(args) > 2:
         node_number(server.session, text(args, 2, "node"))
 
     def done(control: str) -> None:
         server.replies.reply(peer, encode("/done", "/learn", address, control))
 
-    _learner(server).learn(target, done)
+    _learner(server).learn(target, done, how)
 
 
 def unlearn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
