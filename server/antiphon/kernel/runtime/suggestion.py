@@ -38,6 +38,11 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """The nearest of many names, alike or not: "the nearest of 281 are fast, fade"."""
+    return _nearest(name, tuple(known))
+
+
+@lru_cache(maxsize=256)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
     spelled = {other.lower(): other for other in reversed(known)}
     found = difflib.get_close_matches(name[:LONGEST].lower(), spelled, NEAREST, 0.0)
     return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in found)}"
