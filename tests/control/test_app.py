@@ -295,7 +295,7 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
     client = live.client()
     ((_, args),) = await client.ask("/record/start", "take one")
     assert args == ("/record/start", str(home / "data" / "recordings" / "take one.wav"))
-    await client.ask("/record/stop")
+    assert await client.ask("/record/stop") == [("/done", ("/record/stop",))]
     assert live.engine.recorded == [args[1], None]
     touch(args[1])
     ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
