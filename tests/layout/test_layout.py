@@ -147,7 +147,9 @@ def test_two_macros_are_a_pad_and_a_set_is_recorded_and_gone_through(catalog: Ca
     made = pages(load_patch("glass", catalog), catalog)
     (pad,) = [widget for widget in layout("glass", made).walk() if widget.control_type == "XY"]
     assert [address(message) for message in pad.messages] == ["/node/macro/bright", "/node/macro/hollow"]
-    (xy,) = [widget for widget in widgets_of(json.loads(to_session("glass", made))["content"]) if widget["type"] == "xy"]
+    (xy,) = [
+        widget for widget in widgets_of(json.loads(to_session("glass", made))["content"]) if widget["type"] == "xy"
+    ]
     assert xy["split"] == ["/node/macro/bright", "/node/macro/hollow"]
     sends = {address(message) for _, message in senders(layout("glass", made))}
     assert {"/record/start", "/record/stop", "/capture", "/set/next", "/set/previous"} <= sends

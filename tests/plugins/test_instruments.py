@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from antiphon_soundfont.fonts import library_file
-from antiphon_soundfont.tests import made_font
-from antiphon_synth.processor import Synth
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
 from antiphon.kernel.plugins import loader
+from antiphon_soundfont.fonts import library_file
+from antiphon_soundfont.tests import made_font
+from antiphon_synth.processor import Synth
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
