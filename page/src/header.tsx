@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, patches, playing, say, status } from "./model";
+import { beatNow, bpm, graph, missedLately, patches, playing, say, status } from "./model";
 import { enter, ROOMS, room } from "./rooms";
 import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
@@ -169,7 +169,7 @@ function Load() {
   const now = status.value;
   const mean = Number(now.engine?.load_mean ?? 0);
   const peak = Number(now.engine?.load_peak ?? 0);
-  const missed = Number(now.missed_blocks ?? 0);
+  const missed = missedLately.value;
   const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
   const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
   return (
@@ -181,7 +181,11 @@ function Load() {
       </span>
       <meter min={0} max={1} low={0.5} high={0.8} optimum={0.1} value={mean} aria-label="Load of the engine" />
       <small>{(mean * 100).toFixed(0)} %</small>
-      <small class={missed ? "bad" : ""}>{missed} missed</small>
+      <small
+        class={missed ? "bad" : ""}
+        title={`Blocks that came too late in the last minute; ${Number(now.missed_blocks ?? 0)} since the start`}>
+        {missed} missed
+      </small>
     </span>
   );
 }

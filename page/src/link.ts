@@ -134,6 +134,9 @@ export async function readMachines(): Promise<void> {
 }
 
 /** The arguments of /learn and /unlearn: a cue is named by a second one, a capture has its bars and its node. */
+const LATE_PAUSE_MS = 30_000;
+let lateSaid = 0;
+
 function learned(address: string): Value[] {
   const [what, bars, ...node] = address.split(" ");
   if (what === "/capture") return [what, Number(bars), ...node];
@@ -374,6 +377,8 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       if (status.value.set) status.value = { ...status.value, set: { ...status.value.set, place: Number(args[1]) } };
       break;
     case "/late":
+      if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
+      lateSaid = Date.now();
       say(`${args[0]} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
       break;
     case "/clip":

@@ -139,8 +139,21 @@ export function takeGraph(next: Graph): void {
   });
 }
 
+/** Blocks missed in the last minute: a count since the start frightens for a whole set. */
+export const missedLately = signal(0);
+const MINUTE_MS = 60_000;
+let missedBefore: { at: number; count: number }[] = [];
+
+function countMissed(count: number, at: number): void {
+  if (count < (missedBefore.at(-1)?.count ?? 0)) missedBefore = []; // a new engine
+  missedBefore.push({ at, count });
+  while (missedBefore.length > 1 && at - missedBefore[1]!.at >= MINUTE_MS) missedBefore.shift();
+  missedLately.value = count - missedBefore[0]!.count;
+}
+
 export function takeStatus(next: Status): void {
   batch(() => {
+    countMissed(Number(next.missed_blocks ?? 0), performance.now());
     status.value = next;
     bpm.value = Number(next.tempo ?? bpm.value);
     playing.value = Boolean(next.playing);

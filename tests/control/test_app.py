@@ -295,7 +295,7 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
     client = live.client()
     ((_, args),) = await client.ask("/record/start", "take one")
     assert args == ("/record/start", str(home / "data" / "recordings" / "take one.wav"))
-    await client.ask("/record/stop")
+    assert await client.ask("/record/stop") == [("/done", ("/record/stop",))]
     assert live.engine.recorded == [args[1], None]
     touch(args[1])
     ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
@@ -433,3 +433,10 @@ async def test_without_midi_there_is_nothing_to_learn(live: Rig) -> None:
         assert await live.client().ask(address, "/node/a/gain") == [
             ("/fail", (address, "no MIDI is open: start the server with --midi"))
         ]
+
+
+async def test_a_failed_node_stands_under_trouble(live: Rig) -> None:
+    node = next(iter(live.app.session.state.nodes.values()))
+    assert node.name not in live.app.status()["trouble"]
+    node.state, node.reason = "failed", "gave NaN"
+    assert f"{node.name} is failed: gave NaN; /node/{node.name}/reset" in live.app.status()["trouble"]

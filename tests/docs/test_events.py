@@ -111,3 +111,22 @@ def test_the_page_of_files_says_where_they_are(tmp_path: Path, monkeypatch: pyte
         assert folder.parent == paths.data()
         assert f"`{folder.name}`" in PAGE
         assert str(folder) in told
+
+
+def test_scenes_and_macros_of_the_patch_are_played_as_live() -> None:
+    catalog = loader.load(check=False).catalog
+    dub = patch.load("dub", catalog, trusted=True)
+    find = param_finder(dub.graph, catalog)
+    lines = [
+        '{"beat": 0, "address": "/tempo", "args": [120]}',
+        '{"beat": 4, "address": "/scene/recall", "args": [1, 8]}',
+        '{"time": 9, "address": "/macro/send", "args": [0.5, 2]}',
+    ]
+    _, *scene, macro = event_file.parse_events(lines, RATE, find, "e.jsonl", None, dub)
+    assert {f"{one.node}.{one.param}": one.value for one in scene} == dub.scenes[1]
+    assert {(one.when, one.ramp) for one in scene} == {(Beat(4.0), 4.0)}
+    assert (macro.node, macro.param, macro.value, macro.ramp) == ("macro", "send", 0.5, 2.0)
+    assert len(actions_of(dub.graph, catalog, RATE, [*scene, macro])[1]) > len(scene)
+    for wrong in ('"/scene/recall", "args": [99]', '"/macro/sned", "args": [1]'):
+        with pytest.raises(UsageError):
+            event_file.parse_events([f'{{"beat": 0, "address": {wrong}}}'], RATE, find, "e.jsonl", None, dub)

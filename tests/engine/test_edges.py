@@ -87,6 +87,19 @@ def test_after_a_panic_it_rises_once_the_plan_has_caught_up(made: Graph) -> None
     assert np.abs(y).max() > 0.45
 
 
+def test_a_fade_in_has_no_corner_and_what_follows_missed_blocks_rises() -> None:
+    stage = GraphPlayer(SPEC)
+    stage.rise()
+    stage.load(plan(THROUGH, SPEC), 1, 0.0)
+    first = play(stage, tone(RATE // 4))
+    stage.skip(BLOCK)
+    after = play(stage, tone(RATE // 4))
+    bend = 2.0 * np.cos(2.0 * np.pi * 437.0 / RATE)
+    for y in (first, after):
+        assert np.abs(y[:, 2:] - bend * y[:, 1:-1] + y[:, :-2]).max() < 5e-4
+        assert abs(y[0, 0]) < 1e-6
+
+
 @pytest.mark.parametrize("wet", [1.0, 0.5])
 @pytest.mark.parametrize("size", [64, 256])
 def test_a_node_that_was_reset_rises_behind_its_latency(wet: float, size: int) -> None:
@@ -136,7 +149,8 @@ def test_the_end_is_a_fall_that_is_over_with_a_block(block: int) -> None:
         y = np.concatenate([y, stage.run(ones)], axis=1)
     assert FALLEN <= y.shape[1] < FALLEN + block
     assert (y[:, :-FALLEN] == 0.5).all()
-    np.testing.assert_allclose(y[0, -FALLEN:], 0.5 * np.arange(FALLEN - 1, -1, -1) / FALLEN, atol=1e-6)
+    line = np.arange(FALLEN - 1, -1, -1) / FALLEN
+    np.testing.assert_allclose(y[0, -FALLEN:], 0.5 * (3.0 * line**2 - 2.0 * line**3), atol=1e-6)
     assert not stage.run(ones).any(), "and nothing more"
 
 

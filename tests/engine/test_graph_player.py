@@ -140,8 +140,8 @@ def test_what_fell_due_in_missed_blocks_is_late_too():
     play(player, ones(256))
     player.at_sample(300, put(GAIN, "g", "step", 0.5))
     player.skip(4800)
-    y = play(player, ones(256))
-    assert (y == 0.25).all()
+    y = play(player, ones(1024))
+    assert (y[:, 512:] == 0.25).all()
     assert player.counters.late == 1
     assert said(player, "late")[0].number == pytest.approx((256 + 4800 - 300) / RATE)
 
@@ -489,3 +489,18 @@ def test_a_node_that_overran_returns_by_itself_and_is_left_out_longer_when_it_fa
     stage.reports.clear()
     play(stage, ones(RATE * 3))
     assert not said(stage, "running"), "who was reset by hand is not reset again"
+
+
+def test_a_node_that_gave_nan_is_reset_at_once_and_after_pauses_where_it_gives_it_again():
+    made = graph({"w": ("wrong", {"how": "nan"})}, ["in > w", "w > out"])
+    stage = staged(made)
+    play(stage, ones(256))
+    stage.take(put(made, "w", "go", 1.0))
+    stage.at_sample(512, put(made, "w", "go", 0.0))
+    y = play(stage, ones(RATE))
+    assert [r.text for r in said(stage, "failed")] == ["gave NaN or infinity"]
+    assert (y[:, RATE // 20 :] == 0.25).all(), "one block of it costs a twentieth of a second"
+    stage.take(put(made, "w", "go", 1.0))
+    play(stage, ones(RATE * 8))
+    pauses = [r.text.partition("again; it is tried ")[2] for r in said(stage, "failed")[1:]]
+    assert pauses == ["again in 2 s", "again in 4 s", "again in 8 s"]

@@ -143,6 +143,18 @@ def test_the_pages_of_a_node_have_one_colour_and_its_neighbour_another(catalog: 
     assert colours["stage"] == colours["keyboard"] == {NEUTRAL}
 
 
+def test_two_macros_are_a_pad_and_a_set_is_recorded_and_gone_through(catalog: Catalog) -> None:
+    made = pages(load_patch("glass", catalog), catalog)
+    (pad,) = [widget for widget in layout("glass", made).walk() if widget.control_type == "XY"]
+    assert [address(message) for message in pad.messages] == ["/node/macro/bright", "/node/macro/hollow"]
+    (xy,) = [
+        widget for widget in widgets_of(json.loads(to_session("glass", made))["content"]) if widget["type"] == "xy"
+    ]
+    assert xy["split"] == ["/node/macro/bright", "/node/macro/hollow"]
+    sends = {address(message) for _, message in senders(layout("glass", made))}
+    assert {"/record/start", "/record/stop", "/capture", "/set/next", "/set/previous"} <= sends
+
+
 def test_a_label_has_its_unit(catalog: Catalog) -> None:
     document = layout("X", pages(load_patch("keys", catalog), catalog))
     labels = {str(w.value("text").default) for w in document.walk() if w.control_type == "LABEL"}

@@ -20,6 +20,7 @@ from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import Player
+from antiphon.performer.wire import BeatClock
 
 IMPORTS = "from antiphon.live import *\n"
 STEP = 1 / 32
@@ -406,3 +407,13 @@ def _all_gone(processes: BranchProcesses) -> None:
         return not processes._unnamed and not others()
 
     until(gone, 10.0, "all have ended, and none is left to be collected")
+
+
+def test_the_clock_of_a_beat_that_stands_still_shows_no_tempo_after_a_gap_in_its_answers() -> None:
+    clock = BeatClock()
+    clock.tempo(120.0)
+    for at in (0.0, 0.1, 0.2, 0.3, 1.5, 1.52, 4.0):
+        clock.answer(8.0, at)
+        assert clock.bpm() == (120.0 if at < 0.25 else 0.0)
+    clock.answer(9.0, 4.5)
+    assert clock.bpm() > 0.0

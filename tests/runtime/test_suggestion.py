@@ -38,5 +38,12 @@ def test_a_long_list_is_cut_and_counted() -> None:
     assert "did you mean name-999" in instead("nam-999", names)
 
 
+def test_of_many_names_the_nearest_five_are_given() -> None:
+    names = [chr(ord("a") + n % 26) * (n // 26 + 1) for n in range(78)]
+    assert instead("bb", names).startswith("; did you mean bb")
+    assert instead("qqqqq", names).count(", ") == 4
+    assert "the nearest of 78 are qqq, qq, q, " in instead("qqqqq", names)
+
+
 def test_a_name_of_a_stranger_that_is_longer_than_any_is_compared_with_none() -> None:
     assert near("a" * 65, ["a" * 64]) == ()

@@ -195,6 +195,12 @@ export async function stop(): Promise<void> {
   if (answer) wrong(answer);
 }
 
+/** Runs the script from its first bar: what plays is ended, else it goes on from the beat that the set has reached. */
+export async function fromTheTop(): Promise<void> {
+  const answer = await asOwner(() => void fromTheTop(), "POST", "/api/live/stop");
+  if (answer && !wrong(answer)) await run("all");
+}
+
 /** A name as the server takes it. */
 function plain(given: string): string {
   return given.replace(/[^ -~]/g, "?").slice(0, 80);
@@ -356,9 +362,11 @@ export async function share(): Promise<void> {
     together.value = null;
     return;
   }
-  // the answer to a plain request says why there is no WebSocket, which browsers keep to themselves
-  const answer = await asOwner(() => void share(), "GET", "/api/live/shared");
-  if (!answer || (answer.status !== 426 && wrong(answer))) return;
+  if (!token()) {
+    refusal.value = "";
+    wanted.value = () => void share();
+    return;
+  }
   const given = prompt("Your name, for the others who edit", localStorage.getItem("code-me") ?? "")?.trim();
   if (!given) return;
   localStorage.setItem("code-me", given);
@@ -372,9 +380,17 @@ export async function share(): Promise<void> {
     ended(reason) {
       one.leave();
       together.value = null;
-      say(sentence(reason || "the script is not shared: the server does not answer"));
+      if (reason) say(sentence(reason));
+      else void whyNotShared();
     },
   });
+}
+
+/** The answer to a plain request says why there is no WebSocket, which browsers keep to themselves. */
+async function whyNotShared(): Promise<void> {
+  const answer = await asOwner(() => void share(), "GET", "/api/live/shared");
+  if (answer && (answer.status === 426 || !wrong(answer)))
+    say(sentence("the script is not shared: the server does not answer"));
 }
 
 // ---- the room opens

@@ -12,6 +12,7 @@ import {
   fault,
   firstText,
   fresh,
+  fromTheTop,
   live,
   me,
   name,
@@ -103,6 +104,12 @@ function Tools() {
           Block
         </button>
       </span>
+      <button
+        disabled={!on}
+        title="From the top: what plays ends, and the script begins at its first bar"
+        onClick={() => void fromTheTop()}>
+        Top
+      </button>
       <button
         disabled={!on || !(live.value?.playing || live.value?.reading)}
         title="Ctrl or ⌘ with ."

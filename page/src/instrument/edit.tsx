@@ -1,8 +1,9 @@
 // The patch is edited: nodes added, moved and removed, wires made and cut, undone, and saved as a patch of one's own.
 import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
+import { onPage } from "../hints";
 import { ask, send } from "../link";
-import { graph, type Node, node, type Port, say, selected, status } from "../model";
+import { graph, macros, type Node, node, type Port, say, selected, status } from "../model";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -62,7 +63,14 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
-      {status.value.hint && <small class="hint">{String(status.value.hint).replaceAll("`", "")}</small>}
+      {status.value.hint && (
+        <small class="hint">
+          {onPage(
+            String(status.value.hint),
+            macros.value.map((one) => one.name),
+          )}
+        </small>
+      )}
       {adding.value && (
         <div
           class="types"

@@ -1,7 +1,8 @@
 // Scenes, what the server is doing, and messages in words.
 import { signal } from "@preact/signals";
+import { onPage } from "../hints";
 import { clearLog, connection, lost, roundTrip, send } from "../link";
-import { graph, log, status } from "../model";
+import { graph, log, macros, status } from "../model";
 import { stage, toggleStage } from "../theme";
 
 const SCENES = 8;
@@ -122,7 +123,10 @@ export function Log() {
         {!log.value.length && (
           <li class="soft">
             {connection.value === "open"
-              ? String(status.value.hint || "Nothing to report.").replaceAll("`", "")
+              ? onPage(
+                  String(status.value.hint || "Nothing to report."),
+                  macros.value.map((one) => one.name),
+                )
               : "Connecting."}
           </li>
         )}

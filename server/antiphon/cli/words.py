@@ -23,13 +23,15 @@ def words(
 ) -> None:
     """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
     from antiphon.cli.terminal.style import style_text
+    from antiphon.kernel.runtime.suggestion import suggest
     from antiphon.live.patterns.words.table import NOT_HERE
     from antiphon.live.reference import entries
 
     found = matching(text, entries())
     lacking = {name: place for name, place in NOT_HERE.items() if not text or name.lower() == text.lower()}
     if not found and not lacking:
-        raise UsageError(f"there is no word {text!r}; antiphon words lists all")
+        near = suggest(text, [name for entry in entries() for name in entry.names])
+        raise UsageError(f"there is no word {text!r}; {near}antiphon words lists all")
     if as_json:
         typer.echo(json.dumps({"words": [entry.plain() for entry in found], "not_here": lacking}))
         return

@@ -15,8 +15,11 @@ from antiphon.kernel.graph.macros import macro_info
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
 
-Kind = Literal["fader", "switch", "choice", "button"]
-"""A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once."""
+Kind = Literal["fader", "switch", "choice", "button", "xy"]
+"""A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once; an xy sends x to
+its address and y to that of its arguments, which the value of y follows."""
+CAPTURED = 4
+"""Bars that a capture from a surface has."""
 MAX_CONTROLS = 12
 """Maximum controls of one page: two rows of six on a tablet, each wide enough for a thumb."""
 KEYS = range(48, 72)
@@ -76,7 +79,8 @@ class Tab:
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
     """Arranges pages so that at most `MOST_TABS` tabs are in a row, as far as two levels allow.
 
-    A tab for each page if there are few; else one for each page without a node, and one for each run of nodes' pages.
+    A tab for each page if there are few; else one for the first two pages, one for each other page without a node, and
+    one for each run of nodes' pages.
     """
     shown = tuple(pages)
     if len(shown) <= MOST_TABS:
@@ -89,7 +93,9 @@ def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
             runs[-1] += node
         else:
             runs.append(node)
+    together, alone = tuple(alone[:2]), alone[2:]
     return (
+        *([Tab(_span(together[0].name, together[-1].name), together)] if together else []),
         *(Tab(page.name, (page,)) for page in alone),
         *(Tab(_span(_node(run[0]), _node(run[-1])), run) for run in runs),
     )
@@ -107,10 +113,11 @@ def _node(page: Page) -> str:
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
     """Divides a patch's controls into pages, at least one.
 
-    Pages: common controls, the macros and the patch's MIDI-controlled parameters, the keyboard, then one or more for
-    each node. Text, files and readonly parameters have no control.
+    Pages: common controls; a pad for the first two macros, recording and the set; the macros and the patch's
+    MIDI-controlled parameters; the keyboard; then one or more for each node. Text, files and readonly parameters have
+    no control.
     """
-    divided = [Page("stage", _stage(patch))]
+    divided = [Page("stage", _stage(patch)), Page("set", _set(patch, catalog))]
     if chosen := (*_macros(patch, catalog), *_chosen(patch, catalog)):
         divided.append(Page("play", chosen[:MAX_CONTROLS]))
     if any(catalog[node.type].first("events", "in") is not None for node in patch.graph.nodes):
@@ -137,6 +144,24 @@ def _macros(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
         place = target.place(declared, nodes[target.node].values.get(target.param, declared.default))
         faders.append(Widget("fader", macro.name, f"/node/{MACRO}/{macro.name}", param, place))
     return tuple(faders)
+
+
+def _set(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
+    """A pad for the first two macros, recording, capture, and the way through a set."""
+    pad = []
+    if len(both := _macros(patch, catalog)[:2]) == 2:
+        x, y = both
+        label, second = f"{x.label}, {y.label} up", (y.address, float(y.value))
+        pad = [replace(x, kind="xy", label=label, arguments=second)]
+    return (
+        *pad,
+        Widget("button", "record", "/record/start"),
+        Widget("button", "record stop", "/record/stop"),
+        Widget("button", "capture", "/capture", arguments=(CAPTURED,)),
+        Widget("button", "redo", "/patch/redo"),
+        Widget("button", "previous", "/set/previous"),
+        Widget("button", "next", "/set/next"),
+    )
 
 
 def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:

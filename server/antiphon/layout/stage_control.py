@@ -54,6 +54,20 @@ def _rows(keys: tuple[int, ...]) -> list[tuple[int, ...]]:
 def _widget(page: Page, control: Widget) -> dict[str, Any]:
     param = control.param
     common = {"id": f"{page.name}/{control.label}", "address": control.address, "colorWidget": page.colour}
+    if control.kind == "xy":
+        second, place = control.arguments
+        axis = {"min": 0, "max": 1}
+        return {
+            "type": "xy",
+            **common,
+            "split": [control.address, second],
+            "html": control.label,
+            "rangeX": axis,
+            "rangeY": axis,
+            "default": [control.value, place],
+            "decimals": 4,
+            "typeTags": "ff",
+        }
     if param is not None and control.kind == "choice":
         # words, not their indices: the server sends words, by which the switch finds its place
         return {

@@ -103,9 +103,26 @@ def _widget(control: Widget, colour: Colour) -> ToscControl:
             x=float(bool(control.value)),
             color=colour,
         )
+    if control.kind == "xy":
+        return _pad(control, colour)
     if control.kind == "choice" and len(param.choices) <= MAX_WORDS:
         return _radio(control, colour)
     return _fader(control, colour)
+
+
+def _pad(control: Widget, colour: Colour) -> ToscControl:
+    second, place = control.arguments
+    values = [Value("x", default=round(float(control.value), 6)), Value("y", default=round(float(place), 6))]
+    return ToscControl(
+        ControlType.XY,
+        name=control.label,
+        values=[*values, Value("touch", default=False)],
+        messages=[
+            ui.osc(control.address, args=[ui.value("x")], var="x"),
+            ui.osc(str(second), args=[ui.value("y")], var="y"),
+        ],
+        color=colour,
+    )
 
 
 def _fader(control: Widget, colour: Colour) -> ToscControl:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable
 
 from antiphon import live
-from antiphon.kernel.runtime.suggestion import list_names, suggest
+from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.table import NOT_HERE, WORDS, TableWord
@@ -34,7 +34,7 @@ def of_attribute(error: AttributeError) -> str:
             return (
                 f"{name} is of patterns that are played, as s(…) and note(…); turn these values into notes by .note()"
             )
-        return f"a pattern has no word {name}; {_suggested(name, known) or 'it has ' + list_names(known)}"
+        return f"a pattern has no word {name}; {_suggested(name, known) or nearest(name, known)}"
     if isinstance(owner, str) and name in dir(ControlPattern):
         return f'a text is no pattern yet: write s("…").{name}, note("…").{name} or mini("…").{name}'
     called = getattr(owner, "__name__", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from fractions import Fraction
 from types import SimpleNamespace
@@ -48,6 +49,17 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
+def _check_waits(path: str, tree: ast.Module) -> None:
+    """Refuses a `sync` that no yield gives to the loop: it would not wait."""
+    for statement in ast.walk(tree):
+        match statement:
+            case ast.Expr(ast.Call(ast.Name("sync"))) | ast.Assign(_, ast.Call(ast.Name("sync"))):
+                wrong = UsageError('sync waits by yield, as in n = yield sync("drop")')
+                raise fault_in_script(path, wrong, statement.lineno)
+            case _:
+                pass
+
+
 def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False) -> LiveScript:
     """Runs the text of a script once. Events have positions in this text by `version`; 0 for events without.
 
@@ -60,7 +72,9 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
         raise ScriptError(f"{path}: a script has at most {LARGEST} characters; split it into modules")
     script = LiveScript(path, places=ScriptPlaces(path, source, version) if version else None)
     try:
-        code = compile(source, path, "exec", dont_inherit=True)
+        tree = ast.parse(source, path)
+        code = compile(tree, path, "exec", dont_inherit=True)
+        _check_waits(path, tree)
         with acting(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path})
         silence_muted(script)

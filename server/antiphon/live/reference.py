@@ -58,7 +58,7 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All words, by group and name; those of scripts, such as `track`, are in the group script."""
+    """All words, by chapter and name; those of scripts, such as `track`, come first."""
     found = [Entry(word.names, word.group, word.doc, word.example) for word in WORDS.values()]
     named = {name for entry in found for name in entry.names}
     for owner, group in ((ControlPattern, "methods"), (live, "script")):
@@ -76,4 +76,5 @@ def entries() -> list[Entry]:
     for name, reach in waves.items():
         if camel(name) == name:
             found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))
-    return sorted(found, key=lambda entry: (entry.group, entry.names[0].lower()))
+    order = list(CHAPTERS)
+    return sorted(found, key=lambda entry: (order.index(entry.group), entry.names[0].lower()))

@@ -80,6 +80,7 @@ class LiveScript:
         bar: Beats of a bar.
         levels: Nodes whose levels it answers to, each with a value in dB.
         patch_line: Where it names its patch, from 1.
+        muted: Names of tracks and loops, each with its line; so has `soloed`.
         places: Finds where in it events come from; None where that is not asked for.
     """
 
@@ -93,8 +94,8 @@ class LiveScript:
     levels: list[tuple[str, float]] = field(default_factory=list)
     patch_line: int = 0
     listens: dict[str, int] = field(default_factory=dict)
-    muted: set[str] = field(default_factory=set)
-    soloed: set[str] = field(default_factory=set)
+    muted: dict[str, int] = field(default_factory=dict)
+    soloed: dict[str, int] = field(default_factory=dict)
     hushed: bool = False
     places: ScriptPlaces | None = None
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)

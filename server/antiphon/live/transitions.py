@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
+from antiphon.live.records import ScriptError, line_of
 from antiphon.live.stage import LiveScript, LiveTrack, stage
 from antiphon.live.vocabulary import reading, track
 
@@ -41,12 +43,14 @@ def hush(pattern: P | None = None) -> Any:
 
 def mute(*names: str) -> None:
     """Silences tracks and loops by their names."""
-    reading("mute").muted.update(_names(names, "mute"))
+    script = reading("mute")
+    script.muted.update(dict.fromkeys(_names(names, "mute"), line_of(script.path)))
 
 
 def solo(*names: str) -> None:
     """Plays only these tracks and loops, by their names."""
-    reading("solo").soloed.update(_names(names, "solo"))
+    script = reading("solo")
+    script.soloed.update(dict.fromkeys(_names(names, "solo"), line_of(script.path)))
 
 
 def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
@@ -56,11 +60,12 @@ def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def silence_muted(script: LiveScript) -> None:
-    """Removes muted tracks, and all others if some are soloed. Raises `UsageError` for an unknown name."""
+    """Removes muted tracks, and all others if some are soloed. Raises `ScriptError` for an unknown name."""
     known = [*(name for name, track in script.tracks.items() if not track.sets), *script.loops]
-    for name in sorted(script.muted | script.soloed):
+    for name, line in (script.muted | script.soloed).items():
         if name not in known:
-            raise UsageError(f"there is no track or loop {name!r}{instead(name, known)}")
+            where = f"{os.path.basename(script.path)} line {line}"
+            raise ScriptError(f"{where}: there is no track or loop {name!r}{instead(name, known)}")
     for name in known:
         if name in script.muted or (script.soloed and name not in script.soloed):
             script.hushed = True

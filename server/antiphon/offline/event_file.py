@@ -7,20 +7,23 @@
 `time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
 in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
 /node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
-/note/off, /cc (number, value), /bend (value), /tempo
-(bpm, beats of ramp), /swing (share, step in beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
+/note/off, /cc (number, value), /bend (value), /macro/NAME (value, seconds of ramp), /scene/recall (number, beats of
+ramp), /tempo (bpm, beats of ramp), /swing (share, step in beats), /transport/play, /transport/stop, /beat, /panic,
+/clearSched.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeAlias
 
 from msgspec import Meta, Struct
 
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.session import notes, play
@@ -36,6 +39,7 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     When,
 )
+from antiphon.kernel.session.scenes import MAX_SCENES
 
 MAX_EVENTS = 500_000
 MAX_LINE = 65536
@@ -43,6 +47,7 @@ MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
 _ADDRESSES = ", ".join((
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
+    "/macro/NAME", "/scene/recall",
     "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
 ))  # fmt: skip
 
@@ -62,14 +67,21 @@ FindParam: TypeAlias = Callable[[str, str], Param]
 
 
 def parse_events(
-    lines: Iterable[str], rate: int, find: FindParam, source: str, players: notes.Players | None = None
+    lines: Iterable[str],
+    rate: int,
+    find: FindParam,
+    source: str,
+    players: notes.Players | None = None,
+    patch: Patch | None = None,
 ) -> list[Command]:
     """Commands in `lines`, in order; empty lines are skipped.
 
-    source: the file's name.  players: note-taking nodes; None determines them at playback. Raises `UsageError` with the
-    file and the line for an invalid one.
+    source: the file's name.  players: note-taking nodes; None determines them at playback.  patch: whose scenes are
+    recalled, and whose tempo is that of the beginning. Raises `UsageError` with the file and the line for an invalid
+    one.
     """
     commands: list[Command] = []
+    tempo = 120.0 if patch is None else patch.tempo
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -78,7 +90,12 @@ def parse_events(
         try:
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
-            commands += commands_of(_event(line), rate, find, players)
+            event = _event(line)
+            if event.address == "/scene/recall":
+                commands += _recalled(event, rate, find, patch, tempo)
+                continue
+            commands += commands_of(event, rate, find, players)
+            tempo = float(event.args[0]) if event.address == "/tempo" else tempo
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
@@ -115,6 +132,29 @@ def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Pla
     return (_command(event, rate, find, players),)
 
 
+def _recalled(event: FileEvent, rate: int, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
+    """The values of a scene of the patch, in ramps of so many beats at that tempo."""
+    _count(event.args, 1, 2, event.address)
+    number, when = _number(event.args[0], "a scene", 0, MAX_SCENES - 1), _when(event, rate)
+    seconds = min(MAX_RAMP, _ramp(event.args, MAX_RAMP) * 60.0 / tempo)
+    stored: Mapping[int, Mapping[str, Value]] = {} if patch is None else patch.scenes
+    scene = stored.get(int(number))
+    if scene is None or number != int(number):
+        there = ", ".join(map(str, sorted(stored))) or "none"
+        raise UsageError(f"the patch has no scene {number:g}; there are: {there}")
+    # macros come first, so that a target's own value is the last
+    for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
+        node, _, name = key.partition(".")
+        param = find(node, name)
+        if _fixed(param) and not at_beginning(when):
+            continue  # what a file cannot change while it plays: it has the patch's value
+        yield SetParam(node, name, value, seconds if param.kind == "float" else 0.0, when)
+
+
+def _fixed(param: Param) -> bool:
+    return param.kind in ("text", "file") or param.restart
+
+
 def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Command:
     address, arguments = event.address, event.args
     when = _when(event, rate)
@@ -129,6 +169,8 @@ def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Player
             return ResetNode(node, when)
         case ["node", node, name, *rest] if rest in ([], ["norm"]):
             return _set(find(node, name), node, arguments, bool(rest), address, when)
+        case ["macro", name]:
+            return _set(find(MACRO, name), MACRO, arguments, False, address, when)
         case ["transport", ("play" | "stop") as what]:
             _count(arguments, 0, 1, address)
             beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None
@@ -166,7 +208,7 @@ def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str
     _count(arguments, 1, 2, address)
     if not isinstance(arguments[0], str | int | float):
         raise UsageError(f"{param.name} takes {param.allowed}, not {str(arguments[0])[:40]}")
-    if (param.kind in ("text", "file") or param.restart) and not at_beginning(when):
+    if _fixed(param) and not at_beginning(when):
         raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
     value: Value = param.from_norm(arguments[0]) if norm else param.check(arguments[0])
     return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)

@@ -77,11 +77,14 @@ def replay(
                         _apply(line, player, {} if plan is None else plan.hosts)
             if any(first <= sample < last for first, last in log.dead):
                 if player.sample < end:
-                    player.sample = end
+                    player.skip(end - player.sample)
                 yield np.zeros((spec.channels, block), np.float32)
             else:
                 y = player.run(x)
-                yield np.zeros_like(y) if sample in log.silent else y.copy()
+                if sample in log.silent:
+                    player.rise()
+                    y = np.zeros_like(y)
+                yield y.copy()
             while player.retired:
                 retired = player.retired.popleft().old
                 plans[:] = [other for other in plans if other is not retired]

@@ -203,7 +203,7 @@ class Performing:
         wanted = self._wanted()
         if self._loading is None:
             started = self._server is not None and wanted == self._server.patch and not self.player.playing
-            if started or Path(wanted).stem.casefold() == self._plays.casefold():
+            if started or _plain(Path(wanted).stem) == _plain(self._plays):
                 self.player.loaded()
             elif os.sep in wanted:
                 self.player.refuse(
@@ -326,6 +326,11 @@ class Performing:
             if one.fileno() >= 0:
                 poll.register(one, select.POLLIN)
         poll.poll(1000.0 * TICK)
+
+
+def _plain(name: str) -> str:
+    """A patch's name as that of its file is written."""
+    return name.casefold().replace(" ", "")
 
 
 def ended_by_signals(performing: Performing) -> None:

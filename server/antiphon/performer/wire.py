@@ -117,10 +117,10 @@ class BeatClock:
     def answer(self, beat: float, at: float) -> None:
         """The server's beat, in an answer that came at a time in seconds."""
         answers = self._answers
-        if answers and (beat < answers[-1][1] or at - answers[-1][0] > _SPAN):
+        if answers and beat < answers[-1][1]:
             answers.clear()
         answers.append((at, beat))
-        while at - answers[0][0] > _SPAN:
+        while len(answers) > 1 and at - answers[1][0] >= _SPAN:  # one stays that is older: a gap is no tempo of before
             answers.popleft()
 
     @property

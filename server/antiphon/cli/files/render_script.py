@@ -53,6 +53,8 @@ def render_script(asked: RenderOptions) -> None:
     """
     if asked.events is not None:
         raise UsageError("a script plays its own events; leave --events out")
+    if asked.seconds is not None and asked.bars is not None:
+        raise UsageError(f"--bars {asked.bars:g} says how long a script is: leave --seconds out")
     if asked.seconds is not None or asked.bars is None or not asked.out:
         raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
     if asked.out_dir is not None or len(asked.source or []) > 1:

@@ -186,7 +186,7 @@ def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch) -> b
     if sound is None and scores:
         frames = max(score.frames for score in scores)
     if job.events is not None and not is_midi(job.events):
-        commands += _events(job.events, rate, graph, catalog)
+        commands += _events(job.events, rate, patch, catalog)
     if seconds is not None:
         frames = round(seconds * rate)
     cyclic = order(graph, catalog)[1]
@@ -226,7 +226,7 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
     return note_file.commands(score)
 
 
-def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
+def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Command]:
     name = path_text(path)
     try:
         if not Path(path).is_file():
@@ -237,4 +237,5 @@ def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Comman
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FileError(f"cannot read {name}: {reason}") from None
-    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog))
+    graph = patch.graph
+    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog), patch)

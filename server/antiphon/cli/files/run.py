@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,6 +115,7 @@ def run(asked: RunOptions) -> None:
     with endable():
         loaded = load(check=False)
         _check_one(asked.plugin)
+        _check_no_patch(asked.plugin, loaded.catalog)
         info = known_type(asked.plugin, loaded.catalog)
         info.check_writes()
         _check_use(asked, info.on_files)
@@ -141,6 +142,14 @@ def run(asked: RunOptions) -> None:
             report(one(asked.plugin, jobs[0], settings, loaded))
         elif _each(asked, jobs, settings, loaded):
             raise typer.Exit(1)
+
+
+def _check_no_patch(name: str, known: Container[str]) -> None:
+    """Raises UsageError for the name of a patch that is no plugin's."""
+    from antiphon.kernel.graph import patch_list
+
+    if name not in known and name in patch_list.names():
+        raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")
 
 
 def _beside(asked: RunOptions) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import PatchError, UsageError
 
 TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 
@@ -41,7 +41,10 @@ def surface(
     if path.suffix not in (TOUCHOSC, STAGE_CONTROL):
         raise UsageError(f"{out}: its name must end in {TOUCHOSC} (TouchOSC) or {STAGE_CONTROL} (Open Stage Control)")
     catalog = load(check=False).catalog
-    loaded = load_patch(patch or path.stem, catalog, trusted=True)
+    try:
+        loaded = load_patch(patch or path.stem, catalog, trusted=True)
+    except PatchError as error:
+        raise error if patch else UsageError(f"{error}; --patch names another, as in {out} --patch keys") from None
     free([("OUT", out)], force=force)
     pages = controls.pages(loaded, catalog)
     if path.suffix == TOUCHOSC:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from antiphon.kernel.control.machine import MachineWatch
@@ -147,11 +147,18 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "bar": session.state.bar,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice))),
+        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice, *_failed(app)))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def _failed(app: StatusSource) -> Iterator[str]:
+    """Nodes that are silent, or pass their dry input, since they failed."""
+    for node in app.session.state.nodes.values():
+        if node.state == "failed":
+            yield f"{node.name} is failed: {node.reason}; /node/{node.name}/reset tries it again"
 
 
 def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:

@@ -1,4 +1,4 @@
-"""Fades at the graph's two ends, so that a start, a panic or a stop within running sound does not click."""
+"""Fades at the graph's two ends, so that a start, a gap, a panic or a stop within running sound does not click."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FALL = 0.020
 
 
 class Edges:
-    """Fade-in at an engine's first plan and after a panic; fade-out once, at the end.
+    """Fade-in at an engine's first plan, after missed blocks and a panic; fade-out once, at the end.
 
     The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
     frames later, after the plan's latency: a source without an input behind a delay line begins only then.
@@ -28,7 +28,7 @@ class Edges:
         self._rise, self._fall = max(1, round(RISE * spec.rate)), max(1, round(FALL * spec.rate))
         self._lead = -self._fall % spec.block
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
-        self._curve = np.zeros(spec.block, np.float32)
+        self._curve, self._cube = np.zeros((2, spec.block), np.float32)
         self.rising = self.wait = 0
         self._falling = -1
 
@@ -64,14 +64,17 @@ class Edges:
             self.rising = max(0, self.rising - frames)
         if self._falling >= 0:
             curve = np.subtract(self._falling, self._steps[:frames], out=self._curve[:frames])
-            self._scale(x, np.divide(curve, self._fall, out=curve), frames)
+            self._scale(x, np.divide(curve, self._fall, out=curve))
             self._falling = max(0, self._falling - frames)
 
     def _apply_rise(self, x: Samples, elapsed: int, frames: int) -> None:
         """Scales `x` by the fade-in. `elapsed` is frames since its start; negative before it."""
         curve = np.add(self._steps[:frames], elapsed, out=self._curve[:frames])
-        self._scale(x, np.divide(curve, self._rise, out=curve), frames)
+        self._scale(x, np.divide(curve, self._rise, out=curve))
 
-    def _scale(self, x: Samples, curve: Samples, frames: int) -> None:
-        np.minimum(np.maximum(curve, 0.0, out=curve), 1.0, out=curve)
-        dsp.scale(x, curve, frames)
+    def _scale(self, x: Samples, line: Samples) -> None:
+        """Scales by 3c² - 2c³ of a line c from 0 to 1: a fade with a corner at either end is heard as a tick."""
+        np.minimum(np.maximum(line, 0.0, out=line), 1.0, out=line)
+        square = np.multiply(line, line, out=self._cube[: line.size])
+        np.subtract(3.0, np.multiply(line, 2.0, out=line), out=line)
+        dsp.scale(x, np.multiply(square, line, out=line), line.size)

@@ -137,8 +137,11 @@ class GraphPlayer:
         self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
 
     def rise(self) -> None:
-        """Fades the first plan in over 10 ms, since a live input already sounds; a rendering plays it at full level."""
-        self._edges.rise()
+        """Fades in over 10 ms: the first plan, since a live input already sounds, and what follows a gap.
+
+        A rendering plays its first plan at full level.
+        """
+        self._edges.rise(self._edges.wait if self._edges.rising else 0)
 
     @property
     def rising(self) -> dict[str, int]:
@@ -184,8 +187,9 @@ class GraphPlayer:
         return self._crossing is not None
 
     def skip(self, frames: int) -> None:
-        """Advances the sample clock over missed blocks."""
+        """Advances the sample clock over missed blocks, after which the sound rises."""
         self.sample += frames
+        self.rise()
 
     # ---- the block
     def run(self, x: Samples) -> Samples:

@@ -170,7 +170,7 @@ class EngineLoop:
             self._limit_wait(block)
             self._hand_over(block, self._native.input, player.go_on(self._loop[LoopWord.STOP]))
         elif reason == ExitReason.UNHEARD:
-            self.journal.unheard(block * self.driver.block)
+            self._unheard(block * self.driver.block)
 
     def _hand_over(self, block: int, x: Samples, out: Samples) -> None:
         """Delivers and publishes a block that the player has computed from `x`."""
@@ -182,7 +182,7 @@ class EngineLoop:
         played = driver.deliver(block, out if parts.pairs is None else parts.pairs.gather(player.buses))
         metered = self._native.end(block, x, played)
         if not played:
-            self.journal.unheard(sample)
+            self._unheard(sample)
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING] = len(player.schedule)
         words[HeaderWord.SCHEDULE_DROPPED] = player.counters.schedule_dropped
@@ -196,6 +196,11 @@ class EngineLoop:
         if player.applied:
             self.journal.applied(player.applied)
         self._native.end_turn()
+
+    def _unheard(self, sample: int) -> None:
+        """Notes a block that was computed too late to be played: the next one rises from silence."""
+        self.journal.unheard(sample)
+        self.player.rise()
 
     def end(self) -> None:
         """Runs the last blocks, over which the sound fades out. Returns early if the device asks for no more."""

@@ -1,4 +1,4 @@
-"""Automatic retries of overrun nodes after a pause."""
+"""Automatic retries, after a pause, of nodes that overran or gave NaN."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
 
 A processor fails when it raises an error, outputs NaN or infinity, or overruns for a second. Its node then passes the
-dry signal until `/node/NAME/reset`; an overrun is retried automatically.
+dry signal until `/node/NAME/reset`; NaN and overruns are retried automatically.
 """
 
 from __future__ import annotations
@@ -242,6 +242,9 @@ class NodeHost:
         Args:
             reason: Why the node has failed in this block, or "".
         """
+        if reason == NOT_FINITE:
+            reason = self._overruns.not_finite(reason, now)
+            self.retry = self._overruns.pause
         if self.forced:
             reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
         self._after = now + frames

@@ -1,4 +1,7 @@
-"""Overrun detection: a node's computing and sleeping time, without preemption, against the block period."""
+"""Overrun detection: a node's computing and sleeping time, without preemption, against the block period.
+
+And when a node that failed by that, or by NaN, is tried again.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ TRIED_SECONDS = 30.0
 """Probation time of a retried node, seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Pause in seconds before a retry; doubled at each failure during probation."""
+AT_ONCE = 0.02
+"""Pause in seconds before a node that gave NaN is reset, outside of a probation: its fade is over then."""
 SLEEP_NS = 100_000_000
 """Maximum sleep counted within one block: the whole process may have been stopped."""
 
@@ -42,7 +47,7 @@ _thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
 
 
 class Overruns:
-    """Overrun accounting of one node.
+    """Overrun accounting of one node, and its retries.
 
     Attributes:
         open_ns: Time of blocks that took too long, not made up for.
@@ -68,11 +73,22 @@ class Overruns:
         tried = sample < self._tried_until
         if self.open_ns < (RETURNED_SECONDS if tried else OVERRUN_SECONDS) * 1e9:
             return ""
-        self._pause = min(2.0 * self._pause, LONGEST_PAUSE) if tried else FIRST_PAUSE
+        self._pause = self._next_pause() if tried else FIRST_PAUSE
         return (
             f"overran: {spent / 1e6:.1f} ms for a block of {self._period_ns / 1e6:.1f} ms; "
             f"it is tried again in {self._pause:g} s"
         )
+
+    def _next_pause(self) -> float:
+        return min(max(2.0 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+
+    def not_finite(self, reason: str, sample: int) -> str:
+        """Accounts for a block with NaN: the node is reset at once, and after a pause where that did not help."""
+        if sample >= self._tried_until:
+            self._pause = AT_ONCE
+            return reason
+        self._pause = self._next_pause()
+        return f"{reason} again; it is tried again in {self._pause:g} s"
 
     @property
     def pause(self) -> float:

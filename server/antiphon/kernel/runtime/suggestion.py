@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 MOST = 400
@@ -14,6 +14,8 @@ LONGEST = 64
 NEAR = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 SUGGESTED = 2
+MANY, NEAREST = 60, 5
+"""Names above which a refusal gives the nearest in place of the first, and how many."""
 
 
 def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -34,6 +36,18 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(spelled[match] for match in list(matches)[:SUGGESTED])
 
 
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The nearest of many names, alike or not: "the nearest of 281 are fast, fade"."""
+    return _nearest(name, tuple(known))
+
+
+@lru_cache(maxsize=256)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    spelled = {other.lower(): other for other in reversed(known)}
+    found = difflib.get_close_matches(name[:LONGEST].lower(), spelled, NEAREST, 0.0)
+    return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in found)}"
+
+
 def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapping[str, str] | None = None) -> str:
     """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
 
@@ -44,6 +58,8 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
         The text, to follow the refusal without a space.
     """
     every = tuple(known)
+    if len(every) > MANY:
+        return f"; {suggest(name, every) or _described(name, docs or {})}{nearest(name, every)}"
     return f"; {suggest(name, every) or _described(name, docs or {})}{lead}: {list_names(every)}"
 
 

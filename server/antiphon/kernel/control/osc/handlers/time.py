@@ -128,6 +128,7 @@ def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     server.link.record(None)
+    server.replies.reply(peer, encode("/done", "/record/stop"))
 
 
 def node_number(session: Session, name: str) -> int:
