@@ -18,7 +18,7 @@ from antiphon.api import AntiphonError, Register, Samples, UsageError
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, feature_stream
 from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.classifier_session import ClassifierFile
-from antiphon_classify.labels import LIVE_LABELS, SHIPPED
+from antiphon_classify.labels import SHIPPED, shipped_labels
 
 MOST = 200
 """Own classifiers; the first by name are taken."""
@@ -61,7 +61,7 @@ def live_classifiers() -> Mapping[str, tuple[str, ...]]:
 def live_labels() -> tuple[str, ...]:
     """All labels that the node reports, each once: of the classifiers that ship, then of the own ones."""
     own = (label for labels in live_classifiers().values() for label in labels)
-    return tuple(dict.fromkeys((*LIVE_LABELS, *own)))
+    return tuple(dict.fromkeys((*shipped_labels(), *own)))
 
 
 def labels_mark() -> str:
