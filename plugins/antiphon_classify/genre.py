@@ -18,6 +18,7 @@ from antiphon_classify.musicnn import (
     MusicnnAnswers,
     MusicnnRun,
     PatchStream,
+    answers,
     mean_probabilities,
     tags_of,
 )
@@ -29,6 +30,8 @@ LEAST, LEAST_BARE = 0.35, 0.75
 Some metal is dense enough to hide its instruments."""
 MOST_VOICE = 2.4
 """Times the voices of MTT over its instruments, from which a voice is alone. Songs have 2.0 at most."""
+VOICED, SPOKEN = 0.45, 0.1
+"""Of MTT's voices, from which what has no instrument is a voice; of MSD's hip hop, from which that voice speaks."""
 HOUSE = 0.2
 """Of MSD's tag, from which what is electronic is house."""
 DISCO = 2.0
@@ -78,6 +81,8 @@ class Genre(MusicnnAnalysis):
     quantities = (
         Quantity("genre", "text", doc='The most likely genre; "unknown" where none is, and of a voice alone.'),
         Quantity("genres", "labels", doc="The three most likely genres, each with the probability of its tags."),
+        Quantity("content", "text", doc='"music", a "voice" alone, "speech", or "noise", where neither is found.'),
+        Quantity("content_sure", "number", doc="How sure that is, 0 to 1."),
     )
     labels = GENRES
 
@@ -85,12 +90,27 @@ class Genre(MusicnnAnalysis):
         return GenreRun(self, rate)
 
     def values(self, msd: MusicnnAnswers, mtt: MusicnnAnswers) -> Mapping[str, Any]:
-        found = probabilities(mean_probabilities(msd), mean_probabilities(mtt))
+        return self.of_families(msd, mtt, set(Instruments().labels))
+
+    def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
+        """The quantities of a sound in which these families of instruments were found."""
+        first, second = named_tags(msd, mtt)
+        found = probabilities(first, second)
         order = sorted(GENRES, key=lambda name: -found[name])
-        alone = voice_share(mean_probabilities(mtt)) >= MOST_VOICE
+        likely = found[order[0]]
+        voices = _any(second, _VOICES)
+        alone = voices >= MOST_VOICE * _any(second, _PLAYED) or not families - {VOICE}
+        if voices >= VOICED and (alone or likely < LEAST) and first["Hip-Hop"] >= SPOKEN and likely < LEAST_BARE:
+            content, sure = "speech", voices
+        elif alone and likely < LEAST_BARE:
+            content, sure = ("voice", voices) if voices >= VOICED else ("noise", 1.0 - voices)
+        else:
+            content, sure = "music", max(likely, 1.0 - voices)
         return {
-            "genre": order[0] if found[order[0]] >= LEAST and not alone else UNKNOWN,
+            "genre": order[0] if likely >= LEAST and content == "music" else UNKNOWN,
             "genres": [(name, found[name]) for name in order[:SHOWN]],
+            "content": content,
+            "content_sure": sure,
         }
 
 
@@ -99,40 +119,38 @@ class GenreRun(MusicnnRun):
 
     def __init__(self, analysis: Genre, rate: int) -> None:
         super().__init__(analysis, rate)
-        self._excerpts = PatchStream(rate, MEL, EXCERPT)
+        self._genre, self._excerpts = analysis, PatchStream(rate, MEL, EXCERPT)
 
     def feed(self, block: Samples) -> None:
         super().feed(block)
         self._excerpts.push(np.asarray(block[0], np.float32))
 
-    def result(self) -> Mapping[str, Any]:
-        found = super().result()
-        if found["genre"] in (None, UNKNOWN) or found["genres"][0][1] >= LEAST_BARE:
-            return found
+    def values(self, patches: F32) -> Mapping[str, Any]:
         try:
             families = Instruments().families(self._excerpts.patches())
         except ModelError:  # its weights are missing
-            return found
-        return found if families - {VOICE} else {**found, "genre": UNKNOWN}
+            return super().values(patches)
+        return self._genre.of_families(*answers(patches), families)
 
 
-def probabilities(msd: F32, mtt: F32) -> dict[str, float]:
-    """The probability of each genre by those of both networks' tags, `[50]` each: that one of its tags holds."""
-    first = dict(zip(tags_of(NETWORKS[0]), msd.tolist(), strict=True))
-    second = dict(zip(tags_of(NETWORKS[1]), mtt.tolist(), strict=True))
+def named_tags(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> tuple[dict[str, float], dict[str, float]]:
+    """The tags of each network by their names, the mean over patches."""
+    first, second = (
+        dict(zip(tags_of(name), mean_probabilities(found).tolist(), strict=True))
+        for name, found in zip(NETWORKS, (msd, mtt), strict=True)
+    )
+    return first, second
+
+
+def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:
+    """The probability of each genre by the tags of both networks: that one of its tags holds."""
     found = {}
     for name in GENRES:
-        both = [_any(row, table[name]) for row, table in ((first, _MSD), (second, _MTT)) if name in table]
+        both = [_any(row, table[name]) for row, table in ((msd, _MSD), (mtt, _MTT)) if name in table]
         found[name] = float(np.mean(both) if name in _AVERAGED else max(both, default=0.0))
-    found["house"] = found["electronic"] if first["House"] >= HOUSE else first["House"]
-    found["disco"] = min(1.0, DISCO * float(np.sqrt(np.prod([_any(first, tags) for tags in _DISCO]))))
+    found["house"] = found["electronic"] if msd["House"] >= HOUSE else msd["House"]
+    found["disco"] = min(1.0, DISCO * float(np.sqrt(np.prod([_any(msd, tags) for tags in _DISCO]))))
     return found
-
-
-def voice_share(mtt: F32) -> float:
-    """How many times as likely MTT finds a voice as an instrument."""
-    tags = dict(zip(tags_of(NETWORKS[1]), mtt.tolist(), strict=True))
-    return _any(tags, _VOICES) / max(1e-3, _any(tags, _PLAYED))
 
 
 def _any(probability: Mapping[str, float], tags: Sequence[str]) -> float:

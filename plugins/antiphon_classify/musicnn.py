@@ -256,6 +256,10 @@ class MusicnnRun(AnalysisRun):
         patches = self._patches.patches()
         if not len(patches):
             return {quantity.name: None for quantity in self._analysis.quantities}
+        return self.values(patches)
+
+    def values(self, patches: F32) -> Mapping[str, Any]:
+        """The quantities by patches, of which there is one at least."""
         return self._analysis.values(*answers(patches))
 
 

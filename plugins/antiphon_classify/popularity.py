@@ -12,8 +12,8 @@ from antiphon.api import UsageError
 from antiphon.api.backends.analysis import Quantity
 from antiphon.api.backends.files import data_folder
 from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
+from antiphon_classify.features import projected
 from antiphon_classify.musicnn import MusicnnAnalysis, MusicnnAnswers
-from antiphon_classify.tags import vector
 
 NAME = "popularity"
 
@@ -44,7 +44,7 @@ class Popularity(MusicnnAnalysis):
         folder = popularity_folder()
         try:
             details, arrays = manifest_entry(NAME, folder), read_weights(NAME, folder)
-            scores = vector(msd.embedding, mtt.embedding) @ arrays["weight"] + arrays["bias"]
+            scores = projected(msd, mtt).mean(axis=0) @ arrays["weight"] + arrays["bias"]
         except (ModelError, KeyError, ValueError) as error:
             raise UsageError(
                 f"there is no model of your own at {folder}; antiphon train popularity TABLE.csv makes one"

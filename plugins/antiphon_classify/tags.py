@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api import F32
 from antiphon.api.backends.analysis import Quantity
+from antiphon_classify.features import projected
 from antiphon_classify.musicnn import NETWORKS, MusicnnAnalysis, MusicnnAnswers, mean_probabilities, tags_of
 
 LEAST, FEWEST = 0.1, 3
@@ -28,7 +28,10 @@ class Tags(MusicnnAnalysis):
             "over excerpts, and over both networks where both know a word.",
         ),
         Quantity(
-            "tag_embedding", "vector", "", "The last layers but one of both networks, the mean over excerpts, length 1."
+            "tag_embedding",
+            "vector",
+            "",
+            "By which sounds are alike: principal components of both networks' last layers but one, the mean.",
         ),
     )
 
@@ -43,15 +46,9 @@ class Tags(MusicnnAnalysis):
                 known.setdefault(tag.lower(), []).append(probability)
         ranked = sorted(((tag, float(np.mean(each))) for tag, each in known.items()), key=lambda row: (-row[1], row[0]))
         count = max(FEWEST, sum(probability >= LEAST for _, probability in ranked))
-        return {"tags": ranked[:count], "tag_embedding": vector(msd.embedding, mtt.embedding)}
+        return {"tags": ranked[:count], "tag_embedding": projected(msd, mtt).mean(axis=0)}
 
 
 def tags() -> tuple[str, ...]:
     """All tags, each once; `ModelError` without a manifest."""
     return tuple(dict.fromkeys(tag.lower() for name in NETWORKS for tag in tags_of(name)))
-
-
-def vector(*embeddings: F32) -> F32:
-    """The vector of a sound, of length 1, by embeddings `[excerpts, units]` of networks, which training centred."""
-    mean = np.concatenate([each.mean(axis=0) for each in embeddings])
-    return np.asarray(mean / (float(np.linalg.norm(mean)) + 1e-9), np.float32)

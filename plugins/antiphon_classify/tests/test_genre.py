@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
-from antiphon_classify.genre import Genre, probabilities, voice_share
+from antiphon_classify.genre import Genre, probabilities
 from antiphon_classify.instruments import MEL
 from antiphon_classify.labels import GENRES, UNKNOWN, shipped_labels
 from antiphon_classify.musicnn import NETWORKS, MusicnnAnswers, tags_of
@@ -27,12 +27,13 @@ def run(mono: np.ndarray, block: int = 8192) -> Mapping[str, Any]:
     return plain_result("genre", genre, going.result())
 
 
-def row(name: str, given: Mapping[str, float]) -> np.ndarray:
-    return np.array([given.get(tag, 0.0) for tag in tags_of(name)], np.float32)
+def full(network: str, given: Mapping[str, float]) -> dict[str, float]:
+    return {tag: given.get(tag, 0.0) for tag in tags_of(network)}
 
 
-def found(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:
-    return probabilities(row(NETWORKS[0], msd), row(NETWORKS[1], mtt))
+def answer(network: str, given: Mapping[str, float]) -> MusicnnAnswers:
+    row = np.clip(np.array(list(full(network, given).values())), 1e-4, None)
+    return MusicnnAnswers(np.log(row / (1.0 - row))[None].astype(np.float32), np.zeros((1, 200), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -53,24 +54,33 @@ def found(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float
 def test_a_genre_is_as_likely_as_one_of_its_tags(
     msd: dict[str, float], mtt: dict[str, float], genre: str, probability: float
 ) -> None:
-    rows = found(msd, mtt)
+    rows = probabilities(full(NETWORKS[0], msd), full(NETWORKS[1], mtt))
     assert max(GENRES, key=lambda name: rows[name]) == genre
     assert rows[genre] == pytest.approx(probability, abs=1e-3)
     assert set(rows) == set(GENRES)
 
 
-def test_what_is_not_likely_and_a_voice_alone_are_unknown() -> None:
-    def named(msd: dict[str, float], mtt: dict[str, float]) -> str:
-        logits = [np.log(np.clip(row(n, given), 1e-4, None)) for n, given in zip(NETWORKS, (msd, mtt), strict=True)]
-        logits = [each - np.log1p(-np.exp(each)) for each in logits]
-        first, second = (MusicnnAnswers(each[None].astype(np.float32), np.zeros((1, 200))) for each in logits)
-        return str(Genre().values(first, second)["genre"])
-
-    assert named({"jazz": 0.5}, {}) == "jazz"
-    assert named({"jazz": 0.3}, {}) == UNKNOWN
-    assert named({"folk": 0.5}, {"female": 0.7, "guitar": 0.1}) == UNKNOWN
-    assert named({"folk": 0.5}, {"female": 0.7, "guitar": 0.5}) == "folk"
-    assert voice_share(row(NETWORKS[1], {"female": 0.5, "piano": 0.25})) == pytest.approx(2.0)
+@pytest.mark.parametrize(
+    ("msd", "mtt", "families", "genre", "content"),
+    [
+        ({"jazz": 0.5}, {}, {"piano"}, "jazz", "music"),
+        ({"jazz": 0.3}, {}, {"piano"}, UNKNOWN, "music"),
+        ({"folk": 0.5}, {"female": 0.7, "guitar": 0.5}, {"guitar", "voice"}, "folk", "music"),
+        ({"folk": 0.5}, {"female": 0.7, "guitar": 0.1}, {"guitar", "voice"}, UNKNOWN, "voice"),
+        ({"folk": 0.5}, {"female": 0.7, "guitar": 0.5}, {"voice"}, UNKNOWN, "voice"),
+        ({"Hip-Hop": 0.4}, {"man": 0.6, "beat": 0.5}, {"voice"}, UNKNOWN, "speech"),
+        ({"Hip-Hop": 0.2}, {"man": 0.6, "beat": 0.5}, {"voice", "bass"}, UNKNOWN, "speech"),
+        ({"Hip-Hop": 0.8}, {"man": 0.6, "beat": 0.5}, {"voice"}, "hip hop", "music"),
+        ({"electronic": 0.6}, {"techno": 0.5}, set(), UNKNOWN, "noise"),
+        ({"metal": 0.8}, {}, set(), "metal", "music"),
+    ],
+)
+def test_what_is_not_likely_or_no_music_is_unknown(
+    msd: dict[str, float], mtt: dict[str, float], families: set[str], genre: str, content: str
+) -> None:
+    found = Genre().of_families(answer(NETWORKS[0], msd), answer(NETWORKS[1], mtt), families)
+    assert (found["genre"], found["content"]) == (genre, content)
+    assert 0.0 <= found["content_sure"] <= 1.0
 
 
 def test_noise_and_what_resembles_speech_are_unknown() -> None:
@@ -86,7 +96,8 @@ def test_noise_and_what_resembles_speech_are_unknown() -> None:
         shares = [share for _, share in answer["genres"]]
         assert len(shares) == 3
         assert shares == sorted(shares, reverse=True)
-    assert run(np.zeros(4 * RATE)) == {"genre": None, "genres": None}
+        assert answer["content"] in ("noise", "speech", "voice")
+    assert set(run(np.zeros(4 * RATE)).values()) == {None}
 
 
 def test_a_short_sound_is_refused() -> None:

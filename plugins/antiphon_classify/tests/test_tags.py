@@ -1,4 +1,4 @@
-"""Tags are the mean of both networks where both know a word, the most likely first; the vector is of length 1."""
+"""Tags are the mean of both networks where both know a word, the most likely first."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.analysis import plain_result
+from antiphon_classify.features import DIMENSIONS
 from antiphon_classify.musicnn import MEL, NETWORKS, UNITS, MusicnnAnswers, tags_of
-from antiphon_classify.tags import FEWEST, LEAST, Tags, tags, vector
+from antiphon_classify.tags import FEWEST, LEAST, Tags, tags
 
 
 def answer(network: str, given: dict[str, float]) -> MusicnnAnswers:
@@ -30,12 +31,6 @@ def test_each_tag_is_there_once() -> None:
     assert {"hip-hop", "female vocalists", "harpsichord", "70s"} <= set(words)
 
 
-def test_the_vector_is_of_length_one() -> None:
-    rows = np.array([[3.0, 1.0], [5.0, 1.0]], np.float32)
-    assert vector(rows, np.array([[0.0]], np.float32)).tolist() == pytest.approx([4 / 17**0.5, 1 / 17**0.5, 0.0])
-    assert not vector(np.zeros((1, 2), np.float32)).any()
-
-
 def test_a_run_gives_what_the_catalogue_takes() -> None:
     def run(sound: np.ndarray) -> dict[str, object]:
         going = Tags().begin(MEL.rate, 1)
@@ -43,5 +38,5 @@ def test_a_run_gives_what_the_catalogue_takes() -> None:
         return plain_result("tags", Tags(), going.result())
 
     values = run(np.random.default_rng(1).normal(0.0, 0.1, 4 * MEL.rate))
-    assert len(values["tag_embedding"]) == 2 * UNITS  # type: ignore[arg-type]
+    assert len(values["tag_embedding"]) == DIMENSIONS  # type: ignore[arg-type]
     assert run(np.zeros(4 * MEL.rate)) == {"tags": None, "tag_embedding": None}
