@@ -28,6 +28,8 @@ HELD = 128
 """Patches that are held of a longer sound, of which every second is dropped then: 9 MB."""
 SILENT = 1e-7
 """Mean energy per band, under which a patch says nothing."""
+CLICK = 0.02
+"""Seconds below which a sound is a click and nothing else."""
 NETWORKS = ("musicnn-msd", "musicnn-mtt")
 UNITS = 200
 """Of the last layer but one, of each network."""
@@ -254,7 +256,7 @@ class MusicnnRun(AnalysisRun):
     def result(self) -> Mapping[str, Any]:
         check_length(self._samples / self._rate, self._analysis.shortest)
         patches = self._patches.patches()
-        if not len(patches):
+        if not len(patches) or self._samples < CLICK * self._rate:
             return {quantity.name: None for quantity in self._analysis.quantities}
         return self.values(patches)
 
