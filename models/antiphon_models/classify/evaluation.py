@@ -21,7 +21,7 @@ OURS, NEAREST, MAJORITY = "genre", "timbre, five nearest", "most frequent"
 NEIGHBOURS = 5
 SAME: Mapping[str, tuple[str, ...]] = {
     "rap": ("hip hop",),
-    "r&b": ("funk/soul",), "rnb": ("funk/soul",), "soul": ("funk/soul",), "funk": ("funk/soul",),
+    "rb": ("funk/soul",), "rnb": ("funk/soul",), "soul": ("funk/soul",), "funk": ("funk/soul",),
     "soulfunk": ("funk/soul",), "soulrnb": ("funk/soul", "pop"),
     "reggae": ("world",), "international": ("world",), "latin": ("world",), "bossanova": ("world", "jazz"),
     "electronic": ("electronic", "house"), "techno": ("electronic", "house"), "ambient": ("electronic",),
@@ -87,7 +87,9 @@ def recordings(root: Path) -> list[LabeledRecording]:
             continue
         if layout != "folder":
             items = [item for item in items if item.split == TEST and not item.fault]
-        return [LabeledRecording(root / item.files[0], item.name, item.labels[0]) for item in items if item.labels]
+        found = [LabeledRecording(root / item.files[0], item.name, item.labels[0]) for item in items if item.labels]
+        if found := [one for one in found if one.path.is_file()]:
+            return found
     return []
 
 
