@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,6 @@ MOST_WORDS = 50
 STRENGTHS = np.logspace(0, 5, 11)
 """Of the penalty on weights, of which the best is chosen by the rows that are learned from."""
 Row = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class PopularityFigures:
-    """Figures of one model over all folds. `error`: mean absolute error, or of classes the share that is wrong."""
-
-    name: str
-    error: float
 
 
 class PopularityTraining:
@@ -75,15 +66,15 @@ class PopularityTraining:
         figures = cross_validate(given, truth, artists, classes)
         measure = "share wrong" if classes else "mean error"
         say(f"{len(rows)} songs by {len(set(artists))} artists, {target}: {measure} on artists that were held out")
-        for each in figures:
-            say(f"  {each.name}: {each.error:.4g}")
+        for name, error in figures.items():
+            say(f"  {name}: {error:.4g}")
         if sounds is None:
             say(f"nothing is installed: without audio in a column {AUDIO[0]!r} a file tells none of the features")
             return
         folder = make_folder(out or popularity_folder())
         weight, bias = _line(_fitted(sounds, truth, classes))
         span = {"classes": list(classes)} if classes else {"range": [float(truth.min()), float(truth.max())]}
-        details = {"target": target, "rows": len(rows), **span, **{each.name: each.error for each in figures}}
+        details = {"target": target, "rows": len(rows), **span, **figures}
         write_weights(NAME, {"weight": weight, "bias": bias}, folder, details)
         say(f"antiphon library analyse --only popularity uses {folder}")
 
@@ -109,8 +100,8 @@ def read_table(path: Path) -> list[Row]:
 
 def cross_validate(
     given: dict[str, F64], truth: NDArray[Any], artists: Sequence[str], classes: tuple[str, ...]
-) -> list[PopularityFigures]:
-    """Figures of the baseline, the median or the most frequent class, and of each of the feature sets by name."""
+) -> dict[str, float]:
+    """Mean absolute error, or share that is wrong, of the baseline (median, most frequent class) and of each model."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.model_selection import GroupKFold
 
@@ -123,7 +114,7 @@ def cross_validate(
             model = model or _fitted(rows[train], truth[train], classes)
             found = model.predict(rows[test])
             errors[name].append(found != truth[test] if classes else np.abs(found - truth[test]))
-    return [PopularityFigures(name, float(np.concatenate(each).mean())) for name, each in errors.items()]
+    return {name: float(np.concatenate(each).mean()) for name, each in errors.items()}
 
 
 def _sounds(table: Path, rows: list[Row], say: Callable[[str], None]) -> tuple[F64 | None, list[Row]]:
