@@ -121,7 +121,7 @@ def main() -> None:
         text += "".join(f"| `{row}` | {count:,} |\n" for row, count in sorted(rows.items()))
         page = PAGE.read_text("utf-8")
         head, _, rest = page.partition("## Sizes\n")
-        kept = re.sub(r"^\| .*\n", "", rest, flags=re.M).strip("\n")
+        kept = re.sub(r"^\|.*\n", "", rest, flags=re.M).strip("\n")
         PAGE.write_text(f"{head}## Sizes\n\n{text}\n{kept}".rstrip("\n") + "\n", "utf-8")
 
 

@@ -42,7 +42,8 @@ def projected(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
     """Vectors `[patches, DIMENSIONS]` of both networks' embeddings."""
     both = np.concatenate([msd.embedding, mtt.embedding], axis=1)
     mean, axes = _axes()
-    return (both / (np.linalg.norm(both, axis=1, keepdims=True) + np.float32(1e-9)) - mean) @ axes
+    unit = both / (np.linalg.norm(both, axis=1, keepdims=True) + np.float32(1e-9))
+    return np.asarray((unit - mean) @ axes, np.float32)
 
 
 class MusicnnFeatures:

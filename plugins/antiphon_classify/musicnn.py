@@ -75,7 +75,8 @@ class Musicnn:
         energy = np.float32(1e4) * np.float32(10.0) ** (patches / np.float32(10.0))
         pooled = np.stack([self._pooled(patch) for patch in np.log10(np.float32(1.0) + energy)])
         hidden = np.maximum(pooled @ self._dense[0] + self._dense[1], 0.0) * self._last[0] + self._last[1]
-        return MusicnnAnswers(hidden @ self._labels[0] + self._labels[1], hidden)
+        logits = hidden @ self._labels[0] + self._labels[1]
+        return MusicnnAnswers(np.asarray(logits, np.float32), np.asarray(hidden, np.float32))
 
     def _pooled(self, patch: F32) -> F32:
         """Maximum and mean over time of each channel, one after the other: `[1506]`."""
@@ -115,7 +116,8 @@ class _FrontLayer:
         best = y.max(axis=1)
         if self._rising < best.shape[1]:
             best[:, self._rising :] = y[:, :, self._rising :].min(axis=1)
-        return (np.maximum(best + self._bias, 0.0) * self._scale + self._shift)[:, self._back]
+        found: F32 = (np.maximum(best + self._bias, 0.0) * self._scale + self._shift)[:, self._back]
+        return found
 
 
 def _windows(x: F32, span: int) -> F32:
