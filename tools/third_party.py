@@ -59,6 +59,13 @@ The samples in `plugins/antiphon_synth/samples` are rendered from the sound font
 
 `server/antiphon/demo/voice.ogg`, the sung phrases of the demo, is CC0: rendered from espeak-ng's syllables
 and a score of this project.
+
+## Weights
+
+`models/weights/musicnn-msd.safetensors` and `musicnn-mtt.safetensors` are the networks MSD_musicnn and MTT_musicnn of
+musicnn 0.1.0 (ISC, Copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019), their arrays unchanged but for
+kernels as 16-bit floats. The notice lies beside them, in `LICENSE.musicnn`, and goes with them into the wheel. Rights
+in the audio that they were trained on (Million Song Dataset, MagnaTagATune) are not stated by their authors.
 """
 _CLASSIFIERS = {
     "MIT License": "MIT",

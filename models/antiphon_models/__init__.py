@@ -27,10 +27,8 @@ _TRAININGS = (
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "harmony-live accompany.networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
-    "tags classify.tags.recipe:TagsRecipe The tags of a sound.",
-    "instruments classify.instruments.recipe:InstrumentsRecipe Which of sixteen families of instruments sound.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
-    "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "popularity classify.popularity:PopularityTraining A column of a table: antiphon train popularity TABLE.csv.",
     "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
@@ -47,15 +45,11 @@ _EVALUATIONS = (
     "answer answer.evaluation:Answering Bits a note, and continuations beside the humans' own.",
     "denoise denoise.evaluation:Denoising Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
     "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
-    "genre classify.genre.evaluation:GenreEvaluation "
-    "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
+    "genre classify.evaluation:GenreEvaluation Genres of recordings in folders named by genre, of GTZAN, of FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
-    "instruments classify.instruments.evaluation:FindingInstruments "
-    "Families of instruments alone, in duos and mixes, beside MFCC.",
     "latent latent.evaluation:LatentTimbres Notes of a learned space of timbre beside real ones and copies.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
-    "tags classify.tags.evaluation:TagsEvaluation Tags beside MFCC, on scenes made by rules.",
     "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
 )
 """Name, place in this package, and a sentence."""

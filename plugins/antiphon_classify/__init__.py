@@ -1,4 +1,4 @@
-"""Classify: what a sound is, by small networks over its spectrogram, as analyses of the catalogue."""
+"""Classify: what a sound is, by networks over its spectrogram, as analyses of the catalogue."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ def antiphon_analyses(register: Register) -> None:
         "antiphon_classify.character.analysis:Character",
         "Energy, danceability, arousal, valence, computed.",
     )
-    register("genre", "antiphon_classify.genre:Genre", "The three most likely of twelve genres, or unknown.")
-    register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of 25, and a vector of it.")
+    register("genre", "antiphon_classify.genre:Genre", "The three most likely of fourteen genres, or unknown.")
+    register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of a hundred, and a vector of it.")
     register(
         "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
     )
+    register("popularity", "antiphon_classify.popularity:Popularity", "A column of your own table, by the sound.")
     register_own(register)
 
 

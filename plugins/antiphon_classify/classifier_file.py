@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError
-from antiphon.api.backends.analysis import FEATURE_DEFAULTS, MEL, MelSettings, feature_fault
+from antiphon.api.backends.analysis import MEL, MelSettings
 from antiphon.api.backends.files import data_folder, open_ordinary, reason_of_os_error
 from antiphon.api.backends.runtime import shorten
+from antiphon_classify import features
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"
@@ -125,9 +126,9 @@ def _fault(details: ClassifierDetails) -> str:
             return f"mel.{key} is {getattr(mel, key)!r}; {low} to {high} is allowed"
     if not (_is_number(mel.low) and _is_number(mel.high) and 0 <= mel.low < mel.high <= mel.rate / 2):
         return f"mel.low is {mel.low!r} and mel.high {mel.high!r}; low is below high, and high at most half of rate"
-    if mel.features not in FEATURE_DEFAULTS:
-        return f"mel.features is {mel.features!r}; it is one of {', '.join(FEATURE_DEFAULTS)}"
-    if fault := feature_fault(mel):
+    if mel.features not in features.FEATURES:
+        return f"mel.features is {mel.features!r}; it is one of {', '.join(features.FEATURES)}"
+    if fault := features.fault(mel):
         return f"mel.features is {mel.features}, with {fault}"
     if not _is_whole(details.frames, 1, MOST_FRAMES):
         return f"frames is {details.frames!r}; 1 to {MOST_FRAMES} is allowed"

@@ -1,44 +1,158 @@
-"""The analysis `genre`: which of the genres that rules compose a sound is most like, or none of them."""
+"""The analysis `genre`: sums of tags of recorded music, unknown for noise, speech and a voice alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from antiphon.api import F32
-from antiphon.api.backends.analysis import Quantity
-from antiphon.api.backends.models import read_weights
-from antiphon_classify.classifier import Classifier
-from antiphon_classify.labels import UNKNOWN, of_count, probabilities
-from antiphon_classify.rhythm import FRAMES, RhythmNetwork
+import numpy as np
+
+from antiphon.api import F32, Samples
+from antiphon.api.backends.analysis import AnalysisRun, Quantity
+from antiphon.api.backends.models import ModelError
+from antiphon_classify.instruments import EXCERPT, MEL, VOICE, Instruments
+from antiphon_classify.labels import GENRES, UNKNOWN
+from antiphon_classify.musicnn import (
+    NETWORKS,
+    MusicnnAnalysis,
+    MusicnnAnswers,
+    MusicnnRun,
+    PatchStream,
+    answers,
+    mean_probabilities,
+    tags_of,
+)
 
 SHOWN = 3
 """Genres with their probabilities."""
+LEAST, LEAST_BARE = 0.35, 0.75
+"""Probability from which a genre is named: where an instrument is found, and where none is, as in rain and in speech.
+Some metal is dense enough to hide its instruments."""
+MOST_VOICE = 2.4
+"""Times the voices of MTT over its instruments, from which a voice is alone. Songs have 2.0 at most."""
+VOICED, SPOKEN = 0.45, 0.1
+"""Of MTT's voices, from which what has no instrument is a voice; of MSD's hip hop, from which that voice speaks."""
+HOUSE = 0.2
+"""Of MSD's tag, from which what is electronic is house."""
+DISCO = 2.0
+"""Times the mean of its tags, which are tags of other genres too."""
+_MSD: Mapping[str, tuple[str, ...]] = {
+    "rock": (
+        "rock", "alternative", "alternative rock", "classic rock", "indie rock", "hard rock", "punk",
+        "Progressive rock", "indie",
+    ),
+    "metal": ("metal", "heavy metal"),
+    "pop": ("pop", "indie pop", "catchy"),
+    "electronic": ("electronic", "electronica", "electro", "House", "dance", "ambient", "chillout"),
+    "hip hop": ("Hip-Hop",),
+    "jazz": ("jazz",),
+    "blues": ("blues",),
+    "folk": ("folk", "acoustic"),
+    "country": ("country",),
+    "funk/soul": ("funk", "soul", "rnb"),
+}  # fmt: skip
+_MTT: Mapping[str, tuple[str, ...]] = {
+    "rock": ("rock",),
+    "metal": ("metal",),
+    "pop": ("pop",),
+    "electronic": ("techno", "electronic", "ambient", "dance", "beats", "synth", "new age"),
+    "classical": ("classical", "classic", "opera", "harpsichord", "choral", "choir", "violin", "cello", "strings"),
+    "country": ("country",),
+    "world": ("indian", "sitar"),
+}
+_AVERAGED = ("rock", "electronic")
+"""Genres of which both networks have many tags; of others the network counts that is more certain."""
+_DISCO = (("dance", "funk", "soul"), ("70s", "80s"))
+_VOICES = (
+    "vocal", "vocals", "voice", "singing", "female", "woman", "female vocal", "female voice", "male", "man",
+    "male vocal", "male voice",
+)  # fmt: skip
+_PLAYED = (
+    "guitar", "strings", "techno", "drums", "piano", "beat", "violin", "synth", "harpsichord", "flute", "sitar",
+    "dance", "beats", "harp", "cello", "electronic",
+)  # fmt: skip
 
 
-class Genre(Classifier):
-    """A genre, where one is probable enough; "unknown" for others, speech, noise and one instrument alone."""
+class Genre(MusicnnAnalysis):
+    """The likeliest genre of eight excerpts, where one is probable enough."""
 
+    version = 2
+    rate: ClassVar[int | None] = MEL.rate
     quantities = (
-        Quantity("genre", "text", doc='The most likely genre by songs composed by rules; "unknown" where none is.'),
-        Quantity("genres", "labels", doc="The three most likely genres; their probabilities hold for such songs."),
+        Quantity("genre", "text", doc='The most likely genre; "unknown" where none is, and of a voice alone.'),
+        Quantity("genres", "labels", doc="The three most likely genres, each with the probability of its tags."),
+        Quantity("content", "text", doc='"music", a "voice" alone, "speech", or "noise", where neither is found.'),
+        Quantity("content_sure", "number", doc="How sure that is, 0 to 1."),
     )
-    weights: ClassVar[str] = "classify-genre"
-    excerpt: ClassVar[int] = FRAMES
+    labels = GENRES
 
-    @cached_property
-    def network(self) -> RhythmNetwork:
-        return RhythmNetwork(read_weights(self.weights), self.weights)
+    def begin(self, rate: int, channels: int) -> AnalysisRun:
+        return GenreRun(self, rate)
 
-    def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
-        details, labels = self.details, self.labels
-        found = probabilities(logits, of_count(details["temperatures"], len(logits)))
-        order = [n for n in found.argsort()[::-1] if labels[n] != details["unknown"]]
-        # what is no song takes part in the probabilities, and is no genre
-        first = int(found.argmax())
-        certain = first == order[0] and found[first] >= of_count(details["thresholds"], len(logits))
+    def values(self, msd: MusicnnAnswers, mtt: MusicnnAnswers) -> Mapping[str, Any]:
+        return self.of_families(msd, mtt, set(Instruments().labels))
+
+    def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
+        """The quantities of a sound in which these families of instruments were found."""
+        first, second = named_tags(msd, mtt)
+        found = probabilities(first, second)
+        order = sorted(GENRES, key=lambda name: -found[name])
+        likely = found[order[0]]
+        voices = _any(second, _VOICES)
+        alone = voices >= MOST_VOICE * _any(second, _PLAYED) or not families - {VOICE}
+        if voices >= VOICED and (alone or likely < LEAST) and first["Hip-Hop"] >= SPOKEN and likely < LEAST_BARE:
+            content, sure = "speech", voices
+        elif alone and likely < LEAST_BARE:
+            content, sure = ("voice", voices) if voices >= VOICED else ("noise", 1.0 - voices)
+        else:
+            content, sure = "music", max(likely, 1.0 - voices)
         return {
-            "genre": labels[first] if certain else UNKNOWN,
-            "genres": [(labels[n], float(found[n])) for n in order[:SHOWN]],
+            "genre": order[0] if likely >= LEAST and content == "music" else UNKNOWN,
+            "genres": [(name, found[name]) for name in order[:SHOWN]],
+            "content": content,
+            "content_sure": sure,
         }
+
+
+class GenreRun(MusicnnRun):
+    """One sound, in which instruments are sought too: what has none is rarely music."""
+
+    def __init__(self, analysis: Genre, rate: int) -> None:
+        super().__init__(analysis, rate)
+        self._genre, self._excerpts = analysis, PatchStream(rate, MEL, EXCERPT)
+
+    def feed(self, block: Samples) -> None:
+        super().feed(block)
+        self._excerpts.push(np.asarray(block[0], np.float32))
+
+    def values(self, patches: F32) -> Mapping[str, Any]:
+        try:
+            families = Instruments().families(self._excerpts.patches())
+        except ModelError:  # its weights are missing
+            return super().values(patches)
+        return self._genre.of_families(*answers(patches), families)
+
+
+def named_tags(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> tuple[dict[str, float], dict[str, float]]:
+    """The tags of each network by their names, the mean over patches."""
+    first, second = (
+        dict(zip(tags_of(name), mean_probabilities(found).tolist(), strict=True))
+        for name, found in zip(NETWORKS, (msd, mtt), strict=True)
+    )
+    return first, second
+
+
+def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:
+    """The probability of each genre by the tags of both networks: that one of its tags holds."""
+    found = {}
+    for name in GENRES:
+        both = [_any(row, table[name]) for row, table in ((msd, _MSD), (mtt, _MTT)) if name in table]
+        found[name] = float(np.mean(both) if name in _AVERAGED else max(both, default=0.0))
+    found["house"] = found["electronic"] if msd["House"] >= HOUSE else msd["House"]
+    found["disco"] = min(1.0, DISCO * float(np.sqrt(np.prod([_any(msd, tags) for tags in _DISCO]))))
+    return found
+
+
+def _any(probability: Mapping[str, float], tags: Sequence[str]) -> float:
+    """That one of the tags holds at least, as if they were independent."""
+    return 1.0 - float(np.prod([1.0 - probability[tag] for tag in tags]))

@@ -1,7 +1,4 @@
-"""The network of the classifiers in numpy: convolutions over a log-mel excerpt, its mean and maximum over time, labels.
-
-Its layers are those of the arrays that it is given, so that every classifier is played by the same code.
-"""
+"""The network of `instruments` in numpy: convolutions over a log-mel excerpt, mean and maximum over time, labels."""
 
 from __future__ import annotations
 
@@ -33,16 +30,6 @@ def level_free(mel: F32) -> F32:
     return np.asarray(raised - raised.mean(axis=axes, keepdims=True, dtype=np.float32), np.float32)
 
 
-def dense_layer(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[F32, F32]:
-    """Weights `[inputs, units]` and bias of `NAME.weight` and `NAME.bias`, of a layer whose every unit has all inputs.
-
-    Raises:
-        KeyError: One of them is missing.
-    """
-    weight = np.ascontiguousarray(np.asarray(arrays[f"{name}.weight"], np.float32).T)
-    return weight, np.asarray(arrays[f"{name}.bias"], np.float32)
-
-
 class ClassifierNetwork:
     """Plays the arrays of a trained classifier.
 
@@ -57,45 +44,33 @@ class ClassifierNetwork:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
         try:
-            self._mean, self._deviation = (np.asarray(arrays[key], np.float32) for key in ("mean", "deviation"))
-            self._labels = dense_layer(arrays, "labels")
-            self.labels = len(self._labels[1])
-            self.logits(np.zeros((1, *self._take(arrays)), np.float32))
+            held = {key: np.asarray(value, np.float32) for key, value in arrays.items()}
+            self._mean, self._deviation = held["mean"], held["deviation"]
+            self._layers: list[tuple[F32, F32]] = []
+            while (key := f"conv{len(self._layers)}") + ".weight" in held:
+                weight = held[f"{key}.weight"]
+                rows = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
+                self._layers.append((np.ascontiguousarray(rows), held[f"{key}.bias"]))
+            self._dense = [
+                (np.ascontiguousarray(held[f"{n}.weight"].T), held[f"{n}.bias"]) for n in ("hidden", "labels")
+            ]
+            self.logits(np.zeros((1, 2 ** len(self._layers), len(self._mean)), np.float32))
         except (KeyError, ValueError, IndexError) as error:
             raise ModelError(f"the weights {name} are not those of a classifier: {error}") from None
 
-    def _take(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        """Takes the layers before the last; it gives the frames and bands of an excerpt on which they are tried."""
-        self._layers: list[tuple[F32, F32]] = []
-        while f"conv{len(self._layers)}.weight" in arrays:
-            key = f"conv{len(self._layers)}"
-            weight = np.asarray(arrays[f"{key}.weight"], np.float32)
-            rows = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
-            self._layers.append((np.ascontiguousarray(rows), np.asarray(arrays[f"{key}.bias"], np.float32)))
-        self._hidden = dense_layer(arrays, "hidden")
-        return 2 ** len(self._layers), len(self._mean)
-
     def logits(self, mel: F32) -> F32:
-        """Logits float32 `[excerpts, labels]` of `[excerpts, frames, bands]` in dB, of any level."""
-        return self.logits_of(self.embedding(mel))
+        """Logits float32 `[excerpts, labels]` of `[excerpts, frames, bands]` in dB, of any level, one at least."""
+        return np.concatenate([self._logits(mel[first : first + TOGETHER]) for first in range(0, len(mel), TOGETHER)])
 
-    def logits_of(self, embedding: F32) -> F32:
-        """The last layer alone: float32 `[excerpts, labels]` of `embedding`'s result."""
-        return np.asarray(embedding @ self._labels[0] + self._labels[1], np.float32)
-
-    def embedding(self, mel: F32) -> F32:
-        """The last layer but one: float32 `[excerpts, units]`, at least 0."""
-        parts = [self._embedding(mel[first : first + TOGETHER]) for first in range(0, len(mel), TOGETHER)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self._hidden[1])), np.float32)
-
-    def _embedding(self, mel: F32) -> F32:
+    def _logits(self, mel: F32) -> F32:
         x = ((level_free(mel) - self._mean) / self._deviation)[..., None]
         for weight, bias in self._layers:
             x = _pool(np.maximum(_convolve(x, weight) + bias, 0.0))
         # [excerpts, frames, channels · bands], as the training's flatten has it
         flat = x.transpose(0, 1, 3, 2).reshape(*x.shape[:2], -1)
         features = np.concatenate([flat.mean(axis=1), flat.max(axis=1)], axis=1)
-        return np.asarray(np.maximum(features @ self._hidden[0] + self._hidden[1], 0.0), np.float32)
+        (hidden, bias), (labels, offset) = self._dense
+        return np.asarray(np.maximum(features @ hidden + bias, 0.0) @ labels + offset, np.float32)
 
 
 def _convolve(x: F32, rows: F32) -> F32:

@@ -15,10 +15,11 @@ from zlib import crc32
 import numpy as np
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, feature_stream
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
+from antiphon_classify import features
 from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.classifier_session import ClassifierFile
-from antiphon_classify.labels import LIVE_LABELS, SHIPPED
+from antiphon_classify.labels import SHIPPED, shipped_labels
 
 MOST = 200
 """Own classifiers; the first by name are taken."""
@@ -61,7 +62,7 @@ def live_classifiers() -> Mapping[str, tuple[str, ...]]:
 def live_labels() -> tuple[str, ...]:
     """All labels that the node reports, each once: of the classifiers that ship, then of the own ones."""
     own = (label for labels in live_classifiers().values() for label in labels)
-    return tuple(dict.fromkeys((*LIVE_LABELS, *own)))
+    return tuple(dict.fromkeys((*shipped_labels(), *own)))
 
 
 def labels_mark() -> str:
@@ -104,7 +105,7 @@ class OwnClassifierRun(AnalysisRun):
 
     def __init__(self, file: ClassifierFile) -> None:
         self._file, self._frames = file, file.details.frames
-        self._mel = feature_stream(file.details.mel)
+        self._mel = features.stream(file.details.mel)
         self._held = np.zeros((0, file.details.mel.bands), np.float32)
         self._total, self._excerpts = np.zeros(len(file.details.labels)), 0
 

@@ -35,9 +35,9 @@ TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
 Logistic regression on validation songs, a partner against 49 others and its broken copies."""
 LONGEST = 60.0
 """Seconds of a loop."""
-_NO_LOOPS = ("one-shot", "speech")
+_NO_LOOPS = ("one-shot", "speech", "voice")
 """Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
-_OF_A_FILE = ("fit", "loop", "music", "tags", "instruments")
+_OF_A_FILE = ("fit", "loop", "music", "genre")
 """Analyses of a file that the catalogue has none of: what is compared, and what its kind is decided by."""
 _APART, _DENSER = 7.0, 2.0
 """Semitones between registers, and ratio of densities, from which they are named."""

@@ -1,11 +1,12 @@
-"""What kind of sound a file is, its tempo and its key, by the analyses `music`, `loop`, `tags` and `instruments`."""
+"""What kind of sound a file is, its tempo and its key, by the analyses `music`, `loop` and `genre`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("loop", "one-shot", "song", "speech", "ambience")
+KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
+"""An excerpt is music too short for a song, or without a tempo and a key; a voice is one alone that sings."""
 QUANTITIES = (
     "tempo",
     "tempo_confidence",
@@ -18,13 +19,14 @@ QUANTITIES = (
     "loop_confidence",
     "loop_ending",
     "no_loop",
-    "tags",
-    "instruments",
+    "content",
+    "content_sure",
 )
-SPEECH = ("speech", "female voice", "male voice")
-LIKELY, LIKELY_LOOP, LIKELY_KEY, LIKELY_VOICE = 0.5, 0.3, 0.25, 0.9
-"""Confidence from which something is so: a tempo or speech, a loop, a song's key, a voice by `instruments`. The card of
-the plugin `listen` has the figures."""
+LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
+"""Confidence from which something is so: a tempo, a loop, a song's key. The card of the plugin `listen` has the
+figures."""
+LEAST = 0.005
+"""Confidence below which a tempo or a key is none."""
 SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
@@ -46,6 +48,8 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
         key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
+        if name != "kind" and confidence is not None and confidence < LEAST:
+            value = None
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found
 
@@ -55,22 +59,20 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if duration is None or (duration <= LONGEST_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
-    ending = values.get("loop_ending")
-    if ending is not None and ending < NO_LOOP:
+    ending, content, sure = (values.get(name) for name in ("loop_ending", "content", "content_sure"))
+    if (ending is not None and ending < NO_LOOP) or content in ("speech", "voice"):
         loop = 0.0
     if loop >= LIKELY_LOOP:
         return "loop", loop
     if ending is not None and (duration < SHORTEST_LOOP or (duration <= LONGEST_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
+    if content in ("speech", "voice"):
+        return content, sure
     if duration >= SHORTEST_SONG:
         if tempo >= LIKELY or key >= LIKELY_KEY:
             return "song", max(tempo, key)
         if "tempo_confidence" not in known:
             return None, None
-    speech = max((p for label, p in values.get("tags") or () if label in SPEECH), default=0.0)
-    voice = max((p for label, p in values.get("instruments") or () if label == "voice"), default=0.0)
-    if speech >= LIKELY or voice >= LIKELY_VOICE:
-        return "speech", max(speech, voice)
-    if not known >= {"tempo_confidence", "tags", "instruments"}:  # of silence there are none
+    if not known >= {"tempo_confidence", "content"}:  # of silence there are none
         return None, None
-    return "ambience", round(1.0 - max(loop, speech, tempo, key), 4)
+    return ("excerpt", sure) if content == "music" else ("ambience", round(1.0 - max(loop, tempo, key), 4))

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from antiphon_library.records import CatalogueRow
 
-QUANTITY = "embedding"
+QUANTITY = "tag_embedding"
 """The quantity of kind vector by which sounds are compared."""
+OTHER_KIND, WEIGHED = 0.2, 4
+"""What a sound of another kind is less alike, and how many times as many of the nearest are weighed so."""
 
 
 def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:

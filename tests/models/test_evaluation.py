@@ -11,8 +11,6 @@ import pytest
 
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
-from antiphon_models.classify.genre import field
-from antiphon_models.commands.train import DATA
 from antiphon_models.learning import evaluation as tables, results
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
@@ -130,10 +128,6 @@ def test_a_file_of_ones_own_takes_time_too_and_that_is_said_before(tmp_path, com
     assert done.stderr.startswith(f"sums is measured on your files, which may take hours; {one}")
     assert f"all its items, which may take hours; --limit 5 takes five items, {one}" in command(*asked).stderr
     assert "may take hours" not in command(*asked, str(mine), "--limit", "1").stderr
-
-
-def test_the_folder_of_data_that_is_not_named_is_known_to_the_genres() -> None:
-    assert field.UNNAMED == DATA
 
 
 def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:

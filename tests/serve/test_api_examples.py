@@ -144,7 +144,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         scanning.add(catalogue, [music], lambda *_: None)
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             vector = (3.0 * np.eye(3)[n % 2] + rng.normal(0.0, 0.3, 3)).tolist()
-            catalogue.put_results(digest, {"timbre": (1, {"embedding": vector}, "")})
+            catalogue.put_results(digest, {"tags": (3, {"tag_embedding": vector}, "")})
     with ServerProcess("--audio", "headless", "--live", "--patch", "band", home=home, wait=120.0) as server:
         yield Client(server)
 

@@ -1,4 +1,1 @@
-"""The classifiers that ship: a room for each, on one network, one recipe and shared material.
-
-`genre`, `instruments` and `tags` may import `network`, `recipe` and `clips`, and never each other.
-"""
+"""What measures `genre`, makes musicnn's weights of its wheel, and learns `popularity` from a table."""

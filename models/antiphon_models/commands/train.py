@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import typer
 
@@ -18,11 +19,19 @@ DATA = Path("data")
 """The folder of material unless told otherwise."""
 
 
+@runtime_checkable
+class TableTraining(Protocol):
+    """A training that needs neither torch nor material: it learns a column of one's own table."""
+
+    def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
+        """Learns and installs the model, in `out` or where it is looked for."""
+
+
 def train(
     name: Annotated[
         str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
     ] = "",
-    folder: Annotated[Path | None, typer.Argument(help="Your own sounds, for what learns them.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,
     data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
     out: Annotated[
@@ -40,6 +49,7 @@ def train(
         Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False,
+    target: Annotated[str, typer.Option("--target", help="The column of a table that is learned.")] = "popularity",
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
@@ -55,20 +65,27 @@ def train(
         raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
     from antiphon_models.learning import needs
 
+    with needs.explain_missing(name):
+        training = recipes[name]()
+        if isinstance(training, TableTraining):
+            if folder is None:
+                raise UsageError(f"antiphon train {name}: name a table of songs, a CSV file")
+            training.from_table(folder, target, out, say)
+            return
     place = work if work is not None else cache_folder() / "training"
     # a trial must not take the place of what ships
     shorter = bool(steps or minutes)
-    target = out or place / name / "weights" if out is not None or shorter else models_folder()
-    new = [path for path in (target, *target.parents) if not path.exists()]
-    make_folder(target)
-    if not os.access(target, os.W_OK):
-        raise UsageError(f"{target} cannot be written to; name another folder with --out")
+    weights = out or place / name / "weights" if out is not None or shorter else models_folder()
+    new = [path for path in (weights, *weights.parents) if not path.exists()]
+    make_folder(weights)
+    if not os.access(weights, os.W_OK):
+        raise UsageError(f"{weights} cannot be written to; name another folder with --out")
     try:
         with needs.explain_missing(name):
             from antiphon_models.learning.making import TrainOptions, make
 
             wish = TrainOptions(
-                name, data, place, target, seed, steps, minutes, device, only_material, restart, begin, folder
+                name, data, place, weights, seed, steps, minutes, device, only_material, restart, begin, folder
             )
             with _Bar() as bar:
                 if not make(recipes[name], wish, say, bar):

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, structs
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.analysis import FEATURE_DEFAULTS, MEL, MelSettings, feature_fault
+from antiphon.api.backends.analysis import MEL, MelSettings
 from antiphon.api.backends.files import Misfit, convert_fields, place_in_toml, reason_of_os_error
 from antiphon.api.backends.runtime import require_modules, short_repr, suggest
+from antiphon_classify import features
 from antiphon_classify.classifier_file import MOST_VALUES
 from antiphon_models.datasets.layouts import layout_of
 
@@ -54,7 +55,7 @@ class PreprocessSettings(Table, frozen=True):
     bands: Annotated[int, Meta(ge=4, le=512)] = 64
     low: Annotated[float, Meta(ge=0, le=20_000)] = 30.0
     high: Annotated[float, Meta(ge=100, le=96_000)] = 10000.0
-    features: Literal["mel", "melspectrogram", "cqt", "chroma", "tempogram"] = "mel"
+    features: Literal["mel", "melspectrogram", "cqt", "chroma", "tempogram", "musicnn"] = "mel"
     seconds: Annotated[float, Meta(ge=0, le=36_000)] = 30.0
     shards: Shards = 16
 
@@ -173,7 +174,7 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    if made.preprocess.features != MEL:
+    if made.preprocess.features not in (MEL, features.MUSICNN):
         require_modules(f"{path}: preprocess.features = {short_repr(made.preprocess.features)}", ["librosa"])
     return made
 
@@ -189,8 +190,8 @@ def _pipeline(found: dict[str, Any], folder: Path) -> PipelineSettings:
     for table in (found, *tables.values()):
         table.update({key: folder / table[key] for key in ("out", "path") if isinstance(table.get(key), str)})
     if "preprocess" in tables:
-        features = tables["preprocess"].get("features", MEL)
-        found["preprocess"] = {**FEATURE_DEFAULTS.get(str(features), {}), **tables["preprocess"]}
+        named = tables["preprocess"].get("features", MEL)
+        found["preprocess"] = {**features.FEATURES.get(str(named), {}), **tables["preprocess"]}
     made = convert_fields(found, PipelineSettings, "a pipeline")
     try:
         layout_of(made.gather.dataset)
@@ -216,7 +217,7 @@ def _check_preprocess(chosen: PreprocessSettings) -> None:
     if not chosen.low < chosen.high <= chosen.rate / 2:
         given = f"low {chosen.low:g}, high {chosen.high:g} and rate {chosen.rate}"
         raise Misfit(("preprocess",), f"has {given}; low must be below high, and high at most half of rate")
-    if fault := feature_fault(chosen.mel):
+    if fault := features.fault(chosen.mel):
         raise Misfit(("preprocess",), f"has features {chosen.features} and {fault}")
 
 

@@ -22,8 +22,8 @@ import numpy as np
 from msgspec import structs
 
 from antiphon.api import F32, FileError
-from antiphon.api.backends.analysis import feature_extractor
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
+from antiphon_classify import features
 from antiphon_library.identity import digest_of
 from antiphon_library.shard_import import KEY, about_of
 from antiphon_models.datasets.examination import fault_of
@@ -176,7 +176,7 @@ def row_fields(*own: tuple[str, Any]) -> list[tuple[str, Any]]:
 
 def compute(task: ShardTask) -> None:
     """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
-    mel, chosen = feature_extractor(task.settings.mel), task.settings
+    mel, chosen = features.extractor(task.settings.mel), task.settings
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=chosen.seconds, rate=chosen.rate), dead):

@@ -18,7 +18,7 @@ from antiphon_classify.character import fluctuation, pulse, tones
 from antiphon_classify.character.presence import PresenceMeasures, PresenceStream
 from antiphon_classify.character.pulse import FluxStream, PulseMeasures
 from antiphon_classify.character.tones import ToneMeasures, ToneStream
-from antiphon_classify.instruments import VOICE, Instruments, InstrumentsRun
+from antiphon_classify.instruments import Instruments, InstrumentsRun
 
 RATE = tones.RATE
 SHORTEST = 3.0
@@ -136,11 +136,10 @@ class CharacterRun(AnalysisRun):
         blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
         exponent = fluctuation.exponent(np.concatenate(self._levels))
         voice = None if self._voice is None else self._voice.result()["voice"]
-        odds = None if self._voice is None else self._voice.probabilities()
-        sure = 1.0 if odds is None else float(odds[Instruments().labels.index(VOICE)])
+        sure = None if self._voice is None else self._voice.voice_probability()
         return {
             **combine_measures(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent),
-            **combine_presence(self._presence.measures(), sure),
+            **combine_presence(self._presence.measures(), 1.0 if sure is None else sure),
             "instrumentalness": None if voice is None else 1.0 - voice,
         }
 
@@ -171,7 +170,7 @@ def _voice_run() -> InstrumentsRun | None:
     """What finds voices; None without the weights."""
     classifier = Instruments()
     try:
-        return classifier.begin(RATE, 1) if classifier.network is not None else None
+        return InstrumentsRun(classifier) if classifier.network is not None else None
     except ModelError:
         return None
 

@@ -11,8 +11,10 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
-from antiphon_classify.classifier import EXCERPT, MEL
-from antiphon_classify.instruments import Instruments, join_logits, rank_labels
+from antiphon.api.backends.models import ModelError, read_weights
+from antiphon_classify.instruments import EXCERPT, MEL, WEIGHTS, Instruments, InstrumentsRun, join_logits, rank_labels
+from antiphon_classify.musicnn import PatchStream
+from antiphon_classify.network import ClassifierNetwork
 
 LABELS = ["low", "high", "voice"]
 PART = EXCERPT * MEL.hop
@@ -22,13 +24,11 @@ PART = EXCERPT * MEL.hop
 class BandNetwork:
     """A network whose labels are sounds below 500 Hz, above 3 kHz, and between: no weights are needed."""
 
-    def embedding(self, mel: np.ndarray) -> np.ndarray:
+    def logits(self, mel: np.ndarray) -> np.ndarray:
         energy = 10.0 ** (mel / 10.0)
         sums = np.stack([energy[..., a:b].sum(axis=(1, 2)) for a, b in ((0, 12), (38, 64), (16, 34))], axis=1)
-        return np.log10(sums / sums.sum(axis=1, keepdims=True) + 1e-6).astype(np.float32)
-
-    def logits_of(self, embedding: np.ndarray) -> np.ndarray:
-        return np.where(embedding > -1.0, 4.0, -4.0).astype(np.float32)
+        share = np.log10(sums / sums.sum(axis=1, keepdims=True) + 1e-6)
+        return np.where(share > -1.0, 4.0, -4.0).astype(np.float32)
 
 
 class Bands(Instruments):
@@ -46,7 +46,7 @@ def sine(hertz: float, samples: int) -> np.ndarray:
 
 
 def run(sound: np.ndarray, analysis: Instruments, block: int = 3000) -> dict[str, Any]:
-    going = analysis.begin(MEL.rate, 1)
+    going = InstrumentsRun(analysis)
     for start in range(0, len(sound), block):
         going.feed(sound[None, start : start + block])
     return plain_result("instruments", analysis, going.result())
@@ -103,3 +103,39 @@ def test_five_seconds_are_enough_and_less_than_half_a_one_is_refused() -> None:
 def test_silence_has_no_instruments() -> None:
     empty = {"instruments": None, "instrument_spans": None, "voice": None}
     assert run(np.zeros(6 * MEL.rate, np.float32), Bands()) == empty
+
+
+def test_a_family_that_musicnn_knows_is_the_mean_of_both() -> None:
+    instruments = Instruments()
+    labels = instruments.labels
+    stream = PatchStream(MEL.rate)
+    stream.push(sine(440.0, 4 * MEL.rate))
+    mean = instruments.with_musicnn(np.full(len(labels), 3.0), stream.patches())
+    changed = {label for label, value in zip(labels, mean, strict=True) if value != 3.0}
+    assert changed == {"guitar", "piano", "strings", "flute", "drums", "voice"}
+    # a tone of no instrument has no drums, whatever one network says
+    assert mean[labels.index("drums")] < mean[labels.index("flute")]
+
+
+@pytest.mark.parametrize(("frames", "present"), [(0, set()), (2, {"low"})])
+def test_families_of_excerpts(frames: int, present: set[str]) -> None:
+    excerpts = np.full((frames, EXCERPT, MEL.bands), -90.0, np.float32)
+    excerpts[..., :12] = 0.0
+    assert Bands().families(excerpts) == present
+
+
+def test_blocks_of_any_size_give_the_same() -> None:
+    sound = np.random.default_rng(6).normal(0.0, 0.1, 13 * PART + 9000).astype(np.float32)
+    one, another = run(sound, Instruments(), 1 << 20), run(sound, Instruments(), 7777)
+    assert one["instrument_spans"] == another["instrument_spans"]
+    assert one["instruments"] == [[label, pytest.approx(odds, abs=1e-3)] for label, odds in another["instruments"]]
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    held = read_weights(WEIGHTS)
+    with pytest.raises(ModelError, match="not those of a classifier"):
+        ClassifierNetwork({**held, "hidden.weight": np.zeros((8, 5), np.float32)}, "a test's")
+    # what is played softer is the same
+    excerpts = np.random.default_rng(7).normal(-40.0, 9.0, (2, EXCERPT, MEL.bands)).astype(np.float32)
+    network = ClassifierNetwork(held, WEIGHTS)
+    np.testing.assert_allclose(network.logits(excerpts - 20.0), network.logits(excerpts), atol=1e-3)

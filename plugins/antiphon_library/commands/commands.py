@@ -259,10 +259,10 @@ def similar(
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """List the files most like one by timbre, 1 the same sound, 0 no relation; and what else they share."""
+    """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon_library import vector_file
     from antiphon_library.searching import shared_traits
-    from antiphon_library.similarity import QUANTITY, vector_of
+    from antiphon_library.similarity import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
     with open_catalogue(context) as catalogue:
         target = row_of(catalogue, file)
@@ -280,12 +280,14 @@ def similar(
         number = table.row(target.path)
         if number is None:
             raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
-        found = table.nearest(number, count)
         own = target.summary()
         matches = []
-        for path, score in found:
+        for path, score in table.nearest(number, WEIGHED * count):
             summary = row_of(catalogue, path).summary()
-            matches.append({**summary, "score": round(score, 4), "why": shared_traits(own, summary)})
+            less = OTHER_KIND if None not in (own["kind"], summary["kind"]) and own["kind"] != summary["kind"] else 0.0
+            why = shared_traits(own, summary)
+            matches.append({**summary, "score": round(max(-1.0, score - less), 4), "why": why})
+    matches = sorted(matches, key=lambda row: -row["score"])[:count]
     print_rows({"matches": matches}, "matches", as_json)
 
 

@@ -144,12 +144,12 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
     matches = json.loads(library("search", "TONE 1", "--json").out)["matches"]
     assert [Path(row["path"]).name for row in matches] == ["b.flac"]
     assert library("search", "nothing").out == "none\n"
-    assert library("analyse", "--only", "timbre").out == "3 analysed, 0 known\n"
+    assert library("analyse", "--only", "tags").out == "3 analysed, 0 known\n"
     similar = json.loads(library("similar", music / "a.wav", "--json").out)["matches"]
     assert {Path(row["path"]).name for row in similar} == {"b.flac", "c.wav"}
     assert all(-1.0 <= row["score"] <= 1.0 for row in similar)
     shown = json.loads(library("show", music / "a.wav", "--json").out)
-    assert list(shown["analyses"]) == ["timbre"]
+    assert list(shown["analyses"]) == ["tags"]
     assert "Tone 0" in library("show", music / "a.wav").out
     assert json.loads(library("forget", music / "a.wav", "--json").out) == {"forgotten": 1}
     assert library("show", music / "a.wav").complaint.endswith("adds it")
@@ -379,7 +379,7 @@ def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(libra
     soundfile.write(music / "tick.wav", np.full(200, 0.5), RATE)
     done = library("analyse", music / "tick.wav", "--only", "genre")
     assert done.err.startswith("antiphon: tick.wav: the sound lasts 0.0 s")
-    library("analyse", "--only", "timbre")
+    library("analyse", "--only", "tags")
     assert "1 cannot be placed, for they are silent or too short: tick.wav" in library("map").out
 
 
@@ -389,7 +389,7 @@ def test_similar_says_why_a_file_is_like_none(library: Library, music: Path) -> 
     assert (
         "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
     )
-    library("analyse", music, "--only", "timbre")
+    library("analyse", music, "--only", "tags")
     done = library("similar", music / "silent.wav")
     assert (done.code, done.complaint) == (2, "silent.wav is like no other: it is silent or too short")
     assert library("similar", music / "bad.mp3").complaint.startswith("cannot read ")

@@ -10,22 +10,35 @@ from antiphon_library.kinds import findings
 
 NO_LOOP = {"loop_confidence": 0.1, "loop_ending": -1.0}
 NO_MUSIC = {"tempo_confidence": 0.0, "key_confidence": 0.0}
-NO_LABELS: dict[str, Any] = {"tags": [], "instruments": []}
+NOISE = {"content": "noise", "content_sure": 0.9}
+SPEECH = {"content": "speech", "content_sure": 0.7}
+VOICE = {"content": "voice", "content_sure": 0.8}
+MUSIC = {"content": "music", "content_sure": 0.6}
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "confidence"),
+    ("duration", "values", "kind", "confidence"),
     [
-        # real speech that the labels of `tags` miss, and that is a voice by `instruments`
-        ({"tags": [("solo", 0.63)], "instruments": [("voice", 0.95), ("bass", 0.89)]}, "speech", 0.95),
-        ({"tags": [("speech", 0.6)], "instruments": [("voice", 0.3)]}, "speech", 0.6),
-        ({"tags": [("animal", 0.6)], "instruments": [("voice", 0.89)]}, "ambience", 0.9),
-        ({"tags": [], "instruments": [("voice", 0.99)], "key_confidence": 0.4}, "song", 0.4),
+        (25.0, {**NO_LOOP, **NO_MUSIC, **SPEECH}, "speech", 0.7),
+        (25.0, {**NO_LOOP, **NO_MUSIC, **SPEECH, "key_confidence": 0.4}, "speech", 0.7),
+        (8.0, {**NO_LOOP, **NO_MUSIC, **SPEECH, "loop_confidence": 0.9}, "speech", 0.7),
+        (8.0, {**NO_LOOP, **NO_MUSIC, **VOICE, "loop_confidence": 0.9}, "voice", 0.8),
+        (8.0, {**NO_LOOP, **NO_MUSIC, **MUSIC}, "excerpt", 0.6),
+        (25.0, {**NO_LOOP, **NO_MUSIC, **MUSIC}, "excerpt", 0.6),
+        (25.0, {**NO_LOOP, **NO_MUSIC, **MUSIC, "key_confidence": 0.4}, "song", 0.4),
+        (25.0, {**NO_LOOP, **NO_MUSIC, **NOISE}, "ambience", 0.9),
     ],
 )
-def test_a_voice_is_speech_unless_it_is_a_song(values: dict[str, Any], kind: str, confidence: float) -> None:
-    found = findings(25.0, {**NO_LOOP, **NO_MUSIC, **values})
+def test_a_kind_by_what_is_heard(duration: float, values: dict[str, Any], kind: str, confidence: float) -> None:
+    found = findings(duration, values)
     assert (found["kind"], found["kind_confidence"]) == (kind, confidence)
+
+
+@pytest.mark.parametrize(("confidence", "shown"), [(0.0, None), (0.004, None), (0.006, 120.0), (None, 120.0)])
+def test_a_tempo_of_no_confidence_is_none(confidence: float | None, shown: float | None) -> None:
+    found = findings(90.0, {"tempo": 120.0, "tempo_confidence": confidence})
+    assert found["tempo"] == shown
+    assert found["tempo_confidence"] == (confidence if shown else None)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +48,11 @@ def test_a_voice_is_speech_unless_it_is_a_song(values: dict[str, Any], kind: str
         (25.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, None),  # it may be a loop
         (61.0, {"tempo_confidence": 0.9, "key_confidence": 0.9}, "song"),
         (5.0, NO_LOOP, None),
-        (5.0, {**NO_LOOP, **NO_LABELS}, None),
-        (5.0, {**NO_LOOP, **NO_MUSIC, "tags": []}, None),
-        (5.0, {**NO_LOOP, **NO_MUSIC, **NO_LABELS}, "ambience"),
-        (5.0, {"tags": [("speech", 0.9)]}, None),
-        (5.0, {**NO_LOOP, "tags": [("speech", 0.9)]}, "speech"),
-        (25.0, {**NO_LOOP, "tags": [("speech", 0.9)]}, None),  # it may be a song
+        (5.0, {**NO_LOOP, **NOISE}, None),
+        (5.0, {**NO_LOOP, **NO_MUSIC}, None),
+        (5.0, {**NO_LOOP, **NO_MUSIC, **NOISE}, "ambience"),
+        (5.0, SPEECH, None),
+        (5.0, {**NO_LOOP, **SPEECH}, "speech"),
         (5.0, {"loop_confidence": 0.8}, "loop"),
         (5.0, {"loop_confidence": 0.1, "loop_ending": -15.0}, "one-shot"),
         (0.2, {"no_loop": "it is 0.2 s long", "loop_ending": -3.0}, "one-shot"),

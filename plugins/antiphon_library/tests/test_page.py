@@ -42,7 +42,7 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
             loop = {"loop_bpm": 120.0 if n % 3 else 150.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8}
             loop["loop_confidence"] = 0.1
             music = {"tempo": loop["loop_bpm"], "tempo_confidence": 0.9}
-            results = {"timbre": {"embedding": vector}, "loop": loop, "music": music}
+            results = {"tags": {"tag_embedding": vector}, "loop": loop, "music": music}
             catalogue.put_results(digest, {name: (4, values, "") for name, values in results.items()})
     # a click a little before each beat, round and round: a loop at the server's tempo, whose bars are cut elsewhere
     beats = (np.arange(2 * 8000) + 500) % 4000

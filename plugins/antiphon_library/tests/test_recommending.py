@@ -64,7 +64,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
             tags = {"artist": f"A{n % 3}", "title": f"T{n}", "genre": "G"}
             found.put(FileEntry(b"/music/%d.wav" % n, FileState(1, 1), f"f{n}", sound, tags))
             if n < 7:
-                found.put_results(f"s{n}", {"timbre": (1, {"embedding": rng.normal(0.0, 1.0, 6).tolist()}, "")})
+                found.put_results(f"s{n}", {"tags": (3, {"tag_embedding": rng.normal(0.0, 1.0, 6).tolist()}, "")})
         yield found
 
 
@@ -93,7 +93,7 @@ def test_a_track_takes_little_memory(tmp_path: Path) -> None:
             sound = SoundIdentity(f"s{n}", 10.0, 44100, 2)
             tags = {"artist": f"An artist of a long name, who has many tracks {n % 5}", "genre": "G"}
             many.put(FileEntry(b"/music/%d.wav" % n, FileState(1, 1), f"f{n}", sound, tags))
-            many.put_results(f"s{n}", {"timbre": (1, {"embedding": rng.normal(0.0, 9.0, length).tolist()}, "")})
+            many.put_results(f"s{n}", {"tags": (3, {"tag_embedding": rng.normal(0.0, 9.0, length).tolist()}, "")})
         tracemalloc.start()
         try:
             tracks = many.taste.tracks()
@@ -238,7 +238,7 @@ def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:
     assert len(first.rows) == 7
     kept = catalogue.taste.places()
     digest = catalogue.sounds()[-1][0]
-    catalogue.put_results(digest, {"timbre": (1, {"embedding": [0.1] * 6}, "")})
+    catalogue.put_results(digest, {"tags": (3, {"tag_embedding": [0.1] * 6}, "")})
     second = chart.place_tracks(catalogue)
     assert len(second.rows) == 8
     assert {sound: catalogue.taste.places()[sound] for sound in kept} == kept

@@ -38,7 +38,7 @@ def library(tmp_path: Path) -> Path:
     with Catalogue(paths.library()) as catalogue:
         scanning.add(catalogue, [music], lambda *_: None)
         for n, (digest, *_) in enumerate(catalogue.sounds()):
-            catalogue.put_results(digest, {"timbre": (1, {"embedding": [float(n % 2), n / 7, 1.0]}, "")})
+            catalogue.put_results(digest, {"tags": (3, {"tag_embedding": [float(n % 2), n / 7, 1.0]}, "")})
     return music
 
 

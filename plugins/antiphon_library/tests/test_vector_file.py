@@ -36,7 +36,7 @@ def similar(rows: list[CatalogueRow], target: CatalogueRow, count: int) -> list[
 
 
 def row(path: bytes, vector: list[float] | None, *, missing: bool = False) -> CatalogueRow:
-    return CatalogueRow(path, 1.0, 44100, 1, {}, "", missing, {"timbre": (1, {"embedding": vector}, "")})
+    return CatalogueRow(path, 1.0, 44100, 1, {}, "", missing, {"tags": (3, {"tag_embedding": vector}, "")})
 
 
 def rows(count: int = 40, length: int = 6) -> list[CatalogueRow]:

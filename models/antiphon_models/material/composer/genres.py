@@ -1,4 +1,4 @@
-"""The genres that rules state, as genres.toml has them: those that are trained on, and `STRANGERS`."""
+"""The genres that rules state, as genres.toml has them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,4 @@ def _genre(record: dict[str, Any]) -> GenreRules:
 
 
 GENRES = tuple(map(_genre, _RECORDS["genre"]))
-_FUNK, _WALTZ, _TANGO, _MARCH = map(_genre, _RECORDS["stranger"])
-STRANGERS = {"choose": (_FUNK, _WALTZ), "measure": (_TANGO, _MARCH)}
-"""Genres that nothing is trained on, which have to be "unknown" to a classifier of `GENRES` alone, by what they serve:
-those that a threshold is chosen by are not those that it is measured with."""
 BY_NAME = {genre.name: genre for genre in GENRES}
-LEADS = BY_NAME["house"].lead.rows
-"""Rhythms of most leads."""

@@ -24,8 +24,6 @@ from antiphon_models.pipeline.training.trainer import (
     loss_and_accuracy,
 )
 
-COEFFICIENTS = 20
-"""Of the cosine transform of a frame's bands, at most."""
 STEPS = 1000
 """Of the regression, at most."""
 STILL = 1e-9
@@ -41,7 +39,7 @@ class SklearnTrainer(ClassifierTrainer):
 
     def __init__(self, task: TrainerTask) -> None:
         self._task = task
-        self._cosines = _cosines(task.shape.bands, min(COEFFICIENTS, task.shape.bands))
+        self._cosines = _cosines(task.shape.bands, min(task.coefficients, task.shape.bands))
         self._model = LogisticRegression(max_iter=STEPS)
         features = 2 * self._cosines.shape[1]
         self._weights: dict[str, F32] = {

@@ -8,7 +8,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from antiphon.api.backends.analysis import MelSettings
 from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
 from antiphon_classify.classifier_session import compute, open_session
+from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning.schedule import falling
 from antiphon_models.pipeline.frameworks import Framework
@@ -93,6 +94,8 @@ def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: 
     shape = NetworkShape(job.frames, training.mel.shape[1], len(training.labels), job.settings.width)
     seed, threads = job.settings.seed, job.settings.threads
     task = TrainerTask(shape, training.mean, training.deviation, seed, threads, training.several)
+    if job.mel.features == MUSICNN:  # which are no spectrum, whose coarse shape would do
+        task = replace(task, coefficients=training.mel.shape[1])
     trainer = make_trainer(framework, task)
     state = _epochs(job, framework, trainer, training, watch)
     trainer.set_weights(state.best)

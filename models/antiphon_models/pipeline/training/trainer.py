@@ -30,6 +30,7 @@ class TrainerTask:
 
     `mean`: float32 `[bands]` in dB, which is subtracted. `deviation`: float32 `[bands]`, by which it is divided.
     `several`: whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
+    `coefficients`: of the cosine transform of a frame's bands, at most, of what trains on these.
     """
 
     shape: NetworkShape
@@ -38,6 +39,7 @@ class TrainerTask:
     seed: int
     threads: int
     several: bool = False
+    coefficients: int = 20
 
 
 class ClassifierTrainer(ABC):

@@ -1,0 +1,167 @@
+"""`antiphon evaluate genre FOLDER`: recordings in folders named by their genre, or the tests of GTZAN and FMA."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import AntiphonError, FileError, UsageError
+from antiphon_classify.labels import GENRES, UNKNOWN
+from antiphon_models.datasets.layouts import layout_of
+from antiphon_models.datasets.records import TEST, Item
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
+from antiphon_models.learning.user_commands import analysis_of_file
+
+OURS, NEAREST, MAJORITY = "genre", "timbre, five nearest", "most frequent"
+NEIGHBOURS = 5
+SAME: Mapping[str, tuple[str, ...]] = {
+    "rap": ("hip hop",),
+    "rb": ("funk/soul",), "rnb": ("funk/soul",), "soul": ("funk/soul",), "funk": ("funk/soul",),
+    "soulfunk": ("funk/soul",), "soulrnb": ("funk/soul", "pop"),
+    "reggae": ("world",), "international": ("world",), "latin": ("world",), "bossanova": ("world", "jazz"),
+    "electronic": ("electronic", "house"), "techno": ("electronic", "house"), "ambient": ("electronic",),
+    "dance": ("electronic", "house"), "drumandbass": ("electronic",), "punk": ("rock",), "hardrock": ("rock", "metal"),
+    "singersongwriter": ("folk",), "orchestral": ("classical",), "opera": ("classical",),
+}  # fmt: skip
+"""What is right for a genre of other names; one that is not here, and none of ours, is a stranger."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledRecording:
+    """A recording and its genre, as its folder or its data set names it."""
+
+    path: Path
+    name: str
+    genre: str
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """Ours that are right; none where it is of a genre that has no name here."""
+        plain = _plain(self.genre)
+        return SAME.get(plain, tuple(name for name in GENRES if _plain(name) == plain))
+
+
+class GenreEvaluation(Evaluation):
+    """Accuracy, over all and over genres, and of what is no genre how much is unknown."""
+
+    trivial = MAJORITY
+    classical = NEAREST
+    ours = OURS
+    columns = "accuracy; macro; top 3; strangers unknown"
+    files_doc = "one folder, whose folders are named by genre"
+    takes_folder = True
+    note = (
+        "unknown counts as wrong. macro: of each genre, its n is theirs. top 3: among the three likeliest. The five "
+        "nearest by `timbre` are others of the folder"
+    )
+    road = "`antiphon library analyse FILE --only genre --json`"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        if len(ask.files) > 1 or any(not path.is_dir() for path in ask.files):
+            raise UsageError(f"genre is measured on {self.files_doc}; name one folder")
+        root = ask.files[0] if ask.files else ask.data
+        found = recordings(root)
+        if not any(one.right for one in found):
+            raise UsageError(
+                f"{root} has no folder that is named by a genre ({', '.join(GENRES[:3])}, …), and is not GTZAN or FMA: "
+                "`antiphon evaluate genre FOLDER` takes recordings in such folders"
+            )
+        found = found[:: -(-len(found) // ask.limit)] if ask.limit else found
+        strange = sorted({one.genre for one in found if not one.right})
+        last = f"; strangers are {', '.join(strange)}" if strange else ""
+        ask.say(f"{len(found)} recordings of {root}{last}")
+        yield from _scores(_answered(found, ask), ask, f"recordings of {root.absolute().name}")
+
+
+def recordings(root: Path) -> list[LabeledRecording]:
+    """The test of GTZAN or FMA, where `root` is one of them, else all sounds of folders named by their genre."""
+    for layout in ("gtzan", "fma", "folder"):
+        try:
+            items: Sequence[Item] = layout_of(layout).listing(root).items
+        except FileError:
+            continue
+        if layout != "folder":
+            items = [item for item in items if item.split == TEST and not item.fault]
+        found = [LabeledRecording(root / item.files[0], item.name, item.labels[0]) for item in items if item.labels]
+        if found := [one for one in found if one.path.is_file()]:
+            return found
+    return []
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _answered(
+    found: Sequence[LabeledRecording], ask: EvaluationRequest
+) -> Iterator[tuple[LabeledRecording, dict[str, Any]]]:
+    for one in found:
+        try:
+            values = analysis_of_file(one.path, "genre", *(["timbre"] if ask.wants(NEAREST) else []))
+        except AntiphonError as error:
+            ask.say(f"{one.name} is left out: {error}")
+            continue
+        if values["genre"] is None:
+            ask.say(f"{one.name} is left out: it is silent")
+        else:
+            yield one, values
+
+
+def _scores(
+    answered: Iterator[tuple[LabeledRecording, dict[str, Any]]], ask: EvaluationRequest, group: str
+) -> Iterator[MetricValue]:
+    rows = []
+    for one, values in answered:
+        rows.append((one, values))
+        if ask.wants(OURS):
+            yield from _of(OURS, one, values["genre"], [label for label, _ in values["genres"]], group)
+    known = [row for row in rows if row[0].right]
+    most = [genre for genre, _ in Counter(one.right[0] for one, _ in known).most_common(3)]
+    for one, _ in rows:
+        if ask.wants(MAJORITY):
+            yield from _of(MAJORITY, one, most[0], most, group)
+    if ask.wants(NEAREST):
+        for one, nearest in _nearest(known):
+            yield from _of(NEAREST, one, nearest[0], nearest[:3], group)
+    for system in (OURS, MAJORITY):
+        if ask.wants(system):
+            yield from _macro(system, known, most[0], group)
+
+
+def _of(system: str, one: LabeledRecording, named: str, top: Sequence[str], group: str) -> Iterator[MetricValue]:
+    if not one.right:
+        yield MetricValue(system, "strangers unknown", one.name, float(named == UNKNOWN), group)
+        return
+    yield MetricValue(system, "accuracy", one.name, float(named in one.right), group)
+    yield MetricValue(system, "top 3", one.name, float(any(label in one.right for label in top)), group)
+
+
+def _macro(
+    system: str, known: Sequence[tuple[LabeledRecording, dict[str, Any]]], most: str, group: str
+) -> Iterator[MetricValue]:
+    for genre in sorted({one.genre for one, _ in known}):
+        right = [
+            (values["genre"] if system == OURS else most) in one.right for one, values in known if one.genre == genre
+        ]
+        yield MetricValue(system, "macro", f"{genre}, {len(right)} recordings", float(np.mean(right)), group)
+
+
+def _nearest(
+    known: Sequence[tuple[LabeledRecording, dict[str, Any]]],
+) -> Iterator[tuple[LabeledRecording, list[str]]]:
+    """For each recording genres by how many of its nearest others have them."""
+    found = [(one, values["embedding"]) for one, values in known if values.get("embedding")]
+    if len(found) < 2:
+        return
+    vectors = np.array([vector for _, vector in found])
+    vectors = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-9)
+    for number, (one, _) in enumerate(found):
+        far = ((vectors - vectors[number]) ** 2).sum(axis=1)
+        far[number] = np.inf
+        near = Counter(found[n][0].right[0] for n in np.argsort(far)[: min(NEIGHBOURS, len(found) - 1)])
+        yield one, [genre for genre, _ in near.most_common()]

@@ -1,1 +1,0 @@
-"""The classifier of genres: its material, training, calibration and evaluation."""

@@ -1,1 +1,0 @@
-"""Which instruments sound: sixteen families by what plays them, their material, training and evaluation."""

@@ -1,0 +1,98 @@
+"""Features of one's own classifiers: those of the kernel, and musicnn's embedding, by which few sounds are enough."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import F32
+from antiphon.api.backends.analysis import (
+    FEATURE_DEFAULTS,
+    MelSettings,
+    feature_extractor,
+    feature_fault,
+    feature_stream,
+)
+from antiphon.api.backends.models import read_weights
+from antiphon_classify.musicnn import MEL, MusicnnAnswers, PatchStream, answers
+
+MUSICNN = "musicnn"
+AXES = "musicnn-axes"
+"""Weights: `mean` `[400]` and `axes` `[400, DIMENSIONS]` of embeddings of length 1 of recordings: their principal
+components, most of what 400 numbers say."""
+DIMENSIONS = 64
+REPEATED, HOP = 8, 6000
+"""Frames that a patch is given for, so that networks over time have something to span, and samples of each: 3 s."""
+FEATURES: dict[str, dict[str, float]] = {
+    **FEATURE_DEFAULTS,
+    MUSICNN: {"rate": MEL.rate, "window": HOP, "hop": HOP, "bands": DIMENSIONS, "low": 0.0, "high": MEL.rate / 2},
+}
+"""Differences from the defaults of `MelSettings`, by feature."""
+
+
+@cache
+def _axes() -> tuple[F32, F32]:
+    arrays = read_weights(AXES)
+    return arrays["mean"].astype(np.float32), arrays["axes"].astype(np.float32)
+
+
+def projected(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
+    """Vectors `[patches, DIMENSIONS]` of both networks' embeddings."""
+    both = np.concatenate([msd.embedding, mtt.embedding], axis=1)
+    mean, axes = _axes()
+    unit = both / (np.linalg.norm(both, axis=1, keepdims=True) + np.float32(1e-9))
+    return np.asarray((unit - mean) @ axes, np.float32)
+
+
+class MusicnnFeatures:
+    """musicnn's vectors as frames, of a whole sound or of a stream."""
+
+    def __init__(self) -> None:
+        self._held = np.zeros(0, np.float32)
+
+    def compute(self, mono: F32) -> F32:
+        """Frames `[n, DIMENSIONS]` of a sound; one that is shorter than a frame has one."""
+        stream = MusicnnFeatures()
+        return np.concatenate([stream.push(np.pad(mono, (0, max(0, HOP - len(mono))))), stream.end()])
+
+    def push(self, mono: F32) -> F32:
+        """Processes the next block; the frames of the patches that it completes."""
+        self._held = np.concatenate([self._held, mono])
+        made = [np.zeros((0, DIMENSIONS), np.float32)]
+        while len(self._held) >= REPEATED * HOP:
+            made.append(_frames(self._held[: REPEATED * HOP]))
+            self._held = self._held[REPEATED * HOP :].copy()
+        return np.concatenate(made)
+
+    def end(self) -> F32:
+        """The frames that are left: of a part of a patch, which is repeated."""
+        held, self._held = self._held, np.zeros(0, np.float32)
+        return _frames(held) if len(held) >= HOP else np.zeros((0, DIMENSIONS), np.float32)
+
+
+def _frames(mono: F32) -> F32:
+    stream = PatchStream(MEL.rate)
+    stream.push(mono)
+    patches = stream.patches(1)
+    vector = projected(*answers(patches))[0] if len(patches) else np.zeros(DIMENSIONS, np.float32)
+    return np.repeat(vector[None], len(mono) // HOP, axis=0)
+
+
+def extractor(settings: MelSettings) -> Any:
+    """As `feature_extractor`, musicnn too."""
+    return MusicnnFeatures() if settings.features == MUSICNN else feature_extractor(settings)
+
+
+def stream(settings: MelSettings) -> Any:
+    """As `feature_stream`, musicnn too."""
+    return MusicnnFeatures() if settings.features == MUSICNN else feature_stream(settings)
+
+
+def fault(settings: MelSettings) -> str:
+    """As `feature_fault`, musicnn too, whose settings are its own."""
+    if settings.features != MUSICNN:
+        return feature_fault(settings)
+    wrong = next((key for key, value in FEATURES[MUSICNN].items() if getattr(settings, key) != value), "")
+    return f"{wrong} {getattr(settings, wrong):g}; it has {FEATURES[MUSICNN][wrong]:g} alone" if wrong else ""
