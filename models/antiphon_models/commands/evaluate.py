@@ -58,7 +58,7 @@ def evaluate(
     with needs.explain_missing(name):
         evaluation = factories[name]()
     for path in files or ():
-        if not path.is_file():
+        if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
             material = evaluation.files_doc or "its own items alone"
             raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
     ask = tables.EvaluationRequest(

@@ -128,6 +128,7 @@ class Evaluation(ABC):
         trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
         columns: Its measures, as `measures_of` reads them.
         files_doc: What files the user may give; empty where none can be given.
+        takes_folder: Whether a folder may be given among them.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
         synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
             the evaluation cannot run without them.
@@ -146,6 +147,7 @@ class Evaluation(ABC):
     note: ClassVar[str] = ""
     items_note: ClassVar[str] = ""
     files_doc: ClassVar[str] = ""
+    takes_folder: ClassVar[bool] = False
     folders: ClassVar[tuple[str, ...]] = ()
     synthetic_doc: ClassVar[str] = ""
     road: ClassVar[str]
