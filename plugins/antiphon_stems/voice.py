@@ -19,7 +19,7 @@ SIDE = 2**LAYERS
 SIZES = (2, 16, 32, 64, 128, 256, 512)
 """Channels before, between and after the layers down."""
 SLOPE, TINY = np.float32(0.2), np.float32(1e-10)
-LOUD = np.float32(0.2 * np.sqrt(1536.0))
+LOUD = np.float32(0.14 * np.sqrt(1536.0))
 """Magnitude of white noise at the level to which a block is brought, that of a loud master: it was trained on such."""
 QUIET = np.float32(1e-6)
 EDGE = 256
