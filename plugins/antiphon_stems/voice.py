@@ -19,8 +19,10 @@ SIDE = 2**LAYERS
 SIZES = (2, 16, 32, 64, 128, 256, 512)
 """Channels before, between and after the layers down."""
 SLOPE, TINY = np.float32(0.2), np.float32(1e-10)
-LOUD = np.float32(0.14 * np.sqrt(1536.0))
-"""Magnitude of white noise at the level to which a block is brought, that of a loud master: it was trained on such."""
+MAGNITUDE = np.float32(np.sqrt(1536.0))
+"""Magnitude in its training of white noise of variance 1: the norm of Hann's window of 4096 samples."""
+SOFTEST, LOUDEST = 0.1, 0.14
+"""RMS to which a block is raised or lowered: below it finds no voices, above it takes instruments for them."""
 QUIET = np.float32(1e-6)
 EDGE = 256
 """Bins below 11 kHz whose mean share is that of what is above: 8.3 to 11 kHz."""
@@ -107,8 +109,9 @@ class VoiceMasks:
     def __call__(self, spectra: C64, inside: slice) -> C64:
         channels, frames, bins = spectra.shape
         used = min(bins, BINS)
+        own = max(QUIET, np.sqrt(np.mean(np.abs(spectra) ** 2)))
         # at another rate a frame has other samples, and a tone another magnitude
-        level = LOUD * np.sqrt(2 * BINS / (bins - 1)) / max(QUIET, np.sqrt(np.mean(np.abs(spectra) ** 2)))
+        level = MAGNITUDE * np.sqrt(2 * BINS / (bins - 1)) * np.clip(own, SOFTEST, LOUDEST) / own
         found = np.zeros((1, channels, frames, bins), np.complex64)
         for first in range(0, channels, 2):
             both = spectra[[first, min(first + 1, channels - 1)]]
