@@ -115,4 +115,6 @@ def voice_arrays(found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[
 
 
 if __name__ == "__main__":
-    write_weights(VOICE_WEIGHTS, voice_arrays(checkpoint(Path(sys.argv[1]))), Path(sys.argv[2]), DETAILS)
+    arrays = voice_arrays(checkpoint(Path(sys.argv[1])))
+    count = sum(array.size for array in arrays.values())
+    write_weights(VOICE_WEIGHTS, arrays, Path(sys.argv[2]), {**DETAILS, "parameters": count})
