@@ -213,6 +213,10 @@ class LiveStemsRecipe(StemsRecipe):
     name = "stems-live"
     weights = "stems-live"
     shares = "stems"
+    trained_on = (
+        f"{StemsRecipe.trained_on}; recorded music of Debian's fretsonfire-songs-muldjord, singularity-music, "
+        "supertuxkart-data and wesnoth-1.16-music"
+    )
     grid: ClassVar[UnitGrid] = LIVE
     mixes: ClassVar[tuple[int, int]] = (906, 48)
     describe = staticmethod(partial(describe_live, LIVE))
