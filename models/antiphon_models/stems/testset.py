@@ -68,7 +68,8 @@ def own(folders: Sequence[Path]) -> Iterator[StemMix]:
     Raises `UsageError`: a folder holds no stems.
     """
     for folder in folders:
-        songs = [place for place in (folder, *sorted(folder.iterdir())) if place.is_dir() and _named(place, STEMS)]
+        places = (folder, *sorted(folder.iterdir())) if folder.is_dir() else ()
+        songs = [place for place in places if place.is_dir() and _named(place, STEMS)]
         if not songs:
             raise UsageError(f"{folder} holds no stems; stems is evaluated on {FILES}")
         for song in songs:

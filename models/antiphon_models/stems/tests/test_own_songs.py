@@ -41,3 +41,5 @@ def test_songs_are_folders_of_stems_with_or_without_their_mix(tmp_path: Path) ->
     assert [song.name for song in own([tmp_path / "a"])] == ["a"]
     with pytest.raises(UsageError, match=r"empty holds no stems; stems is evaluated on folders of songs"):
         list(own([tmp_path / "empty"]))
+    with pytest.raises(UsageError, match=r"bass.wav holds no stems"):
+        list(own([tmp_path / "b/bass.wav"]))
