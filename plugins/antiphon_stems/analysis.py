@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
 from antiphon_stems.grids import STEMS
-from antiphon_stems.jobs import shares_of
-from antiphon_stems.splitting import Splitter
+from antiphon_stems.jobs import separate
 
 QUIETEST = -120.0
 STEP = 0.5
@@ -24,6 +23,7 @@ SUNG = 0.06
 class StemLevels(SeparatingAnalysis):
     """Slow: about half of the sound's length, so it is computed only on request."""
 
+    version = 2
     by_name = True
     stem = EACH
     parts: ClassVar[tuple[str, ...]] = STEMS
@@ -33,7 +33,7 @@ class StemLevels(SeparatingAnalysis):
     )
 
     def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
-        return Splitter(rate, channels, shares_of("learned")).split(blocks)
+        return separate(blocks, rate, channels)
 
     def begin(self, rate: int, channels: int) -> AnalysisRun:
         return _Levels(rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from antiphon.api.jobs import FileJob, Written
 from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.network import FileNetwork
-from antiphon_stems.processor import BY_MEDIANS
-from antiphon_stems.spec import FILE_WEIGHTS
-from antiphon_stems.splitting import Shares, Splitter
+from antiphon_stems.processor import BY, BY_MEDIANS
+from antiphon_stems.spec import FILE_WEIGHTS, VOICE_WEIGHTS
+from antiphon_stems.splitting import Shares, Splitter, StemMasks
+from antiphon_stems.voice import VoiceMasks, VoiceNetwork
 
 log = logging.getLogger("antiphon.stems")
 _AT_ONCE = 1 << 16
+VOICE, OTHER = STEMS.index("voice"), STEMS.index("other")
 
 QUIET = 1e-4
 """Share of the energy of IN below which a part is reported as silent: -40 dB."""
@@ -44,13 +46,14 @@ def run(job: FileJob) -> tuple[Written, ...]:
         gains *= np.array([name == solo for name in STEMS], np.float32)
     with stream_sound(job.source) as (sound, blocks), ExitStack() as stack:
         files = _files(job)
-        splitter = Splitter(sound.rate, sound.channels, shares_of(str(job.settings.get("mode", "learned"))))
+        mode, by = str(job.settings.get("mode", "learned")), str(job.settings.get("by", BY))
+        parts = separate(_whole(blocks), sound.rate, sound.channels, mode, by)
         writers = [
             stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.rate))
             for path, _, _ in files
         ]
         done, whole, energies = 0, 0.0, [0.0] * len(writers)
-        for stems in splitter.split(_whole(blocks)):
+        for stems in parts:
             whole += _energy(stems.sum(axis=0))
             stems *= gains[:, None, None]
             for n, ((_, _, chosen), writer) in enumerate(zip(files, writers, strict=True)):
@@ -73,7 +76,41 @@ def _energy(samples: Samples) -> float:
     return float(np.square(samples, dtype=np.float64).sum())
 
 
-def shares_of(mode: str) -> Shares:
+def separate(
+    blocks: Iterable[Samples], rate: int, channels: int, mode: str = "learned", by: str = BY
+) -> Iterator[Samples]:
+    """Yields stems `[4, channels, n]` of blocks `[channels, n]`, which add up to the sound."""
+    own = Splitter(rate, channels, StemMasks(_shares(mode)))
+    network = _voice_network() if (mode, by) == ("learned", BY) else None
+    if network is None:
+        yield from own.split(blocks)
+        return
+    held: Samples = np.zeros((2, channels, 0), np.float32)
+
+    def rest() -> Iterator[Samples]:
+        nonlocal held
+        for both in Splitter(rate, channels, VoiceMasks(network)).split(blocks):
+            held = np.concatenate([held, both], axis=2)
+            yield both[1]
+
+    for stems in own.split(rest()):
+        voice, accompaniment = held[:, :, : stems.shape[2]]
+        held = held[:, :, stems.shape[2] :]
+        # what ours still takes for a voice is part of the rest
+        stems[VOICE] = voice
+        stems[OTHER] = accompaniment - stems[:VOICE].sum(axis=0)
+        yield stems
+
+
+def _voice_network() -> VoiceNetwork | None:
+    try:
+        return VoiceNetwork(read_weights(VOICE_WEIGHTS))
+    except ModelError as error:
+        say_instead(log, f"stems has no by={BY} here: {error}. It works by=own instead, which leaks more")
+        return None
+
+
+def _shares(mode: str) -> Shares:
     """Separator: the network for files, or medians on request or without its weights."""
     if mode == "learned":
         try:

@@ -17,6 +17,8 @@ from antiphon_stems.spec import LIVE_MODEL
 
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1
+BY = "spleeter"
+"""Who finds the voice in files, unless told otherwise."""
 FLOOR = 60.0
 """Floor of the levels, dB below full scale."""
 RELEASE = 0.15
@@ -113,6 +115,10 @@ class Stems(Processor):
         Param(
             "mode", "choice", "learned", choices=("learned", "hpss"), restart=True,
             doc="A network, or medians and a low band.",
+        ),
+        Param(
+            "by", "choice", BY, choices=(BY, "own"),
+            doc="Of files in mode learned: the voice by Spleeter's network and the rest by ours, or all by ours.",
         ),
         Param(
             "latency", "choice", "normal", choices=("normal", "low"), restart=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from antiphon.api.backends.models import ModelInfo
 from antiphon_stems.grids import LIVE, STEMS
 
-FILE_WEIGHTS = "stems-file"
+FILE_WEIGHTS, VOICE_WEIGHTS = "stems-file", "stems-voice"
 LIVE_MODEL = ModelInfo(
     name="stems-live",
     network="antiphon_models.stems.streaming:StreamStems",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,56 +18,95 @@ from antiphon_stems.wiener import refine
 C64 = NDArray[np.complex64]
 Shares = Callable[[Samples, Samples], Samples]
 """Function from power and side `[frames, units]` to shares of stems `[4, frames, units]`."""
-CORE = 512
-"""Frames separated per segment, some 12 s, with context frames around them."""
+
+
+class Masks(Protocol):
+    """Separator of the spectra of a segment.
+
+    Attributes:
+        parts: Number of parts, with the remainder.
+        core: Frames of a segment.
+        reach: Frames of context on either side.
+        sines: The window is a sine to this power.
+    """
+
+    parts: int
+    core: int
+    reach: int
+    sines: int
+
+    def __call__(self, spectra: C64, inside: slice) -> C64:
+        """Spectra `[parts - 1, channels, frames, bins]` of the frames inside, all parts but the last.
+
+        Args:
+            spectra: `[channels, frames, bins]`; white noise of variance 1 has power 1.
+        """
+
+
+class StemMasks:
+    """Four stems by their shares, and by their stereo positions."""
+
+    parts, core, reach, sines = len(STEMS), 512, LEVEL_REACH, 1
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+
+    def __call__(self, spectra: C64, inside: slice) -> C64:
+        power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+        apart = np.abs(spectra[0] - spectra[1]) ** 2 / 2 if len(spectra) > 1 else np.zeros_like(power)
+        shares = self._shares(_units(power), _units(apart))[:, inside]
+        unit = FILE.unit_of_bin[np.minimum(np.arange(power.shape[1]), FILE.bins - 1)]
+        return refine(spectra[:, inside], shares[:, :, unit])[:-1]
+
+
+def _units(power: Samples) -> Samples:
+    """`[frames, bins]` as `[frames, units]`; zero above half of the rate."""
+    missing = max(0, FILE.bins - power.shape[1])
+    return FILE.means(np.pad(power, ((0, 0), (0, missing)))[:, : FILE.bins])
 
 
 class Splitter:
     """Separates a sound segment by segment."""
 
-    def __init__(self, rate: int, channels: int, shares: Shares) -> None:
+    def __init__(self, rate: int, channels: int, masks: Masks) -> None:
         """The bin spacing equals that at `NOMINAL`, whatever the rate.
 
         Args:
             rate: Hz.
         """
-        self._shares, self._channels = shares, channels
+        self._masks, self._channels = masks, channels
         self._hop = max(16, round(FILE.hop * rate / NOMINAL))
         self._size = 4 * self._hop
-        self._window = np.sin(np.pi * (np.arange(self._size) + 0.5) / self._size).astype(np.float32)
-        # frames overlap fourfold: their squared windows add up to 2
-        self._norm = np.float32(np.sqrt(np.sum(self._window.astype(np.float64) ** 2)))
-        bins = self._size // 2 + 1
-        self._unit = FILE.unit_of_bin[np.minimum(np.arange(bins), FILE.bins - 1)]
-        self._tail: Samples = np.zeros((len(STEMS), channels, self._size - self._hop), np.float32)
+        sine = np.sin(np.pi * (np.arange(self._size) + 0.5) / self._size)
+        window = (sine**masks.sines).astype(np.float32)
+        norm = np.float32(np.sqrt(np.sum(window.astype(np.float64) ** 2)))
+        # squared windows of frames add up to norm ** 2 / hop
+        self._into, self._back = window / norm, window * (np.float32(self._hop) / norm)
+        self._tail: Samples = np.zeros((masks.parts, channels, self._size - self._hop), np.float32)
 
     def split(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yields stems `[4, channels, n]` of blocks `[channels, n]`; the last is the remainder of the sound."""
-        lead = self._size - self._hop
+        """Yields parts `[parts, channels, n]` of blocks `[channels, n]`; the last is the remainder of the sound."""
         waiting: Samples = np.zeros((self._channels, 0), np.float32)
-        skip, given = lead, 0
-        total = 0
+        skip = self._size - self._hop
 
         def counted() -> Iterator[Samples]:
-            nonlocal total, waiting
+            nonlocal waiting
             for block in blocks:
-                total += block.shape[1]
                 waiting = np.concatenate([waiting, block], axis=1)
                 yield block
 
-        for stems in self._joined(self._stretches(counted())):
-            ready = stems[:, :, skip:]
-            skip = max(0, skip - stems.shape[2])
+        for parts in self._joined(self._stretches(counted())):
+            ready = parts[:, :, skip:]
+            skip = max(0, skip - parts.shape[2])
             ready = ready[:, :, : waiting.shape[1]]
             ready[-1] = waiting[:, : ready.shape[2]] - ready[:-1].sum(axis=0)
             waiting = waiting[:, ready.shape[2] :]
-            given += ready.shape[2]
             if ready.shape[2]:
                 yield ready
 
     def _stretches(self, blocks: Iterator[Samples]) -> Iterator[C64]:
-        """Spectra of `CORE` frames per segment, `[channels, frames, bins]`, from a frame before the sound."""
-        length, lead = CORE * self._hop, self._size - self._hop
+        """Spectra of a segment's frames, `[channels, frames, bins]`, from a frame before the sound."""
+        length, lead = self._masks.core * self._hop, self._size - self._hop
         held: Samples = np.zeros((self._channels, lead), np.float32)
         ends = np.zeros((self._channels, lead), np.float32)
         for block in chain(blocks, (ends,)):
@@ -81,37 +121,29 @@ class Splitter:
 
     def _spectra(self, sound: Samples) -> C64:
         frames = sliding_window_view(sound, self._size, axis=1)[:, :: self._hop]
-        return np.fft.rfft(frames * (self._window / self._norm), axis=-1).astype(np.complex64)
+        return np.fft.rfft(frames * self._into, axis=-1).astype(np.complex64)
 
     def _joined(self, stretches: Iterable[C64]) -> Iterator[Samples]:
-        """Stems of every segment, with context; overlapping sound is kept for the next."""
+        """Parts of every segment, with context; overlapping sound is kept for the next."""
         before: C64 | None = None
         now: C64 | None = None
+        reach = self._masks.reach
         for after in chain(stretches, (None,)):
             if now is not None:
-                early = now[:, :0] if before is None else before[:, -LEVEL_REACH:]
-                late = now[:, :0] if after is None else after[:, :LEVEL_REACH]
+                early = now[:, :0] if before is None else before[:, -reach:]
+                late = now[:, :0] if after is None else after[:, :reach]
                 yield self._sound(np.concatenate([early, now, late], axis=1), early.shape[1], now.shape[1])
             before, now = now, after
 
     def _sound(self, spectra: C64, first: int, frames: int) -> Samples:
-        power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
-        apart = np.abs(spectra[0] - spectra[1]) ** 2 / 2 if self._channels > 1 else np.zeros_like(power)
-        shares = self._shares(self._units(power), self._units(apart))[:, first : first + frames]
-        inside = spectra[:, first : first + frames]
-        masked = refine(inside, shares[:, :, self._unit])
+        masked = self._masks(spectra, slice(first, first + frames))
         hop, lead = self._hop, self._size - self._hop
-        out = np.zeros((len(STEMS), self._channels, frames * hop + lead), np.float32)
+        out = np.zeros((self._masks.parts, self._channels, frames * hop + lead), np.float32)
         out[:, :, :lead] = self._tail
-        for n in range(len(STEMS) - 1):
-            pieces = np.fft.irfft(masked[n], self._size, axis=-1) * (self._window * self._norm / 2.0)
-            for part in range(4):
-                at = slice(part * hop, part * hop + frames * hop)
-                out[n, :, at] += pieces[:, :, part * hop : (part + 1) * hop].reshape(self._channels, -1)
+        for n, part in enumerate(masked):
+            pieces = np.fft.irfft(part, self._size, axis=-1) * self._back
+            for quarter in range(4):
+                at = slice(quarter * hop, quarter * hop + frames * hop)
+                out[n, :, at] += pieces[:, :, quarter * hop : (quarter + 1) * hop].reshape(self._channels, -1)
         self._tail = out[:, :, frames * hop :].copy()
         return out[:, :, : frames * hop]
-
-    def _units(self, power: Samples) -> Samples:
-        """`[frames, bins]` as `[frames, units]`; zero above half of the rate."""
-        missing = max(0, FILE.bins - power.shape[1])
-        return FILE.means(np.pad(power, ((0, 0), (0, missing)))[:, : FILE.bins])

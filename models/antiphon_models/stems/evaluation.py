@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.material import RATE
-from antiphon_models.stems.testset import StemMix, mixes
+from antiphon_models.stems.testset import FILES, StemMix, mixes, own
 from antiphon_stems.grids import STEMS
 
 COUNT = 30
@@ -36,20 +37,25 @@ class Separating(Evaluation):
     trivial = "low-pass"
     classical = "hpss"
     peer = PEER
-    ours = "files; live"
+    ours = "files; files, by=own; live"
     oracle = "ideal mask"
     columns = "drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓"
     note = (
         "Gains in SI-SDR over the mix; absent: how far below the mix a stem is that is not in it; real time: the whole "
-        "command's, or the node's, as a part of the sound's length. Singers are real people, who sing other songs than "
-        "the band plays; the rest is rendered or of loops. Not to be compared with figures on MUSDB."
+        "command's, or the node's, as a part of the sound's length."
     )
+    items_note = (
+        "Singers are real people, who sing other songs than the band plays; the rest is rendered or of loops. Not to "
+        "be compared with figures on MUSDB."
+    )
+    files_doc = FILES
+    takes_folder = True
     folders = ("pop909", "sonicpi", "singing")
     road = "`antiphon run stems SONG --out-dir D` (files), and the node in blocks of 256 (live)"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         ways = ask.wanted(systems(ask.work))
-        for item in mixes(ask.data, ask.limit or COUNT, ask.seed):
+        for item in _items(ask):
             for name, way in ways.items():
                 began = time.perf_counter()
                 made = way(item)
@@ -60,7 +66,7 @@ class Separating(Evaluation):
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         ways = ask.wanted(systems(ask.work))
-        for item in mixes(ask.data, ask.limit or COUNT, ask.seed):
+        for item in _items(ask):
             yield Example(item.name, "mix", item.mix.mean(axis=0), RATE)
             for name, way in ways.items():
                 for stem, sound in zip(STEMS, way(item), strict=True):
@@ -68,11 +74,15 @@ class Separating(Evaluation):
                         yield Example(item.name, f"{name}, {stem}", sound.mean(axis=0), RATE)
 
 
+def _items(ask: EvaluationRequest) -> Iterator[StemMix]:
+    return islice(own(ask.files), ask.limit) if ask.files else mixes(ask.data, ask.limit or COUNT, ask.seed)
+
+
 def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
     """Gains of the stems that are there, and what is left in those that are not; what a system does not make is NaN."""
     mix = item.mix
     for name, wanted, sound in zip(STEMS, item.stems, made, strict=True):
-        if np.isnan(sound[0, 0]):
+        if np.isnan(sound[0, 0]) or np.isnan(wanted[0, 0]):
             continue
         if float(np.sqrt(np.mean(wanted**2))) > _QUIET:
             gain = si_sdr(sound.ravel(), wanted.ravel()) - si_sdr(mix.ravel(), wanted.ravel())
@@ -86,8 +96,9 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
     """Everything that is measured, from a mix to its stems `[4, channels, frames]`."""
     made: dict[str, Callable[[StemMix], F32]] = {
         "low-pass": lambda item: low_pass(item.mix),
-        "hpss": lambda item: by_command(item.mix, work, "hpss"),
+        "hpss": lambda item: by_command(item.mix, work, "mode=hpss"),
         "files": lambda item: by_command(item.mix, work),
+        "files, by=own": lambda item: by_command(item.mix, work, "by=own"),
         "live": lambda item: by_node(item.mix),
         "ideal mask": ideal,
     }
@@ -125,12 +136,12 @@ def by_spleeter(python: Path, work: Path, item: StemMix) -> F32:
     return np.stack([none, none, voice, none])
 
 
-def by_command(mix: F32, work: Path, mode: str = "learned") -> F32:
+def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
     """What `antiphon run stems` writes."""
     work.mkdir(parents=True, exist_ok=True)
     source, folder = work / "stems-mix.wav", work / "stems"
     soundfile.write(source, mix.T, RATE, "FLOAT")
-    command("run", "stems", source, "--out-dir", folder, "--force", "-p", f"mode={mode}")
+    command("run", "stems", source, "--out-dir", folder, "--force", "-p", setting)
     return np.stack([soundfile.read(folder / f"{name}.wav", dtype="float32", always_2d=True)[0].T for name in STEMS])
 
 
@@ -145,11 +156,11 @@ def by_node(mix: F32, **settings: str) -> F32:
 
 
 def ideal(item: StemMix) -> F32:
-    """Each stem by its share of the magnitudes, which are known."""
+    """Each stem by its share of the magnitudes, which are known; NaN where one is not."""
     from scipy.signal import istft, stft
 
     spectra = [stft(stem, nperseg=SIZE, noverlap=SIZE - HOP)[2] for stem in item.stems]
     whole = np.sum([np.abs(s) for s in spectra], axis=0) + 1e-9
-    mix = np.sum(spectra, axis=0)
+    mix = stft(item.mix, nperseg=SIZE, noverlap=SIZE - HOP)[2]
     made = [istft(mix * np.abs(s) / whole, nperseg=SIZE, noverlap=SIZE - HOP)[1] for s in spectra]
     return np.stack(made)[:, :, : item.mix.shape[1]].astype(np.float32)

@@ -30,12 +30,14 @@ from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.singing import ScoreNote, Singer, Syllable, singing, syllable, take_apart
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
+from antiphon_models.stems.recorded import pieces, recorded
 
 RATE, SECONDS = 44100, 10.0
 FRAMES = int(RATE * SECONDS)
 STEMS = ("drums", "bass", "voice", "other")
 COUNTS = {"train": 157, "valid": 24}
 VOICES = {"train": 151, "valid": 12}
+RECORDED = {"train": 120, "valid": 18}
 _SF2 = Path("/usr/share/sounds/sf2")
 FONTS: dict[splits.Part, tuple[Path, ...]] = {
     "train": (
@@ -72,6 +74,8 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts
     voices alone, `voice-PART-NNNN.npy`, `[1, FRAMES]`."""
     todo = [(f"{part}-{n:04d}", part) for part, count in counts.items() for n in range(count)]
     todo += [(f"voice-{part}-{n:04d}", part) for part, count in VOICES.items() for n in range(count)]
+    # numbered so that a training takes them as any scene
+    todo += [(f"{part}-r{n:04d}", part) for part, count in RECORDED.items() if pieces(data, part) for n in range(count)]
     missing = sorted((name[-4:], name, part) for name, part in todo if not (folder / f"{name}.npy").is_file())
     if not missing:
         return
@@ -85,7 +89,10 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts
 def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part]) -> None:
     _, name, part = item
     rnd = random.Random(f"{seed}-{part}-{int(name[-4:])}")
-    made = voice(data, part, rnd)[None] if name.startswith("voice") else scene(data, part, rnd)
+    if name.startswith("voice"):
+        made = voice(data, part, rnd)[None]
+    else:
+        made = recorded(data, part, rnd, RATE, FRAMES) if "-r" in name else scene(data, part, rnd)
     temporary = folder / f"{name}.part"
     with temporary.open("wb") as file:
         np.save(file, np.round(np.clip(made, -1.0, 1.0) * 32767).astype(np.int16))

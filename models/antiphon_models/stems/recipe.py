@@ -33,6 +33,8 @@ WIDTHS = np.array([0.3, 0.15, 0.3, 0.9])
 """How far from the middle stems lie, at most."""
 SPEEDS = 0.4
 """Octaves by which a training's mixes are played faster or slower, at most."""
+WIDE, LONE = 0.5, 0.15
+"""Shares of mixes that are stereo, and of those of a single stem."""
 ALONE = 0.7
 """Share of voices that are no scene's."""
 FLOOR = 1e-3
@@ -57,13 +59,14 @@ class Mixes:
         together, own = rng.random() < 0.6, int(rng.integers(len(self._scenes)))
         speed = 2 ** rng.uniform(-self._octaves, self._octaves)
         start = int(rng.integers(0, material.FRAMES - int(frames * speed)))
+        alone = int(rng.integers(4)) if rng.random() < LONE else -1
         for k in range(4):
             number, at, fast = own, start, speed
             if not together or (k == VOICE and k not in self._there[own]):
                 fast = 2 ** rng.uniform(-self._octaves, self._octaves)
                 number = int(rng.choice(self._with[k]))
                 at = int(rng.integers(0, material.FRAMES - int(frames * fast)))
-            if rng.random() < 0.12:
+            if (rng.random() < 0.12) if alone < 0 else k != alone:
                 continue
             scene, row = self._scenes[number], k
             if k == VOICE and rng.random() < ALONE:
@@ -74,7 +77,7 @@ class Mixes:
             power = float(np.mean(x**2))
             if power > 1e-7:
                 stems[k] = x * np.float32(0.1 / np.sqrt(power) * 10 ** (rng.normal(0.0, 4.5) / 20))
-        pan = rng.uniform(-1, 1, 4) * WIDTHS * float(rng.random() < 0.75)
+        pan = rng.uniform(-1, 1, 4) * WIDTHS * float(rng.random() < WIDE)
         gains = np.stack([np.cos((pan + 1) * np.pi / 4), np.sin((pan + 1) * np.pi / 4)], 1) * np.sqrt(2.0)
         return stems, gains.astype(np.float32)
 
@@ -210,6 +213,10 @@ class LiveStemsRecipe(StemsRecipe):
     name = "stems-live"
     weights = "stems-live"
     shares = "stems"
+    trained_on = (
+        f"{StemsRecipe.trained_on}; recorded music of Debian's fretsonfire-songs-muldjord, singularity-music, "
+        "supertuxkart-data and wesnoth-1.16-music"
+    )
     grid: ClassVar[UnitGrid] = LIVE
     mixes: ClassVar[tuple[int, int]] = (906, 48)
     describe = staticmethod(partial(describe_live, LIVE))

@@ -1,32 +1,46 @@
-"""Mixes that nothing was trained on or chosen by: other songs, another soundfont, other loops, real singers."""
+"""Mixes that nothing was trained on or chosen by: other songs, another soundfont, other loops, real singers.
+
+Or songs of anybody's, a folder each.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import soundfile
+import soxr
 
-from antiphon.api import F32
+from antiphon.api import F32, UsageError
 from antiphon_models.stems import material
+from antiphon_stems.grids import STEMS
 
+FILES = (
+    "folders of songs, each a folder with drums, bass, voice (or vocals), other, mix (or mixture), .wav, .flac, .ogg"
+)
+SOUNDS = (".wav", ".flac", ".ogg")
 WIDTHS = (0.3, 0.15, 0.3, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
 class StemMix:
-    """A mix at `material.RATE`. `stems`: `[4, channels, frames]`; absent ones are 0."""
+    """A mix at `material.RATE`. `stems`: `[4, channels, frames]`; absent ones are 0, unknown ones NaN.
+
+    `whole`: the mix, where it is not the stems' sum.
+    """
 
     name: str
     stems: F32
+    whole: F32 | None = None
 
     @property
     def mix(self) -> F32:
-        """`[channels, frames]`, the sum."""
-        return np.asarray(self.stems.sum(axis=0), np.float32)
+        """`[channels, frames]`."""
+        return np.asarray(self.stems.sum(axis=0), np.float32) if self.whole is None else self.whole
 
 
 def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
@@ -46,3 +60,36 @@ def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
             stems[k] = gains[:channels, None] * level * sound if channels > 1 else level * sound
         stems *= np.float32(0.7 / max(0.7, float(np.abs(stems.sum(axis=0)).max())))
         yield StemMix(str(n + 1), stems)
+
+
+def own(folders: Sequence[Path]) -> Iterator[StemMix]:
+    """Songs in folders, or in folders of them. Without a mix it is the sum of the stems, and stems not there are 0.
+
+    Raises `UsageError`: a folder holds no stems.
+    """
+    for folder in folders:
+        places = (folder, *sorted(folder.iterdir())) if folder.is_dir() else ()
+        songs = [place for place in places if place.is_dir() and _named(place, STEMS)]
+        if not songs:
+            raise UsageError(f"{folder} holds no stems; stems is evaluated on {FILES}")
+        for song in songs:
+            found = {name: _read(path) for name, path in _named(song, (*STEMS, "mix")).items()}
+            shape = max(len(x) for x in found.values()), max(x.shape[1] for x in found.values())
+            found = {name: np.pad(x * np.ones((shape[0], 1), np.float32), ((0, 0), (0, shape[1] - x.shape[1])))
+                     for name, x in found.items()}  # fmt: skip
+            missing = np.full(shape, np.nan if "mix" in found else 0.0, np.float32)
+            yield StemMix(song.name, np.stack([found.get(name, missing) for name in STEMS]), found.get("mix"))
+
+
+def _named(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Sounds of a folder by what they hold."""
+    other = {"vocals": "voice", "mixture": "mix"}
+    paths = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SOUNDS)
+    named = {other.get(path.stem, path.stem): path for path in paths}
+    return {name: named[name] for name in names if name in named}
+
+
+def _read(path: Path) -> F32:
+    """A sound's first two channels at `material.RATE`, `[channels, frames]`."""
+    sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.asarray(soxr.resample(sound[:, :2], rate, material.RATE).T, np.float32)

@@ -1,0 +1,54 @@
+"""Scenes of recorded music without a voice, from packages of Debian unpacked below DATA/debian: `dpkg-deb -x`.
+
+Guitars alone are the rest; what else there is, the network of files takes apart.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from antiphon.api import F32
+from antiphon_models.denoise.training import splits
+from antiphon_models.material.sounds import resampled
+from antiphon_stems.grids import STEMS
+from antiphon_stems.jobs import separate
+
+PACKAGES: dict[splits.Part, tuple[str, ...]] = {
+    "train": ("fretsonfire-songs-muldjord", "singularity-music", "supertuxkart-data", "wesnoth-1.16-music"),
+    "valid": ("hedgewars-data",),
+    "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data"),
+}
+LONG = 30.0
+"""Seconds from which on a file is music."""
+FAINT = 10**-2.5
+"""Share of the power below which a stem is a leak."""
+
+
+@cache
+def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
+    """Pieces of each package of a part that is there."""
+    found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
+    return tuple(filter(None, (tuple(p for p in each if soundfile.info(p).duration > LONG) for each in found)))
+
+
+def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
+    """One scene, `[4, frames]`, of which no stem is above 0.9 and the voice is silent."""
+    path = rnd.choice(rnd.choice(pieces(data, part)))
+    with soundfile.SoundFile(path) as file:
+        wanted = round(frames * file.samplerate / rate) + 16
+        file.seek(rnd.randrange(max(1, file.frames - wanted)))
+        sound = resampled(file.read(wanted, "float32", always_2d=True).mean(axis=1), file.samplerate, rate)
+    mix = np.pad(sound, (0, max(0, frames - len(sound))))[None, :frames].astype(np.float32)
+    stems = np.zeros((len(STEMS), frames), np.float32)
+    if path.stem == "guitar":
+        stems[-1] = mix[0]
+    else:
+        drums, bass, voice, other = np.concatenate(list(separate([mix], rate, 1, by="own")), axis=2)[:, 0]
+        stems[:] = drums, bass, np.zeros_like(voice), other + voice
+        stems[np.mean(stems**2, axis=1) < FAINT * np.mean(mix**2)] = 0.0
+    return stems * np.float32(0.9 / max(0.9, float(np.abs(stems).max())))
