@@ -91,21 +91,6 @@ def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I
     return grid, viterbi_states(_SHARE * likelihoods(rows, tables), STAY)
 
 
-def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]]:
-    """Chords as (start s, end s, "C:maj"), merged, from 0 to the end."""
-    firsts = np.flatnonzero(np.diff(path, prepend=-1))
-    edges = [*np.maximum(0.0, grid[firsts]), seconds]
-    found = [
-        (float(edges[n]), float(edges[n + 1]), name_of(int(path[first])))
-        for n, first in enumerate(firsts)
-        if edges[n + 1] > edges[n]
-    ]
-    none = name_of(NO_CHORD)
-    if found and found[0][0] > 0.0:
-        found = [(0.0, found[0][1], none), *found[1:]] if found[0][2] == none else [(0.0, found[0][0], none), *found]
-    return found
-
-
 def name_of(chord: int) -> str:
     """Chord name in Harte's syntax (ISMIR 2005): "A:min", "N" for none."""
     return "N" if chord == NO_CHORD else f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"

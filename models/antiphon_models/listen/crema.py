@@ -1,4 +1,6 @@
-"""Weights of crema's chord network, from its wheel: `python -m antiphon_models.listen.crema crema-0.2.0-….whl [FOLDER]`.
+"""Weights of crema's chord network, from its wheel: `python -m antiphon_models.listen.crema crema-0.2.0-….whl`.
+
+A folder behind the wheel takes them and the manifest, otherwise the one that ships.
 
 Read are the arrays of `model.h5`; the wheel's pickles are not loaded. Batch normalisations are folded into the layers
 behind them, chord classes are put in the order of `chord_network.LABELS`, and the class X, other chords, is left out.
