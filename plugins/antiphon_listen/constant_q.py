@@ -47,6 +47,14 @@ class ConstantQ:
         return np.concatenate([rows[:count] for rows in octaves], axis=1).astype(np.float32)
 
 
+def tuned(rows: F32, semitones: float) -> F32:
+    """Frames of a sound that is `semitones` sharp, as if it were in tune: between two bins the line between them."""
+    place = np.clip(np.arange(rows.shape[1]) + semitones * BINS / 12.0, 0.0, rows.shape[1] - 1.0)
+    low = np.minimum(place.astype(int), rows.shape[1] - 2)
+    part = (place - low).astype(np.float32)
+    return rows[:, low] * (1.0 - part) + rows[:, low + 1] * part
+
+
 def _kernels() -> F32:
     """Windowed cosines, then sines, of one octave, `[_SIZE, 2 * BINS]`: at its own rate every octave has the same."""
     step = 2.0 ** (2.0 / BINS)

@@ -14,7 +14,7 @@ from antiphon_listen import bars, beats, harmony, onsets, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chord_network import chord_network
 from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.constant_q import ConstantQ
+from antiphon_listen.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
 from antiphon_listen.song_chords import SongChords, find_chords
@@ -118,7 +118,7 @@ class MusicRun(AnalysisRun):
         """Chords of the analysed sound; None where it is silent. Called once."""
         if song.curves is None:
             return None
-        network, spectrum = chord_network(), self._spectrum.end()
+        network, spectrum = chord_network(), tuned(self._spectrum.end(), self._notes.tuning)
         tapped = np.zeros(0) if song.grid is None else song.grid.beats
         odds = None if network is None else network(spectrum)
         return find_chords(self._harmony(song.curves), tapped, tables.load(), odds)

@@ -7,7 +7,7 @@ import numpy as np
 from antiphon.api import F32
 from antiphon_listen import chroma, onsets
 from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.constant_q import ConstantQ
+from antiphon_listen.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
 
@@ -55,7 +55,7 @@ class CurveWindow:
         return curves(divide_by_mean(self._strength), self._notes, self.seconds)
 
     def spectrum(self) -> F32:
-        """The window's frames as `ConstantQ` gives them, to its end."""
+        """The window's frames as `ConstantQ` gives them, in tune."""
         spectrum = ConstantQ()
         spectrum.feed(self._sound)
-        return spectrum.end()
+        return tuned(spectrum.end(), self._spectrum.tuning)
