@@ -45,6 +45,7 @@ _TRAININGS = (
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
     "answer answer.evaluation:Answering Bits a note, and continuations beside the humans' own.",
+    "chords listen.own_files:Chords Chords beside crema and templates, on rendered songs or your files.",
     "denoise denoise.evaluation:Denoising Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
     "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.genre.evaluation:GenreEvaluation "
@@ -52,10 +53,12 @@ _EVALUATIONS = (
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
     "instruments classify.instruments.evaluation:FindingInstruments "
     "Families of instruments alone, in duos and mixes, beside MFCC.",
+    "key listen.own_files:Keys Keys beside Krumhansl's profiles, on rendered songs or your files.",
     "latent latent.evaluation:LatentTimbres Notes of a learned space of timbre beside real ones and copies.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
     "tags classify.tags.evaluation:TagsEvaluation Tags beside MFCC, on scenes made by rules.",
+    "tempo listen.own_files:Tempi Tempi beside librosa, on rendered songs or your files.",
     "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
 )
 """Name, place in this package, and a sentence."""

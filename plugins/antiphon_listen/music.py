@@ -35,7 +35,7 @@ class MusicAnalysis(Analysis):
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
-        Quantity("key", "text", "", 'Of the whole recording, "C major".'),
+        Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.'),
         Quantity("key_confidence", "number", "", "How certain the key is, by chords and how much has any; 0 to 1."),
         Quantity("chords", "spans", "s", 'In the syntax of Harte: "C:maj", "G:sus4", "A:min7/b3", and "N" for none.'),
         Quantity("chords_confidence", "number", "", "How certain the chords are, the mean; 0 to 1."),
@@ -132,13 +132,13 @@ class MusicRun(AnalysisRun):
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
         has_tempo = beat_grid is not None and certain >= beats.LEAST
-        key, key_certain = harmony.key_of(chords.triads, tables.load())
+        key, key_certain = harmony.key_of(chords.triads, self._harmony(found).notes, tables.load())
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,
             "tempo_confidence": certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
-            "key": key,
+            "key": key if key_certain >= harmony.LEAST_KEY else None,
             "key_confidence": key_certain,
             "chords": chords.spans,
             "chords_confidence": chords.confidence,
@@ -152,6 +152,7 @@ class StemMusicRun(MusicRun):
     def __init__(self) -> None:
         super().__init__()
         self._rest = NoteSpectrum()
+        self._tonal: MusicCurves | None = None
 
     def feed(self, block: Samples) -> None:
         tonal = block[1:].sum(axis=0)
@@ -159,8 +160,10 @@ class StemMusicRun(MusicRun):
         self._rest.feed(tonal)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
-        notes = self._rest.end()
-        if len(notes) < 2 or not notes.any():
-            return found
-        rest = curves(np.zeros((2, 3), np.float32), notes, found.seconds)
-        return replace(rest, strength=found.strength)
+        if self._tonal is None:
+            notes = self._rest.end()
+            rest = (
+                curves(np.zeros((2, 3), np.float32), notes, found.seconds) if len(notes) > 1 and notes.any() else found
+            )
+            self._tonal = replace(rest, strength=found.strength)
+        return self._tonal
