@@ -38,8 +38,9 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     """kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, and of each its confidence, 0 to 1.
 
     None where it is not known or below `SHOWN`; a kind is known where all has been found that decides it. A loop's
-    tempo and key are those of `loop`, whose length is whole bars. `duration`: seconds; None for a bad file. `values` are those that
-    analyses state, by quantity.
+    tempo and key are those of `loop`, whose length is whole bars.
+
+    `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
     kind, certain = _kind(duration, values)
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))

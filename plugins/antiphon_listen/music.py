@@ -102,7 +102,7 @@ class MusicRun(AnalysisRun):
         seconds = self._frames / onsets.RATE
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
             return SongAnalysis()
-        found, fitted = curves(strength, notes, seconds), tables.load()
+        found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
         grid = beats.track(found, fitted) if seconds >= SHORTEST else None
         if grid is None:
             return SongAnalysis(found)

@@ -231,3 +231,13 @@ def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_le
     assert stated["key"] == wanted["key"] != plain()["key"]
     assert [label for _, _, label in stated["chords"]][1:6] == [label for _, _, label in wanted["chords"]][1:6]
     assert stated["tempo"] == pytest.approx(wanted["tempo"], rel=0.02)
+
+
+@pytest.mark.parametrize(("bpm", "drums", "tempo"), [(66.0, False, 66.0), (66.0, True, 132.0)])
+def test_with_drums_the_tempo_is_one_that_is_danced_to(bpm: float, drums: bool, tempo: float) -> None:
+    sound, draw = song(bpm, 16).copy(), np.random.default_rng(1)
+    for place in range(round(len(sound) / RATE * bpm / 30) - 4 if drums else 0):
+        first = round((0.5 + 30.0 / bpm * place) * RATE)
+        hit = draw.normal(size=2000) * np.exp(-np.arange(2000) / 400.0)
+        sound[first : first + 2000] += (0.3 * hit).astype(np.float32)
+    assert found(sound)["tempo"] == pytest.approx(tempo, rel=0.02)
