@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,13 +71,16 @@ def _write(
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
         job.complain(f"no parts were found in {printable_path(job.source)}: it has no beat, or is too short; {what}")
     written = _play(job, info, length, parts)
+    if structure is not None and any(part.name == "chorus" for part in parts):
+        written = replace(written, found=(*written.found, f"chorus {structure.certain:.0%} sure"))
     rows = [[round(part.start, 4), round(min(part.end, whole), 4), part.name] for part in parts]
     duration = written.seconds or 0.0
     made = [written]
     if "report" in job.beside:
         sections = [] if structure is None else structure.spans()
         named = [[round(start, 4), round(min(end, whole), 4), name] for start, end, name in sections]
-        text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named}) + "\n"
+        certain = None if structure is None else round(structure.certain, 4)
+        text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named, "sure": certain}) + "\n"
         write_atomic(job.beside["report"], text.encode())
         made.append(Written(job.beside["report"], f"the parts of {printable_path(job.source)}"))
     if "picture" in job.beside:
