@@ -104,7 +104,7 @@ def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]
         yield "half or double", float(any(near))
     if found.early is not None:
         yield "tempo at 4 s", float(abs(ratio(found.early) - 1.0) < _TEMPO_WITHIN)
-    if found.chords is not None:
+    if found.chords is not None and song.chords:
         truth = [(start, end, label.replace("sus4(b7)", "sus4")) for start, end, label in song.chords]
         scores = mir_eval.chord.evaluate(*_intervals(truth), *_intervals(found.chords))
         for name in ("majmin", "sevenths", "mirex"):
