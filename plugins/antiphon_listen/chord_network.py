@@ -75,12 +75,13 @@ class ChordNetwork:
         given, recurrent = self._linear(x, name), self._weights[f"{name}.recurrent"]
         units = recurrent.shape[0]
         gates, candidate = (np.ascontiguousarray(part) for part in np.split(recurrent, [2 * units], axis=1))
-        out, state = np.zeros((len(x), units), np.float32), np.zeros(units, np.float32)
+        out = np.zeros((len(x), units), np.float32)
+        state: F32 = np.zeros(units, np.float32)
         for n in range(len(x)):
             gate = np.minimum(np.maximum(0.2 * (given[n, : 2 * units] + state @ gates) + 0.5, 0.0), 1.0)
             update, reset = gate[:units], gate[units:]
             fresh = np.tanh(given[n, 2 * units :] + (reset * state) @ candidate)
-            state = update * state + (1.0 - update) * fresh
+            state = np.asarray(update * state + (1.0 - update) * fresh, np.float32)
             out[n] = state
         return out
 

