@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from antiphon.api import SHARP_NAMES, UsageError
-from antiphon.api.backends.files import MidiNote, MidiTrack, printable_path, stream_sound, write_atomic, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack, printable_path, write_atomic, write_midi
 from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, check_distinct, chord_text, is_midi
-from antiphon_listen import onsets
+from antiphon_listen.jobs import hear
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
-from antiphon_listen.music import MusicRun, SongAnalysis
+from antiphon_listen.music import SongAnalysis
 from antiphon_listen.song_chords import DEGREES, TONES, SongChords
 
 _TEMPO = 120.0
@@ -36,14 +36,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
             f"{chords_out.suffix or 'nothing'}"
         )
     check_distinct([("IN", job.source)], [("OUT", job.target)])
-    run, name = MusicRun(), printable_path(job.source)
-    with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
-        total = max(1, info.frames or 1) * onsets.RATE / info.rate
-        done = 0
-        for block in blocks:
-            run.feed(block.mean(axis=0, keepdims=True))
-            done += block.shape[1]
-            job.progress(0.8 * min(1.0, done / total))
+    (_, _, run), name = hear(job), printable_path(job.source)
     song = run.analysed()
     chords = run.chords(song)
     play = str(job.settings.get("play", "chords"))

@@ -56,7 +56,8 @@ def _write(
     if not job.source.is_file():
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
     check_distinct([("IN", job.source)], [("OUT", job.target)])
-    info, length, song = _analyse(job)
+    info, length, run = hear(job)
+    song = run.analysed()
     whole = length / info.rate
     structure = song.structure
     if seconds is not None and whole <= seconds + _ALMOST:
@@ -89,8 +90,8 @@ def _write(
     return tuple(made)
 
 
-def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
-    """Reads the sound once: its header, number of frames, and analysis."""
+def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
+    """Reads the sound once: its header, number of frames, and a run that was fed with it."""
     run = MusicRun()
     with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * onsets.RATE / info.rate
@@ -100,7 +101,7 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
     length = info.frames or round(done * info.rate / onsets.RATE)
-    return info, length, run.analysed()
+    return info, length, run
 
 
 def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:

@@ -62,7 +62,7 @@ class _OneQuantity(Evaluation):
                 chords = tuple((float(start), float(end), label) for start, end, label in rows)
         except (OSError, ValueError) as error:
             raise UsageError(f"{truth} cannot be read: {error}; {self.files_doc}") from None
-        beats = np.arange(0.0, 64.0 * beat, beat, np.float64)
+        beats = beat * np.arange(64, dtype=np.float64)
         mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
         return ListenedSong(path.name, mono, beats, beats[::4], chords, key, 1)
 
