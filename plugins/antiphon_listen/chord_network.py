@@ -20,7 +20,7 @@ MODEL = "listen-chords"
 KINDS = ("maj", "min", "dim", "aug", "7", "maj7", "min7", "maj6", "min6", "minmaj7", "dim7", "hdim7", "sus2", "sus4")
 """Kinds of chords in Harte's syntax."""
 LABELS = (*(f"{root}:{kind}" for root in SHARP_NAMES for kind in KINDS), "N")
-"""Classes of `ChordNetwork`, by root."""
+"""Classes of `CremaNetwork`, by root."""
 _HARMONICS, _SPAN = 2, 6 * BINS
 """Copies of the spectrum an octave apart, and bins of each."""
 _FLOOR = -80.0
@@ -37,7 +37,7 @@ class ChordOdds:
     bass: F32
 
 
-class ChordNetwork:
+class CremaNetwork:
     """The network. `weights`: its arrays, as `antiphon_models.listen.crema` names them."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
@@ -87,10 +87,10 @@ class ChordNetwork:
 
 
 @cache
-def chord_network() -> ChordNetwork | None:
+def chord_network() -> CremaNetwork | None:
     """The installed network; None, after one warning, where its weights are missing or changed."""
     try:
-        return ChordNetwork(read_weights(MODEL))
+        return CremaNetwork(read_weights(MODEL))
     except ModelError as error:
         log.warning("chords of recordings are triads, found without the network: %s", error)
         return None

@@ -27,7 +27,7 @@ _STEADY = 1e-3
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of `ChordNetwork` from the wheel of crema 0.2.0, matrices in half precision."""
+    """Arrays of `CremaNetwork` from the wheel of crema 0.2.0, matrices in half precision."""
     import h5py
 
     with zipfile.ZipFile(wheel) as archive, h5py.File(io.BytesIO(archive.read(FILE))) as file:
