@@ -58,6 +58,10 @@ are at its top.
 as int8. Its notice lies beside it, in `LICENSE.spleeter`, and goes with it into the wheel. Rights in the audio that
 it was trained on are not stated.
 
+`models/weights/listen-chords.safetensors` is the chord network of crema 0.2.0, copyright (c) 2017 Brian McFee,
+BSD-2-Clause, converted from its wheel. `models/weights/LICENSE.crema` has the licence and goes with it into the wheel.
+On which recordings it was trained, and the rights in them, are not stated.
+
 ## Sounds
 
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others

@@ -43,7 +43,9 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
-    on_files = FileUse("antiphon_accompany.files.jobs:run", beside=("report", "chords-out", "roll"), fires=CALLS)
+    on_files = FileUse(
+        "antiphon_accompany.files.jobs:run", beside=("report", "chords-out", "roll"), chords=True, fires=CALLS
+    )
     params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -25,8 +25,8 @@ QUANTITIES = (
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Confidence from which something is so: a tempo, a loop, a song's key. The card of the plugin `listen` has the
 figures."""
-LEAST = 0.005
-"""Confidence below which a tempo or a key is none."""
+SHOWN = {"tempo": 0.3, "key": 0.5}
+"""Confidence below which a tempo or key is not stated: of those above it four in five and more are right."""
 SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
@@ -37,9 +37,10 @@ is a loop."""
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, and of each its confidence, 0 to 1.
 
-    None where it is not known; a kind is known where all has been found that decides it. A loop's tempo and key are
-    those of `loop`, whose length is whole bars. `duration`: seconds; None for a bad file. `values` are those that
-    analyses state, by quantity.
+    None where it is not known or below `SHOWN`; a kind is known where all has been found that decides it. A loop's
+    tempo and key are those of `loop`, whose length is whole bars.
+
+    `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
     kind, certain = _kind(duration, values)
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))
@@ -48,7 +49,7 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
         key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
-        if name != "kind" and confidence is not None and confidence < LEAST:
+        if (confidence or 0.0) < SHOWN.get(name, 0.0):
             value = None
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found

@@ -34,6 +34,9 @@ _APART = 0.04
 """Minimum distance of two distinct periods in natural octaves."""
 
 
+_DANCED, _EITHER_WAY, _USUAL = 116.0, 0.37, 30.0
+"""Tempi with drums, whose fit had none: the middle of 90 to 150 bpm, half their range in octaves, and the weight of a
+squared octave beyond it."""
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
 """Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
@@ -92,6 +95,9 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
         return None
     rows = np.array([features(grid) for grid in grids])
     scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
+    if curves.drums:
+        octaves = np.abs(np.log2([grid.tempo / _DANCED for grid in grids]))
+        scores = scores - _USUAL * np.maximum(0.0, octaves - _EITHER_WAY) ** 2
     return grids[int(np.argmax(scores))]
 
 

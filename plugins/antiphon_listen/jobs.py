@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def _write(
     if not job.source.is_file():
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
     check_distinct([("IN", job.source)], [("OUT", job.target)])
-    info, length, song = _analyse(job)
+    info, length, run = hear(job)
+    song = run.analysed()
     whole = length / info.rate
     structure = song.structure
     if seconds is not None and whole <= seconds + _ALMOST:
@@ -70,13 +72,16 @@ def _write(
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
         job.complain(f"no parts were found in {printable_path(job.source)}: it has no beat, or is too short; {what}")
     written = _play(job, info, length, parts)
+    if structure is not None and any(part.name == "chorus" for part in parts):
+        written = replace(written, found=(*written.found, f"chorus {structure.certain:.0%} sure"))
     rows = [[round(part.start, 4), round(min(part.end, whole), 4), part.name] for part in parts]
     duration = written.seconds or 0.0
     made = [written]
     if "report" in job.beside:
         sections = [] if structure is None else structure.spans()
         named = [[round(start, 4), round(min(end, whole), 4), name] for start, end, name in sections]
-        text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named}) + "\n"
+        certain = None if structure is None else round(structure.certain, 4)
+        text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named, "sure": certain}) + "\n"
         write_atomic(job.beside["report"], text.encode())
         made.append(Written(job.beside["report"], f"the parts of {printable_path(job.source)}"))
     if "picture" in job.beside:
@@ -85,8 +90,8 @@ def _write(
     return tuple(made)
 
 
-def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
-    """Reads the sound once: its header, number of frames, and analysis."""
+def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
+    """Reads the sound once: its header, number of frames, and a run that was fed with it."""
     run = MusicRun()
     with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * onsets.RATE / info.rate
@@ -96,7 +101,7 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
     length = info.frames or round(done * info.rate / onsets.RATE)
-    return info, length, run.analysed()
+    return info, length, run
 
 
 def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:

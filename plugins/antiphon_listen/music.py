@@ -8,13 +8,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from antiphon.api import F64, Samples
+from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity
 from antiphon_listen import bars, beats, harmony, onsets, tables
 from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chord_network import chord_network
 from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.song_chords import SongChords, find_chords
 from antiphon_listen.structure.sections import Structure, find_structure
 
 _QUIETEST = 1e-4
@@ -26,15 +29,16 @@ SHORTEST = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 4
+    version = 5
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
-        Quantity("key", "text", "", 'Of the whole recording, "C major".'),
+        Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.'),
         Quantity("key_confidence", "number", "", "How certain the key is, by chords and how much has any; 0 to 1."),
-        Quantity("chords", "spans", "s", 'Major and minor triads, "C:maj", and "N".'),
+        Quantity("chords", "spans", "s", 'In the syntax of Harte: "C:maj", "G:sus4", "A:min7/b3", and "N" for none.'),
+        Quantity("chords_confidence", "number", "", "How certain the chords are, the mean; 0 to 1."),
         Quantity(
             "sections", "spans", "s", "Phrases: chorus, verse, bridge, intro, outro, else letters; alike ones the same."
         ),
@@ -75,18 +79,22 @@ class SongAnalysis:
 
 
 class MusicRun(AnalysisRun):
-    """Stores onset strength and pitch classes: about 8 MB an hour."""
+    """Stores onset strength, pitch classes and a spectrum: about 28 MB an hour."""
 
     def __init__(self) -> None:
-        self._onsets, self._notes = OnsetStrength(), NoteSpectrum()
+        self._onsets, self._notes, self._spectrum = OnsetStrength(), NoteSpectrum(), ConstantQ()
         self._frames, self._peak = 0, 0.0
 
     def feed(self, block: Samples) -> None:
-        mono = block[0]
-        self._frames += len(mono)
-        self._peak = max(self._peak, float(np.abs(mono).max(initial=0.0)))
-        self._onsets.feed(mono)
-        self._notes.feed(mono)
+        self._take(block[0], block[0])
+
+    def _take(self, whole: F32, tonal: F32) -> None:
+        """Processes the next frames, and what of them has harmony."""
+        self._frames += len(whole)
+        self._peak = max(self._peak, float(np.abs(whole).max(initial=0.0)))
+        self._onsets.feed(whole)
+        self._notes.feed(whole)
+        self._spectrum.feed(tonal)
 
     def analysed(self) -> SongAnalysis:
         """Analyses the whole fed sound; called once, at the end."""
@@ -94,7 +102,7 @@ class MusicRun(AnalysisRun):
         seconds = self._frames / onsets.RATE
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
             return SongAnalysis()
-        found, fitted = curves(strength, notes, seconds), tables.load()
+        found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
         grid = beats.track(found, fitted) if seconds >= SHORTEST else None
         if grid is None:
             return SongAnalysis(found)
@@ -106,24 +114,34 @@ class MusicRun(AnalysisRun):
         """Curves used for chords and key."""
         return found
 
+    def chords(self, song: SongAnalysis) -> SongChords | None:
+        """Chords of the analysed sound; None where it is silent. Called once."""
+        if song.curves is None:
+            return None
+        network, spectrum = chord_network(), tuned(self._spectrum.end(), self._notes.tuning)
+        tapped = np.zeros(0) if song.grid is None else song.grid.beats
+        odds = None if network is None else network(spectrum)
+        return find_chords(self._harmony(song.curves), tapped, tables.load(), odds)
+
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
         found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
-        if found is None:
+        chords = self.chords(song)
+        if found is None or chords is None:
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
-        grid, path = harmony.chord_steps(self._harmony(found), tapped, tables.load())
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
         has_tempo = beat_grid is not None and certain >= beats.LEAST
-        key, key_certain = harmony.key_of(path, tables.load())
+        key, key_certain = harmony.key_of(chords.triads, self._harmony(found).notes, tables.load())
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,
             "tempo_confidence": certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
-            "key": key,
+            "key": key if key_certain >= harmony.LEAST_KEY else None,
             "key_confidence": key_certain,
-            "chords": harmony.spans(grid, path, found.seconds),
+            "chords": chords.spans,
+            "chords_confidence": chords.confidence,
             "sections": None if parts is None else parts.spans(),
         }
 
@@ -134,14 +152,18 @@ class StemMusicRun(MusicRun):
     def __init__(self) -> None:
         super().__init__()
         self._rest = NoteSpectrum()
+        self._tonal: MusicCurves | None = None
 
     def feed(self, block: Samples) -> None:
-        super().feed(block.sum(axis=0, keepdims=True))
-        self._rest.feed(block[1:].sum(axis=0))
+        tonal = block[1:].sum(axis=0)
+        self._take(block.sum(axis=0), tonal)
+        self._rest.feed(tonal)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
-        notes = self._rest.end()
-        if len(notes) < 2 or not notes.any():
-            return found
-        rest = curves(np.zeros((2, 3), np.float32), notes, found.seconds)
-        return replace(rest, strength=found.strength)
+        if self._tonal is None:
+            notes = self._rest.end()
+            rest = (
+                curves(np.zeros((2, 3), np.float32), notes, found.seconds) if len(notes) > 1 and notes.any() else found
+            )
+            self._tonal = replace(rest, strength=found.strength)
+        return self._tonal

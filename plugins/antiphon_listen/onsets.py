@@ -15,6 +15,11 @@ _LAG = 2
 _COMPRESSION = 100.0
 _EDGES = (8, 24)
 """First bands of the middle and the high range: about 400 Hz and 1.7 kHz."""
+_BRIGHT = 5000.0
+"""Hz above which drums and cymbals have onsets, and other instruments few."""
+_RISING = 0.9
+"""Rises above `_BRIGHT` over those of all bands from which a sound has drums: with drums .93 to 2 (22 pieces of game
+music, a jazz quartet, a country song), of pianos, strings, speech .03 to .65 (12), of orchestras to .9 (9 of 10)."""
 
 
 class OnsetStrength:
@@ -25,6 +30,9 @@ class OnsetStrength:
         self._bank = np.ascontiguousarray(mel_bank(RATE, SIZE, BANDS, 30.0, 10000.0).T)
         self._last = np.zeros((_LAG, BANDS), np.float32)
         self._rows: list[F32] = []
+        edges = 700.0 * np.expm1(np.linspace(np.log1p(30.0 / 700.0), np.log1p(10000.0 / 700.0), BANDS + 2))
+        self._bright = int(np.searchsorted(edges[1:-1], _BRIGHT))
+        self._rises = np.zeros(2)
 
     def feed(self, samples: F32) -> None:
         """Processes the next samples, `[n]`."""
@@ -42,7 +50,14 @@ class OnsetStrength:
         np.maximum(wide[:, :-1], before[:, 1:], out=wide[:, :-1])
         rise = np.maximum(0.0, level[_LAG:] - wide)
         self._rows.append(np.add.reduceat(rise, (0, *_EDGES), axis=1))
+        self._rises += rise[:, self._bright :].mean(axis=1).sum(), rise.mean(axis=1).sum()
         self._last = level[-_LAG:]
+
+    @property
+    def has_drums(self) -> bool:
+        """Whether there are drums in the sound so far."""
+        bright, all_bands = self._rises
+        return bool(bright > _RISING * all_bands)
 
     def pull(self) -> F32:
         """Strengths since the last call, `[n, 3]`, unnormalised."""

@@ -24,12 +24,14 @@ class MusicCurves:
         strength: `[3, n]`, of low, middle and high onsets, evened out, `onsets.FRAMES_PER_SECOND` a second.
         novelty: `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second.
         notes: `[m, 24]`, pitch classes of bass and treble.
+        drums: Whether there are drums in it.
     """
 
     strength: F64
     novelty: F64
     notes: F32
     seconds: float
+    drums: bool = False
 
     def at_onsets(self, seconds: F64) -> F64:
         """Maximum strengths within 20 ms of each time, `[3, n]`."""

@@ -57,17 +57,23 @@ def evaluate(
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
     with needs.explain_missing(name):
         evaluation = factories[name]()
-    for path in files or ():
+    files = [
+        file
+        for path in files or ()
+        for file in ([path] if evaluation.takes_folder or not path.is_dir() else evaluation.files_in(path) or [path])
+    ]
+    for path in files:
         if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
             material = evaluation.files_doc or "its own items alone"
-            raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
+            what = f"{path} holds no files to measure" if path.is_dir() else f"there is no file {path}"
+            raise UsageError(f"{what}; {name} is evaluated on {material}")
     ask = tables.EvaluationRequest(
         data=data,
         work=make_folder((work if work is not None else cache_folder() / "evaluation") / name),
         seed=seed,
         limit=limit or None,
         systems=tuple(system or ()),
-        files=tuple(files or ()),
+        files=tuple(files),
         say=say,
     )
     tables.check(evaluation, ask)

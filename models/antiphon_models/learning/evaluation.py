@@ -107,7 +107,7 @@ def systems_of(**names: str) -> tuple[System, ...]:
 def measures_of(titles: str) -> tuple[Measure, ...]:
     """Measures by their titles, as "F1; pauses [dB]; late [ms] ↓": unit in brackets, an arrow where less is better."""
     found = []
-    for title in titles.split("; "):
+    for title in filter(None, titles.split("; ")):
         name, _, unit = title.removesuffix(" ↓").partition(" [")
         found.append(Measure(name, unit.removesuffix("]"), "lower" if title.endswith(" ↓") else "higher"))
     return tuple(found)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon.api.backends.analysis import import_librosa
+from antiphon_listen.chord_network import LABELS, chord_network
+from antiphon_listen.constant_q import FRAMES_PER_SECOND, ConstantQ
+from antiphon_listen.harmony import viterbi_states
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
@@ -29,6 +32,8 @@ EARLY = 4.0
 _HOP = 1882
 """Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
+_STAY = 0.957
+"""Self-transition probability of crema's decoder."""
 _SURELY = 0.03
 """Seconds within which a beat is on time."""
 Sound = NDArray[np.float32]
@@ -36,7 +41,7 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MusicFound:
-    """What a system found; None of what it does not look for. The fields are those of `music`, and one more.
+    """What a system found; None of what it does not look for, "" of a key it did not find. As `music`, and one more.
 
     `early`: the tempo that is known `EARLY` seconds after the first sound.
     """
@@ -53,17 +58,17 @@ class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
     trivial = "every 4th of librosa"
-    peer = "librosa beats; templates; Krumhansl"
+    peer = "librosa beats; templates; Krumhansl; crema"
     ours = "listen; listen, live"
     columns = (
-        "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "
-        "key, weighted"
+        "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; sevenths; mirex; no chord ↓; "
+        "key; key or relative; key, weighted; shown"
     )
     note = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
-        "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin: "
-        "mir_eval. key: the exact one of the longest part; or relative: A minor for C major too; "
-        "weighted as MIREX. Renders of one piano are not records."
+        "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin, "
+        "sevenths, mirex: mir_eval; no chord: its share of the time. key, of those that are shown: the exact one of "
+        "the longest part; or relative: A minor for C major too; weighted as MIREX. Renders are no records."
     )
     folders = ("pop909",)
     road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
@@ -73,7 +78,7 @@ class Listening(Evaluation):
         for soundfont in SOUNDFONTS:
             for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 song = read_song(folder, ask.work, soundfont)
-                for name, run in ask.wanted(_SYSTEMS).items():
+                for name, run in ask.wanted(SYSTEMS).items():
                     yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
 
 
@@ -99,11 +104,18 @@ def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]
         yield "half or double", float(any(near))
     if found.early is not None:
         yield "tempo at 4 s", float(abs(ratio(found.early) - 1.0) < _TEMPO_WITHIN)
-    if found.chords is not None:
+    if found.chords is not None and song.chords:
         truth = [(start, end, label.replace("sus4(b7)", "sus4")) for start, end, label in song.chords]
         scores = mir_eval.chord.evaluate(*_intervals(truth), *_intervals(found.chords))
-        yield "majmin", float(scores["majmin"])
+        for name in ("majmin", "sevenths", "mirex"):
+            yield name, float(scores[name])
+        lengths = {label: 0.0 for *_, label in found.chords} | {"N": 0.0}
+        for start, end, label in found.chords:
+            lengths[label] += end - start
+        yield "no chord", lengths["N"] / max(1e-9, sum(lengths.values()))
     if found.key is not None:
+        yield "shown", float(bool(found.key))
+    if found.key:
         yield "key", float(found.key == song.key)
         yield "key or relative", float(found.key in (song.key, _relative(song.key)))
         yield "key, weighted", float(mir_eval.key.weighted_score(song.key, found.key))
@@ -128,7 +140,7 @@ def found_by(name: str, sound: Sound, rate: int = RATE) -> MusicFound:
 def found_in(values: Mapping[str, Any]) -> MusicFound:
     """What an analysis has found, by the names of its quantities."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
-    return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
+    return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"])
 
 
 def live(sound: Sound) -> MusicFound:
@@ -195,11 +207,23 @@ def _templates(sound: Sound) -> MusicFound:
     )
 
 
-_SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
+def crema(sound: Sound) -> MusicFound:
+    """The chord network alone, frame by frame, with crema's own probability of staying."""
+    network, spectrum = chord_network(), ConstantQ()
+    assert network is not None
+    spectrum.feed(sound)
+    path = viterbi_states(network(spectrum.end()).chords.astype(np.float64), _STAY)
+    edges = np.append(np.flatnonzero(np.diff(path, prepend=-1)), len(path)) / FRAMES_PER_SECOND
+    labels = [LABELS[path[round(start * FRAMES_PER_SECOND)]] for start in edges[:-1]]
+    return MusicFound(chords=list(zip(edges[:-1].tolist(), edges[1:].tolist(), labels, strict=True)))
+
+
+SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
     "every 4th of librosa": _every_fourth,
     "librosa beats": _librosa_beats,
     "templates": _templates,
     "Krumhansl": lambda sound: MusicFound(key=key_of_sound(sound, RATE)),
+    "crema": crema,
     "listen": partial(found_by, "music"),
     "listen, live": live,
 }

@@ -60,7 +60,7 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
     chords = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines() if line.strip()]
     keys = [line.split() for line in (folder / "key_audio.txt").read_text().splitlines() if line.strip()]
     longest = max(keys, key=lambda row: float(row[1]) - float(row[0]))
-    return tuple((float(start), float(end), label) for start, end, label in chords), _key(longest[2]), len(keys)
+    return tuple((float(start), float(end), label) for start, end, label in chords), key_named(longest[2]), len(keys)
 
 
 def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
@@ -81,8 +81,10 @@ def root_of(label: str) -> int:
     return SHARP_NAMES.index(_FLATS.get(name, _SHARPS.get(name, name)))
 
 
-def _key(label: str) -> str:
-    return f"{SHARP_NAMES[root_of(label)]} {'minor' if label.endswith('min') else 'major'}"
+def key_named(label: str) -> str:
+    """A key as the analyses write it, "C# minor", of "Db:min" or "Db minor"."""
+    root = label.replace(":", " ").split(" ")[0]
+    return f"{SHARP_NAMES[root_of(root)]} {'minor' if 'min' in label else 'major'}"
 
 
 def triad(label: str) -> int | None:

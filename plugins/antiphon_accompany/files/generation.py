@@ -55,6 +55,7 @@ class Generate(Accompany):
         "antiphon_accompany.files.generation:run",
         default_source=NOTHING,
         beside=("report", "chords-out", "roll"),
+        chords=True,
         changes=("length", "time"),
         fires=("break", "ending"),
     )

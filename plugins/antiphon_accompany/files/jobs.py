@@ -8,15 +8,15 @@ from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MIDI_WRITTEN, format_of, printable_path, write_atomic
-from antiphon.api.jobs import FileJob, Written, is_midi, is_midi_out
+from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi, is_midi_out
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.midifiles import accompany_midi
-from antiphon_accompany.files.recording import melody_of_sound, write_band
+from antiphon_accompany.files.recording import OwnChords, chords_of_sound, melody_of_sound, write_band
 from antiphon_accompany.harmony.chords import label
 from antiphon_accompany.harmony.chordtext import spans_of, text_of
 
-CHORDS_OUT = (".txt", ".lab", ".musicxml")
-"""Endings of a file of chords; those of the last are MusicXML, of the others lines."""
+CHORDS_OUT = (*CHORD_SUFFIXES, ".musicxml")
+"""Endings of a file of chords: lines, JAMS, MusicXML."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -46,13 +46,16 @@ def run(job: FileJob) -> tuple[Written, ...]:
     text = text_of(given) if given else ""
     check_texts(str(job.settings.get("parts", "piano")), text)
     with tempfile.TemporaryDirectory() as folder:
-        source = melody_of_sound(job, Path(folder)) if heard else job.source
+        own = chords_of_sound(job.source) if heard and not text else OwnChords()
+        source = melody_of_sound(job, Path(folder), own) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target
-        summary = accompany_midi(source, target, job.settings, text, job.fires)
+        summary = accompany_midi(source, target, job.settings, text or own.text, job.fires)
     writer = write_band(job, summary.notes, summary.tempo) if to_sound else None
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
     lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]
+    if own.text:
+        lines.append("with the recording's own chords")
     if summary.fitted:
         lines.append(summary.fitted)
     heard_from, found = printable_path(job.source), tuple(lines)

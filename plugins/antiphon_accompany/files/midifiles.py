@@ -22,12 +22,13 @@ from antiphon.api.backends.files import (
     read_midi,
     write_atomic,
 )
+from antiphon.api.jobs import chord_text
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
@@ -207,7 +208,8 @@ def accompany_midi(
             return musicxml(_joined(played), measures, max(ending, *(span.end for span in played)))
         if suffix == ".svg":
             return piano_roll(given.melody, notes, _joined(played), _lines(parts, ending))
-        return lines_of(_joined(played), times.seconds)
+        rows = timed_labels(_joined(played), times.seconds)
+        return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     fitted = _fitted(options, {part.meter for part in parts})
     bars = _bars(parts, ending)

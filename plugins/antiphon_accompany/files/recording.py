@@ -1,17 +1,21 @@
-"""From a recording of a melody: its notes by `hum`, and the band as sound beneath the recording itself."""
+"""From a recording: its melody by `hum`, its chords where it has them, and the band as sound beneath it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import Samples, UsageError
-from antiphon.api.backends.files import AudioWriter, read_midi, read_sound
+from antiphon.api.backends.analysis import analyse_file, analyses
+from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
 from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chordtext import spans_of
 
 MOST_SECONDS = 1200.0
 """Length of a recording, at most."""
@@ -20,18 +24,55 @@ AFTER = 1.5
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": 0.5, "guitar": 0.35, "bass": 0.6, "drums": 0.5, "pad": 0.3}
 """Factor of each part's sound beneath the recording."""
+_MOST_SILENT = 0.3
+"""Share without a chord up to which a recording has chords of its own: of lone voices .49 and more, of bands to .13."""
+_TEMPO = 100.0
+"""bpm where none is found."""
 _BLOCK = 2048
 
 
-def melody_of_sound(job: FileJob, folder: Path) -> Path:
+class OwnChords(NamedTuple):
+    """A recording's own chords as lines of seconds, "" where it has few, and its tempo in bpm."""
+
+    text: str = ""
+    tempo: float = 0.0
+
+
+def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
     """Writes the notes of a recording as a MIDI file in `folder`, at the tempo that was found for them.
+
+    Where it has no melody but chords of its own, the notes are their roots.
 
     Raises:
         UsageError: Nothing transcribes it, or no note was found.
     """
-    # the grid tells the tempo; the notes themselves stay where they were sung
-    grid = transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"})
-    return transcribe(job.source, folder / "melody.mid", {"bpm": read_midi(grid).tempo[0][1]})
+    try:
+        # the grid tells the tempo; the notes themselves stay where they were sung
+        grid = transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"})
+        return transcribe(job.source, folder / "melody.mid", {"bpm": read_midi(grid).tempo[0][1]})
+    except UsageError:
+        if not own.text:
+            raise
+    beat = 60.0 / own.tempo
+    spans = [span for span in spans_of(own.text, 4.0, lambda second: second / beat) if span.chord]
+    roots = [MidiNote(s.start, s.end - s.start, 60 + s.chord.root, 0.6) for s in spans if s.chord]
+    write_midi(folder / "melody.mid", [MidiTrack("melody", tuple(roots), 0)], own.tempo)
+    return folder / "melody.mid"
+
+
+def chords_of_sound(source: Path) -> OwnChords:
+    """The recording's own chords; none of a lone voice, or where nothing finds them.
+
+    Raises:
+        FileError: The recording cannot be read.
+    """
+    found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
+    spans = found.get("chords") or []
+    silent = sum(end - start for start, end, label in spans if label == "N")
+    if not spans or silent > _MOST_SILENT * spans[-1][1]:
+        return OwnChords()
+    text = "".join(f"{start:.6f} {end:.6f} {label}\n" for start, end, label in spans)
+    return OwnChords(text, found.get("tempo") or _TEMPO)
 
 
 def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter:

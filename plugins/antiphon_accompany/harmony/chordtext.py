@@ -111,11 +111,10 @@ def _chord(word: str) -> Chord | None:
         raise UsageError(f"{word[:40]!r} is no chord; write it as C, Am7, F/A, Bbsus4, N or C:maj7") from None
 
 
-def lines_of(spans: Sequence[ChordSpan], second_of: Callable[[float], float]) -> str:
-    """Chords as lines of start and end in seconds and label; what is before second 0 is left out."""
+def timed_labels(spans: Sequence[ChordSpan], second_of: Callable[[float], float]) -> list[tuple[float, float, str]]:
+    """Chords as (start s, end s, label); what is before second 0 is left out."""
     timed = ((max(0.0, second_of(s.start)), second_of(s.end), s.chord) for s in spans)
-    rows = (f"{start:.6f} {end:.6f} {chord.label if chord else 'N'}\n" for start, end, chord in timed if end > start)
-    return "".join(rows)
+    return [(start, end, chord.label if chord else "N") for start, end, chord in timed if end > start]
 
 
 def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]], end: float) -> str:

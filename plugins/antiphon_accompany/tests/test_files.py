@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError, UsageError
+from antiphon.api.jobs import chord_text
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
-from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of, text_of
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, text_of, timed_labels
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
 
@@ -311,7 +312,7 @@ def test_a_chart_of_several_lines_has_a_bar_for_each() -> None:
 def test_lines_of_chords_before_the_beginning_are_left_out() -> None:
     """A pickup has chords before bar one: the lines are read again, as `--chords` takes them."""
     given = [ChordSpan(at, at + 1.0, read_chord(name)) for at, name in ((-1.5, "C"), (-0.5, "G"), (0.5, "Am"))]
-    text = lines_of(given, lambda beat: beat / 2.0)
+    text = chord_text(".lab", timed_labels(given, lambda beat: beat / 2.0), 4.0, "x", "y")
     assert text == "0.000000 0.250000 G:maj\n0.250000 0.750000 A:min\n"
     again = spans_of(text, 4.0, lambda second: second * 2.0)
     assert [(s.start, s.end) for s in again] == [(0.0, 0.5), (0.5, 1.5)]

@@ -11,7 +11,8 @@ import soundfile
 
 from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
-from antiphon_accompany.files import jobs
+from antiphon_accompany.files import jobs, recording
+from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_models.learning.user_commands import command
 
 
@@ -21,11 +22,32 @@ def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypa
     soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
     job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", rate=48000)
     summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, fitted="", seconds=1.0)
-    monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder: folder / "melody.mid")
+    monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
     monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
     (written,) = jobs.run(job)
     assert "samples were over full scale" in written.over
     assert (written.rate, written.channels) == (48000, 1)
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        ([(0.0, 1.0, "N"), (1.0, 5.0, "G:sus4"), (5.0, 9.0, "C:maj7/3")], 3),
+        ([(0.0, 6.0, "N"), (6.0, 9.0, "G:7")], 0),
+        ([], 0),
+    ],
+)
+def test_a_recording_that_has_chords_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: list[tuple[float, float, str]], lines: int
+) -> None:
+    """A lone voice has few."""
+    monkeypatch.setattr(recording, "analyse_file", lambda *_: {"music": (1, {"chords": found}, "")})
+    text = recording.chords_of_sound(tmp_path / "in.wav").text
+    assert text.count("\n") == lines
+    assert not lines or [span.chord and span.chord.name for span in spans_of(text, 4.0, float)][1:] == [
+        "Gsus4",
+        "Cmaj7/E",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     library("add", music)
     base = sqlite3.connect("root/library.sqlite")
     for sound, key, tempo in ((1, "A minor", 120.0), (2, "C major", 90.0)):
-        data = json.dumps({"key": key, "tempo": tempo})
+        data = json.dumps({"key": key, "key_confidence": 0.9, "tempo": tempo, "tempo_confidence": 0.9})
         base.execute("INSERT INTO results VALUES (?, 'test', 1, ?, '')", (sound, data))
     base.commit()
     base.close()

@@ -66,3 +66,17 @@ def test_a_kind_is_said_only_by_all_that_decides_it(
     found = findings(duration, values)
     assert found["kind"] == kind
     assert (found["kind_confidence"] is None) == (kind is None)
+
+
+@pytest.mark.parametrize(
+    ("values", "tempo", "key"),
+    [
+        ({"tempo": 120.0, "tempo_confidence": 0.6, "key": "A minor", "key_confidence": 0.6}, 120.0, "A minor"),
+        ({"tempo": 120.0, "tempo_confidence": 0.2, "key": "A minor", "key_confidence": 0.4}, None, None),
+        ({"loop_confidence": 0.5, "loop_bpm": 151.0, "loop_tempo_sure": 0.0}, None, None),
+    ],
+)
+def test_an_uncertain_tempo_or_key_is_not_stated(values: dict[str, Any], tempo: float | None, key: str | None) -> None:
+    found = findings(49.0, values)
+    assert (found["tempo"], found["key"]) == (tempo, key)
+    assert (found["tempo_confidence"] is None) == (tempo is None)

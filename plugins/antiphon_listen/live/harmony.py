@@ -6,7 +6,9 @@ import numpy as np
 
 from antiphon_listen import chroma, harmony
 from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chord_network import ChordOdds
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.song_chords import find_chords
 from antiphon_listen.tables import Tables
 
 _SOONEST = 0.25
@@ -33,9 +35,13 @@ class LiveHarmony:
         self._until = 0.0
         self.chord = self.key = 0
 
-    def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None) -> None:
-        """Processes the newest window's curves and beats, which begin at `start` seconds of the stream."""
-        steps, path = harmony.chord_steps(curves, np.zeros(0) if grid is None else grid.beats, self._tables)
+    def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
+        """Processes the newest window, which begins at `start` seconds of the stream.
+
+        `odds`: what the chord network finds in it; None without its weights.
+        """
+        found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
+        steps, path = found.grid, found.triads
         end = len(curves.notes) / chroma.FRAMES_PER_SECOND
         begun = np.flatnonzero(steps + _SOONEST <= end)
         if not len(begun):

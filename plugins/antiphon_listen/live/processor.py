@@ -18,7 +18,7 @@ from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
 PLAYED = ("chords", "roots", "beats", "off")
 DOWNBEAT, BEAT = 76, 77
 """Note numbers of `beats`: high and low wood block of a General MIDI drum kit."""
-_CLICK = 0.05
+CLICK = 0.05
 """Length of such a note in seconds."""
 _GLIDE = 0.05
 """Time constant in seconds of `loudness` and `minor`."""
@@ -62,7 +62,7 @@ def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, shar
 class Listen(Processor):
     """Sound in; reports, notes of the present chord or of the beats, and control signals out."""
 
-    on_files = FileUse(changes=("time", "pitch"))
+    on_files = FileUse("antiphon_listen.chord_notes:write_notes", beside=("chords-out",))
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
     params = (
@@ -248,7 +248,7 @@ class Listen(Processor):
         if play == "beats":
             self._end(io, offset)
             self._on(io, offset, DOWNBEAT if first else BEAT, louder)
-            self._until = io.time.sample + offset + round(_CLICK * self._rate)
+            self._until = io.time.sample + offset + round(CLICK * self._rate)
         elif play == "roots" or (play == "chords" and int(self._known[answers.CHORD]) != self._played):
             self._strike(io, offset, play, louder)
 

@@ -7,6 +7,7 @@ import numpy as np
 from antiphon.api import F32
 from antiphon_listen import chroma, onsets
 from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
 
@@ -26,6 +27,7 @@ class CurveWindow:
     def __init__(self) -> None:
         self._onsets, self._spectrum = OnsetStrength(), NoteSpectrum(_TUNED_AFTER)
         self._strength, self._notes = np.zeros((0, 3), np.float32), np.zeros((0, 24), np.float32)
+        self._sound = np.zeros(0, np.float32)
         self.start = 0.0
 
     def feed(self, samples: F32) -> None:
@@ -34,9 +36,11 @@ class CurveWindow:
         self._spectrum.feed(samples)
         self._strength = np.concatenate([self._strength, self._onsets.pull()])
         self._notes = np.concatenate([self._notes, self._spectrum.pull()])
+        self._sound = np.concatenate([self._sound, samples])
         gone = max(0, len(self._notes) - _FRAMES)
         if gone:
             self._notes, self._strength = self._notes[gone:], self._strength[gone * _MORE :]
+            self._sound = self._sound[gone * chroma.HOP :]
             self.start += gone * chroma.HOP / RATE
 
     @property
@@ -49,3 +53,9 @@ class CurveWindow:
         if len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
             return None
         return curves(divide_by_mean(self._strength), self._notes, self.seconds)
+
+    def spectrum(self) -> F32:
+        """The window's frames as `ConstantQ` gives them, in tune."""
+        spectrum = ConstantQ()
+        spectrum.feed(self._sound)
+        return tuned(spectrum.end(), self._spectrum.tuning)

@@ -8,6 +8,7 @@ import soxr
 from antiphon.api import F32, Samples
 from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
+from antiphon_listen.chord_network import chord_network
 from antiphon_listen.live.grid import LiveGrid
 from antiphon_listen.live.harmony import LiveHarmony
 from antiphon_listen.live.level import LiveLoudness
@@ -64,7 +65,9 @@ class Listener:
         curves = self._window.curves()
         if curves is not None:
             self.grid.update(curves, self._window.start)
-            self.harmony.update(curves, self._window.start, self.grid.grid)
+            network = chord_network()
+            odds = None if network is None else network(self._window.spectrum())
+            self.harmony.update(curves, self._window.start, self.grid.grid, odds)
 
     def answer(self, into: Samples) -> None:
         """Writes the estimates at the end of the sound so far, `[FIELDS]`."""

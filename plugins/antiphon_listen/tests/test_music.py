@@ -202,12 +202,23 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
 def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int, ...], key: str, tonic: int) -> None:
     """Chords from the tonic on: major, or minor from 12 on."""
     path = np.array([12 * (chord // 12) + (chord + tonic) % 12 for chord in chords * 4])
-    name, _ = harmony.key_of(path, tables.load())
+    name, _ = harmony.key_of(path, np.zeros((1, 24), np.float32), tables.load())
     assert name == f"{SHARP_NAMES[tonic]} {key.partition(' ')[2]}"
 
 
+def test_pitch_classes_are_a_second_witness_of_the_key() -> None:
+    path, scores = np.array([0, 21] * 8), {}
+    scale = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11)).astype(np.float32)
+    for tonic in (0, 9):
+        loud = scale + 4.0 * np.isin(np.arange(12), (tonic, (tonic + 7) % 12))
+        name, certain = harmony.key_of(path, np.tile(loud, 2)[None].astype(np.float32), tables.load())
+        scores[tonic] = certain if name == "A minor" else 1.0 - certain
+    assert scores[0] < scores[9] - 0.05
+
+
 def test_no_chord_has_no_key() -> None:
-    assert harmony.key_of(np.full(8, harmony.NO_CHORD), tables.load()) == (None, 0.0)
+    silent = np.zeros((1, 24), np.float32)
+    assert harmony.key_of(np.full(8, harmony.NO_CHORD), silent, tables.load()) == (None, 0.0)
 
 
 def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_leave() -> None:
@@ -220,3 +231,13 @@ def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_le
     assert stated["key"] == wanted["key"] != plain()["key"]
     assert [label for _, _, label in stated["chords"]][1:6] == [label for _, _, label in wanted["chords"]][1:6]
     assert stated["tempo"] == pytest.approx(wanted["tempo"], rel=0.02)
+
+
+@pytest.mark.parametrize(("bpm", "drums", "tempo"), [(66.0, False, 66.0), (66.0, True, 132.0)])
+def test_with_drums_the_tempo_is_one_that_is_danced_to(bpm: float, drums: bool, tempo: float) -> None:
+    sound, draw = song(bpm, 16).copy(), np.random.default_rng(1)
+    for place in range(round(len(sound) / RATE * bpm / 30) - 4 if drums else 0):
+        first = round((0.5 + 30.0 / bpm * place) * RATE)
+        hit = draw.normal(size=2000) * np.exp(-np.arange(2000) / 400.0)
+        sound[first : first + 2000] += (0.3 * hit).astype(np.float32)
+    assert found(sound)["tempo"] == pytest.approx(tempo, rel=0.02)

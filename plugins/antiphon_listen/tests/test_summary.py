@@ -20,7 +20,7 @@ from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
 from antiphon_listen.picture import structure_picture
-from antiphon_listen.structure.sections import Phrase, Structure, find_letters
+from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
 from antiphon_listen.summary import SummaryPart, compact, summary
 from antiphon_listen.tests.test_music import RATE, song
 
@@ -237,3 +237,13 @@ def test_a_picture_has_dark_squares_where_bars_are_alike() -> None:
     assert matrix[: width // 2, : width // 2].max() == 0
     assert matrix[: width // 2, width // 2 :].min() == 255
     assert png_bytes(np.zeros((2, 3, 3), np.uint8)).endswith(b"IEND\xaeB`\x82")
+
+
+def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_song() -> None:
+    parts = [(0, 32), (32, 64), (64, 96), (96, 128), (128, 160), (160, 176), (176, 192), (192, 224)]
+    letters = [0, 1, 0, 1, 0, 2, 2, 0]  # the letter 2 begins late and fills one block, in two phrases
+    level = np.array([0.2, -0.1, 0.2, -0.1, 0.2, -0.1, -0.1, 0.2])
+    chorus, certain = chorus_of(parts, letters, level)
+    assert chorus == 0
+    assert certain > 0.7
+    assert chorus_of(parts, letters, np.zeros(8))[1] < certain

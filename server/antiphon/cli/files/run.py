@@ -176,7 +176,7 @@ def _check_use(asked: RunOptions, use: FileUse) -> None:
     for option, given, takes in (
         ("stems", asked.stems and not use.stems, "writes no stems"),
         ("causal", asked.causal and not use.causal, "looks at nothing that comes"),
-        ("chords", asked.chords and "chords-out" not in use.beside, "takes no chords"),
+        ("chords", asked.chords and not use.chords, "takes no chords"),
         *(
             (what, what not in use.beside, f"writes no {'MIDI' if what == 'midi-out' else what}")
             for what in _beside(asked)

@@ -29,7 +29,8 @@ class FileUse:
             --only PART and --without PART choose.
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
             "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords) and
-            "chords-out" (.txt, .lab, .musicxml); with the last --chords is taken as well.
+            "chords-out" (.txt, .lab, .jams, .musicxml).
+        chords: --chords is taken.
         fires: Names of triggers that the job fires at their seconds; others are refused with it.
         needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
             alone.
@@ -51,6 +52,7 @@ class FileUse:
     stems: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    chords: bool = False
     needs: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
     tail: bool = False
