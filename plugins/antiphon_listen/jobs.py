@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from antiphon.api import F64, UsageError
+from antiphon.api.backends.analysis import CANCELLED, ListeningMix
 from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets
@@ -87,14 +88,16 @@ def _write(
 
 def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
     """Reads the sound once: its header, number of frames, and analysis."""
-    run = MusicRun()
+    run, mix = MusicRun(), ListeningMix()
     with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * onsets.RATE / info.rate
         done = 0
         for block in blocks:
-            run.feed(block.mean(axis=0, keepdims=True))
+            run.feed(mix.take(block)[None])
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
+    if mix.cancelled:
+        job.complain(f"{printable_path(job.source)}: {CANCELLED}")
     length = info.frames or round(done * info.rate / onsets.RATE)
     return info, length, run.analysed()
 

@@ -143,7 +143,7 @@ def test_one_tempo_is_found_for_a_file_and_notes_lie_on_it():
     def play(at, feed):
         feed(sound[None])
 
-    found = files.transcribe(play, RATE, 1, {"mode": "learned", "quantise": "1/4"})
+    found = files.transcribe(play, RATE, {"mode": "learned", "quantise": "1/4"})
     assert found.bpm == pytest.approx(97.0, abs=1.0)
     assert [n.number for n in found.notes] == TUNE
     line = 60.0 / found.bpm

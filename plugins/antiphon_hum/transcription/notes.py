@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
@@ -35,7 +36,7 @@ class Transcription:
 
     `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
     grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
-    probability that several voices sound at once; `pure`: of pure tones, which the network does not hear, so that they
+    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones, which the network does not hear, so that they
     are yin's.
     """
 
@@ -47,6 +48,7 @@ class Transcription:
     many: float = 0.0
     left: int = 0
     pure: bool = False
+    cancelled: bool = False
 
 
 def notes_of(
@@ -62,10 +64,10 @@ def notes_of(
     def play(at: int, feed: Callable[[Samples], None]) -> None:
         feed(sound if at in (0, rate) else _resampled(sound, rate, at))
 
-    return list(transcribe(play, rate, sound.shape[0], settings or {}).notes)
+    return list(transcribe(play, rate, settings or {}).notes)
 
 
-def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
+def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
     """The notes in the sound that `play` plays, more than once if need be.
 
     Key and tempo are found where they are asked for and not given.
@@ -74,8 +76,19 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
         ParamError: A parameter is unknown or out of range.
         UsageError: The settings do not go together.
     """
+    mixes: list[ListeningMix] = []
+
+    def mono(at: int, feed: Callable[[Samples], None]) -> None:
+        mixes.append(mix := ListeningMix())
+        play(at, lambda block: feed(mix.take(block)[None]))
+
+    found = _transcribe(mono, rate, settings)
+    return replace(found, cancelled=mixes[0].cancelled)
+
+
+def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
     hum = Hum()
-    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
+    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, 1), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = str({**first, **settings}["mode"])
     if mode == polyphonic.MODE and str(hum.settings["quantise"]) != "off":
@@ -87,9 +100,9 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
     elif mode == "learned":
         found = _by_network(play, hum)
         if not found.notes:
-            found = _of_pure_tones(play, at, channels, settings, hum) or found
+            found = _of_pure_tones(play, at, settings, hum) or found
     else:
-        found = _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
+        found = _by_tracker(play, at, {**settings, "mode": mode}, hum)
     if at != rate:
         frames = [0]
 
@@ -130,34 +143,33 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     return None if scale == "off" else (tonic, scale)
 
 
-def _of_pure_tones(play: Play, at: int, channels: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
+def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
     """The notes of sines, by yin; None where the sound has others, or yin's notes do not account for it."""
     tones = PureTones(at)
     play(at, tones.feed)
     if tones.alone() < PURE:
         return None
-    found = _by_tracker(play, at, channels, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
+    found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
     return replace(found, pure=True) if found.notes else None
 
 
 def _by_tracker(
     play: Play,
     at: int,
-    channels: int,
     settings: Mapping[str, Value],
     hum: Hum,
     accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
 ) -> Transcription:
     """One pass, and where a key is found in it, a second that moves the notes to it; no notes where not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
-    first = StreamTranscriber(at, channels, plain)
+    first = StreamTranscriber(at, 1, plain)
     play(at, first.feed)
     if not accept(first.notes()):
         return Transcription((), first.frames)
     key = _key(first.notes(), at, hum)
     if key is None:
         return Transcription(tuple(first.notes()), first.frames)
-    second = StreamTranscriber(at, channels, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
+    second = StreamTranscriber(at, 1, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
     play(at, second.feed)
     return Transcription(tuple(second.notes()), second.frames, key)
 

@@ -67,9 +67,9 @@ class PolyphonicModel:
         self.frames = 0
 
     def feed(self, sound: Samples) -> None:
-        """Takes the next float32 `[channels, n]` of the sound."""
+        """Takes the next float32 `[1, n]` of the sound."""
         self.frames += sound.shape[1]
-        self._take(sound.mean(axis=0))
+        self._take(sound[0])
 
     def end(self) -> tuple[F32, F32]:
         """Ends the sound: how surely each pitch sounds, and begins, each `[frames, 88]` of 0 to 1."""
