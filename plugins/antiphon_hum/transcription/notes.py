@@ -36,8 +36,8 @@ class Transcription:
 
     `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
     grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
-    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones, which the network does not hear, so that they
-    are yin's.
+    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones,
+    which the network does not hear, so that they are yin's.
     """
 
     notes: tuple[Note, ...]
