@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -31,17 +30,13 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
     factor = float(job.settings.get("factor", 1.0))
     with (
         stream_sound(job.source) as (info, blocks),
-        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.rate) as writer,
+        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.finish) as writer,
     ):
         whole = max(1, round((info.frames or 0) * factor))
         for samples in fade_out(stretch_blocks(blocks, info.channels, info.rate, factor), info.rate, job.fade):
             writer.write(samples)
             job.progress(min(1.0, writer.frames / whole))
-    written = Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",))
-    if written.over:
-        softer = f"antiphon run gain {written.source} softer.wav -p gain={0.95 / writer.peak:.2f}"
-        written = replace(written, over=f"{written.over}; make IN softer first: {softer}")
-    return (written,)
+    return (Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",)),)
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:

@@ -125,7 +125,7 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
     to_end = frames[-1][1] >= length
     with (
         stream_sound(job.source) as (_, blocks),
-        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.rate) as writer,
+        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.finish) as writer,
     ):
         played = play_parts(blocks, frames, info.rate)
         for samples in played if to_end else fade_out(played, info.rate, job.fade):

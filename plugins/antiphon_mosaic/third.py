@@ -62,7 +62,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
-    with AudioWriter(job.target, rate, len(made), to=job.rate) as writer:
+    with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
     return (Written.sound(writer, printable_path(job.source), found),)

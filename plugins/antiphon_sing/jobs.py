@@ -112,7 +112,7 @@ def _written(
         ]
         voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
     frames = round(seconds * rate)
-    with AudioWriter(job.target, rate, CHANNELS, to=job.rate) as writer:
+    with AudioWriter(job.target, rate, CHANNELS, finish=job.finish) as writer:
         blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)
         if source is not None:
             blocks = _leveled(blocks, source, rate)

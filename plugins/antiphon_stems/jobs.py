@@ -46,7 +46,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         files = _files(job)
         splitter = Splitter(sound.rate, sound.channels, shares_of(str(job.settings.get("mode", "learned"))))
         writers = [
-            stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.rate))
+            stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.finish))
             for path, _, _ in files
         ]
         done, whole, energies = 0, 0.0, [0.0] * len(writers)

@@ -24,6 +24,7 @@ from antiphon.kernel.io.midifile import (
     write as write_midi,
 )
 from antiphon.kernel.io.png import png_bytes
+from antiphon.kernel.io.sound_finish import SoundFinish
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,

@@ -35,6 +35,7 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.kernel.io.containers import Refused, open_file
+from antiphon.kernel.io.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
 
@@ -59,7 +60,6 @@ decoder needs those before; and those by which a lossy file may miss its length.
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
 UNKNOWN_FRAMES = 1 << 60
-TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG, LONGEST_REASON = 1000, 4096
 """Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
@@ -308,7 +308,8 @@ def _decode_plain(fd: int, rate: int, channel: HelperChannel, *, piped: bool) ->
         # who writes into a pipe does not know the length, and leaves the greatest one in the header
         promised = None if piped else file.promised
         sound = BlockSender(channel, file.samplerate, rate, file.channels)
-        sound.begin(promised, file.format, file.subtype, file.copy_metadata())
+        tags = {} if piped else chunk_tags(fd)
+        sound.begin(promised, file.format, file.subtype, {**tags, **file.copy_metadata()})
         each = BLOCK_SAMPLES // file.channels
         if piped:
             each = min(each, round(PIPE_SECONDS * file.samplerate))
@@ -330,7 +331,7 @@ def _received(descriptors: socket.socket) -> Iterator[int]:
 
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
     tags = []
-    for name in TAGS:
+    for name in NAMES:
         text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:LONGEST_TAG])
         if text.strip():
             tags.append((name, " ".join(text.split())))
