@@ -47,8 +47,8 @@ def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPat
     (sources / "set" / "session.jsonl").write_text(head)
     audio.write(sources / "set" / "input.wav", audio.noise(512, 2))
     with pytest.raises(UsageError, match=r"old\.wav is there already; give OUT another name, or --force"):
-        replay("set", "old.wav")
-    replay("set", "old.wav", force=True)
+        replay(session="set", out="old.wav")
+    replay(session="set", out="old.wav", force=True)
     assert audio.read(sources / "old.wav")[0].shape == (2, 512)
 
 
