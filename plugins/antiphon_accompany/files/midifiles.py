@@ -16,6 +16,7 @@ from antiphon.api import FileError, UsageError, Value
 from antiphon.api.backends.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
+from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
 from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
@@ -33,6 +34,7 @@ class Read:
 
     Attributes:
         melody: Its notes, in beats.
+        others: Those of other lines but drums, in beats.
         tempo: Mean beats a minute.
         tempos: (beat, beats a minute) of each change.
     """
@@ -44,6 +46,7 @@ class Read:
     tempo: float
     signatures: list[tuple[float, int, int]]
     tempos: list[tuple[float, float]]
+    others: list[BeatNote]
 
 
 def read(path: Path) -> Read:
@@ -60,12 +63,14 @@ def read(path: Path) -> Read:
     if not played:
         raise FileError(f"{path.name} has no notes to accompany")
     lines = [(file.tracks[n].name, [(note.start, note.end, note.pitch) for note in line]) for n, line, _ in played]
-    track, notes, channel = played[melody_line(lines)]
+    place = melody_line(lines)
+    track, notes, channel = played[place]
+    others = [note for n, (_, line, _) in enumerate(played) if n != place for note in line]
     last = max(note.end for note in notes)
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
     tempos, signatures = _conductor(file)
-    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures, tempos)
+    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures, tempos, others)
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -152,7 +157,8 @@ def accompany_midi(
 
     Args:
         settings: Parameters of `accompany`.
-        chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
+        chords_text: Chords that are given, as for `chordtext.spans_of`, or "file" for the file's own; "" takes those
+            where it has some and `follow` is not given, and else estimates them.
         fires: Triggers, each with its second.
 
     Raises:
@@ -160,7 +166,7 @@ def accompany_midi(
         UsageError: The chords cannot be read.
     """
     given = read(source)
-    options = dict(settings or {})
+    options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
     parts = sections(given, meter_of(options))
     if (
         len(parts) > MOST_SECTIONS
@@ -174,7 +180,13 @@ def accompany_midi(
     # where the bars are not the file's they are those that were found or asked for
     own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
-    if chords_text:
+    harmony = chords_text == FILE or not (chords_text or "follow" in options)
+    if harmony and has_harmony(given.melody, given.others):
+        ending = max([ending, *(note.end for note in given.others)])
+        spans = chords_of([*given.melody, *given.others], parts, ending + parts[-1].meter * parts[-1].unit)
+    elif chords_text == FILE:
+        raise UsageError(f"chords={FILE} takes the chords of {source.name}, which has none: one voice; leave it out")
+    elif chords_text:
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
     calls = [(times.beat(second), name) for name, second in fires]
@@ -184,6 +196,10 @@ def accompany_midi(
             raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
     heard = HeardHarmony()
     notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
+    if harmony and spans:
+        notes = without_clashes(notes, [*given.melody, *given.others])
+    if not notes:
+        raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
     midi = _with_parts(given, notes, options)
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -199,8 +215,26 @@ def accompany_midi(
         return lines_of(_joined(played), times.seconds)
 
     fitted = _fitted(options, {part.meter for part in parts})
+    if harmony and spans:
+        fitted = ", ".join(["by the chords of the file", *([fitted] if fitted else [])])
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+
+
+def _nothing(options: Mapping[str, Value]) -> str:
+    """Why nothing is played, and what to do."""
+    match options.get("follow"):
+        case "listen":
+            return "follow=listen takes chords from sound, live; leave follow out"
+        case "chords" | "both":
+            return (
+                f"it has no chords below split={options.get('split', 60)}, which follow={options['follow']} takes; "
+                "leave follow out, or set split"
+            )
+        case "text":
+            return "follow=text needs chords; give --chords '| C Am |'"
+        case _:
+            return "its parts are silent; see parts, density, levels, mutes and solos"
 
 
 def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Value]) -> mido.MidiFile:
