@@ -22,6 +22,7 @@ from antiphon.api.backends.files import (
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_hum.scale_snap import KEYS
+from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
 ANALYSIS_SHARE = 0.4
@@ -89,9 +90,13 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     name = printable_path(job.source)
     if found.cancelled:
         job.complain(f"{name}: {CANCELLED}")
-    lead = "" if job.settings.get("lead") else ", -p lead=on, which follows the strongest"
-    others = f"use a recording of one voice{lead}, or -p mode=polyphonic, which takes several at once"
-    if found.pure:
+    ways = ["use a recording of one voice"]
+    ways += [] if job.settings.get("lead") else ["-p lead=on, which follows the strongest"]
+    ways += ["-p mode=polyphonic, which takes several at once"] if polyphonic.installed() else []
+    others = ", or ".join(ways)
+    if found.struck:
+        job.complain(f"{name}: it is a line of plucked or struck notes that ring on; they are found by their attacks")
+    elif found.pure:
         job.complain(f"{name}: it is of pure tones, which the default network does not hear; its notes are by mode=yin")
     elif not found.notes:
         sounds = f": several voices seem to sound at once; {others}; of one electronic tone, -p mode=yin"

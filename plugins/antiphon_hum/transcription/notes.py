@@ -17,12 +17,15 @@ from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.transcription import polyphonic
+from antiphon_hum.transcription import polyphonic, struck
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.pure_tones import PURE, PureTones
 from antiphon_hum.transcription.quantise import on_grid, timing
+from antiphon_hum.transcription.struck import StruckLine
 
 BLOCK = 2048
+SEVERAL = 0.1
+"""Mean probability of several voices from which on a file is tried as a line of struck notes; of singing it is .01."""
 LOWEST_RATE = 22050
 """Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
 RESAMPLED_RATE = 48000
@@ -37,7 +40,7 @@ class Transcription:
     `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
     grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
     probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones,
-    which the network does not hear, so that they are yin's.
+    which the network does not hear, so that they are yin's; `struck`: of a plucked or struck line, by its attacks.
     """
 
     notes: tuple[Note, ...]
@@ -48,6 +51,7 @@ class Transcription:
     many: float = 0.0
     left: int = 0
     pure: bool = False
+    struck: bool = False
     cancelled: bool = False
 
 
@@ -101,6 +105,8 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
         found = _by_network(play, hum)
         if not found.notes:
             found = _of_pure_tones(play, at, settings, hum) or found
+        if found.many > SEVERAL and not hum.settings["lead"]:
+            found = _of_struck_notes(play, at, found, hum) or found
     else:
         found = _by_tracker(play, at, {**settings, "mode": mode}, hum)
     if at != rate:
@@ -151,6 +157,20 @@ def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum)
         return None
     found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
     return replace(found, pure=True) if found.notes else None
+
+
+def _of_struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
+    """The notes of a line that is plucked or struck, in frames at `at`; None where the sound is none."""
+    line = StruckLine()
+    play(struck.RATE, line.feed)
+    low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
+    scale, key = at / struck.RATE, None
+    notes = [replace(n, start=round(n.start * scale), end=round(n.end * scale)) for n in line.notes(low, high)]
+    if notes:
+        key = _key(notes, at, hum)
+    if key is not None:
+        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
 
 
 def _by_tracker(
