@@ -22,7 +22,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import audiowrite
 from antiphon.kernel.io.audiofile import read
 from antiphon.kernel.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
-from antiphon.kernel.io.sound_finish import SoundFinish
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 

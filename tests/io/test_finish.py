@@ -11,8 +11,8 @@ import soxr
 
 from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.io.sound_finish import SoundFinish
-from antiphon.kernel.io.sound_tags import chunk_tags, id3, read_id3
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
+from antiphon.kernel.io.finish.sound_tags import chunk_tags, id3, read_id3
 from antiphon.kernel.signal.loudness import LoudnessMeter
 
 RATE = 48000

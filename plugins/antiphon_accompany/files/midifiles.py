@@ -176,17 +176,11 @@ def accompany_midi(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
     times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
-    spans: list[ChordSpan] = []
+    spans = own_chords = _own_chords(given, parts, chords_text, options, source.name)
     # where the bars are not the file's they are those that were found or asked for
     own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
-    harmony = chords_text == FILE or not (chords_text or "follow" in options)
-    if harmony and has_harmony(given.melody, given.others):
-        ending = max([ending, *(note.end for note in given.others)])
-        spans = chords_of([*given.melody, *given.others], parts, ending + parts[-1].meter * parts[-1].unit)
-    elif chords_text == FILE:
-        raise UsageError(f"chords={FILE} takes the chords of {source.name}, which has none: one voice; leave it out")
-    elif chords_text:
+    if chords_text not in ("", FILE):
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
     calls = [(times.beat(second), name) for name, second in fires]
@@ -196,7 +190,7 @@ def accompany_midi(
             raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
     heard = HeardHarmony()
     notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
-    if harmony and spans:
+    if own_chords:
         notes = without_clashes(notes, [*given.melody, *given.others])
     if not notes:
         raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
@@ -214,11 +208,24 @@ def accompany_midi(
             return piano_roll(given.melody, notes, _joined(played), _lines(parts, ending))
         return lines_of(_joined(played), times.seconds)
 
-    fitted = _fitted(options, {part.meter for part in parts})
-    if harmony and spans:
-        fitted = ", ".join(["by the chords of the file", *([fitted] if fitted else [])])
+    words = ["by the chords of the file"] if own_chords else []
+    fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+
+
+def _own_chords(
+    given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
+) -> list[ChordSpan]:
+    """The chords that the file has, where they are wished for, or where it has some and nothing else is; else none."""
+    if wish not in ("", FILE) or (not wish and "follow" in options):
+        return []
+    if has_harmony(given.melody, given.others):
+        every = [*given.melody, *given.others]
+        return chords_of(every, parts, max(note.end for note in every) + parts[-1].meter * parts[-1].unit)
+    if wish:
+        raise UsageError(f"chords={FILE} takes the chords of {name}, which has none: one voice; leave it out")
+    return []
 
 
 def _nothing(options: Mapping[str, Value]) -> str:

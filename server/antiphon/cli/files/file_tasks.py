@@ -13,8 +13,8 @@ import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.io.midifile import SUFFIXES
-from antiphon.kernel.io.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.sound_finish import SoundFinish, SoundTagger
-from antiphon.kernel.io.sound_tags import FOUND, NAMES
+from antiphon.kernel.io.finish.sound_finish import SoundFinish, SoundTagger
+from antiphon.kernel.io.finish.sound_tags import FOUND, NAMES
 from antiphon.kernel.runtime.suggestion import instead
 
 if TYPE_CHECKING:

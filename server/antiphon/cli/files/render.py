@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.paths import make_folder
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import RenderJob
-    from antiphon.kernel.io.sound_finish import SoundFinish
+    from antiphon.kernel.io.finish.sound_finish import SoundFinish
 
 MAX_SECONDS = 6 * 3600.0
 

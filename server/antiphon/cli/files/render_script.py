@@ -22,7 +22,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import format_of
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.sound_finish import SoundFinish
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players

@@ -23,7 +23,7 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.sound_finish import PLAIN, SoundFinish
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players

@@ -29,7 +29,7 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.sound_finish import SoundFinish
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:

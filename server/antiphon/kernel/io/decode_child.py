@@ -35,7 +35,7 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.kernel.io.containers import Refused, open_file
-from antiphon.kernel.io.sound_tags import NAMES, chunk_tags
+from antiphon.kernel.io.finish.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
 

@@ -64,7 +64,7 @@ def _taps() -> tuple[F32, ...]:
 def peak_curve(sound: F32) -> F32:
     """True peak around each frame but the first and last `SIDE`, of float32 `[channels, n]`: `[n - 2 * SIDE]`."""
     count = sound.shape[1] - 2 * SIDE
-    peaks = np.abs(sound[:, SIDE : SIDE + count]).max(axis=0)
+    peaks: F32 = np.abs(sound[:, SIDE : SIDE + count]).max(axis=0)
     for channel in sound:
         for taps in _taps():
             between = np.abs(np.convolve(channel, taps, "valid"))

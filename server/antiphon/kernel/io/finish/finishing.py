@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.io.sound_finish import SoundFinish
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.signal.loudness import QUIETEST, LoudnessMeter
 from antiphon.kernel.signal.true_peak import TruePeakLimiter
 
