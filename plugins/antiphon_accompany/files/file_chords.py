@@ -35,7 +35,7 @@ def has_harmony(melody: Notes, others: Notes) -> bool:
     beside, every = ((_classes(notes) > 0).sum(axis=1) for notes in (others, [*melody, *others]))
     chords = every > 2
     chords[: len(beside)] |= beside > 1
-    return bool(chords.sum() > ENOUGH * max(1, np.count_nonzero(every)))
+    return bool(chords.sum() > ENOUGH * max(1, int(np.count_nonzero(every))))
 
 
 def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordSpan]:
@@ -70,7 +70,7 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
                 score
                 + gains @ (here / total)
                 - cost
-                + _ROOT * (roots @ np.bincount(low[low >= 0], minlength=12) / max(1, np.count_nonzero(low >= 0)))
+                + _ROOT * (roots @ np.bincount(low[low >= 0], minlength=12) / max(1, int(np.count_nonzero(low >= 0))))
             )
     state = int(score.argmax())
     for (start, stop, _), (before, sounds) in zip(reversed(beats), reversed(back), strict=True):
