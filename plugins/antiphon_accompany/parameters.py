@@ -22,7 +22,12 @@ PARAMS = (
         doc="Where its chords are from: estimated from the "
         "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`.",
     ),
-    Param("chords", "text", "", doc="Bars of chords for follow=text, between vertical lines; a loop from beat 0 on."),
+    Param(
+        "chords",
+        "text",
+        "",
+        doc="Bars of chords for follow=text, as | C Am |; in files also `file`: the chords that IN has.",
+    ),
     Param("split", "int", 60, 0, 127, doc="Keys below it are the left hand, for follow=chords and both."),
     Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 1 plays all of a pattern."),
     Param("intensity", default=0.5, low=0.0, high=1.0, doc="From the pattern's low intensity to its high one."),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.backends.analysis import MelSettings, mel_bank
+from antiphon.api.backends.analysis import LIVE_MEMORY, ListeningMix, MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
 SECONDS, MOST = 90, 512
@@ -42,6 +42,7 @@ class SliceMemory:
     def __init__(self, spec: StreamSpec) -> None:
         self._ring = np.zeros((spec.channels, SECONDS * spec.rate), np.float32)
         self._mono = np.zeros(2 * HOP, np.float32)
+        self._mix = ListeningMix(LIVE_MEMORY * spec.rate)
         self._window = np.hanning(2 * HOP).astype(np.float32)
         settings = MelSettings(spec.rate, 2 * HOP, HOP, BANDS, 40.0, min(12000.0, 0.45 * spec.rate))
         self._bank = mel_bank(settings).astype(np.float64)
@@ -62,6 +63,7 @@ class SliceMemory:
         self._frames, self._energy, self._played = 0, 0.0, 0
         self._sum.fill(0.0)
         self._mono.fill(0.0)
+        self._mix.reset()
 
     def write(self, sound: F32) -> None:
         """Takes sound `[channels, n]`, at most up to the next multiple of `HOP`."""
@@ -71,7 +73,7 @@ class SliceMemory:
         self._ring[:, : n - head] = sound[:, head:]
         place = HOP + self._written % HOP
         mono = self._mono[place : place + n]
-        np.mean(sound, axis=0, out=mono)
+        self._mix.take(sound, mono)
         self._energy += float(np.dot(mono, mono))
         self._written += n
         if self._written % HOP == 0:

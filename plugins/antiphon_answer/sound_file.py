@@ -91,7 +91,7 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
             at += n
             job.progress(at / total)
 
-    with AudioWriter(job.target, rate, channels, to=job.rate) as writer:
+    with AudioWriter(job.target, rate, channels, finish=job.finish) as writer:
         for block in fade_out(played(), rate, job.fade):
             writer.write(block)
     if not node.memory.known:

@@ -194,6 +194,16 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
 
 
 @kernel
+def effects_pace_hop(end: i64, s: SpectraBuffers, t: StretchState) -> None:
+    """output ← the next hop, from the input before `end`, as any place is: attacks are not looked for."""
+    effects_window(s, end - s.hop, s.before)
+    effects_window(s, end, s.now)
+    t.place[_PEAKS] = effects_peaks(s)
+    effects_turn(s, t.place[_PEAKS], t, 0)
+    effects_overlap(s)
+
+
+@kernel
 def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
     """behind ← output lag in seconds."""
     behind[0] = state[_BEHIND] / rate
@@ -262,6 +272,10 @@ class Stretcher:
         self.spectra.clear()
         for state in (self._loudest, self.place, self.state):
             state.fill(0)
+
+    def hop_from(self, end: int) -> None:
+        """Computes `spectra.output`, the next output hop, from the input before frame `end`, as a plain vocoder."""
+        effects_pace_hop(end, self.spectra.record, self.record)
 
     def step(self, end: int, factor: float) -> float:
         """Computes `spectra.output`, the next output hop, from the input before frame `end`.

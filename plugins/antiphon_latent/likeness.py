@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileError, note_number
+from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import printable_path, read_sound
 from antiphon_latent.decoder import PartialDecoder
 from antiphon_latent.partials import LONGEST, begin_of, measure
@@ -50,7 +51,7 @@ def place_of(path: str, decoder: PartialDecoder) -> tuple[F32, float]:
     Raises:
         FileError: The file cannot be read, or is silent.
     """
-    sound = np.asarray(read_sound(Path(path), rate=RATE).samples.mean(axis=0), np.float32)
+    sound = listening_mono(read_sound(Path(path), rate=RATE).samples)
     if float(np.abs(sound).max(initial=0.0)) < 1e-4:
         raise FileError(f"{printable_path(path)} is silent; give `like` a file with one note")
     sound = sound[begin_of(sound) :][: round((LONGEST + 1.0) * RATE)]

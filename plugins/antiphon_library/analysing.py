@@ -31,7 +31,8 @@ CLAIMS = "library.claims"
 class AnalysisCounts:
     """Counts of sounds by what was done with them: `shared` are those that another process analysed meanwhile.
 
-    `problems`: path and sentence of those that could not be read, and of analyses without a result.
+    `problems`: path and sentence of those that could not be read, and of analyses without a result; `remarks`: of how
+    a file was heard.
     """
 
     analysed: int = 0
@@ -39,6 +40,7 @@ class AnalysisCounts:
     shared: int = 0
     seconds: float = 0.0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _Work:
     duration: float
     lacks: tuple[str, ...]
     done: float = 0.0
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def number(self) -> int:
@@ -57,7 +60,7 @@ class _Work:
         return int(self.digest[:15], 16)
 
     def run(self) -> dict[str, AnalysisResult]:
-        return analyse_file(self.path, self.lacks, self._note)
+        return analyse_file(self.path, self.lacks, self._note, self.remarks.append)
 
     def _note(self, seconds: float) -> None:
         self.done = seconds
@@ -171,6 +174,7 @@ def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisRe
     except FileError as error:
         counts.problems.append((name, str(error)))
         return
+    counts.remarks += [(name, remark) for remark in item.remarks]
     catalogue.put_results(item.digest, results)
     counts.analysed += 1
     counts.seconds += item.duration

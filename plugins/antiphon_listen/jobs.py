@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from antiphon.api import F64, UsageError
+from antiphon.api.backends.analysis import CANCELLED, ListeningMix
 from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets
@@ -92,14 +93,16 @@ def _write(
 
 def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
     """Reads the sound once: its header, number of frames, and a run that was fed with it."""
-    run = MusicRun()
+    run, mix = MusicRun(), ListeningMix()
     with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * onsets.RATE / info.rate
         done = 0
         for block in blocks:
-            run.feed(block.mean(axis=0, keepdims=True))
+            run.feed(mix.take(block)[None])
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
+    if mix.cancelled:
+        job.complain(f"{printable_path(job.source)}: {CANCELLED}")
     length = info.frames or round(done * info.rate / onsets.RATE)
     return info, length, run
 
@@ -127,7 +130,7 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
     to_end = frames[-1][1] >= length
     with (
         stream_sound(job.source) as (_, blocks),
-        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.rate) as writer,
+        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.finish) as writer,
     ):
         played = play_parts(blocks, frames, info.rate)
         for samples in played if to_end else fade_out(played, info.rate, job.fade):

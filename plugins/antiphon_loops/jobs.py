@@ -58,7 +58,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     piece = Piece(job.source, job.settings, RATE, CHANNELS, tuple(stems))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(AudioWriter(path, RATE, CHANNELS, to=job.rate))
+            stack.enter_context(AudioWriter(path, RATE, CHANNELS, finish=job.finish))
             for path in (job.target, *stems.values())
         ]
         for block in fade_out(piece.blocks(), RATE, job.fade):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, FileError
+from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_mosaic.features import CHROMA, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
 
@@ -67,7 +68,7 @@ def read(path: str, rate: int) -> list[F32]:
     share = max(1, round(SECONDS * rate / len(files)))
     sounds = []
     for file in files:
-        mono = np.clip(read_sound(file, rate=rate).samples.mean(axis=0), -16.0, 16.0)
+        mono = np.clip(listening_mono(read_sound(file, rate=rate).samples), -16.0, 16.0)
         if len(mono) > share:
             energy = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
             first = int(np.argmax(energy[share:] - energy[:-share]))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, SHARP_NAMES, UsageError, Value
-from antiphon.api.backends.analysis import plain_result
+from antiphon.api.backends.analysis import listening_mono, plain_result
 from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes, run_job
 from antiphon.api.backends.signal import FLAT_NAMES
@@ -60,7 +60,7 @@ def band(
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         with AudioWriter(work / "a.wav", rate, 1, "FLOAT") as writer:
-            writer.write(sound.mean(axis=0, keepdims=True))
+            writer.write(listening_mono(sound)[None])
         begin, beat = first_bar(downbeats), 60.0 / float(tempo)
         chords = [(max(0.0, a - begin), b - begin, chord) for a, b, chord in found["chords"] if b > begin]
         heard = melody(work, float(tempo), begin)
@@ -117,7 +117,7 @@ def analyse_song(sound: F32, rate: int) -> dict[str, Any]:
         raise UsageError("genre needs the analysis music, which is not here; antiphon plugins lists what is")
     analysis = factory()
     run = analysis.begin(analysis.rate, 1)
-    mono = soxr.resample(sound.mean(axis=0), rate, analysis.rate)
+    mono = soxr.resample(listening_mono(sound), rate, analysis.rate)
     run.feed(np.ascontiguousarray(mono[None], np.float32))
     return plain_result("music", analysis, run.result())
 
@@ -150,6 +150,6 @@ def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, fra
 def find_voice(sound: F32, work: Path) -> F32 | None:
     """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None if there is hardly any."""
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
-    voice = read_sound(work / "voice.wav").samples.mean(axis=0, keepdims=True)[:, : sound.shape[1]]
-    own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, sound.mean(axis=0)))
+    voice = read_sound(work / "voice.wav").samples[:1, : sound.shape[1]]
+    own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, listening_mono(sound)))
     return np.asarray(voice, np.float32) if own > SUNG * whole else None

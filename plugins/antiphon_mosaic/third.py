@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, FileError, UsageError, Value
-from antiphon.api.backends.analysis import separate_blocks
+from antiphon.api.backends.analysis import listening_mono, separate_blocks
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.backends.rendering import play_through
 from antiphon.api.jobs import FileJob, Written, fade_out
@@ -44,7 +44,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     sound, rate = first.samples, first.rate
     found: tuple[str, ...] = ()
     if wanted := float(job.settings.get("tempo", 0.0)):
-        own = tempo_of(sound.mean(axis=0), rate)
+        own = tempo_of(listening_mono(sound), rate)
         sound = stretch_to(sound, rate, own / wanted)
         found = (f"{own:.1f} bpm played at {wanted:g}",)
     job.progress(0.1)
@@ -62,7 +62,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     else:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
-    with AudioWriter(job.target, rate, len(made), to=job.rate) as writer:
+    with AudioWriter(job.target, rate, len(made), finish=job.finish) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
     return (Written.sound(writer, printable_path(job.source), found),)
@@ -133,7 +133,7 @@ def equalise(sound: F32, reference: F32) -> F32:
 
 def long_term(sound: F32) -> F64:
     """Mean power of the bins, smoothed."""
-    mono = np.pad(sound.mean(axis=0), SIZE)
+    mono = np.pad(listening_mono(sound), SIZE)
     views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
     power, window = np.zeros(SIZE // 2 + 1), np.hanning(SIZE)
     for at in range(0, len(views), AT_ONCE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, listening_mono, piece_frames
 
 BEHIND = range(1, 10)
 """Look-back in level pieces that an onset exceeds, 18 ms: longer than a period of a bass drum's beginning."""
@@ -23,7 +23,7 @@ def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     count = sound.shape[1] // step
     if count <= BEHIND.stop:
         return (0,)
-    mono = sound.mean(axis=0, dtype=np.float64)[: count * step]
+    mono = listening_mono(sound)[: count * step].astype(np.float64)
     rise = level_rises(mono, rate, BEHIND, circular=False)
     found = [0]
     for n in np.flatnonzero(rise > ONSET_RISE):

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from antiphon.api import F32, FileError, Samples, UsageError
+from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon.api.backends.signal import syllables
@@ -65,7 +66,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             backing = whole.samples - sound.samples if mix == "song" else None
         notes = transcribe(sung, Path(folder) / "notes.mid", {})
         parts, _ = read_score(notes)
-    source = sound.samples.mean(0)
+    source = listening_mono(sound.samples)
     settings = {"vibrato": 0.0, "portamento": GLIDE, **job.settings}
     if settings.get("as"):
         settings["voice"] = settings["as"]
@@ -111,7 +112,7 @@ def _written(
         ]
         voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
     frames = round(seconds * rate)
-    with AudioWriter(job.target, rate, CHANNELS, to=job.rate) as writer:
+    with AudioWriter(job.target, rate, CHANNELS, finish=job.finish) as writer:
         blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)
         if source is not None:
             blocks = _leveled(blocks, source, rate)

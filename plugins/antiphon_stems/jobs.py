@@ -49,7 +49,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         mode, by = str(job.settings.get("mode", "learned")), str(job.settings.get("by", BY))
         parts = separate(_whole(blocks), sound.rate, sound.channels, mode, by)
         writers = [
-            stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.rate))
+            stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.finish))
             for path, _, _ in files
         ]
         done, whole, energies = 0, 0.0, [0.0] * len(writers)

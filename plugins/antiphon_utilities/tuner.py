@@ -21,7 +21,7 @@ _CLEAR, _NOISY = 0.02, 0.03
 _SOFTEN, _BLOCK = 500.0, 20.0
 TAU = 2.0 * math.pi
 # indices in `state` (f64): filter states, sum of squares of this hop, reported values, the pitch a hop before
-_LOW, _HIGH, _ENERGY, _HERTZ, _SURE, _NOTE, _CENTS, _BEFORE = 0, 1, 2, 3, 4, 5, 6, 7
+_LOW, _HIGH, _ENERGY, _HERTZ, _SURE, _NOTE, _CENTS, _BEFORE, _MID, _SIDE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 # places in `place` (i64): the next frame of the ring, frames of this hop
 _AT, _GONE = 0, 1
 
@@ -162,15 +162,23 @@ def utilities_tuner_pitch(s: TunerState, at: i64) -> f64:
 
 @kernel
 def utilities_tuner(x: Audio, y: Audio, frames: i64, reference: f64, s: TunerState) -> None:
-    """y ← x; each hop, the pitch of the last `size` frames, the mean of the channels without offset and treble."""
+    """y ← x; each hop, the pitch of the last `size` frames, mid or side without offset and treble."""
     soften = 1.0 - math.exp(-TAU * _SOFTEN / s.rate)
     block = 1.0 - math.exp(-TAU * _BLOCK / s.rate)
+    listen = 1.0 - math.exp(-1.0 / (WINDOW * s.rate))
     for n in range(frames):
         v = f64(0.0)
+        side = f64(0.0)
+        sign = 1.0
         for c in range(x.channels):
             y[c, n] = x[c, n]
             v = v + f64(x[c, n])
-        v = v / f64(x.channels)
+            side = side + sign * f64(x[c, n])
+            sign = -sign
+        s.state[_MID] = s.state[_MID] + (v * v - s.state[_MID]) * listen
+        s.state[_SIDE] = s.state[_SIDE] + (side * side - s.state[_SIDE]) * listen
+        # a channel turned over would cancel in the mean
+        v = (side if x.channels > 1 and s.state[_SIDE] > 1.5 * s.state[_MID] else v) / f64(x.channels)
         s.state[_ENERGY] = s.state[_ENERGY] + v * v
         s.state[_LOW] = s.state[_LOW] + (v - s.state[_LOW]) * soften + 1e-18
         s.state[_HIGH] = s.state[_HIGH] + (s.state[_LOW] - s.state[_HIGH]) * block
@@ -226,7 +234,7 @@ class Tuner(Processor):
         self._fft = RealFft(2 * self._size)
         self._ring = np.zeros(self._size, np.float32)
         self._place = np.zeros(2, np.int64)
-        self._state = np.zeros(8, np.float64)
+        self._state = np.zeros(10, np.float64)
         self._frame = np.zeros(2 * self._size, np.float32)
         self._spectrum = np.zeros(2 * self._size + 2, np.float32)
         self._like = np.zeros(2 * self._size, np.float32)

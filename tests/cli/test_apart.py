@@ -146,7 +146,7 @@ def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "link.wav").symlink_to("set/input.wav")
     before = {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()}
     with pytest.raises(UsageError, match=r"(in|out)put.wav of the set and OUT are the same file, .*; give OUT a name"):
-        replay("set", out)
+        replay(session="set", out=out)
     assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
-    replay("set", "set/again.wav")
+    replay(session="set", out="set/again.wav")
     assert (tmp_path / "set" / "again.wav").exists()

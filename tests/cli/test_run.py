@@ -307,12 +307,34 @@ def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(ant
     done = antiphon("run", "gain", "--out-dir", "out/here", "takes", "süß ☃.ogg", "none.wav", "--", "-dash.wav")
     assert done.code == 1
     lines = done.err.splitlines()
-    assert lines[0] == "antiphon: folders in a folder are left out: takes/deeper; name them too"
-    assert lines[1].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
-    assert lines[2] == "antiphon: cannot read none.wav: there is no such file"
-    assert lines[3] == "antiphon: 2 of 6 files could not be processed"
+    assert lines[0] == "antiphon: folders in a folder are left out: takes/deeper; --recursive goes into them"
+    assert lines[1].startswith("antiphon: left out: takes/notes.txt; taken are files whose names end in .wav, .flac")
+    assert lines[2].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
+    assert lines[3] == "antiphon: cannot read none.wav: there is no such file"
+    assert lines[4] == "antiphon: 2 of 6 files could not be processed"
     assert sorted(os.listdir(tmp_path / "out" / "here")) == ["-dash.wav", "a.WAV", "b.flac", "süß ☃.ogg"]
     assert audio.read(tmp_path / "out" / "here" / "b.flac")[0].shape == (1, 5000)
+
+
+def test_recursive_goes_into_folders_and_keeps_them_and_tags_are_kept(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "takes" / "deeper").mkdir(parents=True)
+    with soundfile.SoundFile(tmp_path / "takes" / "deeper" / "c.flac", "w", 48000, 1) as file:
+        file.title, file.artist = "Lied", "Ö"
+        file.write(audio.noise(5000).T)
+    run = ("run", "gain", "takes", "--out-dir", "takes/out", "--recursive", "--tag", "title=Song", "--tag", "key=Am")
+    assert antiphon(*run).code == 0
+    made = tmp_path / "takes" / "out" / "deeper" / "c.flac"
+    with soundfile.SoundFile(made) as file:
+        assert (file.title, file.artist, file.frames) == ("Song", "Ö", 5000)
+    assert b"INITIALKEY=Am" in made.read_bytes()
+    # its own results are no sources
+    assert antiphon(*run, "--force").out.count("wrote") == 1
+    for given, said in (
+        (["--normalise", "3"], "--normalise takes -50 to -5 LUFS, not 3"),
+        (["--tag", "titel=x"], "--tag knows no 'titel'; did you mean title?"),
+        (["--tag", "bpm=fast"], "--tag bpm takes a tempo, as --tag bpm=120, not 'fast'"),
+    ):
+        assert said in antiphon("run", "gain", "takes", "--out-dir", "o", *given).complaint
 
 
 def test_two_files_of_one_name_are_refused(antiphon: Command, tmp_path: Path) -> None:

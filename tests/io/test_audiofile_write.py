@@ -22,6 +22,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import audiowrite
 from antiphon.kernel.io.audiofile import read
 from antiphon.kernel.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 
@@ -165,7 +166,7 @@ def test_what_cannot_be_written_is_refused_in_a_sentence_and_leaves_nothing(
         sound = np.zeros((int(channels), int(frames)), np.float32)
 
         def refused() -> None:
-            with AudioWriter(Path(name), 44100, int(channels), to=int(to)) as writer:
+            with AudioWriter(Path(name), 44100, int(channels), finish=SoundFinish(int(to))) as writer:
                 writer.write(sound)
 
         return accepted.refusal(refused)
@@ -185,7 +186,7 @@ def test_what_cannot_be_written_is_refused_in_a_sentence_and_leaves_nothing(
 )
 def test_sound_is_resampled_to_what_the_file_holds(tmp_path: Path, name: str, rate: int, to: int, got: int) -> None:
     path = tmp_path / name
-    with AudioWriter(path, rate, 2, to=to) as writer:
+    with AudioWriter(path, rate, 2, finish=SoundFinish(to)) as writer:
         for block in np.array_split(audio.sine(1000.0, 1.0, rate, -6.0, 2), 7, axis=1):
             writer.write(block)
     y, found = audio.read(path)

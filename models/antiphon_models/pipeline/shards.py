@@ -22,6 +22,7 @@ import numpy as np
 from msgspec import structs
 
 from antiphon.api import F32, FileError
+from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon_classify import features
 from antiphon_library.identity import digest_of
@@ -180,8 +181,7 @@ def compute(task: ShardTask) -> None:
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=chosen.seconds, rate=chosen.rate), dead):
-        mono = sound.samples.mean(0, dtype=np.float32)
-        rows.append({**row, "seconds": seconds, **mel_cells(mel.compute(mono))})
+        rows.append({**row, "seconds": seconds, **mel_cells(mel.compute(listening_mono(sound.samples)))})
     write_shard(task, row_fields(), rows, task.settled(), {task.dead: dead})
 
 

@@ -10,6 +10,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import MIDI_WRITTEN, format_of, printable_path, write_atomic
 from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi, is_midi_out
 from antiphon_accompany.band.styles import parts_of
+from antiphon_accompany.files.file_chords import FILE
 from antiphon_accompany.files.midifiles import accompany_midi
 from antiphon_accompany.files.recording import OwnChords, chords_of_sound, melody_of_sound, write_band
 from antiphon_accompany.harmony.chords import label
@@ -43,7 +44,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if chords_out is not None and chords_out.suffix.lower() not in CHORDS_OUT:
         raise UsageError(f"--chords-out ends in {' or '.join(CHORDS_OUT)}, not {chords_out.suffix or 'nothing'}")
     given = job.given.get("chords", "") or str(job.settings.get("chords", ""))
-    text = text_of(given) if given else ""
+    text = text_of(given) if given and given != FILE else given
     check_texts(str(job.settings.get("parts", "piano")), text)
     with tempfile.TemporaryDirectory() as folder:
         own = chords_of_sound(job.source) if heard and not text else OwnChords()
@@ -85,5 +86,5 @@ def check_texts(parts: str, chords: str) -> None:
         UsageError: `chords`, "" for none, has what is no chord.
     """
     parts_of(parts)
-    if chords:
+    if chords and chords != FILE:
         spans_of(chords, 4.0, float)

@@ -25,6 +25,7 @@ from antiphon.api.backends.files import (
 from antiphon.api.jobs import chord_text
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
+from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
 from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
@@ -42,6 +43,7 @@ class Read:
 
     Attributes:
         melody: Its notes, in beats.
+        others: Those of other lines but drums, in beats.
         tempo: Mean beats a minute.
         tempos: (beat, beats a minute) of each change.
     """
@@ -53,6 +55,7 @@ class Read:
     tempo: float
     signatures: list[tuple[float, int, int]]
     tempos: list[tuple[float, float]]
+    others: list[BeatNote]
 
 
 def read(path: Path) -> Read:
@@ -77,7 +80,8 @@ def read(path: Path) -> Read:
     signatures = [signature for signature in found if signature[2] <= FINEST]
     if not signatures or signatures[0][0] > 0.0:
         signatures.insert(0, (0.0, 4, 4))
-    return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos)
+    others = [BeatNote(*note) for key, line in lines.items() if key != chosen for note in line]
+    return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos, others)
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -164,7 +168,8 @@ def accompany_midi(
 
     Args:
         settings: Parameters of `accompany`.
-        chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
+        chords_text: Chords that are given, as for `chordtext.spans_of`, or "file" for the file's own; "" takes those
+            where it has some and `follow` is not given, and else estimates them.
         fires: Triggers, each with its second.
 
     Raises:
@@ -172,7 +177,7 @@ def accompany_midi(
         UsageError: The chords cannot be read.
     """
     given = read(source)
-    options = dict(settings or {})
+    options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
     parts = sections(given, meter_of(options))
     if (
         len(parts) > MOST_SECTIONS
@@ -182,11 +187,11 @@ def accompany_midi(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
     times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
-    spans: list[ChordSpan] = []
+    spans = own_chords = _own_chords(given, parts, chords_text, options, source.name)
     # where the bars are not the file's they are those that were found or asked for
     own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
-    if chords_text:
+    if chords_text not in ("", FILE):
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
     calls = [(times.beat(second), name) for name, second in fires]
@@ -196,6 +201,10 @@ def accompany_midi(
             raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
     heard = HeardHarmony()
     notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
+    if own_chords:
+        notes = without_clashes(notes, [*given.melody, *given.others])
+    if not notes:
+        raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
     midi = _with_parts(given, notes, options)
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -211,9 +220,40 @@ def accompany_midi(
         rows = timed_labels(_joined(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
-    fitted = _fitted(options, {part.meter for part in parts})
+    words = ["by the chords of the file"] if own_chords else []
+    fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+
+
+def _own_chords(
+    given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
+) -> list[ChordSpan]:
+    """The chords that the file has, where they are wished for, or where it has some and nothing else is; else none."""
+    if wish not in ("", FILE) or (not wish and "follow" in options):
+        return []
+    if has_harmony(given.melody, given.others):
+        every = [*given.melody, *given.others]
+        return chords_of(every, parts, max(note.end for note in every) + parts[-1].meter * parts[-1].unit)
+    if wish:
+        raise UsageError(f"chords={FILE} takes the chords of {name}, which has none: one voice; leave it out")
+    return []
+
+
+def _nothing(options: Mapping[str, Value]) -> str:
+    """Why nothing is played, and what to do."""
+    match options.get("follow"):
+        case "listen":
+            return "follow=listen takes chords from sound, live; leave follow out"
+        case "chords" | "both":
+            return (
+                f"it has no chords below split={options.get('split', 60)}, which follow={options['follow']} takes; "
+                "leave follow out, or set split"
+            )
+        case "text":
+            return "follow=text needs chords; give --chords '| C Am |'"
+        case _:
+            return "its parts are silent; see parts, density, levels, mutes and solos"
 
 
 def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Value]) -> mido.MidiFile:

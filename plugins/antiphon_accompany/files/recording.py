@@ -102,7 +102,7 @@ def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter
         job.progress((number + 1) / (len(parts) + 1))
     # the voice at its own level, the sum below full scale
     mixed *= min(1.0, 0.98 / max(1e-9, float(np.abs(mixed).max())))
-    with AudioWriter(job.target, rate, channels, "PCM_16", job.rate) as writer:
+    with AudioWriter(job.target, rate, channels, "PCM_16", job.finish) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)
     return writer

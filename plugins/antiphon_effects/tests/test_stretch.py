@@ -7,7 +7,7 @@ from tests.audio import read, write
 from antiphon.api import FileError, UsageError
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, run_processor
-from antiphon_effects.jobs import stretch_blocks, stretch_file
+from antiphon_effects.jobs import compress_blocks, find_attacks, stretch_blocks, stretch_file
 from antiphon_effects.stretch import Stretch
 from antiphon_effects.tests.measure import RATE, SPEC, db, hertz_of, noise, roughness, sine
 
@@ -20,7 +20,11 @@ def file(x, factor, pieces=(1000,)):
     while at < x.shape[1]:
         blocks.append(x[:, at : at + pieces[n % len(pieces)]])
         at, n = at + blocks[-1].shape[1], n + 1
-    return np.concatenate([b.copy() for b in stretch_blocks(blocks, len(x), RATE, factor)], axis=1)
+    if factor < 1.0:
+        made = compress_blocks(blocks, len(x), RATE, factor, *find_attacks(blocks, RATE))
+    else:
+        made = stretch_blocks(blocks, len(x), RATE, factor)
+    return np.concatenate([b.copy() for b in made], axis=1)
 
 
 def hits(places, frames, channels=2):
@@ -65,9 +69,23 @@ class TestFiles:
         sharpness = [b / a for (_, a), (_, b) in zip(before, after, strict=True)]
         assert np.mean(sharpness) > 0.7
 
-    def test_any_pieces_give_the_same_samples(self):
+    @pytest.mark.parametrize("apart", [0.5, 0.13])
+    @pytest.mark.parametrize("factor", [0.75, 0.5, 0.4, 0.25])
+    def test_below_1_each_stroke_keeps_its_level_and_comes_in_its_time(self, factor, apart):
+        places = [round((0.25 + apart * n) * RATE) for n in range(8)]
+        x = 2.0 * hits(places, places[-1] + 20000)
+        y = file(x, factor)
+        for at in places:
+            moved = round(at * factor)
+            one, other = (np.abs(sound[0, a : a + 300]).max() for sound, a in ((x, at), (y, moved)))
+            assert other == pytest.approx(one, rel=0.2)
+            stroke, around = x[0, at : at + 240], y[0, moved - 480 : moved + 720]
+            assert abs(int(np.correlate(around, stroke, "valid").argmax()) - 480) < 0.003 * RATE
+
+    @pytest.mark.parametrize("factor", [0.4, 1.7])
+    def test_any_pieces_give_the_same_samples(self, factor):
         x = hits([9000, 21000], 40000)
-        np.testing.assert_array_equal(file(x, 1.7, (1, 4096, 333)), file(x, 1.7))
+        np.testing.assert_allclose(file(x, factor, (1, 4096, 333)), file(x, factor), atol=1e-6)
 
     def test_a_file_becomes_longer(self, tmp_path):
         source, target = tmp_path / "in.wav", tmp_path / "out.wav"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import PluginError, Samples, UsageError
-from antiphon.api.backends.analysis import separated_file
+from antiphon.api.backends.analysis import CANCELLED, separated_file
 from antiphon.api.backends.files import (
     DEFAULT_BPM,
     MIDI_TICKS,
@@ -22,6 +22,7 @@ from antiphon.api.backends.files import (
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi_out
 from antiphon_hum.scale_snap import KEYS
+from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
 ANALYSIS_SHARE = 0.4
@@ -48,8 +49,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
-    with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
-        found = transcribe_file(job, rate, channels)
+    with AudioWriter(job.target, rate, channels, subtype, job.finish) as writer:
+        found = transcribe_file(job, rate)
         notes, frames = found.notes, found.frames
         timed = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
         blocks = render_notes(
@@ -68,8 +69,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def _notes(job: FileJob) -> tuple[Written, ...]:
     """Writes a MIDI file alone."""
     with stream_sound(job.source) as (info, _):
-        rate, channels = info.rate, info.channels
-    found = transcribe_file(job, rate, channels)
+        rate = info.rate
+    found = transcribe_file(job, rate)
     _warn(job, found, f"{printable_path(job.target)} holds none")
     write_notes(job.target, found, rate, _bpm(job))
     return (_of_notes(job, job.target, found, rate),)
@@ -87,9 +88,15 @@ def _bpm(job: FileJob) -> float:
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """Writes the warnings about a transcription. nothing: what the result is without a note."""
     name = printable_path(job.source)
-    lead = "" if job.settings.get("lead") else ", -p lead=on, which follows the strongest"
-    others = f"use a recording of one voice{lead}, or -p mode=polyphonic, which takes several at once"
-    if found.pure:
+    if found.cancelled:
+        job.complain(f"{name}: {CANCELLED}")
+    ways = ["use a recording of one voice"]
+    ways += [] if job.settings.get("lead") else ["-p lead=on, which follows the strongest"]
+    ways += ["-p mode=polyphonic, which takes several at once"] if polyphonic.installed() else []
+    others = ", or ".join(ways)
+    if found.struck:
+        job.complain(f"{name}: it is a line of plucked or struck notes that ring on; they are found by their attacks")
+    elif found.pure:
         job.complain(f"{name}: it is of pure tones, which the default network does not hear; its notes are by mode=yin")
     elif not found.notes:
         sounds = f": several voices seem to sound at once; {others}; of one electronic tone, -p mode=yin"
@@ -117,19 +124,19 @@ def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str
     return ", ".join(parts)
 
 
-def transcribe_file(job: FileJob, rate: int, channels: int) -> Transcription:
+def transcribe_file(job: FileJob, rate: int) -> Transcription:
     """The notes of the source, in frames at its own `rate`; with `lead` of its voice, where a plugin takes it out."""
     if not job.settings.get("lead") or job.settings.get("mode") not in (None, "learned"):
-        return _transcribe(job, job.source, rate, channels)
+        return _transcribe(job, job.source, rate)
     try:
         with separated_file(job.source, "voice", lambda part: job.progress(VOICE_SHARE * part)) as (voice, _):
-            return _transcribe(job, voice, rate, channels, VOICE_SHARE)
+            return _transcribe(job, voice, rate, VOICE_SHARE)
     except PluginError as error:
         job.complain(f"{printable_path(job.source)}: the voice is not taken out of what plays with it, since {error}")
-        return _transcribe(job, job.source, rate, channels)
+        return _transcribe(job, job.source, rate)
 
 
-def _transcribe(job: FileJob, source: Path, rate: int, channels: int, done: float = 0.0) -> Transcription:
+def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Transcription:
     """The notes of a file. done: share of the progress so far."""
     passes = [0.0]
 
@@ -143,7 +150,7 @@ def _transcribe(job: FileJob, source: Path, rate: int, channels: int, done: floa
                 job.progress(done + (ANALYSIS_SHARE - done) * min(1.0, before + 0.5 * part))
         passes[0] = min(0.5, before + 0.5)
 
-    return transcribe(play, rate, channels, job.settings)
+    return transcribe(play, rate, job.settings)
 
 
 def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
@@ -16,12 +17,15 @@ from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.transcription import polyphonic
+from antiphon_hum.transcription import polyphonic, struck
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.pure_tones import PURE, PureTones
 from antiphon_hum.transcription.quantise import on_grid, timing
+from antiphon_hum.transcription.struck import StruckLine
 
 BLOCK = 2048
+SEVERAL = 0.1
+"""Mean probability of several voices from which on a file is tried as a line of struck notes; of singing it is .01."""
 LOWEST_RATE = 22050
 """Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
 RESAMPLED_RATE = 48000
@@ -35,8 +39,8 @@ class Transcription:
 
     `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
     grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
-    probability that several voices sound at once; `pure`: of pure tones, which the network does not hear, so that they
-    are yin's.
+    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones,
+    which the network does not hear, so that they are yin's; `struck`: of a plucked or struck line, by its attacks.
     """
 
     notes: tuple[Note, ...]
@@ -47,6 +51,8 @@ class Transcription:
     many: float = 0.0
     left: int = 0
     pure: bool = False
+    struck: bool = False
+    cancelled: bool = False
 
 
 def notes_of(
@@ -62,10 +68,10 @@ def notes_of(
     def play(at: int, feed: Callable[[Samples], None]) -> None:
         feed(sound if at in (0, rate) else _resampled(sound, rate, at))
 
-    return list(transcribe(play, rate, sound.shape[0], settings or {}).notes)
+    return list(transcribe(play, rate, settings or {}).notes)
 
 
-def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
+def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
     """The notes in the sound that `play` plays, more than once if need be.
 
     Key and tempo are found where they are asked for and not given.
@@ -74,8 +80,19 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
         ParamError: A parameter is unknown or out of range.
         UsageError: The settings do not go together.
     """
+    mixes: list[ListeningMix] = []
+
+    def mono(at: int, feed: Callable[[Samples], None]) -> None:
+        mixes.append(mix := ListeningMix())
+        play(at, lambda block: feed(mix.take(block)[None]))
+
+    found = _transcribe(mono, rate, settings)
+    return replace(found, cancelled=mixes[0].cancelled)
+
+
+def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
     hum = Hum()
-    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
+    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, 1), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = str({**first, **settings}["mode"])
     if mode == polyphonic.MODE and str(hum.settings["quantise"]) != "off":
@@ -87,9 +104,11 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
     elif mode == "learned":
         found = _by_network(play, hum)
         if not found.notes:
-            found = _of_pure_tones(play, at, channels, settings, hum) or found
+            found = _of_pure_tones(play, at, settings, hum) or found
+        if found.many > SEVERAL and not hum.settings["lead"]:
+            found = _of_struck_notes(play, at, found, hum) or found
     else:
-        found = _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
+        found = _by_tracker(play, at, {**settings, "mode": mode}, hum)
     if at != rate:
         frames = [0]
 
@@ -130,34 +149,47 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     return None if scale == "off" else (tonic, scale)
 
 
-def _of_pure_tones(play: Play, at: int, channels: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
+def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
     """The notes of sines, by yin; None where the sound has others, or yin's notes do not account for it."""
     tones = PureTones(at)
     play(at, tones.feed)
     if tones.alone() < PURE:
         return None
-    found = _by_tracker(play, at, channels, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
+    found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
     return replace(found, pure=True) if found.notes else None
+
+
+def _of_struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
+    """The notes of a line that is plucked or struck, in frames at `at`; None where the sound is none."""
+    line = StruckLine()
+    play(struck.RATE, line.feed)
+    low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
+    scale, key = at / struck.RATE, None
+    notes = [replace(n, start=round(n.start * scale), end=round(n.end * scale)) for n in line.notes(low, high)]
+    if notes:
+        key = _key(notes, at, hum)
+    if key is not None:
+        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
 
 
 def _by_tracker(
     play: Play,
     at: int,
-    channels: int,
     settings: Mapping[str, Value],
     hum: Hum,
     accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
 ) -> Transcription:
     """One pass, and where a key is found in it, a second that moves the notes to it; no notes where not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
-    first = StreamTranscriber(at, channels, plain)
+    first = StreamTranscriber(at, 1, plain)
     play(at, first.feed)
     if not accept(first.notes()):
         return Transcription((), first.frames)
     key = _key(first.notes(), at, hum)
     if key is None:
         return Transcription(tuple(first.notes()), first.frames)
-    second = StreamTranscriber(at, channels, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
+    second = StreamTranscriber(at, 1, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
     play(at, second.feed)
     return Transcription(tuple(second.notes()), second.frames, key)
 

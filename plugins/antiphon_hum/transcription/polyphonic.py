@@ -35,6 +35,11 @@ INPUT, ANSWERS = "serving_default_input_2:0", ("StatefulPartitionedCall:1", "Sta
 """The network's names of the sound, and of `[1, 172, 88]` of pitches that sound and of onsets."""
 
 
+def installed() -> bool:
+    """Whether the network can be played here."""
+    return all(importlib.util.find_spec(name) is not None for name in ("basic_pitch", "onnxruntime"))
+
+
 def network() -> Any:
     """The network, on one thread.
 
@@ -42,7 +47,7 @@ def network() -> Any:
         UsageError: It is not installed.
     """
     package = importlib.util.find_spec("basic_pitch")
-    if package is None or package.origin is None or importlib.util.find_spec("onnxruntime") is None:
+    if package is None or package.origin is None or not installed():
         raise UsageError(
             f"mode={MODE} plays Basic Pitch's network, which is not installed: "
             "pip install onnxruntime && pip install --no-deps basic-pitch"
@@ -67,9 +72,9 @@ class PolyphonicModel:
         self.frames = 0
 
     def feed(self, sound: Samples) -> None:
-        """Takes the next float32 `[channels, n]` of the sound."""
+        """Takes the next float32 `[1, n]` of the sound."""
         self.frames += sound.shape[1]
-        self._take(sound.mean(axis=0))
+        self._take(sound[0])
 
     def end(self) -> tuple[F32, F32]:
         """Ends the sound: how surely each pitch sounds, and begins, each `[frames, 88]` of 0 to 1."""

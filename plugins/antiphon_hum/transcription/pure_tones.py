@@ -38,7 +38,7 @@ class PureTones:
     def feed(self, sound: Samples) -> None:
         """Takes the next float32 `[channels, n]` of the sound."""
         for at in range(0, sound.shape[1], _PIECE):
-            self._take(sound[:, at : at + _PIECE].mean(axis=0, dtype=np.float32))
+            self._take(np.mean(sound[:, at : at + _PIECE], axis=0, dtype=np.float32))
 
     def _take(self, mono: F32) -> None:
         self._rest = np.concatenate([self._rest, mono])

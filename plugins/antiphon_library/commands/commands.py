@@ -189,6 +189,8 @@ def analyse(
     else:
         for line in card(row.full()):
             typer.echo(line)
+    for path, remark in counts.remarks:
+        complain(with_name(path, remark))
     reasons = [*added.problems, *(with_name(path, problem) for path, problem in counts.problems)]
     for reason in reasons:
         complain(reason)

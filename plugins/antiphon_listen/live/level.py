@@ -7,8 +7,17 @@ from collections import deque
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.analysis import K_STATE, QUIETEST, k_sections, k_weigh, lufs_of
-from antiphon_listen.loudness import HOP, MOMENTARY, SHORT_TERM, channel_weights
+from antiphon.api.backends.analysis import (
+    K_STATE,
+    LOUDNESS_HOP as HOP,
+    MOMENTARY,
+    QUIETEST,
+    channel_weights,
+    k_sections,
+    k_weigh,
+    lufs_of,
+)
+from antiphon_listen.loudness import SHORT_TERM
 
 _STEP = 0.1
 """Bin width in LU of the histogram of blocks."""

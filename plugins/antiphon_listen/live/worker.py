@@ -6,6 +6,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import F32, Samples
+from antiphon.api.backends.analysis import LIVE_MEMORY, ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.chord_network import chord_network
@@ -30,7 +31,7 @@ class Listener:
     def __init__(self, rate: int, channels: int) -> None:
         self._rate = rate
         self.loudness = LiveLoudness(rate, channels)
-        self._active = False
+        self._active, self._mix = False, ListeningMix(LIVE_MEMORY * rate)
         self._begin()
 
     def _begin(self) -> None:
@@ -52,7 +53,7 @@ class Listener:
             self._active = True
             self._begin()
         self._frames += sound.shape[1]
-        self._window.feed(self._resampler.resample_chunk(np.ascontiguousarray(sound.mean(axis=0))))
+        self._window.feed(self._resampler.resample_chunk(self._mix.take(sound)))
         if self._frames - self._looked >= EVERY * self._rate:
             self._looked = self._frames
             self._active = self.loudness.short_term >= _SILENT or self._frames < SHORT_TERM_SECONDS * self._rate

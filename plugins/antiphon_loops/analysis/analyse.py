@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.analysis import listening_mono
 from antiphon_loops.analysis import certainty, compatibility, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
@@ -48,12 +49,10 @@ def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLa
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
         raise NoLoop(name, f"it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
-    mono = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    mono = listening_mono(samples)
     top = float(np.abs(samples).max())
     if top < _QUIETEST:
         raise NoLoop(name, "it is silent")
-    if float(np.abs(mono).max()) < 0.05 * top:  # sides out of phase
-        mono = samples[0]
     if float(mono.std()) < 1e-3 * top:
         raise NoLoop(name, "it is a constant, which is no sound")
     return read_region(samples, mono / np.float32(top), rate, label)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, listening_mono, piece_frames
 from antiphon_loops.analysis.loudness import true_peak
 
 _AROUND = 0.4
@@ -73,7 +73,7 @@ def onsets(sound: F32, rate: int) -> list[int]:
     count = sound.shape[1] // step
     if count < 8:
         return []
-    rise = level_rises(sound.mean(axis=0)[: count * step], rate, _BEHIND, circular=True)
+    rise = level_rises(listening_mono(sound)[: count * step], rate, _BEHIND, circular=True)
     frames: list[int] = []
     for n in np.flatnonzero((rise > ONSET_RISE) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
         if not frames or n * step - frames[-1] > ONSETS_APART * rate:

@@ -24,6 +24,7 @@ from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.io.decode import Decoder
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.signal.listening_mix import CANCELLED, ListeningMix
 
 LONGEST_REASON = 300
 STEMS = "stems"
@@ -52,12 +53,16 @@ def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
 
 
 def analyse_file(
-    path: bytes, names: Collection[str], progress: Callable[[float], None] = lambda _: None
+    path: bytes,
+    names: Collection[str],
+    progress: Callable[[float], None] = lambda _: None,
+    remark: Callable[[str], None] = lambda _: None,
 ) -> dict[str, AnalysisResult]:
     """Decodes a file once, block by block, and feeds it to analyses.
 
     Args:
         progress: Called after each block with the seconds that are done.
+        remark: Called with what is to be said of how the file was heard.
 
     Returns:
         By name the version, the values or None, and why there are none.
@@ -66,7 +71,7 @@ def analyse_file(
         FileError: The file cannot be read.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
-        return analyse_decoded(decoder, names, progress)
+        return analyse_decoded(decoder, names, progress, remark=remark)
 
 
 def analyse_decoded(
@@ -75,6 +80,7 @@ def analyse_decoded(
     progress: Callable[[float], None] = lambda _: None,
     also: Callable[[Samples], None] = lambda _: None,
     beats: int = 0,
+    remark: Callable[[str], None] = lambda _: None,
 ) -> dict[str, AnalysisResult]:
     """As `analyse_file`, of a file that is open; `also` gets each block too.
 
@@ -101,6 +107,8 @@ def analyse_decoded(
     for _ in blocks:  # what is left where nothing takes it apart
         pass
     results |= {name: feed.end() for name, feed in feeds.items()}
+    if any(feed.mix is not None and feed.mix.cancelled for feed in feeds.values()):
+        remark(CANCELLED)
     return {name: results[name] for name in names}
 
 
@@ -112,8 +120,9 @@ def _fed_apart(
         found = separator()
         chosen = {name: _places(found.parts, present[name].stem) for name in names}
         feeds = {name: AnalysisFeed(name, present[name], rate, len(places)) for name, places in chosen.items()}
+        mixes = [ListeningMix() for _ in found.parts]
         for stems in found.separate(blocks, rate, channels):
-            flat = stems.mean(axis=1)
+            flat = np.stack([mix.take(stem) for mix, stem in zip(mixes, stems, strict=True)])
             for name, feed in feeds.items():
                 feed.take(flat[chosen[name]])
     except AntiphonError as error:
@@ -148,15 +157,19 @@ class AnalysisFeed:
     Args:
         rate: Frames per second of the sound.
         beats: How many it holds, 0 where that is not known.
+
+    Attributes:
+        mix: How the channels become one, where the analysis takes one.
+        faulty: Whether the analysis failed, and not the sound.
     """
 
     def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
         self._name, self._analysis, self._problem = name, analysis, ""
         self.faulty = False
-        self._mono = analysis.channels == 1
+        self.mix = ListeningMix() if analysis.channels == 1 and channels > 1 else None
         self._resampled: Any = None
         wanted = analysis.rate or rate
-        self._channels = given = 1 if self._mono else channels
+        self._channels = given = 1 if analysis.channels == 1 else channels
         if wanted != rate:
             import soxr
 
@@ -170,8 +183,8 @@ class AnalysisFeed:
         """The next block, as it is decoded."""
         if self._problem:
             return
-        if self._mono and block.shape[0] > 1:
-            block = block.mean(axis=0, keepdims=True)
+        if self.mix is not None:
+            block = self.mix.take(block)[None]
         if self._resampled is not None:
             block = np.ascontiguousarray(self._resampled.resample_chunk(np.ascontiguousarray(block.T)).T)
         self._feed(block)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
@@ -39,7 +40,7 @@ class FileJob:
         given: Texts, or names of files, that were given by options of their own: "chords", and "only" and "without",
             which are names of parts with commas between them.
         fade: Seconds in which a sound that has not ended is faded out.
-        rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
+        finish: Of the sounds to be written, `AudioWriter`'s.
         progress: Takes the part that is done, 0 to 1.
         ask: Puts a question to that person and returns the answer; "" where no terminal is connected.
     """
@@ -55,7 +56,7 @@ class FileJob:
     beside: Mapping[str, Path] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     fade: float = FADE
-    rate: int = 0
+    finish: SoundFinish = PLAIN
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say
     ask: Callable[[str], str] = lambda question: ""

@@ -13,6 +13,7 @@ import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
@@ -28,6 +29,8 @@ RUN_BLOCK = 1024
 """Frames of a block of `run` unless asked for: files have no latency to keep short, and longer blocks cost less."""
 MOST_TAIL, MOST_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
+UNDER = "--limit keeps them below it, --normalise -14 sets the loudness"
+"""What to do about samples beyond full scale."""
 S = TypeVar("S", float, float | None)
 J = TypeVar("J")
 
@@ -50,7 +53,7 @@ class RunSettings:
         block: Frames.
         tail: Seconds after the end of IN; None for the default.
         fade: Seconds at the end of OUT; None for the default.
-        rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
+        finish: Of OUT.
     """
 
     values: dict[str, Value]
@@ -58,7 +61,7 @@ class RunSettings:
     block: int = RUN_BLOCK
     tail: float | None = None
     fade: float | None = None
-    rate: int = 0
+    finish: SoundFinish = PLAIN
 
 
 def sound_suffix(source: Path) -> str:
@@ -68,10 +71,16 @@ def sound_suffix(source: Path) -> str:
 
 
 def gather_tasks(
-    paths: Sequence[str], out_dir: str, what: str, endings: Sequence[str], suffix_of: Callable[[Path], str]
+    paths: Sequence[str],
+    out_dir: str,
+    what: str,
+    endings: Sequence[str],
+    suffix_of: Callable[[Path], str],
+    *,
+    recursive: bool = False,
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the files directly inside it that the command takes; folders in it are
-    named on standard error.
+    """The files to process. A folder stands for the files directly inside it that the command takes, or with
+    `recursive` for those below it, whose results are in folders of the same names; others are named on standard error.
 
     Raises:
         UsageError: `out_dir` is no folder, or two sources would have one result.
@@ -87,19 +96,12 @@ def gather_tasks(
         if glob.has_magic(str(path)) and not path.exists():
             raise FileError(f"there are no files {path_text(path)}")
         if path.is_dir():
-            try:
-                shown = sorted(p for p in path.iterdir() if not p.name.startswith("."))
-            except OSError as error:
-                raise FileError(f"cannot read {path_text(path)}: {(error.strerror or str(error)).lower()}") from None
-            inner = [p for p in shown if p.is_dir()]
-            inputs = [p for p in shown if p.suffix.lower() in endings and not p.is_dir()]
-            if inner:
-                which = path_text(inner[0]) + (f" and {len(inner) - 1} more" if inner[1:] else "")
-                complain(f"folders in a folder are left out: {which}; name them too")
+            inputs = _in_folder(path, Path(out_dir), endings, recursive=recursive)
             if not inputs:
                 raise FileError(f"{path_text(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in inputs:
-            target = Path(out_dir) / source.with_suffix(suffix_of(source)).name
+            inner = source.parent.relative_to(path) if source != path else Path()
+            target = Path(out_dir) / inner / source.with_suffix(suffix_of(source)).name
             other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
                 raise UsageError(
@@ -109,11 +111,44 @@ def gather_tasks(
     return list(jobs.values())
 
 
+def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive: bool) -> list[Path]:
+    """The files of a folder that a command takes, in order; what it leaves out is said."""
+    from antiphon.kernel.io.decode import path_text
+
+    taken, others, folders, waiting = [], [], [], [folder]
+    while waiting:
+        place = waiting.pop(0)
+        try:
+            shown = sorted(p for p in place.iterdir() if not p.name.startswith("."))
+        except OSError as error:
+            raise FileError(f"cannot read {path_text(place)}: {(error.strerror or str(error)).lower()}") from None
+        inner = [p for p in shown if p.is_dir() and not (out_dir.exists() and p.samefile(out_dir))]
+        if recursive:
+            waiting = [*(p for p in inner if not p.is_symlink()), *waiting]
+        else:
+            folders += inner
+        taken += [p for p in shown if p.suffix.lower() in endings and not p.is_dir()]
+        others += [p for p in shown if p.suffix.lower() not in endings and not p.is_dir()]
+    if folders:
+        complain(f"folders in a folder are left out: {_first(folders)}; --recursive goes into them")
+    if others and taken:
+        complain(f"left out: {_first(others)}; taken are files whose names end in {', '.join(endings)}")
+    return taken
+
+
+def _first(paths: Sequence[Path], most: int = 3) -> str:
+    """Some of the paths, and how many more there are."""
+    from antiphon.kernel.io.decode import path_text
+
+    names = ", ".join(path_text(path) for path in paths[:most])
+    return f"{names} and {len(paths) - most} more" if len(paths) > most else names
+
+
 def report(*written: Written) -> None:
     """A line on standard output for each, behind what is over full scale on standard error."""
     for each in written:
         if each.over:
-            complain(each.over)
+            complain(f"{each.over}; {UNDER}")
         typer.echo(str(each))
 
 
@@ -169,8 +204,10 @@ def suffix_of(info: ProcessorInfo, source: Path) -> str:
     return sound_suffix(source)
 
 
-def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
-    """The files to process. A folder stands for the files directly inside it that the plugin takes.
+def plan_jobs(
+    paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, recursive: bool = False
+) -> list[FileTask]:
+    """The files to process. A folder stands for the files inside it that the plugin takes (`gather_tasks`).
 
     Raises:
         UsageError: They are not what the plugin takes.
@@ -206,4 +243,4 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
     what, endings = ("MIDI", SUFFIXES) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
-    return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source))
+    return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source), recursive=recursive)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli.files.file_tasks import MOST_FADE, MOST_TAIL, failures, hertz, play_with, within
+from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
@@ -17,12 +18,13 @@ from antiphon.kernel.runtime.paths import make_folder
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import RenderJob
+    from antiphon.kernel.io.finish.sound_finish import SoundFinish
 
 MAX_SECONDS = 6 * 3600.0
 
 
 @by_records
-def render(asked: RenderOptions) -> None:
+def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
 
     Where a patch plays other pairs (out.3-4), OUT has as many channels.
@@ -40,21 +42,21 @@ def render(asked: RenderOptions) -> None:
     check_cue(asked.cue)
     within("--tail", asked.tail, MOST_TAIL)
     within("--fade", asked.fade, MOST_FADE)
-    hertz(asked.rate)
+    finish = finish_of(finishing, hertz(asked.rate))
     if is_script(asked.patch):
         from antiphon.cli.files.render_script import render_script
 
-        render_script(asked)
+        render_script(asked, finish)
         return
     for option, value in (("--bars", asked.bars), ("--stems", asked.stems), ("--midi", asked.midi)):
         if value is not None:
             raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
     jobs = _jobs(asked)
     with endable():
-        _render_patch(asked, jobs)
+        _render_patch(asked, jobs, finish)
 
 
-def _render_patch(asked: RenderOptions, jobs: list[RenderJob]) -> None:
+def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFinish) -> None:
     """Renders each job; raises `typer.Exit` where one has a fault."""
     from antiphon.cli.files.rendering import files_of, one
     from antiphon.kernel.graph.patch import load as load_patch
@@ -71,14 +73,15 @@ def _render_patch(asked: RenderOptions, jobs: list[RenderJob]) -> None:
     play_with(asked.device, asked.synth, loaded, patch.graph)
 
     def write(job: RenderJob) -> bool:
+        if asked.out_dir is not None:
+            make_folder(Path(job.out).parent)
         free([(what, job.out)], force=asked.force)
-        return one(job, asked, loaded, patch)
+        return one(job, asked, loaded, patch, finish)
 
     if asked.out_dir is None:
         if not write(jobs[0]):
             raise typer.Exit(1)
         return
-    make_folder(Path(asked.out_dir))
     if failed := failures(jobs, write):
         complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {path_text(asked.patch)}")
         raise typer.Exit(1)
@@ -110,5 +113,7 @@ def _jobs(asked: RenderOptions) -> list[RenderJob]:
         raise UsageError(f"--out and --out-dir exclude each other; {path_text(asked.out)} would be one file for all")
     if not sources:
         raise UsageError("--out-dir takes the files or folders of --in; name one")
-    tasks = gather_tasks(sources, asked.out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix)
+    tasks = gather_tasks(
+        sources, asked.out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix, recursive=asked.recursive
+    )
     return [RenderJob(str(task.source), events, str(task.target)) for task in tasks]

@@ -54,6 +54,7 @@ class RenderOptions:
         str, typer.Option(metavar="PAIR", help="Channels of OUT for the cue, such as 3-4; else it is left out.")
     ] = ""
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False
+    recursive: Annotated[bool, typer.Option("--recursive", help="Go into folders in a folder.")] = False
     out_dir: Annotated[
         str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
     ] = None

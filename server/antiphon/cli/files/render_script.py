@@ -22,6 +22,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import format_of
 from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players
@@ -44,7 +45,7 @@ MOST_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
-def render_script(asked: RenderOptions) -> None:
+def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
     """Renders a script.
 
     Raises:
@@ -63,7 +64,7 @@ def render_script(asked: RenderOptions) -> None:
         raise UsageError(f"--bars takes a number above 0, to {MOST_BARS}, not {asked.bars:g}")
     with endable():
         try:
-            failed = _render(asked, asked.bars)
+            failed = _render(asked, asked.bars, finish)
         except ScriptError as error:
             _show(error)
             raise typer.Exit(2) from None
@@ -77,14 +78,14 @@ def _show(error: ScriptError) -> None:
         sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
 
 
-def _render(asked: RenderOptions, bars: float) -> bool:
+def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
     path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, _source(asked)
     format_of(out)
     written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
     check_distinct([("the script", path), *((("--in", source),) if source else ())], written)
     free(written, force=asked.force)
     with ScriptProcess(path) as script:
-        task, beats, events = _performed(asked, bars, script)
+        task, beats, events = _performed(asked, bars, script, finish)
     graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     played = commands(events, name, rate, find, players)
@@ -133,7 +134,7 @@ def _source(asked: RenderOptions) -> str | None:
 
 
 def _performed(
-    asked: RenderOptions, bars: float, script: ScriptProcess
+    asked: RenderOptions, bars: float, script: ScriptProcess, finish: SoundFinish
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     header, path, source = script.header, Path(asked.patch), _source(asked)
     if not header.patch:
@@ -151,6 +152,7 @@ def _performed(
     if source is not None:
         with stream(source) as (info, _):
             rate, channels, subtype = info.rate, max(CHANNELS, info.channels), info.subtype
+            finish = replace(finish, tags={**dict(info.tags), **finish.tags})
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
@@ -159,7 +161,7 @@ def _performed(
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(asked.tail, sounds_on)
     spec = StreamSpec(rate, asked.block or BLOCK, channels)
-    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, asked.rate, asked.cue)
+    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue)
     if source is not None and header.listens:
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)

@@ -23,6 +23,7 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
@@ -63,7 +64,7 @@ class PatchRender:
         frames: Length of the output without its tail; None for that of the input.
         expected: Frames to expect, for the progress bar; None where they are not known.
         fade: Seconds of the fade at the end.
-        rate: Hz of the file; 0 for that of `spec`, or the nearest that the file's format holds.
+        finish: Of the file.
         cue: The pair of channels that holds the cue, such as "3-4"; "" leaves it out.
     """
 
@@ -76,7 +77,7 @@ class PatchRender:
     expected: int | None
     tail: Tail
     fade: float
-    rate: int = 0
+    finish: SoundFinish = PLAIN
     cue: str = ""
 
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
@@ -95,7 +96,7 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
-            writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.rate))
+            writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
             progress = stack.enter_context(ProgressBar(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
@@ -166,7 +167,7 @@ class RenderedFile:
         return bool(self.failures or self.dropped)
 
 
-def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch) -> bool:
+def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish) -> bool:
     """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
 
     Raises:
@@ -179,6 +180,7 @@ def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch) -> b
     if sound is not None:
         with stream(sound) as (info, _):
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
+            finish = replace(finish, tags={**dict(info.tags), **finish.tags})
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
@@ -194,7 +196,7 @@ def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch) -> b
     length = frames if seconds is not None or sound is None else None
     sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
     after = NONE if seconds is not None and asked.tail is None else tail_of(asked.tail, sounds_on)
-    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, asked.rate, asked.cue)
+    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:
         complain(f"{done.name} holds no sound (0 frames)")

@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.files.finish_options import FinishOptions, finish_of
+from antiphon.cli.option_records import by_records
 
+
+@by_records
 def replay(
+    finishing: FinishOptions,
     session: Annotated[str, typer.Argument(help="A folder that `serve --session` wrote, or a set's name.")],
     out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
@@ -29,7 +34,7 @@ def replay(
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
 
-    folder = session_folder(session)
+    finish, folder = finish_of(finishing), session_folder(session)
     format_of(out)
     with endable(), ExitStack() as stack:
         log = SessionLog(folder)
@@ -51,7 +56,7 @@ def replay(
                     break
         with stream(folder / INPUT) as (info, blocks):
             log.check_input(info.rate, info.channels)
-            writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
+            writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT", finish)
             with writer, ProgressBar("replay", info.frames, log.spec.rate) as progress:
                 for y in play(folder, blocks, loaded.catalog, loaded.make):
                     writer.write(y)

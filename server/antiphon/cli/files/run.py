@@ -24,10 +24,12 @@ from antiphon.cli.files.file_tasks import (
     report,
     within,
 )
+from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class RunOptions:
     out_dir: Annotated[
         str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
     ] = None
+    recursive: Annotated[bool, typer.Option("--recursive", help="Go into folders in a folder.")] = False
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = RUN_BLOCK
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto"
     midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = ""
@@ -97,7 +100,7 @@ class RunOptions:
 
 
 @by_records
-def run(asked: RunOptions) -> None:
+def run(asked: RunOptions, finishing: FinishOptions) -> None:
     """Run a plugin over files: same rate, channels and length unless it says otherwise, its latency taken out.
 
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
@@ -111,7 +114,7 @@ def run(asked: RunOptions) -> None:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
     within("--tail", asked.tail, MOST_TAIL)
     within("--fade", asked.fade, MOST_FADE)
-    hertz(asked.rate)
+    finish = finish_of(finishing, hertz(asked.rate))
     with endable():
         loaded = load(check=False)
         _check_one(asked.plugin)
@@ -119,7 +122,7 @@ def run(asked: RunOptions) -> None:
         info = known_type(asked.plugin, loaded.catalog)
         info.check_writes()
         _check_use(asked, info.on_files)
-        jobs = plan_jobs(asked.paths, asked.out_dir, info)
+        jobs = plan_jobs(asked.paths, asked.out_dir, info, recursive=asked.recursive)
         play_with(asked.device, "auto", loaded, Graph((NodeSpec(asked.plugin, asked.plugin),)))
         values, fires = read_settings(asked.plugin, asked.param or [], loaded)
         if asked.causal:
@@ -133,11 +136,11 @@ def run(asked: RunOptions) -> None:
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(asked.plugin)
         if made_by:
-            _by_itself(made_by, asked, _file_job(asked, jobs[0], values, fires, parts))
+            _by_itself(made_by, asked, _file_job(asked, jobs[0], values, fires, parts, finish))
             return
         from antiphon.cli.files.run_file import one
 
-        settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, asked.rate)
+        settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, finish)
         if asked.out_dir is None:
             report(one(asked.plugin, jobs[0], settings, loaded))
         elif _each(asked, jobs, settings, loaded):
@@ -264,11 +267,15 @@ def _file_job(
     values: Mapping[str, Value],
     fires: tuple[tuple[str, float], ...],
     parts: Mapping[str, Path],
+    finish: SoundFinish,
 ) -> FileJob:
     """The job of a plugin that makes its files itself."""
     if asked.tail is not None:
         raise UsageError(f"{asked.plugin} sets the length of OUT itself; leave --tail out")
     beside = {what: Path(path) for what, path in _beside(asked).items()}
+    from antiphon.offline.note_file import is_midi
+
+    tags = {} if is_midi(files.source) or files.source.is_dir() else tags_of(files.source)
     given = {name: ",".join(some) for name, some in _parted(asked).items()}
     return FileJob(
         asked.plugin,
@@ -282,7 +289,7 @@ def _file_job(
         beside,
         {"chords": asked.chords} if asked.chords else given,
         FADE if asked.fade is None else asked.fade,
-        asked.rate,
+        replace(finish, tags={**tags, **finish.tags}),
         complain=complain,
         ask=ask,
         fires=fires,
@@ -362,9 +369,8 @@ def _each(asked: RunOptions, jobs: Sequence[FileTask], settings: RunSettings, lo
     from antiphon.cli.files.run_file import one
     from antiphon.kernel.runtime.paths import make_folder
 
-    make_folder(Path(asked.out_dir or ""))
-
     def write(job: FileTask) -> bool:
+        make_folder(job.target.parent)
         free([("--out-dir", job.target)], force=asked.force)
         report(one(asked.plugin, job, settings, loaded))
         return True

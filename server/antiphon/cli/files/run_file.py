@@ -44,22 +44,25 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         score: Score | None = None
         heard, rest = job.source, None
         length: int | None
+        tags: tuple[tuple[str, str], ...]
         if plays:
             score = note_file.read(job.source, RATE)
-            rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
+            rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, ()
             blocks: Iterator[Samples] = iter(())
         else:
             heard, rest = _parted(stack, info, job.source, settings)
             sound, blocks = stack.enter_context(stream(heard))
             rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
+            tags = sound.tags
             if rest is not None:  # a part is held as float, whatever it was taken from
                 with stream(job.source) as (given, _):
-                    subtype = given.subtype
+                    subtype, tags = given.subtype, given.tags
+        finish = replace(settings.finish, tags={**dict(tags), **settings.finish.tags})
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
         if not writes:
-            writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, settings.rate))
+            writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
         progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
@@ -89,7 +92,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             )
     if writer is None:
         return _notes_written(job, runner, score, done)
-    return _sound_written(job, info, writer, unchanged=not writer.silent and sums["in"] == sums["out"])
+    changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
+    found = () if changed else (f"which {info.type} left as it is",)
+    return Written.sound(writer, path_text(job.source), found)
 
 
 def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
@@ -177,16 +182,3 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
     if not count:
         complain(f"{path_text(job.source)}: {runner.type} gives no note for it; {path_text(job.target)} holds none")
     return Written(job.target, path_text(job.source), frames / rate, notes=count)
-
-
-def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, *, unchanged: bool) -> Written:
-    written = Written.sound(writer, path_text(job.source), (f"which {info.type} left as it is",) if unchanged else ())
-    return replace(written, over=f"{written.over}; {_softer(job, info, writer)}") if written.over else written
-
-
-def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
-    for param in info.params:
-        if param.name in ("gain", "level"):
-            return f"lower {param.name} (-p {param.name}=…)"
-    gain = 0.95 / writer.peak
-    return f"make IN softer first: antiphon run gain {path_text(job.source)} softer.wav -p gain={gain:.2f}"

@@ -20,6 +20,9 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.io.draft_file import DraftFile, unwritable
+from antiphon.kernel.io.finish.finishing import Finishing
+from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
+from antiphon.kernel.io.finish.sound_tags import FOUND, append_chunk, fill_slots, id3, plain_tags
 from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ class AudioWriter:
     Args:
         rate: Frames per second.
         like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
-        to: Hz of the file, to which the sound is resampled; 0 for `rate`, or the nearest that the format holds.
+        finish: Rate, loudness, limit and tags of the file.
 
     Attributes:
         frames: Frames written so far, at `rate` of the arguments.
@@ -77,10 +80,17 @@ class AudioWriter:
         subtype: libsndfile's word for how samples are kept.
 
     Raises:
-        FileError: The format does not hold `to` or so many channels, or the file cannot be written.
+        FileError: The format does not hold the rate or so many channels, or the file cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "", to: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rate: int,
+        channels: int,
+        like: str = "",
+        finish: SoundFinish = PLAIN,
+    ) -> None:
         self.path, self.name = path, path_text(path)
         self.frames = 0
         self.clipped = 0
@@ -88,7 +98,7 @@ class AudioWriter:
         self.silent = True
         self.format = format_of(path)
         self.subtype = subtype_for(self.format, like)
-        self.rate, self.channels, self._source_rate = to or self.format.nearest(rate), channels, rate
+        self.rate, self.channels, self._source_rate = finish.rate or self.format.nearest(rate), channels, rate
         self._check_holds()
         self._order = channel_order(self.format.name, channels)
         self._resample: soxr.ResampleStream | None = None
@@ -96,6 +106,7 @@ class AudioWriter:
             import soxr
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
+        self._finishing = Finishing(finish, self.rate, channels)
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
@@ -133,7 +144,7 @@ class AudioWriter:
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
-        return tuple(words)
+        return (*words, *self._finishing.words)
 
     def write(self, samples: Samples) -> None:
         """Adds sound.
@@ -146,9 +157,9 @@ class AudioWriter:
         """
         self.frames += samples.shape[1]
         if self._resample is None:
-            self._put(samples)
+            self._put(self._finishing.take(samples))
         else:
-            self._put(self._resample.resample_chunk(np.ascontiguousarray(samples.T)).T)
+            self._put(self._finishing.take(self._resample.resample_chunk(np.ascontiguousarray(samples.T)).T))
 
     def _put(self, samples: Samples) -> None:
         at, n = 0, samples.shape[1]
@@ -171,13 +182,17 @@ class AudioWriter:
             if self.frames == 0 and self.format.name == "MP3":
                 raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
             if self._resample is not None:
-                self._put(self._resample.resample_chunk(np.zeros((0, self.channels), np.float32), last=True).T)
+                last = self._resample.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+                self._put(self._finishing.take(last.T))
+            for samples in self._finishing.end():
+                self._put(samples)
             self._hand_over()
             self._finish()
             if self._error is not None:
                 raise self._failure(self._error)
             if self.frames == 0 and self.format.name == "FLAC":
                 os.pwrite(self._draft.fd, _empty_flac(self.rate, self.channels, self.subtype), 0)
+            self._complete_tags()
             self._draft.publish()
         except OSError as error:
             self.abort()
@@ -192,7 +207,17 @@ class AudioWriter:
         try:
             self._finish()
         finally:
+            self._finishing.close()
             self._draft.discard()
+
+    def _complete_tags(self) -> None:
+        """Adds the tags that libsndfile does not write."""
+        tags, name = self._finishing.tags, self.format.name
+        self._finishing.close()
+        if name == "AIFF" or (name == "WAV" and any(found in tags for found in FOUND)):
+            append_chunk(self._draft.fd, tags)
+        elif name in ("FLAC", "OGG"):
+            fill_slots(self._draft.fd, tags)
 
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
@@ -243,6 +268,13 @@ class AudioWriter:
     def _encode_all(self) -> None:
         import soundfile
 
+        # tags may be found in the sound, and are known with its first chunk
+        chunk = self._next()
+        if self._stopped:
+            return
+        tags = self._finishing.tags
+        if self.format.name == "MP3":
+            self._disk.begin(id3(tags))
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
         # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
         # writing beside their peak, and equal sounds would be different files
@@ -252,14 +284,17 @@ class AudioWriter:
             _command(file, _ADD_PEAK_CHUNK, 0)
             if grows:
                 _command(file, _RF64_AUTO_DOWNGRADE, 1)
-            while (chunk := self._next()) is not None:
-                if self._stopped:
-                    continue
+            for word, text in plain_tags(self.format.name, tags):
+                setattr(file, word, text)
+            while chunk is not None:
                 if name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_FLOAT_WAV_BYTES:
                     raise FileError(f"cannot write {self.name}: a wav of floats ends at 4 GiB; name a .flac")
                 file.write(chunk)
                 if self._disk.error is not None:
                     raise self._disk.error
+                chunk = self._next()
+                while chunk is not None and self._stopped:
+                    chunk = self._next()
         if self._disk.error is not None:
             raise self._disk.error
 
@@ -290,7 +325,12 @@ class _Disk:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self.error: OSError | None = None
-        self.length = 0
+        self.length = self._start = 0
+
+    def begin(self, data: bytes) -> None:
+        """Writes what lies before libsndfile's file."""
+        self.write(data)
+        self._start = len(data)
 
     def write(self, data: bytes) -> int:
         done = 0
@@ -306,10 +346,10 @@ class _Disk:
         return os.read(self._fd, size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._fd, offset, whence)
+        return os.lseek(self._fd, offset + self._start * (whence == os.SEEK_SET), whence) - self._start
 
     def tell(self) -> int:
-        return os.lseek(self._fd, 0, os.SEEK_CUR)
+        return os.lseek(self._fd, 0, os.SEEK_CUR) - self._start
 
 
 def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:

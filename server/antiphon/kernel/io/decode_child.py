@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.io.containers.chunks import check_form
 from antiphon.kernel.io.containers.layout import layout, open_file
 from antiphon.kernel.io.containers.pieces import Layout, Refused
+from antiphon.kernel.io.finish.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.runtime.sound_formats import channel_order
@@ -62,7 +63,6 @@ MARGIN, BEFORE = 4096, 16384
 lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
-TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG, LONGEST_REASON = 1000, 4096
 """Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
@@ -291,7 +291,7 @@ def _decode_plain(fd: int, found: Layout, rate: int, channel: HelperChannel) -> 
     """What libsndfile decodes."""
     with contextlib.closing(LinkedFile(fd, found)) as file:
         sound = BlockSender(channel, file.rate, rate, file.channels)
-        sound.begin(file.frames, file.format, file.subtype, file.tags, file.remark)
+        sound.begin(file.frames, file.format, file.subtype, {**chunk_tags(fd), **file.tags}, file.remark)
         while len(block := file.read(BLOCK_SAMPLES)):
             sound.put(block)
         sound.end(file.frames, lossy=file.lossy)
@@ -326,7 +326,7 @@ def _received(descriptors: socket.socket) -> Iterator[int]:
 
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
     tags = []
-    for name in TAGS:
+    for name in NAMES:
         text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:LONGEST_TAG])
         if text.strip():
             tags.append((name, " ".join(text.split())))

@@ -1,6 +1,6 @@
 """Converts sound to a mono stream at the rate of pitch analysis, in hops.
 
-Pitch up to 2 kHz needs no more than 24 kHz: the input is averaged to mono and decimated by a windowed sinc. All counts
+Pitch up to 2 kHz needs no more than 24 kHz: the input is mixed to mono and decimated by a windowed sinc. All counts
 start at the last `reset`, so any split into blocks gives the same hops.
 """
 
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
+from antiphon.kernel.signal.listening_mix import LIVE_MEMORY, ListeningMix
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -44,6 +46,8 @@ class DecimatorState(NamedTuple):
         hop: `[size]` result.
         body: `[size]` result, filtered to `BODY`.
         size: Samples of a hop.
+        weights: `[channels]` of the mix.
+        powers: `[channels + 1]` energy of each channel in the hop, and that of their mean.
     """
 
     ring: f32p
@@ -55,6 +59,8 @@ class DecimatorState(NamedTuple):
     body: f32p
     size: i64
     k: f64p
+    weights: f32p
+    powers: f64p
 
 
 @kernel
@@ -68,13 +74,17 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
     taken = i64(0)
     n = first
     while n < last and s.state[_FILLED] < s.size:
-        total = f32(0.0)
+        v = f32(0.0)
+        mean = f64(0.0)
         for c in range(x.channels):
-            total = total + x[c, n]
+            # NaN would stay in the filters' state for ever
+            u = x[c, n] if abs(x[c, n]) < f32(1e4) else f32(0.0)
+            v = v + s.weights[c] * u
+            mean = mean + f64(u)
+            s.powers[c] = s.powers[c] + f64(u) * f64(u)
+        mean = mean / f64(x.channels)
+        s.powers[x.channels] = s.powers[x.channels] + mean * mean
         w = s.state[_AT]
-        v = total / f32(x.channels)
-        # NaN would stay in the filters' state for ever
-        v = v if abs(v) < f32(1e4) else f32(0.0)
         s.ring[w] = v
         s.ring[w + s.length] = v
         w = 0 if w + 1 == s.length else w + 1
@@ -126,6 +136,8 @@ class Decimator:
         self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
         self._samples: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
         self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._mix, self._channels = ListeningMix(LIVE_MEMORY * rate), 0
+        self._powers: F64 = np.zeros(MAX_CHANNELS + 1, np.float64)
         self.reset()
 
     def reset(self) -> None:
@@ -134,6 +146,8 @@ class Decimator:
         self._samples.fill(0.0)
         self._body.fill(0.0)
         self._k[2:] = 0.0
+        self._mix.reset()
+        self._powers.fill(0.0)
         self._state.fill(0)
         self._state[_DUE] = self.factor
         self._end = HISTORY + self.hop
@@ -146,13 +160,27 @@ class Decimator:
             first: The first of the frames.
             last: The frame after the last.
         """
+        if len(x) != self._channels:
+            self._channels = len(x)
+            self._mix.begin(self._channels)
+            self._powers.fill(0.0)
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(
             x,
             first,
             last,
             DecimatorState(
-                self._ring, self._taps, self._length, self.factor, self._state, hop, body, self.hop, self._k
+                self._ring,
+                self._taps,
+                self._length,
+                self.factor,
+                self._state,
+                hop,
+                body,
+                self.hop,
+                self._k,
+                self._mix.weights,
+                self._powers,
             ),
         )
 
@@ -186,6 +214,10 @@ class Decimator:
     def turn(self) -> None:
         """Starts the next hop."""
         self._state[_FILLED] = 0
+        if (count := self._channels) > 1:
+            powers = self._powers.tolist()
+            self._mix.weigh(powers[count], powers[:count], self.hop * self.factor)
+        self._powers.fill(0.0)
         if self._end == self._samples.shape[0]:
             for buffer in (self._samples, self._body):
                 buffer[:HISTORY] = buffer[-HISTORY:]

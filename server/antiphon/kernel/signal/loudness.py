@@ -11,6 +11,12 @@ QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""
 BLOCK, HOP = 0.4, 0.1
 """Length and step of gating blocks in seconds."""
+MOMENTARY = 4
+"""Hops of a gating block."""
+_SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
+"""BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all others count as 1."""
+_PIECE = 65536
+"""Frames weighed at a time."""
 K_STATE = 4
 """State variables of one channel."""
 
@@ -100,3 +106,50 @@ def gated_loudness(energy: NDArray[np.float64]) -> float:
     gate = -0.691 + 10 * np.log10(gated.mean()) - 10
     gated = energy[(loud > QUIETEST) & (loud > gate)]
     return float(max(QUIETEST, -0.691 + 10 * np.log10(gated.mean())))
+
+
+def channel_weights(channels: int) -> tuple[float, ...]:
+    """BS.1770's weight of each channel."""
+    return _SURROUND.get(channels, (1.0,) * channels)
+
+
+class LoudnessMeter:
+    """Energy of each tenth of a second of K-weighted sound, given piece by piece: ten hours take 3 MB."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self.hop = max(1, round(HOP * rate))
+        self._sections = k_sections(rate)
+        self._states = np.zeros((channels, K_STATE))
+        self._weights = channel_weights(channels)
+        self._energies: list[NDArray[np.float64]] = []
+        self._rest = np.zeros(0)
+
+    def feed(self, sound: NDArray[np.float32]) -> None:
+        """Takes the next float32 `[channels, n]`."""
+        for first in range(0, sound.shape[1], _PIECE):
+            piece = np.ascontiguousarray(sound[:, first : first + _PIECE], np.float32)
+            power = np.zeros(piece.shape[1])
+            for channel, state, weight in zip(piece, self._states, self._weights, strict=True):
+                k_weigh(channel, power, len(power), self._sections, state, weight)
+            power = np.concatenate([self._rest, power])
+            whole = len(power) // self.hop * self.hop
+            self._energies.append(power[:whole].reshape(-1, self.hop).mean(axis=1))
+            self._rest = power[whole:]
+
+    def blocks(self, hops: int) -> NDArray[np.float64]:
+        """Mean energies of blocks of so many hops, one each hop; of a shorter sound one block, the whole."""
+        energies = np.concatenate(self._energies) if self._energies else np.zeros(0)
+        if len(energies) < hops:
+            frames = len(energies) * self.hop + len(self._rest)
+            return np.array([(energies.sum() * self.hop + self._rest.sum()) / max(1, frames)])
+        total = np.concatenate([[0.0], np.cumsum(energies)])
+        return np.asarray((total[hops:] - total[:-hops]) / hops)
+
+    @property
+    def hops(self) -> int:
+        """Whole hops so far."""
+        return sum(map(len, self._energies))
+
+    def integrated(self) -> float:
+        """Integrated loudness so far, in LUFS."""
+        return gated_loudness(self.blocks(MOMENTARY))

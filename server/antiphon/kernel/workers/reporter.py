@@ -9,11 +9,12 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO
+from antiphon.kernel.signal.listening_mix import LIVE_MEMORY, ListeningMix
 from antiphon.kernel.workers.processor import WorkerProcessor
 
 
 class WorkerReporter(WorkerProcessor):
-    """Passes audio bit-exact without latency; the worker gets the mean of the channels, and answers with numbers.
+    """Passes audio bit-exact without latency; the worker gets the mix of the channels, and answers with numbers.
 
     Attributes:
         reports: By `readonly` parameter, in the order of an answer, its number before there is one.
@@ -33,6 +34,7 @@ class WorkerReporter(WorkerProcessor):
         """
         super().prepare(spec)
         self.latency = 0
+        self._mix = ListeningMix(LIVE_MEMORY * spec.rate)
         self._unused: Samples = np.zeros((spec.channels, spec.block), np.float32)
         self._before: Samples = np.array(list(self.reports.values()), np.float32)
         self._found: Samples = self._before.copy()
@@ -46,8 +48,8 @@ class WorkerReporter(WorkerProcessor):
             io.report(name, float(self._found[place]))
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Writes the mean of the channels into `into`."""
-        np.mean(sound, axis=0, out=into[0, 0])
+        """Writes the channels as mono into `into`."""
+        self._mix.take(sound, into[0, 0])
 
     def load(self, hop: int, out: Samples) -> None:
         """Stores the answer to a hop, if there is one."""

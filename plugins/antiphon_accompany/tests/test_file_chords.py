@@ -1,0 +1,71 @@
+"""A file that has harmony is accompanied by its own chords."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api import UsageError
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.jobs import FileJob
+from antiphon_accompany.files.jobs import run
+
+TUNE = (76, 76, 73, 71, 76, 73, 78, 75)
+CHORDS = ((56, 59, 64), (57, 61, 64), (54, 57, 61), (59, 63, 66)) * 2
+SONG = [
+    MidiTrack("melody", tuple(MidiNote(2.0 * n, 2.0, key, 0.7) for n, key in enumerate(TUNE)), 0),
+    MidiTrack("piano", tuple(MidiNote(2.0 * n, 2.0, key, 0.6) for n, keys in enumerate(CHORDS) for key in keys), 1),
+]
+
+
+def sounding(notes: list[MidiNote], until: float) -> np.ndarray:
+    table = np.zeros((round(16 * until), 12), bool)
+    for note in notes:
+        table[round(16 * note.start) : round(16 * note.end), note.number % 12] = True
+    return table
+
+
+def clash(notes: list[MidiNote], until: float) -> float:
+    table = sounding(notes, until)
+    return float((table & np.roll(table, 1, axis=1)).any(axis=1).mean())
+
+
+@pytest.mark.parametrize("settings", [{}, {"chords": "file"}, {"parts": "piano,bass,drums,pad"}])
+@pytest.mark.parametrize("one_track", [False, True])
+def test_the_chords_are_those_of_the_file(tmp_path: Path, settings: dict[str, str], one_track: bool) -> None:
+    whole = [MidiTrack("", tuple(sorted((n for t in SONG for n in t.notes), key=lambda n: n.start)), 0)]
+    write_midi(tmp_path / "a.mid", whole if one_track else SONG, 120.0)
+    chords = tmp_path / "a.lab"
+    job = FileJob("accompany", tmp_path / "a.mid", tmp_path / "b.mid", settings, beside={"chords-out": chords})
+    written = run(job)[0]
+    assert "by the chords of the file" in written.found
+    names = [line.split()[2] for line in chords.read_text().splitlines()]
+    assert names == ["E:maj", "A:maj", "Gb:min", "B:maj"] * 2
+    made = [n for track in read_midi(tmp_path / "b.mid").tracks if track.name != "drums" for n in track.notes]
+    own = [n for track in SONG for n in track.notes]
+    assert len(made) > len(own)
+    assert clash(made, 16.0) <= clash(own, 16.0) + 0.01
+
+
+def test_with_follow_the_melody_is_asked(tmp_path: Path) -> None:
+    write_midi(tmp_path / "a.mid", SONG, 120.0)
+    written = run(FileJob("accompany", tmp_path / "a.mid", tmp_path / "b.mid", {"follow": "melody"}))[0]
+    assert "by the chords of the file" not in written.found
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"chords": "file"}, "chords=file takes the chords of a.mid, which has none: one voice; leave it out"),
+        ({"follow": "listen"}, "no note was added to a.mid: follow=listen takes chords from sound, live"),
+        ({"follow": "chords", "split": 20}, "no note was added to a.mid: it has no chords below split=20"),
+    ],
+)
+def test_no_note_is_an_error_and_no_file(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    write_midi(tmp_path / "a.mid", SONG[:1], 120.0)
+    with pytest.raises(UsageError) as error:
+        run(FileJob("accompany", tmp_path / "a.mid", tmp_path / "b.mid", settings))
+    assert said in str(error.value)
+    assert not (tmp_path / "b.mid").exists()

@@ -1,0 +1,119 @@
+"""Lines of struck or plucked notes, one at a time, that ring on: what each attack adds to the spectrum is one note.
+
+The network hears several voices in them, as there are. What sounded before is taken away, and the rest is compared with
+harmonics of each pitch; where one pitch accounts for it at most attacks, the sound is such a line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import F32, F64, Samples
+from antiphon_hum.transcription.note import Note
+
+RATE = 22050
+LONGEST = 600
+"""Seconds of sound that is looked at, at most."""
+LINE = 0.7
+"""Share of the attacks that one pitch each has to account for."""
+_ALONE, _KEPT = 0.9, 0.6
+"""Share of an attack's energy at the harmonics of its pitch from which on it is surely one note, and a note of a line.
+"""
+_ALIKE = 0.93
+"""Of the best pitch's share what a higher one needs to be taken in its place: an octave below accounts for all too."""
+_SIZE, _SHORT, _HOP = 4096, 1024, 220
+"""Frames of the windows of pitch and of attacks, and of a step, 10 ms."""
+_TOP = 600
+"""Bins that are looked at, up to 3.2 kHz."""
+_LOWEST, _HIGHEST = 36, 96
+_OWN = 0.1
+"""Of the strongest bin what the fundamental or the octave has to have."""
+_APART, _AROUND = 6, 40
+"""Steps between attacks, and on either side to whose mean rise an attack's is compared."""
+_ABOVE = 1.6
+_LATE = 440
+"""Frames by which attacks are found late."""
+
+
+class StruckLine:
+    """Takes a sound at `RATE`, piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[F32] = []
+        self._frames = 0
+
+    def feed(self, sound: Samples) -> None:
+        """Takes the next float32 `[1, n]` of the sound."""
+        if self._frames < LONGEST * RATE:
+            self._pieces.append(sound[0].copy())
+        self._frames += sound.shape[1]
+
+    def notes(self, lowest: int, highest: int) -> list[Note]:
+        """The line's notes, in frames at `RATE`; none where it is none."""
+        if self._frames > LONGEST * RATE or not self._pieces:
+            return []
+        mono = np.concatenate([np.zeros(_SIZE, np.float32), *self._pieces, np.zeros(2 * _SIZE, np.float32)])
+        attacks = _attacks(mono)
+        found = [self._pitch(mono, at) for at in attacks]
+        if len(found) < 3 or np.mean([alone >= _ALONE for _, alone, _ in found]) < LINE:
+            return []
+        loudest = max(level for *_, level in found)
+        notes = []
+        for n, (pitch, alone, level) in enumerate(found):
+            edges = [*attacks, self._frames + _SIZE + _LATE]
+            begin, end = (max(0, min(self._frames, edge - _SIZE - _LATE)) for edge in edges[n : n + 2])
+            if alone >= _KEPT and lowest <= pitch <= highest and end > begin:
+                velocity = float(np.clip(0.75 + 0.25 * np.log10(level / loudest + 1e-9), 0.25, 1.0))
+                notes.append(Note(begin, end, pitch, velocity, float(pitch)))
+        return notes
+
+    def _pitch(self, mono: F32, at: int) -> tuple[int, float, float]:
+        """Pitch of an attack, the share of its energy that it accounts for, and its level."""
+        after, before = (_spectrum(mono[first : first + _SIZE]) for first in (at, at - _SIZE))
+        rise = np.maximum(0.0, after - before)
+        total = float(np.sum(rise**2)) + 1e-12
+        shares = np.array([_accounted(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
+        place = int(np.flatnonzero(shares >= _ALIKE * shares.max())[-1])
+        return _LOWEST + place, float(shares[place]), float(np.sqrt(total))
+
+
+def _accounted(rise: F64, pitch: int, total: float) -> float:
+    """The share of the energy at the harmonics of a pitch; 0 where its first two are missing."""
+    first = 440.0 * 2.0 ** ((pitch - 69) / 12.0) * _SIZE / RATE
+    count = int((_TOP - 3) / first)
+    kept = np.zeros(_TOP, bool)
+    for number in range(1, count + 1):
+        # strings are a little sharp in their high harmonics
+        middle, wide = number * first, 1.6 + 0.006 * number * first
+        kept[max(0, round(middle - wide)) : round(middle + wide) + 1] = True
+    own = max(
+        (rise[max(0, round(n * first) - 2) : round(n * first) + 3].max() for n in (1, 2) if n <= count), default=0.0
+    )
+    return float(np.sum(rise[kept] ** 2)) / total if own > _OWN * rise.max() else 0.0
+
+
+def _attacks(mono: F32) -> list[int]:
+    """Frames of `mono` at which something is struck."""
+    window = np.hanning(_SHORT)
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _SHORT)[::_HOP]
+    before = np.zeros((0, _SHORT // 2 + 1))
+    parts = []
+    for first in range(0, len(frames), 2000):
+        power = np.abs(np.fft.rfft(frames[first : first + 2000] * window))
+        held = np.concatenate([before if len(before) else power[:1].repeat(3, axis=0), power])
+        parts.append(np.maximum(0.0, np.log1p(30.0 * held[3:]) - np.log1p(30.0 * held[:-3])).sum(axis=1))
+        before = held[-3:]
+    rise = np.concatenate(parts)
+    wide = np.ones(2 * _AROUND + 1) / (2 * _AROUND + 1)
+    mean = np.convolve(np.pad(rise, _AROUND, mode="reflect"), wide, "valid")
+    found: list[int] = []
+    for n in np.flatnonzero((rise > _ABOVE * mean) & (rise > 0.15 * rise.max())):
+        near = rise[max(0, n - _APART) : n + _APART + 1]
+        if rise[n] >= near.max() and (not found or n - found[-1] > _APART):
+            found.append(int(n))
+    # a window's rise is greatest when the attack is past its middle
+    return [n * _HOP + _SHORT // 2 + _HOP for n in found if n * _HOP + _SHORT >= _SIZE]
+
+
+def _spectrum(frame: F32) -> F64:
+    return np.abs(np.fft.rfft(frame * np.hanning(_SIZE)))[:_TOP]

@@ -1,0 +1,108 @@
+"""Options of every command that writes sound: its loudness, a limit, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.finish.sound_finish import SoundFinish, SoundTagger
+from antiphon.kernel.io.finish.sound_tags import FOUND, NAMES
+from antiphon.kernel.runtime.suggestion import instead
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.block import Samples
+
+QUIETEST, LOUDEST = -50.0, -5.0
+"""Range of `--normalise`, LUFS."""
+LONGEST = 200
+"""Characters of a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishOptions:
+    """How what is written is finished."""
+
+    limit: Annotated[bool, typer.Option("--limit", help="Keep the true peak below -1 dBFS.")] = False
+    normalise: Annotated[
+        float | None, typer.Option("--normalise", metavar="LUFS", help="Bring the loudness to this, such as -14.")
+    ] = None
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="NAME=TEXT", help="Set a tag, as title=…; bpm and key alone are found in OUT."),
+    ] = None
+
+
+def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
+    """The finish that is asked for; rate: Hz of `--rate`, 0 for none.
+
+    Raises:
+        UsageError: A value is not allowed.
+    """
+    loudness = asked.normalise
+    if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
+        raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")
+    tags: dict[str, str] = {}
+    wished = []
+    for given in asked.tag or ():
+        name, equals, text = given.partition("=")
+        text = " ".join(text.split())
+        if name not in (*NAMES, *FOUND):
+            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *FOUND))}")
+        if not equals and name in FOUND:
+            wished.append(name)
+        elif not text or len(text) > LONGEST or (name == "bpm" and not _is_tempo(text)):
+            one = "a tempo, as --tag bpm=120" if name == "bpm" else f"text, as --tag {name}=… of {LONGEST} characters"
+            raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
+        else:
+            tags[name] = f"{float(text):.2f}" if name == "bpm" else text
+    return SoundFinish(rate, asked.limit, loudness, tags, _tagger(wished) if wished else None)
+
+
+def tags_of(source: Path) -> Mapping[str, str]:
+    """The tags of a sound file; none of what is no sound."""
+    from antiphon.kernel.io.decode import Decoder
+
+    try:
+        with Decoder(source) as decoder:
+            return dict(decoder.info.tags)
+    except FileError:
+        return {}
+
+
+def _is_tempo(text: str) -> bool:
+    try:
+        return 10.0 <= float(text) <= 999.0
+    except ValueError:
+        return False
+
+
+class _MusicTagger:
+    """Tempo and key of a sound, by the analysis `music`."""
+
+    def __init__(self, names: list[str], rate: int, channels: int) -> None:
+        from antiphon.offline.analyses import AnalysisFeed, analyses, named_analyses
+
+        named_analyses(["music"])
+        self._names, self._feed = names, AnalysisFeed("music", analyses()["music"], rate, channels)
+
+    def take(self, block: Samples) -> None:
+        self._feed.take(block)
+
+    def tags(self) -> Mapping[str, str]:
+        values = self._feed.end()[1] or {}
+        tags = {}
+        if "bpm" in self._names and values.get("tempo"):
+            tags["bpm"] = f"{values['tempo']:.2f}"
+        if "key" in self._names and values.get("key"):
+            tonic, _, mode = values["key"].partition(" ")
+            tags["key"] = tonic + "m" * (mode == "minor")
+        return tags
+
+
+def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
+    return lambda rate, channels: _MusicTagger(names, rate, channels)
