@@ -41,7 +41,7 @@ class AudioInfo:
     Attributes:
         rate: Frames per second.
         channels: 1 to 64.
-        frames: As promised; None where the file does not say.
+        frames: As promised or counted; None where that is not known.
         format: libsndfile's word: "WAV".
         subtype: libsndfile's word: "PCM_16".
         tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, as far as it has them.
@@ -67,7 +67,7 @@ class Decoder:
 
     Attributes:
         rate: Frames per second of the blocks: the asked rate, else the file's.
-        frames: Of all blocks together, as promised; None where the file does not say.
+        frames: Of all blocks together, as promised or counted; None where that is not known.
 
     Raises:
         FileError: It cannot be read; `blocks` may raise it as well.
