@@ -7,5 +7,5 @@ from __future__ import annotations
 
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
-from antiphon.offline.note_file import is_midi, is_midi_out
+from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
