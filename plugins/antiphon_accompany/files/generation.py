@@ -12,7 +12,6 @@ import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
 from antiphon.api.backends.files import (
-    MIDI_WRITTEN,
     MidiNote,
     MidiTimes,
     MidiTrack,
@@ -84,7 +83,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         FileError: A file cannot be read or written.
     """
     if not is_midi(job.target, written=True):
-        raise UsageError(f"generate writes MIDI: OUT must end in {' or '.join(MIDI_WRITTEN)}")
+        raise UsageError("generate writes MIDI: OUT must end in .mid or .midi")
     settings = {
         param.name: job.settings.get(param.name, param.default) for param in Generate.params if not param.readonly
     }
