@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MIDI_WRITTEN, open_midi, printable_path, write_atomic
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.backends.files import open_midi, printable_path, write_atomic
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
@@ -32,8 +32,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
     if settings["audio"]:
         return continue_sound(job, settings)
-    if job.target.suffix.lower() not in MIDI_WRITTEN:
-        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_WRITTEN)}, or say -p audio=on")
+    if not is_midi(job.target, written=True):
+        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in .mid or .midi, or say -p audio=on")
     given = read(job.source)
     if settings["mode"] != "continue":
         if settings["by"] == "bars" and settings["mode"] in ("shadow", "canon"):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import conductor, melody_of, note_lines, open_midi, write_atomic
+from antiphon.api.backends.files import conductor, melody_of, open_midi, write_atomic
 from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000
@@ -50,8 +50,7 @@ def read(path: Path) -> MelodyFile:
         FileError: It cannot be read, or has no melody.
     """
     midi: mido.MidiFile = open_midi(path)
-    lines = note_lines(midi)
-    chosen = melody_of(midi, lines)
+    lines, chosen = melody_of(midi)
     if chosen is None:
         raise FileError(f"{path.name} has no melody to go on with: no notes but drums")
     last = max(end for line in lines.values() for _, end, _, _ in line)

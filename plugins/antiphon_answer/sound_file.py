@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.api import F64, BlockTime, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
-from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, is_midi_out
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.sounding import SoundAnswer, SoundWishes
 
 BLOCK = 512
@@ -56,7 +56,7 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
         UsageError: It is too long, or is no sound.
         FileError: A file cannot be read or written.
     """
-    if is_midi(job.source) or is_midi_out(job.target):
+    if is_midi(job.source) or is_midi(job.target, written=True):
         raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")
     if settings["mode"] != "continue":
         raise UsageError(f"audio=on continues files; mode {settings['mode']} is for sound that is played live")

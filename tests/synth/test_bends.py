@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.synth.shapes import ChannelBends, keep_controller
+from antiphon.kernel.synth.shapes import ChannelBends
 
 SELECT = ((101, 0), (100, 0))
 OWN = 2.0
@@ -62,7 +62,7 @@ def test_what_is_kept_restores_the_range(pairs: list[tuple[int, int]]) -> None:
     played, restored, state = ChannelBends(), ChannelBends(), dict[tuple[object, ...], Event]()
     for event in controls(*pairs):
         played.follow(event, OWN)
-        keep_controller(state, event)
+        ChannelBends.keep(state, event)
     for event in state.values():
         restored.follow(event, OWN)
     for bends in (played, restored):

@@ -12,7 +12,6 @@ import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
 from antiphon.api.backends.files import (
-    MIDI_WRITTEN,
     MidiNote,
     MidiTimes,
     MidiTrack,
@@ -23,7 +22,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import NOTHING, run_job
-from antiphon.api.jobs import FileJob, Written, is_midi_out
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS, parts_of
 from antiphon_accompany.files.bars import WRITTEN, fill_part, piece
 from antiphon_accompany.files.jobs import check_texts, run as accompany
@@ -84,8 +83,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
         UsageError: The files or parameters do not go together.
         FileError: A file cannot be read or written.
     """
-    if not is_midi_out(job.target):
-        raise UsageError(f"generate writes MIDI: OUT must end in {' or '.join(MIDI_WRITTEN)}")
+    if not is_midi(job.target, written=True):
+        raise UsageError("generate writes MIDI: OUT must end in .mid or .midi")
     settings = {
         param.name: job.settings.get(param.name, param.default) for param in Generate.params if not param.readonly
     }

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import MIDI_WRITTEN, format_of, printable_path, write_atomic
-from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi, is_midi_out
+from antiphon.api.backends.files import format_of, printable_path, write_atomic
+from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE
 from antiphon_accompany.files.midifiles import accompany_midi
@@ -32,11 +32,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
         UsageError: The files or options do not go together.
         FileError: A file cannot be read or written.
     """
-    heard, to_sound = not is_midi(job.source), not is_midi_out(job.target)
+    heard, to_sound = not is_midi(job.source), not is_midi(job.target, written=True)
     if to_sound and not heard:
         raise UsageError(
-            f"accompany writes MIDI of a MIDI file: OUT must end in {' or '.join(MIDI_WRITTEN)}; antiphon run synth "
-            "plays it"
+            "accompany writes MIDI of a MIDI file: OUT must end in .mid or .midi; antiphon run synth plays it"
         )
     if to_sound:
         format_of(job.target)

@@ -17,7 +17,6 @@ from antiphon.api.backends.files import (
     MidiTimes,
     conductor,
     melody_of,
-    note_lines,
     open_midi,
     read_midi,
     write_atomic,
@@ -67,9 +66,7 @@ def read(path: Path) -> Read:
         FileError: The file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
-    lines = {key: [note for note in line if note[1] > note[0]] for key, line in note_lines(file).items()}
-    lines = {key: line for key, line in lines.items() if line}
-    chosen = melody_of(file, lines)
+    lines, chosen = melody_of(file, shortest=1)
     if chosen is None:
         raise FileError(f"{path.name} has no notes to accompany")
     notes = [BeatNote(*note) for note in lines[chosen]]

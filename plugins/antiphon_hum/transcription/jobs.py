@@ -20,7 +20,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
-from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi_out
+from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.notes import Transcription, transcribe
@@ -42,7 +42,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     if job.midi_out is not None:
         check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
-    if is_midi_out(job.target):
+    if is_midi(job.target, written=True):
         if job.midi_out is not None:
             raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
         return _notes(job)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
-from antiphon.api.backends.synths import keep_controller
+from antiphon.api.backends.synths import ChannelBends
 
 MOST_SECONDS = 6 * 3600.0
 """Maximum length of a file in seconds at its own tempo; as for `antiphon run` and `render`."""
@@ -93,7 +93,7 @@ class SongScore:
 
 def _put(state: State, event: SongEvent) -> None:
     if event.kind == "control":
-        keep_controller(state, event)
+        ChannelBends.keep(state, event)
     else:
         state[event.kind, event.channel] = event
 

@@ -8,5 +8,5 @@ from __future__ import annotations
 from antiphon.offline.chord_file import SUFFIXES as CHORD_SUFFIXES, chord_text
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
-from antiphon.offline.note_file import is_midi, is_midi_out
+from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written

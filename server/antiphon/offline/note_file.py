@@ -38,14 +38,9 @@ class Score:
     frames: int
 
 
-def is_midi(path: str | Path) -> bool:
-    """True if a file is a MIDI file, by its suffix."""
-    return Path(path).suffix.lower() in SUFFIXES
-
-
-def is_midi_out(path: str | Path) -> bool:
-    """True if a MIDI file is written under a name, by its suffix."""
-    return Path(path).suffix.lower() in WRITTEN
+def is_midi(path: str | Path, *, written: bool = False) -> bool:
+    """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
+    return Path(path).suffix.lower() in (WRITTEN if written else SUFFIXES)
 
 
 def read(path: Path, rate: int) -> Score:

@@ -18,10 +18,8 @@ from antiphon.kernel.io.midi_song import (
 )
 from antiphon.kernel.io.midifile import (
     SUFFIXES as MIDI_SUFFIXES,
-    WRITTEN as MIDI_WRITTEN,
     conductor,
     melody_of,
-    note_lines,
     open_midi,
     read as read_midi,
     tick_notes,

@@ -238,7 +238,7 @@ def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float
 def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
     """Raises FileError or UsageError where IN is not there, or a file to be written is."""
     from antiphon.kernel.io.decode import path_text
-    from antiphon.offline.note_file import is_midi_out
+    from antiphon.offline.note_file import is_midi
 
     if asked.out_dir is not None and not use.job:
         return  # each file is checked in its turn
@@ -246,7 +246,7 @@ def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
     if not os.path.exists(jobs[0].source):
         what = "file or folder" if use.job else "file"
         raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
-    if asked.rate and is_midi_out(jobs[0].target):
+    if asked.rate and is_midi(jobs[0].target, written=True):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
     free([*outs, *_written(asked, parts)], force=asked.force)

@@ -24,7 +24,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE
-from antiphon.offline.note_file import Score, is_midi, is_midi_out
+from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
 from antiphon.offline.separation import separated_file
@@ -156,7 +156,7 @@ def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
 
 def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
     """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
-    if info.first("events", "out") is not None and is_midi_out(target):
+    if info.first("events", "out") is not None and is_midi(target, written=True):
         if not target.parent.is_dir():
             raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
         return True

@@ -15,7 +15,7 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -191,34 +191,31 @@ Line = list[tuple[float, float, int, float]]
 """Start and end in beats, number and velocity of notes, in order."""
 
 
-def note_lines(midi: Any) -> dict[tuple[int, int], Line]:
-    """The notes of each channel, 0 to 15, of each track, in order.
+def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Line], tuple[int, int] | None]:
+    """Finds the melody: the line named so, else the first that is like one, else the first; drums are none.
 
     Args:
         midi: A file of `open_midi`.
+        shortest: Ticks of the shortest note that counts.
+
+    Returns:
+        The notes of each channel, 0 to 15, of each track; track and channel of the melody, None without one.
     """
     lines: dict[tuple[int, int], Line] = {}
     ticks = midi.ticks_per_beat
     for place, track in enumerate(midi.tracks):
-        for note in tick_notes(track):
-            line = lines.setdefault((place, note.channel), [])
-            line.append((note.start / ticks, note.end / ticks, note.number, note.velocity / 127.0))
-    return {key: sorted(lines[key]) for key in sorted(lines)}
-
-
-def melody_of(midi: Any, lines: Mapping[tuple[int, int], Line]) -> tuple[int, int] | None:
-    """Track and channel of the melody: the line named so, else the first that is like one, else the first.
-
-    Args:
-        lines: Of `note_lines`. Drums are no melody; None where there is nothing else.
-    """
+        for channel, start, end, number, velocity in tick_notes(track):
+            if end - start >= shortest:
+                line = lines.setdefault((place, channel), [])
+                line.append((start / ticks, end / ticks, number, velocity / 127.0))
+    lines = {key: sorted(lines[key]) for key in sorted(lines)}
     tuneful = [key for key in lines if key[1] != DRUMS]
     for word in _MELODY_NAMES:
         for key in tuneful:
             if word in midi.tracks[key[0]].name.lower():
-                return key
+                return lines, key
     whole = max((note[1] for key in tuneful for note in lines[key]), default=0.0)
-    return next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
+    return lines, next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
 
 
 def _melodic(notes: Line, whole: float) -> bool:

@@ -76,6 +76,20 @@ class NoteShapes:
         self._waiting.clear()
 
 
+class _Controller(Protocol):
+    """An event of a controller: of a stream, or of a score."""
+
+    @property
+    def channel(self) -> int: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+
+
+_E = TypeVar("_E", bound=_Controller)
+
+
 class ChannelBends:
     """Pitch bends in semitones of the channels 1 to 16.
 
@@ -121,6 +135,28 @@ class ChannelBends:
         self.semitones[channel] = self._wheels[channel] * (stated if stated >= 0.0 else reach)
         return self.semitones[channel] != before
 
+    @staticmethod
+    def keep(state: dict[tuple[object, ...], _E], event: _E) -> None:
+        """Keeps the last event of each controller, and of each registered parameter its selection with its value.
+
+        Sent in the order of `state`, they restore a channel.
+        """
+        channel, number = event.channel, event.number
+        if number in (NRPN, NRPN_FINE):
+            for select in (RPN, RPN_FINE):
+                state.pop((channel, select), None)
+        chosen = [state[channel, select] for select in (RPN, RPN_FINE) if (channel, select) in state]
+        parameter = [round(127.0 * one.value) for one in chosen]
+        if number not in (DATA, DATA_FINE) or len(chosen) < 2 or parameter[0] or parameter[1] > LAST_RPN:
+            state[channel, number] = event
+            return
+        values = {one: state.pop((channel, one, parameter[1]), None) for one in (RPN, RPN_FINE, DATA, DATA_FINE)}
+        values.update({one.number: one for one in (*chosen, event)})
+        state.update({(channel, one, parameter[1]): kept for one, kept in values.items() if kept is not None})
+        for one in chosen:  # what is selected now comes last
+            del state[channel, one.number]
+            state[channel, one.number] = one
+
     def _control(self, event: Event, own: float) -> bool:
         channel, number, value = event.channel, event.number, round(127.0 * event.value)
         if self.states_reach(event):
@@ -138,42 +174,6 @@ class ChannelBends:
         elif number in (NRPN, NRPN_FINE):
             self._selected[channel] = _NONE
         return False
-
-
-class _Controller(Protocol):
-    """An event of a controller: of a stream, or of a score."""
-
-    @property
-    def channel(self) -> int: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def value(self) -> float: ...
-
-
-_E = TypeVar("_E", bound=_Controller)
-
-
-def keep_controller(state: dict[tuple[object, ...], _E], event: _E) -> None:
-    """Keeps the last event of each controller, and of each registered parameter its selection with its value.
-
-    Sent in the order of `state`, they restore a channel.
-    """
-    channel, number = event.channel, event.number
-    if number in (NRPN, NRPN_FINE):
-        for select in (RPN, RPN_FINE):
-            state.pop((channel, select), None)
-    chosen = [state[channel, select] for select in (RPN, RPN_FINE) if (channel, select) in state]
-    parameter = [round(127.0 * one.value) for one in chosen]
-    if number not in (DATA, DATA_FINE) or len(chosen) < 2 or parameter[0] or parameter[1] > LAST_RPN:
-        state[channel, number] = event
-        return
-    values = {one: state.pop((channel, one, parameter[1]), None) for one in (RPN, RPN_FINE, DATA, DATA_FINE)}
-    values.update({one.number: one for one in (*chosen, event)})
-    state.update({(channel, one, parameter[1]): kept for one, kept in values.items() if kept is not None})
-    for one in chosen:  # what is selected now comes last
-        del state[channel, one.number]
-        state[channel, one.number] = one
 
 
 def pressure_gain(pressure: float) -> float:

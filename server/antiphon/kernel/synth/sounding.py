@@ -8,7 +8,7 @@ from typing import NamedTuple
 from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
-from antiphon.kernel.synth.shapes import keep_controller
+from antiphon.kernel.synth.shapes import ChannelBends
 
 TOLD = 128
 """Most events that restore a synth's state."""
@@ -64,7 +64,7 @@ class Sounding:
                             del self._pedalled[next(iter(self._pedalled))]
                         self._pedalled[key] = note
                 case "control":
-                    keep_controller(self._controls, event)
+                    ChannelBends.keep(self._controls, event)
                     if event.number == PEDAL and event.value < 0.5:
                         for note_key in [k for k in self._pedalled if k[0] == event.channel]:
                             del self._pedalled[note_key]
