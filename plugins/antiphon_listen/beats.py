@@ -93,12 +93,17 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
     grids = hypotheses(curves)
     if not grids:
         return None
+    return grids[int(np.argmax(likely(grids, curves, tables)))]
+
+
+def likely(grids: list[BeatGrid], curves: MusicCurves, tables: Tables) -> F64:
+    """Scores of grids by the fitted line, with drums less where they are slower or quicker than most such music."""
     rows = np.array([features(grid) for grid in grids])
     scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
     if curves.drums:
         octaves = np.abs(np.log2([grid.tempo / _DANCED for grid in grids]))
         scores = scores - _USUAL * np.maximum(0.0, octaves - _EITHER_WAY) ** 2
-    return grids[int(np.argmax(scores))]
+    return np.asarray(scores)
 
 
 def confidence(curves: MusicCurves, grid: BeatGrid) -> float:

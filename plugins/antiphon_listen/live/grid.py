@@ -61,10 +61,8 @@ class LiveGrid:
         grids = beats.hypotheses(curves, SHORTEST)
         if not grids:
             return
-        rows = np.array([beats.features(grid) for grid in grids])
-        tables = self._tables
-        scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
         lines = [_line(grid) for grid in grids]
+        scores = beats.likely(grids, curves, self._tables)
         scores = scores + np.array([_GOES_ON * self._goes_on(period, start + last) for period, last in lines])
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)

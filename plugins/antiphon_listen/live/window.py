@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from antiphon.api import F32
@@ -52,7 +54,8 @@ class CurveWindow:
         """The window's curves, in seconds from `start`; None for silence."""
         if len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
             return None
-        return curves(divide_by_mean(self._strength), self._notes, self.seconds)
+        found = curves(divide_by_mean(self._strength), self._notes, self.seconds)
+        return replace(found, drums=self._onsets.has_drums)
 
     def spectrum(self) -> F32:
         """The window's frames as `ConstantQ` gives them, in tune."""
