@@ -9,8 +9,10 @@ from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
 
 QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""
-BLOCK, HOP = 0.4, 0.1
-"""Length and step of gating blocks in seconds."""
+BLOCK = 0.4
+"""Length of gating blocks in seconds."""
+HOP = 0.1
+"""Step of gating blocks in seconds."""
 MOMENTARY = 4
 """Hops of a gating block."""
 _SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
