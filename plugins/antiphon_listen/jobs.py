@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from antiphon.api import F64, UsageError
-from antiphon.api.backends.analysis import CANCELLED, ListeningMix
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets
@@ -97,7 +97,7 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
     if mix.cancelled:
-        job.complain(f"{printable_path(job.source)}: {CANCELLED}")
+        job.complain(f"{printable_path(job.source)}: {ListeningMix.CANCELLED}")
     length = info.frames or round(done * info.rate / onsets.RATE)
     return info, length, run.analysed()
 

@@ -7,7 +7,6 @@ from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.containers import KINDS as SOUND_KINDS
 from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.kernel.io.decode_process import FileStalled
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
