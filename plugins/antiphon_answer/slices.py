@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.backends.analysis import LIVE_MEMORY, ListeningMix, MelSettings, mel_bank
+from antiphon.api.backends.analysis import ListeningMix, MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
 SECONDS, MOST = 90, 512
@@ -42,7 +42,7 @@ class SliceMemory:
     def __init__(self, spec: StreamSpec) -> None:
         self._ring = np.zeros((spec.channels, SECONDS * spec.rate), np.float32)
         self._mono = np.zeros(2 * HOP, np.float32)
-        self._mix = ListeningMix(LIVE_MEMORY * spec.rate)
+        self._mix = ListeningMix.live(spec.rate)
         self._window = np.hanning(2 * HOP).astype(np.float32)
         settings = MelSettings(spec.rate, 2 * HOP, HOP, BANDS, 40.0, min(12000.0, 0.45 * spec.rate))
         self._bank = mel_bank(settings).astype(np.float64)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from antiphon.api import F64, UsageError
-from antiphon.api.backends.analysis import CANCELLED, ListeningMix
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets
@@ -102,7 +102,7 @@ def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
     if mix.cancelled:
-        job.complain(f"{printable_path(job.source)}: {CANCELLED}")
+        job.complain(f"{printable_path(job.source)}: {ListeningMix.CANCELLED}")
     length = info.frames or round(done * info.rate / onsets.RATE)
     return info, length, run
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import PluginError, Samples, UsageError
-from antiphon.api.backends.analysis import CANCELLED, separated_file
+from antiphon.api.backends.analysis import ListeningMix, separated_file
 from antiphon.api.backends.files import (
     DEFAULT_BPM,
     MIDI_TICKS,
@@ -89,7 +89,7 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """Writes the warnings about a transcription. nothing: what the result is without a note."""
     name = printable_path(job.source)
     if found.cancelled:
-        job.complain(f"{name}: {CANCELLED}")
+        job.complain(f"{name}: {ListeningMix.CANCELLED}")
     ways = ["use a recording of one voice"]
     ways += [] if job.settings.get("lead") else ["-p lead=on, which follows the strongest"]
     ways += ["-p mode=polyphonic, which takes several at once"] if polyphonic.installed() else []

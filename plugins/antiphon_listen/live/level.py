@@ -9,10 +9,8 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.backends.analysis import (
     K_STATE,
-    LOUDNESS_HOP as HOP,
-    MOMENTARY,
     QUIETEST,
-    channel_weights,
+    LoudnessMeter,
     k_sections,
     k_weigh,
     lufs_of,
@@ -34,10 +32,10 @@ class LiveLoudness:
     """
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._hop = max(1, round(HOP * rate))
+        self._hop = max(1, round(LoudnessMeter.HOP * rate))
         self._sections = k_sections(rate)
         self._states = np.zeros((channels, K_STATE))
-        self._weights = channel_weights(channels)
+        self._weights = LoudnessMeter.weights(channels)
         self._rest = np.zeros(0)
         self._last: deque[float] = deque([0.0] * SHORT_TERM, SHORT_TERM)
         self._count, self._energy = np.zeros(_CLASSES), np.zeros(_CLASSES)
@@ -59,10 +57,10 @@ class LiveLoudness:
         """Adds a completed tenth of a second."""
         self._hops += 1
         energies = np.array(self._last)
-        block = energies[-MOMENTARY:].mean()
+        block = energies[-LoudnessMeter.MOMENTARY :].mean()
         self.momentary = max(QUIETEST, float(lufs_of(block)))
         self.short_term = max(QUIETEST, float(lufs_of(energies.mean())))
-        if self._hops >= MOMENTARY and self.momentary > QUIETEST:
+        if self._hops >= LoudnessMeter.MOMENTARY and self.momentary > QUIETEST:
             place = min(_CLASSES - 1, int((self.momentary - QUIETEST) / _STEP))
             self._count[place] += 1.0
             self._energy[place] += block

@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import F32, Samples
-from antiphon.api.backends.analysis import LIVE_MEMORY, ListeningMix
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.chord_network import chord_network
@@ -31,7 +31,7 @@ class Listener:
     def __init__(self, rate: int, channels: int) -> None:
         self._rate = rate
         self.loudness = LiveLoudness(rate, channels)
-        self._active, self._mix = False, ListeningMix(LIVE_MEMORY * rate)
+        self._active, self._mix = False, ListeningMix.live(rate)
         self._begin()
 
     def _begin(self) -> None:

@@ -24,7 +24,7 @@ from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.io.decode import Decoder
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.signal.listening_mix import CANCELLED, ListeningMix
+from antiphon.kernel.signal.listening_mix import ListeningMix
 
 LONGEST_REASON = 300
 STEMS = "stems"
@@ -108,7 +108,7 @@ def analyse_decoded(
         pass
     results |= {name: feed.end() for name, feed in feeds.items()}
     if any(feed.mix is not None and feed.mix.cancelled for feed in feeds.values()):
-        remark(CANCELLED)
+        remark(ListeningMix.CANCELLED)
     return {name: results[name] for name in names}
 
 

@@ -23,14 +23,11 @@ from antiphon.kernel.signal.features import (
 from antiphon.kernel.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
 from antiphon.kernel.signal.landmarks import unpack_landmarks
 from antiphon.kernel.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
-from antiphon.kernel.signal.listening_mix import CANCELLED, LIVE_MEMORY, ListeningMix, listening_mono
+from antiphon.kernel.signal.listening_mix import ListeningMix, listening_mono
 from antiphon.kernel.signal.loudness import (
-    HOP as LOUDNESS_HOP,
     K_STATE,
-    MOMENTARY,
     QUIETEST,
     LoudnessMeter,
-    channel_weights,
     gated_loudness,
     k_sections,
     k_weigh,

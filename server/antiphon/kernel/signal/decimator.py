@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
-from antiphon.kernel.signal.listening_mix import LIVE_MEMORY, ListeningMix
+from antiphon.kernel.signal.listening_mix import ListeningMix
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -136,7 +136,7 @@ class Decimator:
         self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
         self._samples: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
         self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
-        self._mix, self._channels = ListeningMix(LIVE_MEMORY * rate), 0
+        self._mix, self._channels = ListeningMix.live(rate), 0
         self._powers: F64 = np.zeros(MAX_CHANNELS + 1, np.float64)
         self.reset()
 

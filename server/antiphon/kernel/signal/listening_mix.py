@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 
 F32 = NDArray[np.float32]
-CANCELLED = "its channels cancel in mono; what one has against the other is heard"
-"""What a command says of a file that `ListeningMix.cancelled` is true of."""
-LIVE_MEMORY = 4.0
+_LIVE = 4.0
 """Seconds after which live sound counts half."""
 _MORE = 1.25
 """How far the channels have to be above what uncorrelated ones give, so that it does not go to and fro."""
@@ -26,8 +25,11 @@ class ListeningMix:
     It is decided piece by piece from what was heard so far, and is mid where the two are alike.
 
     Attributes:
+        CANCELLED: What a command says of a file that is `cancelled`.
         weights: float32 `[MAX_CHANNELS]`, of each channel in the mix.
     """
+
+    CANCELLED: ClassVar[str] = "its channels cancel in mono; what one has against the other is heard"
 
     def __init__(self, remembered: float = 0.0) -> None:
         """Args: remembered: frames after which a sound counts half; 0 for never."""
@@ -35,6 +37,11 @@ class ListeningMix:
         self._powers: list[float] = [0.0] * MAX_CHANNELS
         self._remembered, self._channels = remembered, 0
         self.reset()
+
+    @classmethod
+    def live(cls, rate: float) -> Self:
+        """One that forgets, for sound that comes at `rate`."""
+        return cls(_LIVE * rate)
 
     def reset(self) -> None:
         """Forgets what was heard."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +11,8 @@ from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
 
 QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""
-BLOCK = 0.4
-"""Length of gating blocks in seconds."""
-HOP = 0.1
-"""Step of gating blocks in seconds."""
-MOMENTARY = 4
-"""Hops of a gating block."""
+BLOCK, HOP = 0.4, 0.1
+"""Length and step of gating blocks in seconds."""
 _SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 """BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all others count as 1."""
 _PIECE = 65536
@@ -110,21 +108,29 @@ def gated_loudness(energy: NDArray[np.float64]) -> float:
     return float(max(QUIETEST, -0.691 + 10 * np.log10(gated.mean())))
 
 
-def channel_weights(channels: int) -> tuple[float, ...]:
-    """BS.1770's weight of each channel."""
-    return _SURROUND.get(channels, (1.0,) * channels)
-
-
 class LoudnessMeter:
-    """Energy of each tenth of a second of K-weighted sound, given piece by piece: ten hours take 3 MB."""
+    """Energy of each tenth of a second of K-weighted sound, given piece by piece: ten hours take 3 MB.
+
+    Attributes:
+        HOP: That tenth.
+        MOMENTARY: Hops of a gating block.
+    """
+
+    HOP: ClassVar[float] = HOP
+    MOMENTARY: ClassVar[int] = 4
 
     def __init__(self, rate: int, channels: int) -> None:
         self.hop = max(1, round(HOP * rate))
         self._sections = k_sections(rate)
         self._states = np.zeros((channels, K_STATE))
-        self._weights = channel_weights(channels)
+        self._weights = self.weights(channels)
         self._energies: list[NDArray[np.float64]] = []
         self._rest = np.zeros(0)
+
+    @staticmethod
+    def weights(channels: int) -> tuple[float, ...]:
+        """BS.1770's weight of each channel."""
+        return _SURROUND.get(channels, (1.0,) * channels)
 
     def feed(self, sound: NDArray[np.float32]) -> None:
         """Takes the next float32 `[channels, n]`."""
@@ -154,4 +160,4 @@ class LoudnessMeter:
 
     def integrated(self) -> float:
         """Integrated loudness so far, in LUFS."""
-        return gated_loudness(self.blocks(MOMENTARY))
+        return gated_loudness(self.blocks(self.MOMENTARY))

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO
-from antiphon.kernel.signal.listening_mix import LIVE_MEMORY, ListeningMix
+from antiphon.kernel.signal.listening_mix import ListeningMix
 from antiphon.kernel.workers.processor import WorkerProcessor
 
 
@@ -34,7 +34,7 @@ class WorkerReporter(WorkerProcessor):
         """
         super().prepare(spec)
         self.latency = 0
-        self._mix = ListeningMix(LIVE_MEMORY * spec.rate)
+        self._mix = ListeningMix.live(spec.rate)
         self._unused: Samples = np.zeros((spec.channels, spec.block), np.float32)
         self._before: Samples = np.array(list(self.reports.values()), np.float32)
         self._found: Samples = self._before.copy()
