@@ -466,7 +466,7 @@ def test_next_map_learn_and_personality(
     assert "library add FOLDER" in library("map", root="").err
     assert library("add", music).code == 0
     assert "library analyse" in library("map").err
-    library("analyse", "--only", "timbre")
+    library("analyse", "--only", "tags")
     matches = json.loads(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json").out)[
         "matches"
     ]
