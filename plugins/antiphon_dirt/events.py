@@ -112,7 +112,8 @@ def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
 
 def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
     """Values of the note, as arguments of `/node/NAME/play`."""
-    values: dict[str, object] = {"s": event.sound, "n": int(math.fmod(event.number("n", 0.0), 10_000))}
+    n = int(math.fmod(event.number("n", 0.0), 10_000))
+    values: dict[str, object] = {"s": event.sound, "n": max(0, n), **({"fromend": -n} if n < 0 else {})}
     speed = event.number("speed", 1.0)
     if event.words.get("unit") == "c":
         # the whole sample lasts a cycle, a part of it that share

@@ -12,7 +12,7 @@ from antiphon_sampler.motion import NoteMotion
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
-    Param("n", "int", 0, -9999, 9999, doc="Which sample of it: above the last it begins again, -1 is the last."),
+    Param("n", "int", 0, 0, 9999, doc="Which sample of it, from 0; above the last it begins again."),
     Param("speed", "float", 1.0, -16.0, 16.0, doc="Playback speed, which moves the pitch too; below 0 reverse."),
     Param("begin", default=0.0, low=0.0, high=1.0, doc="Where the part that is played begins, 1 is the end."),
     Param("end", default=1.0, low=0.0, high=1.0, doc="Where it ends."),
@@ -53,6 +53,7 @@ PARAMS = (
     Param("fm", default=0.0, low=0.0, high=32.0, doc="Index of frequency modulation by a sine; 0 off."),
     Param("fmh", default=1.0, low=0.0, high=32.0, doc="Its frequency, as a factor of the note's."),
     Param("fmdecay", default=0.0, low=0.0, high=10.0, unit="s", doc="Fall of fm to 0; 0 keeps it."),
+    Param("fromend", "int", 0, 0, 9999, doc="Which sample of it from the end, 1 is the last; 0 takes n."),
     Param("lasts", default=0.0, low=0.0, high=256.0, unit="beats", doc="It fades out after so long; 0 at its end."),
 )
 """Parameters that a note may override, in the order of their controllers."""
@@ -111,6 +112,7 @@ class NoteValues:
     fm: float
     fmh: float
     fmdecay: float
+    fromend: int
     lasts: float
 
     def shorten(self, tempo: float) -> None:
@@ -187,7 +189,9 @@ class ChannelValues:
         begun = self._begun[channel]
         values: list[Any] = [_value(io, frame, k, places[k]) for k in range(1, len(PARAMS))]
         self._clear(channel)
-        return NoteValues(row, begun != 1, *values)
+        found = NoteValues(row, begun != 1, *values)
+        found.n = -found.fromend or found.n
+        return found
 
 
 def _value(io: IO, frame: int, k: int, place: float) -> Value:

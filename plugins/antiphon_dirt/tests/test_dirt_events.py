@@ -119,7 +119,7 @@ def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
         tidal, "s", "bd", "n", 3.0, "speed", 2.0, "pan", 0.25, "cut", 1, "begin", 0.25, "end", 0.75
     ) == wanted(tidal, "n", 3, "speed", 2.0, "cut", 1, "begin", 0.25, "end", 0.75, "pan", 0.25)
     for n, sent in ((-1.0, -1), (-2.7, -2), (-10_003.0, -3)):
-        assert values(tidal, "s", "bd", "n", n) == wanted(tidal, "n", sent)
+        assert values(tidal, "s", "bd", "n", n) == wanted(tidal, "n", 0, "fromend", -sent)
 
 
 @pytest.mark.parametrize(

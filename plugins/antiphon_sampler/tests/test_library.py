@@ -27,7 +27,8 @@ def test_folders_and_files_are_sorted_and_n_wraps(play, library):
     assert listing.names == ("bd", "four", "hh", "oh", "sd", "slow", "tone")
     assert [sample.name for sample in listing.samples[0]] == ["bd/a.wav", "bd/b.wav"]
     assert len(listing.samples[4]) == 1
-    outs = [play([on(0)], 2500, s="bd", n=n).audio[0] for n in (0, 1, 2, 3, -1, -2)]
+    places = [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}, {"fromend": 1}, {"fromend": 2}]
+    outs = [play([on(0)], 2500, s="bd", **place).audio[0] for place in places]
     for n, same in ((2, 0), (3, 1), (4, 1), (5, 0)):
         np.testing.assert_array_equal(outs[n], outs[same])
     np.testing.assert_allclose(outs[1][0, :1900], burst(2)[0, :1900], atol=1e-7)

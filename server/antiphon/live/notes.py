@@ -47,6 +47,8 @@ def to_commands(
         values = {name: value for name, value in values.items() if name not in SHARED}
     if isinstance(values.get("n"), str):  # the name of a note
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
+    if values.get("n", 0) < 0:  # from the end, as SuperDirt counts; sets that are kept know n from 0 on
+        values = {**values, "n": 0, "fromend": -round(float(values["n"]))}
     if "unit" in values:
         values = _in_beats(values, cycle)
     if all(name in OWN for name in values):

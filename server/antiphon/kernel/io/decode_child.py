@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.io.containers.chunks import check_form
 from antiphon.kernel.io.containers.layout import layout, open_file
-from antiphon.kernel.io.containers.pieces import Layout, Refused
+from antiphon.kernel.io.containers.pieces import Refused, SoundLayout
 from antiphon.kernel.io.finish.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
 from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
@@ -287,7 +287,7 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
         sound.end(promised, lossy=True)
 
 
-def _decode_plain(fd: int, found: Layout, rate: int, channel: HelperChannel) -> None:
+def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
     """What libsndfile decodes."""
     with contextlib.closing(LinkedFile(fd, found)) as file:
         sound = BlockSender(channel, file.rate, rate, file.channels)

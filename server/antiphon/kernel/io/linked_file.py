@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.kernel.io.containers.chunks import check_form
-from antiphon.kernel.io.containers.pieces import Layout, Link, Refused, SplicedFile
+from antiphon.kernel.io.containers.pieces import Link, Refused, SoundLayout, SplicedFile
 from antiphon.kernel.runtime.sound_formats import channel_order
 
 BLOCK_SAMPLES = 32768
@@ -46,7 +46,7 @@ class LinkedFile:
         remark: What a user is told of it, if anything.
     """
 
-    def __init__(self, fd: int, found: Layout) -> None:
+    def __init__(self, fd: int, found: SoundLayout) -> None:
         self._fd, self._links, self.remark = fd, found.links, found.remark
         self._starts, self._promised = list[int](), list[int | None]()
         at: int | None = 0

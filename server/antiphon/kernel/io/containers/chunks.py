@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from antiphon.kernel.io.containers.mpeg import mpeg_links
-from antiphon.kernel.io.containers.pieces import Layout, Link, Refused
+from antiphon.kernel.io.containers.pieces import Link, Refused, SoundLayout
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 MAX_CHUNKS = 4096
@@ -33,7 +33,7 @@ class Chunk:
     size: int
 
 
-def wav(fd: int, length: int, head: bytes) -> Layout:
+def wav(fd: int, length: int, head: bytes) -> SoundLayout:
     """A RIFF or RIFX file, or an RF64 or BW64 file, whose sizes have 64 bits. `Refused` if it is broken."""
     order = "big" if head[:4] == b"RIFX" else "little"
     frame, coding, long, place = 1, 0, 0, 0
@@ -61,12 +61,12 @@ def wav(fd: int, length: int, head: bytes) -> Layout:
             if coding in _MPEG and (
                 links := mpeg_links(fd, chunk.start, min(length, chunk.start + chunk.size), whole=False)
             ):
-                return Layout("mp3", links)
-            return Layout("wav", (Link((name, range(4, length)) if name != head[:4] else ()),))
-    return Layout("wav")
+                return SoundLayout("mp3", links)
+            return SoundLayout("wav", (Link((name, range(4, length)) if name != head[:4] else ()),))
+    return SoundLayout("wav")
 
 
-def aiff(fd: int, length: int, head: bytes) -> Layout:
+def aiff(fd: int, length: int, head: bytes) -> SoundLayout:
     """An AIFF or AIFC file. `Refused` if it is broken."""
     wanted = 0
     for chunk in _chunks(fd, length, "big"):
@@ -82,23 +82,23 @@ def aiff(fd: int, length: int, head: bytes) -> Layout:
             _check_held(chunk.size, there, 8, length)
             if chunk.size < OPEN_ENDED:
                 _check_held(min(wanted, OPEN_ENDED - 1), there - 8, 1, length)
-            return Layout("aiff")
+            return SoundLayout("aiff")
     if wanted:
         raise Refused("its header promises sound and none follows: it was cut short, fetch or make it again")
-    return Layout("aiff")
+    return SoundLayout("aiff")
 
 
-def au(fd: int, length: int, head: bytes) -> Layout:
+def au(fd: int, length: int, head: bytes) -> SoundLayout:
     """An AU file. `Refused` if it is broken."""
     start, size = _number(head[4:8], "big"), _number(head[8:12], "big")
     check_form(_number(head[20:24], "big"), _number(head[16:20], "big"))
     if size == 0 and start < length:
         return _never_closed("au", length, 8, _TO_THE_END, length - start, head[:4])
     _check_held(size, length - start, 1, length)
-    return Layout("au")
+    return SoundLayout("au")
 
 
-def w64(fd: int, length: int, head: bytes) -> Layout:
+def w64(fd: int, length: int, head: bytes) -> SoundLayout:
     """A W64 file: chunks with long names, and sizes of 64 bits that count the chunk's own header."""
     at, frame = 40, 1
     for _ in range(MAX_CHUNKS):
@@ -116,10 +116,10 @@ def w64(fd: int, length: int, head: bytes) -> Layout:
             _check_whole(size - 24, there, frame, length)
             break
         at += max(24, size + -size % 8)
-    return Layout("w64")
+    return SoundLayout("w64")
 
 
-def caf(fd: int, length: int, head: bytes) -> Layout:
+def caf(fd: int, length: int, head: bytes) -> SoundLayout:
     """A CAF file."""
     at = 8
     for _ in range(MAX_CHUNKS):
@@ -138,15 +138,15 @@ def caf(fd: int, length: int, head: bytes) -> Layout:
             open_ended = size == 2**64 - 1
             if not open_ended:
                 _check_whole(size, there, 1, length)
-            return Layout("caf", held.links if open_ended or size > there else (Link(),))
+            return SoundLayout("caf", held.links if open_ended or size > there else (Link(),))
         at += 12 + size
-    return Layout("caf")
+    return SoundLayout("caf")
 
 
-def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> Layout:
+def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> SoundLayout:
     """The layout of a file with another size at an offset, so that it is read to its end. name: its first bytes."""
     link = Link((name, range(len(name), at), size, range(at + len(size), length)))
-    return Layout(
+    return SoundLayout(
         kind,
         (link,),
         f"its recording was never closed: its header promises no sound, and all {there} bytes that follow are read",

@@ -9,7 +9,7 @@ import stat
 from antiphon.kernel.io.containers import chunks
 from antiphon.kernel.io.containers.mpeg import before_tags, behind_tags, mpeg_links
 from antiphon.kernel.io.containers.ogg import ogg_links
-from antiphon.kernel.io.containers.pieces import Layout, Link, Refused, Window
+from antiphon.kernel.io.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
 KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
 """The formats that are read, as words of a sentence."""
@@ -29,7 +29,7 @@ def open_file(path: str | bytes | os.PathLike[str]) -> int:
     raise Refused(f"it is {'a folder' if stat.S_ISDIR(mode) else 'not an ordinary file'}; name a sound file")
 
 
-def layout(fd: int) -> Layout:
+def layout(fd: int) -> SoundLayout:
     """The layout of the file behind a descriptor.
 
     Raises `Refused` when it is none of `KINDS`, or promises what it does not hold.
@@ -51,19 +51,19 @@ def layout(fd: int) -> Layout:
             return chunks.caf(fd, length, head)
     if head[4:8] == b"ftyp":
         _check_mpeg4(fd, length)
-        return Layout("m4a")
-    tagged = behind_tags(Window(fd, length), 0)
+        return SoundLayout("m4a")
+    tagged = behind_tags(FileWindow(fd, length), 0)
     match os.pread(fd, 4, tagged):
         case b"fLaC":
-            return Layout("flac", _flac_links(fd, tagged, length))
+            return SoundLayout("flac", _flac_links(fd, tagged, length))
         case b"OggS":
-            return Layout("ogg", ogg_links(fd, tagged, length) or (Link(),))
+            return SoundLayout("ogg", ogg_links(fd, tagged, length) or (Link(),))
     end = before_tags(fd, length)
     if links := mpeg_links(fd, 0, end, whole=True):
-        return Layout("mp3", links)
+        return SoundLayout("mp3", links)
     # without a layer it is AAC in a stream of its own
     if tagged or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
-        return Layout("mp3")
+        return SoundLayout("mp3")
     raise Refused(f"it is not a {KINDS} file")
 
 

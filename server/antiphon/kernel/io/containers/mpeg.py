@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from antiphon.kernel.io.containers.pieces import Link, Piece, Refused, Window
+from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
 
 REACH = 1 << 20
 """Bytes among which the first frame is looked for."""
@@ -36,7 +36,7 @@ _VBRI = 36
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FrameKind:
     """What all frames of a sound have in common.
 
     Attributes:
@@ -60,10 +60,10 @@ class Kind:
 
 
 @dataclass(slots=True)
-class Run:
+class FrameRun:
     """Frames of one kind, and the header frame before them, if there is one: named "Xing", "Info" or "VBRI"."""
 
-    kind: Kind
+    kind: FrameKind
     first: bytes
     header: bytes
     spans: list[Piece] = field(default_factory=list)
@@ -88,7 +88,7 @@ def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...
     Raises:
         Refused: It is broken, cut short, or its rate changes.
     """
-    window = Window(fd, end)
+    window = FileWindow(fd, end)
     tagged = behind_tags(window, start)
     first = tagged if _is_sure(window, tagged, 2) else _next_frame(window, start)
     if first is None and start < tagged < end:
@@ -100,7 +100,7 @@ def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...
     return tuple(_link(run, plain=plain) for run in runs)
 
 
-def behind_tags(window: Window, at: int) -> int:
+def behind_tags(window: FileWindow, at: int) -> int:
     """Where the ID3v2 tags at an offset end, as they say."""
     while (head := window.get(at, 10))[:3] == b"ID3" and len(head) == 10:
         size = functools.reduce(lambda sum, byte: sum << 7 | byte & 127, head[6:], 0)
@@ -110,7 +110,7 @@ def behind_tags(window: Window, at: int) -> int:
 
 def before_tags(fd: int, end: int) -> int:
     """Where an APE and an ID3v1 tag at a file's end begin."""
-    window = Window(fd, end)
+    window = FileWindow(fd, end)
     at = end - 128 if end > 128 and window.get(end - 128, 3) == b"TAG" else end
     foot = window.get(at - 32, 32) if at > 32 else b""
     if foot[:8] == b"APETAGEX":
@@ -119,9 +119,9 @@ def before_tags(fd: int, end: int) -> int:
     return at
 
 
-def _runs(window: Window, first: int) -> list[Run]:
+def _runs(window: FileWindow, first: int) -> list[FrameRun]:
     """All frames from the first on."""
-    runs, at, apart = list[Run](), first, True
+    runs, at, apart = list[FrameRun](), first, True
     while True:
         head = window.get(at, 4)
         size, double, single = _table()[head[1] << 8 | head[2]]
@@ -130,7 +130,7 @@ def _runs(window: Window, first: int) -> list[Run]:
         if not _is_header(header, kind):
             header = b""
         if apart or header or kind is not runs[-1].kind:
-            runs.append(Run(kind, head, header))
+            runs.append(FrameRun(kind, head, header))
         run = runs[-1]
         begin = at + len(header)
         stop, frames = _walk(window, begin, kind)
@@ -151,7 +151,7 @@ def _runs(window: Window, first: int) -> list[Run]:
         at = following
 
 
-def _walk(window: Window, at: int, kind: Kind) -> tuple[int, int]:
+def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
     """Where whole frames of a kind from an offset on end, before a header frame too; how many there are."""
     table, frames, size = _table(), 0, 0
     while data := window.get(at, _CHUNK):
@@ -173,7 +173,7 @@ def _walk(window: Window, at: int, kind: Kind) -> tuple[int, int]:
     return at, frames
 
 
-def _headers(data: bytes, kind: Kind) -> Iterator[int]:
+def _headers(data: bytes, kind: FrameKind) -> Iterator[int]:
     """Where header frames would begin whose names are in `data`."""
     for name, place in ((b"Xing", kind.side), (b"Info", kind.side), (b"VBRI", _VBRI)):
         found = data.find(name)
@@ -182,11 +182,11 @@ def _headers(data: bytes, kind: Kind) -> Iterator[int]:
             found = data.find(name, found + 1)
 
 
-def _is_header(frame: bytes, kind: Kind) -> bool:
+def _is_header(frame: bytes, kind: FrameKind) -> bool:
     return kind.layer == 3 and 0 in _headers(frame[: _VBRI + 4], kind)
 
 
-def _is_sure(window: Window, at: int, needed: int) -> bool:
+def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
     """Whether so many frames of a kind are at an offset, or fewer up to the end."""
     count, kind = 0, None
     while len(head := window.get(at, 4)) == 4:
@@ -200,7 +200,7 @@ def _is_sure(window: Window, at: int, needed: int) -> bool:
     return count > 0
 
 
-def _next_frame(window: Window, start: int) -> int | None:
+def _next_frame(window: FileWindow, start: int) -> int | None:
     """The first frame among the next `REACH` bytes."""
     for reach in (MOST_JUNK, REACH):
         data = window.get(start, reach)
@@ -212,7 +212,7 @@ def _next_frame(window: Window, start: int) -> int | None:
     return None
 
 
-def _link(run: Run, *, plain: bool) -> Link:
+def _link(run: FrameRun, *, plain: bool) -> Link:
     """plain: whether libsndfile reads the whole file as these frames, if their header is right."""
     promised, size = run.promised(1), run.promised(2) or 0
     if promised == run.frames:
@@ -228,7 +228,7 @@ def _link(run: Run, *, plain: bool) -> Link:
     return Link((run.header[:at] + run.frames.to_bytes(4, "big") + run.header[at + 4 :], *run.spans))
 
 
-def _counted(run: Run) -> bytes:
+def _counted(run: FrameRun) -> bytes:
     """A header frame that says how many there are, and a silent one.
 
     mpg123 leaves out its own delay where there is a header; with what this one names that is the silent frame.
@@ -245,12 +245,12 @@ def _counted(run: Run) -> bytes:
 
 
 @functools.cache
-def _table() -> dict[int, tuple[int, Kind, Kind]]:
+def _table() -> dict[int, tuple[int, FrameKind, FrameKind]]:
     """By the second and third byte of a frame: its bytes, and its kind with two channels and with one."""
     table = {}
     for bits, version in ((3, 1), (2, 2), (0, 3)):
         for layer, rate in itertools.product((1, 2, 3), range(3)):
-            kinds = [Kind(version, layer, _RATES[rate] >> version - 1, mono) for mono in (False, True)]
+            kinds = [FrameKind(version, layer, _RATES[rate] >> version - 1, mono) for mono in (False, True)]
             kbits = _KBITS.get((min(version, 2), layer), _KBITS[2, 2])
             for index, padding, private, bare in itertools.product(range(14), range(2), range(2), range(2)):
                 words = kinds[0].samples // 8 * kbits[index] * 1000 // kinds[0].rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from antiphon.kernel.io.containers.pieces import Link, Piece, Refused, Window
+from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
 
 MOST_LINKS = 1000
 _MARK, _HEAD, _BEGINS = b"OggS", 27, 2
@@ -13,7 +13,7 @@ _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
 
 
 @dataclass(slots=True)
-class Chain:
+class OggChain:
     """One link. flac: the number of its FLAC stream, and where that is."""
 
     start: int
@@ -25,7 +25,7 @@ class Chain:
 
 def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
     """The links of an Ogg file between two offsets; none where it has no beginning. Raises `Refused`."""
-    window, links, at = Window(fd, end), list[Chain](), start
+    window, links, at = FileWindow(fd, end), list[OggChain](), start
     while len(head := window.get(at, _HEAD)) == _HEAD:
         if head[:4] != _MARK:
             at = _next_page(window, at + 1)
@@ -39,7 +39,7 @@ def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
         if head[5] & _BEGINS and (not links or links[-1].begun):
             if len(links) == MOST_LINKS:
                 raise Refused(f"it is more than {MOST_LINKS} recordings in one; cut it into parts")
-            links.append(Chain(at, stop))
+            links.append(OggChain(at, stop))
         if not links:
             return ()
         link = links[-1]
@@ -54,7 +54,7 @@ def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
     return tuple(Link(tuple(link.flac) or (range(link.start, link.end),)) for link in links)
 
 
-def _next_page(window: Window, at: int) -> int:
+def _next_page(window: FileWindow, at: int) -> int:
     """Where the next page begins; the end where there is none."""
     while piece := window.get(at, 1 << 16):
         if (found := piece.find(_MARK)) >= 0:

@@ -37,7 +37,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SoundLayout:
     """A sound file's kind, one of `KINDS`, its sounds in their order, and what a user is told of it, if anything."""
 
     kind: str
@@ -82,7 +82,7 @@ class SplicedFile(io.RawIOBase):
         return done
 
 
-class Window:
+class FileWindow:
     """Bytes of a file, read a mebibyte at a time."""
 
     def __init__(self, fd: int, end: int) -> None:
