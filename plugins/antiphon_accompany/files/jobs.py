@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
-from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi
+from antiphon.api.backends.files import CHORD_SUFFIXES, MIDI_SUFFIXES, format_of, printable_path, write_atomic
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.midifiles import accompany_midi
 from antiphon_accompany.files.recording import OwnChords, chords_of_sound, melody_of_sound, write_band

@@ -13,8 +13,15 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
-from antiphon.api.jobs import chord_text
+from antiphon.api.backends.files import (
+    MidiTimes,
+    chord_text,
+    melody_line,
+    open_midi,
+    read_midi,
+    tick_notes,
+    write_atomic,
+)
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
