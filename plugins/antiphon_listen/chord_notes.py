@@ -8,8 +8,16 @@ from itertools import pairwise
 import numpy as np
 
 from antiphon.api import SHARP_NAMES, UsageError
-from antiphon.api.backends.files import MidiNote, MidiTrack, printable_path, write_atomic, write_midi
-from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, check_distinct, chord_text, is_midi
+from antiphon.api.backends.files import (
+    CHORD_SUFFIXES,
+    MidiNote,
+    MidiTrack,
+    chord_text,
+    printable_path,
+    write_atomic,
+    write_midi,
+)
+from antiphon.api.jobs import FileJob, Written, check_distinct, is_midi
 from antiphon_listen.jobs import hear
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.music import SongAnalysis

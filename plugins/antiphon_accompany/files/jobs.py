@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import format_of, printable_path, write_atomic
-from antiphon.api.jobs import CHORD_SUFFIXES, FileJob, Written, is_midi
+from antiphon.api.backends.files import CHORD_SUFFIXES, format_of, printable_path, write_atomic
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE
 from antiphon_accompany.files.midifiles import accompany_midi

@@ -15,13 +15,13 @@ import numpy as np
 from antiphon.api import FileError, UsageError, Value
 from antiphon.api.backends.files import (
     MidiTimes,
+    chord_text,
     conductor,
     melody_of,
     open_midi,
     read_midi,
     write_atomic,
 )
-from antiphon.api.jobs import chord_text
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes

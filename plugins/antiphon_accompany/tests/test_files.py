@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon.api.jobs import chord_text
+from antiphon.api.backends.files import chord_text
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read

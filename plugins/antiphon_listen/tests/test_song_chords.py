@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.backends.files import AudioWriter, read_midi
-from antiphon.api.jobs import FileJob, chord_text
+from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
+from antiphon.api.jobs import FileJob
 from antiphon_listen import chord_network, constant_q, music
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.music import MusicRun

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from antiphon.offline.chord_file import SUFFIXES as CHORD_SUFFIXES, chord_text
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.note_file import is_midi
