@@ -57,7 +57,8 @@ def evaluate(
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
     with needs.explain_missing(name):
         evaluation = factories[name]()
-    for path in files or ():
+    files = [sound for path in files or () for sound in _in_folder(path)]
+    for path in files:
         if not path.is_file():
             material = evaluation.files_doc or "its own items alone"
             raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
@@ -67,7 +68,7 @@ def evaluate(
         seed=seed,
         limit=limit or None,
         systems=tuple(system or ()),
-        files=tuple(files or ()),
+        files=tuple(files),
         say=say,
     )
     tables.check(evaluation, ask)
@@ -96,6 +97,18 @@ def evaluate(
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if card:
         typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
+
+
+def _in_folder(path: Path) -> list[Path]:
+    """The sound files in a folder and those below it; a file itself."""
+    from antiphon.api.backends.files import READ_SUFFIXES, SOUND_FORMATS
+
+    if not path.is_dir():
+        return [path]
+    endings = {*READ_SUFFIXES, *SOUND_FORMATS}
+    if not (found := sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)):
+        raise UsageError(f"{path} holds no sound files; their names end in {', '.join(sorted(endings))}")
+    return found
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
