@@ -13,9 +13,9 @@ from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.floor.features import ROW, STRIDE
 
-MOST = 2.0
+MOST = 5.0
 """Power that a hop may lose of a band, over the band's mean noise: noise in a hop is often above its mean."""
-MOST_LIVE = 8.0
+MOST_LIVE = 10.0
 """The same live, where the noise is known by its past alone, and speech is not told from music."""
 
 

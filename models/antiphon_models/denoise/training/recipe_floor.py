@@ -63,7 +63,7 @@ class TorchFloorNetwork(torch.nn.Module):
         for layer in range(2):
             x = torch.tanh(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
         said: torch.Tensor = (x @ weights["w2"] + weights["b2"])[..., 0]
-        return said.unflatten(1, seen.shape[:2])
+        return said.reshape(len(said), *seen.shape[:2])
 
 
 class FloorRecipe(Recipe):
@@ -196,7 +196,9 @@ class FloorExamples:
         clean = _level(self._dense(source)) * level
         snr = 99.0 if rnd.random() < 0.42 else rnd.uniform(-3, 32)
         hiss = self._rng.standard_normal(LENGTH) * 10 ** (-rnd.uniform(60, 90) / 20)
-        noise = level * (_level(self._noise()) * 10 ** (-snr / 20) if snr < CLEAN else rnd.choice([0.0, 0.0, hiss]))
+        noise = hiss * level * rnd.choice([0.0, 0.0, 1.0])
+        if snr < CLEAN:
+            noise = _level(self._noise()) * (level * 10 ** (-snr / 20))
         length = int(LENGTH * rnd.choice([1, 1, 1, 0.75, 0.5, 0.5, 0.3, 0.2, 0.1]))
         at = rnd.randrange(LENGTH - length + 1)
         part = slice(at, at + length)
@@ -251,9 +253,9 @@ class FloorExamples:
             low, high = sorted(np.exp(rnd.uniform(4.5, 9.5)) for _ in range(2))
             if rnd.random() < 0.3:
                 spectrum /= (1 + (hertz / max(high, 1.5 * low)) ** 4) * (1 + (low / hertz) ** 4)
-            return np.fft.irfft(spectrum, LENGTH)
+            return np.asarray(np.fft.irfft(spectrum, LENGTH))
         if draw < 0.93:
-            return np.sum([self._any("voice") * 10 ** (rnd.uniform(-6, 3) / 20) for _ in range(7)], axis=0)
+            return np.asarray(sum(self._any("voice") * 10 ** (rnd.uniform(-6, 3) / 20) for _ in range(7)))
         seconds, mains = np.arange(LENGTH) / RATE, rnd.choice([50, 60])
         hum = np.zeros(LENGTH)
         for n in range(1, 13):
@@ -262,11 +264,11 @@ class FloorExamples:
 
 
 def _level(sound: NDArray[Any]) -> NDArray[Any]:
-    return sound / (float(np.std(sound)) + 1e-5)
+    return np.asarray(sound / (float(np.std(sound)) + 1e-5))
 
 
 def _limited(sound: NDArray[Any], decibels: float) -> NDArray[Any]:
     """Turned up and held below full scale, with a limiter's short look ahead."""
     loud = sound * (10 ** (decibels / 20) / max(0.3, float(np.abs(sound).max())))
     envelope = uniform_filter1d(maximum_filter1d(np.abs(loud), LIMITER), LIMITER)
-    return np.tanh(loud / np.maximum(1.0, envelope))
+    return np.asarray(np.tanh(loud / np.maximum(1.0, envelope)))
