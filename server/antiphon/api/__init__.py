@@ -50,7 +50,7 @@ from antiphon.kernel.errors import (
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.block import F32, F64, Samples, StreamSpec
-    from antiphon.kernel.contract.file_use import FileUse
+    from antiphon.kernel.contract.file_use import FileHearing, FileUse
     from antiphon.kernel.contract.params import Param, Value
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "antiphon.kernel.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
-    "antiphon.kernel.contract.file_use": ("FileUse",),
+    "antiphon.kernel.contract.file_use": ("FileHearing", "FileUse"),
     "antiphon.kernel.contract.params": ("Param", "Value"),
     "antiphon.kernel.signal.pitch": ("SHARP_NAMES", "frequency", "note_number"),
     "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -202,6 +202,10 @@ class PlanRunner:
             self.emitted += [(max(0, time.sample + e.offset - self.latency), e) for e in events]
         time.sample = end
         return y
+
+    def heard(self, told: Any) -> None:
+        """Gives the processor what its plugin found of the file to come."""
+        self._host.processor.heard(told)
 
     @property
     def wants_preroll(self) -> bool:

@@ -15,15 +15,18 @@ from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.file_use import FileHearing
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.io.midifile import WRITTEN
 from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.importing import import_object
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE
+from antiphon.offline.level_change import PieceLevels, taken_text
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
@@ -42,7 +45,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
     with ExitStack() as stack:
         score: Score | None = None
-        heard, rest = job.source, None
+        heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
         length: int | None
         tags: tuple[tuple[str, str], ...]
         if plays:
@@ -51,50 +54,75 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             blocks: Iterator[Samples] = iter(())
         else:
             heard, rest = _parted(stack, info, job.source, settings)
-            sound, blocks = stack.enter_context(stream(heard))
-            rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
+            # what is no regular file, a pipe, cannot be read twice
+            twice = job.source.is_file()
+            hearing = _hearing(info, heard, settings) if twice else FileHearing()
+            sound, blocks = stack.enter_context(stream(heard, rate=hearing.rate or None))
+            rate, channels, subtype, length = hearing.rate or sound.rate, sound.channels, sound.subtype, sound.frames
+            own_rate = sound.rate if hearing.rate else 0
+            length = None if length is None else length * rate // sound.rate
             tags = sound.tags
             if rest is not None:  # a part is held as float, whatever it was taken from
                 with stream(job.source) as (given, _):
                     subtype, tags = given.subtype, given.tags
-        finish = replace(settings.finish, tags={**dict(tags), **settings.finish.tags})
+        finish = replace(
+            settings.finish,
+            rate=settings.finish.rate or own_rate,
+            tags={**dict(tags), **settings.finish.tags},
+        )
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
         progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
+        values = {**settings.values, **hearing.values}
         runner = stack.enter_context(
-            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
+            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, score))
         )
-        # what is no regular file, a pipe, cannot be read twice
-        if not plays and job.source.is_file():
+        if twice and not hearing.as_it_is:
+            runner.heard(hearing.told)
             _play_before(runner, job.source, heard, length)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
-        played = process_stream(_summed(blocks, sums, "in"), runner, length if plays else None, progress.update, tail)
-        fade = settings.fade
-        if fade is None:
-            # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
-            fade = FADE if plays or info.on_files.tail else 0.0
-        written = fade_end(_summed(played, sums, "out"), rate, fade)
+        before, after = PieceLevels(rate), PieceLevels(rate)
+        played = before.passed(_summed(blocks, sums, "in"))
+        if not hearing.as_it_is:
+            played = process_stream(played, runner, length if plays else None, progress.update, tail)
+        # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
+        usual = FADE if plays or info.on_files.tail else 0.0
+        written = after.passed(
+            _summed(fade_end(played, rate, settings.fade if settings.fade is not None else usual), sums, "out")
+        )
         if rest is not None:
-            written = _added(written, stack.enter_context(stream(rest))[1])
+            written = _added(written, stack.enter_context(stream(rest, rate=rate))[1])
         for samples in written:
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
-        _check_events(runner, job.source)
-        for late in (f for f in fires if f.sample >= done > 0):
-            raise UsageError(
-                f"{late.param} would fire at {late.sample / rate:g} s, after the end of {path_text(job.source)} "
-                f"({done / rate:g} s)"
-            )
+        _check_played(runner, job.source, fires, done)
     if writer is None:
         return _notes_written(job, runner, score, done)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
-    found = () if changed else (f"which {info.type} left as it is",)
+    found = _found(info, hearing.said, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
+
+
+def _found(info: ProcessorInfo, said: str, levels: tuple[PieceLevels, PieceLevels] | None) -> tuple[str, ...]:
+    """For the closing line: what was found, and what went by the levels before and after; None where nothing did."""
+    if levels is None:
+        return (f"which {info.type} left as it is{said and f': {said}'}",)
+    if not info.on_files.takes:
+        return ()
+    return (*filter(None, [said]), taken_text(*levels, info.on_files.takes))
+
+
+def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
+    """What the plugin decides by a file as a whole, where it does."""
+    if not info.on_files.hears:
+        return FileHearing()
+    made: FileHearing = import_object(info.on_files.hears)(heard, settings.values, {name for name, _ in settings.fires})
+    return made
 
 
 def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
@@ -107,10 +135,10 @@ def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | No
             longer = "is not known to be shorter" if length is None else "is longer"
             complain(f"{path_text(source)} {longer} than half an hour: {runner.type} works as live")
             break
-        with stream(heard) as (_, whole):
+        with stream(heard, rate=runner.spec.rate) as (_, whole):
             runner.look_ahead(whole, known)
     if runner.wants_preroll:
-        with stream(heard) as (_, beginning):
+        with stream(heard, rate=runner.spec.rate) as (_, beginning):
             runner.preroll(beginning)
 
 
@@ -167,11 +195,18 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
     return False
 
 
-def _check_events(runner: PlanRunner, source: Path) -> None:
+def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], frames: int) -> None:
+    """Raises `AntiphonError` for notes that a block did not take, and for what would fire after `frames`, the end."""
     if runner.dropped:
         raise FileError(
             f"{path_text(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
             "give a smaller --block"
+        )
+    rate = runner.spec.rate
+    for late in (f for f in fires if f.sample >= frames > 0):
+        raise UsageError(
+            f"{late.param} would fire at {late.sample / rate:g} s, after the end of {path_text(source)} "
+            f"({frames / rate:g} s)"
         )
 
 

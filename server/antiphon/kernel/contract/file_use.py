@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.params import Value
 
 Change: TypeAlias = Literal["length", "time", "pitch", "level", "channels"]
 
@@ -42,6 +45,11 @@ class FileUse:
         causal: The name of the switch that `antiphon run --causal` sets: with it `Processor.look_ahead` answers False.
         stem: The name of a parameter, "all" or a part of a song: of a file that part is processed alone, and the others
             are added to it as they are. "" for none.
+        hears: "module:function" that listens to a file before the processor is prepared for it: it is called with the
+            path, the values of parameters that were given and the names of triggers that fire, and returns a
+            `FileHearing`. "" for none.
+        takes: The name of a parameter, 0 to 1, of how much of a sound is taken away; the closing line says how much was
+            and, where it is much of the whole, how to keep more. "" for none.
         changes: What of a sound is not kept with the parameters' defaults: its "length", the "time" at which things
             happen, the "pitch" of a tone, the "level" (by 3 dB or more), the "channels" (their number, or which of
             them is louder). The rate is always kept. A test holds every plugin to what it does not name.
@@ -59,6 +67,8 @@ class FileUse:
     preroll: str = ""
     causal: str = ""
     stem: str = ""
+    hears: str = ""
+    takes: str = ""
     changes: tuple[Change, ...] = ()
     fires: tuple[str, ...] = ()
 
@@ -67,3 +77,22 @@ class FileUse:
         """Reads its fields as they come from another process, where tuples are lists."""
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
         return FileUse(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class FileHearing:
+    """What a plugin has decided by a file, before its processor is prepared for it.
+
+    Attributes:
+        values: Values of parameters, in place of those that were given.
+        as_it_is: The file is passed sample for sample, without the processor.
+        said: The reason or the choice, for the closing line; "" for nothing.
+        rate: Hz at which the file is played to the processor; 0 for its own. OUT has the file's own.
+        told: Given to `Processor.heard`.
+    """
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    as_it_is: bool = False
+    said: str = ""
+    rate: int = 0
+    told: Any = None

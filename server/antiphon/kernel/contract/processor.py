@@ -319,6 +319,9 @@ class Processor:
     def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
+    def heard(self, told: Any) -> None:
+        """Takes what `FileUse.hears` found of the file to be played. Called after `prepare`, of files alone."""
+
     def look_ahead(self, frames: int | None) -> bool:
         """True requests a preroll pass over the file before it is played. Called before a file; live never.
 

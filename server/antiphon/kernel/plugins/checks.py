@@ -149,6 +149,8 @@ def check_on_files(processor: Processor) -> None:
         raise PluginError(f"its on_files.preroll is {use.preroll!r}; the name of a parameter in seconds is allowed")
     if use.causal not in ("", *(p.name for p in processor.params if p.kind == "switch")):
         raise PluginError(f"its on_files.causal is {use.causal!r}; the name of a switch is allowed")
+    if use.takes not in ("", *(p.name for p in processor.params if p.kind == "float" and p.high == 1.0)):
+        raise PluginError(f"its on_files.takes is {use.takes!r}; the name of a parameter up to 1 is allowed")
     if not isinstance(use.changes, tuple) or not set(use.changes) <= set(get_args(Change)):
         raise PluginError(f"its on_files.changes are {use.changes!r}; there are: {', '.join(get_args(Change))}")
 
