@@ -63,9 +63,9 @@ def _db(power: float) -> float:
 
 
 def taken_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
-    """What went, for the closing line; `param`: the parameter that keeps more."""
+    """What went, for the closing line; `param`: the parameter that keeps more, if any."""
     whole, pauses = taken(before, after)
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:
         said += f", {max(0.0, pauses):.0f} dB in pauses"
-    return said if whole <= MUCH else f"{said}; to keep more of it: -p {param}=0.5"
+    return said if whole <= MUCH or not param else f"{said}; to keep more of it: -p {param}=0.5"

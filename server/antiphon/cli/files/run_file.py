@@ -104,17 +104,21 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     if writer is None:
         return _notes_written(job, runner, score, done)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
-    found = _found(info, hearing.said, (before, after) if changed else None)
+    found = _found(info, hearing, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
 
 
-def _found(info: ProcessorInfo, said: str, levels: tuple[PieceLevels, PieceLevels] | None) -> tuple[str, ...]:
+def _found(
+    info: ProcessorInfo, hearing: FileHearing, levels: tuple[PieceLevels, PieceLevels] | None
+) -> tuple[str, ...]:
     """For the closing line: what was found, and what went by the levels before and after; None where nothing did."""
+    said = hearing.said
     if levels is None:
         return (f"which {info.type} left as it is{said and f': {said}'}",)
     if not info.on_files.takes:
         return ()
-    return (*filter(None, [said]), taken_text(*levels, info.on_files.takes))
+    # with other parameters than were given that one may have no effect
+    return (*filter(None, [said]), taken_text(*levels, "" if hearing.values else info.on_files.takes))
 
 
 def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
