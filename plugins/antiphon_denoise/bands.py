@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 COUNT = 44
+HOP = 384
+"""Frames between two spectra at 48 kHz."""
 BINS = 1025
 BIN_HZ = 23.4
 _FIRST, _LAST = 1.0, 960.0

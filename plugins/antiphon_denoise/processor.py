@@ -10,7 +10,7 @@ import numpy as np
 from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
-from antiphon_denoise.bands import BINS
+from antiphon_denoise.bands import BINS, HOP
 from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
 from antiphon_denoise.floor.bound import MOST_LIVE, Bound, floor_at
 from antiphon_denoise.floor.features import ROW
@@ -25,7 +25,7 @@ from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file_confidence
 from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
-from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
+from antiphon_denoise.learned.spec import AUTOENCODER, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.wavelet import Shrinker
 

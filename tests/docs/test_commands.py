@@ -85,6 +85,7 @@ PARSED = {
     ),
     "antiphon run leveller in.wav levelled.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
+    "antiphon live pasted.py": "the same",
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
     "antiphon run third song.wav liquid.wav -p genre=liquid": "plugins/antiphon_mosaic/tests/test_third.py has beats",

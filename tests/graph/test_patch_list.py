@@ -14,8 +14,8 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session import set_list
 
 CHECKS = {"through", "worker", "bench8"}
-SINGS = {"cantor", "choir"}
-"""Play where a voice is installed, and are listed nowhere."""
+SINGS = {"cantor", "choir", "strudel"}
+"""Play where a voice is installed, or a translated program, and are listed nowhere."""
 
 
 def write(name: str, text: str, part: str = "") -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64
 from antiphon.api.backends.signal import SpectrumSizes, windows
 from antiphon.api.backends.workers import WorkerSpec
+from antiphon_denoise.bands import HOP
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
-from antiphon_denoise.learned.spec import HOP
 
 if TYPE_CHECKING:
     from antiphon_models.denoise.testset import TestMixture

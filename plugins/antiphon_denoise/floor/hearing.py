@@ -19,10 +19,9 @@ from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT
+from antiphon_denoise.bands import BINS, COUNT, HOP
 from antiphon_denoise.floor.features import LEAST_ROWS, QUIET, ROW, ROWS, STRIDE, FloorFeatures
 from antiphon_denoise.floor.network import FloorNetwork, load_floor
-from antiphon_denoise.learned.spec import HOP
 
 log = logging.getLogger("antiphon.denoise")
 HOPS = 2

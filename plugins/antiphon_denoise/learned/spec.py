@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.backends.models import ModelInfo
-from antiphon_denoise.bands import BINS
+from antiphon_denoise.bands import BINS, HOP
 
 SINGLE, GROUP = 512, 4
 UNITS = SINGLE + (BINS - 1 - SINGLE) // GROUP
-HOP = 384
-"""Frames between two spectra at 48 kHz."""
 
 MASK = ModelInfo(
     name="denoise-mask",

@@ -32,7 +32,7 @@ COLOURS = ("#3aa6d9", "#4fbf8b", "#d9a43a", "#b07ad9", "#d97a5a", "#8fb83a", "#5
 """Colours of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
 NEUTRAL = "#8a93a0"
 """Colour of pages without a node."""
-MOST_TABS = 8
+MOST_TABS = 9
 """Maximum tabs per row: on a phone each is as wide as a thumb."""
 SLOW, FAST = 40.0, 240.0
 """Range in bpm of the tempo fader: smaller than that of `/tempo`."""

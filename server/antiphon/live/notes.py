@@ -77,7 +77,7 @@ def to_commands(
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
         args += [name, value]
-    if "legato" in values or "length" in values:
+    if ("legato" in values or "length" in values) and not values.keys().isdisjoint(("s", "n")):  # of a sampler
         args += ["lasts", float(_length(values, length))]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))

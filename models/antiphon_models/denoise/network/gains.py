@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from antiphon.api.backends.networks import StreamingModel
-from antiphon_denoise.learned.spec import HOP, UNITS
+from antiphon_denoise.bands import HOP
+from antiphon_denoise.learned.spec import UNITS
 from antiphon_models.denoise.network.features import FeatureExtractor
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from antiphon.api.backends.signal import SpectrumSizes, windows
-from antiphon_denoise.bands import BINS
-from antiphon_denoise.learned.spec import HOP, UNITS, unit_of_bin
+from antiphon_denoise.bands import BINS, HOP
+from antiphon_denoise.learned.spec import UNITS, unit_of_bin
 
 QUIET = 1e-10
 

