@@ -74,6 +74,7 @@ class Denoise(Processor):
             doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
         ),
         Param("causal", "switch", False, restart=True, doc="In files: works as live, without a look at what comes."),
+        Param("floor", "switch", True, restart=True, doc="Looks for a noise floor first; off, records may suffer."),
     )  # fmt: skip
 
     @property
@@ -143,7 +144,7 @@ class Denoise(Processor):
         self._spectra = Spectra(sizes, channels)
         self._opener = ThresholdOpener(sizes.bins)
         self._bound = Bound(sizes.bins)
-        floor = load_floor()
+        floor = load_floor() if self.settings["floor"] else None
         self._live_floor = LiveFloor(floor, ROW // HOP) if floor is not None else None
         self._gain: F32 = np.ones(sizes.bins, np.float32)
         self._frame: F32 = np.zeros((channels, sizes.lag), np.float32)

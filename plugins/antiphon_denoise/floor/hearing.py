@@ -106,7 +106,7 @@ def _db(part: float, whole: float) -> float:
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
     """`FileUse.hears` of `denoise`."""
     weights = load_floor()
-    if values.get("causal") or "learn" in fired or weights is None:
+    if values.get("causal") or not values.get("floor", True) or "learn" in fired or weights is None:
         return FileHearing()
     with stream_sound(path) as (sound, blocks):
         low = sound.rate < LOW_RATE
@@ -125,7 +125,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         return FileHearing(rate=rate)
     if found or low:
         return FileHearing(rate=rate, told=None if low else np.array(listener.noises, np.float32))
-    return FileHearing(as_it_is=True, said="no noise floor was found")
+    return FileHearing(as_it_is=True, said="no noise floor was found; -p floor=off takes what may be noise all the same")
 
 
 def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:

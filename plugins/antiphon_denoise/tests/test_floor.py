@@ -50,7 +50,7 @@ def test_a_file_without_noise_is_passed_sample_for_sample_and_said(mode: str, tm
     soundfile.write(tmp_path / "in.wav", np.stack([dense(), tones()], 1), RATE, "FLOAT")
     said = command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "-p", f"mode={mode}")
     assert np.array_equal(*(soundfile.read(tmp_path / name)[0] for name in ("in.wav", "out.wav")))
-    assert said.endswith("which denoise left as it is: no noise floor was found\n")
+    assert said.endswith("-p floor=off takes what may be noise all the same\n")
 
 
 def test_what_went_is_said_and_how_to_keep_more(tmp_path: Path) -> None:
