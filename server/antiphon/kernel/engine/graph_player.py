@@ -137,10 +137,7 @@ class GraphPlayer:
         self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
 
     def rise(self) -> None:
-        """Fades in over 10 ms: the first plan, since a live input already sounds, and what follows a gap.
-
-        A rendering plays its first plan at full level.
-        """
+        """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
         self._edges.rise(self._edges.wait if self._edges.rising else 0)
 
     @property
