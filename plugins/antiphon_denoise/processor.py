@@ -12,9 +12,7 @@ from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS, HOP
 from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
-from antiphon_denoise.floor.bound import MOST_LIVE, Bound, floor_at
-from antiphon_denoise.floor.features import ROW
-from antiphon_denoise.floor.network import LiveFloor, load_floor
+from antiphon_denoise.floor.bound import Bound, floor_at
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
@@ -74,7 +72,7 @@ class Denoise(Processor):
             doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
         ),
         Param("causal", "switch", False, restart=True, doc="In files: works as live, without a look at what comes."),
-        Param("floor", "switch", True, restart=True, doc="Looks for a noise floor first; off, records may suffer."),
+        Param("floor", "switch", True, doc="In files: looks for a noise floor first; off, records may suffer."),
     )  # fmt: skip
 
     @property
@@ -144,8 +142,6 @@ class Denoise(Processor):
         self._spectra = Spectra(sizes, channels)
         self._opener = ThresholdOpener(sizes.bins)
         self._bound = Bound(sizes.bins)
-        floor = load_floor() if self.settings["floor"] else None
-        self._live_floor = LiveFloor(floor, ROW // HOP) if floor is not None else None
         self._gain: F32 = np.ones(sizes.bins, np.float32)
         self._frame: F32 = np.zeros((channels, sizes.lag), np.float32)
         self._tail: F32 = np.zeros((channels, sizes.fade), np.float32)
@@ -183,8 +179,6 @@ class Denoise(Processor):
         self._tail.fill(0.0)
         self._ready.fill(0.0)
         self._filled = 0
-        if self._live_floor is not None:
-            self._live_floor.clear()
         self._hops = self._first = 0
         self._learn_at = -1
         self._delayed.begin(max(0, self._number))
@@ -334,10 +328,6 @@ class Denoise(Processor):
         if self._floors is not None:
             floor = self._floors[floor_at(self._hops - self._first, self._grid, len(self._floors))]
             self._bound.apply(estimator.power, floor, delayed.gain)
-        elif self._live_floor is not None and not delayed.told:
-            self._live_floor.add(estimator.power)
-            if self._live_floor.known:
-                self._bound.apply(estimator.power, self._live_floor.noise, delayed.gain, MOST_LIVE)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

@@ -15,8 +15,6 @@ from antiphon_denoise.floor.features import ROW, STRIDE
 
 MOST = 5.0
 """Power that a hop may lose of a band, over the band's mean noise: noise in a hop is often above its mean."""
-MOST_LIVE = 10.0
-"""The same live, where the noise is known by its past alone, and speech is not told from music."""
 
 
 def floor_at(hops: int, sizes: SpectrumSizes, count: int) -> int:

@@ -14,9 +14,8 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.models import ModelError, find_array, read_weights
-from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT
-from antiphon_denoise.floor.features import FEATURES, LEAST_ROWS, FloorFeatures
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.floor.features import FEATURES, FloorFeatures
 
 log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-floor"
@@ -76,38 +75,6 @@ class FloorNetwork:
         np.clip(share, LEAST_SHARE, 0.0, out=share)
         np.power(10.0, share, out=share)
         np.multiply(share, self._features.means, out=self.noise)
-
-
-class LiveFloor:
-    """The noise of a stream as it plays, a band described each hop; `noise`: as the network's, `known` or not yet."""
-
-    def __init__(self, weights: dict[str, F32], hops: int) -> None:
-        self._bands = BandMeans()
-        self._log: F32 = np.zeros(BINS, np.float32)
-        self._means: F32 = np.zeros((2, COUNT), np.float32)
-        self._features = FloorFeatures(hops, self._bands.area)
-        self._network = FloorNetwork(weights, self._features)
-        self.noise = self._network.noise
-        self.clear()
-
-    def clear(self) -> None:
-        self._features.clear()
-        self.known, self._band = False, 0
-
-    def add(self, power: F32) -> None:
-        """Adds a hop's power, above 0, `[BINS]` or longer."""
-        np.log(power[:BINS], out=self._log)
-        self._bands.measure(power, self._log, self._means)
-        self._features.add(self._means)
-        if self._features.count < LEAST_ROWS:
-            return
-        if self._band == 0:
-            self._features.average()
-        self._features.describe(self._band)
-        self._band += 1
-        if self._band == COUNT:
-            self._network.estimate()
-            self.known, self._band = True, 0
 
 
 @cache
