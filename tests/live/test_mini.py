@@ -19,6 +19,7 @@ from antiphon.live.patterns.spans import Span
 PAGE = "tidalcycles.org, Mini Notation"
 """The page, its table and the sections below it."""
 PARSE = "Tidal 1.9, test/Sound/Tidal/ParseTest.hs"
+SPACES = "Tidal 1.9: brackets and numbers take the spaces behind them, signs those before and after"
 EUCLID = "tidalcycles.org, Mini Notation, Euclidian Sequences"
 TOUSSAINT = "Tidal 1.9, test/Sound/Tidal/UITest.hs, euclid; two of Toussaint's rhythms are corrected there"
 
@@ -106,6 +107,11 @@ DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
     ("a! b", [("a a b",)], PARSE),
     ("a!3 b", [("a a a b",)], PARSE),
     ("a@2 b", [("a _ b",)], PARSE),
+    ("a @2 b", [("a _ b",)], SPACES),
+    ("[a b] /2", [("a _",), ("b _",)], SPACES),
+    ("[a b]/ 2 c* 2", [("a _ c c",), ("b _ c c",)], SPACES),
+    ("{a b c} %2", [("a b",), ("c a",)], SPACES),
+    ("a (3,8)", [("a . . a . . a .",)], SPACES),
     ("{a !}%2", [("a a",)], PARSE),
     ("{a b, c d e}", [("a b", "c d"), ("a b", "e c")], PARSE),
     ("0 .. 8", [("0 1 2 3 4 5 6 7 8",)], PARSE),

@@ -36,9 +36,12 @@ MOST_STREAMS = 4096
 _INNER = ("node", "factor", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
-    r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|(?:[^\W_]|['\-])(?:[\w'#:^\-]|\.(?=\w))*"
+    r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|(?:[^\W_]|['\-]|\.(?=\d))(?:[\w'#:^\-]|\.(?=\w))*"
 )
 _SPACE = " \t\r\n"
+_BEFORE = re.compile(r"([*/])(\s+)([\d.]+)")
+_AFTER = re.compile(r"(?:(?<=[\]}>])(\s+)([*/][\d.]+|%\d+)|(?<=[\w\]}>])(\s+)(@[\d.]+|\([^()\s]*\d\s*,[^()]*\)))")
+"""Signs beside a space, as Tidal reads them: `bd* 2`; `[bd sd] /2`, `{bd sd} %4`, `bd @3`, `2 (3,8)`."""
 _DEFAULT_SHARE = 0.5
 
 
@@ -50,7 +53,13 @@ def parse(text: str) -> Node:
     """
     if len(text) > LONGEST:
         raise MiniError(f"a text in mini-notation has at most {LONGEST} characters, not {len(text)}", text, LONGEST)
-    return _Parser(unicodedata.normalize("NFC", text)).whole()
+    return _Parser(_joined(unicodedata.normalize("NFC", text))).whole()
+
+
+def _joined(text: str) -> str:
+    """A text whose signs stand at their steps; spaces stand behind them, and all else where it was."""
+    text = _BEFORE.sub(r"\1\3\2", text)
+    return _AFTER.sub(lambda found: (found[2] or found[4]) + (found[1] or found[3]), text)
 
 
 def _inner(node: Node) -> list[Node]:
