@@ -44,9 +44,8 @@ class Motion(IntEnum):
     INDEX = 14
     CARRIER = 15
     FM_DECAY = 16
-    RATIO = 17
-    RATE = 18
-    SIZE = 19
+    RATE = 17
+    SIZE = 18
 
 
 @dataclass(slots=True)

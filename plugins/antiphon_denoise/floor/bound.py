@@ -58,6 +58,6 @@ class Bound:
         self._area = BandMeans().area
         self._work: F32 = np.zeros(COUNT, np.float32)
 
-    def apply(self, power: F32, noise: F32, gain: F32, most: float = MOST) -> None:
+    def apply(self, power: F32, noise: F32, gain: F32) -> None:
         """gain ← as `denoise_bound`; `noise`: `[COUNT]`."""
-        denoise_bound(power, gain, self._bins, self._below, self._fraction, self._area, noise, most, COUNT, self._work)
+        denoise_bound(power, gain, self._bins, self._below, self._fraction, self._area, noise, MOST, COUNT, self._work)
