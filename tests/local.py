@@ -9,6 +9,7 @@ from tests.noteclick import NoteClick
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.contract.processor import Event, Processor
@@ -52,6 +53,16 @@ class Lag(Processor):
         both = np.concatenate([self.tail, io.audio_in[0]], axis=1)
         io.audio_out[0][:] = both[:, : io.frames]
         self.tail = both[:, io.frames :]
+
+
+class Repeat(Lag):
+    """An echo: its input comes `frames` late, which is no latency."""
+
+    on_files = FileUse(tail=True)
+
+    def prepare(self, spec):
+        super().prepare(spec)
+        self.latency = 0
 
 
 class Echo(Processor):
@@ -201,8 +212,8 @@ class Hear(Processor):
 
 
 TYPES: dict[str, type[Processor]] = {
-    "gain": Gain, "lag": Lag, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes, "two": Two,
-    "wrong": Wrong, "hear": Hear, "noteclick": NoteClick, "saw": Saw, "level": Level, "log": Log,
+    "gain": Gain, "lag": Lag, "repeat": Repeat, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes,
+    "two": Two, "wrong": Wrong, "hear": Hear, "noteclick": NoteClick, "saw": Saw, "level": Level, "log": Log,
 }  # fmt: skip
 CATALOG = Catalog({name: inspect_processor(name, kind, "", "local", play=False) for name, kind in TYPES.items()})
 

@@ -60,14 +60,13 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
         options = ["--audio", "headless", "--block", "256", "--patch", PATCHES[0]]
         with ServerProcess(*options, "--input", str(_tone(Path(folder))), "--record", str(out)) as server:
             time.sleep(0.5)
-            before, begun = server.status(), time.monotonic()
+            before, begun, start = server.status(), time.monotonic(), _frame(server)
             for n in range(swaps):
                 server.send("/patch/load", PATCHES[(n + 1) % len(PATCHES)], FADE)
                 server.sync(n + 1)
-                time.sleep(float(random.uniform(0.05, 0.3)))
-            spent, after = time.monotonic() - begun, server.status()
-        sound = _recorded(out)
-    sound = sound[:, RATE // 2 : -RATE // 10]  # without the fades at the server's start and end
+                time.sleep(float(random.uniform(0.05, 0.6)))  # longer than the echoes of these patches
+            spent, end, after = time.monotonic() - begun, _frame(server), server.status()
+        sound = _recorded(out)[:, start:end]  # of the blocks that both states count, and of no others
     jumps = jaggedness(sound)
     planted, places = _planted(sound, random)
     detected = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
@@ -97,7 +96,7 @@ def saving() -> dict[str, Any]:
             for n in range(SAVES):
                 level = 0.5 + 0.5 * ((n + 1) % 2)
                 begun = time.monotonic()
-                saved.append(round(server.ask("/ping")[1][-1] * RATE))
+                saved.append(_frame(server))
                 file.write_text(_PATCH.format(gain=level))
                 while server.ask("/node/a/gain")[1] != [level]:
                     time.sleep(0.001)
@@ -142,6 +141,11 @@ def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
         off = np.flatnonzero(np.abs(window - end) > 0.02 * end)
         times.append((float(off[-1]) + 1 if len(off) else 0.0) * hop / RATE * 1e3)
     return times
+
+
+def _frame(server: ServerProcess) -> int:
+    """The frame of the recording that plays now."""
+    return round(server.ask("/ping")[1][-1] * RATE)
 
 
 def _tone(folder: Path) -> Path:

@@ -11,11 +11,11 @@ seed(5)
 tempo(100)
 
 # a word a bar, a list within a bar: the strip of a stem
-node("other").gain = "<1 1 1 1 1 1 1 1 0 1 1 1 1 1 1 [1 1 1 0] 0 0 1 1 1 1 1 1>"
+node("other").gain = "<1.3!8 0 1.3!6 [1.3 1.3 1.3 0] 0 0 1.3!6>"
 node("bass").gain = "<0 0 1 1 1 1 1 1 0 1 1 1 1 1 1 [1 0] 0 1 1 1 1 1 1 0.5>"
 node("drums").gain = "<0 0 0 0 0 0 0 [0 0 1 1] 1 1 1 1 [1 0 1 1] 1 1 [1 0 0 0] 0 0 1 1 1 1 [1 1 0 1] 1>"
 node("voice").gain = "<1 1 1 1 1 1 1 1 0 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1>"
-node("throw").gain = "<0.6!7 0.9 0.6!6 [0.6 0.9] 0.9 0.6 0.6!6 0.8>"
+node("throw").gain = "<0.9!7 1 0.9!6 [0.9 1] 1 0.9 0.9!6 1>"
 
 
 @loop

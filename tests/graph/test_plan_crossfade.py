@@ -66,6 +66,19 @@ def test_what_is_new_at_the_end_is_heard_once_it_has_caught_up(latency):
     np.testing.assert_allclose(y[:, : 2048 + latency], SINE[:, : 2048 + latency], atol=1e-6)
 
 
+@pytest.mark.parametrize("latency", [0, 300])
+def test_the_first_echo_of_sound_that_already_plays_does_not_click(latency):
+    first = graph({}, ["in > out"])
+    second = graph(
+        {"a": ("lag", {"frames": latency}), "b": ("repeat", {"frames": 3000}), "c": "gain"},
+        ["in > a", "a > b", "b > c", "a > out", "c > out"],
+    )
+    x = 0.4 * SINE
+    y, _ = swapped(first, second, x)
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, 8000:], late(x, latency)[:, 8000:] + late(x, latency + 3000)[:, 8000:], atol=1e-6)
+
+
 def test_a_branch_whose_compensation_grows_does_not_click():
     first = graph({"a": "gain", "c": "gain"}, ["in > a", "a > c", "c > out"])
     second = graph(

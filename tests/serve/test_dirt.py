@@ -172,20 +172,21 @@ def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stop
 ) -> None:
     server, port, out = stage
     at = time.time() + 3.0  # after the flood, whose voices would take its own
-    send(port, bundle(ntp(at), message("/dirt/play", "s", "sn")))
+    # five: one may fall into the rise of the sound behind a block that a busy machine missed
+    send(port, *(bundle(ntp(at, n * 4800, RATE), message("/dirt/play", "s", "sn")) for n in range(5)))
     flood = message("/dirt/play", "s", "bd", "gain", 0.2, "cut", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(10_000):
             sock.sendto(flood, ("127.0.0.1", port))
-    until(lambda: sum(figures(server)[k] for k in ("received", "dropped")) == 10_001, 20.0, "all are counted")  # type: ignore[misc]
+    until(lambda: sum(figures(server)[k] for k in ("received", "dropped")) == 10_005, 20.0, "all are counted")  # type: ignore[misc]
     found = figures(server)
     assert found["played"] + found["refused"] == found["received"]  # type: ignore[operator]
     send(port, message("/dirt/play", "s", "nothing here"))
     until(lambda: "nothing here" in str(figures(server)["unknown"]), 10.0, "the port answers")
-    until(lambda: time.time() > at + 0.1, 3.0, "the first has come")
+    until(lambda: time.time() > at + 0.5, 3.5, "the first have come")
     play_for(server, 0.1)
     server.stop()
-    assert np.abs(soundfile.read(out, dtype="float32")[0]).max() >= 0.25, "the event sent before it sounds"
+    assert np.abs(soundfile.read(out, dtype="float32")[0]).max() >= 0.25, "the events sent before it sound"
 
 
 def test_superpanic_is_panic(stage: tuple[ServerProcess, int, Path]) -> None:

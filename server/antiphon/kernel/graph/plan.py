@@ -170,11 +170,15 @@ class Plan:
 
     def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:
         """Computes a node's inputs and runs it."""
+        self.mix_inputs(step, frames)
+        self.play(step, frames, time, step.ins)
+
+    def mix_inputs(self, step: NodeStep, frames: int) -> None:
+        """Computes a node's inputs."""
         for line in step.lines:
             line.run(frames)
-        for gather in step.gathers:
-            gather.run(frames)
-        self.play(step, frames, time, step.ins)
+        for mix in step.gathers:
+            mix.run(frames)
 
     def play(self, step: NodeStep, frames: int, time: BlockTime, ins: list[Samples]) -> None:
         """Runs a node on the given inputs, `[channels, block]` each."""

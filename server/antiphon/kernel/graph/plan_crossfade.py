@@ -1,7 +1,8 @@
 """Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
 
 A node that both plans have runs once a block, on the crossfaded inputs. The fade of an input begins when the latency of
-the new nodes upstream has passed: until then they give silence, and fading to it would make a gap.
+the new nodes upstream has passed: until then they give silence, and fading to it would make a gap. The input of a new
+node with a tail fades in too: an echo would repeat its beginning within running sound.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class PlanCrossfade:
         before = {step.host.number: step for step in old.steps}
         ready = _ready(new, shared)
         self._crosses: dict[int, list[InputCrossfade | None]] = {}
+        self._rises: dict[int, list[InputCrossfade]] = {}
         for step in new.steps:
             if step.host.number in shared:
                 old_step = before[step.host.number]
@@ -101,6 +103,8 @@ class PlanCrossfade:
                 ]
                 if any(crosses):
                     self._crosses[step.host.number] = crosses
+            elif step.ins and step.host.info.on_files.tail:
+                self._rises[step.host.number] = [_rise(gather, ready) for gather in step.gathers[: len(step.ins)]]
         self._last = _cross(old.last, new.last, ready, shared)
         buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]
         self._buses = [cross for cross in buses if cross is not None]
@@ -112,7 +116,7 @@ class PlanCrossfade:
         alone = [step for step in old.steps if step.host.number not in shared]
         self._order = self._ordered(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
-        active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
+        active = [c for at_input in [*self._crosses.values(), *self._rises.values()] for c in at_input if c is not None]
         self._wait = max((c.wait for c in [*active, *self._buses, *([self._last] if self._last else [])]), default=0)
         self._fade = self._done = 0
 
@@ -171,6 +175,12 @@ class PlanCrossfade:
                         cross.old.run(frames)
                         cross.run(self._done, self._fade, frames)
                 plan.play(step, frames, time, self._views[step.host.number])
+            elif plan is self.new and step.host.number in self._rises:
+                plan.mix_inputs(step, frames)
+                rises = self._rises[step.host.number]
+                for rise in rises:
+                    rise.run(self._done, self._fade, frames)
+                plan.play(step, frames, time, [rise.view for rise in rises])
             else:
                 plan.run_step(step, frames, time)
         for plan in (self.old, self.new):
@@ -249,6 +259,12 @@ def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
 
 def _late(gather: InputMix, ready: dict[int, int]) -> int:
     return max((ready.get(number, 0) + lag for number, _, lag in gather.keys), default=0)
+
+
+def _rise(new: InputMix, ready: dict[int, int]) -> InputCrossfade:
+    """Fade-in of an input of a new node."""
+    channels, block = new.buffer.shape
+    return InputCrossfade(InputMix([], channels, block), new, _late(new, ready))
 
 
 def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:

@@ -1,0 +1,16 @@
+"""The benches' place in the lab's wheel; an installation in place reads them where they stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class BenchesHook(BuildHookInterface):
+    """Adds `bench/antiphon_bench` to a wheel that is not editable."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Names it; in an editable wheel a copy would be imported in its place, and grow stale."""
+        if version == "standard":
+            build_data["force_include"]["../bench/antiphon_bench"] = "antiphon_bench"
