@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "evaluate:evaluate",
     "words": "words:words",
     "paste": "files.paste:paste",
+    "rehearse": "files.rehearse:rehearse",
     "run": "files.run:run",
     "render": "files.render:render",
     "replay": "files.replay:replay",

@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "live": ("antiphon live set.py",),
     "eval": ("antiphon eval set.py",),
     "words": ("antiphon words", "antiphon words linger"),
+    "rehearse": ("antiphon rehearse set.py --bars 4",),
     "paste": ("antiphon paste program.js --out pasted.py",),
     "run": (
         "antiphon run denoise noisy.wav clean.wav",

@@ -66,13 +66,14 @@ def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
         try:
             failed = _render(asked, asked.bars, finish)
         except ScriptError as error:
-            _show(error)
+            show(error)
             raise typer.Exit(2) from None
     if failed:
         raise typer.Exit(1)
 
 
-def _show(error: ScriptError) -> None:
+def show(error: ScriptError) -> None:
+    """Prints a script's fault, with the picture of its place."""
     complain(str(error))
     if error.picture:
         sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
@@ -85,7 +86,7 @@ def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
     check_distinct([("the script", path), *((("--in", source),) if source else ())], written)
     free(written, force=asked.force)
     with ScriptProcess(path) as script:
-        task, beats, events = _performed(asked, bars, script, finish)
+        task, beats, events = performed(asked, bars, script, finish)
     graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     played = commands(events, name, rate, find, players)
@@ -133,9 +134,10 @@ def _source(asked: RenderOptions) -> str | None:
     return asked.source[0] if asked.source else None
 
 
-def _performed(
+def performed(
     asked: RenderOptions, bars: float, script: ScriptProcess, finish: SoundFinish
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
+    """The rendering of a script, the beats it lasts, and its events."""
     header, path, source = script.header, Path(asked.patch), _source(asked)
     if not header.patch:
         raise UsageError(f'{path.name} names no patch; write patch("pads") in it')

@@ -1,0 +1,98 @@
+"""`antiphon rehearse set.py`: the first bars of a live script, rendered and judged before they are played."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.kernel.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.offline.rehearsal import Verdict
+
+MOST_BARS = 16
+
+
+def rehearse(
+    script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
+    bars: Annotated[int, typer.Option("--bars", help=f"Bars to rehearse, 1 to {MOST_BARS}.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Rehearse a live script: render its first bars, faster than time, and say what speaks against playing it.
+
+    Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
+    """
+    from antiphon.cli.files.render_script import show
+    from antiphon.cli.terminal.errors import endable
+    from antiphon.live.records import ScriptError
+    from antiphon.offline.script_run import is_script
+
+    if not is_script(script):
+        raise UsageError(f"{script} is no live script; antiphon rehearse set.py takes a .py file")
+    if not 1 <= bars <= MOST_BARS:
+        raise UsageError(f"--bars takes 1 to {MOST_BARS}, not {bars}")
+    with endable(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        try:
+            verdict = _judged(script, bars, Path(folder))
+        except ScriptError as error:
+            if as_json:
+                typer.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
+            show(error)
+            raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
+    else:
+        _print(Path(script).name, bars, verdict)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _judged(path: str, bars: int, folder: Path) -> Verdict:
+    """Renders the bars into a file that is not kept, and judges it. Raises `ScriptError` for a script with an error."""
+    from antiphon.cli.files.render_options import RenderOptions
+    from antiphon.cli.files.render_script import performed
+    from antiphon.kernel.io.audiofile import read
+    from antiphon.kernel.io.finish.sound_finish import PLAIN
+    from antiphon.kernel.session.notes import Players
+    from antiphon.offline.hearing import tempo_map
+    from antiphon.offline.rehearsal import judge
+    from antiphon.offline.rendering import param_finder
+    from antiphon.offline.script_run import ScriptProcess, commands
+
+    with ScriptProcess(path) as script:
+        asked = RenderOptions(path, bars=float(bars), tail=0.0)
+        task, beats, events = performed(asked, float(bars), script, PLAIN)
+    graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
+    name, out = Path(path).name, folder / "rehearsed.wav"
+    played = commands(events, name, rate, param_finder(graph, catalog), Players(graph, catalog))
+    begun = time.process_time()
+    done = replace(task, subtype="FLOAT").write(str(out), played, name)
+    spent = time.process_time() - begun
+    sound = read(str(out)).samples
+    tempo = tempo_map(events, rate, task.patch.tempo, beats)
+    edges = [round(tempo.sample_at(float(beats * bar / bars))) for bar in range(bars + 1)]
+    begins = Counter(
+        int(event.beat) for event in events if event.address == "/note/on" or event.address[-5:] == "/play"
+    )
+    failed = [f"{node} fails: {reason}" for node, reason in done.failures]
+    if done.dropped:
+        failed.append(f"{done.dropped} events exceed the limit of one block")
+    return judge(sound, rate, edges, max(begins.values(), default=0), spent / (edges[-1] / rate), failed)
+
+
+def _print(name: str, bars: int, verdict: Verdict) -> None:
+    typer.echo(
+        f"{name}: {bars} bars, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
+        f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
+    )
+    typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
+    for sentence in (*verdict.why, *verdict.remarks):
+        typer.echo(sentence)
+    typer.echo("it can be played" if verdict.ok else "it is better not played as it is")

@@ -1,0 +1,108 @@
+"""Verdict on a live script before it is played: its first bars rendered, measured and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
+
+SILENT_BARS = 2
+"""Longest silence, in bars, that is not a fault."""
+STEP_LU = 6.0
+"""Largest change of loudness from one bar to the next that is no remark, in LU."""
+NOTES = 512
+"""Most notes of a beat that are no fault."""
+FULL = 0.7
+"""Share of the time that rendering may take: above it the set does not fit beside a server's own work."""
+_SILENCE = -60.0
+"""LUFS below which a bar is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Figures of the rehearsed bars, and what speaks against playing them.
+
+    Attributes:
+        loudness: Integrated, LUFS.
+        peak: Largest sample, dBFS.
+        clipped: Samples beyond full scale.
+        bars: Loudness of each bar, LUFS.
+        silent: Longest run of silent bars.
+        step: Largest change of loudness between two bars that sound, LU.
+        notes: Most notes that begin within a beat.
+        cost: Processor time of the rendering, as a share of its length.
+        why: A sentence for each fault; empty for a set that can be played.
+        remarks: Sentences about what may be meant so.
+    """
+
+    loudness: float
+    peak: float
+    clipped: int
+    bars: tuple[float, ...]
+    silent: int
+    step: float
+    notes: int
+    cost: float
+    why: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing speaks against playing it."""
+        return not self.why
+
+
+def judge(sound: Samples, rate: int, edges: Sequence[int], notes: int, cost: float, failed: Sequence[str]) -> Verdict:
+    """The verdict on a sound.
+
+    Args:
+        sound: Float32 `[channels, frames]`.
+        edges: Frames at which its bars begin, and the end of the last.
+        notes: Most notes that begin within a beat.
+        cost: Processor time of its rendering, as a share of its length.
+        failed: A sentence for each node that failed and each loss of events.
+    """
+    bars = tuple(_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
+    meter = LoudnessMeter(rate, len(sound))
+    meter.feed(sound)
+    top = float(np.abs(sound).max(initial=0.0))
+    clipped = int(np.count_nonzero(np.abs(sound) > 1.0))
+    silent, step = _longest(level < _SILENCE for level in bars), _largest_step(bars)
+    why, remarks = list(failed), []
+    if silent > SILENT_BARS:
+        why.append(f"it is silent for {silent} bars")
+    if clipped:
+        why.append(f"{clipped} samples are beyond full scale; set a lower gain, or put a limiter before out")
+    if notes > NOTES:
+        why.append(f"{notes} notes begin within a beat, of at most {NOTES}")
+    if cost > FULL:
+        why.append(f"it takes {cost:.0%} of the time that it lasts, of at most {FULL:.0%}")
+    if step > STEP_LU:
+        remarks.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
+    peak = 20.0 * float(np.log10(max(top, 1e-6)))
+    figures = (meter.integrated(), peak, clipped, bars, silent, step, notes, cost)
+    return Verdict(*figures, tuple(why), tuple(remarks))
+
+
+def _loudness(sound: Samples, rate: int) -> float:
+    meter = LoudnessMeter(rate, len(sound))
+    meter.feed(sound)
+    return max(QUIETEST, float(lufs_of(meter.blocks(max(1, meter.hops))).max()))
+
+
+def _longest(silent: Iterable[bool]) -> int:
+    longest = run = 0
+    for bar in silent:
+        run = run + 1 if bar else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _largest_step(bars: Sequence[float]) -> float:
+    pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= _SILENCE]
+    return max(pairs, default=0.0)

@@ -1,0 +1,56 @@
+"""Verdict on a set: what speaks against it is said, by its figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import audio
+from tests.cli.conftest import Command
+
+from antiphon.offline.rehearsal import judge
+
+RATE = 48000
+BAR = audio.sine(220.0, 1.0, channels=2, level=-12)
+NOTHING = np.zeros_like(BAR)
+
+
+@pytest.mark.parametrize(
+    ("bars", "notes", "cost", "why", "remark"),
+    [
+        ([BAR, BAR, NOTHING, NOTHING, BAR], 9, 0.2, "", ""),
+        ([BAR, NOTHING, NOTHING, NOTHING, BAR], 9, 0.2, "silent for 3 bars", ""),
+        ([BAR, 8 * BAR], 9, 0.2, "beyond full scale", "18.1 LU"),
+        ([BAR, BAR], 10_000, 0.2, "10000 notes", ""),
+        ([BAR, BAR], 9, 1.5, "150%", ""),
+        ([BAR, 0.25 * BAR], 9, 0.2, "", "12.0 LU"),
+    ],
+)
+def test_what_speaks_against_a_set_is_said(
+    bars: list[np.ndarray], notes: int, cost: float, why: str, remark: str
+) -> None:
+    verdict = judge(np.concatenate(bars, axis=1), RATE, [RATE * n for n in range(len(bars) + 1)], notes, cost, ())
+    assert verdict.ok == (not why)
+    assert why in " ".join(verdict.why)
+    assert remark in " ".join(verdict.remarks)
+    assert bool(remark) == bool(verdict.remarks)
+
+
+def test_a_script_is_rehearsed_without_a_file(antiphon: Command, tmp_path: Path) -> None:
+    script = tmp_path / "set.py"
+    text = 'from antiphon.live import *\npatch("band")\ntrack("x", note("c4*4"), on="pluck")\n'
+    expected: list[tuple[str, int, object]] = [
+        (text, 0, []),
+        (text.replace("c4*4", "~"), 1, ["it is silent for 4 bars"]),
+        (text.replace("note(", "nte("), 2, ["set.py line 3: there is no nte here; did you mean note or ne?"]),
+    ]
+    for written, code, why in expected:
+        script.write_text(written)
+        done = antiphon("rehearse", script, "--bars", "4", "--json")
+        assert (done.code, json.loads(done.out)["why"]) == (code, why)
+    assert list(tmp_path.iterdir()) == [script]
+
+
+def test_what_is_no_script_is_refused(antiphon: Command) -> None:
+    assert "takes a .py file" in antiphon("rehearse", "band").complaint
+    assert "1 to 16" in antiphon("rehearse", "set.py", "--bars", "17").complaint
