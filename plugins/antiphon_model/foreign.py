@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
@@ -32,7 +31,7 @@ def confine() -> None:
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    limit_resources({resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0})
+    limit_resources(file=0, core=0)
     forbid_writing()
 
 

@@ -7,11 +7,9 @@ up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent pu
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -24,7 +22,7 @@ import numpy as np
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.files import write_atomic
 from antiphon.api.backends.models import ModelError, looks_like_onnx
-from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
+from antiphon.api.backends.runtime import ForkedEnd, limit_resources, lock_file, run_forked
 from antiphon_model import archive
 from antiphon_model.foreign import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
@@ -50,9 +48,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
     """
     place, limit = Path(cache_file), float(seconds)
     with open(place.with_suffix(".lock"), "wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not lock_file(lock.fileno()):
             return  # another process is trying this file
         if place.exists():
             return
@@ -81,7 +77,7 @@ def _confined(path: str, limit: float) -> bytes:
     """In the child: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit + 1.0)  # also where its parent was killed
-    limit_resources({resource.RLIMIT_DATA: MEMORY})
+    limit_resources(data=MEMORY)
     confine()
     try:
         with open(path, "rb") as file:

@@ -8,7 +8,6 @@ run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `h
 from __future__ import annotations
 
 import os
-import resource
 from typing import Any
 
 from antiphon.api import AntiphonError
@@ -25,7 +24,7 @@ NICE = 5
 
 def main() -> None:
     channel = HelperChannel(at_once=False)
-    limit_resources({resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CORE: 0})
+    limit_resources(address=MEMORY, core=0)
     os.nice(NICE)
     voices: dict[str, Any] = {}
     for request in channel.requests():

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
 from antiphon.kernel.runtime.helper_process import command, end_session, environment, start_command
+from antiphon.kernel.runtime.platform import limit_resources
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""
@@ -82,7 +82,7 @@ async def perform(
 def _begin(most: int | None) -> None:
     """Runs in the new process: it ends with its parent, has low priority, and a file size limit."""
     if most is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        limit_resources(file=most)
     end_with_parent()
     os.nice(NICE)
 

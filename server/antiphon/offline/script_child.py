@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import sys
 from collections import deque
@@ -19,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.helper_channel import HelperChannel
+from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
@@ -122,7 +122,7 @@ def _confine(seconds: float) -> None:
     signal.signal(signal.SIGPROF, end)
     signal.signal(signal.SIGALRM, end)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    limit_resources({resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_CORE: 0})
+    limit_resources(data=MEMORY, core=0)
     sys.addaudithook(lambda event, _: refuse_copies(event))
 
 

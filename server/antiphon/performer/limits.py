@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import signal
 from collections.abc import Callable
 from types import FrameType
 
+from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.scheduling import thread_times
 from antiphon.live.records import ScriptTooLong
 
@@ -53,9 +52,7 @@ class StepLimits:
         signal.signal(signal.SIGPROF, self._ran)
         signal.signal(signal.SIGALRM, self._looked)
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-        for name, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0)):
-            with contextlib.suppress(OSError, ValueError):  # a system without that limit
-                resource.setrlimit(name, (most, most))
+        limit_resources(data=MEMORY, core=0)
 
     def begin(self, patience: float = PATIENCE) -> None:
         """Limits the processor time and the waiting time of a step, in seconds."""

@@ -17,15 +17,14 @@ Requests, each with its answer:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
-import resource
 import select
 import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,13 +37,14 @@ from antiphon.kernel.io.containers.layout import layout, open_file
 from antiphon.kernel.io.containers.pieces import Refused, SoundLayout
 from antiphon.kernel.io.finish.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.helper_channel import HelperChannel
+from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
 from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
-PIPE_BYTES, SETPIPE_SZ = 1 << 20, 1031
-"""What the pipe of answers holds where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
+PIPE_BYTES = 1 << 20
+"""What the pipe of answers holds where the system allows it: decoding goes on meanwhile."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 CHAIN_SECONDS = 1.0
@@ -78,7 +78,7 @@ class BlockSender:
     def __init__(self, channel: HelperChannel, own: int, rate: int, channels: int) -> None:
         self._channel, self._own, self._channels, self.got = channel, own, channels, 0
         self._resample = soxr.ResampleStream(own, rate, channels, dtype="float32") if rate and rate != own else None
-        self._begun = _used()
+        self._begun = time.process_time()
         self._asked = select.poll()
         self._asked.register(channel.input, select.POLLIN)
 
@@ -92,7 +92,7 @@ class BlockSender:
             raise Stopped
         if len(block):
             self.got += len(block)
-            _allow(min(PATIENCE, PATIENCE + SHARE * self.got / self._own - (_used() - self._begun)))
+            _allow(min(PATIENCE, PATIENCE + SHARE * self.got / self._own - (time.process_time() - self._begun)))
         if self._resample is not None:
             block = self._resample.resample_chunk(block, last=last)
         if len(block):
@@ -196,8 +196,7 @@ class PartFiles:
 
 
 def main(arguments: list[str]) -> None:
-    with contextlib.suppress(OSError):  # where a user's pipes hold too much already
-        fcntl.fcntl(1, SETPIPE_SZ, PIPE_BYTES)
+    widen_pipe(1, PIPE_BYTES)
     channel = HelperChannel(at_once=False)  # SIGPROF bounds its requests
     descriptors = socket.socket(fileno=int(arguments[0]))
     _confine()
@@ -207,7 +206,7 @@ def main(arguments: list[str]) -> None:
         with contextlib.suppress(Stopped):
             answer(request, channel, descriptors, parts)
         _allow(0.0)
-        if _used() > WORN_SECONDS:
+        if time.process_time() > WORN_SECONDS:
             return
 
 
@@ -344,10 +343,6 @@ def _reason(error: Exception) -> str:
     return f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})"
 
 
-def _used() -> float:
-    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-
-
 def _allow(seconds: float) -> None:
     """Has the process ended by SIGPROF after some processor time; 0 for no end."""
     signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)
@@ -356,8 +351,7 @@ def _allow(seconds: float) -> None:
 def _confine() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    limits = {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CPU: MOST_SECONDS}
-    limit_resources({**limits, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0})
+    limit_resources(address=MEMORY, cpu=MOST_SECONDS, core=0, file=0)
     os.chdir("/")
 
 

@@ -24,9 +24,9 @@ _STOP_SECONDS, _STOP_MESSAGES = 1.0, 64
 """Silence and messages after which a decoder that does not stop is ended: its pipe holds eight blocks."""
 _TOO_LONG = "decoding it takes far longer than its sound accounts for; it is broken or made to harm"
 _GAVE_UP = {
-    signal.SIGPROF: _TOO_LONG,
-    signal.SIGXCPU: _TOO_LONG,
-    signal.SIGKILL: "its decoder was killed, perhaps for want of memory",
+    "SIGPROF": _TOO_LONG,
+    "SIGXCPU": _TOO_LONG,
+    "SIGKILL": "its decoder was killed, perhaps for want of memory",
 }
 
 
@@ -40,9 +40,8 @@ class DecoderEnded(FileError):
     def __init__(self, name: str, code: int) -> None:
         how = f"its decoder ended early (exit code {code})"
         if code < 0:
-            how = _GAVE_UP.get(
-                signal.Signals(-code), f"its decoder crashed ({signal.Signals(-code).name}); it is broken"
-            )
+            name_of = signal.Signals(-code).name
+            how = _GAVE_UP.get(name_of, f"its decoder crashed ({name_of}); it is broken")
         super().__init__(f"cannot read {name}: {how}")
         self.code = code
 

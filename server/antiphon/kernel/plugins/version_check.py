@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sys
 from collections.abc import Iterable, Mapping
@@ -36,7 +35,8 @@ from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.helper_channel import HelperChannel
+from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.workers.pool import without_workers
 
 NICE = 10
@@ -65,7 +65,7 @@ def main() -> None:
     channel = HelperChannel()
     check = VersionCheck(**next(channel.requests()))
     os.nice(NICE)
-    limit_resources({resource.RLIMIT_DATA: DATA_BYTES})
+    limit_resources(data=DATA_BYTES)
     sys.dont_write_bytecode = False  # the engine reads what is compiled here
     compile_all()
     channel.send(BEGUN)

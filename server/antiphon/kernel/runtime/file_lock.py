@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import PRIVATE, make_folder, why
+from antiphon.kernel.runtime.platform import lock_file, lock_number, unlock_number
 
 
 def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
@@ -24,10 +24,9 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
     except OSError as error:
         raise FileError(f"cannot write {path}: {why(error)}") from None
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
+        if not lock_file(descriptor, shared=shared):
+            os.close(descriptor)
+            return None
     except OSError:  # a file system without locks
         pass
     return descriptor
@@ -49,17 +48,13 @@ class Claims:
     def take(self, number: int) -> bool:
         """Takes a number, 0 to 2 ** 62; False where another process has it."""
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
-        except (BlockingIOError, PermissionError):
-            return False
+            return lock_number(self._descriptor, number)
         except OSError:  # a file system without locks
-            pass
-        return True
+            return True
 
     def give_back(self, number: int) -> None:
         """Frees a number for others."""
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, number)
+        unlock_number(self._descriptor, number)
 
     def close(self) -> None:
         """Gives back all of them."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from antiphon.kernel.runtime.child_process import end_with_parent
@@ -156,14 +155,3 @@ class HelperChannel:
             OSError: The parent has closed its end.
         """
         write_message(self._answers, message, *raw)
-
-
-def limit_resources(limits: Mapping[int, int]) -> None:
-    """Limits this process for good; a system without one of the limits keeps the others.
-
-    Args:
-        limits: `resource.RLIMIT_…` and the most of each.
-    """
-    for name, most in limits.items():
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(name, (most, most))

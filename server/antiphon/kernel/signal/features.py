@@ -5,13 +5,13 @@ librosa is an optional package (the extra `librosa`), imported only to compute i
 
 from __future__ import annotations
 
-import fcntl
 from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.platform import lock_file
 from antiphon.kernel.signal.mel import F32, FLOOR, MEL, LogMel, LogMelStream, MelSettings
 
 CHROMA_BANDS, BINS_PER_OCTAVE = 12, 12
@@ -43,7 +43,7 @@ def import_librosa() -> Any:
     import librosa
 
     with open(librosa.__file__, "rb") as package:
-        fcntl.flock(package, fcntl.LOCK_EX)
+        lock_file(package.fileno(), wait=True)
         import librosa.beat  # imports the others that compile something
     return librosa
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, memory, scheduling
 from antiphon.kernel.runtime.importing import import_object, take_modules, versions
+from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     OWN_WORDS,
@@ -284,5 +283,4 @@ def _cap_memory(megabytes: int) -> None:
         0,
     )
     most = inherited + (megabytes << 20)
-    with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    limit_resources(data=most)

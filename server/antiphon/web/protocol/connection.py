@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Scope
 from wsproto.utilities import RemoteProtocolError
 
 from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.runtime.platform import most_open_files
 from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.protocol.guard import fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket
@@ -323,7 +323,7 @@ class Connections:
         self.busy: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         # a third of the descriptors, where there are few: a TLS handshake holds two, and handlers open others
-        self._most = min(gate.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
+        self._most = min(gate.limits.connections, most_open_files() // 3)
         self._servers: list[asyncio.Server] = []
 
     @property

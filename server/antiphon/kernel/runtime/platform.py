@@ -1,0 +1,103 @@
+"""What systems do each in their own way, in one form: limits of a process, and locks of open files.
+
+Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is written and not yet run, has locks by
+`msvcrt` and no such limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+    import resource
+
+MANY_FILES = 512
+"""Files that a process may open where the system does not say."""
+
+
+def limit_resources(**most: int) -> None:
+    """Limits this process and its children for good; a system without one of the limits keeps the others.
+
+    most: bytes of `data`, `address` space, `core` and each `file`, seconds of `cpu`.
+    """
+    if sys.platform == "win32":
+        return
+    kinds = {
+        "data": resource.RLIMIT_DATA,
+        "address": resource.RLIMIT_AS,
+        "core": resource.RLIMIT_CORE,
+        "file": resource.RLIMIT_FSIZE,
+        "cpu": resource.RLIMIT_CPU,
+    }
+    for kind, bound in most.items():
+        with contextlib.suppress(OSError, ValueError):  # a lower hard limit stands already, or there is none
+            resource.setrlimit(kinds[kind], (bound, bound))
+
+
+def most_open_files() -> int:
+    """Files and sockets that this process may have open."""
+    return MANY_FILES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
+    """Locks a file until it is closed or the process ends; False where another process has it and `wait` is not set.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def lock_number(descriptor: int, number: int) -> bool:
+    """Locks one place of a file for this process; False where another process has it.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            _at(descriptor, number)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def unlock_number(descriptor: int, number: int) -> None:
+    """Gives a place of a file back."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            _at(descriptor, number)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
+
+
+def widen_pipe(descriptor: int, size: int) -> None:
+    """Has a pipe hold `size` bytes, where the system allows it: Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
+
+
+if sys.platform == "win32":
+
+    def _at(descriptor: int, number: int) -> None:
+        """Moves to the place that is to be locked."""
+        import os
+
+        os.lseek(descriptor, number, os.SEEK_SET)
