@@ -145,7 +145,7 @@ def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
 
 def _frame(server: ServerProcess) -> int:
     """The frame of the recording that plays now."""
-    return round(server.ask("/ping")[1][-1] * RATE)
+    return round(float(server.ask("/ping")[1][-1]) * RATE)
 
 
 def _tone(folder: Path) -> Path:

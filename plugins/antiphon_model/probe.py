@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.backends.files import write_atomic
+from antiphon.api.backends.files import lock_file, write_atomic
 from antiphon.api.backends.models import ModelError, looks_like_onnx
-from antiphon.api.backends.runtime import ForkedEnd, limit_resources, lock_file, run_forked
+from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
 from antiphon_model.foreign import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
@@ -47,9 +47,10 @@ def main(path: str, cache_file: str, seconds: str) -> None:
     A refusal is written beside `cache_file`.
     """
     place, limit = Path(cache_file), float(seconds)
-    with open(place.with_suffix(".lock"), "wb") as lock:
-        if not lock_file(lock.fileno()):
-            return  # another process is trying this file
+    lock = lock_file(place.with_suffix(".lock"))
+    if lock is None:
+        return  # another process is trying this file
+    try:
         if place.exists():
             return
         with contextlib.suppress(OSError):
@@ -60,6 +61,8 @@ def main(path: str, cache_file: str, seconds: str) -> None:
             place = place.with_suffix(".refused")
             answer["until"] = time.time() + (SLOW_SECONDS if end.late else REFUSAL_SECONDS)
         write_atomic(place, json.dumps(answer).encode())
+    finally:
+        os.close(lock)
 
 
 def _answer_of(end: ForkedEnd, limit: float) -> dict[str, Any]:

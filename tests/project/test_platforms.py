@@ -13,15 +13,15 @@ import importlib, os, pathlib, select, signal, socket, sys, types
 
 ABSENT = {
     "darwin": {
-        os: "memfd_create eventfd pidfd_open sched_setscheduler sched_getaffinity sched_setaffinity SCHED_FIFO SCHED_RR "
-        "posix_fallocate posix_fadvise MFD_CLOEXEC EFD_CLOEXEC EFD_NONBLOCK O_TMPFILE O_PATH splice P_PIDFD",
+        os: "memfd_create eventfd pidfd_open sched_setscheduler sched_getaffinity sched_setaffinity SCHED_FIFO "
+        "SCHED_RR posix_fallocate posix_fadvise MFD_CLOEXEC EFD_CLOEXEC EFD_NONBLOCK O_TMPFILE O_PATH splice P_PIDFD",
         select: "epoll EPOLLIN",
         socket: "SO_PEERCRED",
     },
 }
 ABSENT["win32"] = {
-    os: ABSENT["darwin"][os] + " fork getuid geteuid getgid killpg setsid mkfifo nice chown fchmod WNOHANG pread pwrite "
-    "O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_DIRECTORY sysconf uname register_at_fork waitid writev",
+    os: ABSENT["darwin"][os] + " fork getuid geteuid getgid killpg setsid mkfifo nice chown fchmod WNOHANG pread "
+    "pwrite O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_DIRECTORY sysconf uname register_at_fork waitid writev",
     select: "epoll EPOLLIN poll",
     socket: "SO_PEERCRED AF_UNIX SO_REUSEPORT MSG_DONTWAIT MSG_NOSIGNAL SCM_RIGHTS send_fds recv_fds",
     signal: "SIGKILL SIGHUP SIGUSR1 SIGUSR2 SIGCHLD SIGPROF SIGVTALRM SIGALRM SIGXCPU SIGXFSZ SIGPIPE SIGSTOP SIGCONT "

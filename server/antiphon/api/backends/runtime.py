@@ -28,7 +28,7 @@ from antiphon.kernel.runtime.helper_process import (
     start_command,
     start_helper,
 )
-from antiphon.kernel.runtime.platform import limit_resources, lock_file
+from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.scheduling import give_way
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten

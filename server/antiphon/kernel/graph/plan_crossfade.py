@@ -116,7 +116,8 @@ class PlanCrossfade:
         alone = [step for step in old.steps if step.host.number not in shared]
         self._order = self._ordered(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
-        active = [c for at_input in [*self._crosses.values(), *self._rises.values()] for c in at_input if c is not None]
+        active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
+        active += [rise for at_input in self._rises.values() for rise in at_input]
         self._wait = max((c.wait for c in [*active, *self._buses, *([self._last] if self._last else [])]), default=0)
         self._fade = self._done = 0
 
