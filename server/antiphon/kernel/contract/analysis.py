@@ -125,11 +125,7 @@ def is_classifier(analysis: Analysis) -> bool:
 
 
 def check_quantities(name: str, analysis: object) -> Analysis:
-    """Checks the object returned by a factory of the hook.
-
-    Raises:
-        PluginError: It is none, or a declaration of it is invalid.
-    """
+    """Checks the object returned by a factory of the hook."""
     if not isinstance(analysis, Analysis):
         raise PluginError(f"the factory of the analysis {name!r} gave {type(analysis).__name__}, not an Analysis")
     names = [quantity.name for quantity in analysis.quantities]

@@ -53,16 +53,11 @@ _MAX_REFUSAL = 1000
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The load of one node or one worker.
-
-    Attributes:
-        spent: CPU time for a block or hop, ms.
-        period: Duration of the block or hop, ms.
-    """
+    """The load of one node or one worker."""
 
     what: str
-    spent: float
-    period: float
+    spent: float  # CPU time for a block or hop, ms
+    period: float  # duration of the block or hop, ms
 
     @property
     def share(self) -> float:
@@ -72,17 +67,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The decision on a plan.
+    """The decision on a plan."""
 
-    Attributes:
-        load: Measured load of the engine, as a share of a block.
-        refused: Why the plan is refused, with the numbers; "" when it is admitted.
-        warning: Why the plan may not keep up, with the numbers; "" when it has room.
-    """
-
-    load: float
-    refused: str = ""
-    warning: str = ""
+    load: float  # measured load of the engine, as a share of a block
+    refused: str = ""  # why the plan is refused, with the numbers; "" when it is admitted
+    warning: str = ""  # why the plan may not keep up, with the numbers; "" when it has room
 
 
 @dataclass(slots=True)
@@ -101,9 +90,7 @@ class LoadEstimator:
     ) -> list[float]:
         """Measures nodes in the weigher: CPU time of each, ms for a block. It waits `patience` seconds.
 
-        Raises:
-            NodeError: A node cannot be prepared, or it hung or crashed in its trial.
-            PluginError: The weigher did not answer.
+        Raises NodeError: a node cannot be prepared, or it hung or crashed in its trial.
         """
         if not nodes:
             return []

@@ -44,10 +44,8 @@ _OF_NODES = (*_SETS, *EVENTS)
 class GraphPlayer:
     """Runs plan, schedule, tempo map and master limiter. For one thread.
 
-    Attributes:
-        sample: First sample of the next block.
-        applied: Actions as they took effect, for the session log; None while no session is recorded.
-        out: The output of the last block among them, float32 `[channels, block]`.
+    `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
+    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:

@@ -38,19 +38,15 @@ _NOT_SET = -math.inf
 class NextPlan:
     """A prepared plan, ready for the loop.
 
-    Attributes:
-        fade: Seconds of the crossfade.
-        tempo: New tempo in bpm; 0 leaves it as it is.
-        aside: Number of the node that is bypassed from the start, and why; (0, "") for none.
-        quantum: Beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
+    `quantum`: beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
     """
 
     plan: Plan
     serial: int
-    fade: float
-    tempo: float
+    fade: float  # seconds of the crossfade
+    tempo: float  # new tempo in bpm; 0 leaves it as it is
     text: bytes
-    aside: tuple[int, str] = (0, "")
+    aside: tuple[int, str] = (0, "")  # number of the node that is bypassed from the start, and why; (0, "") for none
     quantum: float = 0.0
 
 
@@ -148,9 +144,8 @@ class EngineLoop:
     def run(self, ending: Sequence[int], signals: int) -> bool:
         """Runs blocks until the device is gone or a signal handler has put an item into `ending`.
 
-        Args:
-            ending: Read between blocks.
-            signals: Descriptor that can be read once a signal has come (`signal.set_wakeup_fd`).
+        `ending`: read between blocks. `signals`: descriptor that can be read once a signal has come
+        (`signal.set_wakeup_fd`).
         """
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:

@@ -23,14 +23,10 @@ AGAIN_PATIENCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PlanCandidate:
-    """A plan with prepared nodes.
-
-    Attributes:
-        costs: CPU time of each node by name, ms for a block.
-    """
+    """A plan with prepared nodes."""
 
     plan: Plan
-    costs: Mapping[str, float]
+    costs: Mapping[str, float]  # CPU time of each node by name, ms for a block
     fresh: frozenset[int]
 
     @property
@@ -55,12 +51,8 @@ class PlanMaker:
         """Compiles a plan for `graph` as successor of the last one.
 
         `again`: the graph played before an engine restart, so there is no plan to fall back to: a node that cannot be
-        prepared fails alone. `versions` as for `PluginVersions.use`.
-
-        Raises:
-            PatchError: The graph makes no sense.
-            NodeError: A node cannot be prepared, or did not survive its trial.
-            PluginError: The trial could not be made, or a version cannot be imported.
+        prepared fails alone. `versions` as for `PluginVersions.use`. Raises NodeError: a node cannot be prepared, or
+        did not survive its trial.
         """
         self.plugins.use(versions)
         catalog = self.plugins.catalog

@@ -31,9 +31,7 @@ class NodeTaps:
     ) -> Samples | None:
         """Sound copied by a tap of that node; None if it has no sound.
 
-        Args:
-            x: The device's input, float32 `[channels, block]`.
-            channels: Those of all pairs, as of `OutputBuses`.
+        `x`: the device's input, float32 `[channels, block]`. `channels`: those of all pairs, as of `OutputBuses`.
         """
         if number == OUT_NUMBER:
             return out

@@ -56,22 +56,17 @@ def make_driver(name: str, options: DriverOptions) -> Driver:
 
 @dataclass(frozen=True, slots=True)
 class EngineParts:
-    """What the engine shares with the other processes.
-
-    Attributes:
-        bell: Eventfd that wakes control.
-        capture: Where the sound of all nodes is kept, or None.
-    """
+    """What the engine shares with the other processes."""
 
     shared: Shared
-    bell: int
+    bell: int  # eventfd that wakes control
     peer: socket.socket
     arena: Arena
     bells: Bells
     device: Device
     weigher: socket.socket
     taps: TapMemory
-    capture: CaptureMemory | None
+    capture: CaptureMemory | None  # where the sound of all nodes is kept, or None
 
 
 def run(
@@ -80,12 +75,8 @@ def run(
 ) -> int:  # fmt: skip
     """Main function of the engine process, after the fork.
 
-    Args:
-        driver_name: "jack", "portaudio" or "headless".
-        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
-
-    Returns:
-        Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.
+    `sound`: float32 `[channels, frames]` that replaces the device's input as a loop, or None. Returns exit status: 0,
+    `NO_DEVICE` or `DEVICE_GONE`.
     """
     shared, words = given.shared, given.shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -105,11 +105,7 @@ class BlockSender:
 
 
 class PartFile:
-    """A file of which parts are read, in their order or not.
-
-    Attributes:
-        channels: Those that are read, 1 or 2.
-    """
+    """A file of which parts are read, in their order or not."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -124,7 +120,7 @@ class PartFile:
             os.close(self._handle)
             raise
         self.path, self.rate, self.frames = path, self._file.rate, self._file.frames
-        self.channels = min(2, self._file.channels)
+        self.channels = min(2, self._file.channels)  # those that are read, 1 or 2
         self._at, self._sound = 0, np.zeros((0, self.channels), np.float32)
 
     def close(self) -> None:

@@ -39,11 +39,7 @@ def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> 
 class DraftFile:
     """A file without a name, or with a hidden one, until it is published.
 
-    Attributes:
-        fd: Of the open file; -1 once it is published or discarded.
-
-    Raises:
-        FileError: No file can be made there, or what has the name is no file.
+    Raises FileError: no file can be made there, or what has the name is no file.
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str) -> None:
@@ -51,7 +47,7 @@ class DraftFile:
         try:
             self._target = Path(os.path.realpath(path))
             self._mode = self._replaceable(name)
-            self.fd = self._open()
+            self.fd = self._open()  # of the open file; -1 once it is published or discarded
         except (OSError, ValueError) as error:
             raise unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
 

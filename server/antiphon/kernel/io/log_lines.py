@@ -49,11 +49,8 @@ KEPT = 5
 def server_log(path: str, level: str) -> Iterator[None]:
     """Within this context standard error goes to a file, and what this process says has time and level.
 
-    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`.
-
-    Raises:
-        UsageError: There is no such level.
-        FileError: The file cannot be written.
+    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`. Raises
+    UsageError: there is no such level. Raises FileError: the file cannot be written.
     """
     if level not in LOG_LEVELS:
         raise UsageError(f"--log-level takes {', '.join(LOG_LEVELS)}, not {level!r}")

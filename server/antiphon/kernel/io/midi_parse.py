@@ -42,21 +42,13 @@ class CutShort(ValueError):
 
 
 class Parsed(NamedTuple):
-    """A file as read.
+    """A file as read."""
 
-    Attributes:
-        type: 0, 1 or 2.
-        ticks: As in the header.
-        tracks: Lists of mido's messages.
-        charset: Of all texts.
-        odd: What was passed over, in words.
-    """
-
-    type: int
-    ticks: int
-    tracks: list[list[Any]]
-    charset: str
-    odd: list[str]
+    type: int  # 0, 1 or 2
+    ticks: int  # as in the header
+    tracks: list[list[Any]]  # lists of mido's messages
+    charset: str  # of all texts
+    odd: list[str]  # what was passed over, in words
 
 
 def start_of(content: bytes) -> int:
@@ -67,11 +59,7 @@ def start_of(content: bytes) -> int:
 
 
 def parse(content: bytes) -> Parsed:
-    """Reads a file from its `MThd` on.
-
-    Raises:
-        CutShort: It ends within a track.
-    """
+    """Reads a file from its `MThd` on. Raises CutShort: it ends within a track."""
     size = int.from_bytes(content[4:8], "big")
     if len(content) < 14 or size < 6:
         raise CutShort

@@ -40,21 +40,13 @@ class MidiNote:
 
 @dataclass(frozen=True, slots=True)
 class MidiControlChange:
-    """A controller, a pitch bend or a program change of a MIDI file.
+    """A controller, a pitch bend or a program change of a MIDI file."""
 
-    Attributes:
-        at: In beats from the beginning.
-        kind: "control", "bend" or "program".
-        number: Number of the controller or the program, 0 to 127.
-        value: 0 to 1, or -1 to 1 for a bend; 0 for a program.
-        channel: 1 to 16.
-    """
-
-    at: float
-    kind: str
-    number: int
-    value: float
-    channel: int = 1
+    at: float  # in beats from the beginning
+    kind: str  # "control", "bend" or "program"
+    number: int  # number of the controller or the program, 0 to 127
+    value: float  # 0 to 1, or -1 to 1 for a bend; 0 for a program
+    channel: int = 1  # 1 to 16
 
 
 @dataclass(frozen=True, slots=True)

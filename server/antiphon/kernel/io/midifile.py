@@ -133,19 +133,13 @@ def _check(parsed: Parsed) -> None:
 
 
 class TickNote(NamedTuple):
-    """A note of a track as the file has it.
+    """A note of a track as the file has it."""
 
-    Attributes:
-        channel: 0 to 15.
-        number: 0 to 127.
-        velocity: 1 to 127.
-    """
-
-    channel: int
+    channel: int  # 0 to 15
     start: int
     end: int
-    number: int
-    velocity: int
+    number: int  # 0 to 127
+    velocity: int  # 1 to 127
 
 
 def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:

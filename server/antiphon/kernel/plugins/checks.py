@@ -43,9 +43,6 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     """Constructs a processor, checks it, with `play` also on a block of silence, and returns its declaration.
 
     `doc`: one line for people; "" for the first line of the class's docstring.
-
-    Raises:
-        PluginError: A declaration is invalid, or a block fails.
     """
     processor = make()
     if not isinstance(processor, Processor):

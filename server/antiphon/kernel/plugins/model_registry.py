@@ -14,22 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of `antiphon models`.
-
-    Attributes:
-        bytes: Size of its file, 0 without one.
-        problem: One sentence, "" if verified.
-    """
+    """One row of `antiphon models`."""
 
     name: str
     plugin: str
     file: str
-    bytes: int
+    bytes: int  # size of its file, 0 without one
     parameters: int
     devices: tuple[str, ...]
     needs_torch: bool
     state: str
-    problem: str = ""
+    problem: str = ""  # one sentence, "" if verified
 
 
 def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:

@@ -48,7 +48,6 @@ def read_message(fd: int, most: int = 0, silence: float | None = None) -> tuple[
     """Reads a message from a blocking descriptor.
 
     Args:
-        fd: The descriptor.
         most: Raw bytes that are accepted.
         silence: Seconds without a byte after which it gives up; None for no end.
 

@@ -91,15 +91,10 @@ def thread_clocks() -> tuple[int, int]:
 
 
 class ThreadTimes(NamedTuple):
-    """What a thread has done since its start.
+    """What a thread has done since its start."""
 
-    Attributes:
-        ran: Time computed, ns.
-        waited: Time waited for a processor, ns, in waits that have ended.
-    """
-
-    ran: int
-    waited: int
+    ran: int  # time computed, ns
+    waited: int  # time waited for a processor, ns, in waits that have ended
     ready: bool
 
 

@@ -33,9 +33,8 @@ def read_secret(path: Path) -> str:
 def store_token(folder: Path, token: str) -> None:
     """Replaces the token by 32 hexadecimal digits in small letters, unless a server runs by another one.
 
-    Raises:
-        UsageError: It is something else, which is not repeated; or a server runs by another token.
-        FileError: The file cannot be written.
+    Raises UsageError: it is something else, which is not repeated; or a server runs by another token. Raises FileError:
+    the file cannot be written.
     """
     if not TOKEN.fullmatch(token):
         raise UsageError(

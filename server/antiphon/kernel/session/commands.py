@@ -27,15 +27,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Time: a beat, mapped to a sample by the tempo map when it is due.
+    """Time: a beat, mapped to a sample by the tempo map when it is due."""
 
-    Attributes:
-        b: The beat.
-        quantum: Where above 0, the next multiple of it that is not before `b`.
-    """
-
-    b: float
-    quantum: float = 0.0
+    b: float  # the beat
+    quantum: float = 0.0  # where above 0, the next multiple of it that is not before `b`
 
 
 When: TypeAlias = Now | Sample | Beat
@@ -131,13 +126,9 @@ class Bend:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """`/program number [channel] [node]`: chooses the instrument of a channel.
+    """`/program number [channel] [node]`: chooses the instrument of a channel."""
 
-    Attributes:
-        number: 0 to 127, as General MIDI counts from 0.
-    """
-
-    number: int
+    number: int  # 0 to 127, as General MIDI counts from 0
     channel: int = 1
     node: str = ""
     when: When = NOW
@@ -207,15 +198,10 @@ class SetTempo:
 
 @dataclass(frozen=True, slots=True)
 class SetSwing:
-    """`/swing amount [step]`: delays every second step of events timed in beats; the beat itself stays even.
+    """`/swing amount [step]`: delays every second step of events timed in beats; the beat itself stays even."""
 
-    Attributes:
-        amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
-        step: In beats: 1/2 swings eighths, 1/4 sixteenths.
-    """
-
-    amount: float
-    step: float = 0.5
+    amount: float  # share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets
+    step: float = 0.5  # in beats: 1/2 swings eighths, 1/4 sixteenths
     when: When = NOW
 
 

@@ -53,11 +53,8 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
 def value_number(place: int) -> int:
     """Control number of a value.
 
-    Args:
-        place: Place of the value's parameter among `note_params`, from 0.
-
-    Returns:
-        `FIRST` to 119 for the first `CONTROLLERS`, `BEYOND` and up for the others.
+    `place`: place of the value's parameter among `note_params`, from 0. Returns `FIRST` to 119 for the first
+    `CONTROLLERS`, `BEYOND` and up for the others.
     """
     return FIRST + place if place < CONTROLLERS else BEYOND + place - CONTROLLERS
 

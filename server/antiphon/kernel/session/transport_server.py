@@ -57,26 +57,20 @@ class Learner(Protocol):
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
-        Args:
-            target: "node.param", one of `PRESSABLE`, or "/cue NAME".
-            how: How the controller counts, of `COUNTING`; "" where its values tell.
+        `target`: "node.param", one of `PRESSABLE`, or "/cue NAME". `how`: how the controller counts, of `COUNTING`; ""
+        where its values tell.
         """
 
     def unlearn(self, target: str) -> None:
         """Removes the assignment of a target, and cancels one that is not completed yet.
 
-        Args:
-            target: As for `learn`.
-
-        Raises:
-            RequestError: Nothing is assigned to the target.
+        Raises RequestError: nothing is assigned to the target.
         """
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
         """Assignments of controllers to targets.
 
-        Returns:
-            Target, controller and port of each; the port is "" for what the patch or the set list assigns.
+        Returns target, controller and port of each; the port is "" for what the patch or the set list assigns.
         """
 
 

@@ -37,40 +37,24 @@ _AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
 
 
 class DecimatorState(NamedTuple):
-    """The filter, and the sound on its way through it.
+    """The filter, and the sound on its way through it."""
 
-    Attributes:
-        ring: `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous.
-        taps: `[length]` filter.
-        factor: Input frames per output sample.
-        hop: `[size]` result.
-        body: `[size]` result, filtered to `BODY`.
-        size: Samples of a hop.
-        weights: `[channels]` of the mix.
-        powers: `[channels + 1]` energy of each channel in the hop, and that of their mean.
-    """
-
-    ring: f32p
-    taps: f32p
+    ring: f32p  # `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous
+    taps: f32p  # `[length]` filter
     length: i64
-    factor: i64
+    factor: i64  # input frames per output sample
     state: i64p
-    hop: f32p
-    body: f32p
-    size: i64
+    hop: f32p  # `[size]` result
+    body: f32p  # `[size]` result, filtered to `BODY`
+    size: i64  # samples of a hop
     k: f64p
-    weights: f32p
-    powers: f64p
+    weights: f32p  # `[channels]` of the mix
+    powers: f64p  # `[channels + 1]` energy of each channel in the hop, and that of their mean
 
 
 @kernel
 def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
-    """Takes frames `first` to `last` of x until `hop` is full.
-
-    Args:
-        first: First frame to take.
-        last: Frame after the last.
-    """
+    """Takes frames `first` to `last` of x until `hop` is full."""
     taken = i64(0)
     n = first
     while n < last and s.state[_FILLED] < s.size:

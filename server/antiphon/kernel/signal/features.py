@@ -68,12 +68,8 @@ class FeatureStream(Protocol):
 class LibrosaFeatures:
     """librosa's features, with the frame count of `LogMel` for the same sound.
 
-    Args:
-        settings: `features` of `FEATURE_DEFAULTS`; `bands` are mel bands, semitones from `low` up, pitch classes or
-            lags of the tempogram, by the feature.
-
-    Raises:
-        UsageError: librosa is not installed.
+    `settings`: `features` of `FEATURE_DEFAULTS`; `bands` are mel bands, semitones from `low` up, pitch classes or lags
+    of the tempogram, by the feature. Raises UsageError: librosa is not installed.
     """
 
     def __init__(self, settings: MelSettings) -> None:

@@ -14,8 +14,7 @@ F64 = NDArray[np.float64]
 def pack_landmarks(seconds: ArrayLike, hertz: ArrayLike) -> bytes:
     """Packs landmarks `[n]` of seconds from 0 and Hz to 6553 in 6 bytes each, in order of time.
 
-    Raises:
-        ValueError: A number is out of range, or they are not as many.
+    Raises ValueError: a number is out of range, or they are not as many.
     """
     times, pitches = (np.asarray(values, np.float64) for values in (seconds, hertz))
     if times.shape != pitches.shape or times.ndim != 1:

@@ -68,11 +68,7 @@ def syllables(text: str) -> tuple[LyricSyllable, ...]:
 
 
 def divide(word: str) -> list[str]:
-    """Divides an unhyphenated word.
-
-    Returns:
-        Its parts, at least one; joined they are the word.
-    """
+    """Divides an unhyphenated word."""
     small = word.lower()
     groups = list(_GROUPS.finditer(small))
     if len(groups) > 1 and re.search(

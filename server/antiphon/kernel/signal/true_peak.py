@@ -75,11 +75,7 @@ def peak_curve(sound: F32) -> F32:
 
 
 class TruePeakLimiter:
-    """Limits a sound given piece by piece; what comes out is as long, and later by a few milliseconds until the end.
-
-    Attributes:
-        least: The lowest gain so far.
-    """
+    """Limits a sound given piece by piece; what comes out is as long, and later by a few milliseconds until the end."""
 
     def __init__(self, rate: int, channels: int, ceiling: float = CEILING) -> None:
         self._ceiling = ceiling * MARGIN
@@ -89,7 +85,7 @@ class TruePeakLimiter:
         self._held: F32 = np.zeros((channels, SIDE), np.float32)
         self._waiting: F32 = np.zeros((channels, 0), np.float32)
         self._skip = self._ahead - 1
-        self.least = 1.0
+        self.least = 1.0  # the lowest gain so far
 
     def take(self, sound: F32) -> F32:
         """Takes the next float32 `[channels, n]`, and gives what is ready of the result."""

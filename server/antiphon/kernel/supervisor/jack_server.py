@@ -55,10 +55,6 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
 
     Without a sound card jackd is started where no server of our name answers, and drives the engine too. With PortAudio
     it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
-
-    Raises:
-        EngineError: There is no such device, or jackd does not start.
-        UsageError: The settings name a device that cannot be used.
     """
     device = probe(settings)
     if synth is not None and synth.jack and synth.option_given(settings) and settings.audio == "headless":

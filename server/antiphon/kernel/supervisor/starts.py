@@ -41,17 +41,11 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """The processes beside the kernel's, which are started and restarted with them.
+    """The processes beside the kernel's, which are started and restarted with them."""
 
-    Attributes:
-        web: Module of the process that serves HTTP; "" for none.
-        performer: Module of the process that performs the scripts of pages, with `--live`.
-        secrets: Makes what `--lan` needs, in a process of its own; raises `FileError`.
-    """
-
-    web: str = ""
-    performer: str = ""
-    secrets: Callable[[], None] = _nothing
+    web: str = ""  # module of the process that serves HTTP; "" for none
+    performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
+    secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
 
 

@@ -45,11 +45,8 @@ class _AlreadyReported(Exception):
 class Supervisor:
     """Starts the server's processes, restarts those that end, and ends all.
 
-    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by
-    control (`quit`) do.
-
-    Attributes:
-        settings: Those of `serve`; with the ports, rate and block in use, once they are known.
+    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by control
+    (`quit`) do. `settings`: those of `serve`; with the ports, rate and block in use, once they are known.
     """
 
     parts: Parts

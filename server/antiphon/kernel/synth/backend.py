@@ -100,9 +100,7 @@ def shape_in() -> tuple[int, int]:
 def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
     """Packs a hop's events for a synth's worker. Every number is exact in a float32.
 
-    Args:
-        sample: The engine's sample at which the hop begins.
-        into: float32 of the shape of a packed hop, written.
+    `sample`: the engine's sample at which the hop begins. `into`: float32 of the shape of a packed hop, written.
     """
     count = min(len(events), MAX_EVENTS)
     into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF

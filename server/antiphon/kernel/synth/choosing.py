@@ -15,12 +15,7 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none.
-
-    Raises:
-        UsageError: There is none of that name, or it is not installed.
-        PluginError: Its plugin gives none.
-    """
+    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none."""
     if asked == "auto":
         for info in installed_infos(registered):
             if info.auto and info.installed:

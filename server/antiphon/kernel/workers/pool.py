@@ -38,21 +38,18 @@ _SELECTABLE = 1024
 class Pool:
     """Streams of one process over one arena.
 
-    Attributes:
-        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        rung: A bit for each worker that `flush` wakes; machine code sets them too.
-        newest: The newest processor of each type and node, from which another one of the node goes on.
+    `newest`: the newest processor of each type and node, from which another one of the node goes on.
     """
 
     lockstep = False
 
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
-        self.until_ns = 0
+        self.until_ns = 0  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
         self.streams: list[Stream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
-        self.rung = np.zeros(1, np.int64)
+        self.rung = np.zeros(1, np.int64)  # a bit for each worker that `flush` wakes; machine code sets them too
         self._rung: memoryview[int] = memoryview(self.rung)  # type: ignore[arg-type]
         # an engine after a restart closes the streams of the previous one
         for entry in arena.entries:
@@ -70,10 +67,6 @@ class Pool:
         """Opens a stream through a slot of a worker like `spec`, started if needed; it may not be ready yet.
 
         `config`: the stream's text for `Stepper.open`.
-
-        Raises:
-            WorkerError: The spec is too large.
-            WorkersFull: There are `MAX_WORKERS` workers already.
         """
         spec = spec.with_versions(versions)
         entry = self._entry(spec)
@@ -295,17 +288,13 @@ class Lockstep(Pool):
 
 @dataclass(slots=True)
 class PoolContext:
-    """Process-wide pool settings.
-
-    Attributes:
-        asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
-    """
+    """Process-wide pool settings."""
 
     pool: Pool | None = None
     disabled: bool = False
     weighed: Device | None = None
     replaying: bool = False
-    asked: str = "auto"
+    asked: str = "auto"  # device of the lockstep pool: "auto", "cpu" or "cuda"
 
 
 _context = PoolContext()

@@ -17,13 +17,7 @@ class ReportedStream(Protocol):
     """Analysis state of one stream."""
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Processes the next hop, and writes the report at its end into `into`.
-
-        Args:
-            hop: Its number on the sample clock.
-            sound: float32, of the spec's `inputs`.
-            into: float32, of the spec's `outputs`, to be filled.
-        """
+        """Processes the next hop, and writes the report at its end into `into`."""
 
 
 StreamOf = TypeVar("StreamOf", bound=ReportedStream)

@@ -45,19 +45,14 @@ AGAIN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Child:
-    """A running worker.
-
-    Attributes:
-        still: Measures how long it has had pending hops and has done none.
-        killed: Why it was killed, or "".
-    """
+    """A running worker. `still`: measures how long it has had pending hops and has done none."""
 
     pid: int
     pidfd: int
     hop_ns: int
     still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
     stuck_ns: int = 0
-    killed: str = ""
+    killed: str = ""  # why it was killed, or ""
 
 
 @dataclass(slots=True)

@@ -41,8 +41,7 @@ _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/pa
 class Intake:
     """Packet intake: dispatches messages to their handlers.
 
-    Attributes:
-        tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
+    `tap`: called with every packet and its sender, for `antiphon monitor`; None for nothing.
     """
 
     def __init__(

@@ -27,20 +27,13 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 
 
 class TakeFile:
-    """A sound file being written.
-
-    Attributes:
-        rate: Hz.
-        frames: Frames written so far.
-    """
+    """A sound file being written. `rate`: Hz."""
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
         """Creates the file, and its folder if needed; its suffix selects the format.
 
-        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix.
-
-        Raises:
-            FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.
+        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix. Raises FileError: the
+        suffix is not one of a recording, the format does not hold the rate, or there is no room.
         """
         import soundfile
 

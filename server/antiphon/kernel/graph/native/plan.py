@@ -59,9 +59,8 @@ class PlanTables:
 class _Place:
     """Table indices of one node.
 
-    Attributes:
-        kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
-            always runs it.
+    `kernels`: those of its conditions and of its calls before the check of its outputs; None where the interpreter
+    always runs it.
     """
 
     node: NativeNode
@@ -134,11 +133,7 @@ class NativePlan:
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
     def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
-        """Continues a block after an interruption.
-
-        Args:
-            stop: What `run_rows` returned.
-        """
+        """Continues a block after an interruption. `stop`: what `run_rows` returned."""
         whole = self._whole
         while stop:
             place = whole[PlanWord.NEXT]
@@ -196,11 +191,7 @@ class NativePlan:
         rows[row + NodeRow.PACKED] = version
 
     def meters(self, frames: int, into: NDArray[np.float32]) -> int:
-        """Measures the nodes' last block: number, peak and RMS of the first output, load.
-
-        Args:
-            frames: Frames of that block.
-        """
+        """Measures the nodes' last block: number, peak and RMS of the first output, load."""
         count = min(len(self._places), len(into) // 4)
         measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
         return count

@@ -39,14 +39,11 @@ _VBRI = 36
 class FrameKind:
     """What all frames of a sound have in common.
 
-    Attributes:
-        layer: 1 to 3.
-        samples: Of each channel in a frame.
-        side: Bytes of a frame before the place of a header's name.
+    `samples`: of each channel in a frame. `side`: bytes of a frame before the place of a header's name.
     """
 
     version: int
-    layer: int
+    layer: int  # 1 to 3
     rate: int
     mono: bool
 
@@ -82,11 +79,8 @@ class FrameRun:
 def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...]:
     """The sounds between two offsets of a file; none where there are no frames.
 
-    Args:
-        whole: Whether these are the offsets of the whole file, which libsndfile may read by itself.
-
-    Raises:
-        Refused: It is broken, cut short, or its rate changes.
+    `whole`: whether these are the offsets of the whole file, which libsndfile may read by itself. Raises Refused: it is
+    broken, cut short, or its rate changes.
     """
     window = FileWindow(fd, end)
     tagged = behind_tags(window, start)

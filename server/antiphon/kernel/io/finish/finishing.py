@@ -22,15 +22,11 @@ MOST_GAIN = 40.0
 
 
 class Finishing:
-    """One sound that is finished, given piece by piece. It is held on disk where it has to be known as a whole.
-
-    Attributes:
-        tags: Known at the end where some are found in the sound.
-    """
+    """One sound that is finished, given piece by piece. It is held on disk where it has to be known as a whole."""
 
     def __init__(self, finish: SoundFinish, rate: int, channels: int) -> None:
         self._finish, self._rate, self._channels = finish, rate, channels
-        self.tags = dict(finish.tags)
+        self.tags = dict(finish.tags)  # known at the end where some are found in the sound
         self._tagger = finish.tagger(rate, channels) if finish.tagger is not None else None
         self._meter = LoudnessMeter(rate, channels)
         self._limiter = TruePeakLimiter(rate, channels) if finish.limit else None

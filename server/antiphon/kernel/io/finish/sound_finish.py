@@ -27,17 +27,14 @@ class SoundTagger(Protocol):
 class SoundFinish:
     """How a sound is finished.
 
-    Attributes:
-        rate: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
-        limit: Whether its true peak is held below -1 dB of full scale.
-        loudness: LUFS that it is brought to; None leaves it.
-        tags: Texts by name, those of `sound_tags.NAMES` and `FOUND`.
-        tagger: Makes what finds further tags, by rate and channels; None for none.
+    `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
+    `tags`: texts by name, those of `sound_tags.NAMES` and `FOUND`. `tagger`: makes what finds further tags, by rate and
+    channels; None for none.
     """
 
     rate: int = 0
-    limit: bool = False
-    loudness: float | None = None
+    limit: bool = False  # whether its true peak is held below -1 dB of full scale
+    loudness: float | None = None  # LUFS that it is brought to; None leaves it
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tagger: Callable[[int, int], SoundTagger] | None = None
 

@@ -100,12 +100,7 @@ class Graphs(Eager):
 
 
 def build(spec: WorkerSpec) -> Stepper:
-    """The worker's factory.
-
-    Raises:
-        ModelError: The network or its weights are not as declared.
-        WorkerError: There is no working card.
-    """
+    """The worker's factory. Raises WorkerError: there is no working card."""
     one_thread()
     capture = card(spec.name)
     return GraphStepper(load(spec, capture.device), spec.slots, capture)
@@ -200,9 +195,6 @@ class GraphStepper:
 
         At most `BUFFERS` hops may be in progress. `hops`: number of the hop of each slot; negative for a slot without
         one.
-
-        Raises:
-            WorkerError: `BUFFERS` hops are in progress.
         """
         if self._posted - self._taken >= BUFFERS:
             raise WorkerError(f"{BUFFERS} hops are on their way to the card already; take one first")

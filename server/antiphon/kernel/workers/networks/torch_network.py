@@ -91,9 +91,8 @@ def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None
 def check(network: StreamingModel, where: str, slots: int, device: torch.device) -> None:
     """Checks a network by steps of silence and noise on a batch of `slots`; `where` names it in messages.
 
-    Raises:
-        ModelError: Shapes or types are not as declared, numbers are not finite, inputs are overwritten, or a slot's
-            answer depends on another slot.
+    Raises ModelError: shapes or types are not as declared, numbers are not finite, inputs are overwritten, or a slot's
+    answer depends on another slot.
     """
     shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
     noise = torch.randn(shape_in[1:], generator=torch.Generator().manual_seed(0)).to(device)
