@@ -117,8 +117,7 @@ def operations_of(owner: type) -> list[Operation]:
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
     """JSON data, or query texts, converted to a type of the API; `name` is for the message.
 
-    Raises:
-        Refusal: 400, it does not fit; the message says where.
+    Raises Refusal: 400, it does not fit; the message says where.
     """
     try:
         return typed.convert(data, kind, name, strict=name == "the body")

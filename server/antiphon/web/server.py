@@ -119,9 +119,7 @@ class HttpServer:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends an OSC message, and waits for its answer to the address `answer`; the arguments of that.
 
-        Raises:
-            Refusal: The message is refused, or not answered in time.
-            WireError: It cannot be encoded.
+        Raises Refusal: the message is refused, or not answered in time. Raises WireError: it cannot be encoded.
         """
         if self.control is None:
             raise Refusal(503, "no server is here to be asked")
@@ -131,11 +129,7 @@ class HttpServer:
         return await self._messages.ask(address, answer, *args)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
-        """Listens and serves.
-
-        Raises:
-            OSError: The port cannot be used.
-        """
+        """Listens and serves. Raises OSError: the port cannot be used."""
         listener = listener or socket.create_server((host, port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]

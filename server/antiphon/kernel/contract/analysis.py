@@ -22,9 +22,8 @@ likely first. landmarks: (seconds, Hz), two arrays of one length: time-frequency
 class Quantity:
     """One output quantity of an analysis. Any value may be None: not applicable, or not found.
 
-    Attributes:
-        name: As catalogues and JSON have it: "tempo".
-        unit: Of a number, or of a vector's numbers: "bpm"; "" without one. Times and spans are in seconds.
+    `name`: as catalogues and JSON have it: "tempo". `unit`: of a number, or of a vector's numbers: "bpm"; "" without
+    one. Times and spans are in seconds.
     """
 
     name: str
@@ -40,8 +39,7 @@ EACH = "each"
 class AnalysisRun(ABC):
     """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
-    Attributes:
-        beats: How many it holds, set before `result` where the caller knows it; 0 otherwise.
+    `beats`: how many it holds, set before `result` where the caller knows it; 0 otherwise.
     """
 
     beats: int = 0
@@ -50,17 +48,12 @@ class AnalysisRun(ABC):
     def feed(self, block: Samples) -> None:
         """Analyses the next block.
 
-        Args:
-            block: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
+        `block`: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
         """
 
     @abstractmethod
     def result(self) -> Mapping[str, Any]:
-        """Quantities of all blocks fed so far.
-
-        Returns:
-            By the name of each quantity its value, or None.
-        """
+        """Quantities of all blocks fed so far. A value, or None, by the name of each quantity."""
 
 
 class Analysis(ABC):
@@ -93,11 +86,7 @@ class Analysis(ABC):
 
     @abstractmethod
     def begin(self, rate: int, channels: int) -> AnalysisRun:
-        """Creates the analysis state of a new sound.
-
-        Args:
-            rate: Frames per second of what it will be fed.
-        """
+        """Creates the analysis state of a new sound."""
 
 
 class SeparatingAnalysis(Analysis):
@@ -109,12 +98,8 @@ class SeparatingAnalysis(Analysis):
     def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
         """Separates a sound into its parts.
 
-        Args:
-            blocks: float32 `[channels, n]`, of any size.
-            rate: Frames per second.
-
-        Yields:
-            float32 `[parts, channels, n]`, which add up to the sound.
+        `blocks`: float32 `[channels, n]`, of any size. Yields float32 `[parts, channels, n]`, which add up to the
+        sound.
         """
 
 
@@ -143,11 +128,8 @@ def check_quantities(name: str, analysis: object) -> Analysis:
 def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
     """Converts a result to JSON data, checked against the declaration.
 
-    Returns:
-        By quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`).
-
-    Raises:
-        PluginError: A quantity is missing or not of its kind.
+    Returns by quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`). Raises
+    PluginError: a quantity is missing or not of its kind.
     """
     plain = {}
     for quantity in analysis.quantities:

@@ -17,10 +17,8 @@ F64 = NDArray[np.float64]
 class FolderSound:
     """A file of a folder.
 
-    Attributes:
-        digest: Of its sound; "" for a bad file.
-        problem: Why it cannot be read; "" for a good file.
-        results: By analysis, of one and its variants (`name variant`), (version, values or None, problem).
+    `digest`: of its sound; "" for a bad file. `problem`: why it cannot be read; "" for a good file. `results`: by
+    analysis, of one and its variants (`name variant`), (version, values or None, problem).
     """
 
     digest: str
@@ -32,10 +30,8 @@ class FolderSound:
 class IdentifiedFile:
     """A file of the catalogue that is recognised.
 
-    Attributes:
-        offset: Seconds into it at which what was asked begins.
-        score: 0 to 1, how far it stands out from chance.
-        kind: "recording", or "piece": the same notes in time, of other instruments.
+    `offset`: seconds into it at which what was asked begins. `score`: 0 to 1, how far it stands out from chance.
+    `kind`: "recording", or "piece": the same notes in time, of other instruments.
     """
 
     path: bytes

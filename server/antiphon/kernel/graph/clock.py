@@ -25,8 +25,8 @@ def swung(beat: float, swing: float, step: float) -> float:
 
     Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
     by as much, and what lies within a step moves in proportion. So every second step begins late by `swing` times
-    `step`, whole pairs stay, and the order of events does. `beat`: beats. `swing`: 0 to `MAX_SWING`. `step`: beats,
-    `MIN_STEP` to `MAX_STEP`.
+    `step`, whole pairs stay, and the order of events does. `swing`: 0 to `MAX_SWING`. `step`: beats, `MIN_STEP` to
+    `MAX_STEP`.
     """
     if swing == 0.0 or math.isinf(beat):
         return beat

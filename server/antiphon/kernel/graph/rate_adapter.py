@@ -267,11 +267,7 @@ class _Out:
 
 @lru_cache(maxsize=16)
 def _filter(source: int, target: int, places: int) -> RateFilter:
-    """Designs a windowed-sinc polyphase filter with a Kaiser window.
-
-    `places`: positions between two input frames. Returns for equal rates it copies the input. Read only: nodes of the
-    same rates share it.
-    """
+    """Designs a windowed-sinc polyphase filter with a Kaiser window. `places`: positions between two input frames."""
     if source == target:
         return RateFilter(1, np.array([[1.0, 0.0]], np.float32))
     lower = min(source, target)

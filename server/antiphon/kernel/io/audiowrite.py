@@ -44,8 +44,7 @@ _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 def format_of(path: str | os.PathLike[str]) -> Format:
     """Finds the format that a file's name asks for.
 
-    Raises:
-        FileError: No sound file has such a suffix; the message lists those allowed.
+    Raises FileError: no sound file has such a suffix; the message lists those allowed.
     """
     file_format = FORMATS.get(Path(path).suffix.lower())
     if file_format is None:
@@ -149,11 +148,8 @@ class AudioWriter:
     def write(self, samples: Samples) -> None:
         """Adds sound.
 
-        Args:
-            samples: float32 `[channels, n]`; it may be changed afterwards.
-
-        Raises:
-            FileError: An earlier part could not be written.
+        `samples`: float32 `[channels, n]`; it may be changed afterwards. Raises FileError: an earlier part could not be
+        written.
         """
         self.frames += samples.shape[1]
         if self._resample is None:
@@ -175,8 +171,7 @@ class AudioWriter:
     def commit(self) -> None:
         """Finishes the file and gives it its name; a `with` block does it.
 
-        Raises:
-            FileError: It cannot be written; then there is no file.
+        Raises FileError: it cannot be written; then there is no file.
         """
         try:
             if self.frames == 0 and self.format.name == "MP3":

@@ -15,18 +15,10 @@ from antiphon.kernel.errors import WireError
 
 
 class Refusal(WireError):
-    """A request that is not acted on.
-
-    Attributes:
-        page: HTML to send instead of the sentence as JSON; "" for none.
-    """
+    """A request that is not acted on. `page`: HTML to send instead of the sentence as JSON; "" for none."""
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Makes a refusal to be raised by a handler.
-
-        Args:
-            status: The HTTP status of the answer, 400 to 599.
-        """
+        """Makes a refusal to be raised by a handler. `status`: the HTTP status of the answer, 400 to 599."""
         super().__init__(message)
         self.status = status
         self.headers = headers
@@ -55,11 +47,7 @@ class HttpRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """Reads the body as JSON.
-
-        Raises:
-            Refusal: It is no JSON (status 400).
-        """
+        """Reads the body as JSON. Raises Refusal: it is no JSON (status 400)."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -88,9 +76,8 @@ class Response:
     def check(self) -> None:
         """Checks that the response can be sent, before its first byte.
 
-        Raises:
-            ValueError: The status is none of HTTP, or a header holds what a header cannot.
-            TypeError: The body is not bytes.
+        Raises ValueError: the status is none of HTTP, or a header holds what a header cannot. Raises TypeError: the
+        body is not bytes.
         """
         if self.status > 599:
             raise ValueError(f"{self.status} is no status of HTTP")
@@ -107,8 +94,7 @@ Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Makes a response of JSON; numbers that JSON cannot hold (NaN, infinities) become null.
 
-    Args:
-        data: Anything that `json.dumps` takes.
+    `data`: anything that `json.dumps` takes.
     """
     try:
         body = json.dumps(data, allow_nan=False)
@@ -118,11 +104,7 @@ def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = 
 
 
 def text(message: str, status: int = 200) -> Response:
-    """Makes a response of plain text.
-
-    Returns:
-        The response, in UTF-8.
-    """
+    """Makes a response of plain text."""
     return Response(status, message.encode("utf-8", "backslashreplace"), "text/plain; charset=utf-8")
 
 

@@ -53,9 +53,7 @@ class MidiControlChange:
 class MidiTrack:
     """A track of a MIDI file.
 
-    Attributes:
-        name: Its name, or "".
-        program: The General MIDI instrument it begins with, 0 to 127, or None.
+    `name`: its name, or "". `program`: the General MIDI instrument it begins with, 0 to 127, or None.
     """
 
     name: str = ""
@@ -82,11 +80,7 @@ class MidiSong:
     meters: tuple[tuple[float, float], ...] = ()
 
     def seconds(self, beat: float) -> float:
-        """Converts a beat to a time by the tempo map.
-
-        Returns:
-            Seconds from the beginning.
-        """
+        """Converts a beat to a time by the tempo map."""
         return Times(self.tempo).seconds(beat)
 
 
@@ -94,11 +88,7 @@ class Times:
     """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
-        """Computes where each tempo begins.
-
-        Args:
-            tempo: (beat, bpm) from there on, in order, the first at beat 0.
-        """
+        """Computes where each tempo begins. `tempo`: (beat, bpm) from there on, in order, the first at beat 0."""
         self._beats = [at for at, _ in tempo]
         self._bpm = [bpm for _, bpm in tempo]
         self._seconds = [0.0]
@@ -106,19 +96,11 @@ class Times:
             self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
 
     def seconds(self, beat: float) -> float:
-        """Converts a beat to a time.
-
-        Returns:
-            Seconds from the beginning.
-        """
+        """Converts a beat to a time."""
         place = max(0, bisect(self._beats, beat) - 1)
         return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
 
     def beat(self, seconds: float) -> float:
-        """Converts a time to a beat.
-
-        Returns:
-            The beat, from the beginning.
-        """
+        """Converts a time to a beat."""
         place = max(0, bisect(self._seconds, seconds) - 1)
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0

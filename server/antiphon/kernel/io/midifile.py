@@ -52,15 +52,9 @@ Overlap = Literal["end", "replace", "queue"]
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     """Reads a MIDI file.
 
-    A note that is not ended lasts to the end of its track.
-
-    Args:
-        path: The file, of at most 2 MiB.
-        overlap: What becomes of a note that begins again while it sounds: it ends there ("end"), is forgotten
-            ("replace"), or goes on until the first end that comes ("queue").
-
-    Raises:
-        FileError: It is no MIDI file, or cannot be read.
+    A note that is not ended lasts to the end of its track. `path`: the file, of at most 2 MiB. `overlap`: what becomes
+    of a note that begins again while it sounds: it ends there ("end"), is forgotten ("replace"), or goes on until the
+    first end that comes ("queue"). Raises FileError: it is no MIDI file, or cannot be read.
     """
     midi = open_midi(path)
     with _refusing(path):
@@ -72,11 +66,7 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
 
 
 def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
-    """(beat, bpm) of each tempo, the first at beat 0, and (beat, upper, lower) of each time signature, of all tracks.
-
-    Args:
-        midi: A file of `open_midi`.
-    """
+    """(beat, bpm) of each tempo, the first at beat 0, and (beat, upper, lower) of each time signature."""
     tempos, signatures = {0: DEFAULT_BPM}, dict[int, tuple[int, int]]()
     for track in midi.tracks:
         at = 0
@@ -96,14 +86,8 @@ def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, i
 def open_midi(path: Path) -> Any:
     """Reads a MIDI file as mido has it, for what keeps all of it.
 
-    Args:
-        path: The file, of at most 2 MiB.
-
-    Returns:
-        A `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in beats.
-
-    Raises:
-        FileError: It is no MIDI file, or cannot be read.
+    `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
+    beats. Raises FileError: it is no MIDI file, or cannot be read.
     """
     mido, content = _mido(), _content(path)
     with _refusing(path):
@@ -143,12 +127,7 @@ class TickNote(NamedTuple):
 
 
 def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
-    """Finds the notes of a track. One that is not ended lasts to the end of the track.
-
-    Args:
-        track: A track of `open_midi`.
-        overlap: As for `read`.
-    """
+    """Finds the notes of a track. One that is not ended lasts to the end of the track."""
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
     again: dict[tuple[int, int], int] = {}
@@ -188,12 +167,8 @@ Line = list[tuple[float, float, int, float]]
 def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Line], tuple[int, int] | None]:
     """Finds the melody: the line named so, else the first that is like one, else the first; drums are none.
 
-    Args:
-        midi: A file of `open_midi`.
-        shortest: Ticks of the shortest note that counts.
-
-    Returns:
-        The notes of each channel, 0 to 15, of each track; track and channel of the melody, None without one.
+    `shortest`: ticks of the shortest note that counts. Returns the notes of each channel, 0 to 15, of each track; track
+    and channel of the melody, None without one.
     """
     lines: dict[tuple[int, int], Line] = {}
     ticks = midi.ticks_per_beat
@@ -236,13 +211,8 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     """Writes a MIDI file of type 1, whole or not at all.
 
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
-
-    Args:
-        tempo: bpm, or a map as `MidiSong.tempo`.
-        ticks: Ticks of a beat; those of the file that notes came from keep them exact.
-
-    Raises:
-        FileError: It cannot be written.
+    `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
+    them exact.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)

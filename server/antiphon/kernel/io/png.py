@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     """Packs a picture as the bytes of a PNG file.
 
-    Args:
-        pixels: `[rows, columns, 3]`, red, green and blue.
-
-    Returns:
-        The file, of colour type 2, without filters.
+    `pixels`: `[rows, columns, 3]`, red, green and blue. Returns the file, of colour type 2, without filters.
     """
     height, width, _ = pixels.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, 3 * width)], axis=1)

@@ -118,14 +118,9 @@ class HelperChannel:
     """The helper's end: requests come from standard input, answers go to what was standard output.
 
     From then on standard input is empty, and what is printed, by libraries too, goes to standard error. The process
-    ignores Ctrl-C, which reaches a whole group: its parent decides.
-
-    Args:
-        at_once: End with the thread that started it, whatever it does. Otherwise it ends at its next look for a
-            request: for one that is started by one thread and asked by others.
-
-    Attributes:
-        input: The descriptor that requests are read from.
+    ignores Ctrl-C, which reaches a whole group: its parent decides. `at_once`: end with the thread that started it,
+    whatever it does. Otherwise it ends at its next look for a request: for one that is started by one thread and asked
+    by others. `input`: the descriptor that requests are read from.
     """
 
     def __init__(self, *, at_once: bool = True) -> None:
@@ -141,27 +136,21 @@ class HelperChannel:
     def requests(self, idle: float | None = None) -> Iterator[Message]:
         """The requests, until the parent closes its end.
 
-        Args:
-            idle: Seconds without a request after which they end too; None for no end.
+        `idle`: seconds without a request after which they end too; None for no end.
         """
         with contextlib.suppress(EOFError, TimeoutError):
             while True:
                 yield read_message(self.input, silence=idle)[0]
 
     def send(self, message: Message, *raw: Any) -> None:
-        """Sends an answer. Waits while the pipe is full.
-
-        Raises:
-            OSError: The parent has closed its end.
-        """
+        """Sends an answer. Waits while the pipe is full. Raises OSError: the parent has closed its end."""
         write_message(self._answers, message, *raw)
 
 
 def limit_resources(limits: Mapping[int, int]) -> None:
     """Limits this process for good; a system without one of the limits keeps the others.
 
-    Args:
-        limits: `resource.RLIMIT_…` and the most of each.
+    `limits`: `resource.RLIMIT_…` and the most of each.
     """
     for name, most in limits.items():
         with contextlib.suppress(OSError, ValueError):

@@ -43,11 +43,7 @@ def command(module: str, *words: str) -> list[str]:
 
 
 def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
-    """Starts a module in a process of its own.
-
-    Args:
-        options: Of `Popen`; without them it has neither input nor output.
-    """
+    """Starts a module in a process of its own. `options`: of `Popen`; without them it has neither input nor output."""
     quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     given = {**quiet, "env": environment(), **options}
     return subprocess.Popen(command(module, *words), pass_fds=fds, bufsize=0, **given)
@@ -69,9 +65,7 @@ class HelperProcess:
     ) -> None:
         """Starts it.
 
-        Args:
-            module: What runs; it makes a `HelperChannel`.
-            stderr: As of `Popen`; None for that of this process.
+        `module`: what runs; it makes a `HelperChannel`. `stderr`: as of `Popen`; None for that of this process.
         """
         pipe = subprocess.PIPE
         self._process = start_helper(
@@ -101,11 +95,7 @@ class HelperProcess:
         return self._process.poll() is not None
 
     def send(self, message: Message, *raw: Any) -> None:
-        """Sends a request. Waits while the pipe is full.
-
-        Raises:
-            OSError: The helper has ended.
-        """
+        """Sends a request. Waits while the pipe is full. Raises OSError: the helper has ended."""
         write_message(self._pipes[0].fileno(), message, *raw)
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
@@ -126,11 +116,7 @@ class HelperProcess:
         return read_message(self._pipes[1].fileno(), most, silence)
 
     def wait(self) -> int:
-        """Waits for the end of a helper that has closed its output.
-
-        Returns:
-            Its exit status, negative for a signal.
-        """
+        """Waits for the end of a helper that has closed its output. Returns its exit status, negative for a signal."""
         return self._process.wait()
 
     def kill(self) -> None:
@@ -145,11 +131,7 @@ class HelperProcess:
             pipe.close()
 
     def close(self) -> int:
-        """Ends it. It may be called twice.
-
-        Returns:
-            Its exit status, negative for a signal.
-        """
+        """Ends it. It may be called twice. Returns its exit status, negative for a signal."""
         if not self._pipes[0].closed:
             self.kill()
         for pipe in self._pipes:
@@ -160,11 +142,7 @@ class HelperProcess:
 
 @dataclass(frozen=True, slots=True)
 class ForkedEnd:
-    """End of a forked child: status and output.
-
-    Attributes:
-        status: Its exit status, negative for a signal.
-    """
+    """End of a forked child: status and output. `status`: its exit status, negative for a signal."""
 
     data: bytes
     late: bool
@@ -174,12 +152,8 @@ class ForkedEnd:
 def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
     """Has a function called in a copy of this process, without input and output; the copy ends with this process.
 
-    Args:
-        seconds: After which the child is ended; None for no end.
-        most: Bytes that it may give; what follows them is not read.
-
-    Raises:
-        OSError: The system cannot make another process or pipe.
+    `seconds`: after which the child is ended; None for no end. `most`: bytes that it may give; what follows them is not
+    read. Raises OSError: the system cannot make another process or pipe.
     """
     receiving, giving = os.pipe()
     parent = os.getpid()
@@ -254,10 +228,8 @@ class HelperTask:
     async def receive(self, seconds: float | None) -> Message:
         """The next answer within `seconds`, None for no end, without raw bytes.
 
-        Raises:
-            EOFError: It has ended.
-            TimeoutError: No answer came in time.
-            ValueError: What came is no message.
+        Raises EOFError: it has ended. Raises TimeoutError: no answer came in time. Raises ValueError: what came is no
+        message.
         """
         import asyncio
 

@@ -27,11 +27,7 @@ _FIELDS = {
 
 
 def check(data: bytes) -> None:
-    """Checks that a model refers to no other file.
-
-    Raises:
-        ModelError: It does, or is no ONNX model.
-    """
+    """Checks that a model refers to no other file. Raises ModelError: it does, or is no ONNX model."""
     try:
         graphs = _walk(memoryview(data), "model", 0)
     except (IndexError, ValueError):

@@ -120,9 +120,8 @@ def crashed_settings(where: Path) -> ServeSettings | None:
 def start_time(pid: int) -> int:
     """Reads when a process started. With its pid this identifies a process: pids are used again.
 
-    Returns:
-        Clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
-        macOS, 1 for a process that runs.
+    Returns clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
+    macOS, 1 for a process that runs.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:

@@ -43,8 +43,7 @@ NOW = Now()
 class SetParam:
     """`/node/NAME/PARAM value [seconds]`: sets a parameter.
 
-    Attributes:
-        ramp: Seconds to get there, never less than the parameter's own smoothing.
+    `ramp`: seconds to get there, never less than the parameter's own smoothing.
     """
 
     node: str
@@ -82,11 +81,7 @@ class NoteOn:
 
 @dataclass(frozen=True, slots=True)
 class NoteOff:
-    """`/note/off note [velocity] [channel] [node]`: ends a note.
-
-    Attributes:
-        note: 0 to 127.
-    """
+    """`/note/off note [velocity] [channel] [node]`: ends a note. `note`: 0 to 127."""
 
     note: int
     channel: int = 1
@@ -98,9 +93,7 @@ class NoteOff:
 class Control:
     """`/cc number value [channel] [node]`: sets a controller.
 
-    Attributes:
-        number: 0 to 127; 64 is the sustain pedal.
-        value: 0 to 1.
+    `number`: 0 to 127; 64 is the sustain pedal. `value`: 0 to 1.
     """
 
     number: int
@@ -112,11 +105,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """`/bend value [channel] [node]`: sets the pitch bend.
-
-    Attributes:
-        value: -1 to 1.
-    """
+    """`/bend value [channel] [node]`: sets the pitch bend. `value`: -1 to 1."""
 
     value: float
     channel: int = 1
@@ -138,9 +127,8 @@ class ProgramChange:
 class NotePitch:
     """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
 
-    Attributes:
-        note: The note, 0 to 127: the one that sounds, or else the next.
-        semitones: From the note's own pitch, -96 to 96.
+    `note`: the note, 0 to 127: the one that sounds, or else the next. `semitones`: from the note's own pitch, -96 to
+    96.
     """
 
     note: int
@@ -154,9 +142,7 @@ class NotePitch:
 class NotePressure:
     """`/note/pressure note value [channel] [node]`: sets the key pressure of one note.
 
-    Attributes:
-        note: As for `NotePitch`.
-        value: 0 to 1.
+    `note`: as for `NotePitch`. `value`: 0 to 1.
     """
 
     note: int
@@ -170,9 +156,7 @@ class NotePressure:
 class NoteTimbre:
     """`/note/timbre note value [channel] [node]`: sets the timbre (brightness) of one note.
 
-    Attributes:
-        note: As for `NotePitch`.
-        value: 0 to 1; 0.5 is the instrument's own.
+    `note`: as for `NotePitch`. `value`: 0 to 1; 0.5 is the instrument's own.
     """
 
     note: int
@@ -184,12 +168,7 @@ class NoteTimbre:
 
 @dataclass(frozen=True, slots=True)
 class SetTempo:
-    """`/tempo bpm [beats]`: sets the tempo.
-
-    Attributes:
-        bpm: 10 to 999.
-        beats: Beats in which it gets there; 0 for at once.
-    """
+    """`/tempo bpm [beats]`: sets the tempo. `bpm`: 10 to 999. `beats`: beats in which it gets there; 0 for at once."""
 
     bpm: float
     beats: float = 0.0
@@ -209,9 +188,7 @@ class SetSwing:
 class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
-    Attributes:
-        playing: Whether it runs; None leaves it as it is.
-        beat: The new place; None leaves it as it is.
+    `playing`: whether it runs; None leaves it as it is. `beat`: the new place; None leaves it as it is.
     """
 
     playing: bool | None = None
@@ -223,8 +200,7 @@ class SetTransport:
 class NudgeBeat:
     """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
 
-    Attributes:
-        beats: How far, -16 to 16; below 0 it moves back.
+    `beats`: how far, -16 to 16; below 0 it moves back.
     """
 
     beats: float

@@ -95,7 +95,6 @@ class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
     Args:
-        rate: Frames per second of the sound.
         around: The decimated rate is as near to so many Hz as a whole factor allows.
         hop: Decimated samples of a hop.
 
@@ -137,13 +136,7 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: F32, first: int, last: int) -> int:
-        """Decimates frames from `first` to `last`, or until a hop is full.
-
-        Args:
-            x: float32 `[channels, frames]`.
-            first: The first of the frames.
-            last: The frame after the last.
-        """
+        """Decimates frames from `first` to `last`, or until a hop is full. `x`: float32 `[channels, frames]`."""
         if len(x) != self._channels:
             self._channels = len(x)
             self._mix.begin(self._channels)
@@ -174,25 +167,11 @@ class Decimator:
         return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
-        """Newest decimated samples.
-
-        Args:
-            length: How many, at most `HISTORY`.
-
-        Returns:
-            float32 `[length]`, a view.
-        """
+        """Newest decimated samples. `length`: how many, at most `HISTORY`. Returns float32 `[length]`, a view."""
         return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
-        """Newest samples, band-limited to `BODY`.
-
-        Args:
-            length: As of `newest`.
-
-        Returns:
-            float32 `[length]`, a view.
-        """
+        """Newest samples, band-limited to `BODY`. Returns float32 `[length]`, a view."""
         return self._body[self._end - length : self._end]
 
     def turn(self) -> None:

@@ -32,13 +32,7 @@ def import_librosa() -> Any:
     """Imports librosa, with its compilation at import, in one process at a time.
 
     numba caches that machine code beside librosa. Two processes that compile a function at once leave mixed halves
-    there, and the next process that loads them crashes.
-
-    Returns:
-        The module `librosa`.
-
-    Raises:
-        ImportError: It is not installed.
+    there, and the next process that loads them crashes. Raises ImportError: it is not installed.
     """
     import librosa
 
@@ -141,14 +135,8 @@ def feature_extractor(settings: MelSettings) -> SpectralFeatures:
 def feature_stream(settings: MelSettings) -> FeatureStream:
     """Feature extractor of a stream.
 
-    Args:
-        settings: Settings of the windows and bands; `features` chooses.
-
-    Returns:
-        A stream, with `push` and `end`.
-
-    Raises:
-        UsageError: librosa is needed, and not installed.
+    `settings`: settings of the windows and bands; `features` chooses. Returns a stream, with `push` and `end`. Raises
+    UsageError: librosa is needed, and not installed.
     """
     return LogMelStream(settings) if settings.features == MEL else LibrosaStream(settings)
 

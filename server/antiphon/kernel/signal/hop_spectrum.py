@@ -58,13 +58,8 @@ class SpectrumSizes:
 def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
     """Computes the frame sizes at a rate: with a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
 
-    Args:
-        rate: Hz.
-        hop: Samples between two frames, at 48 kHz.
-        overlap: Samples that synthesis frames overlap by, at 48 kHz; 0 for a hop.
-
-    Returns:
-        The sizes in samples at `rate`.
+    `hop`: samples between two frames, at 48 kHz. `overlap`: samples that synthesis frames overlap by, at 48 kHz; 0 for
+    a hop.
     """
     scale = max(1, round(rate / 48000))
     return SpectrumSizes(2048 * scale, hop * scale, scale, overlap * scale)
@@ -73,11 +68,7 @@ def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
 def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
     """Computes the windows whose product, overlapped, is 1.
 
-    Args:
-        grid: Frame sizes.
-
-    Returns:
-        The analysis window `[size]` and the synthesis window `[lag]`.
+    Returns the analysis window `[size]` and the synthesis window `[lag]`.
     """
     fade, rise = grid.fade, grid.size - grid.fade
     up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
@@ -92,19 +83,14 @@ def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
 def power_unit(grid: SpectrumSizes, channels: int) -> float:
     """Factor from squared magnitude to power, such that white noise of variance 1 has power 1 in every bin.
 
-    Args:
-        grid: Frame sizes; the spectrum is that of the usual window, also in low latency.
+    `grid`: frame sizes; the spectrum is that of the usual window, also in low latency.
     """
     analysis = windows(replace(grid, overlap=0))[0].astype(np.float64)
     return 1.0 / (float(np.sum(analysis**2)) * grid.scale * channels)
 
 
 class SampleHistory:
-    """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops.
-
-    Args:
-        grid: Frame sizes.
-    """
+    """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops."""
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._grid = grid
@@ -126,36 +112,20 @@ class SampleHistory:
         self._end += self._grid.hop
 
     def fresh(self) -> F32:
-        """Writable view of the hop being filled.
-
-        Returns:
-            A view `[channels, hop]`.
-        """
+        """Writable view of the hop being filled. Returns a view `[channels, hop]`."""
         return self._buffer[:, self._end - self._grid.hop : self._end]
 
     def frame(self, length: int) -> F32:
-        """Newest `length` samples.
-
-        Args:
-            length: Samples.
-
-        Returns:
-            A view `[channels, length]`.
-        """
+        """Newest `length` samples. Returns a view `[channels, length]`."""
         return self._buffer[:, self._end - length : self._end]
 
 
 class Spectra:
     """Forward and inverse transform of one frame of every channel, in preallocated buffers.
 
-    Args:
-        grid: Frame sizes.
-
-    Attributes:
-        bins: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated.
-        sound: complex64 `[channels, bins]`, the spectrum that gains are applied to: `bins` itself, or in low latency
-            one with the short window.
-        unit: `power_unit`.
+    `bins`: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated. `sound`: complex64
+    `[channels, bins]`, the spectrum that gains are applied to: `bins` itself, or in low latency one with the short
+    window. `unit`: `power_unit`.
     """
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
@@ -169,11 +139,7 @@ class Spectra:
         self.unit = power_unit(grid, channels)
 
     def forward(self, frame: F32) -> None:
-        """Computes `bins` and `sound`.
-
-        Args:
-            frame: `[channels, size]`.
-        """
+        """Computes `bins` and `sound`."""
         np.multiply(frame, self._analysis, out=self._framed)
         np.fft.rfft(self._framed, axis=1, out=self.bins)  # type: ignore[arg-type]  # single precision is right at run time
         if self.sound is not self.bins:
@@ -183,9 +149,7 @@ class Spectra:
     def inverse(self, gain: F32, out: F32) -> None:
         """Computes the windowed end of the frame `sound`, scaled.
 
-        Args:
-            gain: `[bins]`, the factor of each.
-            out: `[channels, lag]`, what is written.
+        `gain`: `[bins]`, the factor of each. `out`: `[channels, lag]`, what is written.
         """
         np.multiply(self.sound, gain, out=self._shaped)
         np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]

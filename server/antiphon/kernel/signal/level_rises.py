@@ -18,29 +18,16 @@ _FLOOR = 0.02
 
 
 def piece_frames(rate: int) -> int:
-    """Frames of a piece.
-
-    Args:
-        rate: Frames per second.
-
-    Returns:
-        At least 1.
-    """
+    """Frames of a piece."""
     return max(1, rate // PIECES_PER_SECOND)
 
 
 def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, circular: bool) -> NDArray[np.floating]:
     """Level rise of each piece, or of the one after it, over the loudest of the pieces before it.
 
-    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts.
-
-    Args:
-        mono: The sound, a whole number of pieces (`piece_frames`) long.
-        rate: Frames per second.
-        circular: Whether the sound's end comes before its beginning; otherwise silence does.
-
-    Returns:
-        Octaves, one for each piece, in the type of `mono`.
+    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts. `mono`: the
+    sound, a whole number of pieces (`piece_frames`) long. `circular`: whether the sound's end comes before its
+    beginning; otherwise silence does. Returns octaves, one for each piece, in the type of `mono`.
     """
     pieces = -1, piece_frames(rate)
     sharp = np.diff(mono, prepend=mono[:1] if circular else np.zeros(1, mono.dtype))

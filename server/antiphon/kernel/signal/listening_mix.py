@@ -22,11 +22,8 @@ _QUIETEST = 1e-9
 class ListeningMix:
     """The louder of mid and side of two channels; of more, the mean, or the loudest where they cancel in the mean.
 
-    It is decided piece by piece from what was heard so far, and is mid where the two are alike.
-
-    Attributes:
-        CANCELLED: What a command says of a file that is `cancelled`.
-        weights: float32 `[MAX_CHANNELS]`, of each channel in the mix.
+    It is decided piece by piece from what was heard so far, and is mid where the two are alike. `CANCELLED`: what a
+    command says of a file that is `cancelled`. `weights`: float32 `[MAX_CHANNELS]`, of each channel in the mix.
     """
 
     CANCELLED: ClassVar[str] = "its channels cancel in mono; what one has against the other is heard"

@@ -54,12 +54,7 @@ def k_sections(rate: int) -> NDArray[np.float64]:
     """The two K-weighting filters, head shelf and high pass.
 
     Analog prototypes' parameters as fitted by Mansbridge, Finn and Reiss (AES 2012) from the 48 kHz coefficients.
-
-    Args:
-        rate: Frames per second.
-
-    Returns:
-        `[10]`: b0 b1 b2 a1 a2 of each.
+    Returns `[10]`: b0 b1 b2 a1 a2 of each.
     """
     out: list[float] = []
     for gain, q, centre, shelf in (
@@ -79,25 +74,15 @@ def k_sections(rate: int) -> NDArray[np.float64]:
 
 
 def lufs_of(energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Loudness of mean squares of K-weighted sound.
-
-    Args:
-        energy: `[n]`.
-
-    Returns:
-        LUFS `[n]`.
-    """
+    """Loudness of mean squares of K-weighted sound."""
     return np.asarray(-0.691 + 10 * np.log10(np.maximum(energy, 1e-15)))
 
 
 def gated_loudness(energy: NDArray[np.float64]) -> float:
     """Integrated loudness: the mean of the blocks above the absolute gate and 10 LU below their own mean.
 
-    Args:
-        energy: `[n]`, mean squares of K-weighted blocks of `BLOCK` seconds, one each `HOP`.
-
-    Returns:
-        LUFS, `QUIETEST` at least.
+    `energy`: `[n]`, mean squares of K-weighted blocks of `BLOCK` seconds, one each `HOP`. Returns LUFS, `QUIETEST` at
+    least.
     """
     loud = lufs_of(energy)
     gated = energy[loud > QUIETEST]
@@ -111,9 +96,7 @@ def gated_loudness(energy: NDArray[np.float64]) -> float:
 class LoudnessMeter:
     """Energy of each tenth of a second of K-weighted sound, given piece by piece: ten hours take 3 MB.
 
-    Attributes:
-        HOP: That tenth.
-        MOMENTARY: Hops of a gating block.
+    `HOP`: that tenth. `MOMENTARY`: hops of a gating block.
     """
 
     HOP: ClassVar[float] = HOP

@@ -25,10 +25,8 @@ _ONSETS = frozenset(one + two for ones, twos in _PAIRS for one in ones for two i
 class LyricSyllable:
     """A syllable of a text.
 
-    Attributes:
-        text: Its letters; "-" where it only holds the vowel before it.
-        word: Number of its word in the text, from 0; words that hold have that of the word before.
-        line: Number of its line, from 0.
+    `text`: its letters; "-" where it only holds the vowel before it. `word`: number of its word in the text, from 0;
+    words that hold have that of the word before. `line`: number of its line, from 0.
     """
 
     text: str
@@ -44,9 +42,8 @@ class LyricSyllable:
 def syllables(text: str) -> tuple[LyricSyllable, ...]:
     """Divides a text into syllables, one for each note.
 
-    Args:
-        text: Words between spaces, lines between line breaks or "/"; in a word hyphens divide. A "-" or "_"
-            alone holds; "maz- - ing" is one word, "-over" one syllable.
+    `text`: words between spaces, lines between line breaks or "/"; in a word hyphens divide. A "-" or "_" alone holds;
+    "maz- - ing" is one word, "-over" one syllable.
     """
     found: list[LyricSyllable] = []
     word, goes_on = -1, False

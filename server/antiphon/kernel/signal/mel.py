@@ -55,11 +55,8 @@ class LogMel:
     def compute(self, mono: F32) -> F32:
         """The spectrogram of a sound.
 
-        Args:
-            mono: float32 `[samples]`.
-
-        Returns:
-            float32 `[frames, bands]` in dB, frames `hop` samples apart; a sound shorter than a window has one frame.
+        `mono`: float32 `[samples]`. Returns float32 `[frames, bands]` in dB, frames `hop` samples apart; a sound
+        shorter than a window has one frame.
         """
         if len(mono) < self._window:
             mono = np.pad(mono, (0, self._window - len(mono)))
@@ -83,11 +80,8 @@ class LogMelStream:
     def push(self, mono: F32) -> F32:
         """Processes the next block.
 
-        Args:
-            mono: float32 `[samples]`, any number.
-
-        Returns:
-            float32 `[frames, bands]` in dB: the frames that the block completes, which may be none.
+        `mono`: float32 `[samples]`, any number. Returns float32 `[frames, bands]` in dB: the frames that the block
+        completes, which may be none.
         """
         held = np.concatenate([self._rest, mono])
         if len(held) < self._window:
@@ -100,18 +94,13 @@ class LogMelStream:
     def end(self) -> F32:
         """Ends the sound; returns the remaining frames.
 
-        Returns:
-            The frames that are left: none, for a window is complete or missing.
+        Returns the frames that are left: none, for a window is complete or missing.
         """
         return np.zeros((0, self._bands), np.float32)
 
 
 def mel_bank(settings: MelSettings) -> F32:
-    """Triangular mel filter bank.
-
-    Returns:
-        float32 `[bands, window / 2 + 1]`, each of area one.
-    """
+    """Triangular mel filter bank. Returns float32 `[bands, window / 2 + 1]`, each of area one."""
     edges = _hertz(np.linspace(_mel(settings.low), _mel(settings.high), settings.bands + 2))
     frequencies = np.fft.rfftfreq(settings.window, 1 / settings.rate)
     widths = np.diff(edges)

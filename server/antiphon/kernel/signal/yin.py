@@ -114,11 +114,7 @@ def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
 
 
 class Yin:
-    """YIN pitch tracker of the newest hop. `find` allocates nothing.
-
-    Args:
-        rate: Samples per second of what it is given.
-    """
+    """YIN pitch tracker of the newest hop. `find` allocates nothing. `rate`: samples per second of what it is given."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -132,12 +128,8 @@ class Yin:
     def find(self, frame: F32, low: float, high: float) -> float:
         """Finds the pitch of the newest samples.
 
-        Args:
-            frame: float32 `[HISTORY]`, newest last.
-            low: Lowest pitch, a MIDI number.
-
-        Returns:
-            A MIDI number with fractions; 0 for none.
+        `frame`: float32 `[HISTORY]`, newest last. `low`: lowest pitch, a MIDI number. Returns a MIDI number with
+        fractions; 0 for none.
         """
         self._newest[LONGEST:] = frame[LONGEST:]
         np.fft.rfft(frame, out=self._one)  # type: ignore[arg-type]  # single precision is right at run time
@@ -150,11 +142,7 @@ class Yin:
 
 
 class MedianPitch:
-    """Median filter of the pitches of `2 * lag + 1` hops, with a latency of `lag` hops.
-
-    Args:
-        lag: In hops.
-    """
+    """Median filter of the pitches of `2 * lag + 1` hops, with a latency of `lag` hops."""
 
     def __init__(self, lag: int) -> None:
         self.lag = lag
@@ -167,11 +155,7 @@ class MedianPitch:
     def step(self, pitch: float) -> float:
         """Filters the next hop's pitch.
 
-        Args:
-            pitch: A MIDI number, 0 for none.
-
-        Returns:
-            The median around the hop `lag` hops before.
+        `pitch`: a MIDI number, 0 for none. Returns the median around the hop `lag` hops before.
         """
         self._recent.pop(0)
         self._recent.append(pitch)

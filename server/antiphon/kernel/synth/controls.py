@@ -81,8 +81,7 @@ class Controls:
 def parse(text: str) -> Controls:
     """Parses a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
 
-    Raises:
-        ParamError: The text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
+    Raises ParamError: the text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
     """
     fixed: list[tuple[str, float]] = []
     dials: list[Dial] = []

@@ -69,25 +69,14 @@ class ModelInfo:
     def worker(self, device: str) -> WorkerSpec:
         """Describes the worker that runs the model: its network in numpy where `plays_arrays`, otherwise torch's.
 
-        Args:
-            device: "cpu" or "cuda".
-
-        Raises:
-            WorkerError: The model does not run on that device.
+        Raises WorkerError: the model does not run on that device.
         """
         if device in self.devices and self.plays_arrays(device):
             return self._worker("cpu", self.array_network, ARRAY_FACTORY, "none")
         return self.torch_worker(device)
 
     def torch_worker(self, device: str) -> WorkerSpec:
-        """Spec of a worker that runs the model in torch.
-
-        Args:
-            device: "cpu" or "cuda".
-
-        Raises:
-            WorkerError: The model does not run on that device.
-        """
+        """Spec of a worker that runs the model in torch. Raises WorkerError: the model does not run on that device."""
         if device not in self.devices or device not in FACTORIES:
             raise WorkerError(f"the model {self.name} runs on {' or '.join(self.devices)}, not on {device!r}")
         return self._worker(device, self.network, FACTORIES[device], "torch")

@@ -43,12 +43,9 @@ class ModelClient(WorkerClient):
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
         """Opens the streams, on the server's device if the model can run on it.
 
-        Args:
-            hop_frames: Hop frames of the processor's grid, by which hops are numbered.
-            block: The most frames of a block.
-
-        Raises:
-            WorkerError: The worker does not start, there is no place for it, or the network does not fit its weights.
+        `hop_frames`: hop frames of the processor's grid, by which hops are numbered. `block`: the most frames of a
+        block. Raises WorkerError: the worker does not start, there is no place for it, or the network does not fit its
+        weights.
         """
         device = pool.own_device()
         arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
@@ -71,9 +68,8 @@ class ModelClient(WorkerClient):
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
 
-        Returns:
-            float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time, or
-            is not finite, after which the network begins without a past.
+        Returns float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time,
+        or is not finite, after which the network begins without a past.
         """
         if not self._networks:
             return super().take(hop, io)
@@ -108,8 +104,7 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 def usable(model: ModelInfo) -> str:
     """Reason why a model cannot run here, or "".
 
-    Returns:
-        One sentence; "" where its weights are installed, and torch where it needs that.
+    Returns one sentence; "" where its weights are installed, and torch where it needs that.
     """
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)

@@ -319,13 +319,9 @@ def current() -> Pool | None:
 
     `pool.open(spec, config="", node=0)` returns a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
-    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for.
-
-    Returns:
-        The pool; None where a declaration is only checked, and no worker is to be started.
-
-    Raises:
-        WorkerError: The system is not Linux.
+    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
+    the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
+    is not Linux.
     """
     if _context.disabled:
         return None

@@ -45,8 +45,7 @@ class WorkerProcessor(Processor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Spec of the worker.
 
-        Returns:
-            The worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
+        Returns the worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
         """
 
     def config(self) -> str:
@@ -59,10 +58,9 @@ class WorkerProcessor(Processor):
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes a hop's data for the worker into `into`. On the block path.
 
-        Args:
-            hop: Number of the hop; its first frame is sample `hop` × its frames of the clock.
-            sound: What came in, float32 `[channels, frames]`; no channels where there is no input.
-            into: float32 `[lanes, *inputs]`, with what it held at the last hop.
+        `hop`: number of the hop; its first frame is sample `hop` × its frames of the clock. `sound`: what came in,
+        float32 `[channels, frames]`; no channels where there is no input. `into`: float32 `[lanes, *inputs]`, with what
+        it held at the last hop.
         """
         if len(sound):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
@@ -70,62 +68,39 @@ class WorkerProcessor(Processor):
     def read(self, answer: Samples) -> Samples:
         """Sound of an answer. On the block path.
 
-        Args:
-            answer: float32 `[lanes, *outputs]`.
-
-        Returns:
-            float32 `[any, frames]`.
+        `answer`: float32 `[lanes, *outputs]`. Returns float32 `[any, frames]`.
         """
         sound: Samples = answer[0]
         return sound
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Number of parallel streams the node needs.
-
-        Returns:
-            Their number; 1 unless overridden.
-        """
+        """Number of parallel streams the node needs. Returns their number; 1 unless overridden."""
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
         """Number of hops the worker has for its answer.
 
-        Args:
-            hop: Frames of a hop.
-
-        Returns:
-            Hops between the end of a hop and the beginning of its answer.
+        Returns hops between the end of a hop and the beginning of its answer.
         """
         return lead_for(hop, spec.block)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
         """Algorithmic latency of the worker's answers.
 
-        Args:
-            hop: Frames of a hop.
-
-        Returns:
-            Frames by which they lag behind their hops; 0 unless overridden.
+        Returns frames by which they lag behind their hops; 0 unless overridden.
         """
         return 0
 
     def dry(self, inputs: int, outputs: int) -> bool:
         """True if dropouts are replaced by the input sound. Called after `worker`.
 
-        Args:
-            inputs: Channels of the audio input, 0 without one.
-
-        Returns:
-            True where they are as many, unless overridden; False for silence.
+        `inputs`: channels of the audio input, 0 without one. Returns True where they are as many, unless overridden;
+        False for silence.
         """
         return inputs == outputs
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the streams and allocates every buffer.
-
-        Raises:
-            WorkerError: The worker cannot be had.
-        """
+        """Opens the streams and allocates every buffer."""
         worker = self.worker(spec)
         inputs, channels = (
             next((port.channels or spec.channels for port in ports if port.signal), 0)
@@ -160,8 +135,7 @@ class WorkerProcessor(Processor):
     def post(self, hop: int, sound: Samples) -> None:
         """Writes and posts a completed hop, if there is a worker. On the block path.
 
-        Args:
-            sound: What came in, float32 `[channels, frames]`.
+        `sound`: what came in, float32 `[channels, frames]`.
         """
         if len(self._past):
             self._keep(sound, self._past, self._past_at, self.hops.hop)
@@ -178,8 +152,7 @@ class WorkerProcessor(Processor):
     def load(self, hop: int, out: Samples) -> None:
         """Loads the answer to a hop, with a fade at dropouts. On the block path.
 
-        Args:
-            out: float32 `[channels, frames]`, filled.
+        `out`: float32 `[channels, frames]`, filled.
         """
         if hop < self.hops.first:
             out.fill(0.0)
@@ -196,12 +169,9 @@ class WorkerProcessor(Processor):
     def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
         """Step of a block while the worker answers in time, for a `read` that returns rows of the answer as is.
 
-        Args:
-            x: The audio input of a block; None without one.
-            head: What each stream gets of a hop, float32; where it is empty, the channels of the sound, as they are.
-
-        Returns:
-            The step, which leaves to `process` every block that is not like this; None where all are.
+        `x`: the audio input of a block; None without one. `head`: what each stream gets of a hop, float32; where it is
+        empty, the channels of the sound, as they are. Returns the step, which leaves to `process` every block that is
+        not like this; None where all are.
         """
         client, hops, fader = self.client, self.hops, self._fader
         if not client.there or client.streams[0].lockstep or self.read(client.answer).shape != hops.playing.shape:
@@ -234,10 +204,8 @@ class ModelProcessor(WorkerProcessor):
             model = LEVELLER
             rate = LEVELLER.rate
 
-    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels.
-
-    Attributes:
-        model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
+    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels. `model`:
+    the model; it has as many inputs as outputs, and answers a hop with as many frames.
     """
 
     model: ClassVar[ModelInfo]
@@ -245,8 +213,7 @@ class ModelProcessor(WorkerProcessor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Spec of the model's worker.
 
-        Raises:
-            PluginError: The model is not sound in, sound out, or its rate is not the stream's.
+        Raises PluginError: the model is not sound in, sound out, or its rate is not the stream's.
         """
         model = self.model
         if model.inputs != model.outputs:

@@ -16,8 +16,7 @@ from antiphon.kernel.workers.processor import WorkerProcessor
 class WorkerReporter(WorkerProcessor):
     """Passes audio bit-exact without latency; the worker gets the mix of the channels, and answers with numbers.
 
-    Attributes:
-        reports: By `readonly` parameter, in the order of an answer, its number before there is one.
+    `reports`: by `readonly` parameter, in the order of an answer, its number before there is one.
     """
 
     reports: ClassVar[Mapping[str, float]]
@@ -27,11 +26,7 @@ class WorkerReporter(WorkerProcessor):
         return False
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the stream and allocates every buffer.
-
-        Raises:
-            WorkerError: The worker cannot be had.
-        """
+        """Opens the stream and allocates every buffer."""
         super().prepare(spec)
         self.latency = 0
         self._mix = ListeningMix.live(spec.rate)

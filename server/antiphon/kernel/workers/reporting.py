@@ -48,10 +48,8 @@ class ReportingStepper(ABC, Generic[StreamOf]):
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Passes each stream its hop, as `Stepper.step`.
 
-        Args:
-            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
-            x: float32 `[slots, *inputs]`.
-            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        `hops`: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none. `x`: float32 `[slots,
+        *inputs]`. `y`: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """
         for slot in np.flatnonzero(hops >= 0).tolist():
             self._streams[slot].step(int(hops[slot]), x[slot], y[slot])
@@ -60,13 +58,8 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 class RecentSound(ABC):
     """Last seconds of a mono stream, analysed at intervals.
 
-    Args:
-        rate: Frames per second of the stream.
-        frames: Frames of it that are held, at most.
-
-    Attributes:
-        every: Hops from one look to the next.
-        sound: What is held, float32 `[frames]`.
+    `frames`: frames of it that are held, at most. `every`: hops from one look to the next. `sound`: what is held,
+    float32 `[frames]`.
     """
 
     every = 2
@@ -85,19 +78,13 @@ class RecentSound(ABC):
 
     @abstractmethod
     def answer(self) -> Sequence[float]:
-        """Returns the newest report.
-
-        Returns:
-            Numbers in the order of the node's `reports`.
-        """
+        """Returns the newest report, numbers in the order of the node's `reports`."""
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
         """Processes the next hop, and writes the newest report into `into`.
 
-        Args:
-            hop: Its number on the sample clock.
-            sound: float32 `[1, frames]` at the stream's rate.
-            into: float32 `[1, numbers]`, to be filled.
+        `hop`: its number on the sample clock. `sound`: float32 `[1, frames]` at the stream's rate. `into`: float32 `[1,
+        numbers]`, to be filled.
         """
         new = self._resampled.resample_chunk(sound[0])
         self.sound = np.concatenate([self.sound, new])[-self._most :]

@@ -73,8 +73,8 @@ class Access:
     def hold(self, host: str) -> bool:
         """Counts a message from an unapproved address; the last `MAX_HELD` addresses are listed by `held`.
 
-        Returns whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in
-        that. Returns time. Call `answered` when it was.
+        Returns whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
+        time. Call `answered` when it was.
         """
         self.held_messages += 1
         if host not in self._printed and len(self._printed) < MOST_PRINTED:

@@ -54,9 +54,7 @@ def array_banded(x: f32p, first: i64p, start: i64p, weights: f32p, columns: i64,
 def sigmoid(x: Samples, out: Samples) -> None:
     """Computes 1 / (1 + e^-x), by tanh, which does not overflow.
 
-    Args:
-        x: float32 of any shape.
-        out: Of the same shape, to be filled; may be `x`.
+    `x`: float32 of any shape. `out`: of the same shape, to be filled; may be `x`.
     """
     np.multiply(x, np.float32(0.5), out=out)
     np.tanh(out, out=out)
@@ -67,9 +65,7 @@ def sigmoid(x: Samples, out: Samples) -> None:
 def gelu(x: Samples, out: Samples) -> None:
     """Computes the Gaussian error linear unit, exact to 2e-6.
 
-    Args:
-        x: float32, contiguous.
-        out: Of the same shape, contiguous, to be filled; may be `x`.
+    `x`: float32, contiguous. `out`: of the same shape, contiguous, to be filled; may be `x`.
     """
     array_gelu(x, x.size, out)
 
@@ -78,12 +74,7 @@ class Linear:
     """Linear layer."""
 
     def __init__(self, weight: Samples, bias: Samples | None = None) -> None:
-        """Stores the weights.
-
-        Args:
-            weight: float32 `[outputs, inputs]`.
-            bias: float32 `[outputs]`, or None.
-        """
+        """Stores the weights. `weight`: float32 `[outputs, inputs]`. `bias`: float32 `[outputs]`, or None."""
         self._weight = np.ascontiguousarray(weight, np.float32)
         self._bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
         self.outputs: Samples = np.zeros(len(self._weight), np.float32)
@@ -92,19 +83,14 @@ class Linear:
     def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
         """Creates the layer from the weights of a torch `Linear` of that name.
 
-        Raises:
-            ModelError: An array is missing, or has another shape.
+        Raises ModelError: an array is missing, or has another shape.
         """
         return cls(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))
 
     def __call__(self, x: Samples) -> Samples:
         """Computes one step.
 
-        Args:
-            x: float32 `[inputs]`, contiguous.
-
-        Returns:
-            float32 `[outputs]`, valid until the next call.
+        `x`: float32 `[inputs]`, contiguous. Returns float32 `[outputs]`, valid until the next call.
         """
         np.dot(self._weight, x, out=self.outputs)
         if self._bias is not None:
@@ -116,12 +102,7 @@ class SiluLinear(Linear):
     """Linear layer with SiLU activation."""
 
     def __init__(self, weight: Samples, bias: Samples | None = None) -> None:
-        """Stores the weights.
-
-        Args:
-            weight: float32 `[outputs, inputs]`.
-            bias: float32 `[outputs]`, or None.
-        """
+        """Stores the weights. `weight`: float32 `[outputs, inputs]`. `bias`: float32 `[outputs]`, or None."""
         super().__init__(weight, bias)
         self._share: Samples = np.zeros_like(self.outputs)
 
@@ -136,8 +117,7 @@ class SiluLinear(Linear):
 class Gru:
     """One GRU layer (gated recurrent units), with torch's equations.
 
-    Attributes:
-        state: float32 `[units]`, also the output of the last step.
+    `state`: float32 `[units]`, also the output of the last step.
     """
 
     def __init__(self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples) -> None:
@@ -163,11 +143,8 @@ class Gru:
     def of(cls, weights: Weights, name: str, inputs: int, units: int, layer: str = "_l0") -> Self:
         """Creates the layer from the weights of a torch `GRU` or `GRUCell` of that name.
 
-        Args:
-            layer: What follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell.
-
-        Raises:
-            ModelError: An array is missing, or has another shape.
+        `layer`: what follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell. Raises ModelError:
+        an array is missing, or has another shape.
         """
         shapes = {"weight_ih": (inputs,), "weight_hh": (units,), "bias_ih": (), "bias_hh": ()}
         return cls(*(find_array(weights, f"{name}.{of}{layer}", 3 * units, *last) for of, last in shapes.items()))
@@ -177,14 +154,7 @@ class Gru:
         self.state.fill(0.0)
 
     def __call__(self, x: Samples) -> Samples:
-        """Computes one step.
-
-        Args:
-            x: float32 `[inputs]`, contiguous.
-
-        Returns:
-            `state`.
-        """
+        """Computes one step. `x`: float32 `[inputs]`, contiguous."""
         self._from_input(x)
         self._from_state(self.state)
         np.add(self._given_gates, self._kept_gates, out=self._gates)
@@ -203,17 +173,14 @@ class Gru:
 class Conv1d:
     """1-D convolution with zero padding to equal length, computed as one matrix product.
 
-    Attributes:
-        inputs: float32 `[channels, width]`, to be written before a call; not contiguous.
-        outputs: float32 `[outputs, width]`.
+    `inputs`: float32 `[channels, width]`, to be written before a call; not contiguous. `outputs`: float32 `[outputs,
+    width]`.
     """
 
     def __init__(self, weight: Samples, bias: Samples, width: int) -> None:
         """Stores the weights and allocates the buffers.
 
-        Args:
-            weight: float32 `[outputs, channels, taps]`, an odd number of taps.
-            bias: float32 `[outputs]`.
+        `weight`: float32 `[outputs, channels, taps]`, an odd number of taps. `bias`: float32 `[outputs]`.
         """
         outputs, channels, taps = weight.shape
         padded: Samples = np.zeros((channels, width + taps - 1), np.float32)
@@ -227,11 +194,7 @@ class Conv1d:
         self.outputs: Samples = np.zeros((outputs, width), np.float32)
 
     def __call__(self) -> Samples:
-        """Computes one step from `inputs`.
-
-        Returns:
-            `outputs`.
-        """
+        """Computes one step from `inputs`."""
         np.copyto(self._columns, self._windows)
         np.matmul(self._weight, self._flat, out=self.outputs)
         np.add(self.outputs, self._bias, out=self.outputs)
@@ -242,11 +205,7 @@ class BandedSums:
     """Product with a banded matrix: each column stores only its nonzero band."""
 
     def __init__(self, matrix: Samples) -> None:
-        """Stores the bands.
-
-        Args:
-            matrix: float32 `[lines, columns]`.
-        """
+        """Stores the bands. `matrix`: float32 `[lines, columns]`."""
         lines, columns = matrix.shape
         there = matrix != 0.0
         any_there = there.any(axis=0)
@@ -261,8 +220,6 @@ class BandedSums:
     def __call__(self, x: Samples, out: Samples) -> None:
         """Computes the product.
 
-        Args:
-            x: float32 `[lines]`, contiguous.
-            out: float32 `[columns]`, contiguous, to be filled.
+        `x`: float32 `[lines]`, contiguous. `out`: float32 `[columns]`, contiguous, to be filled.
         """
         array_banded(x, self._first, self._start, self._weights, self._columns, out)

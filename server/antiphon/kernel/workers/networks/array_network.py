@@ -37,9 +37,8 @@ class ArrayNetwork(Protocol):
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop.
 
-        Args:
-            x: float32 `[inputs, hop]`, contiguous; not written to.
-            y: float32 `[outputs, answer]`, contiguous, to be filled.
+        `x`: float32 `[inputs, hop]`, contiguous; not written to. `y`: float32 `[outputs, answer]`, contiguous, to be
+        filled.
         """
 
 

@@ -45,20 +45,12 @@ class StreamingModel(torch.nn.Module, ABC):
 
     @abstractmethod
     def start(self, slots: int) -> State:
-        """Initial state of `slots` streams.
-
-        Returns:
-            Tensors on the CPU whose first dimension is `slots`.
-        """
+        """Initial state of `slots` streams. Returns tensors on the CPU whose first dimension is `slots`."""
 
     @abstractmethod
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Computes one hop of every slot. Neither `x` nor `state` is written to.
 
-        Args:
-            x: float32 `[slots, inputs, hop]`; any number of slots from 1.
-            state: As `start` or the step before gave it.
-
-        Returns:
-            float32 `[slots, outputs, answer]`, and the state after the hop, of the same shapes and types as before.
+        `x`: float32 `[slots, inputs, hop]`; any number of slots from 1. `state`: as `start` or the step before gave it.
+        Returns float32 `[slots, outputs, answer]`, and the state after the hop, of the same shapes and types as before.
         """

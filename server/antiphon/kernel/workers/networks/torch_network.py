@@ -63,11 +63,8 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
 def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
     """Loads a model's weights into a network.
 
-    Args:
-        folder: Of the manifest; None for the one that ships with Antiphon.
-
-    Raises:
-        ModelError: The weights are missing, or do not fit the network; the message says which.
+    `folder`: of the manifest; None for the one that ships with Antiphon. Raises ModelError: the weights are missing, or
+    do not fit the network; the message says which.
     """
     arrays = model_files.weights(weights, folder)
     wanted = network.state_dict()
