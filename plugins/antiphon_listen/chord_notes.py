@@ -31,9 +31,8 @@ _LOUDER = 1.25
 def write_notes(job: FileJob) -> tuple[Written, ...]:
     """Writes what `play` names as MIDI, and the chords as lines or JAMS where asked for.
 
-    Raises:
-        UsageError: The options do not go together, or nothing was found.
-        FileError: A file cannot be read or written.
+    Raises UsageError: the options do not go together, or nothing was found. Raises FileError: a file cannot be read or
+    written.
     """
     chords_out = job.beside.get("chords-out")
     if not is_midi(job.target):

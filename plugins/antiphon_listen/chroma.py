@@ -31,8 +31,7 @@ _SPAN = 6 * FINER
 class NoteSpectrum:
     """Streaming pitch classes `[n, 24]`: of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
 
-    Args:
-        tuned_after: Frames from which the tuning is estimated; until then there is no other frame.
+    `tuned_after`: frames from which the tuning is estimated; until then there is no other frame.
     """
 
     def __init__(self, tuned_after: int = TUNED_AFTER) -> None:

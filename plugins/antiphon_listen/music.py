@@ -63,19 +63,12 @@ class StemMusicAnalysis(MusicAnalysis):
 
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """Results of an analysis; None for missing ones.
+    """Results of an analysis; None for missing ones."""
 
-    Attributes:
-        curves: None where it is silent.
-        grid: Its beats; None where it has none.
-        downbeats: Seconds.
-        structure: Its phrases; None where it has too few beats.
-    """
-
-    curves: MusicCurves | None = None
-    grid: BeatGrid | None = None
-    downbeats: F64 = field(default_factory=lambda: np.zeros(0))
-    structure: Structure | None = None
+    curves: MusicCurves | None = None  # None where it is silent
+    grid: BeatGrid | None = None  # its beats; None where it has none
+    downbeats: F64 = field(default_factory=lambda: np.zeros(0))  # seconds
+    structure: Structure | None = None  # its phrases; None where it has too few beats
 
 
 class MusicRun(AnalysisRun):

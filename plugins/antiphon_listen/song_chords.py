@@ -30,19 +30,12 @@ _FARTHEST = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SongChords:
-    """Chords of a recording.
+    """Chords of a recording."""
 
-    Attributes:
-        spans: (start s, end s, label in Harte's syntax) from 0 to the end.
-        confidence: Mean probability of the chords by the network; 0 without it.
-        grid: Times of the steps, in seconds.
-        triads: `[n]`, each step's nearest triad, or `NO_CHORD`.
-    """
-
-    spans: list[tuple[float, float, str]]
-    confidence: float
-    grid: F64
-    triads: I64
+    spans: list[tuple[float, float, str]]  # (start s, end s, label in Harte's syntax) from 0 to the end
+    confidence: float  # mean probability of the chords by the network; 0 without it
+    grid: F64  # times of the steps, in seconds
+    triads: I64  # `[n]`, each step's nearest triad, or `NO_CHORD`
 
 
 def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds | None) -> SongChords:

@@ -78,13 +78,7 @@ class Color(IntEnum):
 class NoteColor:
     """Filters and distortions of a note; the defaults are off.
 
-    Attributes:
-        lpf, hpf, bandf: Hz.
-        resonance, hresonance: 0 to 1.
-        shape: 0 to 1.
-        crush: Bits; 0 is off.
-        coarse: Frames that a value is held.
-        vowel: One of `VOWELS`.
+    `lpf`, `hpf`, `bandf`: Hz. `resonance`, `hresonance`: 0 to 1.
     """
 
     lpf: float = HIGHEST
@@ -93,10 +87,10 @@ class NoteColor:
     hresonance: float = 0.0
     bandf: float = LOWEST
     bandq: float = 10.0
-    shape: float = 0.0
-    crush: float = 0.0
-    coarse: float = 1.0
-    vowel: str = "off"
+    shape: float = 0.0  # 0 to 1
+    crush: float = 0.0  # bits; 0 is off
+    coarse: float = 1.0  # frames that a value is held
+    vowel: str = "off"  # one of `VOWELS`
 
     def put(self, color: f64p, at: int, rate: float) -> int:
         """Writes the numbers of a voice from index `at` on; returns its flags, see `On`; 0 if all are off.

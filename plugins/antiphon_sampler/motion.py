@@ -52,33 +52,27 @@ class Motion(IntEnum):
 class NoteMotion:
     """Envelopes and modulations of a note; times in seconds.
 
-    Attributes:
-        attack: Of the note's level, after which `decay` begins.
-        level: Share of the level after `decay`.
-        lpf: Hz of the low-pass, from which it is swept `lpenv` octaves up and back to the share `lpsustain`.
-        penv: Semitones of the pitch envelope, which begins and ends at 0.
-        vib, vibmod: Hz and semitones of the vibrato.
-        fm, fmh: Index of the frequency modulation, and its frequency as a factor of `hertz`, the note's.
-        fmdecay: Seconds in which the index falls to 0; 0 keeps it.
+    `vib`, `vibmod`: Hz and semitones of the vibrato. `fm`, `fmh`: index of the frequency modulation, and its frequency
+    as a factor of `hertz`, the note's.
     """
 
-    attack: float
+    attack: float  # of the note's level, after which `decay` begins
     decay: float
-    level: float
-    lpf: float
+    level: float  # share of the level after `decay`
+    lpf: float  # Hz of the low-pass, from which it is swept `lpenv` octaves up and back to the share `lpsustain`
     resonance: float
     lpenv: float
     lpattack: float
     lpdecay: float
     lpsustain: float
-    penv: float
+    penv: float  # semitones of the pitch envelope, which begins and ends at 0
     pattack: float
     pdecay: float
     vib: float
     vibmod: float
     fm: float
     fmh: float
-    fmdecay: float
+    fmdecay: float  # seconds in which the index falls to 0; 0 keeps it
     hertz: float
 
     def put(self, motion: f64p, at: int, rate: float) -> int:

@@ -63,13 +63,9 @@ WORD = _KINDS.index("s")
 
 @dataclass(slots=True)
 class NoteValues:
-    """Parameter values of one note; the fields are `PARAMS` without `s`.
+    """Parameter values of one note; the fields are `PARAMS` without `s`."""
 
-    Attributes:
-        row: Row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such.
-    """
-
-    row: int
+    row: int  # row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such
     meant: bool
     n: int
     speed: float

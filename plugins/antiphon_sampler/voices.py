@@ -42,52 +42,33 @@ END = 0.002
 
 @dataclass(frozen=True, slots=True)
 class NewVoice:
-    """How a voice plays its part of a sample.
+    """How a voice plays its part of a sample."""
 
-    Attributes:
-        speed: Frames of the sample a frame; below 0 from the end on.
-        pan: 0 left, 0.5 middle, 1 right.
-        attack: Seconds of the fade-in.
-        release: Seconds of the fade-out before the end.
-        cut: Group of which it ends the other voices; 0 for none.
-        note: By which `off` finds it.
-        channel: 1 to 16.
-        sustain: Seconds after which it fades out over `release`; 0 for its end.
-        accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
-        repeats: How often the part is played, one after the other; of a long sample once.
-        color: Its filters and distortions; None for none.
-        motion: Its envelopes and modulations; None for none.
-    """
-
-    speed: float
+    speed: float  # frames of the sample a frame; below 0 from the end on
     bend: float
     gain: float
-    pan: float
-    attack: float
-    release: float
-    cut: int
-    note: int
-    channel: int
+    pan: float  # 0 left, 0.5 middle, 1 right
+    attack: float  # seconds of the fade-in
+    release: float  # seconds of the fade-out before the end
+    cut: int  # group of which it ends the other voices; 0 for none
+    note: int  # by which `off` finds it
+    channel: int  # 1 to 16
     pitch: float = 1.0
     pressure: float = 1.0
-    sustain: float = 0.0
-    accelerate: float = 0.0
-    repeats: int = 1
-    color: NoteColor | None = None
-    motion: NoteMotion | None = None
+    sustain: float = 0.0  # seconds after which it fades out over `release`; 0 for its end
+    accelerate: float = 0.0  # its speed goes in a straight line to this much more, as a share of it, while it sounds
+    repeats: int = 1  # how often the part is played, one after the other; of a long sample once
+    color: NoteColor | None = None  # its filters and distortions; None for none
+    motion: NoteMotion | None = None  # its envelopes and modulations; None for none
 
 
 class SampleVoices:
-    """Voices of one node. All methods but the constructor are for the block path.
-
-    Attributes:
-        streams: Those of its long samples.
-    """
+    """Voices of one node. All methods but the constructor are for the block path."""
 
     def __init__(self, rate: int, voices: int) -> None:
         """Allocates voices for 1 to `VOICES` notes at once."""
         self._voices = voices
-        self.streams = PageStreams()
+        self.streams = PageStreams()  # those of its long samples
         self._cut, self._edge, self._end = (max(1, round(seconds * rate)) for seconds in (CUT, EDGE, END))
         self._rate = rate
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
@@ -139,12 +120,8 @@ class SampleVoices:
     def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
         """Step of a block without voice changes, as a kernel call.
 
-        Args:
-            y: The output, `[1 or 2, frames]`, which gets the voices alone.
-            gain: Its factor, a value a frame.
-
-        Returns:
-            The call; None while a voice reads a long sample, whose pages are counted block by block.
+        `y`: the output, `[1 or 2, frames]`, which gets the voices alone. `gain`: its factor, a value a frame. Returns
+        the call; None while a voice reads a long sample, whose pages are counted block by block.
         """
         if self.streams.in_use:
             return None
@@ -246,11 +223,7 @@ class SampleVoices:
 
 
 def sides(pan: float) -> tuple[float, float]:
-    """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side.
-
-    Args:
-        pan: 0 left to 1 right.
-    """
+    """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side. `pan`: 0 left to 1 right."""
     if pan == 0.5:
         return 1.0, 1.0
     angle = 0.5 * math.pi * pan

@@ -44,8 +44,7 @@ InsteadOfOsc = Annotated[
 def http_port(http: int, osc: int | None) -> int:
     """The HTTP port of the server that is asked.
 
-    Raises:
-        UsageError: No server of this user on this machine has that OSC port.
+    Raises UsageError: no server of this user on this machine has that OSC port.
     """
     if osc is None or http != HTTP_PORT:
         return http

@@ -95,10 +95,8 @@ class RenderLive(JobBody):
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/run/PLUGIN`.
 
-    `path_of` gives the path of a file by its identifier; it raises where there is none.
-
-    Raises:
-        AntiphonError: Something of it is not allowed; the message says what is.
+    `path_of` gives the path of a file by its identifier; it raises where there is none. Raises AntiphonError: something
+    of it is not allowed; the message says what is.
     """
     info = known_type(plugin, catalog)
     info.check_writes()
@@ -145,8 +143,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
-    Raises:
-        AntiphonError: As `run_task`.
+    Raises AntiphonError: as `run_task`.
     """
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
@@ -166,8 +163,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Raises:
-        AntiphonError: As `run_task`.
+    Raises AntiphonError: as `run_task`.
     """
     script = live_set(name)
     asked = _checked(body, RenderLive)
@@ -181,10 +177,8 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
     """Command-line words of a task, without the interpreter.
 
-    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated.
-
-    Raises:
-        WireError: The live set was removed meanwhile, or is not evaluated.
+    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
+    live set was removed meanwhile, or is not evaluated.
     """
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]

@@ -26,15 +26,11 @@ Timed = tuple[int, Event]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A MIDI file on the sample clock.
-
-    Attributes:
-        tempo: (frame, bpm), the first at frame 0.
-    """
+    """A MIDI file on the sample clock."""
 
     song: MidiSong
     events: tuple[Timed, ...]
-    tempo: tuple[tuple[int, float], ...]
+    tempo: tuple[tuple[int, float], ...]  # (frame, bpm), the first at frame 0
     frames: int
 
 

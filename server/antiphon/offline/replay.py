@@ -34,8 +34,7 @@ def replay(
 ) -> Iterator[Samples]:
     """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
 
-    Raises:
-        FileError: A line of the log, which it names, cannot be replayed.
+    Raises FileError: a line of the log, which it names, cannot be replayed.
     """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block

@@ -32,14 +32,12 @@ _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 class _Lighting(Performing):
     """A performance that collects what its events light.
 
-    Attributes:
-        steps: Of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
-        dropped: Steps over `MOST_STEPS`.
+    `steps`: of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
         self.steps: dict[tuple[float, str], tuple[float, float, list[int], str]] = {}
-        self.dropped = 0
+        self.dropped = 0  # steps over `MOST_STEPS`
         super().__init__(*given, **options)
 
     def _send(self, event: SentEvent) -> None:

@@ -23,8 +23,7 @@ class OwnServer:
     def __init__(self, options: Sequence[str], patch: str) -> None:
         """Starts it, and returns when it is ready.
 
-        Raises:
-            EngineError: It does not start; it has said why on standard error.
+        Raises EngineError: it does not start; it has said why on standard error.
         """
         self.patch, self.ready = patch, ""
         words = ("serve", *options, "--patch", patch)

@@ -110,8 +110,7 @@ class ControlLink:
     def send(self, address: str, *args: Arg) -> None:
         """Sends an OSC message as any client of this machine, without waiting for its effect.
 
-        Raises:
-            WireError: The message cannot be encoded, hands over code, or the socket is full.
+        Raises WireError: the message cannot be encoded, hands over code, or the socket is full.
         """
         self.forward(encode(address, *args))
 

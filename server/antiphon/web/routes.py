@@ -44,27 +44,19 @@ log = logging.getLogger("antiphon.http")
 class HttpOptions:
     """Where HTTP is served, and what of.
 
-    Attributes:
-        jobs: The folder for work on files; None for none of it.
-        port: 0 takes any.
-        listener: A socket that listens already, in place of `port`.
-        proxy: Names under which a reverse proxy forwards requests: HTTP on every address, where all but the health
-            needs the token.
-        limits: Limits for clients; None for the defaults of `Limits`.
-        taps: Sound of single nodes; without it there is nothing to listen to.
-        scripts: The socket to what performs scripts; None where nothing is evaluated.
-        page: The server's runtime folder and the page's key; None where no browser is known without the token.
+    `proxy`: names under which a reverse proxy forwards requests: HTTP on every address, where all but the health needs
+    the token. `page`: the server's runtime folder and the page's key; None where no browser is known without the token.
     """
 
     folder: Path
-    jobs: Path | None = None
-    port: int = 4401
-    listener: socket.socket | None = None
+    jobs: Path | None = None  # the folder for work on files; None for none of it
+    port: int = 4401  # 0 takes any
+    listener: socket.socket | None = None  # a socket that listens already, in place of `port`
     lan: bool = False
     proxy: Sequence[str] = ()
-    limits: Limits | None = None
-    taps: TapMemory | None = None
-    scripts: socket.socket | None = None
+    limits: Limits | None = None  # limits for clients; None for the defaults of `Limits`
+    taps: TapMemory | None = None  # sound of single nodes; without it there is nothing to listen to
+    scripts: socket.socket | None = None  # the socket to what performs scripts; None where nothing is evaluated
     page: tuple[str, str] | None = None
 
 

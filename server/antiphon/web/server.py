@@ -47,15 +47,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Files that clients have sent.
+    """Files that clients have sent."""
 
-    Attributes:
-        folder: Folder in which files of clients wait, for what has a subfolder of its own in it.
-        path: Gives the path of a file by its identifier; `Refusal` without one.
-    """
-
-    folder: Path
-    path: Callable[[str], Path]
+    folder: Path  # folder in which files of clients wait, for what has a subfolder of its own in it
+    path: Callable[[str], Path]  # gives the path of a file by its identifier; `Refusal` without one
 
 
 class HttpServer:

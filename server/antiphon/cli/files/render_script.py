@@ -48,9 +48,8 @@ _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
     """Renders a script.
 
-    Raises:
-        AntiphonError: It cannot be rendered; no file is left incomplete.
-        typer.Exit: The script has a fault, which was printed, or a node failed.
+    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises typer.Exit: the script has a fault,
+    which was printed, or a node failed.
     """
     if asked.events is not None:
         raise UsageError("a script plays its own events; leave --events out")

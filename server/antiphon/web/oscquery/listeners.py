@@ -42,9 +42,8 @@ STRUCTURE = "/patch/loaded"
 class WebListener:
     """One WebSocket client.
 
-    Attributes:
-        pending: The last packet of each address, or text of each job, that is still to be sent.
-        paths: The commands about each path that are still to be sent, at most a removal and an addition.
+    `pending`: the last packet of each address, or text of each job, that is still to be sent. `paths`: the commands
+    about each path that are still to be sent, at most a removal and an addition.
     """
 
     def __init__(self) -> None:

@@ -74,8 +74,7 @@ class PageLink:
     def command(self, text: str) -> None:
         """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
-        Raises:
-            WireError: It is none, or cannot be sent.
+        Raises WireError: it is none, or cannot be sent.
         """
         try:
             fields = json.loads(text)

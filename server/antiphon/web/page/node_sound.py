@@ -38,14 +38,9 @@ NAMES_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False)
 class SoundListener:
-    """Stream to one WebSocket.
+    """Stream to one WebSocket. `queue`: headers' fields and blocks that are still to be sent."""
 
-    Attributes:
-        queue: Headers' fields and blocks that are still to be sent.
-        format: One of `FORMATS`.
-    """
-
-    format: str = FORMATS[0]
+    format: str = FORMATS[0]  # one of `FORMATS`
     queue: deque[tuple[tuple[int, ...], bytes]] = field(default_factory=deque)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: int = 0

@@ -55,16 +55,13 @@ class Guard:
 class Endpoint:
     """A handler with its request settings.
 
-    Attributes:
-        handler: Called with the request, and where `most` is set with the pieces of its body.
-        most: Bytes of a body that it reads in pieces; 0 for one that is read before.
-        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+    `handler`: called with the request, and where `most` is set with the pieces of its body.
     """
 
     handler: Callable[..., Response | Awaitable[Response]]
     token: bool
-    most: int = 0
-    live: bool = False
+    most: int = 0  # bytes of a body that it reads in pieces; 0 for one that is read before
+    live: bool = False  # whether sound may be sent as it is made: in small chunks, at a low bit rate
 
 
 class Resource:

@@ -45,10 +45,7 @@ class Routes:
         """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
 
         A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
-        HEAD.
-
-        Raises:
-            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
         """
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
             raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
