@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import store_release
+from antiphon.api.backends.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.motion import Motion, Moves, sampler_level, sampler_pace, sampler_sweep

@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.signal import load_acquire, store_release
+from antiphon.api.backends.intrinsics import load_acquire, store_release
 from antiphon.api.kernels import i64, i64p, kernel
 from antiphon_sampler.samples import PAD, PAGE, PAGE_SIDES, LongSample, PageWay
 

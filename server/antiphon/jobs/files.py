@@ -9,11 +9,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
+from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, why
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES

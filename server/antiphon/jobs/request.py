@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
@@ -17,7 +18,6 @@ from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import asset_names, patch_list
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead

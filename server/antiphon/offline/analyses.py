@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.contract.analysis import (
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.signal.analysis import (
     EACH,
     Analysis,
     AnalysisRun,
@@ -19,12 +24,7 @@ from antiphon.kernel.contract.analysis import (
     check_quantities,
     plain_result,
 )
-from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.errors import AntiphonError, FileError, PluginError
-from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.signal.listening_mix import ListeningMix
+from antiphon.signal.listening_mix import ListeningMix
 
 LONGEST_REASON = 300
 STEMS = "stems"

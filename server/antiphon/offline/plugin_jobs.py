@@ -11,10 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.midifile import read
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.io.midifile import read
 from antiphon.kernel.plugins.loader import load
 from antiphon.offline.file_job import FileJob
 from antiphon.offline.runner import PlanRunner, process_stream

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from antiphon.kernel.io import midifile
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.files import midifile
+from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.live.records import LiveEvent
 
 TICKS = 960

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.io import audiofile
-from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.offline.analyses import separator
 
 

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from antiphon.kernel.io.http_message import HttpRequest, Refusal
 from antiphon.kernel.wire.ip_address import own_machine
+from antiphon.web.http_message import HttpRequest, Refusal
 
 log = logging.getLogger("antiphon.lan")
 

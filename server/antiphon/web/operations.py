@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from antiphon.kernel.io.http_message import HttpRequest, Refusal
 from antiphon.kernel.runtime import typed
+from antiphon.web.http_message import HttpRequest, Refusal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.wire import pattern
 from antiphon.kernel.wire.osc import Arg, Message, address_text, encode
+from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import OscSocket
 
 PATIENCE = 1.0

@@ -19,7 +19,6 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.token import OwnerToken, load_token
@@ -28,6 +27,7 @@ from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
+from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners

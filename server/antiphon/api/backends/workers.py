@@ -13,7 +13,7 @@ from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.pool import current as current_pool
 from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
-from antiphon.kernel.workers.reporter import WorkerReporter
-from antiphon.kernel.workers.reporting import RecentSound, ReportingStepper
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.kernel.workers.worker_client import WorkerClient
+from antiphon.networks.reporter import WorkerReporter
+from antiphon.networks.reporting import RecentSound, ReportingStepper

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from antiphon.cli.terminal.errors import complain
+from antiphon.files.midifile import SUFFIXES, WRITTEN
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
-from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 

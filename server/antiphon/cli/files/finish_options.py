@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.files.sound_finish import SoundFinish, SoundTagger
+from antiphon.files.sound_tags import FOUND
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.finish.sound_finish import SoundFinish, SoundTagger
-from antiphon.kernel.io.finish.sound_tags import FOUND, NAMES
+from antiphon.kernel.io.containers.id3 import NAMES
 from antiphon.kernel.runtime.suggestion import instead
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from antiphon.cli.files.file_tasks import report
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
@@ -21,9 +23,7 @@ from antiphon.kernel.graph.asset_names import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players

@@ -1,15 +1,8 @@
-"""Base classes of processors that compute in a worker; a plugin adds only the worker's spec, or the model.
-
-    class Model(ModelProcessor):
-        model = REFERENCE
-
-They re-block the sound into hops, post them to the worker, and fade and log missing answers.
-"""
+"""The base class of processors that compute in a worker: sound in hops to it, its answers back, fades at dropouts."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +10,10 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.channels import convert_channels
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor
-from antiphon.kernel.errors import PluginError
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.hop_kernels import hops_rest, play_hops
-from antiphon.kernel.workers.info import ModelInfo
-from antiphon.kernel.workers.model_client import worker_of
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import HopStart
@@ -195,48 +185,3 @@ class WorkerProcessor(Processor):
         self._fader.clear()
         self._past.fill(0.0)
         self.client.reset()
-
-
-class ModelProcessor(WorkerProcessor):
-    """Processor of sound through a streaming model in a worker; the host adapts the rate.
-
-        class Leveller(ModelProcessor):
-            model = LEVELLER
-            rate = LEVELLER.rate
-
-    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels. `model`:
-    the model; it has as many inputs as outputs, and answers a hop with as many frames.
-    """
-
-    model: ClassVar[ModelInfo]
-
-    def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Spec of the model's worker.
-
-        Raises PluginError: the model is not sound in, sound out, or its rate is not the stream's.
-        """
-        model = self.model
-        if model.inputs != model.outputs:
-            raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
-        if model.answer not in (0, model.hop):
-            raise PluginError(f"{model.name} answers {model.hop} frames with {model.answer}; write a processor")
-        if spec.rate != model.rate:
-            raise PluginError(f"{model.name} runs at {model.rate} Hz; set the processor's rate to it")
-        return worker_of(model)
-
-    def lanes(self, spec: StreamSpec) -> int:
-        """Number of slots: one for each group of the model's channel count."""
-        return -(-spec.channels // self.model.inputs)
-
-    def behind(self, spec: StreamSpec, hop: int) -> int:
-        """The model's algorithmic latency."""
-        return self.model.latency
-
-    def step(self, io: IO) -> Step | None:
-        """Step of a block whose answers arrive in time."""
-        return self.hop_step(io.audio_in[0], io.audio_out[0])
-
-    def read(self, answer: Samples) -> Samples:
-        """Joins the lanes' channels, without the last lane's surplus ones."""
-        sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
-        return sound

@@ -25,8 +25,8 @@ def words() -> dict[str, Any]:
     all words by chapter with an example (`reference`, as `antiphon words` prints them).
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
-    from antiphon.kernel.signal.scales import CHORDS, SCALES
     from antiphon.live.reference import CHAPTERS, entries
+    from antiphon.signal.scales import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]

@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.io.tap_memory import TAPS, TapMemory, TapReader
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
 HEADER = struct.Struct("<IIIIqII")

@@ -12,7 +12,7 @@ from starlette.responses import Response as BytesResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import FileBody, body_pieces
 from antiphon.web.protocol.gate import RequestGate, count_failure
 from antiphon.web.statuses import refusal_of

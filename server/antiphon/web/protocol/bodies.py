@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope
 
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.connection import HttpConnection
 
 SLOWEST, AFTER = 16 * 1024, 10.0

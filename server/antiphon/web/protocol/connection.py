@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Scope
 from wsproto.utilities import RemoteProtocolError
 
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.protocol.guard import fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 from starlette.types import Scope
 
-from antiphon.kernel.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.guard import Headers, Site, asks_health, check_framing, check_size
 from antiphon.web.protocol.limits import HttpCounters, Limits
 

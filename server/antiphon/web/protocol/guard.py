@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.limits import Limits
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -10,7 +10,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.io.http_message import Handler, HttpRequest, Refusal, Response
+from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response
 from antiphon.web.protocol.application import Endpoint, Resource
 from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.websocket import ServeWebSocket

@@ -16,12 +16,12 @@ from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.native import dsp
 from antiphon.kernel.runtime import extras, model_files
 from antiphon.kernel.workers import devices, pool
-from antiphon.kernel.workers.info import ModelInfo
-from antiphon.kernel.workers.networks import array_network
-from antiphon.kernel.workers.networks.array_network import ArrayNetwork
 from antiphon.kernel.workers.rebuffer import lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.worker_client import WorkerClient
+from antiphon.networks import array_network
+from antiphon.networks.array_network import ArrayNetwork
+from antiphon.networks.info import ModelInfo
 
 BLOCKS_A_HOP = 4
 """Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.

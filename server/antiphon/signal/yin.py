@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
-from antiphon.kernel.signal.decimator import HISTORY
+from antiphon.signal.decimator import HISTORY
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -14,8 +14,8 @@ from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.model_files import ModelError
-from antiphon.kernel.workers.networks.streaming import State, StreamingModel
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.streaming import State, StreamingModel
 
 log = logging.getLogger("antiphon.workers")
 LEAST_STEPS, MOST_STEPS = 32, 400

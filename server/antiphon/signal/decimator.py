@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
-from antiphon.kernel.signal.listening_mix import ListeningMix
+from antiphon.signal.listening_mix import ListeningMix
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

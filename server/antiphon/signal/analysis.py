@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.signal.landmarks import pack_landmarks
+from antiphon.signal.landmarks import pack_landmarks
 
 QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one

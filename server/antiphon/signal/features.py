@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from antiphon.kernel.runtime import extras
-from antiphon.kernel.signal.mel import F32, FLOOR, MEL, LogMel, LogMelStream, MelSettings
+from antiphon.signal.mel import F32, FLOOR, MEL, LogMel, LogMelStream, MelSettings
 
 CHROMA_BANDS, BINS_PER_OCTAVE = 12, 12
 FEATURE_DEFAULTS: dict[str, dict[str, float]] = {

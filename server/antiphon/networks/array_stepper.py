@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.workers.networks import array_network
-from antiphon.kernel.workers.networks.array_network import ArrayNetwork
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.networks import array_network
+from antiphon.networks.array_network import ArrayNetwork
 
 
 def build(spec: WorkerSpec) -> Stepper:

@@ -20,9 +20,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from antiphon.files.midi_parse import CutShort, Parsed, parse, start_of
+from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.midi_parse import CutShort, Parsed, parse, start_of
-from antiphon.kernel.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.runtime import paths
 
 log = logging.getLogger("antiphon.files")

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.draft_file import DraftFile, unwritable
+from antiphon.files.finishing import Finishing
+from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_tags import FOUND, append_chunk, fill_slots, id3, plain_tags
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.draft_file import DraftFile, unwritable
-from antiphon.kernel.io.finish.finishing import Finishing
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
-from antiphon.kernel.io.finish.sound_tags import FOUND, append_chunk, fill_slots, id3, plain_tags
 from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
 
 if TYPE_CHECKING:

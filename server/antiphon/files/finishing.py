@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
-from antiphon.kernel.signal.loudness import QUIETEST, LoudnessMeter
-from antiphon.kernel.signal.true_peak import TruePeakLimiter
+from antiphon.signal.loudness import QUIETEST, LoudnessMeter
+from antiphon.signal.true_peak import TruePeakLimiter
 
 PIECE = 1 << 16
 """Frames processed at a time."""

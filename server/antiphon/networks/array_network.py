@@ -17,8 +17,8 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.model_files import ModelError
-from antiphon.kernel.workers.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
-from antiphon.kernel.workers.networks.array_weights import Weights
+from antiphon.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
+from antiphon.networks.array_weights import Weights
 
 WARM_STEPS = 16
 """Warm-up steps of a network before it plays, so that no first step is slow."""

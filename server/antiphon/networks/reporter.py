@@ -9,8 +9,8 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO
-from antiphon.kernel.signal.listening_mix import ListeningMix
 from antiphon.kernel.workers.processor import WorkerProcessor
+from antiphon.signal.listening_mix import ListeningMix
 
 
 class WorkerReporter(WorkerProcessor):

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native import f32, f32p, i64, i64p, kernel
-from antiphon.kernel.workers.networks.array_weights import Weights, find_array
+from antiphon.networks.array_weights import Weights, find_array
 
 
 @kernel

@@ -10,11 +10,11 @@ from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 
 FACTORIES = {
-    "cpu": "antiphon.kernel.workers.networks.torch_stepper:build",
-    "cuda": "antiphon.kernel.workers.networks.cuda:build",
+    "cpu": "antiphon.networks.torch_stepper:build",
+    "cuda": "antiphon.networks.cuda:build",
 }
 """Factories of torch models' workers, by device."""
-ARRAY_FACTORY = "antiphon.kernel.workers.networks.array_stepper:build"
+ARRAY_FACTORY = "antiphon.networks.array_stepper:build"
 """Factory of a CPU worker for a model with a numpy version of its network."""
 CUDA_MEMORY = 4096
 """MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.workers.networks.streaming import StreamingModel
-from antiphon.kernel.workers.networks.torch_network import advance, load, one_thread, until_steady
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.networks.streaming import StreamingModel
+from antiphon.networks.torch_network import advance, load, one_thread, until_steady
 
 
 def build(spec: WorkerSpec) -> Stepper:
