@@ -1,8 +1,4 @@
-"""The kernel alone: `python -m antiphon.kernel --patch FILE [--osc-port P]`.
-
-OSC in, sound out, by the software clock unless told otherwise. No page, script or command line
-stands beside it. Plugins are those on the path and in the performer's folder.
-"""
+"""The kernel alone: `python -m antiphon.kernel --patch FILE [--osc-port P]`, by the software clock by default."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import EngineError, WireError
-from antiphon.kernel.wire.script_link import LONGEST, MOST_STEPS, pack, unpack
 from antiphon.kernel.wire.text import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Version
+from antiphon.web.script_link import LONGEST, MOST_STEPS, pack, unpack
 
 NAME = "page.py"
 """Of the script in its own errors; pages show the line alone."""

@@ -8,9 +8,9 @@ import socket
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.wire.script_link import LONGEST, pack, unpack
 from antiphon.web.access import START
 from antiphon.web.http_message import Refusal
+from antiphon.web.script_link import LONGEST, pack, unpack
 
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""

@@ -1,7 +1,6 @@
 """Watches the performer's plugins: a saved one is checked in its own process, and used from the next bar on.
 
-If the check or the engine refuses it, the previous version plays on, and the reason is reported with file and line. A
-version is also rolled back if one of its nodes fails soon after.
+The previous version plays on where the check or the engine refuses it, or a node of it fails soon after.
 """
 
 from __future__ import annotations

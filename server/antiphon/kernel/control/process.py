@@ -1,8 +1,6 @@
 """Entry point of the control process, started by the supervisor with sockets and shared memory.
 
-Its settings come as JSON on standard input, for they may hold a password that the process list would show; the path of
-the plugins' catalog follows over the supervisor's socket. Control may be killed at any time: the supervisor starts
-another with the same sockets, and that one restores the state folder.
+Settings come as JSON on standard input: the process list would show a password. Control may be killed at any time.
 """
 
 from __future__ import annotations

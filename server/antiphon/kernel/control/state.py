@@ -1,8 +1,6 @@
 """State that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
 
-A number written to the map is in the kernel's page cache at once, so that a killed process loses none. The structure
-is small; it is rewritten as a whole, by rename, before an answer confirms it. There is no fsync: the folder must
-survive this process, not a crash of the machine.
+Without fsync: the folder survives this process, not a crash of the machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Runs a plan block by block: audio blocks and timed actions in, audio blocks out.
+"""Runs a plan block by block, live and offline: audio blocks and timed actions in, audio blocks out.
 
-Live drivers and offline rendering run the same class. The sample clock counts input frames; block *b* of a live
-engine begins at sample b × block, also after missed blocks.
+The sample clock counts input frames; block *b* begins at sample b × block, also after missed blocks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The engine's loop: wait for a block, drain the commands, run the graph player, deliver the output, count.
 
-One thread runs it. A second one, the loader, prepares plans and uses the socket to control. They share one reference
-(`next_plan`) and one queue (`to_say`).
+The loader, a second thread, prepares plans; both share one reference (`next_plan`) and one queue (`to_say`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Control's end of the engine link: sends actions; reads reports, clocks, counters and meters.
-
-Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
-action is dropped and counted. New plans, which are rare and large, go through a socket.
-A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
-"""
+"""Control's end of the engine link (`engine.link`): sends actions; reads reports, clocks, counters and meters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Memory shared by control, engine and recorder.
+"""Memory shared by control, engine and recorder: one mapping, inherited from the supervisor.
 
-One anonymous mapping, created by the supervisor and inherited, so that it outlasts each of these processes. Integers
-are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64 keeps that
-order; ARM does not guarantee it and is not tested.
+Integers are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64
+keeps that order; ARM does not guarantee it and is not tested.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Macros: up to eight controls of a patch, each of which moves parameters of its nodes.
 
-In the session they are the parameters of a node named `macro`, which no plan contains: setting one sets its targets. So
-MIDI learn, scenes, recording and addresses work as for any node; `/macro/NAME` is short for `/node/macro/NAME`.
+In the session they are parameters of a node named `macro`, which no plan contains: setting one sets its targets.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
-
-A processor fails when it raises an error, outputs NaN or infinity, or overruns for a second. Its node then passes the
-dry signal until `/node/NAME/reset`; NaN and overruns are retried automatically.
-"""
+"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures."""
 
 from __future__ import annotations
 

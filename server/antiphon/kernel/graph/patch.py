@@ -1,8 +1,4 @@
-"""Reads and writes patches: TOML files that hold data only, so that a file from an unknown source is safe to open.
-
-An invalid patch is refused as a whole, with file, line, key and the allowed values. This module imports no audio
-library, since control reads patches too.
-"""
+"""Reads and writes patches: TOML files of data only. An invalid one is refused as a whole, with file, line and key."""
 
 from __future__ import annotations
 

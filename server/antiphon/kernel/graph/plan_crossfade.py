@@ -1,7 +1,6 @@
 """Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
 
-A node that both plans have runs once a block, on the crossfaded inputs. The fade of an input begins when the latency of
-the new nodes upstream has passed: until then they give silence, and fading to it would make a gap.
+A fade begins when the latency of the new nodes upstream has passed: until then they give silence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Adapts processors that require a rate, a block size or a number of channels of their own.
-
-`adapt` wraps such a processor in one that takes any stream: it resamples, re-blocks and adapts channels. The latency is
-exact in the stream's frames.
-"""
+"""Adapts processors that require a rate, a block size or a number of channels of their own."""
 
 from __future__ import annotations
 

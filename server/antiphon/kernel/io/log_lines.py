@@ -1,7 +1,6 @@
 """The log: one line a record on standard error, which with `--log` is one file for all processes, kept small.
 
-All processes append to the same open file, also what a library or the interpreter prints, so none of them can rename
-it for the others: what is full is copied to FILE.1 and cut, which appending allows at any time.
+A full file is copied to FILE.1 and cut, since no process can rename what all append to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Ahead-of-time library of kernels, for installations without LLVM, such as the workers' image.
 
-It is a shared library in the environment, opened by the system's loader. Each kernel's symbol is a hash of everything
-its code depends on: a changed kernel is not found, and never mistaken for another.
+A kernel's symbol is a hash of all that its code depends on: a changed kernel is not found.
 """
 
 from __future__ import annotations

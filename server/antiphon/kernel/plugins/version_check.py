@@ -1,8 +1,4 @@
-"""Checks a version of a plugin in a separate process: import, declarations, and sound through each processor.
-
-A new process is started for every check, so that no earlier version is imported. A hanging version is reported with the
-line at which it hangs.
-"""
+"""Checks a version of a plugin in a new process: import, declarations, and sound through each processor."""
 
 from __future__ import annotations
 

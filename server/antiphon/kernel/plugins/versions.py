@@ -1,7 +1,6 @@
 """Hot reload of plugins in a running process: switches a plugin's version, and rolls back.
 
-A version's files are a copy in its own folder, which does not change. It is imported under the plugin's name; the
-modules of another version are kept for its existing processors.
+A version's files are a copy in its own folder; the modules of another version are kept for existing processors.
 """
 
 from __future__ import annotations

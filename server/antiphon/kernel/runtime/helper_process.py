@@ -1,8 +1,4 @@
-"""A process that helps this one: a module with a deadline, bounded answers, and an end with its parent.
-
-A module that runs in one makes a `HelperChannel` first. What forks a process for each of many requests (a zygote), or
-copies of itself, starts by `start_helper` too, and has a socket of its own for the descriptors that it passes on.
-"""
+"""A process that helps this one: a module with a deadline, bounded answers, and an end with its parent."""
 
 from __future__ import annotations
 

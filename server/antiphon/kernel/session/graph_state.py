@@ -1,8 +1,4 @@
-"""Nodes, their values, and the plans requested from the engine.
-
-A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). If the engine refuses it (`refused`),
-graph and values return to those of the last confirmed plan.
-"""
+"""Nodes, their values, and the plans requested from the engine; a refused one restores the last confirmed plan's."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """A note with its own parameter values: `/node/NAME/play s bd n 3 speed 1.5`, one message per note.
 
-Nodes that take notes and declare a trigger named `play` accept it. The values are sent as existing events: controller
-`BEGIN`, a controller for each value, then the note, all at one time and in this order. So the schedule, a session log
-and a replay need no extra support.
+The values are sent as existing events at one time: controller `BEGIN`, a controller for each, then the note.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock.
-
-A parameter's value here is the last requested one that is due; the engine has the smoothed value, and its own copy of
-the schedule.
-"""
+"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Sends subscribers on request every played or scheduled note, with its beat.
-
-Notes emitted by nodes are `/note/on` and `/note/off` (`notes_out`). These are the notes sent to nodes: by OSC, MIDI,
-the page, live scripts, and by `/at` before its beat.
-"""
+"""Sends subscribers on request every note sent to a node, by OSC, MIDI, page, script or schedule, with its beat."""
 
 from __future__ import annotations
 

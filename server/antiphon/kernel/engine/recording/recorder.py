@@ -1,7 +1,6 @@
-"""Recorder process: reads sound and journal from shared memory and writes files.
+"""Recorder process: reads sound and journal from shared memory and writes files. Missing blocks become silence.
 
-It survives the end of engine or control. Missing blocks are written as silence, so that a recording's length is the
-elapsed time. After a recorder was killed, the next one continues in a new file in the same folder.
+It survives the end of engine or control; after its own, the next one continues in a new file of the folder.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Sound file of a recording in progress. It can be opened at any time, also after a crash or a power cut.
 
-A wave file is written as RF64 with the header of RIFF until it exceeds 4 GiB (3.1 h of a session, 4.1 h of a recording,
-in stereo at 48 kHz); then libsndfile changes the header to RF64. So a recording of any length is one file. Header and
-sound are written to the disk every second.
+A wave file is RIFF in RF64's layout until it exceeds 4 GiB; header and sound are written to the disk every second.
 """
 
 from __future__ import annotations

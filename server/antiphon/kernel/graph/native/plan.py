@@ -1,8 +1,7 @@
 """Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
 
-A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. At an invalid row, or a
-node without a step, the machine code returns; the interpreter runs that node for the block (`Plan.run_place`), and
-repacks the row once it rests.
+A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. The interpreter runs
+the node of an invalid row (`Plan.run_place`), and repacks the row once it rests.
 """
 
 from __future__ import annotations
