@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples, Step
-from antiphon_sampler.coloring import Color, NoteColor
+from antiphon_sampler.coloring import Color, put_color
 from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
-from antiphon_sampler.motion import Motion, NoteMotion
+from antiphon_sampler.motion import Motion, put_motion
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -29,6 +29,7 @@ from antiphon_sampler.rows import (
 from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
 from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
+from antiphon_sampler.values import NoteValues
 
 __all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
 
@@ -53,13 +54,13 @@ class NewVoice:
     cut: int  # group of which it ends the other voices; 0 for none
     note: int  # by which `off` finds it
     channel: int  # 1 to 16
+    values: NoteValues  # of its filters, distortions, envelopes and modulations
+    moves: bool = True  # whether it has envelopes and modulations
     pitch: float = 1.0
     pressure: float = 1.0
     sustain: float = 0.0  # seconds after which it fades out over `release`; 0 for its end
     accelerate: float = 0.0  # its speed goes in a straight line to this much more, as a share of it, while it sounds
     repeats: int = 1  # how often the part is played, one after the other; of a long sample once
-    color: NoteColor | None = None  # its filters and distortions; None for none
-    motion: NoteMotion | None = None  # its envelopes and modulations; None for none
 
 
 class SampleVoices:
@@ -185,7 +186,7 @@ class SampleVoices:
 
     def _write(self, row: int, given: NewVoice) -> None:
         """Writes what does not depend on the sample."""
-        w, whole, color = row * Whole.SIZE, self._whole, given.color
+        w, whole, values = row * Whole.SIZE, self._whole, given.values
         whole[w + Whole.AGE] = 0
         whole[w + Whole.FALL] = -1
         whole[w + Whole.FALLING] = 0
@@ -193,9 +194,10 @@ class SampleVoices:
         whole[w + Whole.CHANNEL] = given.channel
         whole[w + Whole.CUT] = given.cut
         whole[w + Whole.ORDER] = self._order
-        whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
-        motion = given.motion
-        whole[w + Whole.MOVES] = 0 if motion is None else motion.put(self._motion, row * Motion.SIZE, self._rate)
+        whole[w + Whole.ON_COLOR] = put_color(values, self._color, row * Color.SIZE, self._rate)
+        whole[w + Whole.MOVES] = (
+            put_motion(values, given.note, self._motion, row * Motion.SIZE, self._rate) if given.moves else 0
+        )
         left, right = sides(given.pan)
         r = row * Real.SIZE
         self._real[r + Real.SPEED] = given.speed
