@@ -143,15 +143,9 @@ def accompany_midi(
 ) -> Accompanied:
     """Writes `source` with a track for each part, otherwise unchanged.
 
-    Args:
-        settings: Parameters of `accompany`.
-        chords_text: Chords that are given, as for `chordtext.spans_of`, or "file" for the file's own; "" takes
-            those where it has some and `follow` is not given, and else estimates them.
-        fires: Triggers, each with its second.
-
-    Raises:
-        FileError: The source cannot be used.
-        UsageError: The chords cannot be read.
+    `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
+    own; "" takes those where it has some and `follow` is not given, and else estimates them. `fires`: triggers, each
+    with its second. Raises FileError: the source cannot be used. Raises UsageError: the chords cannot be read.
     """
     given = read(source)
     options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}

@@ -44,15 +44,10 @@ class TroughSearch(NamedTuple):
 
 @kernel
 def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
-    """The pitch of the first trough deeper than `threshold` between pitches `low` and `high`.
+    """The pitch of the first trough deeper than `threshold` between `low` and `high`, a MIDI number; 0 for none.
 
-    Args:
-        x: `window + longest` samples, newest last.
-        corr: `[longest]` correlation of the newest `window` samples with those a lag earlier.
-        d: `[longest]` scratch, the normalised difference.
-
-    Returns:
-        A MIDI number, 0 for none.
+    `x`: `window + longest` samples, newest last. `corr`: `[longest]` correlation of the newest `window` samples with
+    those a lag earlier. `d`: `[longest]` scratch, the normalised difference.
     """
     window = s.window
     longest = s.longest
@@ -67,14 +62,12 @@ def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
         a = f64(x[longest - t])
         b = f64(x[longest + window - t])
         earlier = earlier + a * a - b * b
-        gap = energy + earlier - 2.0 * f64(corr[t])
-        gap = 0.0 if gap < 0.0 else gap
+        gap = max(energy + earlier - 2.0 * f64(corr[t]), 0.0)
         total = total + gap
         d[t] = gap * f64(t) / total if total > 1e-12 else 1.0
     first = i64(s.rate / (440.0 * math.exp2((s.high + 0.5 - 69.0) / 12.0)))
     first = 2 if first < 2 else first
-    last = i64(s.rate / (440.0 * math.exp2((s.low - 0.5 - 69.0) / 12.0))) + 2
-    last = longest - 1 if last > longest - 1 else last
+    last = min(i64(s.rate / (440.0 * math.exp2((s.low - 0.5 - 69.0) / 12.0))) + 2, longest - 1)
     found = f64(0.0)
     for t in range(first, last):
         if d[t] < d[t - 1] and d[t] <= d[t + 1] and found == 0.0:
@@ -96,8 +89,7 @@ def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
                 shift = 0.0
                 if bend > 1e-12:
                     shift = 0.5 * slope / bend
-                shift = 1.0 if shift > 1.0 else shift
-                shift = -1.0 if shift < -1.0 else shift
+                shift = min(max(shift, -1.0), 1.0)
                 if multiple == 1:
                     depth = d[place] - 0.25 * slope * shift
                 if multiple > 1 and d[place] > depth + 0.1:
