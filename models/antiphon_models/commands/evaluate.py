@@ -80,9 +80,7 @@ def evaluate(
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
         raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
-    for line in tables.table(evaluation, cells, own_files=bool(ask.files)):
-        typer.echo(line)
-    typer.echo(f"seed {seed}")
+    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {seed}"]))
     if json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())

@@ -165,11 +165,7 @@ def accompany_midi(
     if chords_text not in ("", FILE):
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
-    calls = [(times.beat(second), name) for name, second in fires]
-    ends = times.seconds(ending)
-    for name, second in fires:
-        if second >= ends:
-            raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
+    calls = _calls(fires, times, ending, source.name)
     heard = HeardHarmony()
     notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
@@ -195,6 +191,15 @@ def accompany_midi(
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+
+
+def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, source: str) -> list[tuple[float, str]]:
+    """Triggers by their beats."""
+    ends = times.seconds(ending)
+    for name, second in fires:
+        if second >= ends:
+            raise UsageError(f"{name} would fire at {second:g} s, after the end of {source} ({ends:.4g} s)")
+    return [(times.beat(second), name) for name, second in fires]
 
 
 def _own_chords(
