@@ -13,7 +13,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.dropout_fader import DropoutFader
-from antiphon.kernel.workers.hop_kernels import hops_rest, play_hops
+from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import HopStart
@@ -174,9 +174,10 @@ class WorkerProcessor(Processor):
         there = hops_rest.step(
             hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]
         )  # fmt: skip
-        past = self._past, self._dry, self._past_at, self.latency
-        sound = given, y, hops.filling, hops.playing, fader.tail, fader.dry_tail
-        play = play_hops.step(hops.words, lanes, count, hops.lead, *sound, *past, head, head.size)
+        grid = HopGrid(hops.words, lanes, count, hops.lead)
+        sounds = HopSounds(hops.filling, hops.playing, fader.tail, fader.dry_tail)
+        dry = DryHops(self._past, self._dry, self._past_at, self.latency)
+        play = play_hops.step(grid, given, y, sounds, dry, head, head.size)
         return play.provided(there)
 
     def reset(self) -> None:
