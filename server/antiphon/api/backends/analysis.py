@@ -12,7 +12,6 @@ from antiphon.offline.analyses import (
     named_analyses,
     separator,
 )
-from antiphon.offline.catalogue import CatalogueService, FolderSound, IdentifiedFile, SoundCatalogue
 from antiphon.offline.separation import separate_blocks, separated_file
 from antiphon.signal.analysis import (
     EACH,
@@ -23,6 +22,7 @@ from antiphon.signal.analysis import (
     is_classifier,
     plain_result,
 )
+from antiphon.signal.catalogue import CatalogueService, FolderSound, IdentifiedFile, SoundCatalogue
 from antiphon.signal.features import (
     FEATURE_DEFAULTS,
     feature_extractor,
