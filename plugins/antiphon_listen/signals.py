@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon_listen import chroma, onsets
+from antiphon_listen import onsets
+from antiphon_listen.chords import chroma
 
 _LEVELLED = 5.0
 """Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""

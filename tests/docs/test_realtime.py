@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from antiphon.kernel.engine import admission, loader
+from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for

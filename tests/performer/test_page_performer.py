@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import EngineError, UsageError
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.performer import page_performer
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.page_performer import PagePerformer

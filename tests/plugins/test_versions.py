@@ -17,7 +17,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.workers.spec import WorkerSpec
 
 INIT = """

@@ -22,7 +22,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes

@@ -9,7 +9,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 NewOsc = Annotated[

@@ -24,7 +24,7 @@ from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import load
-from antiphon.kernel.runtime.helper_process import command, environment
+from antiphon.kernel.runtime.processes.helper_process import command, environment
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.offline.rendering import PlayerRunner
 

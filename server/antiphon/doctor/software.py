@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from antiphon.doctor.finding import either
 from antiphon.kernel.contract.finding import Condition, Finding
-from antiphon.kernel.runtime import extras, pidfile
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 

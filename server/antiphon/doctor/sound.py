@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.runtime.helper_process import command, environment
+from antiphon.kernel.runtime.processes.helper_process import command, environment
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime import pidfile
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import AUDIO, OSC_PORT, ServeSettings
 from antiphon.kernel.supervisor import Supervisor
 

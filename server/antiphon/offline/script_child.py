@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel, limit_resources
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance

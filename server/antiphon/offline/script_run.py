@@ -13,8 +13,8 @@ from typing import Any
 
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.runtime.helper_channel import LONGEST
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_channel import LONGEST
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError

@@ -16,8 +16,8 @@ from fractions import Fraction
 from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.helper_channel import MessageBuffer, pack
-from antiphon.kernel.runtime.helper_process import environment, start_helper
+from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
+from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
 

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from antiphon.kernel.runtime.scheduling import thread_times
+from antiphon.kernel.runtime.processes.scheduling import thread_times
 from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30

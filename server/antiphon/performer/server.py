@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.helper_process import start_helper
+from antiphon.kernel.runtime.processes.helper_process import start_helper
 
 _PATIENCE = 10.0
 """Seconds in which a server ends."""

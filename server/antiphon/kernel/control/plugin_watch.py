@@ -25,7 +25,7 @@ from antiphon.kernel.plugins import version_files
 from antiphon.kernel.plugins.version_files import Stamp
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")

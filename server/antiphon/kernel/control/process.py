@@ -30,8 +30,9 @@ from antiphon.kernel.graph import patch as patches, patch_list
 from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import paths, scheduling
-from antiphon.kernel.runtime.child_process import listening
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.kernel.runtime.token import OwnerToken
 from antiphon.kernel.session.commands import SetParam

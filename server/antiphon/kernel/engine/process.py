@@ -11,25 +11,25 @@ import time
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.engine.browser_input import BrowserInput
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.loader import Loader
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.node_capture import NodeCapture
-from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
+from antiphon.kernel.engine.taps.browser_input import BrowserInput
+from antiphon.kernel.engine.taps.node_capture import NodeCapture
+from antiphon.kernel.engine.taps.node_taps import NodeTaps
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.kernel.synth import choosing
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells

@@ -32,7 +32,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.session.actions import EVENTS, Action
 from antiphon.kernel.session.commands import Now
 from antiphon.kernel.session.effects import EngineLoad

@@ -38,7 +38,7 @@ from antiphon.kernel.io.containers.id3 import NAMES, chunk_tags
 from antiphon.kernel.io.containers.layout import layout, open_file
 from antiphon.kernel.io.containers.pieces import Refused, SoundLayout
 from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20

@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.helper_process import HELPER_FAULTS, HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
 MODULE = "antiphon.kernel.io.decode_child"
 PATIENCE = 20.0

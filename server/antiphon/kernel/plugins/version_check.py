@@ -32,7 +32,7 @@ from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel, limit_resources
 from antiphon.kernel.workers.pool import without_workers
 
 NICE = 10

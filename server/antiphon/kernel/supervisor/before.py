@@ -13,8 +13,9 @@ from antiphon.kernel.control import state
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.plugins.version_files import VERSIONS
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 
 _BACKUP = "before"

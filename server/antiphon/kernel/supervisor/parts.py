@@ -10,7 +10,7 @@ from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote
 from antiphon.kernel.workers.arena import Arena, Bells

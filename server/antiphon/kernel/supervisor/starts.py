@@ -19,8 +19,8 @@ from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import Child, block_signals, end_with_parent, flush, leave
-from antiphon.kernel.runtime.helper_process import start_helper
+from antiphon.kernel.runtime.processes.child_process import Child, block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload, wake_probe
 from antiphon.kernel.supervisor.parts import Parts
@@ -160,7 +160,7 @@ class Starts:
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
-        from antiphon.kernel.engine import admission
+        from antiphon.kernel.engine.plans import admission
         from antiphon.kernel.workers import pool
 
         warm, s = self._warm, self._settings

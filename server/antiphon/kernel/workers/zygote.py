@@ -19,11 +19,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.kernel.runtime.child_process import bound_to, cause, leave, listening
-from antiphon.kernel.runtime.helper_process import start_helper
 from antiphon.kernel.runtime.importing import import_module
-from antiphon.kernel.runtime.pidfile import start_time
-from antiphon.kernel.runtime.scheduling import Standstill
+from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
+from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.pidfile import start_time
+from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
-from antiphon.kernel.runtime.helper_process import run_forked
+from antiphon.kernel.runtime.processes.helper_process import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
 
 MAX_ANSWER = 1 << 16

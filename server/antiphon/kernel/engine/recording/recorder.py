@@ -26,8 +26,8 @@ from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import listening
 from antiphon.kernel.runtime.console import say, write_output
+from antiphon.kernel.runtime.processes.child_process import listening
 
 OUTPUT = 1
 LEAST_FREE, MOST_LEFT = 0.1, 10e9

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from antiphon.kernel.engine.admission import PATIENCE, Admission, LoadEstimator
-from antiphon.kernel.engine.loading import LoadingNote, Prepared
+from antiphon.kernel.engine.plans.admission import PATIENCE, Admission, LoadEstimator
+from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
 from antiphon.kernel.errors import NodeError, PluginError
 from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from antiphon.kernel.engine.admission import LoadEstimator
-from antiphon.kernel.engine.loading import LoadingNote
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
-from antiphon.kernel.engine.making import PlanCandidate, PlanMaker
+from antiphon.kernel.engine.plans.admission import LoadEstimator
+from antiphon.kernel.engine.plans.loading import LoadingNote
+from antiphon.kernel.engine.plans.making import PlanCandidate, PlanMaker
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import PatchError, sentence
 from antiphon.kernel.graph.graph import Graph

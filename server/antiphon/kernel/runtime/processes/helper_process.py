@@ -14,8 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.runtime.child_process import bound_to
-from antiphon.kernel.runtime.helper_channel import HEAD, Message, check_head, pack, parse, read_message, write_message
+from antiphon.kernel.runtime.processes.child_process import bound_to
+from antiphon.kernel.runtime.processes.helper_channel import (
+    HEAD,
+    Message,
+    check_head,
+    pack,
+    parse,
+    read_message,
+    write_message,
+)
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

@@ -18,10 +18,10 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.jobs import FileJob, Written, check_distinct, is_midi
+from antiphon_listen.chords.song_chords import DEGREES, TONES, SongChords
 from antiphon_listen.jobs import hear
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.music import SongAnalysis
-from antiphon_listen.song_chords import DEGREES, TONES, SongChords
 
 _TEMPO = 120.0
 """bpm of the file where no beat is found."""
