@@ -205,7 +205,7 @@ def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, 
 def _own_chords(
     given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
 ) -> list[ChordSpan]:
-    """The chords that the file has, where they are wished for, or where it has some and nothing else is; else none."""
+    """The file's own chords, if `wish` asks for them, or if it is empty and `follow` is not set; else none."""
     if wish not in ("", FILE) or (not wish and "follow" in options):
         return []
     if has_harmony(given.melody, given.others):

@@ -139,7 +139,7 @@ class AudioWriter:
 
     @property
     def fitted(self) -> tuple[str, ...]:
-        """What was done for the file's sake, in words: "resampled from 96 kHz"."""
+        """Conversions that the format required, in words: "resampled from 96 kHz"."""
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")

@@ -42,7 +42,7 @@ def append_chunk(fd: int, tags: Mapping[str, str]) -> None:
 
 
 def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What libsndfile is told of a file's tags, by its own words; slots for `fill_slots`."""
+    """libsndfile's names and texts of the tags it writes, and placeholders for `fill_slots`."""
     if format in ("MP3", "AU"):  # of mp3 as ID3, since it would write UTF-8 for Latin-1; au has none
         return
     for name, text in tags.items():

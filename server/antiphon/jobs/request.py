@@ -85,7 +85,7 @@ class Render(JobBody):
 
 
 class RenderLive(JobBody):
-    """Body of `POST /api/live/sets/SET/render`. The file is what the patch hears as its input."""
+    """Body of `POST /api/live/sets/SET/render`; its file is the patch's input."""
 
     format: Format | UnsetType = UNSET
     bars: Bars | UnsetType = UNSET

@@ -128,7 +128,7 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
 
 
 def _source(asked: RenderOptions) -> str | None:
-    """The sound that the patch hears as its input, or None."""
+    """Path of the sound file for the patch's input, or None."""
     return asked.source[0] if asked.source else None
 
 
@@ -169,7 +169,7 @@ def _performed(
 
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
-    """The events of the script with what it hears: it is performed again until it hears nothing else."""
+    """Events of the script with the cues of its listeners: performs and renders it until the cues stay the same."""
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []

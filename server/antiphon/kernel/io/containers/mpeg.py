@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
 
 REACH = 1 << 20
-"""Bytes among which the first frame is looked for."""
+"""Search range of the first frame, bytes."""
 MOST_JUNK = 4096
-"""Bytes of something else within the sound that are passed over; more of them are sound that is broken."""
+"""Bytes between two frames that are skipped, at most; a longer gap is an error."""
 _SURE = 4
-"""Frames in a row by which sound is told from bytes that look like a frame."""
+"""Consecutive frames that confirm the frame sync."""
 _CHUNK, _NEEDED = 1 << 20, 64
-"""Bytes that are walked at once; those of a frame that are looked at."""
+"""Bytes per read; bytes of a frame's header that are needed."""
 _RATES = (44100, 48000, 32000)
 _KBITS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),

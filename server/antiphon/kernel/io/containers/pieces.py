@@ -35,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class SoundLayout:
-    """A sound file's kind, one of `KINDS`, its sounds in their order, and what a user is told of it, if anything."""
+    """Kind of a sound file, one of `KINDS`; its sounds in order; a remark for the user, or ""."""
 
     kind: str
     links: tuple[Link, ...] = (Link(),)
