@@ -62,7 +62,7 @@ SERVICE_RETRY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """What a control process is started with."""
+    """Start options of a control process."""
 
     surfaces: Iterable[tuple[str, int]] = ()
     allow: Iterable[str] = ()  # IP addresses whose messages are handled without approval

@@ -56,7 +56,7 @@ def make_driver(name: str, options: DriverOptions) -> Driver:
 
 @dataclass(frozen=True, slots=True)
 class EngineParts:
-    """What the engine shares with the other processes."""
+    """Memory and descriptors that the engine shares with the other processes."""
 
     shared: Shared
     bell: int  # eventfd that wakes control

@@ -44,7 +44,7 @@ from antiphon.kernel.runtime.sound_formats import channel_order
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES, SETPIPE_SZ = 1 << 20, 1031
-"""What the pipe of answers holds where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
+"""Capacity of the pipe of answers, where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 CHAIN_SECONDS = 1.0
@@ -284,7 +284,7 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
 
 
 def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
-    """What libsndfile decodes."""
+    """A file decoded by libsndfile."""
     with contextlib.closing(LinkedFile(fd, found)) as file:
         sound = BlockSender(channel, file.rate, rate, file.channels)
         sound.begin(file.frames, file.format, file.subtype, {**chunk_tags(fd), **file.tags}, file.remark)
@@ -294,7 +294,7 @@ def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
-    """What libsndfile decodes, from a pipe: its writer does not know the length, and leaves the greatest one."""
+    """A pipe decoded by libsndfile, whose header may state the greatest length because the writer did not know it."""
     with ForwardFile(fd, "r", closefd=False) as file:
         check_form(file.channels, file.samplerate)
         sound = BlockSender(channel, file.samplerate, rate, file.channels)

@@ -200,7 +200,7 @@ class Decoders:
 
 @functools.cache
 def decoders() -> Decoders:
-    """Those of this process; a forked child has its own."""
+    """Decoders of this process; a forked child has its own."""
     made = Decoders()
     os.register_at_fork(after_in_child=made.forget)
     atexit.register(made.close)

@@ -1,4 +1,4 @@
-"""What `serve` was asked for: one frozen value, handed to every process as JSON."""
+"""Settings of `serve`: one frozen value, handed to every process as JSON."""
 
 from __future__ import annotations
 

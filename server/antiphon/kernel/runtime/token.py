@@ -102,7 +102,7 @@ class OwnerToken:
         self._seen = self._stamp()
 
     def __call__(self) -> str:
-        """What the file has; the last that was read where it has none now."""
+        """The file's token; if it has none now, the last one read."""
         if self._seen != (seen := self._stamp()):
             self._seen = seen
             with contextlib.suppress(OSError):

@@ -140,7 +140,7 @@ def _bare(info: Any) -> tuple[Any, str]:
 
 
 def _plain(message: str) -> str:
-    """What msgspec expected, for a field without a description."""
+    """The type that msgspec expected, for a field without a description."""
     expected = re.match(r"Expected (.*?)(?:, got.*| - at.*|$)", message, re.DOTALL)
     words = expected[1].replace("`", "").removesuffix(" | null") if expected else message.partition(" - at")[0]
     return _WORDS.get(words, words)

@@ -37,7 +37,7 @@ _VBRI = 36
 
 @dataclass(frozen=True, slots=True)
 class FrameKind:
-    """What all frames of a sound have in common.
+    """Properties that all frames of a sound share.
 
     `samples`: of each channel in a frame. `side`: bytes of a frame before the place of a header's name.
     """
@@ -67,7 +67,7 @@ class FrameRun:
     frames: int = 0
 
     def promised(self, place: int) -> int | None:
-        """What the header frame says: frames (place 1), bytes (place 2); None where it does not."""
+        """A field of the header frame: frames (place 1) or bytes (place 2); None where it has none."""
         at = self.kind.side
         flags = int.from_bytes(self.header[at + 4 : at + 8], "big")
         if self.header[at : at + 4] not in (b"Xing", b"Info") or not flags & place:

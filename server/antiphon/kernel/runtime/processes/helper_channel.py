@@ -1,4 +1,4 @@
-"""What a helper process does first, and the messages between it and the process that started it. Imports little.
+"""Start of a helper process, and messages between it and its parent. Imports little.
 
 A message is two lengths (u64 little-endian: of the JSON, of the raw bytes), the JSON, and the raw bytes.
 """

@@ -33,7 +33,7 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 KILL_SECONDS = 3.0
 """In which a process of `start_command` that was killed has ended."""
 HELPER_FAULTS = (OSError, EOFError, ValueError)
-"""What `HelperProcess.send` and `receive` raise where a helper ended, was silent or answered rubbish."""
+"""Exceptions of `HelperProcess.send` and `receive`: the helper ended, was silent or sent an invalid answer."""
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -91,7 +91,7 @@ def thread_clocks() -> tuple[int, int]:
 
 
 class ThreadTimes(NamedTuple):
-    """What a thread has done since its start."""
+    """Time that a thread has run and waited since its start."""
 
     ran: int  # time computed, ns
     waited: int  # time waited for a processor, ns, in waits that have ended
