@@ -87,12 +87,6 @@ def render(
     """Runs a processor as `run_processor` does, and returns every output.
 
     Args:
-        processor: As for `run_processor`.
-        spec: As for `run_processor`.
-        audio: As for `run_processor`.
-        settings: As for `run_processor`.
-        events: As for `run_processor`.
-        blocks: As for `run_processor`.
         notes: Events that come in; offsets count from the first frame of the run.
 
     Raises:

@@ -248,18 +248,8 @@ class EngineLoop:
             if report.kind == "mark":
                 self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
-            self._reports.push(
-                (
-                    PLACES[report.kind],
-                    report.node << 16 | (report.cell + 1),
-                    report.number,
-                    0.0,
-                    0,
-                    0.0,
-                    report.token,
-                    0,
-                )
-            )
+            where = report.node << 16 | (report.cell + 1)
+            self._reports.push((PLACES[report.kind], where, report.number, 0.0, 0, 0.0, report.token, 0))
         self._loop[LoopWord.WAKE] = 1
 
     def _echo(self, node: int, sample: int) -> None:

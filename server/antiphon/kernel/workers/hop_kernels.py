@@ -201,11 +201,11 @@ def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: 
 
 
 class HopGrid(NamedTuple):
-    """The rebuffer's words, and the streams. lanes: `LaneWord` of each of `count`."""
+    """The rebuffer's words, and the streams. lanes: `LaneWord` of each."""
 
     words: i64p
     lanes: i64p
-    count: i64
+    streams: i64
     lead: i64
 
 
@@ -256,7 +256,7 @@ def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f3
         if fill + part == hop:
             if d.ring.channels > 0:
                 ring_write(s.into, d.ring, d.at, hop)
-            post_hop(g.lanes, g.count, number, s.into, head, size)
+            post_hop(g.lanes, g.streams, number, s.into, head, size)
             g.words[HopWord.NUMBER] = number + 1
             g.words[HopWord.FILL] = 0
             g.words[HopWord.LOADED] = 0

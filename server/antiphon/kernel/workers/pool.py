@@ -308,8 +308,7 @@ def prefer(device: str) -> None:
 def use(pool: Pool | None) -> None:
     """Sets the process-wide pool. Tests end one with `use_pool(None)`.
 
-    Args:
-        pool: The pool, or None for a new one at the next need.
+    `pool`: the pool, or None for a new one at the next need.
     """
     _context.pool = pool
 
@@ -341,9 +340,8 @@ def workers_disabled() -> bool:
 def without_workers(device: Device | None = None) -> Iterator[None]:
     """Makes `current_pool` return None within a `with` block, for checks of a processor.
 
-    Args:
-        device: What models will run on, where the cost of a processor is measured: what it computes without a worker
-            then is computed. None where nothing is.
+    `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
+    is computed. None where nothing is.
     """
     before = _context.disabled, _context.weighed
     _context.disabled, _context.weighed = True, device
