@@ -24,7 +24,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.runtime.child_process import block_signals, leave
+from antiphon.kernel.runtime.processes.child_process import block_signals, leave
 from antiphon.kernel.supervisor import starts
 
 IMPORTED = (

@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
 from tests.audio import attacks  # noqa: E402
 from tools.performances import PERFORMANCES, RATE, Rendered, render  # noqa: E402
 
+from antiphon.files.png import png_file  # noqa: E402
 from antiphon.kernel.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
-from antiphon.kernel.io.png import png_file  # noqa: E402
 from antiphon.kernel.runtime import resources  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 

@@ -76,12 +76,9 @@ class Accompany(Processor):
     def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = ()) -> None:
         """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
-        The same notes must come in as events as well.
-
-        Args:
-            ends: Beat up to which it is known.
-            opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
-            spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
+        The same notes must come in as events as well. `ends`: beat up to which it is known. `opening`: up to this beat
+        the whole melody before it is known, unless `lookahead` is 0. `spans`: chords that are given, by beats of the
+        clock; with them `follow` is of no effect.
         """
         harmony = self._harmony
         harmony.known, harmony.ends, harmony.opening, self._chords.spans = melody, ends, opening, spans

@@ -71,9 +71,8 @@ def part_by_bars(
 ) -> dict[int, list[Planned]]:
     """The notes of a part, bass or drums, that a file with chords lacks: its track is there and empty.
 
-    Raises:
-        ModelError: The network is not installed.
-        UsageError: There is no such track, it has notes, or there are no chords.
+    Raises ModelError: the network is not installed. Raises UsageError: there is no such track, it has notes, or there
+    are no chords.
     """
     tracks, part = _tracks(given), PARTS.index(name)
     events = {other: _events(other, given, track) for other, track in tracks.items()}

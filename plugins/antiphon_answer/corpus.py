@@ -31,8 +31,7 @@ def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:
 def read_corpus(improviser: Improviser, folder: str) -> None:
     """Learns the melodies of a folder of MIDI files, for good; files that cannot be read are left out.
 
-    Raises:
-        FileError: There is no such folder, or no MIDI file in it.
+    Raises FileError: there is no such folder, or no MIDI file in it.
     """
     if not folder:
         return

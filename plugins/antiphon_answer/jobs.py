@@ -25,9 +25,8 @@ ANSWER = "ANSWER"
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes the continued file; a report has how many bits each of its notes takes, with and without the memory.
 
-    Raises:
-        UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together.
-        FileError: A file cannot be read or written, or has no two notes of melody.
+    Raises UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together. Raises
+    FileError: a file cannot be read or written, or has no two notes of melody.
     """
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
     if settings["audio"]:

@@ -46,8 +46,7 @@ class MelodyFile:
 def read(path: Path) -> MelodyFile:
     """Reads a file; its melody is that of `accompany`, drums left out.
 
-    Raises:
-        FileError: It cannot be read, or has no melody.
+    Raises FileError: it cannot be read, or has no melody.
     """
     midi: mido.MidiFile = open_midi(path)
     lines, chosen = melody_of(midi)

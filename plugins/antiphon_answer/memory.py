@@ -43,7 +43,7 @@ def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
 
 
 class BlendSource(NamedTuple):
-    """What has been played, and the places where it was like now."""
+    """The notes played so far, and the places in them that match the newest ones."""
 
     symbols: i64p
     matches: i64p

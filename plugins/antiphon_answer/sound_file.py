@@ -52,9 +52,7 @@ def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
 def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
     """Writes a recording and `bars` bars from its next bar line on; beats and bars are those that are found in it.
 
-    Raises:
-        UsageError: It is too long, or is no sound.
-        FileError: A file cannot be read or written.
+    Raises UsageError: it is too long, or is no sound. Raises FileError: a file cannot be read or written.
     """
     if is_midi(job.source) or is_midi(job.target, written=True):
         raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")

@@ -37,19 +37,14 @@ _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_3
 
 @dataclass(frozen=True, slots=True)
 class ClassifierDetails:
-    """Contents of the JSON file beside a classifier's model.
-
-    Attributes:
-        frames: Frames of an excerpt.
-        digest: Digest of the graph's file, blake2b of 20 bytes.
-    """
+    """Contents of the JSON file beside a classifier's model."""
 
     name: str
     framework: str
     labels: tuple[str, ...]
     mel: MelSettings
-    frames: int
-    digest: str
+    frames: int  # frames of an excerpt
+    digest: str  # digest of the graph's file, blake2b of 20 bytes
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,11 +58,7 @@ class ClassifierDetails:
         return max(1, min(_MOST_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
     def content(self) -> bytes:
-        """Returns the JSON file.
-
-        Returns:
-            Its bytes.
-        """
+        """The JSON file as bytes."""
         whole = {**self.about, **asdict(self), "version": VERSION}
         del whole["about"]
         return (json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -84,11 +75,7 @@ def digest_of(content: bytes) -> str:
 
 
 def read_details(folder: Path) -> ClassifierDetails:
-    """Reads a classifier's JSON.
-
-    Raises:
-        FileError: The file is missing, or says what cannot be.
-    """
+    """Reads a classifier's JSON. Raises FileError: the file is missing, or says what cannot be."""
     path = folder / DETAILS
     content = read_content(path, LARGEST_DETAILS)
     try:

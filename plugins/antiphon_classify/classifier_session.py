@@ -20,8 +20,7 @@ F32 = NDArray[np.float32]
 class ClassifierFile:
     """A classifier's folder: what it says, and its graph, which onnxruntime computes on one thread of the CPU.
 
-    Raises:
-        FileError: Its JSON is missing, or says what cannot be.
+    Raises FileError: its JSON is missing, or says what cannot be.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,8 +30,7 @@ class ClassifierFile:
     def session(self) -> Any:
         """Loads the graph.
 
-        Raises:
-            FileError: The graph or onnxruntime is missing, or it is another one than the JSON names.
+        Raises FileError: the graph or onnxruntime is missing, or it is another one than the JSON names.
         """
         path = self.folder / MODEL
         content = read_content(path, LARGEST_MODEL)
@@ -43,14 +41,8 @@ class ClassifierFile:
     def probabilities(self, excerpts: F32) -> F32:
         """Probabilities of the labels for excerpts.
 
-        Args:
-            excerpts: float32 `[n, frames, bands]` in dB, n at least 1.
-
-        Returns:
-            float32 `[n, labels]`.
-
-        Raises:
-            FileError: The graph does not give that.
+        `excerpts`: float32 `[n, frames, bands]` in dB, n at least 1. Returns float32 `[n, labels]`. Raises FileError:
+        the graph does not give that.
         """
         details = self.details
         return compute(self.session, excerpts, len(details.labels), self.folder / MODEL, details.together)

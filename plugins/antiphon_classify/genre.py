@@ -154,5 +154,5 @@ def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[st
 
 
 def _any(probability: Mapping[str, float], tags: Sequence[str]) -> float:
-    """That one of the tags holds at least, as if they were independent."""
+    """Probability that at least one of the tags holds, taken as independent."""
     return 1.0 - float(np.prod([1.0 - probability[tag] for tag in tags]))

@@ -48,11 +48,8 @@ class MusicnnAnswers:
 class Musicnn:
     """One of the two networks.
 
-    Args:
-        arrays: By their names in the original's checkpoint, without `model/`.
-
-    Raises:
-        ModelError: An array is missing, or their shapes do not fit.
+    `arrays`: by their names in the original's checkpoint, without `model/`. Raises ModelError: an array is missing, or
+    their shapes do not fit.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
@@ -147,10 +144,7 @@ def _layer(held: Mapping[str, F32], number: int) -> tuple[F32, F32, F32, F32]:
 class PatchStream:
     """A sound to patches of a log-mel spectrogram, in memory that does not grow.
 
-    Args:
-        rate: Frames per second of the sound.
-        mel: The spectrogram; its frames are centred on multiples of the hop.
-        frames: Frames of a patch.
+    `mel`: the spectrogram; its frames are centred on multiples of the hop. `frames`: frames of a patch.
     """
 
     def __init__(self, rate: int, mel: MelSettings = MEL, frames: int = FRAMES) -> None:

@@ -33,13 +33,9 @@ def level_free(mel: F32) -> F32:
 class ClassifierNetwork:
     """Plays the arrays of a trained classifier.
 
-    Args:
-        arrays: By name: `mean`, `deviation` `[bands]`; `convN.weight` `[out, in, 3, 3]` (frames, then bands) and
-            `convN.bias` for N from 0; `hidden.weight` `[units, features]`, `hidden.bias`, `labels.weight` and
-            `labels.bias`.
-
-    Raises:
-        ModelError: An array is missing, or their shapes do not fit.
+    `arrays`: by name: `mean`, `deviation` `[bands]`; `convN.weight` `[out, in, 3, 3]` (frames, then bands) and
+    `convN.bias` for N from 0; `hidden.weight` `[units, features]`, `hidden.bias`, `labels.weight` and `labels.bias`.
+    Raises ModelError: an array is missing, or their shapes do not fit.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:

@@ -73,8 +73,7 @@ def labels_mark() -> str:
 class OwnClassifier(Analysis):
     """A classifier's folder as an analysis: the label that is most probable, averaged over the sound's excerpts.
 
-    Raises:
-        FileError: It holds no classifier.
+    Raises FileError: it holds no classifier.
     """
 
     channels = 1

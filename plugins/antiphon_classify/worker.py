@@ -44,9 +44,7 @@ def _classifier(name: str) -> Analysis | None:
 class ClassifiedStream(RecentSound):
     """The sound of one node at the classifier's rate, and what it was last.
 
-    Args:
-        rate: Frames per second of the stream.
-        classifier: By which; None for one that is not there, or is another one than the node's.
+    `classifier`: by which; None for one that is not there, or is another one than the node's.
     """
 
     def __init__(self, rate: int, seconds: float, classifier: Analysis | None) -> None:

@@ -163,7 +163,7 @@ class MainsHumRemover:
         self._phasor.fill(1.0)
 
     def look_ahead(self, hops: list[F32]) -> None:
-        """Knows as much before the first of these hops as after them: hears them from the last to the first."""
+        """Estimates the hum from these hops in reversed order, so that the first of them begins with the estimate."""
         self.reset()
         for hop in reversed(hops):
             self.take(np.ascontiguousarray(hop[:, ::-1]), 0.0)

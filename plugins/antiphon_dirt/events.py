@@ -55,12 +55,8 @@ def commands(
 ) -> list[Command]:
     """Commands of an event.
 
-    Args:
-        rate: Samples per second.
-        bpm: The tempo, for sounds that last as long as a cycle (`unit c`).
-
-    Raises:
-        RequestError: A value that the sampler does not take.
+    `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). Raises
+    RequestError: a value that the sampler does not take.
     """
     made: list[Command] = [*_effects(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):

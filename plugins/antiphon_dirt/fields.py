@@ -35,13 +35,9 @@ _INDEX = re.compile(r"-?\d{1,5}(\.\d{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class DirtEvent:
-    """Parsed fields of one event.
+    """Parsed fields of one event."""
 
-    Attributes:
-        sound: Name of the sound, without the number behind a colon.
-    """
-
-    sound: str
+    sound: str  # name of the sound, without the number behind a colon
     numbers: Mapping[str, float] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
@@ -54,8 +50,7 @@ class DirtEvent:
 def read(args: Sequence[Arg]) -> DirtEvent:
     """Reads the arguments of `/dirt/play`.
 
-    Raises:
-        WireError: There is an odd number of arguments, too many, a name that is no word, or no sound.
+    Raises WireError: there is an odd number of arguments, too many, a name that is no word, or no sound.
     """
     if len(args) % 2:
         raise WireError(f"/dirt/play takes names and values in turn; {len(args)} arguments were sent")

@@ -22,21 +22,17 @@ _ORBIT = re.compile(r"orbit(\d{1,3})")
 class EffectField:
     """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if there is no such node.
 
-    Attributes:
-        node: The node's name without the orbit's number.
-        neutral: Value in the field's unit where the event has none; None leaves the parameter as it is.
-        factor, offset: The parameter's value is the field's times `factor` plus `offset`.
-        shared: Whether a node of the name without a number is meant too, by all orbits.
+    `factor`, `offset`: the parameter's value is the field's times `factor` plus `offset`.
     """
 
-    node: str
+    node: str  # the node's name without the orbit's number
     param: str
-    neutral: float | None
+    neutral: float | None  # value in the field's unit where the event has none; None leaves the parameter as it is
     low: float = 0.0
     high: float = 1.0
     factor: float = 1.0
     offset: float = 0.0
-    shared: bool = False
+    shared: bool = False  # whether a node of the name without a number is meant too, by all orbits
 
 
 EFFECTS = MappingProxyType(
@@ -58,14 +54,10 @@ start, for the whole orbit."""
 
 @dataclass(frozen=True, slots=True)
 class Orbit:
-    """Nodes and parameters of one orbit.
-
-    Attributes:
-        node: Name of the node that plays its samples.
-    """
+    """Nodes and parameters of one orbit."""
 
     number: int
-    node: str
+    node: str  # name of the node that plays its samples
     effects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     values: Mapping[str, Param] = field(default_factory=dict)
 

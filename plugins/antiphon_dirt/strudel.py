@@ -37,16 +37,11 @@ FURTHEST = 1e15
 
 
 class StrudelEvent(msgspec.Struct, frozen=True):
-    """One message of a client.
-
-    Attributes:
-        args: Names and values in turn.
-        timestamp: Milliseconds since 1970; None for now.
-    """
+    """One message of a client."""
 
     address: str
-    args: list[Any] = []
-    timestamp: float | None = None
+    args: list[Any] = []  # names and values in turn
+    timestamp: float | None = None  # milliseconds since 1970; None for now
 
 
 class StrudelPort:
@@ -122,25 +117,19 @@ class StrudelPort:
 
 
 class Connection:
-    """One WebSocket: bytes in, texts out.
-
-    Attributes:
-        open: Whether the client's request was accepted.
-        ended: Whether it is over; nothing more is to be read.
-    """
+    """One WebSocket: bytes in, texts out. `ended`: whether it is over; nothing more is to be read."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._ws = WSConnection(ConnectionType.SERVER)
         self._parts: list[str] = []
-        self.open = self.ended = False
+        self.open = self.ended = False  # whether the client's request was accepted
 
     def take(self, data: bytes) -> list[str]:
         """Handles received bytes, empty at the client's end; the texts that they complete.
 
-        Raises:
-            OSError: The connection has ended before it was open.
-            RemoteProtocolError: The bytes are no WebSocket.
+        Raises OSError: the connection has ended before it was open. Raises RemoteProtocolError: the bytes are no
+        WebSocket.
         """
         texts: list[str] = []
         try:

@@ -199,11 +199,7 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
 
 
 class Partitions:
-    """Uniform partitions of one response: spectra of the last inputs, and their products with the response's.
-
-    Attributes:
-        words: What the kernels read and write, by `PartWord`.
-    """
+    """Uniform partitions of one response: spectra of the last inputs, and their products with the response's."""
 
     def __init__(self, response: F32, size: int) -> None:
         """response: `[channels, frames]`; an empty one has no partitions. size: a power of two."""
@@ -225,7 +221,7 @@ class Partitions:
             PartWord.TURNS: fft.turns,
             PartWord.WORK: fft.work,
         }
-        self.words = np.zeros(len(PartWord), np.int64)
+        self.words = np.zeros(len(PartWord), np.int64)  # what the kernels read and write, by `PartWord`
         self.words[PartWord.CHANNELS], self.words[PartWord.SIZE], self.words[PartWord.COUNT] = channels, size, count
         for part, array in self._arrays.items():
             self.words[part] = address(array)
@@ -251,11 +247,7 @@ class Convolution(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Loads the response.
-
-        Raises:
-            FileError: It cannot be read, is empty, silent, or longer than 20 s.
-        """
+        """Loads the response. Raises FileError: it cannot be read, is empty, silent, or longer than 20 s."""
         self.latency = self._size = size = 1 << max(1, (spec.block - 1).bit_length())
         large = max(LARGE, size)
         path = str(self.settings["impulse"])
@@ -288,8 +280,7 @@ class Convolution(Processor):
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
     """Impulse response `[channels, frames]` at the stream's rate and channels.
 
-    Raises:
-        FileError: It cannot be read, is empty, silent, or too long.
+    Raises FileError: it cannot be read, is empty, silent, or too long.
     """
     name = printable_path(Path(path).name)
     parts: list[F32] = []

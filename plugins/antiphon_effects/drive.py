@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.signal import bits_f64, f64_bits
+from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest, hertz, smooth_param
 

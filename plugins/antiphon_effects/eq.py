@@ -84,20 +84,12 @@ def effects_eq_ends(kind: i64, hertz: f64, gain: f64, q: f64, rate: f64, k: f64p
 
 
 @kernel
-def effects_eq_band(
-    x: Audio,
-    y: Audio,
-    kind: f32p,
-    hertz: f32p,
-    gain: f32p,
-    q: f32p,
-    state: f64p,
-    k: f64p,
-    age: i64,
-    fade: f64,
-    rate: f64,
-) -> None:
-    """y ← x through one band; `age` frames have passed since the reset. state: two numbers a channel."""
+def effects_eq_band(y: Audio, curves: i64p, state: f64p, k: f64p, age: i64, fade: f64, rate: f64) -> None:
+    """y through one band; `age` frames have passed since the reset. state: two numbers a channel."""
+    kind = address_f32(curves[0])
+    hertz = address_f32(curves[1])
+    gain = address_f32(curves[2])
+    q = address_f32(curves[3])
     for n in range(y.frames):
         asked = i64(kind[n])
         jump = age + n == 0
@@ -137,12 +129,12 @@ def effects_eq_band(
         w = k[_WEIGHT]
         if w == 0.0:
             for c in range(y.channels):
-                y[c, n] = effects_finite(x[c, n])
+                y[c, n] = effects_finite(y[c, n])
         else:
             for i in range(6):
                 k[i] = k[i] + k[_STEP + i]
             for c in range(y.channels):
-                v0 = effects_finite(x[c, n])
+                v0 = effects_finite(y[c, n])
                 one = state[2 * c]
                 two = state[2 * c + 1]
                 v3 = v0 - two
@@ -257,12 +249,8 @@ def effects_eq(x: Audio, y: Audio, curves: i64p, s: EqState) -> None:
             for n in range(y.frames):
                 y[c, n] = x[c, n]
         for b in range(BANDS_IN_ALL):
-            at = 4 * b
-            effects_eq_band(
-                y, y, address_f32(curves[at]), address_f32(curves[at + 1]), address_f32(curves[at + 2]),
-                address_f32(curves[at + 3]), offset(s.states, b * s.width), offset(s.ks, b * _SIZE), age, s.fade,
-                s.rate,
-            )  # fmt: skip
+            state = offset(s.states, b * s.width)
+            effects_eq_band(y, offset(curves, 4 * b), state, offset(s.ks, b * _SIZE), age, s.fade, s.rate)
     s.ages[0] = age + y.frames
 
 

@@ -60,10 +60,7 @@ class GateCurves(NamedTuple):
 def effects_gate(
     x: Audio, side: Audio, y: Audio, p: GateCurves, state: f64p, gains: f64p, detector: f64, rate: f64
 ) -> None:
-    """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB.
-
-    gains: scratch, one per frame.
-    """
+    """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB; gains: scratch."""
     effects_detect(x, side, p.detector, gains)
     attack_at = f64(0.0)
     release_at = f64(0.0)
@@ -80,8 +77,7 @@ def effects_gate(
     open = state[_OPEN]
     left = state[_HOLD]
     for n in range(y.frames):
-        level = level * detector
-        level = gains[n] if gains[n] > level else level
+        level = max(level * detector, gains[n])
         level = 0.0 if level < 1e-9 else level
         upper = f64(p.threshold[n])
         lower = upper - f64(p.hysteresis[n])
@@ -111,8 +107,7 @@ def effects_gate(
             low_at = f64(p.range[n])
             floor = effects_gain(low_at) if low_at > CLOSED else 0.0
         end = 1.0 if open == 1.0 else floor
-        gone = rise if open == 1.0 else fall
-        gain = end + (gain - end) * gone
+        gain = end + (gain - end) * (rise if open == 1.0 else fall)
         gain = end if abs(gain - end) < NEAR else gain
         gains[n] = gain
     state[_LEVEL] = level

@@ -34,12 +34,8 @@ QUICKEST = 4.0
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
     """Writes the sound stretched by `factor`.
 
-    Args:
-        job: `source` and `target` are sound files.
-
-    Raises:
-        UsageError: The options do not go together.
-        FileError: A file cannot be read or written.
+    `job`: `source` and `target` are sound files. Raises UsageError: the options do not go together. Raises FileError: a
+    file cannot be read or written.
     """
     live = [name for name in job.settings if name != "factor"]
     if live:

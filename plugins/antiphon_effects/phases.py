@@ -153,33 +153,25 @@ def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
 class PhaseSpectra:
     """Short-time Fourier analysis and synthesis of one stream.
 
-    Attributes:
-        size: Frames of a window.
-        hop: Frames from one to the next.
-        past: The sound so far, a ring of `mask` + 1 frames.
-        now: The spectrum taken last, `[channels, 2 bins]`, real and imaginary in turn.
-        frame: A windowed frame, `[channels, size]`.
-        sums: The overlapping windows so far, `[channels, size]`.
-        output: The sound that has become ready, `[channels, hop]`.
+    `size`: frames of a window. `hop`: frames from one to the next. `now`: the spectrum taken last, `[channels, 2
+    bins]`, real and imaginary in turn.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
         """Allocates the buffers.
 
-        Args:
-            size: Frames of a window, a power of two.
-            past: Frames of sound that are kept, at least; more than `size`.
+        `size`: frames of a window, a power of two. `past`: frames of sound that are kept, at least; more than `size`.
         """
         self.size, self.hop = size, size // OVERLAP
         self.mask = (1 << math.ceil(math.log2(past))) - 1
-        self.past = np.zeros((channels, self.mask + 1), np.float32)
-        self.output = np.zeros((channels, self.hop), np.float32)
+        self.past = np.zeros((channels, self.mask + 1), np.float32)  # the sound so far, a ring of `mask` + 1 frames
+        self.output = np.zeros((channels, self.hop), np.float32)  # the sound that has become ready, `[channels, hop]`
         window = np.hanning(size + 1)[:-1]
         self.window = window.astype(np.float32)
         # a window on both ways; their squares add up to 3/8 of the overlap
         self.scaled = (window / (0.375 * OVERLAP)).astype(np.float32)
-        self.frame = np.zeros((channels, size), np.float32)
-        self.sums = np.zeros((channels, size), np.float32)
+        self.frame = np.zeros((channels, size), np.float32)  # a windowed frame, `[channels, size]`
+        self.sums = np.zeros((channels, size), np.float32)  # the overlapping windows so far, `[channels, size]`
         self.fft = RealFft(size)
         bins = size // 2 + 1
         self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.signal import prefetch
+from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import GRID, effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
 

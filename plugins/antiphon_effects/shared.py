@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from antiphon.api import Param
-from antiphon.api.backends.signal import bits_f64, f64_bits
+from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 
 GRID = 16

@@ -253,10 +253,7 @@ def effects_stretch(
 class Stretcher:
     """Phase vocoder: computes output hops, each from the window before an input position.
 
-    Attributes:
-        spectra: The windows, with the input in `spectra.past`.
-        place: Whole numbers: see `_AT`.
-        state: Numbers: see `_DEBT`.
+    `spectra`: the windows, with the input in `spectra.past`.
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
@@ -264,8 +261,8 @@ class Stretcher:
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._loudest = np.zeros(1, np.float32)
-        self.place = np.zeros(6, np.int64)
-        self.state = np.zeros(4, np.float64)
+        self.place = np.zeros(6, np.int64)  # whole numbers: see `_AT`
+        self.state = np.zeros(4, np.float64)  # numbers: see `_DEBT`
         self.record = StretchState(np.zeros(size // 2 + 1, np.float32), self._loudest, self.place, self.state)
 
     def clear(self) -> None:
@@ -280,11 +277,8 @@ class Stretcher:
     def step(self, end: int, factor: float) -> float:
         """Computes `spectra.output`, the next output hop, from the input before frame `end`.
 
-        Args:
-            end: Frame of the input.
-
-        Returns:
-            Frames by which the next hop's `end` lies further on; below 0 where a sound begins.
+        `end`: frame of the input. Returns frames by which the next hop's `end` lies further on; below 0 where a sound
+        begins.
         """
         return effects_stretch_hop(end, factor, self.spectra.record, self.record)
 

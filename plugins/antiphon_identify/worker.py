@@ -73,11 +73,7 @@ class Identifier(ReportingStepper["IdentifiedStream"]):
 
 
 class IdentifiedStream(RecentSound):
-    """The sound of one node at `RATE`, and what was recognised in it last.
-
-    Args:
-        rate: Frames per second of the stream.
-    """
+    """The sound of one node at `RATE`, and what was recognised in it last."""
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:
         super().__init__(rate=rate, wanted=RATE, frames=round(seconds * RATE))

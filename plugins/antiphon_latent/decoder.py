@@ -131,8 +131,7 @@ class PartialDecoder:
 def load(own: str) -> PartialDecoder:
     """The decoder that ships, or that of a file of one's own, which `antiphon train notes` made.
 
-    Raises:
-        ModelError: It is missing, changed, or no decoder.
+    Raises ModelError: it is missing, changed, or no decoder.
     """
     if own:
         path = Path(own)

@@ -48,8 +48,7 @@ def pitch_of(sound: F32, rate: int) -> float:
 def place_of(path: str, decoder: PartialDecoder) -> tuple[F32, float]:
     """The place of the note in a file, `[AXES]`, and the mean difference that is left in dB.
 
-    Raises:
-        FileError: The file cannot be read, or is silent.
+    Raises FileError: the file cannot be read, or is silent.
     """
     sound = listening_mono(read_sound(Path(path), rate=RATE).samples)
     if float(np.abs(sound).max(initial=0.0)) < 1e-4:

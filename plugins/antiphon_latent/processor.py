@@ -55,9 +55,7 @@ class Latent(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Reads the model, and finds the place of `like`.
 
-        Raises:
-            ModelError: There is no such model.
-            FileError: `like` cannot be read, or is silent.
+        Raises ModelError: there is no such model. Raises FileError: `like` cannot be read, or is silent.
         """
         self._rate = spec.rate
         decoder = load(str(self.settings["notes"]))

@@ -14,7 +14,8 @@ import numpy as np
 
 from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon_listen import chroma, onsets
+from antiphon_listen import onsets
+from antiphon_listen.chords import chroma
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
@@ -71,13 +72,11 @@ def listen_track(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f
 class BeatGrid:
     """Hypothesis of beat times.
 
-    Attributes:
-        beats: Seconds, ascending.
-        parts: `[n, 14]`: strengths of low, middle and high onsets on the beat and a quarter, half and three quarters
-            behind it, and harmonic novelty on the beat and half a beat behind it.
+    `parts`: `[n, 14]`: strengths of low, middle and high onsets on the beat and a quarter, half and three quarters
+    behind it, and harmonic novelty on the beat and half a beat behind it.
     """
 
-    beats: F64
+    beats: F64  # seconds, ascending
     parts: F64
     peaks: tuple[float, float]
 

@@ -29,9 +29,7 @@ _ALMOST = 0.05
 def write_summary(job: FileJob) -> tuple[Written, ...]:
     """Writes a summary of `seconds`; a song up to that length is written whole.
 
-    Raises:
-        UsageError: The options do not go together.
-        FileError: A file cannot be read or written.
+    Raises UsageError: the options do not go together. Raises FileError: a file cannot be read or written.
     """
     seconds = float(job.settings.get("seconds", 30.0))
 
@@ -44,9 +42,7 @@ def write_summary(job: FileJob) -> tuple[Written, ...]:
 def write_compact(job: FileJob) -> tuple[Written, ...]:
     """Writes a song with each section once.
 
-    Raises:
-        UsageError: The options do not go together.
-        FileError: A file cannot be read or written.
+    Raises UsageError: the options do not go together. Raises FileError: a file cannot be read or written.
     """
     return _write(job, compact, None)
 

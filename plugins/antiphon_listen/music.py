@@ -10,14 +10,15 @@ import numpy as np
 
 from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity
-from antiphon_listen import bars, beats, harmony, onsets, tables
+from antiphon_listen import bars, beats, onsets, tables
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chord_network import chord_network
-from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.constant_q import ConstantQ, tuned
+from antiphon_listen.chords import harmony
+from antiphon_listen.chords.chord_network import chord_network
+from antiphon_listen.chords.chroma import NoteSpectrum
+from antiphon_listen.chords.constant_q import ConstantQ, tuned
+from antiphon_listen.chords.song_chords import SongChords, find_chords
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
-from antiphon_listen.song_chords import SongChords, find_chords
 from antiphon_listen.structure.sections import Structure, find_structure
 
 _QUIETEST = 1e-4
@@ -63,19 +64,12 @@ class StemMusicAnalysis(MusicAnalysis):
 
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """Results of an analysis; None for missing ones.
+    """Results of an analysis; None for missing ones."""
 
-    Attributes:
-        curves: None where it is silent.
-        grid: Its beats; None where it has none.
-        downbeats: Seconds.
-        structure: Its phrases; None where it has too few beats.
-    """
-
-    curves: MusicCurves | None = None
-    grid: BeatGrid | None = None
-    downbeats: F64 = field(default_factory=lambda: np.zeros(0))
-    structure: Structure | None = None
+    curves: MusicCurves | None = None  # None where it is silent
+    grid: BeatGrid | None = None  # its beats; None where it has none
+    downbeats: F64 = field(default_factory=lambda: np.zeros(0))  # seconds
+    structure: Structure | None = None  # its phrases; None where it has too few beats
 
 
 class MusicRun(AnalysisRun):

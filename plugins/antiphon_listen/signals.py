@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon_listen import chroma, onsets
+from antiphon_listen import onsets
+from antiphon_listen.chords import chroma
 
 _LEVELLED = 5.0
 """Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""
@@ -18,20 +19,13 @@ _CHANGE = 5
 
 @dataclass(frozen=True, slots=True)
 class MusicCurves:
-    """A recording's curves.
+    """A recording's curves."""
 
-    Attributes:
-        strength: `[3, n]`, of low, middle and high onsets, evened out, `onsets.FRAMES_PER_SECOND` a second.
-        novelty: `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second.
-        notes: `[m, 24]`, pitch classes of bass and treble.
-        drums: Whether there are drums in it.
-    """
-
-    strength: F64
-    novelty: F64
-    notes: F32
+    strength: F64  # `[3, n]`, of low, middle and high onsets, evened out, `onsets.FRAMES_PER_SECOND` a second
+    novelty: F64  # `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second
+    notes: F32  # `[m, 24]`, pitch classes of bass and treble
     seconds: float
-    drums: bool = False
+    drums: bool = False  # whether there are drums in it
 
     def at_onsets(self, seconds: F64) -> F64:
         """Maximum strengths within 20 ms of each time, `[3, n]`."""

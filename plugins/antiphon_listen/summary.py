@@ -18,17 +18,11 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class SummaryPart:
-    """A part of a song that is played.
+    """A part of a song that is played."""
 
-    Attributes:
-        start: Seconds in the song.
-        end: Seconds in the song.
-        name: As `Phrase.name`.
-    """
-
-    start: float
-    end: float
-    name: str
+    start: float  # seconds in the song
+    end: float  # seconds in the song
+    name: str  # as `Phrase.name`
 
 
 @dataclass(frozen=True, slots=True)

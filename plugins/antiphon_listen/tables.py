@@ -16,25 +16,15 @@ FILE = Path(__file__).with_name("tables.json")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Fitted weights of beats, bars, chords and key.
+    """Fitted weights of beats, bars, chords and key."""
 
-    Attributes:
-        grid_mean: `[g]`, of `beats.features`.
-        grid_spread: `[g]`, their standard deviation.
-        grid_weights: `[g]`, of the standardised features.
-        chord_mean: `[3, 24]`, of major, minor and no chord, their root turned to place 0.
-        chord_precision: `[3, 24, 24]`, the inverse of their covariance.
-        bar_weights: `[b]`, of `bars.features`, the constant last.
-        key_weights: `[k]`, of `harmony.key_features`.
-    """
-
-    grid_mean: F64
-    grid_spread: F64
-    grid_weights: F64
-    chord_mean: F64
-    chord_precision: F64
-    bar_weights: F64
-    key_weights: F64
+    grid_mean: F64  # `[g]`, of `beats.features`
+    grid_spread: F64  # `[g]`, their standard deviation
+    grid_weights: F64  # `[g]`, of the standardised features
+    chord_mean: F64  # `[3, 24]`, of major, minor and no chord, their root turned to place 0
+    chord_precision: F64  # `[3, 24, 24]`, the inverse of their covariance
+    bar_weights: F64  # `[b]`, of `bars.features`, the constant last
+    key_weights: F64  # `[k]`, of `harmony.key_features`
 
     def to_json(self) -> str:
         """Tables as a JSON object, in their file's format."""
@@ -52,19 +42,12 @@ PHRASES = Path(__file__).with_name("phrases.json")
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """Small fitted function of features: a linear layer, rectified, and a linear output.
+    """Small fitted function of features: a linear layer, rectified, and a linear output."""
 
-    Attributes:
-        mean: `[f]`.
-        spread: `[f]`, standard deviation.
-        lines: `[f + 1, h]`, of the standardised features, the constants last.
-        line: `[h + 1]`, the constant last.
-    """
-
-    mean: F64
-    spread: F64
-    lines: F64
-    line: F64
+    mean: F64  # `[f]`
+    spread: F64  # `[f]`, standard deviation
+    lines: F64  # `[f + 1, h]`, of the standardised features, the constants last
+    line: F64  # `[h + 1]`, the constant last
 
     def __call__(self, table: F64) -> F64:
         """Log odds of each row, `[n]`."""
@@ -78,19 +61,12 @@ _FARTHEST = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PhraseTables:
-    """Weights of `phrases`.
+    """Weights of `phrases`."""
 
-    Attributes:
-        near: Of `phrases.features`.
-        far: Of `phrases.context`.
-        lengths: `[l]`, log shares of phrases of so many beats.
-        path: `[3]`: what lengths count, what odds count, what each phrase adds.
-    """
-
-    near: Odds
-    far: Odds
-    lengths: F64
-    path: F64
+    near: Odds  # of `phrases.features`
+    far: Odds  # of `phrases.context`
+    lengths: F64  # `[l]`, log shares of phrases of so many beats
+    path: F64  # `[3]`: what lengths count, what odds count, what each phrase adds
 
     def to_json(self) -> str:
         """Tables as a JSON object, in their file's format."""

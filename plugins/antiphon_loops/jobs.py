@@ -28,12 +28,9 @@ MOST_QUESTIONS = 12
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a piece. An unreadable file is named in a warning and skipped.
 
-    Args:
-        job: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library.
-
-    Raises:
-        UsageError: A parameter takes no such value.
-        FileError: A file cannot be read or written, or there is no tempo in the song.
+    `job`: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library. Raises
+    UsageError: a parameter takes no such value. Raises FileError: a file cannot be read or written, or there is no
+    tempo in the song.
     """
     check_settings(job.settings)
     begun = 0.0

@@ -81,19 +81,14 @@ def _with_tempo(loop: Loop) -> str:
 
 
 def folder_of(name: str) -> Path:
-    """Folder of a path, or of a name in the library of loops.
-
-    Raises:
-        PluginError: There is no such folder.
-    """
+    """Folder of a path, or of a name in the library of loops. Raises PluginError: there is no such folder."""
     return folder_in_library(name, "loops", PluginError)
 
 
 def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:
     """Loops and rules of a folder, analysed if needed; without loops of uncertain tempo.
 
-    Raises:
-        PluginError: There is no loop in it that can be used, or its rules are invalid.
+    Raises PluginError: there is no loop in it that can be used, or its rules are invalid.
     """
     try:
         known, stacking = analyse(folder, progress), rules.load(folder)
@@ -115,10 +110,8 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
     """Adds a folder to the catalogue and analyses its new files, two at a time.
 
     Each result is stored at once. A file with known size and time is not decoded; a moved or touched one is recognised
-    by its content. `progress` is called before each file and at the end.
-
-    Raises:
-        FileError: The catalogue cannot be used.
+    by its content. `progress` is called before each file and at the end. Raises FileError: the catalogue cannot be
+    used.
     """
     files = sorted(found_in(folder))
     loops: list[Loop] = []
@@ -151,16 +144,11 @@ class _Pool(ThreadPoolExecutor):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """State of a file under analysis.
+    """State of a file under analysis."""
 
-    Attributes:
-        name: Its name, relative to the folder.
-        key: What its analysis depends on; None where it cannot be read.
-    """
-
-    name: str
+    name: str  # its name, relative to the folder
     problem: str = ""
-    key: SoundKey | None = None
+    key: SoundKey | None = None  # what its analysis depends on; None where it cannot be read
     work: Future[Loop | Exception] | None = None
 
 
@@ -249,8 +237,7 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
 def settle(folder: Path, loop: Loop, bpm: float) -> bool:
     """Reanalyses a loop with a tempo given by a person; stores it and returns True if that makes whole bars of four.
 
-    Raises:
-        FileError: The file or the database cannot be used.
+    Raises FileError: the file or the database cannot be used.
     """
     from antiphon_loops.analysis.analyse import analyse_file
 

@@ -24,18 +24,12 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 
 
 class LoopSpan(NamedTuple):
-    """Where a track is read, and how loud.
+    """Where a track is read, and how loud."""
 
-    Attributes:
-        position: Frame of the track for the first of output, with fraction.
-        step: Frames of the track per frame of output.
-        slope: Change of the gain per frame.
-    """
-
-    position: f64
-    step: f64
+    position: f64  # frame of the track for the first of output, with fraction
+    step: f64  # frames of the track per frame of output
     gain: f64
-    slope: f64
+    slope: f64  # change of the gain per frame
 
 
 class BarPart(NamedTuple):
@@ -54,8 +48,7 @@ class BarPart(NamedTuple):
 def loops_read(x: Audio, y: Audio, table: f32p, s: LoopSpan, first: i64, last: i64) -> None:
     """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
 
-    Args:
-        table: `[PHASES + 1, 2 * HALF]` windowed sinc at each place between two frames; rows are interpolated.
+    `table`: `[PHASES + 1, 2 * HALF]` windowed sinc at each place between two frames; rows are interpolated.
     """
     for n in range(first, last):
         place = s.position + f64(n - first) * s.step

@@ -299,21 +299,12 @@ class Loops(Processor):
 
 @dataclass(slots=True)
 class _FadingOut:
-    """Fading-out material after a jump.
-
-    Attributes:
-        bar: Its bar.
-        beat: Beat of the next frame.
-        tempo: bpm.
-        before: Intensity of the bar before.
-        now: Intensity of the bar.
-        gone: Frames of the fade done.
-    """
+    """Fading-out material after a jump."""
 
     material: LoopMaterial
-    bar: int
-    beat: float
-    tempo: float
-    before: float
-    now: float
-    gone: int = 0
+    bar: int  # its bar
+    beat: float  # beat of the next frame
+    tempo: float  # bpm
+    before: float  # intensity of the bar before
+    now: float  # intensity of the bar
+    gone: int = 0  # frames of the fade done

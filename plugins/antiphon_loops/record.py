@@ -33,61 +33,42 @@ class Loop:
     """Analysis results of one loop in a library.
 
     Attributes:
-        rate: Frames per second of the file.
-        start: Second of the file at which the loop begins.
-        bpm: Beats a minute when it holds `bars` bars of four.
-        bars: Number of bars.
-        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the tempo
-            was given.
+        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the
+            tempo was given.
         tempo_from: Where the tempo is from: "sound", "name", "number" (one alone in the name), "file" (a chunk of
             it) or "user".
-        other_bpm: The second best tempo; `bpm` where there is no other.
-        key: "A minor"; None without one.
-        key_sure: Confidence, 0 to 1, from the distance to the second best key.
-        instrument: One of `FAMILIES`.
-        role: One of `ROLES`.
-        peak: dB, of 4x oversampled samples.
-        pitch: Median MIDI number of the lead note, None without one.
-        contour: Semitones from that in each 16th part of the loop, None where nothing sounds.
-        chroma: Share of each pitch class from C on, of sum 1; empty for drums.
-        pattern: Onset strength in the 16ths of a bar, at most 1.
-        straight: 1 where all onsets lie on 16ths, 0 where they are evenly spread, less where between them.
-        levels: dB of each bar, the loudest 0.
-        danceability: 0 to 1, by rule.
-        valence: 0 to 1, by rule.
-        arousal: 0 to 1, by rule.
-        mfcc: Means of 13 coefficients.
-        confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
+        confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said
+            it.
         fit: The quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
     """
 
     file: str
-    rate: int
-    start: float
+    rate: int  # frames per second of the file
+    start: float  # second of the file at which the loop begins
     seconds: float
-    bpm: float
-    bars: int
+    bpm: float  # beats a minute when it holds `bars` bars of four
+    bars: int  # number of bars
     tempo_sure: float
     tempo_from: str
-    other_bpm: float
-    key: str | None
-    key_sure: float
-    instrument: str
-    role: str
+    other_bpm: float  # the second best tempo; `bpm` where there is no other
+    key: str | None  # "A minor"; None without one
+    key_sure: float  # confidence, 0 to 1, from the distance to the second best key
+    instrument: str  # one of `FAMILIES`
+    role: str  # one of `ROLES`
     lufs: float
-    peak: float
-    pitch: float | None
-    contour: tuple[float | None, ...]
-    chroma: tuple[float, ...]
-    pattern: tuple[float, ...]
-    straight: float
-    levels: tuple[float, ...]
-    danceability: float
-    valence: float
-    arousal: float
+    peak: float  # dB, of 4x oversampled samples
+    pitch: float | None  # median MIDI number of the lead note, None without one
+    contour: tuple[float | None, ...]  # semitones from that in each 16th part of the loop, None where nothing sounds
+    chroma: tuple[float, ...]  # share of each pitch class from C on, of sum 1; empty for drums
+    pattern: tuple[float, ...]  # onset strength in the 16ths of a bar, at most 1
+    straight: float  # 1 where all onsets lie on 16ths, 0 where they are evenly spread, less where between them
+    levels: tuple[float, ...]  # dB of each bar, the loudest 0
+    danceability: float  # 0 to 1, by rule
+    valence: float  # 0 to 1, by rule
+    arousal: float  # 0 to 1, by rule
     mood: str
     style: str
-    mfcc: tuple[float, ...]
+    mfcc: tuple[float, ...]  # means of 13 coefficients
     confidence: float = 0.0
     fit: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     labels: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
@@ -109,9 +90,7 @@ class Loop:
     def from_json(values: dict[str, Any]) -> Loop:
         """Loop of `to_json`'s values.
 
-        Raises:
-            TypeError: A field has another form, as written by another version.
-            KeyError: A field is missing.
+        Raises TypeError: a field has another form, as written by another version. Raises KeyError: a field is missing.
         """
         known = {"confidence": 0.0, **{name: {} for name in _BESIDE}, **values}
         known = {f.name: known[f.name] for f in fields(Loop)}

@@ -19,30 +19,21 @@ BPM = 120.0
 
 
 class Piece:
-    """A piece of a library's loops.
-
-    Attributes:
-        bars: Length in bars.
-        frames: Length in frames.
-        key: Key of what has sounded, None without one.
-        fit: How well its loops go together, 0 to 1; None where that is not known.
-    """
+    """A piece of a library's loops. `bars`: length in bars."""
 
     def __init__(
         self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2, stems: Sequence[str] = ()
     ) -> None:
         """Checks the settings; bpm 0 is 120. `stems`: roles to be rendered separately, besides the sum.
 
-        Raises:
-            UsageError: A parameter is unknown.
-            ParamError: A value is out of range.
+        Raises UsageError: a parameter is unknown. Raises ParamError: a value is out of range.
         """
         self._values, self.bpm, self.bars = check_settings(settings)
         self._library, self._rate, self._channels = library, rate, channels
-        self.frames = round(self.bars * 240.0 / self.bpm * rate)
+        self.frames = round(self.bars * 240.0 / self.bpm * rate)  # length in frames
         self.stems = tuple(stems)
-        self.key: str | None = None
-        self.fit: float | None = None
+        self.key: str | None = None  # key of what has sounded, None without one
+        self.fit: float | None = None  # how well its loops go together, 0 to 1; None where that is not known
         self._used: dict[tuple[str, str], set[int]] = {}
 
     def used(self, role: str = "") -> tuple[str, ...]:
@@ -56,8 +47,7 @@ class Piece:
     def blocks(self) -> Iterator[Samples]:
         """Sound in blocks, float32 `[channels * (1 + stems), n]`: the sum, then each stem. Valid until the next.
 
-        Raises:
-            PluginError: The library has no loop for the settings.
+        Raises PluginError: the library has no loop for the settings.
         """
         rate, channels = self._rate, self._channels
         out = np.zeros((channels * (1 + len(self.stems)), BLOCK), np.float32)
@@ -120,10 +110,8 @@ def render(
 ) -> Samples:
     """Whole piece, float32 `[channels, frames]`, by parameters of `loops`; bpm 0 is 120.
 
-    Raises:
-        UsageError: A parameter is unknown.
-        ParamError: A value is out of range.
-        PluginError: The library has no loop for the settings.
+    Raises UsageError: a parameter is unknown. Raises ParamError: a value is out of range. Raises PluginError: the
+    library has no loop for the settings.
     """
     piece = Piece(library, settings, rate, channels)
     out = np.zeros((channels, piece.frames), np.float32)
@@ -139,9 +127,8 @@ def render(
 def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
     """Checked values, bpm and bars. Texts are checked here as well, before minutes of analysis.
 
-    Raises:
-        UsageError: A parameter is unknown, or `instruments` names what is none.
-        ParamError: A value is out of range.
+    Raises UsageError: a parameter is unknown, or `instruments` names what is none. Raises ParamError: a value is out of
+    range.
     """
     params = {p.name: p for p in Loops.params if not p.readonly}
     values: dict[str, Any] = {}

@@ -38,11 +38,8 @@ class _Cut:
 def cut_song(song: Path, progress: Callable[[float], None]) -> Path:
     """Folder of a song's loops, `SONG-loops` in the library; recreated.
 
-    Cut are the sounding bars of each stem that are most like the preceding ones: repetition.
-
-    Raises:
-        FileError: The song cannot be read, or no tempo is found in it.
-        PluginError: No plugin takes sounds apart, or finds tempos.
+    Cut are the sounding bars of each stem that are most like the preceding ones: repetition. Raises FileError: the song
+    cannot be read, or no tempo is found in it. Raises PluginError: no plugin takes sounds apart, or finds tempos.
     """
     name = printable_path(song.name)
     found = analyse_file(os.fsencode(song), ["music"]).get("music", (0, None, ""))

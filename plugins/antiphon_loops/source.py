@@ -19,15 +19,13 @@ _LIVE = 0
 class MaterialSource(ProcessorPart):
     """Accepts requests and returns material. All methods but `close` may be called on the block path.
 
-    Attributes:
-        maker: Computes material in place, on files; None live.
+    `maker`: computes material in place, on files; None live.
     """
 
     def __init__(self, library: str, rate: int, *, live: bool) -> None:
         """Opens a library; with `live` material is computed in a separate process.
 
-        Raises:
-            FileError: There is no such folder, or no loop in it.
+        Raises FileError: there is no such folder, or no loop in it.
         """
         from antiphon_loops.library import folder_of, found_in, nothing_in, ready
 

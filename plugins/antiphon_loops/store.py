@@ -29,27 +29,18 @@ _Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SoundKey:
-    """Key of a stored analysis: everything it depends on.
-
-    Attributes:
-        label: The variant by what its name or a chunk of it states for certain; `NAME` without a statement.
-        number: The variant by a number that stands alone in its name; "" without one.
-    """
+    """Key of a stored analysis: everything it depends on."""
 
     digest: str
-    label: str
-    number: str
+    label: str  # the variant by what its name or a chunk of it states for certain; `NAME` without a statement
+    number: str  # the variant by a number that stands alone in its name; "" without one
     stated: bool
 
 
 class LoopStore:
     """Catalogue of the user's library, with a folder added to it; a context manager.
 
-    Args:
-        root: The folder of the catalogue; None for the user's.
-
-    Raises:
-        FileError: The database cannot be used.
+    `root`: the folder of the catalogue; None for the user's. Raises FileError: the database cannot be used.
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:

@@ -32,8 +32,7 @@ _open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
 def send_out(request: OscRequest) -> None:
     """Handler of `/midi/out`: sends a message to the outputs whose names contain a text, at its time.
 
-    Raises:
-        RequestError: It is no message of three bytes, or there is no such output.
+    Raises RequestError: it is no message of three bytes, or there is no such output.
     """
     name, *numbers = request.args
     status, number, value = (number for number in numbers if isinstance(number, int))

@@ -14,15 +14,10 @@ from antiphon_midi.devices.ports import make_backend
 
 @dataclass(frozen=True, slots=True)
 class MidiReport:
-    """State of a MIDI system.
+    """State of a MIDI system."""
 
-    Attributes:
-        system: Its name, "" without one.
-        problem: Why there is none.
-    """
-
-    system: str = ""
-    problem: str = ""
+    system: str = ""  # its name, "" without one
+    problem: str = ""  # why there is none
     sources: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()
 

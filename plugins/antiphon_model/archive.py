@@ -38,8 +38,7 @@ _TWO = "its archive has two directories, or something behind its own; it is brok
 def check(data: bytes) -> None:
     """Checks a TorchScript file's bytes. Nothing is executed.
 
-    Raises:
-        ModelError: It is another thing, or larger than it looks, or its code uses what reaches files.
+    Raises ModelError: it is another thing, or larger than it looks, or its code uses what reaches files.
     """
     if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise ModelError("it is a pickle, which is never loaded here; export it with torch.jit.script(...).save(...)")

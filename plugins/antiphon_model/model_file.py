@@ -45,22 +45,17 @@ MAX_HOP = 65536
 class ModelMethod:
     """One method of a file: sound or latents in, sound or latents out.
 
-    Attributes:
-        name: As the file calls it; "forward" in an ONNX file.
-        in_ratio: Frames of sound for each value of an input; 1 is sound, above it are latents.
-        latency: Frames by which its sound lags, without the hop.
-        source: Where the latency is from: "declared", "measured", or "assumed" where neither was possible.
-        problem: Why it cannot be played, or "".
+    `source`: where the latency is from: "declared", "measured", or "assumed" where neither was possible.
     """
 
-    name: str
+    name: str  # as the file calls it; "forward" in an ONNX file
     inputs: int
-    in_ratio: int
+    in_ratio: int  # frames of sound for each value of an input; 1 is sound, above it are latents
     outputs: int
     out_ratio: int
-    latency: int = 0
+    latency: int = 0  # frames by which its sound lags, without the hop
     source: str = "assumed"
-    problem: str = ""
+    problem: str = ""  # why it cannot be played, or ""
 
     @property
     def sound(self) -> bool:
@@ -72,29 +67,23 @@ class ModelMethod:
 class ModelFile:
     """The description of a file.
 
-    Attributes:
-        format: "onnx" or "torchscript".
-        rate: Frames per second it was made for; 0 where it does not say.
-        hop: Frames of its shortest hop; every hop is a multiple.
-        fixed: Whether it takes hops of that length alone.
-        attributes: Names that can be set, with the kinds of their values: `("gain", "float")`.
+    `attributes`: names that can be set, with the kinds of their values: `("gain", "float")`.
     """
 
     path: str
     sha256: str
     bytes: int
-    format: str
-    rate: int
-    hop: int
-    fixed: bool
+    format: str  # "onnx" or "torchscript"
+    rate: int  # frames per second it was made for; 0 where it does not say
+    hop: int  # frames of its shortest hop; every hop is a multiple
+    fixed: bool  # whether it takes hops of that length alone
     methods: tuple[ModelMethod, ...]
     attributes: tuple[tuple[str, str], ...] = ()
 
     def method(self, name: str) -> ModelMethod:
         """Finds a method that can be played.
 
-        Raises:
-            ModelError: The file has none of that name, or it failed when it was tried.
+        Raises ModelError: the file has none of that name, or it failed when it was tried.
         """
         found = next((m for m in self.methods if m.name == name), None)
         file = Path(self.path).name
@@ -107,14 +96,8 @@ class ModelFile:
     def hop_for(self, asked: int) -> int:
         """Computes the frames of a hop.
 
-        Args:
-            asked: Frames, or 0 for the file's own.
-
-        Returns:
-            A multiple of the file's hop, of at least `LEAST_HOP` frames unless fewer were asked for.
-
-        Raises:
-            ModelError: The file takes hops of another length alone.
+        `asked`: frames, or 0 for the file's own. Returns a multiple of the file's hop, of at least `LEAST_HOP` frames
+        unless fewer were asked for. Raises ModelError: the file takes hops of another length alone.
         """
         if self.fixed:
             if asked not in (0, self.hop):
@@ -130,11 +113,8 @@ class Untried(ModelError):
 def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
     """Describes a model file; the first time it is loaded and tried in a process of its own, later the cache is read.
 
-    That process goes on where the caller does not wait for it, and puts what it finds into the cache.
-
-    Raises:
-        Untried: It was not tried within `wait`.
-        ModelError: It is no model that can be played; the message says why.
+    That process goes on where the caller does not wait for it, and puts what it finds into the cache. Raises Untried:
+    it was not tried within `wait`. Raises ModelError: it is no model that can be played; the message says why.
     """
     name = Path(path).name
     checksum, size = _checksum(path)
@@ -166,11 +146,7 @@ def refusal_for(cache_file: Path) -> Path:
 
 
 def read(path: str) -> bytes:
-    """Reads a model file of at most `MAX_BYTES`.
-
-    Raises:
-        ModelError: It cannot be read, is empty or too large.
-    """
+    """Reads a model file of at most `MAX_BYTES`. Raises ModelError: it cannot be read, is empty or too large."""
     with _opened(path) as file:
         return file.read(MAX_BYTES)
 

@@ -14,11 +14,7 @@ class ArrayReference:
     """The network of one stream: `[1, hop]` samples in; out they come bit for bit, while the network is finite."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers.
-
-        Raises:
-            ModelError: They do not fit.
-        """
+        """Makes the buffers. Raises ModelError: they do not fit."""
         self._cell = Gru.of(weights, "cell", LEVELS, HIDDEN, layer="")
         self._readout = Linear.of(weights, "readout", 1, HIDDEN)
         self._levels: Samples = np.zeros(LEVELS, np.float32)

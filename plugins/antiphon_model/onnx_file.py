@@ -40,8 +40,7 @@ LIMITS = {
 def load(data: bytes) -> OnnxModel:
     """Loads a model, after a check that it is in one file.
 
-    Raises:
-        ModelError: It is none, or does not follow the convention.
+    Raises ModelError: it is none, or does not follow the convention.
     """
     check_onnx(data)
     options = onnxruntime.SessionOptions()
@@ -61,10 +60,8 @@ def load(data: bytes) -> OnnxModel:
 class OnnxModel:
     """A session with its inputs and outputs told apart; a `StreamProgram`.
 
-    Attributes:
-        outputs: Channels out; 0 where the file leaves it open.
-        frames: Frames that a step takes; 0 for any number.
-        declared: Whole numbers of its metadata, by name, those in `LIMITS` alone.
+    `outputs`: channels out; 0 where the file leaves it open. `declared`: whole numbers of its metadata, by name, those
+    in `LIMITS` alone.
     """
 
     def __init__(self, session: Any) -> None:
@@ -90,7 +87,7 @@ class OnnxModel:
             raise ModelError(f"its input {sounds[0]} is {shape}; [1, channels, frames] is needed")
         self._rank = len(shape)
         self.inputs = shape[-2] if len(shape) > 1 and isinstance(shape[-2], int) else 1
-        self.frames = shape[-1] if isinstance(shape[-1], int) else 0
+        self.frames = shape[-1] if isinstance(shape[-1], int) else 0  # frames that a step takes; 0 for any number
         if not 1 <= self.inputs <= 64 or not 0 <= self.frames <= 65536:
             raise ModelError(f"its input {sounds[0]} is {shape}; 1 to 64 channels and up to 65536 frames are allowed")
         given = next(value.shape for value in session.get_outputs() if value.name == answers[0])

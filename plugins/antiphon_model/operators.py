@@ -91,11 +91,8 @@ ALLOWED = frozenset(
 def check(functions: Iterable[Any]) -> None:
     """Checks the graphs of all functions and methods that were loaded; nothing of them is run.
 
-    Args:
-        functions: Of the `torch._C.CompilationUnit` that a file was loaded into.
-
-    Raises:
-        ModelError: There is an operator that is not allowed.
+    `functions`: of the `torch._C.CompilationUnit` that a file was loaded into. Raises ModelError: there is an operator
+    that is not allowed.
     """
     for function in functions:
         for node in _nodes(function.graph):

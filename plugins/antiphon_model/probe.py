@@ -101,8 +101,7 @@ def _confined(path: str, limit: float) -> bytes:
 def describe(data: bytes) -> dict[str, Any]:
     """Loads and tries a model; its description, without its path.
 
-    Raises:
-        ModelError: The file is no model that can be played.
+    Raises ModelError: the file is no model that can be played.
     """
     parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
@@ -189,8 +188,7 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
     """Frames by which the sound of a method lags, by the correlation of noise with its answer; None for no copy of it.
 
-    Raises:
-        ModelError: The method's answer cannot be played.
+    Raises ModelError: the method's answer cannot be played.
     """
     count = max(4, -(-MEASURED_FRAMES // hop))
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (count, hop)).astype(np.float32)

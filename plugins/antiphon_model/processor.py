@@ -84,8 +84,7 @@ class Model(ModelProcessor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Describes the worker: of the file's method, or of the reference model.
 
-        Raises:
-            ModelError: The file cannot be played as it is set up.
+        Raises ModelError: the file cannot be played as it is set up.
         """
         self._method = None
         if not self.settings["file"]:
@@ -143,8 +142,7 @@ class Model(ModelProcessor):
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the streams; latents are cut into hops beside the sound.
 
-        Raises:
-            ModelError: The file cannot be played; the sentence says why.
+        Raises ModelError: the file cannot be played; the sentence says why.
         """
         super().prepare(spec)
         method, hop = self._method, self.hops.hop

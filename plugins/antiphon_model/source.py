@@ -36,8 +36,7 @@ _CALLS = ("float", "annotate", "torch.device")
 def check(text: bytes) -> None:
     """Checks one file of code; nothing of it is run.
 
-    Raises:
-        ModelError: It has what torch would run while it loads, or what torch does not write.
+    Raises ModelError: it has what torch would run while it loads, or what torch does not write.
     """
     if _ODD.search(text):
         raise ModelError("its code has characters or strings that torch does not write; it is made to harm")

@@ -34,8 +34,7 @@ MAX_RATIO = 65536
 def load(data: bytes) -> Any:
     """Loads a `torch.jit.ScriptModule`, its archive and operators checked, in evaluation, without gradients.
 
-    Raises:
-        ModelError: The file is no TorchScript model.
+    Raises ModelError: the file is no TorchScript model.
     """
     archive.check(data)
     torch_c: Any = torch._C  # whose types torch states in part, and wrongly
@@ -58,10 +57,8 @@ def load(data: bytes) -> Any:
 def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
     """(channels in, ratio in, channels out, ratio out) of each method that a module declares, by name.
 
-    `forward` is sound in, sound out of one channel where nothing is declared.
-
-    Raises:
-        ModelError: A declaration is out of range, or there is no method.
+    `forward` is sound in, sound out of one channel where nothing is declared. Raises ModelError: a declaration is out
+    of range, or there is no method.
     """
     have = list(module._c._method_names())
     listed = [str(name) for name in _called(module, "get_methods", have)]
@@ -108,8 +105,7 @@ class TorchScriptProgram:
     def __init__(self, module: Any, method: str, values: str = "", rate: int = 0) -> None:
         """Sets up a module by attributes as text, `name=value name=value,value`; `rate` 0 is its own.
 
-        Raises:
-            ModelError: There is no such method or attribute.
+        Raises ModelError: there is no such method or attribute.
         """
         if method not in methods(module):
             raise ModelError(f"it has no method {method!r}")

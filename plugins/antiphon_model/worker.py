@@ -24,11 +24,7 @@ WARM_STEPS = 12
 
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
-    """Makes the stepper of a TorchScript file.
-
-    Raises:
-        ModelError: The file cannot be played.
-    """
+    """Makes the stepper of a TorchScript file. Raises ModelError: the file cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         import torch
@@ -46,11 +42,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 
 
 def build_onnx(spec: WorkerSpec) -> Stepper:
-    """Makes the stepper of an ONNX file.
-
-    Raises:
-        ModelError: The file cannot be played.
-    """
+    """Makes the stepper of an ONNX file. Raises ModelError: the file cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         from antiphon_model import onnx_file
@@ -67,8 +59,7 @@ class FileStepper:
     def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
         """Loads the file; `load` makes the program of its bytes.
 
-        Raises:
-            ModelError: The file was changed since it was described, or cannot be loaded.
+        Raises ModelError: the file was changed since it was described, or cannot be loaded.
         """
         path = str(spec.settings["path"])
         self._name, self._shape = Path(path).name, spec.outputs

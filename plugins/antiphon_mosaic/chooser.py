@@ -22,11 +22,7 @@ MOST_STEPS, MOST_NOTE_STEPS = 12, 36
 
 
 class UnitChooser:
-    """Selects units of a corpus, in preallocated buffers.
-
-    Attributes:
-        steps: Semitones by which the unit chosen last is to be transposed.
-    """
+    """Selects units of a corpus, in preallocated buffers."""
 
     def __init__(self, corpus: Corpus, grid: Grid) -> None:
         self._corpus = corpus
@@ -41,7 +37,7 @@ class UnitChooser:
         self._likeness: F32 = np.zeros((2 * MOST_STEPS + 1, len(corpus.starts)), np.float32)
         self._wanted: F32 = np.zeros((2 * MOST_STEPS + 1, 12), np.float32)
         self._weight: F32 = np.zeros(WIDTH, np.float32)
-        self.steps = 0.0
+        self.steps = 0.0  # semitones by which the unit chosen last is to be transposed
         self.continues = False
 
     def weigh(self, timbre: float, loudness: float) -> None:
@@ -51,10 +47,8 @@ class UnitChooser:
     def follow(self, target: F32, number: float, pitch: float, transpose: int, *, onset: bool) -> None:
         """Starts a selection: the costs of units for the features of a sound.
 
-        Args:
-            target: `[WIDTH]`.
-            number: Its pitch as a MIDI number, which units are to have; of 0 they are to have its chroma.
-            transpose: Semitones by which units may be moved for it.
+        `target`: `[WIDTH]`. `number`: its pitch as a MIDI number, which units are to have; of 0 they are to have its
+        chroma. `transpose`: semitones by which units may be moved for it.
         """
         cost, part = self._cost, self._part
         np.dot(self._squares, self._weight, out=cost)
@@ -100,10 +94,8 @@ class UnitChooser:
     ) -> int:
         """Adds the costs of position, cluster and continuity, and returns the unit of minimum cost.
 
-        Args:
-            cluster: 0 for all.
-            last: The unit played before; below 0 none.
-            next_sample: Sample of the corpus to which it has come.
+        `cluster`: 0 for all. `last`: the unit played before; below 0 none. `next_sample`: sample of the corpus to which
+        it has come.
         """
         corpus, cost = self._corpus, self._cost
         if position > 0.0:

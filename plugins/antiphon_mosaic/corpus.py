@@ -28,34 +28,22 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Units, in the order of their position in the sound.
+    """Units, in the order of their position in the sound."""
 
-    Attributes:
-        sound: `[samples]`, mono, with silence after the last unit.
-        starts: `[n]` first samples.
-        features: `[n, WIDTH]`, of `Describer`.
-        pitch: `[n]` MIDI numbers, 0 for none.
-        onset: `[n]` whether one begins with an onset.
-        stir: `[n]` 0 to 1, the greatest rise inside a unit.
-        place: `[n, 2]` 0 to 1: the first two principal components by rank; x rises with brightness, y with level.
-        cluster: `[n]` 1 to `CLUSTERS`, by rising brightness.
-    """
-
-    sound: F32
-    starts: NDArray[np.int64]
-    features: F32
-    pitch: F32
-    onset: NDArray[np.bool_]
-    stir: F32
-    place: F32
-    cluster: NDArray[np.int64]
+    sound: F32  # `[samples]`, mono, with silence after the last unit
+    starts: NDArray[np.int64]  # `[n]` first samples
+    features: F32  # `[n, WIDTH]`, of `Describer`
+    pitch: F32  # `[n]` MIDI numbers, 0 for none
+    onset: NDArray[np.bool_]  # `[n]` whether one begins with an onset
+    stir: F32  # `[n]` 0 to 1, the greatest rise inside a unit
+    place: F32  # `[n, 2]` 0 to 1: the first two principal components by rank; x rises with brightness, y with level
+    cluster: NDArray[np.int64]  # `[n]` 1 to `CLUSTERS`, by rising brightness
 
 
 def read(path: str, rate: int) -> list[F32]:
     """Mono sounds of a file, or of all sound files in a folder and below it, `SECONDS` at most together.
 
-    Raises:
-        FileError: One cannot be read, there is none, or all are silent.
+    Raises FileError: one cannot be read, there is none, or all are silent.
     """
     files = [Path(path)]
     if os.path.isdir(path):

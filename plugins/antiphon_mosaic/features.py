@@ -28,15 +28,10 @@ CLEAR = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Sizes in samples at a rate.
+    """Sizes in samples at a rate."""
 
-    Attributes:
-        rate: Samples a second.
-        size: Samples of a unit.
-    """
-
-    rate: int
-    size: int
+    rate: int  # samples a second
+    size: int  # samples of a unit
 
     @property
     def hop(self) -> int:

@@ -37,10 +37,7 @@ class Grain(IntEnum):
 def mosaic_grains(sound: f32p, frames: i64, rows: f64p, out: f32p, count: i64) -> None:
     """Adds `count` samples of all grains to `out`.
 
-    Args:
-        sound: The corpus, `frames` samples.
-        out: `[count]`.
-        count: Samples.
+    `sound`: the corpus, `frames` samples. `out`: `[count]`. `count`: samples.
     """
     for v in range(GRAINS):
         r = v * Grain.NUMBERS

@@ -77,8 +77,7 @@ class Mosaic(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Reads the reference and cuts it into units.
 
-        Raises:
-            FileError: The reference cannot be read, is silent, or is an empty folder.
+        Raises FileError: the reference cannot be read, is silent, or is an empty folder.
         """
         grid = Grid(spec.rate, round(float(self.settings["size"]) * spec.rate / 1000.0))
         self._grid, hop = grid, grid.hop

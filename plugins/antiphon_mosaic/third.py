@@ -30,9 +30,8 @@ USED = ("reference", "tempo", "genre")
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes the third song, as long as A, or at another tempo.
 
-    Raises:
-        UsageError: A parameter was given that only the live node has, or A is too long.
-        FileError: A file cannot be read or written.
+    Raises UsageError: a parameter was given that only the live node has, or A is too long. Raises FileError: a file
+    cannot be read or written.
     """
     if others := sorted(set(job.settings) - set(USED)):
         raise UsageError(f"on files third takes reference, tempo and genre alone; leave {', '.join(others)} out")

@@ -40,10 +40,9 @@ class MqttBridge:
     """Maintains a connection to the broker while the server runs, reconnecting after any failure.
 
     Args:
-        server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do with
-            what the broker kept.
+        server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do
+            with what the broker kept.
         broker: To connect to.
-
         MqttBridge(server, broker).install()     # before the server runs its services
     """
 

@@ -25,8 +25,7 @@ class Broker:
 def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
     """Parses mqtt://user:password@host:port, where user, password and port are optional; `option` names it in errors.
 
-    Raises:
-        UsageError: It is none.
+    Raises UsageError: it is none.
     """
     # the message must not quote the URL: it contains a password
     wrong = UsageError(

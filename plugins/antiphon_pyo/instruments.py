@@ -48,8 +48,7 @@ INSTRUMENTS = {
 def sounds(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
     """Zones of an instrument, generated on demand; `where` None is the plugin `antiphon_synth`'s folder.
 
-    Raises:
-        SamplesError: The samples cannot be read.
+    Raises SamplesError: the samples cannot be read.
     """
     match name:
         case "pad":

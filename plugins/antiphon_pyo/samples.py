@@ -30,8 +30,7 @@ def folder() -> Path:
 def load(name: str, where: Path | None = None) -> Iterator[ZoneSound]:
     """Zones of "piano", "bass" or "drums" from the lowest, generated on demand; `where` None is `folder()`.
 
-    Raises:
-        SamplesError: They cannot be read.
+    Raises SamplesError: they cannot be read.
     """
     where = where or folder()
     try:

@@ -17,8 +17,7 @@ class PyoSupport(SynthSupport):
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checked settings; a missing instrument becomes a piano if pyo plays instead of another backend.
 
-        Raises:
-            ParamError: pyo plays no such instrument, or no SynthDef.
+        Raises ParamError: pyo plays no such instrument, or no SynthDef.
         """
         if settings.instrument in INSTRUMENTS and not settings.synthdef:
             return settings

@@ -28,8 +28,7 @@ _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("
 def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
     """Zones of an instrument from another process, each as it is read; arguments as `instruments.sounds`.
 
-    Raises:
-        SamplesError: The process has ended without the last zone.
+    Raises SamplesError: the process has ended without the last zone.
     """
     asked = json.dumps({"name": name, "rate": rate, "where": str(where) if where else None})
     with HelperProcess("antiphon_pyo.zone_stream", asked) as process:

@@ -17,22 +17,16 @@ HOURS = 6
 
 @dataclass(frozen=True, slots=True)
 class DecodedFile:
-    """Result of decoding a file.
+    """Result of decoding a file."""
 
-    Attributes:
-        sound: float32 `[1 or 2, frames]`; of a file that is longer than asked for no frames.
-        frames: Frames of the whole file, at the stream's rate.
-    """
-
-    sound: Samples
-    frames: int
+    sound: Samples  # float32 `[1 or 2, frames]`; of a file that is longer than asked for no frames
+    frames: int  # frames of the whole file, at the stream's rate
 
 
 def decode(decoder: KeptDecoder, path: Path, seconds: float) -> DecodedFile:
     """Decodes at most two channels of a file, or only measures its length if over `seconds`.
 
-    Raises:
-        FileError: It cannot be played; the sentence names it by its folder's name and its own.
+    Raises FileError: it cannot be played; the sentence names it by its folder's name and its own.
     """
     shown, rate = sample_name(path), decoder.rate
     with decoder.stream(path, shown) as stream:

@@ -30,16 +30,11 @@ _LOUDEST = 127
 
 @dataclass(frozen=True, slots=True)
 class SampleFiles:
-    """One sample: a file, or several for rising velocities.
+    """One sample: a file, or several for rising velocities."""
 
-    Attributes:
-        name: Its folder's name, a slash, and the file's without suffix and layer.
-        softest: The velocity, 0 to 1, from which each of them sounds; the first 0.
-    """
-
-    name: str
+    name: str  # its folder's name, a slash, and the file's without suffix and layer
     layers: tuple[Path, ...]
-    softest: tuple[float, ...] = (0.0,)
+    softest: tuple[float, ...] = (0.0,)  # the velocity, 0 to 1, from which each of them sounds; the first 0
 
     def layer(self, velocity: float) -> int:
         """Index of the layer for a velocity of 0 to 1."""
@@ -50,14 +45,12 @@ class SampleFiles:
 class Listing:
     """Sounds of a folder.
 
-    Attributes:
-        names: The folders of samples, sorted, accents composed; a sound file beside them is one by its own name.
-        samples: For each name its samples, sorted by file name.
+    `names`: the folders of samples, sorted, accents composed; a sound file beside them is one by its own name.
     """
 
     folder: Path
     names: tuple[str, ...]
-    samples: tuple[tuple[SampleFiles, ...], ...]
+    samples: tuple[tuple[SampleFiles, ...], ...]  # for each name its samples, sorted by file name
     problems: tuple[str, ...]
 
     @property
@@ -68,8 +61,7 @@ class Listing:
 def folder_of(name: str) -> Path:
     """The folder of a path, a name in the performer's library, or "" for the kit that ships with Antiphon.
 
-    Raises:
-        PluginError: There is no such folder.
+    Raises PluginError: there is no such folder.
     """
     if not name:
         return built_in_folder("library") / "kit"
@@ -79,10 +71,8 @@ def folder_of(name: str) -> Path:
 def list_folder(folder: Path) -> Listing:
     """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
-    Links are followed only inside the folder. Hidden files are left out, and files after the first `MOST_FILES`.
-
-    Raises:
-        PluginError: It cannot be read, or holds no sound.
+    Links are followed only inside the folder. Hidden files are left out, and files after the first `MOST_FILES`. Raises
+    PluginError: it cannot be read, or holds no sound.
     """
     problems: list[str] = []
     try:

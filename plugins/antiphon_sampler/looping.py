@@ -21,20 +21,15 @@ EARLY = 1e-3
 
 @dataclass(slots=True)
 class ClockedLoop:
-    """A playing loop; its slices start at beats.
-
-    Attributes:
-        begun: The beat at which it began.
-        cuts: Frames of the sample at which its slices begin, then the end of the part.
-    """
+    """A playing loop; its slices start at beats."""
 
     sample: Sample
     values: NoteValues
     gain: float
     note: int
     channel: int
-    begun: float
-    cuts: tuple[int, ...]
+    begun: float  # the beat at which it began
+    cuts: tuple[int, ...]  # frames of the sample at which its slices begin, then the end of the part
     next: int
     group: int
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import store_release
+from antiphon.api.backends.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.motion import Motion, Moves, sampler_level, sampler_pace, sampler_sweep
@@ -33,8 +33,7 @@ class SamplerState(NamedTuple):
 def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64, end: i64, plain: i64) -> i64:
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
-    Args:
-        plain: 1 where it has no color, envelope, repeats or acceleration, so that nothing is looked up for them.
+    `plain`: 1 where it has no color, envelope, repeats or acceleration, so that nothing is looked up for them.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])
     right = left

@@ -6,11 +6,14 @@ Each is a function of the voice's age, so that the result is independent of bloc
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from antiphon.api.kernels import f64, f64p, i64, kernel
 from antiphon_sampler.coloring import GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
+
+if TYPE_CHECKING:
+    from antiphon_sampler.values import NoteValues
 
 TURN = 2.0 * math.pi
 
@@ -48,69 +51,39 @@ class Motion(IntEnum):
     SIZE = 18
 
 
-@dataclass(slots=True)
-class NoteMotion:
-    """Envelopes and modulations of a note; times in seconds.
+def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: float) -> int:
+    """Writes a voice's envelopes and modulations from index `at` on; returns their flags, see `Moves`.
 
-    Attributes:
-        attack: Of the note's level, after which `decay` begins.
-        level: Share of the level after `decay`.
-        lpf: Hz of the low-pass, from which it is swept `lpenv` octaves up and back to the share `lpsustain`.
-        penv: Semitones of the pitch envelope, which begins and ends at 0.
-        vib, vibmod: Hz and semitones of the vibrato.
-        fm, fmh: Index of the frequency modulation, and its frequency as a factor of `hertz`, the note's.
-        fmdecay: Seconds in which the index falls to 0; 0 keeps it.
+    `number`: the note's. For the block path.
     """
-
-    attack: float
-    decay: float
-    level: float
-    lpf: float
-    resonance: float
-    lpenv: float
-    lpattack: float
-    lpdecay: float
-    lpsustain: float
-    penv: float
-    pattack: float
-    pdecay: float
-    vib: float
-    vibmod: float
-    fm: float
-    fmh: float
-    fmdecay: float
-    hertz: float
-
-    def put(self, motion: f64p, at: int, rate: float) -> int:
-        """Writes the numbers of a voice from index `at` on; returns its flags, see `Moves`. For the block path."""
-        on = 0
-        if self.decay > 0.0:
-            on |= Moves.DECAY
-            motion[at + Motion.ATTACK] = self.attack * rate
-            motion[at + Motion.DECAY] = max(1.0, self.decay * rate)
-            motion[at + Motion.LEVEL] = self.level
-        if self.lpenv != 0.0 and self.lpf < HIGHEST:
-            on |= Moves.SWEEP
-            motion[at + Motion.HERTZ] = self.lpf
-            motion[at + Motion.OCTAVES] = self.lpenv
-            motion[at + Motion.SWEEP_ATTACK] = self.lpattack * rate
-            motion[at + Motion.SWEEP_DECAY] = self.lpdecay * rate
-            motion[at + Motion.SWEEP_LEVEL] = self.lpsustain
-            motion[at + Motion.QUALITY] = quality(self.resonance)
-            motion[at + Motion.RATE] = rate
-        if self.penv != 0.0 or (self.vib > 0.0 and self.vibmod > 0.0):
-            on |= Moves.PITCH
-            motion[at + Motion.SEMITONES] = self.penv
-            motion[at + Motion.PITCH_ATTACK] = self.pattack * rate
-            motion[at + Motion.PITCH_DECAY] = self.pdecay * rate
-            motion[at + Motion.VIBRATO] = TURN * self.vib / rate
-            motion[at + Motion.DEPTH] = self.vibmod
-        if self.fm > 0.0:
-            on |= Moves.FM
-            motion[at + Motion.INDEX] = self.fm * self.fmh
-            motion[at + Motion.CARRIER] = TURN * self.hertz * self.fmh / rate
-            motion[at + Motion.FM_DECAY] = self.fmdecay * rate
-        return on
+    on = 0
+    if values.decay > 0.0:
+        on |= Moves.DECAY
+        motion[at + Motion.ATTACK] = values.attack * rate
+        motion[at + Motion.DECAY] = max(1.0, values.decay * rate)
+        motion[at + Motion.LEVEL] = values.sustainlevel
+    if values.lpenv != 0.0 and values.lpf < HIGHEST:
+        on |= Moves.SWEEP
+        motion[at + Motion.HERTZ] = values.lpf
+        motion[at + Motion.OCTAVES] = values.lpenv
+        motion[at + Motion.SWEEP_ATTACK] = values.lpattack * rate
+        motion[at + Motion.SWEEP_DECAY] = values.lpdecay * rate
+        motion[at + Motion.SWEEP_LEVEL] = values.lpsustain
+        motion[at + Motion.QUALITY] = quality(values.resonance)
+        motion[at + Motion.RATE] = rate
+    if values.penv != 0.0 or (values.vib > 0.0 and values.vibmod > 0.0):
+        on |= Moves.PITCH
+        motion[at + Motion.SEMITONES] = values.penv
+        motion[at + Motion.PITCH_ATTACK] = values.pattack * rate
+        motion[at + Motion.PITCH_DECAY] = values.pdecay * rate
+        motion[at + Motion.VIBRATO] = TURN * values.vib / rate
+        motion[at + Motion.DEPTH] = values.vibmod
+    if values.fm > 0.0:
+        on |= Moves.FM
+        motion[at + Motion.INDEX] = values.fm * values.fmh
+        motion[at + Motion.CARRIER] = TURN * 440.0 * 2.0 ** ((number - 69) / 12.0) * values.fmh / rate
+        motion[at + Motion.FM_DECAY] = values.fmdecay * rate
+    return on
 
 
 @kernel

@@ -83,23 +83,17 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """Sample assigned to a note.
-
-    Attributes:
-        index: Which sample of it.
-        cut: Its cut group, 0 for none.
-    """
+    """Sample assigned to a note."""
 
     row: int
-    index: int
-    cut: int
+    index: int  # which sample of it
+    cut: int  # its cut group, 0 for none
 
 
 def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
     """Pad map of a text such as `36=bd 38=sd:1 42=hh@1`, by note; separated by spaces or commas.
 
-    Raises:
-        PluginError: It is no such text, names a note twice or a folder that is not there.
+    Raises PluginError: it is no such text, names a note twice or a folder that is not there.
     """
     pads: dict[int, Pad] = {}
     for word in composed(text).replace(",", " ").split():

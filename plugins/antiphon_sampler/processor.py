@@ -271,8 +271,7 @@ class Sampler(Processor):
             speed=values.speed, bend=self._bent(event.channel), gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
-            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, color=values.color(),
-            motion=values.motion(event.number),
+            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, values=values,
         )  # fmt: skip
         self._voices.start(sample, first, last, voice)
 
@@ -353,7 +352,7 @@ class Sampler(Processor):
         voice = NewVoice(
             speed=speed, bend=self._bent(loop.channel), gain=loop.gain, pan=values.pan,
             attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
-            cut=loop.group, note=loop.note, channel=loop.channel, color=values.color(),
+            cut=loop.group, note=loop.note, channel=loop.channel, values=values, moves=False,
         )  # fmt: skip
         self._voices.start(loop.sample, first, last, voice)
         loop.next += 1

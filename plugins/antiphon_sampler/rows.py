@@ -123,10 +123,8 @@ def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, 
 def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
     """Row for a new voice, -1 for none. At `voices` sounding ones, the oldest fades out.
 
-    Args:
-        whole: See `Whole`.
-        streams: 1 where only those with a stream are counted, otherwise 0.
-        frames: Frames of the fade.
+    `whole`: see `Whole`. `streams`: 1 where only those with a stream are counted, otherwise 0. `frames`: frames of the
+    fade.
     """
     free = i64(-1)
     oldest = i64(-1)
@@ -154,7 +152,6 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
         whole: See `Whole`.
         real: See `Real`.
         words: See `streams.StreamWord`.
-        frames: Frames of the block.
         fade: Frames of the fade.
     """
     count = i64(0)

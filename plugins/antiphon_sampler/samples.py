@@ -21,51 +21,33 @@ HEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class DecodedSample:
-    """A sample in memory.
+    """A sample in memory."""
 
-    Attributes:
-        sound: float32 `[1 or 2, PAD + frames + PAD]`.
-        address: Address of the first frame of the first channel, after the silence.
-        stride: Frames from one channel's to the next's.
-        channels: 1 or 2.
-        onsets: Frames at which something is struck, the first 0.
-    """
-
-    sound: Samples
-    address: int
-    stride: int
-    channels: int
+    sound: Samples  # float32 `[1 or 2, PAD + frames + PAD]`
+    address: int  # address of the first frame of the first channel, after the silence
+    stride: int  # frames from one channel's to the next's
+    channels: int  # 1 or 2
     frames: int
-    onsets: tuple[int, ...]
+    onsets: tuple[int, ...]  # frames at which something is struck, the first 0
 
 
 @dataclass(frozen=True, slots=True)
 class SamplePage:
-    """A page kept in memory.
+    """A page kept in memory."""
 
-    Attributes:
-        sound: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
-        address: Address of its first frame, after the frames before it.
-    """
-
-    sound: Samples
-    address: int
+    sound: Samples  # float32 `[PAGE_SIDES, PAD + PAGE + PAD]`
+    address: int  # address of its first frame, after the frames before it
 
 
 @dataclass(slots=True, eq=False)
 class LongSample:
-    """A sample read page by page during playback.
-
-    Attributes:
-        channels: 1 or 2.
-        broken: Whether a page could not be read; none is asked for after that.
-    """
+    """A sample read page by page during playback."""
 
     path: Path
-    channels: int
+    channels: int  # 1 or 2
     frames: int
     pages: dict[int, SamplePage] = field(default_factory=dict)
-    broken: bool = False
+    broken: bool = False  # whether a page could not be read; none is asked for after that
     onsets: tuple[int, ...] = (0,)
 
     def begins(self, way: PageWay) -> bool:
@@ -75,15 +57,11 @@ class LongSample:
 
 @dataclass(frozen=True, slots=True)
 class PageWay:
-    """Range of pages that a note plays through.
-
-    Attributes:
-        step: 1, or -1 where it plays backwards.
-    """
+    """Range of pages that a note plays through."""
 
     first: int
     last: int
-    step: int
+    step: int  # 1, or -1 where it plays backwards
 
     def head(self) -> range:
         """First `HEAD` pages of the range, or fewer."""

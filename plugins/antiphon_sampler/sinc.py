@@ -24,9 +24,7 @@ BETA = 8.0
 def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
     """One channel at a fractional position: a windowed sinc with interpolated coefficients.
 
-    Args:
-        x: The channel's first frame.
-        position: Place in frames; `half` frames around it can be read.
+    `x`: the channel's first frame. `position`: place in frames; `half` frames around it can be read.
     """
     base = i64(math.floor(position))
     part = (position - f64(base)) * f64(PHASES)

@@ -35,14 +35,12 @@ _LOOK = 0.02
 class Sounds:
     """The samples of a folder at one rate. `get` may be called on the block path.
 
-    Attributes:
-        reader: Reads the pages of long samples.
-        counts: Number of files decoded (of a long one its beginning), as float64, for machine code too.
+    `counts`: number of files decoded (of a long one its beginning), as float64, for machine code too.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:
         self.listing, self.rate = listing, rate
-        self.reader = PageReader(rate)
+        self.reader = PageReader(rate)  # reads the pages of long samples
         self.counts = np.zeros(1)
         self.problems: list[str] = list(listing.problems)
         self._refused = len(listing.problems)
@@ -224,8 +222,7 @@ _sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValu
 def sounds_of(folder: Path, rate: int) -> Sounds:
     """Samples of a folder at a rate; nodes playing the same unchanged folder share them.
 
-    Raises:
-        PluginError: There is no sound in it.
+    Raises PluginError: there is no sound in it.
     """
     listing = list_folder(folder)
     key = str(folder.resolve()), rate

@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.signal import load_acquire, store_release
+from antiphon.api.backends.intrinsics import load_acquire, store_release
 from antiphon.api.kernels import i64, i64p, kernel
 from antiphon_sampler.samples import PAD, PAGE, PAGE_SIDES, LongSample, PageWay
 
@@ -54,11 +54,7 @@ STARVED = PLACES * StreamWord.SIZE
 
 @kernel
 def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
-    """Address of the first frame of a page; 0 if it is not in memory.
-
-    Args:
-        words: See `StreamWord`.
-    """
+    """Address of the first frame of a page; 0 if it is not in memory. `words`: see `StreamWord`."""
     w = stream * StreamWord.SIZE
     slot = page % SLOTS
     tag = words[w + StreamWord.GENERATION] * GENERATION + page

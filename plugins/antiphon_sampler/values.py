@@ -7,8 +7,7 @@ from typing import Any
 
 from antiphon.api import IO, Param, Value
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
-from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
-from antiphon_sampler.motion import NoteMotion
+from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
@@ -63,13 +62,9 @@ WORD = _KINDS.index("s")
 
 @dataclass(slots=True)
 class NoteValues:
-    """Parameter values of one note; the fields are `PARAMS` without `s`.
+    """Parameter values of one note; the fields are `PARAMS` without `s`."""
 
-    Attributes:
-        row: Row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such.
-    """
-
-    row: int
+    row: int  # row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such
     meant: bool
     n: int
     speed: float
@@ -120,34 +115,6 @@ class NoteValues:
         if self.lasts > 0.0:
             seconds = self.lasts * 60.0 / tempo
             self.sustain = min(self.sustain, seconds) if self.sustain > 0.0 else seconds
-
-    def motion(self, number: int) -> NoteMotion | None:
-        """Envelopes and modulations of the note with that number; None if all are off."""
-        if self.decay == self.lpenv == self.penv == self.vib == self.fm == 0.0:
-            return None
-        return NoteMotion(
-            self.attack, self.decay, self.sustainlevel, self.lpf, self.resonance,
-            self.lpenv, self.lpattack, self.lpdecay, self.lpsustain, self.penv, self.pattack, self.pdecay,
-            self.vib, self.vibmod, self.fm, self.fmh, self.fmdecay, 440.0 * 2.0 ** ((number - 69) / 12.0),
-        )  # fmt: skip
-
-    def color(self) -> NoteColor | None:
-        """Filters and distortions of the note; None if all are off."""
-        filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
-        if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
-            return None
-        return NoteColor(
-            self.lpf,
-            self.resonance,
-            self.hpf,
-            self.hresonance,
-            self.bandf,
-            self.bandq,
-            self.shape,
-            self.crush,
-            self.coarse,
-            self.vowel,
-        )
 
 
 class ChannelValues:

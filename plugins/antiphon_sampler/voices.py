@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples, Step
-from antiphon_sampler.coloring import Color, NoteColor
+from antiphon_sampler.coloring import Color, put_color
 from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
-from antiphon_sampler.motion import Motion, NoteMotion
+from antiphon_sampler.motion import Motion, put_motion
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -29,6 +29,7 @@ from antiphon_sampler.rows import (
 from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
 from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
+from antiphon_sampler.values import NoteValues
 
 __all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
 
@@ -42,52 +43,33 @@ END = 0.002
 
 @dataclass(frozen=True, slots=True)
 class NewVoice:
-    """How a voice plays its part of a sample.
+    """How a voice plays its part of a sample."""
 
-    Attributes:
-        speed: Frames of the sample a frame; below 0 from the end on.
-        pan: 0 left, 0.5 middle, 1 right.
-        attack: Seconds of the fade-in.
-        release: Seconds of the fade-out before the end.
-        cut: Group of which it ends the other voices; 0 for none.
-        note: By which `off` finds it.
-        channel: 1 to 16.
-        sustain: Seconds after which it fades out over `release`; 0 for its end.
-        accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
-        repeats: How often the part is played, one after the other; of a long sample once.
-        color: Its filters and distortions; None for none.
-        motion: Its envelopes and modulations; None for none.
-    """
-
-    speed: float
+    speed: float  # frames of the sample a frame; below 0 from the end on
     bend: float
     gain: float
-    pan: float
-    attack: float
-    release: float
-    cut: int
-    note: int
-    channel: int
+    pan: float  # 0 left, 0.5 middle, 1 right
+    attack: float  # seconds of the fade-in
+    release: float  # seconds of the fade-out before the end
+    cut: int  # group of which it ends the other voices; 0 for none
+    note: int  # by which `off` finds it
+    channel: int  # 1 to 16
+    values: NoteValues  # of its filters, distortions, envelopes and modulations
+    moves: bool = True  # whether it has envelopes and modulations
     pitch: float = 1.0
     pressure: float = 1.0
-    sustain: float = 0.0
-    accelerate: float = 0.0
-    repeats: int = 1
-    color: NoteColor | None = None
-    motion: NoteMotion | None = None
+    sustain: float = 0.0  # seconds after which it fades out over `release`; 0 for its end
+    accelerate: float = 0.0  # its speed goes in a straight line to this much more, as a share of it, while it sounds
+    repeats: int = 1  # how often the part is played, one after the other; of a long sample once
 
 
 class SampleVoices:
-    """Voices of one node. All methods but the constructor are for the block path.
-
-    Attributes:
-        streams: Those of its long samples.
-    """
+    """Voices of one node. All methods but the constructor are for the block path."""
 
     def __init__(self, rate: int, voices: int) -> None:
         """Allocates voices for 1 to `VOICES` notes at once."""
         self._voices = voices
-        self.streams = PageStreams()
+        self.streams = PageStreams()  # those of its long samples
         self._cut, self._edge, self._end = (max(1, round(seconds * rate)) for seconds in (CUT, EDGE, END))
         self._rate = rate
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
@@ -139,12 +121,8 @@ class SampleVoices:
     def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
         """Step of a block without voice changes, as a kernel call.
 
-        Args:
-            y: The output, `[1 or 2, frames]`, which gets the voices alone.
-            gain: Its factor, a value a frame.
-
-        Returns:
-            The call; None while a voice reads a long sample, whose pages are counted block by block.
+        `y`: the output, `[1 or 2, frames]`, which gets the voices alone. `gain`: its factor, a value a frame. Returns
+        the call; None while a voice reads a long sample, whose pages are counted block by block.
         """
         if self.streams.in_use:
             return None
@@ -208,7 +186,7 @@ class SampleVoices:
 
     def _write(self, row: int, given: NewVoice) -> None:
         """Writes what does not depend on the sample."""
-        w, whole, color = row * Whole.SIZE, self._whole, given.color
+        w, whole, values = row * Whole.SIZE, self._whole, given.values
         whole[w + Whole.AGE] = 0
         whole[w + Whole.FALL] = -1
         whole[w + Whole.FALLING] = 0
@@ -216,9 +194,10 @@ class SampleVoices:
         whole[w + Whole.CHANNEL] = given.channel
         whole[w + Whole.CUT] = given.cut
         whole[w + Whole.ORDER] = self._order
-        whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
-        motion = given.motion
-        whole[w + Whole.MOVES] = 0 if motion is None else motion.put(self._motion, row * Motion.SIZE, self._rate)
+        whole[w + Whole.ON_COLOR] = put_color(values, self._color, row * Color.SIZE, self._rate)
+        whole[w + Whole.MOVES] = (
+            put_motion(values, given.note, self._motion, row * Motion.SIZE, self._rate) if given.moves else 0
+        )
         left, right = sides(given.pan)
         r = row * Real.SIZE
         self._real[r + Real.SPEED] = given.speed
@@ -246,11 +225,7 @@ class SampleVoices:
 
 
 def sides(pan: float) -> tuple[float, float]:
-    """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side.
-
-    Args:
-        pan: 0 left to 1 right.
-    """
+    """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side. `pan`: 0 left to 1 right."""
     if pan == 0.5:
         return 1.0, 1.0
     angle = 0.5 * math.pi * pan

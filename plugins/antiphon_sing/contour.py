@@ -33,7 +33,6 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     """Pitch contour within a note: peaks of the normalised autocorrelation around the note's period.
 
     Args:
-        rate: Hz.
         start: Seconds.
         end: Seconds.
         number: The note, a MIDI number.
@@ -80,13 +79,8 @@ def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F6
 def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
     """Scales a sound to the loudness contour of another, below full scale.
 
-    Args:
-        sound: float32 `[channels, n]`.
-        source: float32 `[n]`, whose level is taken.
-        rate: Hz.
-
-    Returns:
-        As `sound`: at the other's mean level, and its course followed between `LEAST` and `MOST`.
+    `sound`: float32 `[channels, n]`. `source`: float32 `[n]`, whose level is taken. Returns as `sound`: at the other's
+    mean level, and its course followed between `LEAST` and `MOST`.
     """
     wanted, own = _levels(source, rate), _levels(sound.mean(0), rate)
     both = (wanted > 0.03 * wanted.max(initial=0.0)) & (own > 0.03 * own.max(initial=0.0))

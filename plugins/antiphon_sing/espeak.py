@@ -54,11 +54,7 @@ class EspeakVoice:
     """espeak-ng voices. One per process: the library hangs on a second initialisation."""
 
     def __init__(self) -> None:
-        """Loads the library.
-
-        Raises:
-            VoiceError: There is none.
-        """
+        """Loads the library. Raises VoiceError: there is none."""
         where = find_library("espeak-ng")
         if where is None:
             raise VoiceError("espeak-ng is not installed; apt-get install espeak-ng")
@@ -75,8 +71,7 @@ class EspeakVoice:
     def choose(self, name: str) -> None:
         """Selects the voice of the next lines: a language, with a variant after "+".
 
-        Raises:
-            VoiceError: There is no such voice.
+        Raises VoiceError: there is no such voice.
         """
         if self._library.espeak_SetVoiceByName(name.encode()) != 0:
             raise VoiceError(
@@ -163,8 +158,7 @@ def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
 def envelopes(sound: NDArray[np.float32], hop: int, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
 
-    Returns:
-        Amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.
+    Returns amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.
     """
     size, frames = 1024, len(sound) // hop
     bins = size // 2 + 1

@@ -77,9 +77,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def _check_texts(job: FileJob) -> None:
     """Checks the voice and the lyrics before minutes of work on a recording.
 
-    Raises:
-        VoiceError: There is no such voice.
-        UsageError: The lyrics have no word.
+    Raises VoiceError: there is no such voice. Raises UsageError: the lyrics have no word.
     """
     name = voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))
     if name != NEURAL:

@@ -75,26 +75,17 @@ SHAPES = 7
 
 
 class SingerState(NamedTuple):
-    """The sound so far, and what the voices sing from.
+    """The sound so far, and what the voices sing from."""
 
-    Attributes:
-        ring: The sum, a ring of `length` samples: more than are added at once and a response.
-        real: See `VoiceRow`.
-        shape: See `Shape`.
-        song: Responses, row by row, of `taps` samples.
-        noise: The noise beside them, of `hop` samples in a frame.
-        rate: Samples a second.
-    """
-
-    ring: f32p
+    ring: f32p  # the sum, a ring of `length` samples: more than are added at once and a response
     length: i64
-    real: f64p
-    shape: f64p
-    song: f32p
+    real: f64p  # see `VoiceRow`
+    shape: f64p  # see `Shape`
+    song: f32p  # responses, row by row, of `taps` samples
     taps: i64
-    noise: f32p
+    noise: f32p  # the noise beside them, of `hop` samples in a frame
     hop: f64
-    rate: f64
+    rate: f64  # samples a second
 
 
 @kernel
@@ -132,12 +123,7 @@ def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, s
 
 @kernel
 def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
-    """Adds `count` samples of a voice to a ring.
-
-    Args:
-        place: Index of the first sample.
-        count: Samples.
-    """
+    """Adds `count` samples of a voice to a ring. `place`: index of the first sample. `count`: samples."""
     mode = i64(s.real[r + VoiceRow.MODE])
     at = s.real[r + VoiceRow.AT]
     step = s.real[r + VoiceRow.STEP]

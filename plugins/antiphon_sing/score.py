@@ -74,12 +74,8 @@ class ScorePart:
 def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[ScorePart, ...], float]:
     """Reads the parts of a file that have notes, and its length in seconds.
 
-    Args:
-        reach: Semitones of a full bend, where a MIDI file states none.
-
-    Raises:
-        UsageError: It is no score, or there are no notes in it.
-        FileError: It cannot be read.
+    `reach`: semitones of a full bend, where a MIDI file states none. Raises UsageError: it is no score, or there are no
+    notes in it.
     """
     parts, seconds = _musicxml(path) if path.suffix.lower() in XML_SUFFIXES else _midi(path, reach)
     if not parts:

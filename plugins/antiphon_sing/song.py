@@ -25,22 +25,14 @@ MOST = 1.3
 
 
 class Place(NamedTuple):
-    """Position of a syllable, in frames of its song.
+    """Position of a syllable, in frames of its song."""
 
-    Attributes:
-        onset: Its first frame.
-        vowel: The frame at which its vowel begins.
-        low: First frame that is held.
-        high: Last frame that is held; what follows is sung at the note's end.
-        end: Frame after its last.
-    """
-
-    onset: float
+    onset: float  # its first frame
     sound: float
-    vowel: float
-    low: float
-    high: float
-    end: float
+    vowel: float  # the frame at which its vowel begins
+    low: float  # first frame that is held
+    high: float  # last frame that is held; what follows is sung at the note's end
+    end: float  # frame after its last
     word: int
     line: int
     held: bool
@@ -48,31 +40,20 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """Frames of a text at a rate.
-
-    Attributes:
-        responses: float32 `[frames, taps]`; frames without voice are 0.
-        noise: float32 `[frames × hop]`, in whole samples.
-        hop: Samples of a frame, a fraction.
-    """
+    """Frames of a text at a rate."""
 
     text: str
-    responses: NDArray[np.float32]
-    noise: NDArray[np.float32]
-    hop: float
+    responses: NDArray[np.float32]  # float32 `[frames, taps]`; frames without voice are 0
+    noise: NDArray[np.float32]  # float32 `[frames × hop]`, in whole samples
+    hop: float  # samples of a frame, a fraction
     places: tuple[Place, ...]
 
 
 def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
     """Minimum-phase responses of envelopes.
 
-    Args:
-        envelope: Amplitude of harmonics for pulses of `REFERENCE` Hz, `[frames, bins]` up to half of `rate`.
-        rate: Hz.
-        to: Hz of the responses.
-
-    Returns:
-        float32 `[frames, taps]`; the first tap is 0.
+    `envelope`: amplitude of harmonics for pulses of `REFERENCE` Hz, `[frames, bins]` up to half of `rate`. `to`: Hz of
+    the responses. Returns float32 `[frames, taps]`; the first tap is 0.
     """
     size = 1 << int(np.ceil(np.log2(to * 0.04)))
     taps = round(TAPS * to)
@@ -95,11 +76,7 @@ def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.f
 
 
 def places(spoken: Spoken, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
-    """Finds the syllables of a line among its phones.
-
-    Args:
-        first: The frame of the song at which the line begins.
-    """
+    """Finds the syllables of a line among its phones. `first`: the frame of the song at which the line begins."""
     found: list[Place] = []
     words: dict[int, list[LyricSyllable]] = {}
     for syllable in syllables:
@@ -201,11 +178,7 @@ def _boundary(phones: list[Phone], one: int, two: int) -> int:
 
 
 def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> Song:
-    """Joins lines to a song.
-
-    Args:
-        rate: Hz.
-    """
+    """Joins lines to a song."""
     import soxr
 
     hop = lines[0][0].hop * rate / lines[0][0].rate

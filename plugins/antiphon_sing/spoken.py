@@ -20,17 +20,12 @@ class VoiceError(AntiphonError):
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone of a line.
-
-    Attributes:
-        start: Frame at which it begins, a fraction.
-        end: Frame at which it ends.
-    """
+    """A phone of a line."""
 
     symbol: str
     word: int
-    start: float
-    end: float
+    start: float  # frame at which it begins, a fraction
+    end: float  # frame at which it ends
     vowel: bool = False
     glide: bool = False
 
@@ -39,15 +34,11 @@ class Phone:
 class Spoken:
     """A spoken line of a voice, in frames of equal length.
 
-    Attributes:
-        envelope: Amplitude of harmonics, float32 `[frames, bins]`, bins from 0 to half of `rate`; 0 where unvoiced.
-        noise: What is no harmonic: float32 `[frames × hop]`.
-        hop: Samples of a frame.
-        rate: Hz.
+    `envelope`: amplitude of harmonics, float32 `[frames, bins]`, bins from 0 to half of `rate`; 0 where unvoiced.
     """
 
     envelope: NDArray[np.float32]
-    noise: NDArray[np.float32]
-    hop: int
-    rate: int
+    noise: NDArray[np.float32]  # what is no harmonic: float32 `[frames × hop]`
+    hop: int  # samples of a frame
+    rate: int  # Hz
     phones: Sequence[Phone]

@@ -35,8 +35,7 @@ class Texts:
     def begin(self, key: Key, seconds: float) -> Song | None:
         """Computes a song in the background, and waits for it at most `seconds`.
 
-        Raises:
-            VoiceError: It cannot be sung.
+        Raises VoiceError: it cannot be sung.
         """
         if key not in self._songs:
             thread = threading.Thread(target=self._try, args=(key,), name="sing", daemon=True)
@@ -51,11 +50,7 @@ class Texts:
             say(f"sing: {error}")
 
     def make(self, key: Key) -> Song:
-        """Computes a song, unless it is cached.
-
-        Raises:
-            VoiceError: It cannot be sung.
-        """
+        """Computes a song, unless it is cached. Raises VoiceError: it cannot be sung."""
         with self._lock:
             found = self._songs.get(key)
             if found is None:

@@ -24,23 +24,17 @@ HASTE = 2.0
 
 
 class NewNote(NamedTuple):
-    """Parameters of a new note.
-
-    Attributes:
-        level: 0 to 1.
-        start: Sample at which it begins.
-        bend: Semitones.
-    """
+    """Parameters of a new note."""
 
     song: Song
     place: Place
-    level: float
-    start: int
+    level: float  # 0 to 1
+    start: int  # sample at which it begins
     samples: int
     pace: float
     legato: bool
     pitch: float
-    bend: float
+    bend: float  # semitones
     pressure: float
 
     @property
@@ -52,25 +46,21 @@ class NewNote(NamedTuple):
 class SingingVoices:
     """Voice bank: sings syllables of songs at pitches, mixed to mono.
 
-    Attributes:
-        real: Numbers by voice, see `VoiceRow`.
-        shape: See `Shape`.
-        notes: (channel, note) of each voice; None where it has ended or its key is up.
-        begun: Sample at which each began, for the oldest.
+    `notes`: (channel, note) of each voice; None where it has ended or its key is up.
     """
 
     def __init__(self, rate: int, block: int) -> None:
         self.rate = rate
-        self.real = np.zeros((VOICES, ROWS))
+        self.real = np.zeros((VOICES, ROWS))  # numbers by voice, see `VoiceRow`
         self._flat = self.real.reshape(-1)
-        self.shape = np.zeros(SHAPES)
+        self.shape = np.zeros(SHAPES)  # see `Shape`
         self._ring = np.zeros(round(4.0 * TAPS * rate) + block, np.float32)
         self._at = 0
         self._keep, self._high_pass = 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate), np.zeros(4)
         self.songs: list[Song | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
-        self.begun = [0] * VOICES
+        self.begun = [0] * VOICES  # sample at which each began, for the oldest
 
     def reset(self) -> None:
         self.real.fill(0.0)

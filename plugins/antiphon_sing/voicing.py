@@ -20,11 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
 def voice_name(name: str) -> str:
     """Voice selected by a parameter value.
 
-    Args:
-        name: "auto" for the best there is, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3".
-
-    Raises:
-        VoiceError: It is not installed, or the name is none.
+    `name`: "auto" for the best there is, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3". Raises
+    VoiceError: it is not installed, or the name is none.
     """
     neural = all(find_spec(package) for package in EXTRA)
     if name in ("", AUTO):

@@ -58,8 +58,7 @@ def find_soundfont() -> str | None:
 def check(path: Path) -> None:
     """Checks the structure of a soundfont, without reading its samples.
 
-    Raises:
-        FileError: It cannot be read, is no soundfont, is cut short, or its sizes do not fit together.
+    Raises FileError: it cannot be read, is no soundfont, is cut short, or its sizes do not fit together.
     """
     name = printable_path(path)
     try:

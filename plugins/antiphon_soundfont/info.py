@@ -35,8 +35,7 @@ class SoundfontSupport(SynthSupport):
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checked settings; a missing program becomes a piano if the soundfont plays instead of another backend.
 
-        Raises:
-            ParamError: A synth node's instrument has no program, or is a SynthDef.
+        Raises ParamError: a synth node's instrument has no program, or is a SynthDef.
         """
         instrument = settings.instrument
         if not settings.synthdef and (instrument in PROGRAMS or instrument in ("drums", "") or instrument.isdigit()):

@@ -61,11 +61,7 @@ _logged = _LOG(_log)
 
 @cache
 def library() -> Any:
-    """Library handle, loaded once.
-
-    Raises:
-        SoundfontError: It is not installed, or too old.
-    """
+    """Library handle, loaded once. Raises SoundfontError: it is not installed, or too old."""
     path = library_file()
     if path is None:
         raise SoundfontError(f"soundfont needs FluidSynth 2, which is not installed: {INSTALL_LIBRARY}")
@@ -83,17 +79,12 @@ def library() -> Any:
 
 
 class SoundfontSynth:
-    """One FluidSynth instance with a soundfont.
-
-    Attributes:
-        used: It has computed frames: it is not as it was at first, and no call makes it so again.
-    """
+    """One FluidSynth instance with a soundfont."""
 
     def __init__(self, rate: int, font: Path, gain: float) -> None:
         """Loads a soundfont at 8000 to 96000 Hz; several in one process share its samples.
 
-        Raises:
-            SoundfontError: FluidSynth is not there, or cannot read the file.
+        Raises SoundfontError: fluidSynth is not there, or cannot read the file.
         """
         self.calls = library()
         messages.clear()
@@ -106,7 +97,7 @@ class SoundfontSynth:
         if not self.handle or self.calls.fluid_synth_sfload(self.handle, bytes(font), 1) < 0:
             why = f" ({messages[0]})" if messages else ""
             raise SoundfontError(f"FluidSynth cannot play {font.name}{why}; name another soundfont")
-        self.used = False
+        self.used = False  # it has computed frames: it is not as it was at first, and no call makes it so again
 
     def call(self, name: str, *arguments: object) -> None:
         """Calls `fluid_synth_NAME`. A refused call, such as a missing program, changes nothing."""

@@ -18,21 +18,14 @@ _LOWEST, _HIGHEST = 30.0, 17000.0
 
 @dataclass(frozen=True)
 class UnitGrid:
-    """Grouping of a spectrum's bins into units: single bins at low frequencies, groups of 4 and of 16 above.
+    """Grouping of a spectrum's bins into units: single bins at low frequencies, groups of 4 and of 16 above."""
 
-    Attributes:
-        size: Samples of a frame.
-        hop: Samples from one frame to the next.
-        fours: The bin from which on 16 are one.
-        knee: Hz below which bands are about equally wide, above which they widen in proportion.
-    """
-
-    size: int
-    hop: int
+    size: int  # samples of a frame
+    hop: int  # samples from one frame to the next
     single: int
-    fours: int
+    fours: int  # the bin from which on 16 are one
     bands: int
-    knee: float
+    knee: float  # Hz below which bands are about equally wide, above which they widen in proportion
 
     @property
     def bins(self) -> int:

@@ -32,11 +32,7 @@ class MedianLines(NamedTuple):
 
 @kernel
 def stems_medians(x: f32p, s: MedianLines, low: i64, high: i64, places: i64, scratch: f32p, out: f32p) -> None:
-    """out ← medians along lines of x.
-
-    Args:
-        scratch: At least `high - low + 1` values.
-    """
+    """out ← medians along lines of x. `scratch`: at least `high - low + 1` values."""
     for line in range(s.lines):
         for place in range(places):
             count = 0

@@ -33,12 +33,8 @@ ABSENT = "silent: below -40 dB of IN"
 def run(job: FileJob) -> tuple[Written, ...]:
     """Separates a sound file.
 
-    Args:
-        job: `stems` are files of all stems; without them `target` gets the sum of those that `given` names as "only",
-            or of the others than those that it names as "without".
-
-    Raises:
-        FileError: A file cannot be read or written.
+    `job`: `stems` are files of all stems; without them `target` gets the sum of those that `given` names as "only", or
+    of the others than those that it names as "without". Raises FileError: a file cannot be read or written.
     """
     gains = np.array([float(job.settings.get(name, 1.0)) for name in STEMS], np.float32)
     solo = str(job.settings.get("solo", "none"))

@@ -35,9 +35,7 @@ def stems_units(
 ) -> None:
     """out `[2, units]` ← mean power of the channels in each unit, and of the difference of the first two.
 
-    Args:
-        spectrum: Complex `[channels, bins]`.
-        first: `[units]`, the first bin of each.
+    `spectrum`: complex `[channels, bins]`. `first`: `[units]`, the first bin of each.
     """
     for u in range(units):
         last = used
@@ -81,7 +79,6 @@ def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: 
 
     Args:
         ready: `[channels, hop]`, rows of it `rows` apart.
-        hop: Frames of a hop.
         place: Frame of the hop to begin with.
         at: Frame of the block to begin with.
         gain: Of each frame of the block.

@@ -21,25 +21,17 @@ Shares = Callable[[Samples, Samples], Samples]
 
 
 class Masks(Protocol):
-    """Separator of the spectra of a segment.
+    """Separator of the spectra of a segment."""
 
-    Attributes:
-        parts: Number of parts, with the remainder.
-        core: Frames of a segment.
-        reach: Frames of context on either side.
-        sines: The window is a sine to this power.
-    """
-
-    parts: int
-    core: int
-    reach: int
-    sines: int
+    parts: int  # number of parts, with the remainder
+    core: int  # frames of a segment
+    reach: int  # frames of context on either side
+    sines: int  # the window is a sine to this power
 
     def __call__(self, spectra: C64, inside: slice) -> C64:
         """Spectra `[parts - 1, channels, frames, bins]` of the frames inside, all parts but the last.
 
-        Args:
-            spectra: `[channels, frames, bins]`; white noise of variance 1 has power 1.
+        `spectra`: `[channels, frames, bins]`; white noise of variance 1 has power 1.
         """
 
 
@@ -69,11 +61,7 @@ class Splitter:
     """Separates a sound segment by segment."""
 
     def __init__(self, rate: int, channels: int, masks: Masks) -> None:
-        """The bin spacing equals that at `NOMINAL`, whatever the rate.
-
-        Args:
-            rate: Hz.
-        """
+        """The bin spacing equals that at `NOMINAL`, whatever the rate."""
         self._masks, self._channels = masks, channels
         self._hop = max(16, round(FILE.hop * rate / NOMINAL))
         self._size = 4 * self._hop

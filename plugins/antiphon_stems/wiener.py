@@ -18,14 +18,8 @@ def refine(spectra: C64, shares: Samples) -> C64:
     """Spectra of stems, from a mix's spectra and each stem's shares.
 
     For stereo, every stem's covariance in each bin is estimated over the segment, and the stems are filtered by it
-    once; without stereo differences, or for mono, it is the mix times the shares.
-
-    Args:
-        spectra: `[channels, frames, bins]`.
-        shares: `[stems, frames, bins]`, whose sum is 1.
-
-    Returns:
-        `[stems, channels, frames, bins]`.
+    once; without stereo differences, or for mono, it is the mix times the shares. `spectra`: `[channels, frames,
+    bins]`. `shares`: `[stems, frames, bins]`, whose sum is 1. Returns `[stems, channels, frames, bins]`.
     """
     power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
     if len(spectra) != 2 or float(np.mean(np.abs(spectra[0] - spectra[1]) ** 2)) < APART * float(power.mean()):

@@ -46,12 +46,7 @@ SPLICE_SECONDS = 0.005
 
 
 class SuperCollider:
-    """Backend of one worker.
-
-    Attributes:
-        delay: Hops by which the answer is late.
-        meanwhile: Called while `render` waits.
-    """
+    """Backend of one worker."""
 
     name = "supercollider"
     rehearses = False
@@ -71,7 +66,6 @@ class SuperCollider:
         """Connects to JACK and starts scsynth.
 
         Args:
-            rate: Frames per second of the stream.
             hop: Frames of a hop; JACK's block, or more than that by the margin of `delay`.
             spare: Whether to run a second scsynth.
             restarts: Deaths within a minute after which scsynth is still restarted.
@@ -86,7 +80,7 @@ class SuperCollider:
         sys.setswitchinterval(1e-4)
         self._wires = wires or Wires(f"{NAME}{os.getpid()}", slots, wait)
         self._rate, self._hop, self._block = rate, hop, self._wires.block
-        self.delay = delay(rate, hop)
+        self.delay = delay(rate, hop)  # hops by which the answer is late
         # the most frames by which a hop may be ahead of JACK's clock so that its answer still arrives in time
         self._latest = (self.delay - 1) * hop - self._block
         self._aim = ahead(rate, hop, self._block)
@@ -104,7 +98,7 @@ class SuperCollider:
         self._known = [0] * slots
         self._hurried = [Hurried(rate) for _ in range(slots)]
         self._next: list[tuple[int, int] | None] = [None] * slots
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], None] = lambda: None  # called while `render` waits
         self._messages: list[tuple[int, bytes]] = []
         self._presence = [DropoutFader(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)

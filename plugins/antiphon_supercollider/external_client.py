@@ -267,9 +267,8 @@ class TimetagOnly(SuperCollider):
 def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
     """Backend for the external scsynth at an address.
 
-    Raises:
-        EngineError: It cannot be joined.
-        Unanswered: It has not answered, or not accepted a client, for `AWAY_SECONDS`.
+    Raises EngineError: it cannot be joined. Raises Unanswered: it has not answered, or not accepted a client, for
+    `AWAY_SECONDS`.
     """
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
     while True:

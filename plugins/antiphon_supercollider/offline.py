@@ -100,10 +100,8 @@ class OfflineTurns:
 def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
     """Renders a pass's events by `scsynth -N`, one sound a track, at the path returned by `into`.
 
-    `before`: frames by which messages precede their hop.
-
-    Raises:
-        EngineError: scsynth fails, or there are too many tracks.
+    `before`: frames by which messages precede their hop. Raises EngineError: scsynth fails, or there are too many
+    tracks.
     """
     tracks = _tracks(events)
     if len(tracks) > MOST_TRACKS:

@@ -80,8 +80,7 @@ def names() -> list[str]:
 def read(instrument: str, file: str) -> dict[str, F32]:
     """The arrays of an instrument that is installed, or of a file that `antiphon train timbre` wrote.
 
-    Raises:
-        FileError: There is no such instrument, or the file has none.
+    Raises FileError: there is no such instrument, or the file has none.
     """
     try:
         arrays = read_weights(Path(file).stem, Path(file).parent) if file else read_weights(PREFIX + instrument)

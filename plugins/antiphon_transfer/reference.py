@@ -18,8 +18,7 @@ LONGEST = 60.0
 def read(path: str, grid: Framing) -> F32:
     """The reference as float32 `[channels, frames]` at the grid's rate.
 
-    Raises:
-        FileError: It cannot be read, is shorter than a frame, or is silent.
+    Raises FileError: it cannot be read, is shorter than a frame, or is silent.
     """
     name = Path(path).name
     samples = read_sound(path, rate=grid.rate).samples

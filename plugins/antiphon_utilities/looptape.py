@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import u8p
+from antiphon.api.backends.intrinsics import u8p
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_utilities.beats import EARLY
 

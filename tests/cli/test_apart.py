@@ -11,9 +11,9 @@ import pytest
 from tests import audio
 
 from antiphon.cli.files.replay import replay
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.midifile import write
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import write
 
 Command = Callable[..., Any]
 

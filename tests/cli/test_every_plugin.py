@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from tests import audio
 from tests.cli.conftest import Command
 
+from antiphon.files import midifile
+from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.jobs.request import command, run_task
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
-from antiphon.kernel.io import midifile
-from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.kernel.plugins import loader
 from antiphon_model.tests.exports import onnx_gain
 

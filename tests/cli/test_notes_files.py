@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests import audio, noteclick
 
 from antiphon.cli.newplugin import new_plugin
+from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.midifile import read, write
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import read, write
 from antiphon.kernel.plugins import loader
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score

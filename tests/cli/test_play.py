@@ -14,10 +14,10 @@ from tests import audio
 
 from antiphon.cli import live, play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.midifile import write
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import write
-from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
 from antiphon_pyo.info import PYO

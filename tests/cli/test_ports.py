@@ -11,7 +11,8 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.commands import application
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 OSC = ("serve", "play", "live", "osc", "monitor", "repl")

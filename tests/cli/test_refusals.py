@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests import accepted, audio
 
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import write
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.midifile import write
 
 Command = Callable[..., Any]
 SCRIPT = 'from antiphon.live import *\ntrack("t", "bd*4")\n'

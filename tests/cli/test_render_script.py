@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
-from antiphon.kernel.io import midifile
+from antiphon.files import midifile
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of

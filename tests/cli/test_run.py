@@ -378,7 +378,7 @@ def test_a_signal_midway_leaves_what_was_there(
     (tmp_path / f"out.{kind}").write_text("the old one")
     # it says when it is at work, by the writer's first chunk
     before = (
-        "import sys\nfrom antiphon.kernel.io import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
+        "import sys\nfrom antiphon.files import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
         "def told(self):\n    real(self); print('writing', flush=True)\nw.AudioWriter._hand_over = told\n"
     )
     process = spawn("run", "gain", "in.flac", f"out.{kind}", "--force", before=before)

@@ -14,7 +14,7 @@ from antiphon.kernel import supervisor
 from antiphon.kernel.engine.file_loop import load_sound
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import recordings
 

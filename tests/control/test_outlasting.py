@@ -20,10 +20,10 @@ from antiphon.kernel.engine.link import BeatPassed, NodeState
 from antiphon.kernel.errors import ParamError
 from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.io.http_message import answer, text
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.web.http_message import answer, text
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""

@@ -15,10 +15,10 @@ from tests.control.rig import Rig
 from antiphon.kernel.control import web_requests
 from antiphon.kernel.control.subscribers.approvals import Approvals
 from antiphon.kernel.control.web_requests import ControlShare, WebRequests
-from antiphon.kernel.io.http_message import Refusal
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.web import control_link
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Refusal
 
 
 @asynccontextmanager

@@ -31,10 +31,10 @@ from tests.docs import results
 
 from antiphon.cli.commands import application
 from antiphon.cli.files.run import read_settings
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.midifile import write
 from antiphon.kernel.contract import catalog as catalogs
 from antiphon.kernel.graph import patch as patches
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import write
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.workers import devices
 from antiphon_bench.rig import ServerProcess

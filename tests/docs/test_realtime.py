@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from antiphon.kernel.engine import admission, loader
+from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
-from antiphon.kernel.workers.info import ModelInfo
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
+from antiphon.networks.info import ModelInfo
 from antiphon_pyo.info import PYO
 from antiphon_supercollider.voices import played_ahead
 

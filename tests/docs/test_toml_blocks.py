@@ -15,8 +15,8 @@ from tests import audio
 from tests.commands import PAGES, blocks
 
 from antiphon.cli.commands import application
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import write
+from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.midifile import write
 
 
 def antiphon(*words: str) -> None:

@@ -14,12 +14,12 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
-from antiphon.kernel.engine.admission import LoadEstimator, Share, decide, run_weigher, try_node
+from antiphon.kernel.engine.plans.admission import LoadEstimator, Share, decide, run_weigher, try_node
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime.child_process import leave, pair
+from antiphon.kernel.runtime.processes.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)
 PERIOD = 256 / 48.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.kernel.engine.browser_input import BrowserInput
+from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
 from antiphon.web.page.browser_input import BrowserSound
 

@@ -21,19 +21,19 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
-from antiphon.kernel.engine import admission
 from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
-from antiphon.kernel.engine.loader import Loader
-from antiphon.kernel.engine.loading import LoadingNote
 from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.plans import admission
+from antiphon.kernel.engine.plans.loader import Loader
+from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime.child_process import leave, pair
+from antiphon.kernel.runtime.processes.child_process import leave, pair
 from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from tests.local import CATALOG
 
-from antiphon.kernel.engine import loading
-from antiphon.kernel.engine.loading import NOTED, LoadingNote, Prepared
+from antiphon.kernel.engine.plans import loading
+from antiphon.kernel.engine.plans.loading import NOTED, LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.child_process import DEVICE_GONE
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
 

@@ -12,7 +12,7 @@ from antiphon.kernel.engine.link import PlanRefused
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.session.effects import EngineLoad
 
 

@@ -19,10 +19,10 @@ import soundfile
 from tests import audio
 from tests.waiting import costs_at_most, until
 
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import decode, decode_process
 from antiphon.kernel.io.audiofile import read, stream
-from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import Decoder
 
 KINDS = ("wav", "flac", "ogg", "mp3", "aiff", "au")

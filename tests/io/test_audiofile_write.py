@@ -18,11 +18,11 @@ from tests import accepted, audio
 from tests.pairs import pairwise
 from tests.waiting import until
 
+from antiphon.files import audiowrite
+from antiphon.files.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import audiowrite
 from antiphon.kernel.io.audiofile import read
-from antiphon.kernel.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 
@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: st
         f"sys.path[:0] = {[str(Path(audiowrite.__file__).parents[3])]!r}\n"
         "import numpy as np\n"
         "from antiphon.kernel.errors import FileError\n"
-        "from antiphon.kernel.io.audiowrite import AudioWriter\n"
+        "from antiphon.files.audiowrite import AudioWriter\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
         "try:\n"
         f"    with AudioWriter('out.{kind}', 48000, 1) as w:\n"

@@ -9,11 +9,12 @@ import pytest
 import soundfile
 import soxr
 
-from antiphon.kernel.io.audiowrite import AudioWriter
+from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.sound_finish import SoundFinish
+from antiphon.files.sound_tags import id3
+from antiphon.kernel.io.containers.id3 import chunk_tags, read_id3
 from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
-from antiphon.kernel.io.finish.sound_tags import chunk_tags, id3, read_id3
-from antiphon.kernel.signal.loudness import LoudnessMeter
+from antiphon.signal.loudness import LoudnessMeter
 
 RATE = 48000
 TAGS = {"title": "Tïtle 日本", "artist": "Ö", "album": "B", "genre": "Pöp", "date": "1999-05-01", "tracknumber": "3"}

@@ -11,10 +11,10 @@ import mido
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from antiphon.files import midifile
+from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.midifile import read, write
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import midifile
-from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.kernel.io.midifile import read, write
 
 
 @st.composite

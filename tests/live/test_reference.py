@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from antiphon import live
-from antiphon.kernel.signal.scales import CHORDS, SCALES
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.reference import entries
+from antiphon.signal.scales import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = """

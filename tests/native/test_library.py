@@ -109,7 +109,7 @@ def test_the_project_s_kernels_fit_into_one(tmp_path: Path) -> None:
     """Of the analyses that workers run: loudness, resampling and the beats."""
     code = (
         "import sys; from pathlib import Path\n"
-        "import antiphon.kernel.signal.loudness, antiphon.kernel.native.resample, antiphon_listen.beats\n"
+        "import antiphon.signal.loudness, antiphon.kernel.native.resample, antiphon_listen.beats\n"
         "from antiphon.kernel.native import compiling, library\n"
         "print(library.write(compiling.declared_kernels(), Path(sys.argv[1])) >= 5)"
     )

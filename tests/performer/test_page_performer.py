@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.errors import EngineError, UsageError
-from antiphon.kernel.runtime.child_process import pair
-from antiphon.kernel.wire.script_link import MOST_STEPS, pack, unpack
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.performer import page_performer
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.page_performer import PagePerformer
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import ScriptFile, Version
+from antiphon.web.script_link import MOST_STEPS, pack, unpack
 
 
 class StandIn:

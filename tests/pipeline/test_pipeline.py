@@ -13,8 +13,8 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.decode_process import FileStalled
-from antiphon.kernel.signal.features import import_librosa
-from antiphon.kernel.signal.mel import LogMel, LogMelStream, MelSettings
+from antiphon.signal.features import import_librosa
+from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of

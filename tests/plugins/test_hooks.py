@@ -55,7 +55,7 @@ note(f"imported {{here()}}")
 EVERY = (
     HEAD
     + """
-from antiphon.kernel.io.http_message import text
+from antiphon.web.http_message import text
 
 @hookimpl
 def antiphon_processors(register):

@@ -17,7 +17,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.workers.spec import WorkerSpec
 
 INIT = """
@@ -167,7 +167,7 @@ def test_a_check_plays_the_values_of_the_nodes(plugin: Path, tmp_path: Path) -> 
 
 def test_a_worker_of_another_version_is_not_shared() -> None:
     versions = {"versioned": Path("/v/3/versioned"), "other": Path("/v/4/other")}
-    mine = WorkerSpec("m", "antiphon.kernel.workers.networks.x:Y", settings={"network": "versioned.net:Net"})
+    mine = WorkerSpec("m", "antiphon.networks.x:Y", settings={"network": "versioned.net:Net"})
     assert mine.with_versions(versions).versions == ("/v/3/versioned",)
     assert WorkerSpec.from_json(mine.with_versions(versions).to_json()) == mine.with_versions(versions)
     assert WorkerSpec("m", "versioned:Step").with_versions(versions).versions == ("/v/3/versioned",)

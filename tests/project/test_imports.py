@@ -16,10 +16,7 @@ ROOTS = (SERVER, ROOT / "plugins", ROOT / "models", ROOT / "bench")
 PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
-TORCH = tuple(
-    f"server/antiphon/kernel/workers/networks/{name}.py"
-    for name in ("streaming", "torch_network", "torch_stepper", "cuda")
-)
+TORCH = tuple(f"server/antiphon/networks/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda"))
 HEAVY = {
     "torch": (
         *TORCH,
@@ -52,7 +49,7 @@ STARTS = [
     "kernel/plugins",
     "offline",
     "kernel/graph",
-    "kernel/workers/info",
+    "networks/info",
     "kernel/workers/devices",
 ]
 
@@ -166,7 +163,7 @@ def test_librosa_is_imported_in_one_place_where_one_process_at_a_time_compiles_i
         capture_output=True,
         text=True,
     )
-    assert found.stdout.split() == ["server/antiphon/kernel/signal/features.py"]
+    assert found.stdout.split() == ["server/antiphon/signal/features.py"]
 
 
 def walked(waiting, beyond=()):

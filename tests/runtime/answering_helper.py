@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from antiphon.kernel.runtime.helper_channel import HelperChannel
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 
 
 def main() -> None:

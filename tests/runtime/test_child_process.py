@@ -7,7 +7,7 @@ import sys
 
 from tests.waiting import until
 
-from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.runtime.processes.pidfile import start_time
 
 
 def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
@@ -15,7 +15,7 @@ def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
     child = "import time; time.sleep(60)"
     parent = (
         "import os, signal, subprocess, sys\n"
-        "from antiphon.kernel.runtime.child_process import end_with_parent\n"
+        "from antiphon.kernel.runtime.processes.child_process import end_with_parent\n"
         f"child = subprocess.Popen([sys.executable, '-c', {child!r}], preexec_fn=end_with_parent, stdout=2)\n"
         "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

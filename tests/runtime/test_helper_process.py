@@ -11,9 +11,9 @@ import threading
 import pytest
 from tests.waiting import until
 
-from antiphon.kernel.runtime.helper_channel import HEAD, MessageBuffer, pack
-from antiphon.kernel.runtime.helper_process import HelperProcess, environment, run_forked
-from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess, environment, run_forked
+from antiphon.kernel.runtime.processes.pidfile import start_time
 
 MODULE = "tests.runtime.answering_helper"
 
@@ -82,7 +82,7 @@ def test_it_ends_by_close_with_nothing_left(helper: HelperProcess) -> None:
 def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
     parent = (
         "import os, signal\n"
-        "from antiphon.kernel.runtime.helper_process import HelperProcess\n"
+        "from antiphon.kernel.runtime.processes.helper_process import HelperProcess\n"
         f"helper = HelperProcess({MODULE!r})\n"
         "helper.send({'do': 'answer', 'what': ''}), helper.receive(), helper.send({'do': 'hang'})\n"
         "print(helper.pid, flush=True)\n"

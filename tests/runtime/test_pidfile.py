@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 
 FREE = ServeSettings(osc_port=0)

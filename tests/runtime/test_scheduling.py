@@ -7,7 +7,7 @@ import sys
 
 ASKED = """
 import os
-from antiphon.kernel.runtime import scheduling
+from antiphon.kernel.runtime.processes import scheduling
 os.nice(7)
 scheduling.short_slices()
 print(os.getpriority(os.PRIO_PROCESS, 0))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.scheduling import Standstill, ThreadTimes
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.scheduling import Standstill, ThreadTimes
 
 MS = 1_000_000
 

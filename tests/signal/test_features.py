@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras
-from antiphon.kernel.signal import features
-from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream
-from antiphon.kernel.signal.mel import MEL, LogMel, MelSettings
+from antiphon.signal import features
+from antiphon.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream
+from antiphon.signal.mel import MEL, LogMel, MelSettings
 
 F32 = NDArray[np.float32]
 RATE = 22050
@@ -106,7 +106,7 @@ import fcntl, sys
 def flock(file, operation):
     print(file.name.endswith("librosa/__init__.py"), operation == fcntl.LOCK_EX, "librosa.beat" in sys.modules)
 fcntl.flock = flock
-from antiphon.kernel.signal.features import import_librosa
+from antiphon.signal.features import import_librosa
 print(import_librosa().beat.__name__)
 """
 

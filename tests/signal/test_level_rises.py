@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.kernel.signal.level_rises import ONSET_RISE, level_rises, piece_frames
+from antiphon.signal.level_rises import ONSET_RISE, level_rises, piece_frames
 
 RATE = 48000
 STEP = piece_frames(RATE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.kernel.signal.decimator import Decimator
-from antiphon.kernel.signal.listening_mix import F32, ListeningMix, listening_mono
+from antiphon.signal.decimator import Decimator
+from antiphon.signal.listening_mix import F32, ListeningMix, listening_mono
 
 RATE = 48000
 TONE = (0.3 * np.sin(2 * np.pi * 440.0 * np.arange(2 * RATE) / RATE)).astype(np.float32)

@@ -12,7 +12,7 @@ import pytest
 from antiphon.kernel.control.state import CATALOG, StateFolder
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, before
 from antiphon.kernel.supervisor.starts import Starts

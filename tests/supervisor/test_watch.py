@@ -14,10 +14,10 @@ from types import SimpleNamespace
 import pytest
 from tests.clock import FakeClock
 
-from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError, FileError
-from antiphon.kernel.runtime.child_process import Child, leave, pair
+from antiphon.kernel.runtime.processes.child_process import Child, leave, pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, recordings, watch, watchdog
 from antiphon.kernel.supervisor.faults import SupervisorFaults

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
-from antiphon.kernel.runtime.child_process import Child
+from antiphon.kernel.runtime.processes.child_process import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, watchdog
 from antiphon.kernel.synth import choosing, info as synths

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.waiting import comes
 
-from antiphon.kernel.io.http_message import HttpRequest, Response, text
 from antiphon.web.draining import drain
+from antiphon.web.http_message import HttpRequest, Response, text
 from antiphon.web.protocol.guard import Site
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer

@@ -31,7 +31,7 @@ from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.runtime.token import load_token
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.web import access, certificate

@@ -22,10 +22,10 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.io.http_message import Refusal, text
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Refusal, text
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.protocol.limits import Limits

@@ -22,9 +22,8 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
-from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
@@ -37,6 +36,7 @@ from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import gate
 from antiphon.web.protocol.limits import Limits
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 from antiphon.web.server import HttpServer
 
 TOKEN = "0123456789abcdef" * 2

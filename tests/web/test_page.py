@@ -26,14 +26,14 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
-from antiphon.kernel.io.http_message import Response
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import graph_json
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Response
 from antiphon.web.page import feed, files as page, node_sound as sound, routes as pages
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer

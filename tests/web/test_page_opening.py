@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.web.test_http import body, send, status
 
-from antiphon.kernel.io.http_message import answer
 from antiphon.web.access import WRONG_GUESSES, TokenGuard
+from antiphon.web.http_message import answer
 from antiphon.web.page.opening import PageOpening
 from antiphon.web.page.page_secret import FILE, SECONDS, page_address
 from antiphon.web.protocol.application import Endpoint

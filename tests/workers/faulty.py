@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.kernel.contract.hookspecs import hookimpl
-from antiphon.kernel.workers.processor import ModelProcessor
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.processor import ModelProcessor
 
 HOP, RATE = 960, 48000
 CODES = {

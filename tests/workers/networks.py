@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from antiphon.kernel.runtime import model_files
-from antiphon.kernel.workers.networks.streaming import StreamingModel
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.streaming import StreamingModel
 
 HERE = "tests.workers.networks"
 HOP = 64
@@ -120,7 +120,7 @@ def spec(network: str = "Leaky", slots: int = 4, weights: str = "", folder: Path
     shape = {"hop": HOP, "inputs": (inputs, HOP), "outputs": (outputs, HOP)}
     return WorkerSpec(
         "test",
-        "antiphon.kernel.workers.networks.torch_stepper:build",
+        "antiphon.networks.torch_stepper:build",
         slots=slots,
         settings=settings,
         **{**shape, **given},

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 from tests.workers.networks import HOP, as_it_was, noise, play, spec
 
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.workers.networks import cuda
-from antiphon.kernel.workers.networks.torch_network import load
-from antiphon.kernel.workers.networks.torch_stepper import TorchStepper
+from antiphon.networks import cuda
+from antiphon.networks.torch_network import load
+from antiphon.networks.torch_stepper import TorchStepper
 
 CPU = torch.device("cpu")
 

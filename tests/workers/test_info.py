@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.workers.info import ModelInfo
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
+from antiphon.networks.info import ModelInfo
 
 INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2, 3, slots=5)
 
@@ -17,8 +17,8 @@ def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
     cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
     assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
     assert (cpu.factory, cuda.factory) == (
-        "antiphon.kernel.workers.networks.torch_stepper:build",
-        "antiphon.kernel.workers.networks.cuda:build",
+        "antiphon.networks.torch_stepper:build",
+        "antiphon.networks.cuda:build",
     )
     assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")
     assert cpu.settings == {"network": "somewhere:Tiny", "weights": "tiny-weights"}

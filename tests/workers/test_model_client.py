@@ -15,9 +15,9 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import pool
-from antiphon.kernel.workers.info import ModelInfo
-from antiphon.kernel.workers.model_client import ModelClient, usable, worker_of
-from antiphon.kernel.workers.networks.array_stepper import build
+from antiphon.networks.array_stepper import build
+from antiphon.networks.info import ModelInfo
+from antiphon.networks.model_client import ModelClient, usable, worker_of
 
 HOP = 4
 

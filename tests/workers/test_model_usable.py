@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from antiphon.kernel.workers import devices, model_client, pool
+from antiphon.kernel.workers import devices, pool
+from antiphon.networks import model_client
 from antiphon_hum.learned.spec import HUM
 
 

@@ -25,8 +25,8 @@ from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import State, WorkerWord
-from antiphon.kernel.workers.processor import ModelProcessor
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.processor import ModelProcessor
 
 RATE = 48000
 

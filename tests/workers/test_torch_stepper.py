@@ -15,8 +15,8 @@ from tests.workers import networks
 from tests.workers.networks import HOP, as_it_was, noise, play, spec, write_weights
 
 from antiphon.kernel.runtime.model_files import ModelError
-from antiphon.kernel.workers.networks import torch_network
-from antiphon.kernel.workers.networks.torch_stepper import build
+from antiphon.networks import torch_network
+from antiphon.networks.torch_stepper import build
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,16 +57,7 @@ def evaluate(
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
     with needs.explain_missing(name):
         evaluation = factories[name]()
-    files = [
-        file
-        for path in files or ()
-        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path) or _in_folder(path))
-    ]
-    for path in files:
-        if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
-            material = evaluation.files_doc or "its own items alone"
-            what = f"{path} holds no files to measure" if path.is_dir() else f"there is no file {path}"
-            raise UsageError(f"{what}; {name} is evaluated on {material}")
+    files = _own_files(name, evaluation, files or ())
     ask = tables.EvaluationRequest(
         data=data,
         work=make_folder((work if work is not None else cache_folder() / "evaluation") / name),
@@ -81,12 +72,7 @@ def evaluate(
     if card:
         results.check(ask)
     if not limit:
-        what = "your files" if files else "all its items"
-        ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
-        fewer = [] if files else ["--limit 5 takes five items"]
-        fewer += [f"--system {ours!r} takes one system"] if ours and not (system or card) else []
-        measured = f"{name} is measured on {what}, which may take hours"
-        say(f"{measured}; {', '.join(fewer)}" if fewer else measured)
+        _say_long(name, evaluation, own=bool(files), chosen=bool(system or card))
     with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)
@@ -94,14 +80,37 @@ def evaluate(
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
         raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
-    for line in tables.table(evaluation, cells, own_files=bool(ask.files)):
-        typer.echo(line)
-    typer.echo(f"seed {seed}")
+    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {seed}"]))
     if json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if card:
         typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
+
+
+def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
+    """The files to measure that were named, or lie in named folders."""
+    files = [
+        file
+        for path in paths
+        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path) or _in_folder(path))
+    ]
+    for path in files:
+        if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
+            material = evaluation.files_doc or "its own items alone"
+            what = f"{path} holds no files to measure" if path.is_dir() else f"there is no file {path}"
+            raise UsageError(f"{what}; {name} is evaluated on {material}")
+    return files
+
+
+def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
+    """Says that all items are measured, and how to measure fewer. `chosen`: the systems are."""
+    what = "your files" if own else "all its items"
+    ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
+    fewer = [] if own else ["--limit 5 takes five items"]
+    fewer += [f"--system {ours!r} takes one system"] if ours and not chosen else []
+    measured = f"{name} is measured on {what}, which may take hours"
+    say(f"{measured}; {', '.join(fewer)}" if fewer else measured)
 
 
 def _in_folder(path: Path) -> list[Path]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -53,7 +53,7 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon.api.backends.files import cache_folder, make_folder
+    from antiphon.api.backends.files import cache_folder
     from antiphon.api.backends.models import models_folder
 
     recipes = _registered()
@@ -76,22 +76,29 @@ def train(
     # a trial must not take the place of what ships
     shorter = bool(steps or minutes)
     weights = out or place / name / "weights" if out is not None or shorter else models_folder()
-    new = [path for path in (weights, *weights.parents) if not path.exists()]
-    make_folder(weights)
-    if not os.access(weights, os.W_OK):
-        raise UsageError(f"{weights} cannot be written to; name another folder with --out")
-    try:
-        with needs.explain_missing(name):
-            from antiphon_models.learning.making import TrainOptions, make
+    with _folder_made(weights), needs.explain_missing(name):
+        from antiphon_models.learning.making import TrainOptions, make
 
-            wish = TrainOptions(
-                name, data, place, weights, seed, steps, minutes, device, only_material, restart, begin, folder
-            )
-            with _Bar() as bar:
-                if not make(recipes[name], wish, say, bar):
-                    raise typer.Exit(130)
+        wish = TrainOptions(
+            name, data, place, weights, seed, steps, minutes, device, only_material, restart, begin, folder
+        )
+        with _Bar() as bar:
+            if not make(recipes[name], wish, say, bar):
+                raise typer.Exit(130)
+
+
+@contextmanager
+def _folder_made(folder: Path) -> Iterator[None]:
+    """A folder that can be written to; where it is new and stays empty, it is removed."""
+    from antiphon.api.backends.files import make_folder
+
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    make_folder(folder)
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{folder} cannot be written to; name another folder with --out")
+    try:
+        yield
     finally:
-        # where nothing was trained they are empty
         with suppress(OSError):
             for made in new:
                 made.rmdir()

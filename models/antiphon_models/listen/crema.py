@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_listen.chord_network import LABELS, MODEL
+from antiphon_listen.chords.chord_network import LABELS, MODEL
 
 FILE = "crema/models/chord/model.h5"
 _STEADY = 1e-3

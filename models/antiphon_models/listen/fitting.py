@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon_listen import bars, beats, harmony
-from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen import bars, beats
+from antiphon_listen.chords import harmony
+from antiphon_listen.chords.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
 from antiphon_listen.tables import Tables

@@ -88,7 +88,7 @@ def key_named(label: str) -> str:
 
 
 def triad(label: str) -> int | None:
-    """The chord as `antiphon_listen.harmony` numbers it; None where it is neither major nor minor nor none."""
+    """The chord as `antiphon_listen.chords.harmony` numbers it; None where it is neither major nor minor nor none."""
     if label in ("N", "X"):
         return 24 if label == "N" else None
     kind = label.partition(":")[2].partition("/")[0].partition("(")[0]

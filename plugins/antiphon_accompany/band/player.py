@@ -54,14 +54,10 @@ class Due(NamedTuple):
 
 @dataclass(slots=True)
 class BandSettings:
-    """What the performer asks of the band, at a beat.
-
-    Attributes:
-        own: A style of the performer's in place of `style`.
-    """
+    """What the performer asks of the band, at a beat."""
 
     style: str = "auto"
-    own: Style | None = None
+    own: Style | None = None  # a style of the performer's in place of `style`
     density: float = 0.5
     intensity: float = 0.5
     complexity: float = 0.5
@@ -236,9 +232,7 @@ class Band:
     ) -> list[Due]:
         """Strikes for a new chord on a beat on which a part has none of its own.
 
-        Args:
-            beat: The beat.
-            found: The strikes of the beat.
+        `found`: the strikes of the beat.
         """
         made: list[Due] = []
         for part in self.bars:

@@ -67,19 +67,12 @@ _NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumer
 
 
 class Strike(NamedTuple):
-    """A strike of a pattern.
+    """A strike of a pattern."""
 
-    Attributes:
-        at: Beats from the bar's first.
-        what: The lane: a name of `LANES`, or a key of the drums.
-        length: Beats.
-        need: The least intensity, 1 to 3.
-    """
-
-    at: float
-    what: str
-    length: float
-    need: int = 1
+    at: float  # beats from the bar's first
+    what: str  # the lane: a name of `LANES`, or a key of the drums
+    length: float  # beats
+    need: int = 1  # the least intensity, 1 to 3
     accent: float = 1.0
 
 
@@ -88,31 +81,21 @@ Bars = tuple[tuple[Strike, ...], ...]
 
 @dataclass(frozen=True)
 class PartStyle:
-    """One part of a style.
+    """One part of a style."""
 
-    Attributes:
-        program: General MIDI's, from 0.
-        centre: The MIDI number that its middle voice is drawn to.
-        sections: The bars of each section.
-    """
-
-    program: int
-    centre: int
+    program: int  # general MIDI's, from 0
+    centre: int  # the MIDI number that its middle voice is drawn to
     voicing: Voicing
     level: float
-    sections: Mapping[str, Bars]
+    sections: Mapping[str, Bars]  # the bars of each section
 
 
 @dataclass(frozen=True)
 class Style:
-    """A style.
-
-    Attributes:
-        meter: Beats of its bars.
-    """
+    """A style."""
 
     name: str
-    meter: int
+    meter: int  # beats of its bars
     colour: float
     parts: Mapping[str, PartStyle]
 
@@ -161,11 +144,7 @@ class _StyleFile(Struct, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Style:
-    """Reads a style file.
-
-    Raises:
-        PluginError: It is none; the sentence says what is wrong.
-    """
+    """Reads a style file. Raises PluginError: it is none; the sentence says what is wrong."""
     try:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise FileError(f"{path.name} is larger than {MOST_BYTES >> 10} KiB")

@@ -18,9 +18,8 @@ _NONE: tuple[int, ...] = ()
 def shapes(chord: Chord, voicing: str) -> tuple[tuple[int, ...], ...]:
     """All ways in which a part can hold the chord, MIDI numbers from below.
 
-    Args:
-        voicing: "close" four tones in a row, "open" the second highest an octave lower, "triad" three in a row,
-            "shell" without root where there is a seventh, "power" root and fifth, "choir" three up to a tenth apart.
+    `voicing`: "close" four tones in a row, "open" the second highest an octave lower, "triad" three in a row, "shell"
+    without root where there is a seventh, "power" root and fifth, "choir" three up to a tenth apart.
     """
     tones = chord.tones
     count = 4
@@ -80,12 +79,7 @@ class PartVoices:
     def place(
         self, chord: Chord, voicing: str, centre: int, ceiling: int, basses: tuple[int, int], strict: bool = False
     ) -> None:
-        """Moves the voices to a chord.
-
-        Args:
-            voicing: As for `shapes`.
-            centre: MIDI number that the second voice is drawn to.
-        """
+        """Moves the voices to a chord. `centre`: MIDI number that the second voice is drawn to."""
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held
         toll = 10.0 * PARALLEL if strict else PARALLEL

@@ -69,8 +69,7 @@ def piece(
 def fill_part(target: Path, part: str, lines: str, key: str, seed: Value, folder: Path) -> Path:
     """Replaces the notes of bass or drums by those of the bar model; returns a file with a track of chords, too.
 
-    Args:
-        lines: The chords, as lines of seconds.
+    `lines`: the chords, as lines of seconds.
     """
     given = read(target)
     midi, ticks = given.file, given.file.ticks_per_beat

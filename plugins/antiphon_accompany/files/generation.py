@@ -76,12 +76,8 @@ class Generate(Accompany):
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a melody of its own with a band, or a file with one part more.
 
-    Args:
-        job: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part: a track of that name is left out.
-
-    Raises:
-        UsageError: The files or parameters do not go together.
-        FileError: A file cannot be read or written.
+    `job`: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part: a track of that name is left out.
+    Raises UsageError: the files or parameters do not go together. Raises FileError: a file cannot be read or written.
     """
     if not is_midi(job.target, written=True):
         raise UsageError("generate writes MIDI: OUT must end in .mid or .midi")
@@ -144,9 +140,7 @@ def _had(source: Path, part: str) -> tuple[str, ...]:
 def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Path:
     """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and what the phrase leads to.
 
-    Args:
-        settings: Parameters of `Generate`.
-        chords: Their text, of which the key is taken where none is set.
+    `settings`: parameters of `Generate`. `chords`: their text, of which the key is taken where none is set.
     """
     bars, meter = (int(str(settings[name])) for name in ("bars", "meter"))
     notes, number = beginning(settings, chords)
@@ -207,8 +201,7 @@ def by_bars(
 def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], chords: str) -> tuple[Written, ...]:
     """What is said and drawn of a file that was changed after the band was written: length, notes, piano roll.
 
-    Args:
-        chords: Lines of seconds.
+    `chords`: lines of seconds.
     """
     whole = str(job.source) == NOTHING
     tracks = [track for track in read_midi(job.target).tracks if whole or track.name in parts]

@@ -80,9 +80,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def check_texts(parts: str, chords: str) -> None:
     """Checks texts that are read after the melody is known, which of a recording takes minutes.
 
-    Raises:
-        PluginError: `parts` names what is none.
-        UsageError: `chords`, "" for none, has what is no chord.
+    Raises PluginError: `parts` names what is none. Raises UsageError: `chords`, "" for none, has what is no chord.
     """
     parts_of(parts)
     if chords and chords != FILE:

@@ -38,32 +38,22 @@ _DRUMS = 9
 
 @dataclass(frozen=True)
 class Read:
-    """A file as read.
-
-    Attributes:
-        melody: Its notes, in beats.
-        others: Those of other lines but drums, in beats.
-        tempo: Mean beats a minute.
-        tempos: (beat, beats a minute) of each change.
-    """
+    """A file as read."""
 
     file: mido.MidiFile
-    melody: list[BeatNote]
+    melody: list[BeatNote]  # its notes, in beats
     track: int
     channel: int
-    tempo: float
+    tempo: float  # mean beats a minute
     signatures: list[tuple[float, int, int]]
-    tempos: list[tuple[float, float]]
-    others: list[BeatNote]
+    tempos: list[tuple[float, float]]  # (beat, beats a minute) of each change
+    others: list[BeatNote]  # those of other lines but drums, in beats
 
 
 def read(path: Path) -> Read:
     """Reads the melody: the track that is named so, else the first that is like one, else the first with notes.
 
-    A channel of a track is one of its own; drums are left out.
-
-    Raises:
-        FileError: The file cannot be read.
+    A channel of a track is one of its own; drums are left out. Raises FileError: the file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
     lines, chosen = melody_of(file, shortest=1)
@@ -84,8 +74,7 @@ def read(path: Path) -> Read:
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """The file's bars, by its time signatures; estimated where its notes do not lie on its beats.
 
-    Args:
-        meter: Beats of a bar, in place of the file's.
+    `meter`: beats of a bar, in place of the file's.
     """
     # bars of one beat are what transcribing programs write when they mean none
     barless = given.signatures[0][1] == 1
@@ -132,26 +121,17 @@ def bars(upper: int, lower: int) -> tuple[int, float]:
 
 @dataclass(frozen=True)
 class Accompanied:
-    """The result for a file.
-
-    Attributes:
-        key: That of most of its beats.
-        chords: (quarter note, chord) of each beat.
-        bars: Bars of the melody.
-        tempo: Mean beats a minute.
-        lead: The same as text of a file: its ending gives the text; of ".svg" a piano roll.
-        fitted: In words, that the style's bars are not those of the melody; "" where they are.
-    """
+    """The result for a file."""
 
     notes: list[BeatNote]
-    key: str
-    chords: list[tuple[float, int]]
-    bars: int
-    tempo: float
+    key: str  # that of most of its beats
+    chords: list[tuple[float, int]]  # (quarter note, chord) of each beat
+    bars: int  # bars of the melody
+    tempo: float  # mean beats a minute
     seconds: float
     spans: list[ChordSpan]
-    lead: Callable[[str], str]
-    fitted: str = ""
+    lead: Callable[[str], str]  # the same as text of a file: its ending gives the text; of ".svg" a piano roll
+    fitted: str = ""  # in words, that the style's bars are not those of the melody; "" where they are
 
 
 def accompany_midi(
@@ -163,15 +143,9 @@ def accompany_midi(
 ) -> Accompanied:
     """Writes `source` with a track for each part, otherwise unchanged.
 
-    Args:
-        settings: Parameters of `accompany`.
-        chords_text: Chords that are given, as for `chordtext.spans_of`, or "file" for the file's own; "" takes those
-            where it has some and `follow` is not given, and else estimates them.
-        fires: Triggers, each with its second.
-
-    Raises:
-        FileError: The source cannot be used.
-        UsageError: The chords cannot be read.
+    `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
+    own; "" takes those where it has some and `follow` is not given, and else estimates them. `fires`: triggers, each
+    with its second. Raises FileError: the source cannot be used. Raises UsageError: the chords cannot be read.
     """
     given = read(source)
     options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
@@ -191,11 +165,7 @@ def accompany_midi(
     if chords_text not in ("", FILE):
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
-    calls = [(times.beat(second), name) for name, second in fires]
-    ends = times.seconds(ending)
-    for name, second in fires:
-        if second >= ends:
-            raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
+    calls = _calls(fires, times, ending, source.name)
     heard = HeardHarmony()
     notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
@@ -223,10 +193,19 @@ def accompany_midi(
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
 
 
+def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, source: str) -> list[tuple[float, str]]:
+    """Triggers by their beats."""
+    ends = times.seconds(ending)
+    for name, second in fires:
+        if second >= ends:
+            raise UsageError(f"{name} would fire at {second:g} s, after the end of {source} ({ends:.4g} s)")
+    return [(times.beat(second), name) for name, second in fires]
+
+
 def _own_chords(
     given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
 ) -> list[ChordSpan]:
-    """The chords that the file has, where they are wished for, or where it has some and nothing else is; else none."""
+    """The file's own chords, if `wish` asks for them, or if it is empty and `follow` is not set; else none."""
     if wish not in ("", FILE) or (not wish and "follow" in options):
         return []
     if has_harmony(given.melody, given.others):
@@ -272,12 +251,7 @@ def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Va
 def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
     """The piano roll, an SVG file's text, of a written file.
 
-    Args:
-        path: The MIDI file.
-        chords: Lines of seconds.
-
-    Raises:
-        FileError: The file cannot be read.
+    `path`: the MIDI file. `chords`: lines of seconds. Raises FileError: the file cannot be read.
     """
     given = read(path)
     shown = [track for track in read_midi(path).tracks if track.name in parts]

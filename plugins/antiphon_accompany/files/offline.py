@@ -42,17 +42,11 @@ _BEGIN = np.array(
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of one meter.
+    """A stretch of one meter."""
 
-    Attributes:
-        start: Quarter note on which its first bar begins; may be below 0.
-        meter: Beats of a bar.
-        unit: Quarter notes of a beat.
-    """
-
-    start: float
-    meter: int
-    unit: float = 1.0
+    start: float  # quarter note on which its first bar begins; may be below 0
+    meter: int  # beats of a bar
+    unit: float = 1.0  # quarter notes of a beat
 
     def inside(self, quarter: float, turn: int) -> float:
         """The beat of a clock on which this begins at `turn`."""
@@ -84,9 +78,7 @@ class ClockRun(NamedTuple):
 def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
     """The `Melody` of notes, from beat 0.
 
-    Args:
-        notes: Notes before beat 0 are left out.
-        beats: Length in beats; silence follows.
+    `notes`: notes before beat 0 are left out. `beats`: length in beats; silence follows.
     """
     melody = Melody(2 * (beats + 64))
     melody.clear(0)
@@ -156,11 +148,7 @@ def accompany_file(
 
 
 def meter_of(settings: Mapping[str, Value]) -> int | None:
-    """Beats of a bar, where the settings give them.
-
-    Raises:
-        ParamError: The meter is invalid.
-    """
+    """Beats of a bar, where the settings give them. Raises ParamError: the meter is invalid."""
     if "meter" not in settings:
         return None
     param = next(p for p in Accompany.params if p.name == "meter")
@@ -192,10 +180,8 @@ def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
 def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
     """Beats by which a melody is late against its file's beats, 0 to below 1.
 
-    Files made from recordings often start anywhere.
-
-    Args:
-        on_grid_is_zero: Whether to return 0 where the notes lie on the file's sixteenths or triplets.
+    Files made from recordings often start anywhere. `on_grid_is_zero`: whether to return 0 where the notes lie on the
+    file's sixteenths or triplets.
     """
     if len(notes) < 8:
         return 0.0

@@ -26,8 +26,7 @@ def piano_roll(
 ) -> str:
     """The text of an SVG file: time to the right, pitch upward, the chords' names above.
 
-    Args:
-        bars: Quarter notes on which bars begin.
+    `bars`: quarter notes on which bars begin.
     """
     every = [note._replace(part="melody") for note in melody] + list(notes)
     low, high = min(n.pitch for n in every) - 1, max(n.pitch for n in every) + 1

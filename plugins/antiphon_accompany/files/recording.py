@@ -41,10 +41,8 @@ class OwnChords(NamedTuple):
 def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
     """Writes the notes of a recording as a MIDI file in `folder`, at the tempo that was found for them.
 
-    Where it has no melody but chords of its own, the notes are their roots.
-
-    Raises:
-        UsageError: Nothing transcribes it, or no note was found.
+    Where it has no melody but chords of its own, the notes are their roots. Raises UsageError: nothing transcribes it,
+    or no note was found.
     """
     try:
         # the grid tells the tempo; the notes themselves stay where they were sung
@@ -63,8 +61,7 @@ def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
 def chords_of_sound(source: Path) -> OwnChords:
     """The recording's own chords; none of a lone voice, or where nothing finds them.
 
-    Raises:
-        FileError: The recording cannot be read.
+    Raises FileError: the recording cannot be read.
     """
     found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
     spans = found.get("chords") or []
@@ -78,10 +75,8 @@ def chords_of_sound(source: Path) -> OwnChords:
 def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter:
     """Writes the recording with the band beneath it; returns what has written it.
 
-    Args:
-        job: `source` is the recording, `target` the sound.
-        notes: The band's, in beats from the recording's beginning.
-        tempo: Beats a minute.
+    `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
+    `tempo`: beats a minute.
     """
     sound = read_sound(job.source)
     rate, channels = sound.rate, min(2, sound.samples.shape[0])

@@ -132,11 +132,7 @@ def triad_chord(number: int) -> Chord:
 def read_chord(text: str) -> Chord | None:
     """Reads a chord's name or label: "Am7", "C/E", "A:min7", "C:maj/3".
 
-    Returns:
-        The chord; None for "N".
-
-    Raises:
-        ValueError: It is no chord that is known here.
+    Returns the chord; None for "N". Raises ValueError: it is no chord that is known here.
     """
     if text in ("N", "N.C.", "NC"):
         return None

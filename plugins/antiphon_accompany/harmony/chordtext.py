@@ -120,8 +120,7 @@ def timed_labels(spans: Sequence[ChordSpan], second_of: Callable[[float], float]
 def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]], end: float) -> str:
     """A lead sheet of chord symbols over rests, as MusicXML 4.0.
 
-    Args:
-        bars: (quarter note, upper, lower) of each change of the time signature, the first at its first bar.
+    `bars`: (quarter note, upper, lower) of each change of the time signature, the first at its first bar.
     """
     divisions = 24
     measures: list[str] = []

@@ -20,17 +20,12 @@ ROLLED = 0.25
 
 
 class GivenChords:
-    """The chords of a text, in a loop, or of a file.
-
-    Attributes:
-        text: The text's chords, in bars.
-        spans: A file's chords, in beats; they come before all else.
-    """
+    """The chords of a text, in a loop, or of a file."""
 
     def __init__(self, text: str) -> None:
         # a bar of the text is one of the node's; its length follows `meter`
-        self.text = spans_of(text, 1.0) if text.strip() else []
-        self.spans: Sequence[ChordSpan] = ()
+        self.text = spans_of(text, 1.0) if text.strip() else []  # the text's chords, in bars
+        self.spans: Sequence[ChordSpan] = ()  # a file's chords, in beats; they come before all else
 
     def around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
         """The chords around a beat, in beats: a file's, or the text's of the round that the beat is in and the next."""
@@ -62,14 +57,12 @@ class GivenChords:
 class Progression:
     """The chords that were played, and what follows where they are played again.
 
-    Attributes:
-        now: The chord that was played last; None before the first.
-        since: The beat at which it was played.
+    `now`: the chord that was played last; None before the first.
     """
 
     def __init__(self) -> None:
         self._chords: deque[Chord] = deque(maxlen=KEPT)
-        self.since = -math.inf
+        self.since = -math.inf  # the beat at which it was played
 
     @property
     def now(self) -> Chord | None:

@@ -101,10 +101,8 @@ class LiveChordNetwork:
     def step(self, rows: F32, states: list[F32], recalled: Sequence[F32] = ()) -> F32:
         """Chances of the 24 chords on a beat, `[keys, 24]`.
 
-        Args:
-            rows: The last `NEAR` beats' rows, `[keys, NEAR * SEEN]`.
-            states: Of both layers, `[keys, units]`; they are moved on by the beat.
-            recalled: Of the first layers, what `recalled` gave for their states.
+        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * SEEN]`. `states`: of both layers, `[keys, units]`; they are
+        moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
         """
         entering = np.maximum(rows @ self._front + self._bias, 0.0)
         for n, (into, _, bias, _) in enumerate(self._layers):
@@ -156,10 +154,8 @@ class LiveChords:
         """The tables' chances of the 24 chords at a beat with the network's.
 
         On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
-
-        Args:
-            melody: The melody, complete up to the beat, with what has begun on it.
-            beat: The beat, the next after the last one that was asked for.
+        `melody`: the melody, complete up to the beat, with what has begun on it. `beat`: the beat, the next after the
+        last one that was asked for.
         """
         self._add(melody, beat)
         behind = not self._asked and self._behind > SOON

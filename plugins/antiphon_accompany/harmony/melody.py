@@ -18,16 +18,13 @@ _NONE = -(1 << 60)
 class Melody:
     """A ring of beats. Notes are added in order; a beat is complete once `until` has passed its end.
 
-    Attributes:
-        durations: `[beats, 12]` beats of sound of each pitch class.
-        onsets: `[beats, 12]` notes begun on the beat.
-        held: `[beats, 12]` 1 for classes that sounded before the beat and continue into it.
+    `held`: `[beats, 12]` 1 for classes that sounded before the beat and continue into it.
     """
 
     def __init__(self, beats: int = LIVE_BEATS) -> None:
         self.size = beats
-        self.durations = np.zeros((beats, 12), np.float32)
-        self.onsets = np.zeros((beats, 12), np.float32)
+        self.durations = np.zeros((beats, 12), np.float32)  # `[beats, 12]` beats of sound of each pitch class
+        self.onsets = np.zeros((beats, 12), np.float32)  # `[beats, 12]` notes begun on the beat
         self.held = np.zeros((beats, 12), np.float32)
         self._began = [-1.0] * 128
         self._onset_beats = [_NONE] * 128

@@ -16,18 +16,14 @@ WHOLE = 8
 class MelodyChords:
     """Estimates the chords, beat by beat.
 
-    Attributes:
-        known: A file's whole melody; None live.
-        ends: Beat up to which it is known.
-        opening: Up to this beat the whole melody before it is known, unless nothing ahead is asked for.
-        meter: Beats of a bar; 0 before the first beat.
+    `opening`: up to this beat the whole melody before it is known, unless nothing ahead is asked for.
     """
 
     def __init__(self) -> None:
         self.melody = Melody()
-        self.known: Melody | None = None
-        self.ends = self.opening = 0
-        self.meter = 0
+        self.known: Melody | None = None  # a file's whole melody; None live
+        self.ends = self.opening = 0  # beat up to which it is known
+        self.meter = 0  # beats of a bar; 0 before the first beat
         self._tables, self._network = installed_tables(), installed_live_network()
         self._tracker: HarmonyTracker | None = None
         self._key = ""
@@ -76,12 +72,7 @@ class MelodyChords:
         return self._past is not None and self._past.prepare()
 
     def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:
-        """The triad that fits the melody at a beat best.
-
-        Args:
-            tracker: As of `settle`.
-            beat: The beat.
-        """
+        """The triad that fits the melody at a beat best."""
         self.melody.until(beat)
         ahead = self._ahead(beat, bars * tracker.meter)
         melody = self.known or self.melody

@@ -93,10 +93,8 @@ def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, 
 def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
     """The tables' chances of the 24 chords with a network's.
 
-    Args:
-        chances: The tables', `[24]`.
-        by_key: The network's in each of the twelve major keys, `[12, 24]`, by chords from C.
-        weights: Of the keys, as of a tracker: `[phases, 2, 12]`.
+    `chances`: the tables', `[24]`. `by_key`: the network's in each of the twelve major keys, `[12, 24]`, by chords from
+    C. `weights`: of the keys, as of a tracker: `[phases, 2, 12]`.
     """
     shares = shares_of(weights)
     by_network = shares @ by_key

@@ -45,9 +45,8 @@ def places(meter: int) -> tuple[int, ...]:
 def features(melody: Melody, beat: int, known: int) -> F32:
     """Input of the discriminants at `beat`: `[groups, 12]`, pitch classes from C.
 
-    Args:
-        beat: The current beat.
-        known: Beats of the melody from `beat` on that are known; later ones are treated as silent.
+    `beat`: the current beat. `known`: beats of the melody from `beat` on that are known; later ones are treated as
+    silent.
     """
     ahead = known > 0
     near = melody.rows(beat - REACH, beat + REACH if ahead else beat)
@@ -153,9 +152,7 @@ class HarmonyTracker:
     def decide(self, melody: Melody, beat: int, known: int = 0) -> F32:
         """Probabilities of the 24 chords at `beat`, `[24]`.
 
-        Args:
-            beat: The beat to be played.
-            known: Beats of the melody from `beat` on that are known.
+        `beat`: the beat to be played. `known`: beats of the melody from `beat` on that are known.
         """
         place = beat % self.meter
         self._chord = self._chord @ self._stiff[place]
@@ -174,9 +171,7 @@ class HarmonyTracker:
     def forecast(self, beat: int, count: int) -> list[int]:
         """The likeliest chords of the beats after `beat`, by the transitions alone: what has been decided goes on.
 
-        Args:
-            beat: The beat that was decided last.
-            count: Beats ahead.
+        `beat`: the beat that was decided last. `count`: beats ahead.
         """
         state, chords = self._chord, []
         for later in range(beat + 1, beat + 1 + count):

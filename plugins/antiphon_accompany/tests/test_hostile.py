@@ -9,7 +9,7 @@ import mido
 import pytest
 
 from antiphon.api import AntiphonError
-from antiphon.kernel.io import midifile
+from antiphon.files import midifile
 from antiphon_accompany.files import midifiles
 from antiphon_accompany.files.midifiles import accompany_midi
 

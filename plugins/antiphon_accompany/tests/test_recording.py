@@ -11,7 +11,7 @@ import soundfile
 
 from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
+from antiphon.files.sound_finish import SoundFinish
 from antiphon_accompany.files import jobs, recording
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_models.learning.user_commands import command

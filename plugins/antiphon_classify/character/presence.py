@@ -23,23 +23,14 @@ _QUIET = 10
 
 @dataclass(frozen=True, slots=True)
 class PresenceMeasures:
-    """Measures of a sound's levels.
+    """Measures of a sound's levels."""
 
-    Attributes:
-        pauses: Share of frames below a quarter of the mean power of their 2 s.
-        syllables: Share of the changes of level that are at 3 to 8 Hz.
-        floor: dB of the level that a tenth of the frames stay below, beside the mean.
-        floor_flatness: Spectral flatness of that tenth, 0 for a tone to 1 for noise.
-        crest: dB, of the highest sample beside the mean.
-        top: dB of what is above 5 kHz, beside all.
-    """
-
-    pauses: float
-    syllables: float
-    floor: float
-    floor_flatness: float
-    crest: float
-    top: float
+    pauses: float  # share of frames below a quarter of the mean power of their 2 s
+    syllables: float  # share of the changes of level that are at 3 to 8 Hz
+    floor: float  # dB of the level that a tenth of the frames stay below, beside the mean
+    floor_flatness: float  # spectral flatness of that tenth, 0 for a tone to 1 for noise
+    crest: float  # dB, of the highest sample beside the mean
+    top: float  # dB of what is above 5 kHz, beside all
 
 
 class PresenceStream:

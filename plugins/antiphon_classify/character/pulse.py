@@ -28,18 +28,12 @@ _MULTIPLES = (1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class PulseMeasures:
-    """Measures of a sound's onsets.
-
-    Attributes:
-        rate: Onsets a second.
-        clarity: Autocorrelation at the best pulse of `TEMPI` and its multiples, the mean over windows, 0 to 1.
-        contrast: Mean of the strongest tenth of the flux over its mean, 1 for a steady one to 10.
-    """
+    """Measures of a sound's onsets."""
 
     flux: float
-    rate: float
-    clarity: float
-    contrast: float
+    rate: float  # onsets a second
+    clarity: float  # autocorrelation at the best pulse of `TEMPI` and its multiples, the mean over windows, 0 to 1
+    contrast: float  # mean of the strongest tenth of the flux over its mean, 1 for a steady one to 10
 
 
 class FluxStream:

@@ -29,15 +29,12 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 class ToneMeasures:
     """Measures of a sound's spectra.
 
-    Attributes:
-        brightness: Hz, the mean of the logarithm of the spectral centroid.
-        roughness: Pairs of neighbouring partials that beat, weighted by amplitude; 0 for none.
-        mode: How much better the best major key fits than the best minor one, as a difference of correlations; 0 where
-            nothing has a pitch.
+    `mode`: how much better the best major key fits than the best minor one, as a difference of correlations; 0 where
+    nothing has a pitch.
     """
 
-    brightness: float
-    roughness: float
+    brightness: float  # Hz, the mean of the logarithm of the spectral centroid
+    roughness: float  # pairs of neighbouring partials that beat, weighted by amplitude; 0 for none
     mode: float
 
 

@@ -60,8 +60,7 @@ class ClassifierPool:
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
         """Classifies a file when its turn comes; the answer is that of `library.classification.classify`.
 
-        Raises:
-            Refusal: With the reason; 429 where too many wait.
+        Raises Refusal: with the reason; 429 where too many wait.
         """
         with self._place():
             return await self._ask(name, str(path))

@@ -17,24 +17,18 @@ ANSWER_SECONDS = 300.0
 
 
 class ClassifierProcess:
-    """The process; created by `start`.
-
-    Attributes:
-        began: When it was started, on the monotonic clock.
-        classifiers: What it has said that there is; empty for one that reads a stream.
-    """
+    """The process; created by `start`."""
 
     def __init__(self, process: HelperTask) -> None:
         self._process, self._ready = process, True
-        self.began = time.monotonic()
-        self.classifiers: list[dict[str, Any]] = []
+        self.began = time.monotonic()  # when it was started, on the monotonic clock
+        self.classifiers: list[dict[str, Any]] = []  # what it has said that there is; empty for one that reads a stream
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
         """Starts a query process, or with words, a classifier and seconds, one that reads a stream.
 
-        Raises:
-            Refusal: It does not start.
+        Raises Refusal: it does not start.
         """
         try:
             process = await HelperTask.start(MODULE, *words)

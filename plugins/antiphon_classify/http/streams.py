@@ -30,10 +30,8 @@ class ClassifierStreams:
     async def begin(self, name: str, every: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Classifies a stream: an answer for each `every` seconds of sound, as a line of JSON.
 
-        After a failure in the middle, the last line is {"error": "…"}.
-
-        Raises:
-            AntiphonError: Before the first answer, as `ClassifierPool.receive`.
+        After a failure in the middle, the last line is {"error": "…"}. Raises AntiphonError: before the first answer,
+        as `ClassifierPool.receive`.
         """
         if self.count >= MAX_STREAMS:
             self.refused += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.signal.mel import MelSettings
+from antiphon.signal.mel import MelSettings
 from antiphon_classify.classifier_file import DETAILS, ClassifierDetails, read_details
 
 

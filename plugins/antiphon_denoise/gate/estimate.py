@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.signal import address_f64, address_i64
+from antiphon.api.backends.intrinsics import address_f64, address_i64
 from antiphon.api.kernels import address, address_f32, f32, f32p, f64, i64p, kernel, offset
 from antiphon_denoise.band_means import BandMeans, denoise_band_means
 from antiphon_denoise.bands import BINS, COUNT, places

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, Step
-from antiphon.api.backends.signal import SpectrumSizes, address_f64, address_i64, power_unit, windows
+from antiphon.api.backends.intrinsics import address_f64, address_i64
+from antiphon.api.backends.signal import SpectrumSizes, power_unit, windows
 from antiphon.api.kernels import (
     Audio,
     RealFft,

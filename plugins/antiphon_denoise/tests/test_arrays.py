@@ -34,7 +34,7 @@ def made(model):
 @pytest.mark.parametrize("model", [MASK, AUTOENCODER], ids=lambda model: model.name)
 def test_gains_are_those_of_torch_hop_by_hop_and_at_once(model, known) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
-    from antiphon.kernel.workers.networks.torch_network import load as load_network
+    from antiphon.networks.torch_network import load as load_network
 
     theirs, ours = load_network(model.torch_worker("cpu"), torch.device("cpu")), made(model)
     x, state, y = spectra(known, 1), theirs.start(1), np.zeros((1, UNITS), np.float32)

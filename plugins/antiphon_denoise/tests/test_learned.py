@@ -15,7 +15,8 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import StreamSpec, UsageError
 from antiphon.cli.files import run_file
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.workers import model_client, pool
+from antiphon.kernel.workers import pool
+from antiphon.networks import model_client
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.file_mask import FileMask

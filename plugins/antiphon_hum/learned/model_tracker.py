@@ -38,8 +38,7 @@ class ModelTracker:
     def __init__(self, decimator: Decimator, block: int, node: int) -> None:
         """Allocates buffers and connects to the worker; the caller fills and resets the decimator.
 
-        Raises:
-            WorkerError: The worker could not be started.
+        Raises WorkerError: the worker could not be started.
         """
         self._decimator = decimator
         self.hop = spec.HOP * decimator.factor

@@ -92,11 +92,7 @@ class ArrayPitchNetwork:
     """The network of one stream: `[1, HOP]` samples in, `[1, ANSWER]` values out."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers.
-
-        Raises:
-            ModelError: They do not fit.
-        """
+        """Makes the buffers. Raises ModelError: they do not fit."""
         sizes = {"one": (CHANNELS, 16, 5), "two": (16, 16, 5), "three": (16, BODY, 5), "local": (BODY, 2, 3)}
         made = {
             name: Conv1d(

@@ -27,7 +27,7 @@ def sound(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
-    from antiphon.kernel.workers.networks.torch_network import load as load_network
+    from antiphon.networks.torch_network import load as load_network
 
     theirs = load_network(MODEL.torch_worker("cpu"), torch.device("cpu"))
     ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, spec.HOP), (1, MODEL.answer))

@@ -14,7 +14,7 @@ from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.kernel.runtime import model_files
-from antiphon.kernel.workers import model_client
+from antiphon.networks import model_client
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.offline_model import RATE, OfflineModel
 from antiphon_hum.processor import Hum

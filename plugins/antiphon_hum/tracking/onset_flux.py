@@ -45,24 +45,15 @@ _TOP, _MEAN, _SIZE = 0, 1, 2
 
 
 class FluxState(NamedTuple):
-    """The bank of filters and the hops so far.
+    """The bank of filters and the hops so far."""
 
-    Attributes:
-        edges: `[BANDS + 1]` first bin of each band, and the end.
-        bank: `[rows, BANDS]` ring of band levels, dB.
-        state: `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises.
-        rises: `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest.
-        levels: `[_LEVELS]` ring of levels, dB.
-        fall: See `state`.
-    """
-
-    edges: i64p
-    bank: f64p
+    edges: i64p  # `[BANDS + 1]` first bin of each band, and the end
+    bank: f64p  # `[rows, BANDS]` ring of band levels, dB
     rows: i64
-    state: f64p
-    rises: f64p
-    levels: f64p
-    fall: f64
+    state: f64p  # `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises
+    rises: f64p  # `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest
+    levels: f64p  # `[_LEVELS]` ring of levels, dB
+    fall: f64  # see `state`
     scale: f64
 
 
@@ -70,8 +61,7 @@ class FluxState(NamedTuple):
 def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> f64:
     """Onset strength `DELAY` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
 
-    Args:
-        power: Mean square of hop number `hop`.
+    `power`: mean square of hop number `hop`.
     """
     s.state[_TOP] = s.state[_TOP] - s.fall
     for b in range(BANDS):

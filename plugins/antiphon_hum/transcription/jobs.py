@@ -154,11 +154,7 @@ def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Tra
 
 
 def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:
-    """Writes a MIDI file of one track; `bpm` 0 takes MIDI's default.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes a MIDI file of one track; `bpm` 0 takes MIDI's default. Raises FileError: the file cannot be written."""
     tempo = found.bpm or bpm or DEFAULT_BPM
     per_beat = rate * 60.0 / tempo
     first = found.beat * rate

@@ -74,11 +74,8 @@ def notes_of(
 def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
     """The notes in the sound that `play` plays, more than once if need be.
 
-    Key and tempo are found where they are asked for and not given.
-
-    Raises:
-        ParamError: A parameter is unknown or out of range.
-        UsageError: The settings do not go together.
+    Key and tempo are found where they are asked for and not given. Raises ParamError: a parameter is unknown or out of
+    range. Raises UsageError: the settings do not go together.
     """
     mixes: list[ListeningMix] = []
 
@@ -253,9 +250,7 @@ class StreamTranscriber:
     def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
         """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
 
-        Raises:
-            ParamError: A parameter is unknown or out of range.
-            UsageError: The settings do not go together.
+        Raises ParamError: a parameter is unknown or out of range. Raises UsageError: the settings do not go together.
         """
         self._processor = Hum()
         self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})

@@ -41,11 +41,7 @@ def installed() -> bool:
 
 
 def network() -> Any:
-    """The network, on one thread.
-
-    Raises:
-        UsageError: It is not installed.
-    """
+    """The network, on one thread. Raises UsageError: it is not installed."""
     package = importlib.util.find_spec("basic_pitch")
     if package is None or package.origin is None or not installed():
         raise UsageError(

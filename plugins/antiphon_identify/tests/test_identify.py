@@ -11,8 +11,8 @@ import soundfile
 import soxr
 
 from antiphon.api.backends.analysis import IdentifiedFile
-from antiphon.kernel.contract.analysis import plain_result
-from antiphon.kernel.signal.landmarks import pack_landmarks, unpack_landmarks
+from antiphon.signal.analysis import plain_result
+from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.identifying import identify_files

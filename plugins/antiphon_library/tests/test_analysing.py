@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.kernel.contract.analysis import Analysis, AnalysisRun, Quantity, check_quantities, plain_result
 from antiphon.kernel.errors import PluginError
 from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file, named_analyses
+from antiphon.signal.analysis import Analysis, AnalysisRun, Quantity, check_quantities, plain_result
 from antiphon_library import analysing, scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.tests.conftest import RATE, MakeFile

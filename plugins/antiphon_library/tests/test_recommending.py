@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.files.png import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.png import png_bytes
 from antiphon_library import excerpt
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.map import chart, picture, placing

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_listen import chroma, harmony
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chord_network import ChordOdds
+from antiphon_listen.chords import chroma, harmony
+from antiphon_listen.chords.chord_network import ChordOdds
+from antiphon_listen.chords.song_chords import find_chords
 from antiphon_listen.signals import MusicCurves
-from antiphon_listen.song_chords import find_chords
 from antiphon_listen.tables import Tables
 
 _SOONEST = 0.25
@@ -24,16 +24,14 @@ _ENOUGH = 4.0
 class LiveHarmony:
     """Chord and key estimate of a stream.
 
-    Attributes:
-        chord: 1 to 24 as in `harmony`, one more; 0 where there is none.
-        key: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where it is not known.
+    `key`: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where it is not known.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._lengths = np.zeros(harmony.NO_CHORD)
         self._until = 0.0
-        self.chord = self.key = 0
+        self.chord = self.key = 0  # 1 to 24 as in `harmony`, one more; 0 where there is none
 
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
         """Processes the newest window, which begins at `start` seconds of the stream.

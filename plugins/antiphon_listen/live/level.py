@@ -25,10 +25,7 @@ _CLASSES = 1000
 class LiveLoudness:
     """Blocks are counted in bins of a tenth of a LU from -70 LUFS on, in constant memory.
 
-    Attributes:
-        momentary: LUFS of the last 0.4 s.
-        short_term: LUFS of the last 3 s.
-        integrated: LUFS of all blocks through the gate.
+    `short_term`: LUFS of the last 3 s. `integrated`: LUFS of all blocks through the gate.
     """
 
     def __init__(self, rate: int, channels: int) -> None:
@@ -40,7 +37,7 @@ class LiveLoudness:
         self._last: deque[float] = deque([0.0] * SHORT_TERM, SHORT_TERM)
         self._count, self._energy = np.zeros(_CLASSES), np.zeros(_CLASSES)
         self._hops = 0
-        self.momentary = self.short_term = self.integrated = QUIETEST
+        self.momentary = self.short_term = self.integrated = QUIETEST  # LUFS of the last 0.4 s
 
     def feed(self, sound: F32) -> None:
         """Processes the next frames, `[channels, n]`."""

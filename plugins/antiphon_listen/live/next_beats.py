@@ -44,12 +44,8 @@ class NextBeats:
     def due(self, first: int, last: int) -> int | None:
         """The next beat of a block, once.
 
-        Args:
-            first: Sample of the first frame that is asked for.
-            last: Sample behind the last.
-
-        Returns:
-            The sample, `first` where it was due before; None where there is none.
+        `first`: sample of the first frame that is asked for. `last`: sample behind the last. Returns the sample,
+        `first` where it was due before; None where there is none.
         """
         if self._next >= last:
             return None

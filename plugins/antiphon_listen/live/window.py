@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from antiphon.api import F32
-from antiphon_listen import chroma, onsets
-from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.constant_q import ConstantQ, tuned
+from antiphon_listen import onsets
+from antiphon_listen.chords import chroma
+from antiphon_listen.chords.chroma import NoteSpectrum
+from antiphon_listen.chords.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
 

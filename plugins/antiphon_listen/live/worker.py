@@ -9,7 +9,7 @@ from antiphon.api import F32, Samples
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
-from antiphon_listen.chord_network import chord_network
+from antiphon_listen.chords.chord_network import chord_network
 from antiphon_listen.live.grid import LiveGrid
 from antiphon_listen.live.harmony import LiveHarmony
 from antiphon_listen.live.level import LiveLoudness

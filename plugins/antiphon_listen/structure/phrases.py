@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F64
-from antiphon_listen import harmony
 from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chords import harmony
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.structure import repeats
 from antiphon_listen.tables import PhraseTables

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F64
-from antiphon_listen import chroma
 from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chords import chroma
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.structure import phrases, repeats
 from antiphon_listen.tables import PhraseTables
@@ -32,36 +32,25 @@ _LATEST = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A part of a recording.
+    """A part of a recording."""
 
-    Attributes:
-        first: Its first beat.
-        last: The beat behind its last.
-        name: "intro", "verse", "chorus", "bridge", "outro" or a letter.
-        unlike: How unlike all others it is, 0 to 1: what is remarkable.
-    """
-
-    first: int
-    last: int
+    first: int  # its first beat
+    last: int  # the beat behind its last
     letter: int
-    name: str
-    unlike: float
+    name: str  # "intro", "verse", "chorus", "bridge", "outro" or a letter
+    unlike: float  # how unlike all others it is, 0 to 1: what is remarkable
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
     """A recording's phrases.
 
-    Attributes:
-        beats: Seconds.
-        bar: Beats of a bar.
-        phrases: In order, without gaps.
-        certain: Probability of the chorus; of those at about .3, .5, .65 and .8 listeners share .65, .75, .79 and .82.
+    `certain`: probability of the chorus; of those at about .3, .5, .65 and .8 listeners share .65, .75, .79 and .82.
     """
 
-    beats: F64
-    bar: int
-    phrases: tuple[Phrase, ...]
+    beats: F64  # seconds
+    bar: int  # beats of a bar
+    phrases: tuple[Phrase, ...]  # in order, without gaps
     seconds: float
     certain: float = 0.0
 

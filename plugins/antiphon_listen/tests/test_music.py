@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from antiphon.api import SHARP_NAMES
-from antiphon_listen import harmony, tables
-from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen import tables
+from antiphon_listen.chords import harmony
+from antiphon_listen.chords.chroma import NoteSpectrum
 from antiphon_listen.music import MusicAnalysis, StemMusicAnalysis
 
 RATE = 22050

@@ -26,10 +26,8 @@ CONTOUR = 16
 def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop:
     """Analysis of a file called `name` within the library; `label` None takes the tempo stated by the file.
 
-    A bare number in its name is used if its tempo is uncertain otherwise.
-
-    Raises:
-        FileError: It cannot be read, or is no loop.
+    A bare number in its name is used if its tempo is uncertain otherwise. Raises FileError: it cannot be read, or is no
+    loop.
     """
     samples, rate = sound_of(path, name)
     loop = analyse(samples, rate, name, label or label_of(path, name), with_fit=compatibility.available())
@@ -41,11 +39,7 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
 
 
 def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> LoopReading:
-    """Loop region of float32 `[channels, frames]`, and its bars.
-
-    Raises:
-        NoLoop: The sound is no loop.
-    """
+    """Loop region of float32 `[channels, frames]`, and its bars. Raises NoLoop: the sound is no loop."""
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
         raise NoLoop(name, f"it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
@@ -63,8 +57,7 @@ def analyse(
 ) -> Loop:
     """Analysis of float32 `[channels, frames]`; `with_fit`: including the analysis `fit`.
 
-    Raises:
-        NoLoop: The sound is no loop.
+    Raises NoLoop: the sound is no loop.
     """
     reading = read(samples, rate, name, label)
     seen, role, bars = reading.seen, reading.role, reading.count.bars

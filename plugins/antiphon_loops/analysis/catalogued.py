@@ -86,11 +86,7 @@ class LoopRun(AnalysisRun):
             self._pieces.append(np.array(block[:2]))
 
     def samples(self) -> Samples:
-        """All fed samples, float32 `[1 or 2, frames]`.
-
-        Raises:
-            NoLoop: It is nothing, or too long.
-        """
+        """All fed samples, float32 `[1 or 2, frames]`. Raises NoLoop: it is nothing, or too long."""
         if not self._frames:
             raise NoLoop("it", "there is nothing in it")
         if self._frames > self._most:
@@ -135,19 +131,13 @@ def reason_values(reason: str) -> dict[str, Any]:
 def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values of `quantities_of` or `reason_values` as JSON data, numbers rounded to 6 digits.
 
-    Raises:
-        PluginError: A value is not of its quantity's kind.
+    Raises PluginError: a value is not of its quantity's kind.
     """
     return plain_result(NAME, LoopAnalysis(), values)
 
 
 def loop_of(values: Mapping[str, Any], name: str) -> Loop:
-    """Loop of `to_stored` values.
-
-    Raises:
-        KeyError: A value is missing.
-        TypeError: One has another form.
-    """
+    """Loop of `to_stored` values. Raises KeyError: a value is missing. Raises TypeError: one has another form."""
     stated = {f"{PREFIX}confidence": 0.0, **values}  # which version 3 has not
     fields = {field: stated[PREFIX + field] for field, *_ in _FIELDS}
     fields |= {field: int(fields[field]) for field in _WHOLE}

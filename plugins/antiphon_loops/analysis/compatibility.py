@@ -53,8 +53,7 @@ def fit_values(reading: LoopReading) -> dict[str, Any]:
 def vector(loop: F32) -> F32:
     """Embedding of a grid, float32 `[n]`: harmony `[12, BEATS]` row by row, then rhythm.
 
-    Raises:
-        ModelError: The weights are missing.
+    Raises ModelError: the weights are missing.
     """
     arrays = _arrays()
     beats = loop[PITCHED].reshape(CLASSES, BEATS, -1).mean(axis=2)

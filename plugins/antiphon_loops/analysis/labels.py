@@ -26,19 +26,14 @@ _MOST_BYTES = 4096
 class TempoLabel:
     """Tempo stated by a file: in its name, a chunk or a number.
 
-    Attributes:
-        bpm: Its tempo; None without one.
-        certain: Whether it says so in words or in a field for it; a number alone in its name may mean anything.
-        origin: "name", "file", "user" or "number", "" without a tempo.
-        first: Second at which its loop begins, by `smpl`; None without one.
-        last: Second at which it ends.
+    `certain`: whether it says so in words or in a field for it; a number alone in its name may mean anything.
     """
 
-    bpm: float | None = None
+    bpm: float | None = None  # its tempo; None without one
     certain: bool = False
-    origin: str = ""
-    first: float | None = None
-    last: float | None = None
+    origin: str = ""  # "name", "file", "user" or "number", "" without a tempo
+    first: float | None = None  # second at which its loop begins, by `smpl`; None without one
+    last: float | None = None  # second at which it ends
 
 
 NO_LABEL = TempoLabel()

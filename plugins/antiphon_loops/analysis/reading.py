@@ -17,11 +17,7 @@ _MOST_SAMPLES = 1 << 25
 
 
 class NoLoop(FileError):
-    """A sound that is not a loop.
-
-    Args:
-        reason: Why, after "is no loop: ".
-    """
+    """A sound that is not a loop. `reason`: why, after "is no loop: "."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} is no loop: {reason}")

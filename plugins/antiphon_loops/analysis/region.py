@@ -36,22 +36,14 @@ _MOST_CUT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LoopReading:
-    """Region of a file, and its bars.
+    """Region of a file, and its bars."""
 
-    Attributes:
-        first: Its first frame.
-        last: The frame after its last.
-        role: One of `ROLES`.
-        count: Its bars.
-        origin: Where its tempo is from: "sound", or the label's origin.
-    """
-
-    first: int
-    last: int
+    first: int  # its first frame
+    last: int  # the frame after its last
     seen: Picture
-    role: str
-    count: BarCount
-    origin: str = "sound"
+    role: str  # one of `ROLES`
+    count: BarCount  # its bars
+    origin: str = "sound"  # where its tempo is from: "sound", or the label's origin
 
 
 def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopReading:

@@ -37,17 +37,14 @@ class LinearScore:
 class BarCount:
     """Fitted scores of a loop's number of bars.
 
-    Attributes:
-        sure: Confidence, above 0 to 1: by the distance of its score to the second best; less where the score itself is
-            low, unless the tempo is a whole number.
-        other: The second likeliest number; `bars` where there is no other.
-        score: Score of `bars`; of right numbers it is near 1, and less for what is cut unevenly.
+    `sure`: confidence, above 0 to 1: by the distance of its score to the second best; less where the score itself is
+    low, unless the tempo is a whole number.
     """
 
     bars: int
     sure: float
-    other: int
-    score: float
+    other: int  # the second likeliest number; `bars` where there is no other
+    score: float  # score of `bars`; of right numbers it is near 1, and less for what is cut unevenly
 
 
 @dataclass(frozen=True, slots=True)

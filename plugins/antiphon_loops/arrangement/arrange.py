@@ -24,78 +24,55 @@ VOICE = "voice-"
 
 @dataclass(frozen=True, slots=True)
 class LoopRequest:
-    """Request for an arrangement of loops.
-
-    Attributes:
-        bars: Bars of a round.
-        key: A key, or "auto".
-        mood: One of `MOODS`.
-        instruments: Roles, in the order of `ROLES`.
-        style: A label, a word for a groove, or one of loops' names; "" for any.
-        voice: Whether the loops of voices play, whose names begin with `VOICE`.
-    """
+    """Request for an arrangement of loops."""
 
     bpm: float
-    bars: int = 32
-    key: str = "auto"
-    mood: str = "any"
+    bars: int = 32  # bars of a round
+    key: str = "auto"  # a key, or "auto"
+    mood: str = "any"  # one of `MOODS`
     seed: int = 1
-    instruments: tuple[str, ...] = ROLES
-    style: str = ""
-    voice: bool = True
+    instruments: tuple[str, ...] = ROLES  # roles, in the order of `ROLES`
+    style: str = ""  # a label, a word for a groove, or one of loops' names; "" for any
+    voice: bool = True  # whether the loops of voices play, whose names begin with `VOICE`
 
 
 @dataclass(frozen=True, slots=True)
 class LoopChoice:
-    """A loop with its playing parameters.
-
-    Attributes:
-        bars: Bars it fills: its own number, half or twice that.
-        shift: Semitones of transposition.
-    """
+    """A loop with its playing parameters."""
 
     loop: Loop
     role: str
-    bars: int
-    shift: int
+    bars: int  # bars it fills: its own number, half or twice that
+    shift: int  # semitones of transposition
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A loop in one bar.
+    """A loop in one bar."""
 
-    Attributes:
-        choice: Index into `Arrangement.choices`.
-        turn: Bars by which it is ahead.
-    """
-
-    choice: int
+    choice: int  # index into `Arrangement.choices`
     enters: float
-    turn: int = 0
+    turn: int = 0  # bars by which it is ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
     """A round of bars.
 
-    Attributes:
-        key: Key of all loops, None where no loop has one.
-        bars: The layers of each bar.
-        fit: How well its loops go together, 0 to 1: the mean of all pairs that sound at once; None without `fit`.
+    `fit`: how well its loops go together, 0 to 1: the mean of all pairs that sound at once; None without `fit`.
     """
 
     request: LoopRequest
-    key: str | None
+    key: str | None  # key of all loops, None where no loop has one
     choices: tuple[LoopChoice, ...]
-    bars: tuple[tuple[Layer, ...], ...]
+    bars: tuple[tuple[Layer, ...], ...]  # the layers of each bar
     fit: float | None = None
 
 
 def roles_of(text: str) -> tuple[str, ...]:
     """The roles of an `instruments` text: "drums, bass" selects, "-melody" removes, "" is all.
 
-    Raises:
-        UsageError: A role is unknown.
+    Raises UsageError: a role is unknown.
     """
     chosen: set[str] = set()
     removed: set[str] = set()
@@ -247,8 +224,7 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
 class _Candidates:
     """Candidate loops of a role, with scores independent of the other loops.
 
-    Attributes:
-        fits: `[n, :]` of `fit`, transposed; empty where one of them lacks it.
+    `fits`: `[n, :]` of `fit`, transposed; empty where one of them lacks it.
     """
 
     def __init__(self, loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules) -> None:

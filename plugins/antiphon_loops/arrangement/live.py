@@ -29,8 +29,7 @@ _AGAIN = 5
 class Preparer:
     """Computes the material of the newest request. `ask`, `take` and `again` may be called on the block path.
 
-    Attributes:
-        problem: Why the newest request failed, "" otherwise.
+    `problem`: why the newest request failed, "" otherwise.
     """
 
     def __init__(self, folder: Path, rate: int) -> None:

@@ -26,30 +26,20 @@ _MOST = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class LoopTrack:
-    """A loop ready for circular playback.
+    """A loop ready for circular playback."""
 
-    Attributes:
-        sound: float32 `[2, PAD + frames + PAD]`.
-        frames: Length without padding.
-        bars: The same in bars.
-    """
-
-    sound: F32
-    frames: int
-    bars: int
+    sound: F32  # float32 `[2, PAD + frames + PAD]`
+    frames: int  # length without padding
+    bars: int  # the same in bars
 
 
 @dataclass(frozen=True, slots=True)
 class LoopMaterial:
-    """Arrangement with its samples.
-
-    Attributes:
-        gain: Gain of the sum, 1 or less, so that no peak is clipped.
-    """
+    """Arrangement with its samples."""
 
     plan: Arrangement
     tracks: tuple[LoopTrack, ...]
-    gain: float
+    gain: float  # gain of the sum, 1 or less, so that no peak is clipped
 
 
 class MaterialMaker:
@@ -64,8 +54,7 @@ class MaterialMaker:
     def make(self, request: LoopRequest, progress: Callable[[float], None] | None = None) -> LoopMaterial:
         """Creates the material of a request. An unreadable loop is removed and the plan repeated.
 
-        Raises:
-            FileError: None of the loops can be read.
+        Raises FileError: None of the loops can be read.
         """
         loops, self.unreadable = self._loops, []
         while True:

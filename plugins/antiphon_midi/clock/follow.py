@@ -44,17 +44,12 @@ SILENT, SILENT_TICKS = 0.5, 6
 
 
 class ClockFollower:
-    """Follows one clock, of the port that ticked first; another port's after that one has stopped.
-
-    Attributes:
-        port: The port whose clock is followed, "" before the first tick.
-        leaps: How often the server's clock was moved because it was too far from the MIDI clock.
-    """
+    """Follows one clock, of the port that ticked first; another port's after that one has stopped."""
 
     def __init__(self, server: TransportServer) -> None:
         self._server = server
-        self.port = ""
-        self.leaps = 0
+        self.port = ""  # the port whose clock is followed, "" before the first tick
+        self.leaps = 0  # how often the server's clock was moved because it was too far from the MIDI clock
         self._loop = TickLoop()
         self._last_ns = 0
         self._next_ns = 0

@@ -34,15 +34,11 @@ _TICK, _START, _CONTINUE, _STOP = (bytes((kind,)) for kind in (midi.TICK, midi.S
 
 
 class ClockLeader:
-    """One clock for all outputs. Ticks continue while the server's beat is stopped, so that devices know the tempo.
-
-    Attributes:
-        late: Ticks sent more than `LATE` after their time.
-    """
+    """One clock for all outputs. Ticks continue while the server's beat is stopped, so that devices know the tempo."""
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
         self._server, self._ports = server, ports
-        self.ticks = self.late = self.leaps = 0
+        self.ticks = self.late = self.leaps = 0  # ticks sent more than `LATE` after their time
         self._tick: int | None = None
         self._last = 0
         self._known: set[str] = set()

@@ -15,9 +15,8 @@ from antiphon_midi.options import MIDI_CLOCK
 class MidiClock:
     """The clock of one server.
 
-    Attributes:
-        follower: Follows a clock, where the settings say so; else None.
-        leader: Gives the clock to the outputs, where the settings say so; else None.
+    `follower`: follows a clock, where the settings say so; else None. `leader`: gives the clock to the outputs, where
+    the settings say so; else None.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:

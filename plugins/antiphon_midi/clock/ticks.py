@@ -42,20 +42,14 @@ SHORTEST = 1e-4
 
 
 class TickLoop:
-    """Follows one clock. Times are CLOCK_MONOTONIC in ns; all others seconds.
-
-    Attributes:
-        used: Ticks that the present estimate rests on, at most those of its memory.
-        count: Number of the last tick, from 0 on, lost ones included.
-        period: Seconds from tick to tick.
-    """
+    """Follows one clock. Times are CLOCK_MONOTONIC in ns; all others seconds."""
 
     def __init__(self) -> None:
         """Creates a loop without ticks."""
-        self.used = 0
-        self.count = -1
+        self.used = 0  # ticks that the present estimate rests on, at most those of its memory
+        self.count = -1  # number of the last tick, from 0 on, lost ones included
         self.lost = 0
-        self.period = 0.0
+        self.period = 0.0  # seconds from tick to tick
         self._origin = 0
         self._at = 0.0
         self._spread = 0.0

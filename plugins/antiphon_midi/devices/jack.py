@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from antiphon.api import EngineError
-from antiphon.api.backends.signal import compile_all
+from antiphon.api.backends.intrinsics import compile_all
 from antiphon_midi.devices.jack_kernel import (
     DATED_AT,
     DATED_RING,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.api.backends.signal import as_u8p, call_c, load_acquire, store_release
+from antiphon.api.backends.intrinsics import as_u8p, call_c, load_acquire, store_release
 from antiphon.api.kernels import address_f32, i64, i64p, kernel, offset
 
 INPUTS, OUTPUTS = 64, 16

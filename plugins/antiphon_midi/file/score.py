@@ -34,25 +34,16 @@ _BAR = 4.0
 
 
 class SongEvent(NamedTuple):
-    """An event of a MIDI file.
-
-    Attributes:
-        kind: As in `Event`.
-        number: As in `Event`.
-        value: As in `Event`.
-        channel: 1 to 16.
-        part: The part it belongs to, from 1; 0 for what belongs to none, as a controller of a track without notes.
-        family: Place of its instrument in `FAMILIES`, or -1 for drums.
-    """
+    """An event of a MIDI file."""
 
     beat: float
     seconds: float
-    kind: str
-    number: int
-    value: float
-    channel: int
-    part: int
-    family: int
+    kind: str  # as in `Event`
+    number: int  # as in `Event`
+    value: float  # as in `Event`
+    channel: int  # 1 to 16
+    part: int  # the part it belongs to, from 1; 0 for what belongs to none, as a controller of a track without notes
+    family: int  # place of its instrument in `FAMILIES`, or -1 for drums
 
 
 State = dict[tuple[object, ...], SongEvent]
@@ -61,21 +52,14 @@ State = dict[tuple[object, ...], SongEvent]
 
 @dataclass(frozen=True, slots=True)
 class SongScore:
-    """A MIDI file prepared for playback.
-
-    Attributes:
-        times: Beats to seconds, at its own tempo, and back.
-        length: Beats to the end of its last bar.
-        states: Where every so many of its controllers, bends and programs stand; see `state`.
-        changes: Places of these events among `events`.
-    """
+    """A MIDI file prepared for playback."""
 
     events: tuple[SongEvent, ...]
     parts: tuple[str, ...]
-    times: MidiTimes
-    length: float
-    states: tuple[State, ...]
-    changes: tuple[int, ...]
+    times: MidiTimes  # beats to seconds, at its own tempo, and back
+    length: float  # beats to the end of its last bar
+    states: tuple[State, ...]  # where every so many of its controllers, bends and programs stand; see `state`
+    changes: tuple[int, ...]  # places of these events among `events`
 
     def place(self, position: float, *, beats: bool) -> int:
         """Index of the first event at or after a position, in beats or in seconds of the file."""
@@ -102,11 +86,7 @@ _beat, _seconds = attrgetter("beat"), attrgetter("seconds")
 
 
 def load(path: Path) -> SongScore:
-    """Reads a MIDI file.
-
-    Raises:
-        FileError: It cannot be read, has no notes, or is too long.
-    """
+    """Reads a MIDI file. Raises FileError: it cannot be read, has no notes, or is too long."""
     song = read_midi(path)
     parts = _parts(song.tracks)
     if not parts:

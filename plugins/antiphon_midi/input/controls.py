@@ -34,9 +34,8 @@ class ChannelControls:
     def take(self, number: int, value: int) -> tuple[int, float] | None:
         """Takes a controller's message.
 
-        Returns:
-            Of a pair its coarse controller, below `FINE`, or `FINE` and the number of an NRPN, with its value, 0 to 1;
-            None for what is neither.
+        Returns of a pair its coarse controller, below `FINE`, or `FINE` and the number of an NRPN, with its value, 0 to
+        1; None for what is neither.
         """
         self.last, self._number = self._number, number
         self._values[number] = value

@@ -62,11 +62,7 @@ PANIC_AGAIN = 0.1
 class MidiInput:
     """MIDI input of the server: converts its ports' messages to commands.
 
-    Attributes:
-        clock: The MIDI clock that is followed or led.
-
-    Args:
-        ports: Ports to read and to write; none need be open.
+    `ports`: ports to read and to write; none need be open.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -84,7 +80,7 @@ class MidiInput:
         self._members = MOST if server.settings.value(MPE) else 0
         self._values = LastValues()
         self._panic_at = -PANIC_AGAIN
-        self.clock = MidiClock(server, ports)
+        self.clock = MidiClock(server, ports)  # the MIDI clock that is followed or led
 
     def install(self) -> None:
         """Opens MIDI with the server's start."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from antiphon.api import UsageError
-from antiphon.api.backends.signal import compile_all
+from antiphon.api.backends.intrinsics import compile_all
 from antiphon.api.backends.transports import ServeSettings, SetTempo, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.lead import ClockLeader

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
+from antiphon.files.midi_song import MidiControlChange
 from antiphon.kernel.contract import harness
-from antiphon.kernel.io.midi_song import MidiControlChange
 from antiphon_midi.file.midifile import MOST, MidiFile
 from antiphon_midi.file.score import load
 

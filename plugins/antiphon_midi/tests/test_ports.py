@@ -130,7 +130,7 @@ def test_alsa_without_a_sequencer_says_so(bell: int, monkeypatch: pytest.MonkeyP
 
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
-        "import sys, antiphon.kernel.control.process, antiphon.kernel.io.midifile;"
+        "import sys, antiphon.kernel.control.process, antiphon.files.midifile;"
         "import antiphon_midi.input.ports_input, antiphon_midi.devices.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )

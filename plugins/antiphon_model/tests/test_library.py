@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.doctor import software
-from antiphon.kernel.plugins import model_registry
+from antiphon.networks import model_registry
 from antiphon_model.tests import exports
 
 

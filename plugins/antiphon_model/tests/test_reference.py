@@ -20,7 +20,7 @@ HOP = 480
 @pytest.fixture
 def arrays():
     """A warm stepper of the reference in numpy."""
-    from antiphon.kernel.workers.networks.array_stepper import build
+    from antiphon.networks.array_stepper import build
     from antiphon_model.spec import reference
 
     stepper = build(reference().worker("cpu"))
@@ -32,7 +32,7 @@ def arrays():
 def reference():
     """A warm stepper of the reference in torch, and torch as it was afterwards."""
     torch = pytest.importorskip("torch")
-    from antiphon.kernel.workers.networks.torch_stepper import build
+    from antiphon.networks.torch_stepper import build
     from antiphon_model.spec import reference
 
     threads = torch.get_num_threads()

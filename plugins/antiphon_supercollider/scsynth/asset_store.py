@@ -59,9 +59,7 @@ class Shelf:
     def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
         """Reads the assets of a node into the folder.
 
-        Raises:
-            FileError: A file cannot be used.
-            OSError: The folder cannot be written.
+        Raises FileError: a file cannot be used. Raises OSError: the folder cannot be written.
         """
         definition = own(settings) if settings.synthdef else None
         used: list[str] = []
@@ -165,8 +163,7 @@ class AssetLoader:
     def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
         """Assets of a slot and the store version that contains them.
 
-        Returns:
-            None until they are read; None in place of the assets where they cannot be.
+        Returns None until they are read; None in place of the assets where they cannot be.
         """
         entry = self._given.get(slot)
         return None if entry is None or entry[0] != self._serial.get(slot) else entry[1:]

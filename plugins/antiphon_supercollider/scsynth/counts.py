@@ -7,23 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class NoteCounts:
-    """Counts since the worker began.
-
-    Attributes:
-        late: Beginnings and ends that reached scsynth after their frame.
-        unheard: Hops whose sound had not come back in time.
-        moved: Times that the offset between JACK's frames and the engine's samples was chosen anew.
-        pid: Process of the active scsynth, 0 for none.
-    """
+    """Counts since the worker began."""
 
     sent: int = 0
     confirmed: int = 0
     dropped: int = 0
     failed: int = 0
-    late: int = 0
-    unheard: int = 0
-    moved: int = 0
+    late: int = 0  # beginnings and ends that reached scsynth after their frame
+    unheard: int = 0  # hops whose sound had not come back in time
+    moved: int = 0  # times that the offset between JACK's frames and the engine's samples was chosen anew
     unclaimed: int = 0
     restarts: int = 0
-    pid: int = 0
+    pid: int = 0  # process of the active scsynth, 0 for none
     switched_ns: int = 0

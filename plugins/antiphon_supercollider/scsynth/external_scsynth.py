@@ -52,9 +52,7 @@ class ServerInfo:
 def meet(address: tuple[str, int], rate: int) -> ServerInfo:
     """Asks the scsynth at an address for its rate and version.
 
-    Raises:
-        EngineError: It cannot be joined; in one sentence.
-        Unanswered: It does not answer.
+    Raises EngineError: it cannot be joined; in one sentence. Raises Unanswered: it does not answer.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(ANSWER_SECONDS)
@@ -116,9 +114,7 @@ class ExternalScsynth(Scsynth):
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Registers as a client; `meanwhile` is called while waiting.
 
-        Raises:
-            EngineError: It accepts no more clients.
-            Unanswered: It does not answer.
+        Raises EngineError: it accepts no more clients. Raises Unanswered: it does not answer.
         """
         asked: tuple[osc.Arg, ...] = ("/notify", 1, self._wanted) if self._wanted >= 0 else ("/notify", 1)
         self.send(*asked)

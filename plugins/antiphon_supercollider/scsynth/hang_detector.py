@@ -27,8 +27,7 @@ class HangDetector:
     def broken(self, grace: float = 0.0) -> None:
         """Restarts the measurement, after progress or if none is expected.
 
-        Args:
-            grace: Seconds of silence allowed in addition.
+        `grace`: seconds of silence allowed in addition.
         """
         self.seconds = self._before = -grace
         self._clock = -1

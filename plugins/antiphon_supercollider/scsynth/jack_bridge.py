@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import EngineError, Samples
-from antiphon.api.backends.signal import compile_all
+from antiphon.api.backends.intrinsics import compile_all
 from antiphon_supercollider.scsynth.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
 
 NAME = "antiphon-scsynth-wires-"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.api.backends.signal import call_c, store_release
+from antiphon.api.backends.intrinsics import call_c, store_release
 from antiphon.api.kernels import address_f32, i64, i64p, kernel
 
 DEPTH = 64

@@ -12,22 +12,16 @@ FIRST_GROUP = 10
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Resource layout within a scsynth; an external one has other clients.
-
-    Attributes:
-        private: First audio bus of `2 * places` for each slot.
-        held: First control bus of `places` for each slot.
-        together: Whether all slots write to `out`.
-    """
+    """Resource layout within a scsynth; an external one has other clients."""
 
     out: int
     clock: int
-    private: int
+    private: int  # first audio bus of `2 * places` for each slot
     nodes: int = 0
-    held: int = 0
+    held: int = 0  # first control bus of `places` for each slot
     places: int = PLACES
     buffers: int = 0
-    together: bool = False
+    together: bool = False  # whether all slots write to `out`
 
     def sound(self, slot: int) -> int:
         """First of the two buses of a slot."""

@@ -46,33 +46,24 @@ TOGETHER = 16
 
 
 class ScsynthSupervisor:
-    """Starts, watches and ends scsynths. One thread calls `send` and `flush`; a second is the supervisor's own.
-
-    Attributes:
-        generation: Incremented each time another scsynth is activated, which has none of the notes.
-        gave_up: Why no scsynth is started any more, "" otherwise.
-    """
+    """Starts, watches and ends scsynths. One thread calls `send` and `flush`; a second is the supervisor's own."""
 
     def __init__(
         self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS, layout: Layout | None = None
     ) -> None:
         """Starts the thread and waits for the first scsynth.
 
-        Args:
-            restarts: Deaths within a minute after which scsynth is still restarted.
-            layout: Nodes and buses to use; None for those of a scsynth of our own.
-
-        Raises:
-            EngineError: scsynth does not start.
+        `restarts`: deaths within a minute after which scsynth is still restarted. `layout`: nodes and buses to use;
+        None for those of a scsynth of our own. Raises EngineError: scsynth does not start.
         """
         self.counts = NoteCounts()
-        self.generation = 0
+        self.generation = 0  # incremented each time another scsynth is activated, which has none of the notes
         self.ended: deque[int] = deque(maxlen=MAX_PENDING)
         self._outputs = ECHO + 2 * slots
         # scsynth numbers output buses first, then inputs, then private buses
         self.layout = layout or Layout(0, self._outputs, self._outputs + ECHO)
         self._wires, self._slots = wires, slots
-        self.gave_up = ""
+        self.gave_up = ""  # why no scsynth is started any more, "" otherwise
         self._words: memoryview | None = None
         self._refuse: Callable[[str, bool], None] = _ignore_failure
         self._spare_wanted, self._most = spare, restarts

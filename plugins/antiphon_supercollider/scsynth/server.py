@@ -28,11 +28,7 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def scsynth_path() -> str:
-    """Path of the scsynth program.
-
-    Raises:
-        EngineError: It is not installed; the message says what to install.
-    """
+    """Path of the scsynth program. Raises EngineError: it is not installed; the message says what to install."""
     path = shutil.which("scsynth")
     if path is None:
         raise EngineError(MISSING)
@@ -42,8 +38,7 @@ def scsynth_path() -> str:
 def control_block(block: int) -> int:
     """scsynth's block size: the largest power of two up to 64 that divides JACK's.
 
-    Raises:
-        EngineError: That is below 8.
+    Raises EngineError: that is below 8.
     """
     size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
     if size < 8:
@@ -114,8 +109,7 @@ class Scsynth:
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until scsynth answers and has loaded our SynthDefs; `meanwhile` is called about every 10 ms.
 
-        Raises:
-            EngineError: It ended, or took too long.
+        Raises EngineError: it ended, or took too long.
         """
         self._until(b"/done", "/notify", meanwhile, "/notify", 1)
         self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(self._folder / "compiled"))

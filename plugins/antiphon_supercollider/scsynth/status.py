@@ -25,8 +25,7 @@ class ScsynthWord(IntEnum):
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Status of scsynth, in place of its worker's; empty before the first has run.
 
-    Args:
-        own: Its own words, by `ScsynthWord`.
+    `own`: its own words, by `ScsynthWord`.
     """
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from antiphon.api.backends.signal import compile_all
+from antiphon.api.backends.intrinsics import compile_all
 from antiphon_supercollider.scsynth.kernel import DEPTH, SHIFTED_CYCLES, WORDS, BridgeSlot, bridge_process
 
 BLOCK = 32

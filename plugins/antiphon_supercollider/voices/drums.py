@@ -21,11 +21,7 @@ class Drum:
 
 @cache
 def kit() -> dict[int, Drum]:
-    """Drums by key, from `synthdefs.toml`.
-
-    Raises:
-        EngineError: It cannot be read.
-    """
+    """Drums by key, from `synthdefs.toml`. Raises EngineError: it cannot be read."""
     path = built_in_folder("supercollider") / "synthdefs.toml"
     try:
         read = tomllib.loads(path.read_text("utf-8"))["kit"]

@@ -27,15 +27,10 @@ _DRUM = "antiphon_hat"
 
 @dataclass(frozen=True, slots=True)
 class VoiceAssets:
-    """Assets of a node.
+    """Assets of a node."""
 
-    Attributes:
-        definition: A user's SynthDef, or None for ours.
-        buffer: Number of the buffer, -1 for none.
-    """
-
-    definition: scgf.Definition | None = None
-    buffer: int = -1
+    definition: scgf.Definition | None = None  # a user's SynthDef, or None for ours
+    buffer: int = -1  # number of the buffer, -1 for none
     channels: int = 0
 
 
@@ -48,11 +43,7 @@ def needs(settings: SynthSettings) -> bool:
 
 
 def built_in(instrument: str, channels: int = 2) -> str:
-    """Name of our SynthDef for an instrument.
-
-    Raises:
-        ParamError: There is none.
-    """
+    """Name of our SynthDef for an instrument. Raises ParamError: there is none."""
     material = MONO.get(instrument) if channels == 1 else None
     material = material or BUILT_IN.get(instrument)
     if material is None:
@@ -67,11 +58,7 @@ def find_definition(name: str) -> scgf.Definition:
 
 
 def own(settings: SynthSettings) -> scgf.Definition:
-    """User's SynthDef of the settings.
-
-    Raises:
-        FileError: It cannot be played by notes.
-    """
+    """User's SynthDef of the settings. Raises FileError: it cannot be played by notes."""
     synthdefs = scgf.load(Path(settings.synthdef))
     shown = Path(settings.synthdef).name
     if "out" not in synthdefs.controls:
@@ -88,9 +75,7 @@ def own(settings: SynthSettings) -> scgf.Definition:
 def check(settings: SynthSettings) -> None:
     """Checks that scsynth can play the settings.
 
-    Raises:
-        FileError: A file cannot be used.
-        ParamError: A setting is invalid.
+    Raises FileError: a file cannot be used. Raises ParamError: a setting is invalid.
     """
     if settings.synthdef:
         definition = own(settings)

@@ -24,29 +24,19 @@ _CONTROL_UGENS = ("Control", "LagControl", "AudioControl", "TrigControl")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A user's SynthDef.
-
-    Attributes:
-        channels: Most neighbouring audio buses that it writes to, 0 for none.
-        data: The file's bytes under `name`.
-        elsewhere: A UGen that writes to another bus than that of the control `out`, "" for none.
-    """
+    """A user's SynthDef."""
 
     name: str
     title: str
     controls: Mapping[str, float]
     held: frozenset[str]
-    channels: int
-    data: bytes
-    elsewhere: str = ""
+    channels: int  # most neighbouring audio buses that it writes to, 0 for none
+    data: bytes  # the file's bytes under `name`
+    elsewhere: str = ""  # a UGen that writes to another bus than that of the control `out`, "" for none
 
 
 def load(path: Path) -> Definition:
-    """Reads a file.
-
-    Raises:
-        FileError: It is not one whole SynthDef of at most `MAX_BYTES`; in one sentence.
-    """
+    """Reads a file. Raises FileError: it is not one whole SynthDef of at most `MAX_BYTES`; in one sentence."""
     try:
         if not path.is_file():
             raise FileError(f"there is no SynthDef {path.name}; write it there with SynthDef.writeDefFile")
@@ -61,8 +51,7 @@ def load(path: Path) -> Definition:
 def parse(data: bytes, shown: str) -> Definition:
     """Parses and checks a compiled SynthDef file (SCgf 2); `shown` is its name in errors.
 
-    Raises:
-        FileError: What is wrong, and where.
+    Raises FileError: what is wrong, and where.
     """
     reader = _Reader(data, shown)
     if data[:4] != b"SCgf":

@@ -19,11 +19,12 @@ For models, synths, transports, analyses, commands and pages, in `antiphon.api.b
 | `cli` | commands: groups, answers, progress, errors |
 | `files` | sound files, MIDI files, folders |
 | `http` | HTTP routes: requests, responses, refusals |
+| `intrinsics` | parts of kernels: shared memory, bits, C libraries |
 | `models` | models in workers, files of weights, layers of networks in numpy |
 | `networks` | the torch side of a model; imports torch |
 | `rendering` | processors and notes to sound without a server; loading plugins |
 | `runtime` | lines for the person at the terminal, options of `antiphon serve`, missing packages, helper processes |
-| `signal` | parts of kernels and hops: spectra, wavelet bands, pitch, scales, lyrics, intrinsics |
+| `signal` | parts of hops: spectra, wavelet bands, pitch, scales, lyrics |
 | `synths` | backends that play notes |
 | `transports` | what carries commands into the server and values out of it; commands; OSC packets |
 | `workers` | streams of hops through a worker process, for work that is no model |

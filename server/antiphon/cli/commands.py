@@ -58,9 +58,8 @@ WIDTH = 100
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
     """The whole command line, with `--version` and the shell completion that typer brings.
 
-    Args:
-        arguments: What was typed: if it begins with the name of a command, that is the only one in the result, because
-            typer builds all of them before it runs one, which takes longer than most take to run.
+    `arguments`: what was typed: if it begins with the name of a command, that is the only one in the result, because
+    typer builds all of them before it runs one, which takes longer than most take to run.
     """
     app = typer.Typer(
         name="antiphon",

@@ -39,10 +39,8 @@ def evaluate(
 def hand_over(text: str, port: int, timeout: float) -> int:
     """Hands a script to the server on this machine; the number of programs that perform it. `timeout` in seconds.
 
-    Raises:
-        UsageError: This user has no token.
-        WireError: The server refuses; with its reason.
-        EngineError: No server answers, or it does not have this user's token.
+    Raises UsageError: this user has no token. Raises WireError: the server refuses; with its reason. Raises
+    EngineError: no server answers, or it does not have this user's token.
     """
     from antiphon.kernel.runtime import paths
     from antiphon.kernel.runtime.token import find_token

@@ -11,7 +11,7 @@ import typer
 from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
-from antiphon.kernel.wire.script_link import MOST_QUANTUM
+from antiphon.web.script_link import MOST_QUANTUM
 
 
 @dataclass(frozen=True, slots=True)

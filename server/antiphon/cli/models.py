@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.kernel.plugins.model_registry import Row, examine_models, files, known_models
+from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
-    from antiphon.kernel.workers.listing import FileListing
+    from antiphon.networks.listing import FileListing
 
 FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "state")
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")

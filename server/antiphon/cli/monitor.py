@@ -35,9 +35,7 @@ def monitor(
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
     """Yields a line for each message, without end; `events`: those that the server sends to its surfaces, too.
 
-    Raises:
-        EngineError: No server answers within `PATIENCE`.
-        WireError: The server refuses.
+    Raises EngineError: no server answers within `PATIENCE`. Raises WireError: the server refuses.
     """
     with closing_socket(host, port, False) as sock:
         answered = False

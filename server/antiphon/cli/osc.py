@@ -120,12 +120,9 @@ def value(text: str) -> tuple[str, Arg]:
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
     """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
 
-    `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds.
-
-    Raises:
-        UsageError: The message cannot be encoded.
-        WireError: The server refuses; with its reason.
-        EngineError: The server cannot be reached, or does not answer in time.
+    `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds. Raises UsageError: the
+    message cannot be encoded. Raises WireError: the server refuses; with its reason. Raises EngineError: the server
+    cannot be reached, or does not answer in time.
     """
     packet = build(address, args)
     began = time.monotonic()
@@ -198,8 +195,7 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
 def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:
     """As `listen`, for `timeout` seconds, and on while the server answers `/ping`.
 
-    Raises:
-        EngineError: It did so for `AT_WORK_SECONDS`.
+    Raises EngineError: it did so for `AT_WORK_SECONDS`.
     """
     until = time.monotonic() + max(timeout, AT_WORK_SECONDS)
     host, port = sock.getpeername()

@@ -57,7 +57,7 @@ def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
 
 def open_page(folder: Path) -> None:
     """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
-    from antiphon.kernel.runtime.helper_process import start_helper
+    from antiphon.kernel.runtime.processes.helper_process import start_helper
     from antiphon.web.page.page_secret import FILE
 
     if graphical():

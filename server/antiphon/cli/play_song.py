@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from antiphon.files.midifile import WRITTEN
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
 from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.midifile import WRITTEN
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.notes import Players
@@ -33,12 +33,9 @@ DRIVE = (
 def with_song(patch: str, song: str) -> Path:
     """Writes a patch into the cache: another with a node that plays a MIDI file at its own tempo, once.
 
-    The node's notes go to every node that takes notes and that no wire plays.
-
-    Raises:
-        UsageError: The file is not a MIDI file, or no node of the patch takes notes.
-        FileError: The file cannot be played.
-        PatchError: The patch cannot be loaded.
+    The node's notes go to every node that takes notes and that no wire plays. Raises UsageError: the file is not a MIDI
+    file, or no node of the patch takes notes. Raises FileError: the file cannot be played. Raises PatchError: the patch
+    cannot be loaded.
     """
     path = Path(song)
     if not note_file.is_midi(path):

@@ -9,7 +9,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 NewOsc = Annotated[
@@ -44,8 +45,7 @@ InsteadOfOsc = Annotated[
 def http_port(http: int, osc: int | None) -> int:
     """The HTTP port of the server that is asked.
 
-    Raises:
-        UsageError: No server of this user on this machine has that OSC port.
+    Raises UsageError: no server of this user on this machine has that OSC port.
     """
     if osc is None or http != HTTP_PORT:
         return http

@@ -24,11 +24,8 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
 
     If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
     server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
-    unencrypted, on loopback and without the token; other methods need the token and are refused here.
-
-    Raises:
-        EngineError: No server answers, or not one of this user.
-        WireError: The server refuses.
+    unencrypted, on loopback and without the token; other methods need the token and are refused here. Raises
+    EngineError: no server answers, or not one of this user. Raises WireError: the server refuses.
     """
     secure = (folder / CERTIFICATE_FILE).exists()
     if not secure and method != "GET":

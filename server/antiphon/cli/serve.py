@@ -97,7 +97,8 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import announce
     from antiphon.kernel.io.log_lines import server_log
-    from antiphon.kernel.runtime import paths, pidfile
+    from antiphon.kernel.runtime import paths
+    from antiphon.kernel.runtime.processes import pidfile
     from antiphon.kernel.runtime.token import keep_token
     from antiphon.kernel.supervisor import Companions, Supervisor
 
@@ -130,7 +131,7 @@ def _make_secrets() -> None:
 def startable(settings: ServeSettings) -> None:
     """Raises `UsageError` if a server or another program uses these ports; changes nothing."""
     from antiphon.kernel.io.listening import open_sockets
-    from antiphon.kernel.runtime import pidfile
+    from antiphon.kernel.runtime.processes import pidfile
 
     if settings.osc_port:
         pidfile.refuse_running(pidfile.folder(settings))

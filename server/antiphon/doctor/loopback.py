@@ -24,7 +24,7 @@ from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import load
-from antiphon.kernel.runtime.helper_process import command, environment
+from antiphon.kernel.runtime.processes.helper_process import command, environment
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.offline.rendering import PlayerRunner
 
@@ -42,29 +42,18 @@ Mono = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A measured round trip.
-
-    Attributes:
-        rate: Hz.
-        block: Frames.
-        frames: The median round trip; -1 if most bursts were not found.
-        spread: Difference of longest and shortest round trip, in frames.
-        ring: Declared latency of the ring, in frames.
-        device: Declared latency of the device, in frames.
-        input_rms: RMS of the input, full scale 1.
-        missed: Blocks missed during the measurement.
-    """
+    """A measured round trip."""
 
     driver: str
     path: str
-    rate: int
-    block: int
-    frames: int
-    spread: int
-    ring: int
-    device: int
-    input_rms: float
-    missed: int
+    rate: int  # Hz
+    block: int  # frames
+    frames: int  # the median round trip; -1 if most bursts were not found
+    spread: int  # difference of longest and shortest round trip, in frames
+    ring: int  # declared latency of the ring, in frames
+    device: int  # declared latency of the device, in frames
+    input_rms: float  # RMS of the input, full scale 1
+    missed: int  # blocks missed during the measurement
 
     @property
     def declared(self) -> int:

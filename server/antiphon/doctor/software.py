@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from antiphon.doctor.finding import either
 from antiphon.kernel.contract.finding import Condition, Finding
-from antiphon.kernel.runtime import extras, pidfile
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 
@@ -146,8 +147,8 @@ def voices() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
-    from antiphon.kernel.plugins.model_registry import examine_models, known_models
     from antiphon.kernel.runtime import model_files
+    from antiphon.networks.model_registry import examine_models, known_models
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
@@ -169,7 +170,7 @@ def weights() -> Iterator[Finding]:
 
 def model_files() -> Iterator[Finding]:
     """The model files of the library; one that is new is tried, which takes seconds."""
-    from antiphon.kernel.plugins.model_registry import files
+    from antiphon.networks.model_registry import files
 
     listings = files()
     refused = sorted({row.file for row in listings if row.problem})

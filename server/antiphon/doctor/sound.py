@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.runtime.helper_process import command, environment
+from antiphon.kernel.runtime.processes.helper_process import command, environment
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
@@ -22,33 +22,24 @@ GET_JACK = "sudo apt-get install jackd2"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A PortAudio device.
-
-    Attributes:
-        rates: Those of 44100, 48000 and 96000 Hz that it supports.
-    """
+    """A PortAudio device."""
 
     index: int
     name: str
     api: str
     inputs: int
     outputs: int
-    rates: tuple[int, ...]
+    rates: tuple[int, ...]  # those of 44100, 48000 and 96000 Hz that it supports
     default_in: bool
     default_out: bool
 
 
 @dataclass(frozen=True, slots=True)
 class JackState:
-    """A running JACK server.
+    """A running JACK server."""
 
-    Attributes:
-        rate: Hz.
-        block: Frames.
-    """
-
-    rate: int
-    block: int
+    rate: int  # Hz
+    block: int  # frames
     realtime: bool
     sources: tuple[str, ...]
     sinks: tuple[str, ...]

@@ -55,10 +55,8 @@ class JobBoard:
         """Opens the table; `start` runs the queued jobs.
 
         `changed` is called with a job whenever it changes, `listed` when a file was added or removed, or a job was
-        deleted. With `own_scripts` scripts of the performer's folder, where HTTP writes, are rendered too.
-
-        Raises:
-            FileError: The folder or the table cannot be used.
+        deleted. With `own_scripts` scripts of the performer's folder, where HTTP writes, are rendered too. Raises
+        FileError: the folder or the table cannot be used.
         """
         self._table = JobTable(folder)
         with contextlib.ExitStack() as undone:
@@ -148,10 +146,7 @@ class JobBoard:
     def add(self, task: Task) -> Job:
         """Adds a job, run as soon as a slot is free.
 
-        Raises:
-            TooMany: Too many jobs wait.
-            StorageFull: There is no room for results.
-            FileError: It cannot be written.
+        Raises TooMany: too many jobs wait. Raises StorageFull: there is no room for results.
         """
         if sum(job.state is JobState.WAITING for job in self.jobs.values()) >= MAX_WAITING:
             raise TooMany(f"{MAX_WAITING} jobs wait already; try again when some are done", 30)

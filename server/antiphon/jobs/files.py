@@ -9,11 +9,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
+from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, why
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
@@ -41,8 +41,7 @@ class FileShelf:
     def __init__(self, folder: Path, table: JobTable) -> None:
         """Removes leftovers of an interrupted upload. Missing folders are created.
 
-        Raises:
-            FileError: The folders cannot be made.
+        Raises FileError: the folders cannot be made.
         """
         self._table = table
         self.sent, self._results = (make_folder(folder / name, PRIVATE_FOLDER) for name in ("files", "results"))
@@ -58,11 +57,8 @@ class FileShelf:
         """Writes a file piece by piece, and returns its entry.
 
         The suffix of `name` gives its format. `check` is called with its path and name once it is complete, and raises
-        `Unreadable` if it is no sound or MIDI.
-
-        Raises:
-            JobError: The name has no ending that is read, there is no room, or the disk is full.
-            WireError: It is empty.
+        `Unreadable` if it is no sound or MIDI. Raises JobError: the name has no ending that is read, there is no room,
+        or the disk is full. Raises WireError: it is empty.
         """
         suffix = Path(name).suffix.lower()
         if suffix not in READ_SUFFIXES and suffix not in NOTES:

@@ -25,22 +25,15 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A request for a job.
+    """A request for a job."""
 
-    Attributes:
-        command: "run" (a plugin), "render" (a patch) or "live" (a live set).
-        file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
-        suffix: Ending of the result's name: ".wav".
-        beside: Other results, by option: {"--midi-out": "notes.mid"}.
-    """
-
-    command: str
+    command: str  # "run" (a plugin), "render" (a patch) or "live" (a live set)
     name: str
-    file: str
-    suffix: str
+    file: str  # the identifier of what it works on, a file or a job with a result; "" for what plays by itself
+    suffix: str  # ending of the result's name: ".wav"
     params: Mapping[str, Any]
     arguments: tuple[str, ...] = ()
-    beside: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)  # other results, by option: {"--midi-out": "notes.mid"}
 
     def plain(self) -> dict[str, Any]:
         """The task as data for JSON."""
@@ -56,25 +49,19 @@ class Task:
 class Job:
     """A task with its state and progress.
 
-    Attributes:
-        id: 12 hexadecimal digits.
-        progress: Share that is done, 0 to 1.
-        error: Why it failed, one sentence; "" where it did not.
-        created, ended: Unix time in seconds; `ended` is 0 while it has not ended.
-        started: Unix time at which it began to run; 0 while it waits, and not kept over a restart.
-        results: Names and bytes of its result files.
+    `created`, `ended`: unix time in seconds; `ended` is 0 while it has not ended.
     """
 
-    id: str
+    id: str  # 12 hexadecimal digits
     task: Task
     state: JobState = JobState.WAITING
-    progress: float = 0.0
-    error: str = ""
+    progress: float = 0.0  # share that is done, 0 to 1
+    error: str = ""  # why it failed, one sentence; "" where it did not
     summary: str = ""
     created: float = 0.0
     ended: float = 0.0
-    results: Mapping[str, int] = field(default_factory=dict)
-    started: float = 0.0
+    results: Mapping[str, int] = field(default_factory=dict)  # names and bytes of its result files
+    started: float = 0.0  # unix time at which it began to run; 0 while it waits, and not kept over a restart
 
     def plain(self) -> dict[str, Any]:
         """The job as clients get it."""

@@ -15,22 +15,14 @@ MAX_HEADER = 4096
 
 
 class FormFile:
-    """First part of a form with a file name; parts before and after it are read and dropped.
-
-    Attributes:
-        name: The file's name, set by `begin`.
-    """
+    """First part of a form with a file name; parts before and after it are read and dropped."""
 
     def __init__(self, content_type: str, pieces: AsyncIterator[bytes]) -> None:
-        """Starts idle. The header `content_type` names the boundary.
-
-        Raises:
-            WireError: The header names no boundary.
-        """
+        """Starts idle. The header `content_type` names the boundary. Raises WireError: the header names no boundary."""
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
             raise WireError("the Content-Type of the form names no boundary")
-        self.name = ""
+        self.name = ""  # the file's name, set by `begin`
         self._pieces, self._found = pieces, deque[bytes]()
         self._field, self._header, self._header_bytes = b"", b"", 0
         self._inside = self._over = False
@@ -49,8 +41,7 @@ class FormFile:
     async def begin(self) -> AsyncIterator[bytes]:
         """Reads up to the file's name, and returns the file's bytes, piece by piece.
 
-        Raises:
-            WireError: The form has no file, or is none.
+        Raises WireError: the form has no file, or is none.
         """
         while not (self._inside or self._over):
             if not await self._more():

@@ -26,9 +26,6 @@ def overview(path: Path) -> dict[str, Any]:
 
     seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
     number in a MIDI file.
-
-    Raises:
-        FileError: It cannot be read.
     """
     from antiphon.offline.note_file import is_midi, read
 

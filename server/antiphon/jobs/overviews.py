@@ -27,8 +27,7 @@ class Overviews:
     async def get(self, key: str, path: Path) -> dict[str, Any]:
         """Result of `overview` for the file of that key, computed if missing.
 
-        Raises:
-            Unreadable: The file cannot be read; the text is the reader's.
+        Raises Unreadable: the file cannot be read; the text is the reader's.
         """
         async with self._turn:
             kept = self._kept(key)
@@ -47,8 +46,7 @@ class Overviews:
     async def check(self, path: Path, name: str) -> None:
         """Checks the header of an uploaded file, by the suffix of `name`.
 
-        Raises:
-            Unreadable: It is no sound, or no MIDI file; the text is the reader's.
+        Raises Unreadable: it is no sound, or no MIDI file; the text is the reader's.
         """
         outcome = await perform((str(path), HEADER), module=MODULE)
         if outcome.status:

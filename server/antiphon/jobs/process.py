@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
-from antiphon.kernel.runtime.helper_process import command, end_session, environment, start_command
 from antiphon.kernel.runtime.platform import limit_resources
+from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE, end_with_parent
+from antiphon.kernel.runtime.processes.helper_process import command, end_session, environment, start_command
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""

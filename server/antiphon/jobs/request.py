@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
@@ -17,7 +18,6 @@ from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import asset_names, patch_list
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
@@ -85,7 +85,7 @@ class Render(JobBody):
 
 
 class RenderLive(JobBody):
-    """Body of `POST /api/live/sets/SET/render`. The file is what the patch hears as its input."""
+    """Body of `POST /api/live/sets/SET/render`; its file is the patch's input."""
 
     format: Format | UnsetType = UNSET
     bars: Bars | UnsetType = UNSET
@@ -95,10 +95,8 @@ class RenderLive(JobBody):
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/run/PLUGIN`.
 
-    `path_of` gives the path of a file by its identifier; it raises where there is none.
-
-    Raises:
-        AntiphonError: Something of it is not allowed; the message says what is.
+    `path_of` gives the path of a file by its identifier; it raises where there is none. Raises AntiphonError: something
+    of it is not allowed; the message says what is.
     """
     info = known_type(plugin, catalog)
     info.check_writes()
@@ -145,8 +143,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
-    Raises:
-        AntiphonError: As `run_task`.
+    Raises AntiphonError: as `run_task`.
     """
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
@@ -166,8 +163,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Raises:
-        AntiphonError: As `run_task`.
+    Raises AntiphonError: as `run_task`.
     """
     script = live_set(name)
     asked = _checked(body, RenderLive)
@@ -181,10 +177,8 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
     """Command-line words of a task, without the interpreter.
 
-    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated.
-
-    Raises:
-        WireError: The live set was removed meanwhile, or is not evaluated.
+    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
+    live set was removed meanwhile, or is not evaluated.
     """
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]

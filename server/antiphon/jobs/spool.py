@@ -16,10 +16,8 @@ BUFFER = 256 * 1024
 async def write_pieces(path: Path, pieces: AsyncIterator[bytes], count: Callable[[int], None]) -> None:
     """Writes pieces to a new file, buffered, in a thread: a slow disk delays no other request.
 
-    `count` is called with the bytes of each piece before it is written; it may raise.
-
-    Raises:
-        OSError: The disk is full, or fails.
+    `count` is called with the bytes of each piece before it is written; it may raise. Raises OSError: the disk is full,
+    or fails.
     """
     buffer = bytearray()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)

@@ -30,16 +30,11 @@ CREATE TABLE job (id TEXT PRIMARY KEY, task TEXT NOT NULL, state TEXT NOT NULL, 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file.
+    """An uploaded file."""
 
-    Attributes:
-        id: 12 hexadecimal digits.
-        suffix: Of its name: ".wav".
-    """
-
-    id: str
+    id: str  # 12 hexadecimal digits
     name: str
-    suffix: str
+    suffix: str  # of its name: ".wav"
     bytes: int
     created: float
 
@@ -54,8 +49,7 @@ class JobTable:
     def __init__(self, folder: Path) -> None:
         """Opens the table in a folder, made where it is missing.
 
-        Raises:
-            FileError: Another server uses it, or the file is damaged, of a newer version, or cannot be written.
+        Raises FileError: another server uses it, or the file is damaged, of a newer version, or cannot be written.
         """
         make_folder(folder, PRIVATE_FOLDER)
         lock_file = lock(folder / "lock")

@@ -1,5 +1,1 @@
-"""The kernel: OSC in, sound out, without the instrument built on it.
-
-It imports nothing of `antiphon` outside itself; `python -m antiphon.kernel` runs it alone.
-docs/kernel.md walks through it.
-"""
+"""The kernel: OSC in, sound out, alone as `python -m antiphon.kernel`. docs/kernel.md walks through it."""

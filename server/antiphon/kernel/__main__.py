@@ -1,8 +1,4 @@
-"""The kernel alone: `python -m antiphon.kernel --patch FILE [--osc-port P]`.
-
-OSC in, sound out, by the software clock unless told otherwise. No page, script or command line
-stands beside it. Plugins are those on the path and in the performer's folder.
-"""
+"""The kernel alone: `python -m antiphon.kernel --patch FILE [--osc-port P]`, by the software clock by default."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime import pidfile
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import AUDIO, OSC_PORT, ServeSettings
 from antiphon.kernel.supervisor import Supervisor
 

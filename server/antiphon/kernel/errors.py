@@ -16,8 +16,7 @@ class AntiphonError(Exception):
 class WireError(AntiphonError):
     """The peer sent bytes that are no message, or a message of another form than its protocol has.
 
-    Args:
-        address: The OSC address it was meant for, as far as it could be read, otherwise "".
+    `address`: the OSC address it was meant for, as far as it could be read, otherwise "".
     """
 
     def __init__(self, message: str, address: str = "") -> None:

@@ -40,32 +40,24 @@ SLOW, FAST = 40.0, 240.0
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """One control of a surface.
-
-    Attributes:
-        param: The parameter behind it: its range, unit and words; None for a button.
-    """
+    """One control of a surface."""
 
     kind: Kind
     label: str
     address: str
-    param: Param | None = None
+    param: Param | None = None  # the parameter behind it: its range, unit and words; None for a button
     value: Value = 0.0
     arguments: tuple[float | int | str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Up to `MAX_CONTROLS` controls under one heading.
-
-    Attributes:
-        colour: Colour of its controls and its tab, as "#rrggbb".
-    """
+    """Up to `MAX_CONTROLS` controls under one heading."""
 
     name: str
     controls: tuple[Widget, ...] = ()
     keys: tuple[int, ...] = ()
-    colour: str = NEUTRAL
+    colour: str = NEUTRAL  # colour of its controls and its tab, as "#rrggbb"
 
 
 @dataclass(frozen=True, slots=True)

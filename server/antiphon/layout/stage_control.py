@@ -55,19 +55,7 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
     param = control.param
     common = {"id": f"{page.name}/{control.label}", "address": control.address, "colorWidget": page.colour}
     if control.kind == "xy":
-        second, place = control.arguments
-        axis = {"min": 0, "max": 1}
-        return {
-            "type": "xy",
-            **common,
-            "split": [control.address, second],
-            "html": control.label,
-            "rangeX": axis,
-            "rangeY": axis,
-            "default": [control.value, place],
-            "decimals": 4,
-            "typeTags": "ff",
-        }
+        return _pad(control, common)
     if param is not None and control.kind == "choice":
         # words, not their indices: the server sends words, by which the switch finds its place
         return {
@@ -115,6 +103,23 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
         "on": arguments[0] if arguments else None,
         "off": None,
         **({"colorWidget": PANIC} if control.label == "panic" else {}),
+    }
+
+
+def _pad(control: Widget, common: dict[str, str]) -> dict[str, Any]:
+    """An XY pad of two parameters."""
+    second, place = control.arguments
+    axis = {"min": 0, "max": 1}
+    return {
+        "type": "xy",
+        **common,
+        "split": [control.address, second],
+        "html": control.label,
+        "rangeX": axis,
+        "rangeY": axis,
+        "default": [control.value, place],
+        "decimals": 4,
+        "typeTags": "ff",
     }
 
 

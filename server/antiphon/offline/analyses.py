@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.contract.analysis import (
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.signal.analysis import (
     EACH,
     Analysis,
     AnalysisRun,
@@ -19,12 +24,7 @@ from antiphon.kernel.contract.analysis import (
     check_quantities,
     plain_result,
 )
-from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.errors import AntiphonError, FileError, PluginError
-from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.signal.listening_mix import ListeningMix
+from antiphon.signal.listening_mix import ListeningMix
 
 LONGEST_REASON = 300
 STEMS = "stems"
@@ -84,8 +84,7 @@ def analyse_decoded(
 ) -> dict[str, AnalysisResult]:
     """As `analyse_file`, of a file that is open; `also` gets each block too.
 
-    Args:
-        beats: Beats that the sound holds; 0 where that is not known.
+    `beats`: beats that the sound holds; 0 where that is not known.
     """
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
@@ -140,11 +139,7 @@ def _places(parts: Sequence[str], stem: str) -> list[int]:
 
 
 def separator() -> SeparatingAnalysis:
-    """The analysis that takes sounds apart.
-
-    Raises:
-        PluginError: There is none.
-    """
+    """The analysis that takes sounds apart. Raises PluginError: there is none."""
     found = analyses().get(STEMS)
     if not isinstance(found, SeparatingAnalysis):
         raise PluginError(f"no plugin takes sounds apart: there is no analysis {STEMS!r}")
@@ -154,13 +149,8 @@ def separator() -> SeparatingAnalysis:
 class AnalysisFeed:
     """One analysis of one sound: converts rate and channels, and turns what it raises into a reason.
 
-    Args:
-        rate: Frames per second of the sound.
-        beats: How many it holds, 0 where that is not known.
-
-    Attributes:
-        mix: How the channels become one, where the analysis takes one.
-        faulty: Whether the analysis failed, and not the sound.
+    `beats`: how many it holds, 0 where that is not known. `mix`: how the channels become one, where the analysis takes
+    one. `faulty`: whether the analysis failed, and not the sound.
     """
 
     def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
@@ -226,8 +216,7 @@ class AnalysisFeed:
 def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:
     """These analyses, none for all but those that are computed by name; `of_short` adds those for sounds to `longest`.
 
-    Raises:
-        PluginError: There is none of a name.
+    Raises PluginError: there is none of a name.
     """
     from antiphon.kernel.runtime.suggestion import instead
 

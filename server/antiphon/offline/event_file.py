@@ -120,9 +120,7 @@ def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Pla
     """The commands of an event.
 
     One, or several for a note with its own values. `players`: note-taking nodes; None determines them at playback.
-
-    Raises:
-        AntiphonError: It makes no sense; the message says what is allowed.
+    Raises AntiphonError: it makes no sense; the message says what is allowed.
     """
     match event.address.split("/")[1:]:
         case ["node", node, name] if players is not None and node in players.all:

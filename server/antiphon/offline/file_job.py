@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES

@@ -29,21 +29,14 @@ Cue = tuple[Fraction, str, object]
 
 
 class BlockListener:
-    """Collects script inputs from the blocks of a rendering.
-
-    Attributes:
-        heard: (sample, name of the cue, value) in order.
-    """
+    """Collects script inputs from the blocks of a rendering."""
 
     def __init__(self, nodes: Iterable[str], levels: Sequence[tuple[str, float]], rate: int, block: int) -> None:
         """Creates a collector of nodes and levels.
 
-        Args:
-            levels: Nodes, `in` and `out` too, with values in dB that their levels are to rise above.
-            rate: Hz.
-            block: Frames.
+        `levels`: nodes, `in` and `out` too, with values in dB that their levels are to rise above. `block`: frames.
         """
-        self.heard: list[tuple[int, str, object]] = []
+        self.heard: list[tuple[int, str, object]] = []  # (sample, name of the cue, value) in order
         self._nodes, self._above = frozenset(nodes), dict.fromkeys(levels, False)
         self._every, self._blocks = max(1, round(rate / block / METER_HZ)), 0
 
@@ -79,12 +72,7 @@ class BlockListener:
 
 
 def tempo_map(events: Iterable[LiveEvent], rate: int, tempo: float, before: Fraction | None = None) -> TempoMap:
-    """Tempo map of the tempo events.
-
-    Args:
-        rate: Hz.
-        tempo: Of the patch, bpm.
-    """
+    """Tempo map of the tempo events. `tempo`: of the patch, bpm."""
     times = TempoMap(rate, tempo, end_bpm=tempo)
     for event in events:
         if event.address == "/tempo" and (before is None or event.beat < before):

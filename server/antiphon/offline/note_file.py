@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from antiphon.files import midi_song, midifile
+from antiphon.files.midi_song import MidiSong, MidiTrack, Times
+from antiphon.files.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.kernel.io import midi_song, midifile
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.midi_song import MidiSong, MidiTrack, Times
-from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
@@ -26,15 +26,11 @@ Timed = tuple[int, Event]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A MIDI file on the sample clock.
-
-    Attributes:
-        tempo: (frame, bpm), the first at frame 0.
-    """
+    """A MIDI file on the sample clock."""
 
     song: MidiSong
     events: tuple[Timed, ...]
-    tempo: tuple[tuple[int, float], ...]
+    tempo: tuple[tuple[int, float], ...]  # (frame, bpm), the first at frame 0
     frames: int
 
 

@@ -48,17 +48,8 @@ def sound(
 ) -> Iterator[Samples]:
     """Renders notes with the node `synth`, by the live code.
 
-    Args:
-        rate: Frames per second.
-        loaded: The plugins, of `load_plugins`.
-        channels: 1 or 2.
-        block: Frames of a block.
-
-    Yields:
-        float32 `[channels, n]`, `frames` in all; each block holds until the next is asked for.
-
-    Raises:
-        WorkerError: The synth's worker cannot be had.
+    `channels`: 1 or 2. Yields float32 `[channels, n]`, `frames` in all; each block holds until the next is asked for.
+    Raises WorkerError: the synth's worker cannot be had.
     """
     yield from sounds([("synth", {"instrument": instrument}, notes)], frames, rate, loaded, channels, block)
 
@@ -75,9 +66,7 @@ def sounds(
 
     Args:
         frames: As for `sound`; so are the others.
-        rate: Frames per second.
         channels: 1 or 2.
-        block: Frames of a block.
 
     Yields:
         As `sound`.

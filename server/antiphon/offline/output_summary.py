@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from antiphon.kernel.io.decode import path_text
 
 if TYPE_CHECKING:
-    from antiphon.kernel.io.audiowrite import AudioWriter
+    from antiphon.files.audiowrite import AudioWriter
 
 _CHANNELS = {1: "mono", 2: "stereo"}
 

@@ -11,10 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.midifile import read
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.io.midifile import read
 from antiphon.kernel.plugins.loader import load
 from antiphon.offline.file_job import FileJob
 from antiphon.offline.runner import PlanRunner, process_stream
@@ -32,15 +32,8 @@ def run_job(
 ) -> Path:
     """Runs `antiphon run PLUGIN`, for a plugin that is not sound in, sound out.
 
-    Args:
-        given: Options of their own: `FileJob.given`.
-
-    Returns:
-        `target`.
-
-    Raises:
-        UsageError: There is no such plugin here, or it says so.
-        FileError: A file cannot be read or written.
+    `given`: options of their own: `FileJob.given`. Raises UsageError: there is no such plugin here, or it says so.
+    Raises FileError: a file cannot be read or written.
     """
     known = load(check=False).catalog.get(plugin)
     if known is None or not known.on_files.job:
@@ -54,15 +47,8 @@ def run_job(
 def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Path:
     """Writes the notes of a monophonic recording as a MIDI file.
 
-    Args:
-        target: The MIDI file.
-        settings: Parameters of `hum`.
-
-    Returns:
-        `target`.
-
-    Raises:
-        UsageError: Nothing transcribes it, or no note was found.
+    `target`: the MIDI file. `settings`: parameters of `hum`. Raises UsageError: nothing transcribes it, or no note was
+    found.
     """
     run_job(TRANSCRIBER, source, target, settings)
     if not any(track.notes for track in read(target).tracks):
@@ -73,15 +59,7 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
 def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Value]) -> NDArray[np.float32]:
     """Processes a sound through a node as `antiphon run PLUGIN`, with its latency removed.
 
-    Args:
-        sound: float32 `[channels, frames]`.
-        rate: Frames a second.
-
-    Returns:
-        float32 of the same shape.
-
-    Raises:
-        AntiphonError: It cannot be prepared, or fails.
+    `sound`: float32 `[channels, frames]`. Raises AntiphonError: it cannot be prepared, or fails.
     """
     loaded = load(check=False)
     made = np.zeros_like(sound)

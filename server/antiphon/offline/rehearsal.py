@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
+from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
 
 SILENT_BARS = 2
 """Longest silence, in bars, that is not a fault."""

@@ -37,9 +37,7 @@ _ALL_DUE = Moment(math.inf, math.inf)
 class PlayerRunner:
     """Runs a graph in a graph player, with commands at samples and beats.
 
-    Attributes:
-        latency: Latency of the graph, frames.
-        listener: Called after each block with the plan, the input, the output and the block's first sample.
+    `listener`: called after each block with the plan, the input, the output and the block's first sample.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class PlayerRunner:
         self._player = GraphPlayer(spec, tempo)
         self._player.load(plan, 1, 0.0)
         self._pairs = ChosenPairs(pairs, spec) if len(pairs) > 1 else None
-        self.latency = plan.latency + int(getattr(self._player, "latency", 0))
+        self.latency = plan.latency + int(getattr(self._player, "latency", 0))  # latency of the graph, frames
         self.failures: list[tuple[str, str]] = []
         self._by_sample: list[tuple[int, int, Action]] = []
         self._by_beat: list[tuple[float, int, Action]] = []
@@ -126,8 +124,7 @@ class PlayerRunner:
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
     """Moves initial values that only a new plan can set into the graph: texts, `restart`.
 
-    Raises:
-        ParamError: A value is not allowed.
+    Raises ParamError: a value is not allowed.
     """
     nodes, rest = {node.name: node for node in graph.nodes}, list[Command]()
     for command in commands:
@@ -151,10 +148,8 @@ def actions_of(
 ) -> tuple[dict[str, int], list[Action]]:
     """Engine actions of commands, by a session, as live: every node's number, the actions in order.
 
-    Raises:
-        ParamError: A value is not allowed.
-        RequestError: There is no such node or parameter, or no node takes a note.
-        UsageError: A parameter cannot change without a new plan.
+    Raises ParamError: a value is not allowed. Raises RequestError: there is no such node or parameter, or no node takes
+    a note. Raises UsageError: a parameter cannot change without a new plan.
     """
     session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)
     (load,) = [effect for effect in session.state.load(graph, "") if isinstance(effect, EngineLoad)]

@@ -34,15 +34,14 @@ def replay(
 ) -> Iterator[Samples]:
     """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
 
-    Raises:
-        FileError: A line of the log, which it names, cannot be replayed.
+    Raises FileError: a line of the log, which it names, cannot be replayed.
     """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
     waiting = deque(log.lines)
     player = GraphPlayer(spec)
     plan: Plan | None = None
-    plans: list[Plan] = []
+    plans: list[Plan] = []  # those whose nodes are open
 
     def compile_request(request: dict[str, Any], before: Plan | None) -> Plan:
         unprepared = {int(number): str(reason) for number, reason in request.get("unprepared", {}).items()}
@@ -85,12 +84,16 @@ def replay(
                     player.rise()
                     y = np.zeros_like(y)
                 yield y.copy()
-            while player.retired:
-                retired = player.retired.popleft().old
-                plans[:] = [other for other in plans if other is not retired]
-                close_hosts(retired.hosts.values(), {} if plan is None else plan.hosts)
+            _close_retired(player, plans, plan)
             sample = end
         close_all()
+
+
+def _close_retired(player: GraphPlayer, plans: list[Plan], plan: Plan | None) -> None:
+    while player.retired:
+        retired = player.retired.popleft().old
+        plans[:] = [other for other in plans if other is not retired]
+        close_hosts(retired.hosts.values(), {} if plan is None else plan.hosts)
 
 
 def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:

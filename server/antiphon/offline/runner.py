@@ -78,15 +78,11 @@ def process_stream(
 
 
 class _Fed:
-    """Re-blocks the source and `behind` frames of silence after it into one reused array.
-
-    Attributes:
-        length: Frames of the source, or those requested; None until the length is known.
-    """
+    """Re-blocks the source and `behind` frames of silence after it into one reused array."""
 
     def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None, behind: int) -> None:
         self._source, self._spec, self._behind = source, spec, behind
-        self.length = frames
+        self.length = frames  # frames of the source, or those requested; None until the length is known
 
     def blocks(self) -> Iterator[Samples]:
         spec, frames = self._spec, self.length
@@ -133,8 +129,7 @@ class TimedTrigger:
 class PlanRunner:
     """Runs one processor as the only node of a graph, without a limiter, so that gain 1 leaves samples unchanged.
 
-    Attributes:
-        emitted: (frame of the file, event) of the events that the processor has emitted.
+    `emitted`: (frame of the file, event) of the events that the processor has emitted.
     """
 
     def __init__(
@@ -149,11 +144,8 @@ class PlanRunner:
     ) -> None:
         """Prepares the processor.
 
-        `values` include the host's parameters; `score`: notes to play, and their tempo.
-
-        Raises:
-            PluginError: The processor has no output.
-            NodeError: It cannot be prepared.
+        `values` include the host's parameters; `score`: notes to play, and their tempo. Raises PluginError: the
+        processor has no output. Raises NodeError: it cannot be prepared.
         """
         self.spec, self.type = spec, type
         info = catalog[type]
@@ -215,10 +207,8 @@ class PlanRunner:
     def preroll(self, source: Iterable[Samples]) -> None:
         """Runs the requested preroll of a file, without output; the file itself is to follow.
 
-        Triggers fire here as they do in the file. `source` is float32 `[channels, n]`.
-
-        Raises:
-            PluginError: The processor fails.
+        Triggers fire here as they do in the file. `source` is float32 `[channels, n]`. Raises PluginError: the
+        processor fails.
         """
         left = self._preroll
         for x in _Fed(source, self.spec, None, 0).blocks():
@@ -236,8 +226,7 @@ class PlanRunner:
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
         """Runs a look-ahead pass without output; `wants_ahead` is to be called again.
 
-        Raises:
-            PluginError: The processor fails.
+        Raises PluginError: the processor fails.
         """
         for x in _Fed(source, self.spec, frames, self.latency).blocks():
             self.run(x)

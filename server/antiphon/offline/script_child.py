@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from antiphon.kernel.runtime.helper_channel import HelperChannel
 from antiphon.kernel.runtime.platform import limit_resources
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance

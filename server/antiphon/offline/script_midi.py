@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from antiphon.kernel.io import midifile
-from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.files import midifile
+from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.live.records import LiveEvent
 
 TICKS = 960
@@ -29,9 +29,6 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
     """Writes the notes and the tempo; returns the number of notes, and the names of sounds without a MIDI note.
 
     Unended notes end at `beats`; `tempo` is the patch's before the script sets one, bpm.
-
-    Raises:
-        FileError: It cannot be written.
     """
     notes: dict[str, list[MidiNote]] = {}
     sounding: dict[tuple[object, ...], tuple[LiveEvent, int, float]] = {}

@@ -13,8 +13,8 @@ from typing import Any
 
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.runtime.helper_channel import LONGEST
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_channel import LONGEST
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
@@ -35,21 +35,15 @@ def is_script(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """Settings declared by a script before it plays.
-
-    Attributes:
-        bar: Beats of a bar.
-        patch_line: Where it names its patch, from 1.
-        levels: Nodes whose levels it answers to, each with a value in dB.
-    """
+    """Settings declared by a script before it plays."""
 
     patch: str
-    bar: Fraction
+    bar: Fraction  # beats of a bar
     seed: int
     names: tuple[str, ...]
-    patch_line: int = 0
+    patch_line: int = 0  # where it names its patch, from 1
     listens: tuple[tuple[str, int], ...] = ()
-    levels: tuple[tuple[str, float], ...] = ()
+    levels: tuple[tuple[str, float], ...] = ()  # nodes whose levels it answers to, each with a value in dB
 
 
 class ScriptProcess:
@@ -58,8 +52,7 @@ class ScriptProcess:
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
         """Starts the process and reads the script; each beat, too, may take `patience` seconds of CPU time.
 
-        Raises:
-            ScriptError: It cannot be read; with file and line.
+        Raises ScriptError: it cannot be read; with file and line.
         """
         self._path, self._name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
@@ -87,10 +80,8 @@ class ScriptProcess:
     def play(self, beats: Fraction, tempo: float, cues: Sequence[Cue] = ()) -> list[LiveEvent]:
         """Events of the script before that beat, in order, and the ends of sounding notes.
 
-        It is performed from its beginning, with `cues` as its inputs.
-
-        Raises:
-            ScriptError: It fails, or plays too much; with file and line.
+        It is performed from its beginning, with `cues` as its inputs. Raises ScriptError: it fails, or plays too much;
+        with file and line.
         """
         with contextlib.suppress(BrokenPipeError):
             self._process.send(
@@ -139,10 +130,8 @@ class ScriptProcess:
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
     """Commands of a script's events, checked like a file of events.
 
-    `players` are the note-taking nodes.
-
-    Raises:
-        ScriptError: The patch does not take an event, with the line that plays it.
+    `players` are the note-taking nodes. Raises ScriptError: the patch does not take an event, with the line that plays
+    it.
     """
     result: list[Command] = []
     for event in events:

@@ -7,25 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.io import audiofile
-from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.offline.analyses import separator
 
 
 def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tuple[tuple[str, ...], Iterator[Samples]]:
     """Takes a sound apart in bounded memory.
 
-    Args:
-        blocks: float32 `[channels, n]`.
-        rate: Frames per second.
-
-    Returns:
-        The names of the parts, and blocks `[parts, channels, n]`, which add up to the sound.
-
-    Raises:
-        PluginError: No plugin takes sounds apart.
+    `blocks`: float32 `[channels, n]`. Returns the names of the parts, and blocks `[parts, channels, n]`, which add up
+    to the sound. Raises PluginError: no plugin takes sounds apart.
     """
     found = separator()
     return found.parts, found.separate(blocks, rate, channels)

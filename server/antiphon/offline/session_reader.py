@@ -111,13 +111,7 @@ _LINES: Mapping[str, type[Struct]] = {
 
 
 class SessionLog:
-    """The header and the lines of a session log.
-
-    Attributes:
-        first: Sample of the first block.
-        silent: Samples of the blocks that were computed too late.
-        dead: Spans of samples, (first, after the last), that were not computed.
-    """
+    """The header and the lines of a session log."""
 
     def __init__(self, folder: Path) -> None:
         """Reads and checks a log. Raises FileError, which names the invalid line."""
@@ -141,12 +135,12 @@ class SessionLog:
             self.spec = StreamSpec(head.rate, head.block, head.channels)
         start = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
         self.lines = lines[start:]  # lines before it belong to the previous session
-        self.silent: set[int] = set()
-        self.dead: list[tuple[int, int]] = []
+        self.silent: set[int] = set()  # samples of the blocks that were computed too late
+        self.dead: list[tuple[int, int]] = []  # spans of samples, (first, after the last), that were not computed
         for number, line in self.lines:
             with self.line(number):
                 self._check(line)
-        self.first: int = self.lines[0][1]["sample"] if self.lines else 0
+        self.first: int = self.lines[0][1]["sample"] if self.lines else 0  # sample of the first block
 
     @contextmanager
     def line(self, number: int) -> Iterator[None]:

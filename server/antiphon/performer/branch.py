@@ -16,8 +16,8 @@ from fractions import Fraction
 from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.helper_channel import MessageBuffer, pack
-from antiphon.kernel.runtime.helper_process import environment, start_helper
+from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
+from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
 
@@ -36,12 +36,7 @@ _LAST_LOOKS = 20
 
 
 class Branch:
-    """A forked process that performs a script from one beat on; it answers in the order in which it is asked.
-
-    Attributes:
-        pid: 0 until it has said so.
-        asked: The beat up to which it was asked for events.
-    """
+    """A forked process that performs a script from one beat on; it answers in the order in which it is asked."""
 
     def __init__(self, sock: socket.socket, processes: BranchProcesses, slot: int) -> None:
         self._sock, self._processes, self.slot = sock, processes, slot
@@ -54,8 +49,8 @@ class Branch:
         self.parent: Branch | None = None
         self._ran = self._still = 0.0
         self._looks = 0
-        self.pid = 0
-        self.asked = Fraction(0)
+        self.pid = 0  # 0 until it has said so
+        self.asked = Fraction(0)  # the beat up to which it was asked for events
         self.fresh = True
 
     def fileno(self) -> int:

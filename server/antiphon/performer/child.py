@@ -25,7 +25,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.helper_channel import MessageBuffer, pack
+from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value

@@ -21,13 +21,9 @@ _Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit, str]
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """A message for the server.
+    """A message for the server."""
 
-    Attributes:
-        beat: Beat of the server's musical clock.
-    """
-
-    beat: float
+    beat: float  # beat of the server's musical clock
     address: str
     args: tuple[Any, ...]
     line: int = 0
@@ -45,22 +41,18 @@ class Display(Protocol):
 class Outgoing:
     """Messages to be sent, by time.
 
-    Attributes:
-        offset: The server's beat at which the script's beat 0 is; None until it is known.
-        sent: The script's beat before which all was sent.
-        hold: A beat from which on nothing is sent until another leader has answered, or None.
-        late: Beginnings of notes that were left out because their beat had passed.
+    `hold`: a beat from which on nothing is sent until another leader has answered, or None.
     """
 
     def __init__(self) -> None:
         """Nothing is known."""
-        self.offset: Fraction | None = None
-        self.sent = Fraction(0)
+        self.offset: Fraction | None = None  # the server's beat at which the script's beat 0 is; None until it is known
+        self.sent = Fraction(0)  # the script's beat before which all was sent
         self.hold: Fraction | None = None
         self.silent = False
         self.muted: frozenset[str] = frozenset()
         self.soloed: frozenset[str] = frozenset()
-        self.late = self.starved = 0
+        self.late = self.starved = 0  # beginnings of notes that were left out because their beat had passed
         self._covered = self._cut = Fraction(0)
         self._events: list[_Event] = []
         self._number = 0

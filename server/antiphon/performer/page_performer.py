@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import EngineError, WireError
-from antiphon.kernel.wire.script_link import LONGEST, MOST_STEPS, pack, unpack
 from antiphon.kernel.wire.text import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Version
+from antiphon.web.script_link import LONGEST, MOST_STEPS, pack, unpack
 
 NAME = "page.py"
 """Of the script in its own errors; pages show the line alone."""
@@ -32,14 +32,12 @@ _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 class _Lighting(Performing):
     """A performance that collects what its events light.
 
-    Attributes:
-        steps: Of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
-        dropped: Steps over `MOST_STEPS`.
+    `steps`: of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
         self.steps: dict[tuple[float, str], tuple[float, float, list[int], str]] = {}
-        self.dropped = 0
+        self.dropped = 0  # steps over `MOST_STEPS`
         super().__init__(*given, **options)
 
     def _send(self, event: SentEvent) -> None:

@@ -46,11 +46,7 @@ _QUIETEST = 1e-6
 
 
 class Performing:
-    """One performance of a script that changes.
-
-    Attributes:
-        ending: Set to end `run`.
-    """
+    """One performance of a script that changes."""
 
     def __init__(
         self,
@@ -67,10 +63,7 @@ class Performing:
 
         `patch`: to play in place of the one that the script names, or "". `serve`: options of `antiphon serve`, with
         which a server is started where none answers; None for none. `source`: of the versions; None for the file, and
-        what comes by `/live/eval`.
-
-        Raises:
-            UsageError: There is no such file.
+        what comes by `/live/eval`. Raises UsageError: there is no such file.
         """
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
         self._by_osc, self._handover = source is None, Handover(paths.config())
@@ -80,7 +73,7 @@ class Performing:
         self._processes = BranchProcesses()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
-        self.ending = False
+        self.ending = False  # set to end `run`
         self._asked = self._opened = 0.0
         self._lost = self._met = self._still = False
         self._plays: str | None = None

@@ -42,7 +42,6 @@ class Player:
 
     Attributes:
         wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
-        version: Number of the last of them; 0 where nothing plays.
         begins: The server's beat at which the last of them begins.
         tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
         coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
@@ -58,7 +57,7 @@ class Player:
         self._header: dict[str, Any] | None = None
         self._since: list[tuple[str, dict[str, Any]]] = []
         self._text, self._texts = "", [("", 0)]
-        self.version = self.tried = 0
+        self.version = self.tried = 0  # number of the last of them; 0 where nothing plays
         self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0

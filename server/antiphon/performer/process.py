@@ -14,8 +14,8 @@ from typing import Any
 
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import bound_to, listening
-from antiphon.kernel.wire.script_link import LONGEST
+from antiphon.kernel.runtime.processes.child_process import bound_to, listening
+from antiphon.web.script_link import LONGEST
 
 
 def main(argument: str) -> int:

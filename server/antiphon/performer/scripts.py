@@ -39,11 +39,7 @@ class ScriptFile:
     """A file, read each time it was saved."""
 
     def __init__(self, path: str, show: Display) -> None:
-        """Reads nothing yet.
-
-        Raises:
-            UsageError: There is no such file, or it holds no text.
-        """
+        """Reads nothing yet. Raises UsageError: there is no such file, or it holds no text."""
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
         with suppress(OSError), open(path, "rb") as file:

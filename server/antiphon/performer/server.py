@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.helper_process import start_helper
+from antiphon.kernel.runtime.processes.helper_process import start_helper
 
 _PATIENCE = 10.0
 """Seconds in which a server ends."""
@@ -23,8 +23,7 @@ class OwnServer:
     def __init__(self, options: Sequence[str], patch: str) -> None:
         """Starts it, and returns when it is ready.
 
-        Raises:
-            EngineError: It does not start; it has said why on standard error.
+        Raises EngineError: it does not start; it has said why on standard error.
         """
         self.patch, self.ready = patch, ""
         words = ("serve", *options, "--patch", patch)

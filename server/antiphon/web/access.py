@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from antiphon.kernel.io.http_message import HttpRequest, Refusal
 from antiphon.kernel.wire.ip_address import own_machine
+from antiphon.web.http_message import HttpRequest, Refusal
 
 log = logging.getLogger("antiphon.lan")
 
@@ -31,14 +31,10 @@ class CodeGuard:
     """Decides which requests, beyond the token, may store a script here or have a stored one evaluated.
 
     A script is a program. It is accepted from programs of this machine, and evaluated only with `--live`.
-
-    Attributes:
-        live: Whether the server evaluates (`--live`).
-        proxied: Whether a proxy asks (`--proxy`): then every request has the address of the proxy.
     """
 
-    live: bool = False
-    proxied: bool = False
+    live: bool = False  # whether the server evaluates (`--live`)
+    proxied: bool = False  # whether a proxy asks (`--proxy`): then every request has the address of the proxy
 
     @property
     def evaluates(self) -> bool:
@@ -65,28 +61,23 @@ class CodeGuard:
 class TokenGuard:
     """Admits requests with the token, and counts wrong tokens per address.
 
-    Attributes:
-        token: The token, or what gives it; None where there is none: then every request that needs it is refused.
-        everything: Whether every request needs it (`--lan`), not only those that change something.
-        page_key: Counts as the token, as long as this server runs: what the owner's browser gets for the secret in the
-            address that it opened; "" for none.
-        clock: Seconds.
+    `token`: the token, or what gives it; None where there is none: then every request that needs it is refused.
+    `page_key`: counts as the token, as long as this server runs: what the owner's browser gets for the secret in the
+    address that it opened; "" for none.
     """
 
     token: str | Callable[[], str] | None
-    everything: bool = False
+    everything: bool = False  # whether every request needs it (`--lan`), not only those that change something
     page_key: str = ""
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.monotonic  # seconds
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
     def check(self, request: HttpRequest, needed: bool) -> None:
         """Checks a request's token, if the route needs it.
 
         A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
-        owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed.
-
-        Raises:
-            Refusal: 401 without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
+        owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed. Raises Refusal: 401
+        without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
         """
         if not needed and not self.everything:
             return

@@ -38,10 +38,8 @@ class Certificate:
 def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None = None) -> Certificate:
     """Loads the certificate, and creates a new one if it expires within a day, is damaged or lacks an address.
 
-    A valid private key is reused, so that clients that pinned it still accept the new certificate.
-
-    Raises:
-        FileError: The files cannot be written.
+    A valid private key is reused, so that clients that pinned it still accept the new certificate. Raises FileError:
+    the files cannot be written.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     key_path, path = folder / KEY_FILE, folder / CERTIFICATE_FILE
@@ -62,8 +60,7 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
 def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
     """The server's TLS context with our certificate, which names `addresses`, and the certificate's fingerprint.
 
-    Raises:
-        FileError: The certificate cannot be written or used.
+    Raises FileError: the certificate cannot be written or used.
     """
     certificate = load(folder, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -14,10 +14,10 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
+from antiphon.web.http_message import Refusal
 from antiphon.web.osc_json import check_address
 
 PATIENCE = 10.0
@@ -110,8 +110,7 @@ class ControlLink:
     def send(self, address: str, *args: Arg) -> None:
         """Sends an OSC message as any client of this machine, without waiting for its effect.
 
-        Raises:
-            WireError: The message cannot be encoded, hands over code, or the socket is full.
+        Raises WireError: the message cannot be encoded, hands over code, or the socket is full.
         """
         self.forward(encode(address, *args))
 

@@ -20,18 +20,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from antiphon.kernel.io.http_message import HttpRequest, Refusal
 from antiphon.kernel.runtime import typed
+from antiphon.web.http_message import HttpRequest, Refusal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class TokenLevel(enum.Enum):
-    """Authorisation required for an operation.
-
-    Attributes:
-        READ: The token with `--lan` and `--proxy` alone.
-    """
+    """Authorisation required for an operation. `READ`: the token with `--lan` and `--proxy` alone."""
 
     ANYONE = "anyone"
     READ = "read"
@@ -42,25 +38,21 @@ class TokenLevel(enum.Enum):
 class Operation:
     """One method of one path.
 
-    Attributes:
-        answers: Type of the answer's JSON; None for an empty answer, bytes for a file.
-        body: Type of the request's JSON, or None.
-        plain: Whether the handler gets that JSON undecoded, since what it calls says better what is wrong with it.
-        query: Type of the query, or None; each of its fields is described by its `Meta`.
-        upload: Bytes of a body that the handler reads in pieces; 0 for none. A body of JSON may still be named.
-        example: Of a request that works: values of the parts of the path and of the query by name, and `body`.
+    `plain`: whether the handler gets that JSON undecoded, since what it calls says better what is wrong with it.
+    `query`: type of the query, or None; each of its fields is described by its `Meta`. `example`: of a request that
+    works: values of the parts of the path and of the query by name, and `body`.
     """
 
     method: str
     path: str
     handler: Callable[..., Any]
-    answers: Any = None
+    answers: Any = None  # type of the answer's JSON; None for an empty answer, bytes for a file
     status: int = 200
-    body: Any = None
+    body: Any = None  # type of the request's JSON, or None
     plain: bool = False
     query: type[msgspec.Struct] | None = None
     level: TokenLevel = TokenLevel.READ
-    upload: int = 0
+    upload: int = 0  # bytes of a body that the handler reads in pieces; 0 for none. A body of JSON may still be named.
     live: bool = False
     form: bool = False
     lines: bool = False
@@ -117,8 +109,7 @@ def operations_of(owner: type) -> list[Operation]:
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
     """JSON data, or query texts, converted to a type of the API; `name` is for the message.
 
-    Raises:
-        Refusal: 400, it does not fit; the message says where.
+    Raises Refusal: 400, it does not fit; the message says where.
     """
     try:
         return typed.convert(data, kind, name, strict=name == "the body")

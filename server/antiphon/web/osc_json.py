@@ -25,9 +25,8 @@ def check_address(address: str) -> None:
 def check_message(address: object, args: list[object]) -> tuple[str, list[Arg]]:
     """Checked and typed message of a client.
 
-    Raises:
-        WireError: The address is none, one that answers with a stream, or one that hands a script over; an argument is
-            no number, boolean or string.
+    Raises WireError: the address is none, one that answers with a stream, or one that hands a script over; an argument
+    is no number, boolean or string.
     """
     if not isinstance(address, str) or not address.startswith("/") or address in STREAMS:
         raise WireError(f"{str(address)[:60]!r} is no address that a page may send to, nor another client of HTTP")

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.wire import pattern
 from antiphon.kernel.wire.osc import Arg, Message, address_text, encode
+from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import OscSocket
 
 PATIENCE = 1.0
@@ -47,10 +47,8 @@ class OscRefusals:
     async def send(self, address: str, *args: Arg) -> None:
         """Sends a message as any client of this machine does.
 
-        Raises:
-            Refusal: Control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
-                where too many wait.
-            WireError: It cannot be encoded, or the socket is full.
+        Raises Refusal: control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
+        where too many wait. Raises WireError: it cannot be encoded, or the socket is full.
         """
         if len(self._sent) >= MAX_WAITING:
             raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
@@ -81,8 +79,7 @@ class OscRefusals:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends a message as `send`, and waits for its completion answer.
 
-        Raises:
-            Refusal, WireError: As `send`; 503 without an answer in time.
+        Raises Refusal, WireError: as `send`; 503 without an answer in time.
         """
         async with self._asking:
             done = asyncio.get_running_loop().create_future()

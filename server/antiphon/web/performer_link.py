@@ -8,9 +8,9 @@ import socket
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.http_message import Refusal
-from antiphon.kernel.wire.script_link import LONGEST, pack, unpack
 from antiphon.web.access import START
+from antiphon.web.http_message import Refusal
+from antiphon.web.script_link import LONGEST, pack, unpack
 
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
@@ -44,8 +44,7 @@ class Pages(Protocol):
 class PerformerLink:
     """Sends scripts to the performer, and its reports to pages.
 
-    Attributes:
-        script: The script that was run last, with its version, name and sender; None before one.
+    `script`: the script that was run last, with its version, name and sender; None before one.
     """
 
     def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
@@ -80,10 +79,8 @@ class PerformerLink:
     def run(self, script: dict[str, Any], quantum: float) -> None:
         """Performs a script in place of the current one.
 
-        `quantum`: beats at whose multiples it begins; 0 for its bars.
-
-        Raises:
-            Refusal: Nothing is evaluated, or the performer takes no message now.
+        `quantum`: beats at whose multiples it begins; 0 for its bars. Raises Refusal: nothing is evaluated, or the
+        performer takes no message now.
         """
         self._send({"do": "run", "quantum": quantum, **script})
         self.script = script

@@ -23,7 +23,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import bound_to, listening
+from antiphon.kernel.runtime.processes.child_process import bound_to, listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.draining import drain

@@ -19,7 +19,6 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.token import OwnerToken, load_token
@@ -28,6 +27,7 @@ from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
+from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
@@ -44,27 +44,19 @@ log = logging.getLogger("antiphon.http")
 class HttpOptions:
     """Where HTTP is served, and what of.
 
-    Attributes:
-        jobs: The folder for work on files; None for none of it.
-        port: 0 takes any.
-        listener: A socket that listens already, in place of `port`.
-        proxy: Names under which a reverse proxy forwards requests: HTTP on every address, where all but the health
-            needs the token.
-        limits: Limits for clients; None for the defaults of `Limits`.
-        taps: Sound of single nodes; without it there is nothing to listen to.
-        scripts: The socket to what performs scripts; None where nothing is evaluated.
-        page: The server's runtime folder and the page's key; None where no browser is known without the token.
+    `proxy`: names under which a reverse proxy forwards requests: HTTP on every address, where all but the health needs
+    the token. `page`: the server's runtime folder and the page's key; None where no browser is known without the token.
     """
 
     folder: Path
-    jobs: Path | None = None
-    port: int = 4401
-    listener: socket.socket | None = None
+    jobs: Path | None = None  # the folder for work on files; None for none of it
+    port: int = 4401  # 0 takes any
+    listener: socket.socket | None = None  # a socket that listens already, in place of `port`
     lan: bool = False
     proxy: Sequence[str] = ()
-    limits: Limits | None = None
-    taps: TapMemory | None = None
-    scripts: socket.socket | None = None
+    limits: Limits | None = None  # limits for clients; None for the defaults of `Limits`
+    taps: TapMemory | None = None  # sound of single nodes; without it there is nothing to listen to
+    scripts: socket.socket | None = None  # the socket to what performs scripts; None where nothing is evaluated
     page: tuple[str, str] | None = None
 
 

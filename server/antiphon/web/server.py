@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
@@ -47,15 +47,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Files that clients have sent.
+    """Files that clients have sent."""
 
-    Attributes:
-        folder: Folder in which files of clients wait, for what has a subfolder of its own in it.
-        path: Gives the path of a file by its identifier; `Refusal` without one.
-    """
-
-    folder: Path
-    path: Callable[[str], Path]
+    folder: Path  # folder in which files of clients wait, for what has a subfolder of its own in it
+    path: Callable[[str], Path]  # gives the path of a file by its identifier; `Refusal` without one
 
 
 class HttpServer:
@@ -119,9 +114,7 @@ class HttpServer:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends an OSC message, and waits for its answer to the address `answer`; the arguments of that.
 
-        Raises:
-            Refusal: The message is refused, or not answered in time.
-            WireError: It cannot be encoded.
+        Raises Refusal: the message is refused, or not answered in time. Raises WireError: it cannot be encoded.
         """
         if self.control is None:
             raise Refusal(503, "no server is here to be asked")
@@ -131,11 +124,7 @@ class HttpServer:
         return await self._messages.ask(address, answer, *args)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
-        """Listens and serves.
-
-        Raises:
-            OSError: The port cannot be used.
-        """
+        """Listens and serves. Raises OSError: the port cannot be used."""
         listener = listener or socket.create_server((host, port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
 PEOPLE = 8

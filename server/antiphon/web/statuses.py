@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.jobs.errors import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 
 STATUSES: dict[type[AntiphonError], int] = {
     Missing: 404,

@@ -15,7 +15,7 @@ HOPS = 220
 
 @pytest.fixture(scope="module", params=[MASK, AUTOENCODER], ids=lambda info: info.name)
 def model(request):
-    from antiphon.kernel.workers.networks.torch_network import load as load_network
+    from antiphon.networks.torch_network import load as load_network
 
     return load_network(request.param.torch_worker("cpu"), torch.device("cpu"))
 
@@ -72,7 +72,7 @@ def test_every_bin_has_its_unit_and_every_unit_its_bins():
 
 
 def test_the_mask_of_files_begins_as_the_mask_and_looks_at_what_comes(heard):
-    from antiphon.kernel.workers.networks.torch_network import load as load_network
+    from antiphon.networks.torch_network import load as load_network
     from antiphon_models.denoise.network.file_mask import FileMaskNetwork
 
     mask, file = load_network(MASK.torch_worker("cpu"), torch.device("cpu")), FileMaskNetwork().eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.api.backends.models import manifest_entry, write_weights
-from antiphon_listen.chord_network import MODEL
+from antiphon_listen.chords.chord_network import MODEL
 from antiphon_models.listen.crema import convert
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon_listen import bars, beats
-from antiphon_listen.harmony import NO_CHORD
+from antiphon_listen.chords.harmony import NO_CHORD
 from antiphon_listen.tables import load
 from antiphon_models.listen.evaluation import Listening, MusicFound, figures, live
 from antiphon_models.listen.songs import RATE, ListenedSong, triad

@@ -2,38 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.contract.analysis import (
-    EACH,
-    Analysis,
-    AnalysisRun,
-    Quantity,
-    SeparatingAnalysis,
-    is_classifier,
-    plain_result,
-)
-from antiphon.kernel.contract.catalogue import CatalogueService, FolderSound, IdentifiedFile, SoundCatalogue
 from antiphon.kernel.plugins.services import service
-from antiphon.kernel.signal.features import (
-    FEATURE_DEFAULTS,
-    feature_extractor,
-    feature_fault,
-    feature_stream,
-    import_librosa,
-)
-from antiphon.kernel.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
-from antiphon.kernel.signal.landmarks import unpack_landmarks
-from antiphon.kernel.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
-from antiphon.kernel.signal.listening_mix import ListeningMix, listening_mono
-from antiphon.kernel.signal.loudness import (
-    K_STATE,
-    QUIETEST,
-    LoudnessMeter,
-    gated_loudness,
-    k_sections,
-    k_weigh,
-    lufs_of,
-)
-from antiphon.kernel.signal.mel import MEL, LogMel, LogMelStream, MelSettings, mel_bank
 from antiphon.offline.analyses import (
     AnalysisFeed,
     AnalysisResult,
@@ -44,3 +13,34 @@ from antiphon.offline.analyses import (
     separator,
 )
 from antiphon.offline.separation import separate_blocks, separated_file
+from antiphon.signal.analysis import (
+    EACH,
+    Analysis,
+    AnalysisRun,
+    Quantity,
+    SeparatingAnalysis,
+    is_classifier,
+    plain_result,
+)
+from antiphon.signal.catalogue import CatalogueService, FolderSound, IdentifiedFile, SoundCatalogue
+from antiphon.signal.features import (
+    FEATURE_DEFAULTS,
+    feature_extractor,
+    feature_fault,
+    feature_stream,
+    import_librosa,
+)
+from antiphon.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
+from antiphon.signal.landmarks import unpack_landmarks
+from antiphon.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.signal.listening_mix import ListeningMix, listening_mono
+from antiphon.signal.loudness import (
+    K_STATE,
+    QUIETEST,
+    LoudnessMeter,
+    gated_loudness,
+    k_sections,
+    k_weigh,
+    lufs_of,
+)
+from antiphon.signal.mel import MEL, LogMel, LogMelStream, MelSettings, mel_bank

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
-from antiphon.kernel.io.audiowrite import AudioWriter, format_of
-from antiphon.kernel.io.containers.layout import KINDS as SOUND_KINDS
-from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
-from antiphon.kernel.io.decode_process import FileStalled
-from antiphon.kernel.io.midi_song import (
+from antiphon.files.audiowrite import AudioWriter, format_of
+from antiphon.files.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
     MidiNote,
@@ -15,7 +11,7 @@ from antiphon.kernel.io.midi_song import (
     MidiTrack,
     Times as MidiTimes,
 )
-from antiphon.kernel.io.midifile import (
+from antiphon.files.midifile import (
     SUFFIXES as MIDI_SUFFIXES,
     conductor,
     melody_of,
@@ -24,7 +20,11 @@ from antiphon.kernel.io.midifile import (
     tick_notes,
     write as write_midi,
 )
-from antiphon.kernel.io.png import png_bytes
+from antiphon.files.png import png_bytes
+from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
+from antiphon.kernel.io.containers.layout import KINDS as SOUND_KINDS
+from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
+from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.spool import write_pieces
-from antiphon.kernel.io.http_message import (
+from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
+from antiphon.web.api.types import Asked, Name, list_of, maybe, record
+from antiphon.web.http_message import (
     HttpRequest,
     Refusal,
     Response,
     answer as json_response,
     text as text_response,
 )
-from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
-from antiphon.web.api.types import Asked, Name, list_of, maybe, record
 from antiphon.web.operations import convert, operation
 from antiphon.web.server import HttpServer

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.workers.networks.streaming import State, StreamingModel
-from antiphon.kernel.workers.networks.torch_network import fill as fill_network
+from antiphon.networks.streaming import State, StreamingModel
+from antiphon.networks.torch_network import fill as fill_network

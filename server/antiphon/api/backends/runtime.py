@@ -6,7 +6,6 @@ A helper is asked over a pipe, bounded in time and answers, and ends with its pa
 from __future__ import annotations
 
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.runtime.child_process import TERM_SECONDS, bound_to, end_with_parent
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (
     FRAMEWORKS as FRAMEWORK_MODULES,
@@ -15,8 +14,10 @@ from antiphon.kernel.runtime.extras import (
     require as require_modules,
     sentence as missing_modules,
 )
-from antiphon.kernel.runtime.helper_channel import HelperChannel
-from antiphon.kernel.runtime.helper_process import (
+from antiphon.kernel.runtime.platform import limit_resources
+from antiphon.kernel.runtime.processes.child_process import TERM_SECONDS, bound_to, end_with_parent
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
+from antiphon.kernel.runtime.processes.helper_process import (
     HELPER_FAULTS,
     ONE_THREAD,
     ForkedEnd,
@@ -28,8 +29,7 @@ from antiphon.kernel.runtime.helper_process import (
     start_command,
     start_helper,
 )
-from antiphon.kernel.runtime.platform import limit_resources
-from antiphon.kernel.runtime.scheduling import give_way
+from antiphon.kernel.runtime.processes.scheduling import give_way
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest

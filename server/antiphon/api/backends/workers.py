@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.channels import convert_channels
 from antiphon.kernel.contract.processor import ProcessorPart
-from antiphon.kernel.runtime.pidfile import start_time as process_start
-from antiphon.kernel.runtime.scheduling import short_slices
+from antiphon.kernel.runtime.processes.pidfile import start_time as process_start
+from antiphon.kernel.runtime.processes.scheduling import short_slices
 from antiphon.kernel.workers.dropout_fader import DropoutFader
 from antiphon.kernel.workers.pool import current as current_pool
 from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
-from antiphon.kernel.workers.reporter import WorkerReporter
-from antiphon.kernel.workers.reporting import RecentSound, ReportingStepper
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.kernel.workers.worker_client import WorkerClient
+from antiphon.networks.reporter import WorkerReporter
+from antiphon.networks.reporting import RecentSound, ReportingStepper

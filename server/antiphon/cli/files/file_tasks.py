@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from antiphon.cli.terminal.errors import complain
+from antiphon.files.midifile import SUFFIXES, WRITTEN
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
-from antiphon.kernel.io.midifile import SUFFIXES, WRITTEN
 from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
 
@@ -45,23 +45,14 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """The options of `antiphon run`.
+    """The options of `antiphon run`."""
 
-    Attributes:
-        values: Values of parameters, by `-p`.
-        fires: Pairs of trigger parameter and the time in seconds at which it fires.
-        block: Frames.
-        tail: Seconds after the end of IN; None for the default.
-        fade: Seconds at the end of OUT; None for the default.
-        finish: Of OUT.
-    """
-
-    values: dict[str, Value]
-    fires: tuple[tuple[str, float], ...]
-    block: int = RUN_BLOCK
-    tail: float | None = None
-    fade: float | None = None
-    finish: SoundFinish = PLAIN
+    values: dict[str, Value]  # values of parameters, by `-p`
+    fires: tuple[tuple[str, float], ...]  # pairs of trigger parameter and the time in seconds at which it fires
+    block: int = RUN_BLOCK  # frames
+    tail: float | None = None  # seconds after the end of IN; None for the default
+    fade: float | None = None  # seconds at the end of OUT; None for the default
+    finish: SoundFinish = PLAIN  # of OUT
 
 
 def sound_suffix(source: Path) -> str:
@@ -82,9 +73,8 @@ def gather_tasks(
     """The files to process. A folder stands for the files directly inside it that the command takes, or with
     `recursive` for those below it, whose results are in folders of the same names; others are named on standard error.
 
-    Raises:
-        UsageError: `out_dir` is no folder, or two sources would have one result.
-        FileError: A folder cannot be read or holds no such file, or a pattern that the shell passed on matches none.
+    Raises UsageError: `out_dir` is no folder, or two sources would have one result. Raises FileError: a folder cannot
+    be read or holds no such file, or a pattern that the shell passed on matches none.
     """
     from antiphon.kernel.io.decode import path_text
 
@@ -209,8 +199,7 @@ def plan_jobs(
 ) -> list[FileTask]:
     """The files to process. A folder stands for the files inside it that the plugin takes (`gather_tasks`).
 
-    Raises:
-        UsageError: They are not what the plugin takes.
+    Raises UsageError: they are not what the plugin takes.
     """
     from antiphon.kernel.contract.file_use import NOTHING
     from antiphon.kernel.graph.asset_names import locate_asset

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.files.sound_finish import SoundFinish, SoundTagger
+from antiphon.files.sound_tags import FOUND
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.finish.sound_finish import SoundFinish, SoundTagger
-from antiphon.kernel.io.finish.sound_tags import FOUND, NAMES
+from antiphon.kernel.io.containers.id3 import NAMES
 from antiphon.kernel.runtime.suggestion import instead
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class FinishOptions:
 
 
 def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
-    """The finish that is asked for; rate: Hz of `--rate`, 0 for none.
-
-    Raises:
-        UsageError: A value is not allowed.
-    """
+    """The finish that is asked for; rate: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
     loudness = asked.normalise
     if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
         raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")

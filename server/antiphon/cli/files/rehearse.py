@@ -59,7 +59,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.cli.files.render_options import RenderOptions
     from antiphon.cli.files.render_script import performed
     from antiphon.kernel.io.audiofile import read
-    from antiphon.kernel.io.finish.sound_finish import PLAIN
+    from antiphon.files.sound_finish import PLAIN
     from antiphon.kernel.session.notes import Players
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsal import judge

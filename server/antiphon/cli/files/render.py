@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.paths import make_folder
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import RenderJob
-    from antiphon.kernel.io.finish.sound_finish import SoundFinish
+    from antiphon.files.sound_finish import SoundFinish
 
 MAX_SECONDS = 6 * 3600.0
 
@@ -91,9 +91,9 @@ def _jobs(asked: RenderOptions) -> list[RenderJob]:
     """The files to render. Raises `UsageError` where --out, --out-dir, --in and --events do not go together."""
     from antiphon.cli.files.file_tasks import gather_tasks, sound_suffix
     from antiphon.cli.files.rendering import RenderJob
-    from antiphon.kernel.io.audiowrite import format_of
+    from antiphon.files.audiowrite import format_of
+    from antiphon.files.midifile import SUFFIXES
     from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.io.midifile import SUFFIXES
     from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
     from antiphon.offline.note_file import is_midi
 

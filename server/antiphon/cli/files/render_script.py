@@ -16,13 +16,13 @@ from antiphon.cli.files.file_tasks import play_with, report
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.files.audiowrite import format_of
+from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.audiowrite import format_of
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players
@@ -48,9 +48,8 @@ _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
     """Renders a script.
 
-    Raises:
-        AntiphonError: It cannot be rendered; no file is left incomplete.
-        typer.Exit: The script has a fault, which was printed, or a node failed.
+    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises typer.Exit: the script has a fault,
+    which was printed, or a node failed.
     """
     if asked.events is not None:
         raise UsageError("a script plays its own events; leave --events out")
@@ -130,7 +129,7 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
 
 
 def _source(asked: RenderOptions) -> str | None:
-    """The sound that the patch hears as its input, or None."""
+    """Path of the sound file for the patch's input, or None."""
     return asked.source[0] if asked.source else None
 
 
@@ -172,7 +171,7 @@ def performed(
 
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
-    """The events of the script with what it hears: it is performed again until it hears nothing else."""
+    """Events of the script with the cues of its listeners: performs and renders it until the cues stay the same."""
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []

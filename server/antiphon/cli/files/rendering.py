@@ -12,6 +12,8 @@ from antiphon.cli.files.file_tasks import report
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.files.audiowrite import AudioWriter
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
@@ -21,9 +23,7 @@ from antiphon.kernel.graph.asset_names import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.io.finish.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
@@ -57,35 +57,22 @@ class RenderJob:
 
 @dataclass(frozen=True, slots=True)
 class PatchRender:
-    """A patch to be rendered.
-
-    Attributes:
-        source: The input's path, or None for silence.
-        frames: Length of the output without its tail; None for that of the input.
-        expected: Frames to expect, for the progress bar; None where they are not known.
-        fade: Seconds of the fade at the end.
-        finish: Of the file.
-        cue: The pair of channels that holds the cue, such as "3-4"; "" leaves it out.
-    """
+    """A patch to be rendered."""
 
     loaded: Loaded
     patch: Patch
     spec: StreamSpec
-    source: str | None
+    source: str | None  # the input's path, or None for silence
     subtype: str
-    frames: int | None
-    expected: int | None
+    frames: int | None  # length of the output without its tail; None for that of the input
+    expected: int | None  # frames to expect, for the progress bar; None where they are not known
     tail: Tail
-    fade: float
-    finish: SoundFinish = PLAIN
-    cue: str = ""
+    fade: float  # seconds of the fade at the end
+    finish: SoundFinish = PLAIN  # of the file
+    cue: str = ""  # the pair of channels that holds the cue, such as "3-4"; "" leaves it out
 
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
-        """Renders it with commands.
-
-        Raises:
-            AntiphonError: It cannot be rendered; no file is left.
-        """
+        """Renders it with commands. Raises AntiphonError: it cannot be rendered; no file is left."""
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
         def prepared() -> PlayerRunner:
@@ -170,8 +157,7 @@ class RenderedFile:
 def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish) -> bool:
     """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
 
-    Raises:
-        AntiphonError: It cannot be rendered.
+    Raises AntiphonError: it cannot be rendered.
     """
     graph, catalog, seconds = patch.graph, loaded.catalog, asked.seconds
     sound = None if job.source is None or is_midi(job.source) else job.source

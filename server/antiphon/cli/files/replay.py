@@ -22,9 +22,9 @@ def replay(
     from antiphon.cli.files.file_tasks import play_with, report
     from antiphon.cli.terminal.errors import endable
     from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.kernel.errors import FileError
     from antiphon.kernel.io.audiofile import stream
-    from antiphon.kernel.io.audiowrite import AudioWriter, format_of
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.supervisor.recordings import SET

@@ -28,8 +28,8 @@ from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
+from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
@@ -299,8 +299,8 @@ def _file_job(
 def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
     """Runs a plugin that processes files itself: `own` names its function."""
     from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.files.midifile import WRITTEN
     from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.io.midifile import WRITTEN
     from antiphon.kernel.runtime.importing import import_object
     from antiphon.kernel.runtime.paths import make_folder
     from antiphon.offline.output_summary import Written

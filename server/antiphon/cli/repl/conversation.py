@@ -133,8 +133,7 @@ class Repl:
 def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
     """The help on a topic: "", an address or its beginning, or a part of one.
 
-    Raises:
-        UsageError: There is no such address.
+    Raises UsageError: there is no such address.
     """
     if not topic:
         return HELP.splitlines()

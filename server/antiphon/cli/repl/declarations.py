@@ -16,18 +16,12 @@ WRITE = 2
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One address.
-
-    Attributes:
-        types: OSC type tags of its arguments; N for none.
-        value: As text, "" for an address without one.
-        low, high: Range of a number; None without one.
-    """
+    """One address. `low`, `high`: range of a number; None without one."""
 
     address: str
     doc: str
-    types: str
-    value: str = ""
+    types: str  # OSC type tags of its arguments; N for none
+    value: str = ""  # as text, "" for an address without one
     low: float | None = None
     high: float | None = None
     words: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE
+from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
 PATIENCE = 2.0
 """Seconds before the bar shows."""

@@ -16,19 +16,14 @@ _ARGUMENT = re.compile(r"([ifdsbx]):\w+(…?)|\[([ifdsbx]):\w+\](…?)")
 
 @dataclass(frozen=True, slots=True)
 class AddressInfo:
-    """An address of a plugin, as data.
-
-    Attributes:
-        args: Its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]".
-        timed: Whether its commands take effect at the exact sample of a bundle's time tag, or at a beat.
-    """
+    """An address of a plugin, as data."""
 
     path: str
-    args: str
+    args: str  # its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]"
     doc: str
     plugin: str
     surfaces: bool = False
-    timed: bool = False
+    timed: bool = False  # whether its commands take effect at the exact sample of a bundle's time tag, or at a beat
 
     @property
     def usage(self) -> str:

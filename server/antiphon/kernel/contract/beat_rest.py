@@ -64,22 +64,14 @@ class BeatRest:
         return None if math.isnan(beat) else beat
 
     def moved(self, beat: float) -> bool:
-        """True if the clock jumped between two blocks.
-
-        Args:
-            beat: Of the block's first frame.
-        """
+        """True if the clock jumped between two blocks."""
         expected = self.expected
         return expected is not None and not -self._jump <= beat - expected <= self._ahead
 
     def frame(self, beat: float, time: BlockTime) -> int:
         """First frame of a block at or after a beat.
 
-        Args:
-            beat: The beat.
-
-        Returns:
-            The frame, 0 for a beat before the block, more than any for an infinite one.
+        Returns the frame, 0 for a beat before the block, more than any for an infinite one.
         """
         per_frame = time.tempo / 60.0 / self._rate
         return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
@@ -89,21 +81,13 @@ class BeatRest:
         self._words[_Word.EXPECTED] = math.nan
 
     def until(self, beat: float, io: IO) -> None:
-        """Ends a block: stores the beat of the next event and of the next block.
-
-        Args:
-            io: As of `Processor.process`.
-        """
+        """Ends a block: stores the beat of the next event and of the next block."""
         time, words = io.time, self._words
         ends = time.beat + time.beats_per_frame(self._rate) * io.frames
         words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan
 
     def step(self, io: IO) -> Step:
-        """Step of an idle block: silence, unless an event is due or the clock jumped.
-
-        Args:
-            io: As of `Processor.step`.
-        """
+        """Step of an idle block: silence, unless an event is due or the clock jumped."""
         time, jump = io.time, min(self._jump, self._ahead)
         now = time.beat, time.beats_per_frame(self._rate), time.playing, io.frames
         step = follow_beat.step(self._words, *now).provided(beat_rests.step(self._words, jump, *now))

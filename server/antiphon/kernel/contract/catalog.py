@@ -15,12 +15,7 @@ from antiphon.kernel.errors import PluginError
 
 @dataclass(frozen=True, slots=True)
 class ProcessorInfo:
-    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from.
-
-    Attributes:
-        version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
-        native: Its processor offers a `step`, which the plan runs as machine code.
-    """
+    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from."""
 
     type: str
     doc: str
@@ -30,8 +25,8 @@ class ProcessorInfo:
     params: tuple[Param, ...]
     holds: bool = False
     on_files: FileUse = field(default_factory=FileUse)
-    version: int = 0
-    native: bool = False
+    version: int = 0  # number of its plugin's version: 0 for the files at the start, others for files saved since
+    native: bool = False  # its processor offers a `step`, which the plan runs as machine code
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -108,10 +103,8 @@ class TransportInfo:
 class Catalog:
     """Processor types, load failures, hooks by plugin, transports, and plugins' OSC addresses.
 
-    Only `take` modifies a catalog; all parts of a process share one.
-
-    Attributes:
-        versions: By plugin, the folder of the version in use, of those whose files were saved since the start.
+    Only `take` modifies a catalog; all parts of a process share one. `versions`: by plugin, the folder of the version
+    in use, of those whose files were saved since the start.
     """
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
@@ -146,10 +139,8 @@ class Catalog:
     def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
         """Copy of the catalog with one plugin's types replaced by `types`.
 
-        `folder`: folder of that version, "" for the version at start.
-
-        Raises:
-            PluginError: A type has the name of another plugin's.
+        `folder`: folder of that version, "" for the version at start. Raises PluginError: a type has the name of
+        another plugin's.
         """
         others = {name: info for name, info in self.types.items() if info.plugin != plugin}
         for name in types:

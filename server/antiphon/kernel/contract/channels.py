@@ -11,11 +11,8 @@ def convert_channels(given: Samples, into: Samples) -> None:
     """Converts sound to another number of channels.
 
     Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
-    channels that are missing are silent.
-
-    Args:
-        given: float32 `[any, frames]`.
-        into: float32 `[channels, frames]`, written.
+    channels that are missing are silent. `given`: float32 `[any, frames]`. `into`: float32 `[channels, frames]`,
+    written.
     """
     have, want = given.shape[0], into.shape[0]
     if have == 1 or have == want:

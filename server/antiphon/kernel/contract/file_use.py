@@ -81,7 +81,7 @@ class FileUse:
 
 @dataclass(frozen=True, slots=True)
 class FileHearing:
-    """What a plugin has decided by a file, before its processor is prepared for it.
+    """A plugin's findings on a file, before its processor is prepared.
 
     Attributes:
         values: Values of parameters, in place of those that were given.

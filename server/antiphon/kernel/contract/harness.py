@@ -34,13 +34,11 @@ Change = tuple[int, str, Value]
 class Rendered:
     """Output of a processor run over samples.
 
-    Attributes:
-        audio: float32 `[channels, frames]` of each audio or control output, in declared order.
-        events: The events emitted; offsets count from the first frame of the run.
-        reports: The last value of each `readonly` parameter that was reported.
+    `events`: the events emitted; offsets count from the first frame of the run. `reports`: the last value of each
+    `readonly` parameter that was reported.
     """
 
-    audio: tuple[Samples, ...]
+    audio: tuple[Samples, ...]  # float32 `[channels, frames]` of each audio or control output, in declared order
     events: list[Event] = field(default_factory=list)
     reports: dict[str, float] = field(default_factory=dict)
 
@@ -89,12 +87,6 @@ def render(
     """Runs a processor as `run_processor` does, and returns every output.
 
     Args:
-        processor: As for `run_processor`.
-        spec: As for `run_processor`.
-        audio: As for `run_processor`.
-        settings: As for `run_processor`.
-        events: As for `run_processor`.
-        blocks: As for `run_processor`.
         notes: Events that come in; offsets count from the first frame of the run.
 
     Raises:

@@ -17,14 +17,9 @@ class ParamCell:
     """A parameter's value over the current block.
 
     For each block: `post` schedules changes, `render` computes the values, `settle` ends the block. Values are
-    closed-form in the sample number, so that any split of a block gives the same samples.
-
-    Attributes:
-        full: float32 `[block]`, the value at each frame after `render`.
-        fired: Frames at which a trigger was sent, after `render`.
-        steps: Frame and new value of each change in the block, the value at frame 0 first.
-        moved: A control wire modulates `full` after `render`, which is then needed in every block.
-        smooth: Frames of the parameter's own smoothing.
+    closed-form in the sample number, so that any split of a block gives the same samples. `full`: float32 `[block]`,
+    the value at each frame after `render`. `steps`: frame and new value of each change in the block, the value at frame
+    0 first. `smooth`: frames of the parameter's own smoothing.
     """
 
     __slots__ = (
@@ -55,8 +50,8 @@ class ParamCell:
         self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
         self.full: NDArray[np.float32] = np.full(block, number, np.float32)
         self.steps: list[tuple[int, float]] = [(0, number)]
-        self.fired: list[int] = []
-        self.moved = False
+        self.fired: list[int] = []  # frames at which a trigger was sent, after `render`
+        self.moved = False  # a control wire modulates `full` after `render`, which is then needed in every block
         self._pending: list[tuple[int, float, int]] = []
 
     @property
@@ -72,12 +67,8 @@ class ParamCell:
     def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
         """Schedules a change in the coming block.
 
-        Args:
-            offset: Its frame.
-            number: The value to go to, as `Param.encode` gives it.
-
-        Returns:
-            False where the block has `MAX_CHANGES` already, and the change is dropped.
+        `number`: the value to go to, as `Param.encode` gives it. Returns False where the block has `MAX_CHANGES`
+        already, and the change is dropped.
         """
         if len(self._pending) >= MAX_CHANGES:
             return False
@@ -88,9 +79,7 @@ class ParamCell:
     def render(self, time: int, frames: int) -> None:
         """Computes the block's values. Scheduled changes are in order of offset.
 
-        Args:
-            time: Sample time of the first frame.
-            frames: Frames of the block.
+        `time`: sample time of the first frame.
         """
         if self.param.kind == "trigger":
             self.fired.clear()
@@ -114,11 +103,8 @@ class ParamCell:
     def settle(self, time: int) -> bool:
         """Ends a block.
 
-        Args:
-            time: Sample time of the frame after the block.
-
-        Returns:
-            False when the value no longer changes, so that `render` may be left out until the next `post`.
+        `time`: sample time of the frame after the block. Returns False when the value no longer changes, so that
+        `render` may be left out until the next `post`.
         """
         if self.param.kind == "trigger":
             if self._pending:
@@ -137,27 +123,15 @@ class ParamCell:
         return True
 
     def steady(self, time: int) -> bool:
-        """True if the performer's value is constant from `time` on; a control wire may still modulate it.
-
-        Args:
-            time: Sample time of the frame after the block.
-        """
+        """True if the performer's value is constant from `time` on; a control wire may still modulate it."""
         return not self._pending and time >= self._start + self._length and self.steps[-1][1] == self.steps[0][1]
 
     def steady_step(self, frames: int) -> Step:
-        """Renders the value of a steady parameter.
-
-        Args:
-            frames: Frames of the block.
-        """
+        """Renders the value of a steady parameter."""
         return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
 
     def rest_at(self, number: float) -> None:
-        """Sets the value at once, without a ramp.
-
-        Args:
-            number: The value, as `Param.encode` gives it.
-        """
+        """Sets the value at once, without a ramp."""
         self._from = self._to = number
         self._length = 0
         self.full.fill(number)
@@ -167,30 +141,18 @@ class ParamCell:
     def state(self) -> tuple[float, float, int, int]:
         """Copies the state of the ramp, for `resume`.
 
-        Returns:
-            The value it begins at, the value it ends at, the sample at which it began, its frames.
+        Returns the value it begins at, the value it ends at, the sample at which it began, its frames.
         """
         return self._from, self._to, self._start, self._length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:
-        """Continues another cell's ramp; `render` has to be called from there on.
-
-        Args:
-            state: What the other cell's `state` gave.
-        """
+        """Continues another cell's ramp; `render` has to be called from there on."""
         self._from, self._to, self._start, self._length = state
         self.full.fill(self._to)
         self.steps[:] = [(0, self._to)]
 
     def number_at(self, offset: int) -> float:
-        """Reads the value at one frame, ramps included.
-
-        Args:
-            offset: Frame of the block.
-
-        Returns:
-            The value, as `Param.encode` gives it.
-        """
+        """Reads the value at one frame, ramps included."""
         if self.smooth or self._length:
             return float(self.full[offset])
         number = self.steps[0][1]

@@ -17,24 +17,12 @@ class ParamCells(dict[str, ParamCell]):
         self._resting: set[str] = set()
 
     def change(self, name: str, value: Value, offset: int = 0) -> None:
-        """Schedules a change in the coming block.
-
-        Args:
-            offset: Frame of the block.
-
-        Raises:
-            ParamError: The parameter does not take the value.
-        """
+        """Schedules a change in the coming block. Raises ParamError: the parameter does not take the value."""
         cell = self[name]
         cell.post(offset, cell.param.encode(cell.param.check(value)))
 
     def render(self, time: int, frames: int) -> None:
-        """Computes the block's values.
-
-        Args:
-            time: Sample time of the first frame.
-            frames: Frames of the block.
-        """
+        """Computes the block's values."""
         for name, cell in self.items():
             if cell.waits:
                 self._resting.discard(name)
@@ -42,9 +30,5 @@ class ParamCells(dict[str, ParamCell]):
                 cell.render(time, frames)
 
     def settle(self, time: int) -> None:
-        """Ends a block.
-
-        Args:
-            time: Sample time of the frame after the block.
-        """
+        """Ends a block."""
         self._resting.update(name for name, cell in self.items() if name not in self._resting and not cell.settle(time))

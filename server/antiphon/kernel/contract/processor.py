@@ -323,14 +323,13 @@ class Processor:
         """Takes what `FileUse.hears` found of the file to be played. Called after `prepare`, of files alone."""
 
     def look_ahead(self, frames: int | None) -> bool:
-        """True requests a preroll pass over the file before it is played. Called before a file; live never.
+        """True for a preroll: a pass over the whole file without output before it is played. Never called live.
 
-        After True, the file is run without output, then `rewind` is called, and this again, four times at most. After
-        False, the file is played.
+        After a pass `rewind` is called, and this again, four times at most.
 
         Args:
-            frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
-                shorter than half an hour, which is not given ahead, whatever the answer.
+            frames: Length of the file; the pass adds silence as long as the latency. None where the length is unknown
+                or over half an hour: there is no pass then.
         """
         return False
 

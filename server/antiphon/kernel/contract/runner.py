@@ -35,8 +35,7 @@ class ProcessorRunner:
     def prepare(self, spec: StreamSpec) -> None:
         """Prepares the processor, after closing its previous parts. Off the block path.
 
-        Raises:
-            PluginError: Its latency is no whole number of frames from 0.
+        Raises PluginError: its latency is no whole number of frames from 0.
         """
         processor = self.processor
         Processor.close(processor)  # not an override, which may require an earlier `prepare`

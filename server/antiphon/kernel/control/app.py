@@ -62,20 +62,14 @@ SERVICE_RETRY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ControlOptions:
-    """What a control process is started with.
-
-    Attributes:
-        allow: IP addresses whose messages are handled without approval.
-        live_token: Gives the token that `/live/eval` needs; None where it is refused.
-        now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
-    """
+    """Start options of a control process."""
 
     surfaces: Iterable[tuple[str, int]] = ()
-    allow: Iterable[str] = ()
-    live_token: Callable[[], str] | None = None
+    allow: Iterable[str] = ()  # IP addresses whose messages are handled without approval
+    live_token: Callable[[], str] | None = None  # gives the token that `/live/eval` needs; None where it is refused
     session_header: Callable[[], dict[str, Any]] = dict
     clock: WallClock | None = None
-    now_ns: Callable[[], int] = monotonic_ns
+    now_ns: Callable[[], int] = monotonic_ns  # CLOCK_MONOTONIC in nanoseconds; a test's own
 
 
 NO_OPTIONS = ControlOptions()
@@ -100,11 +94,7 @@ class ControlApp:
         tcp: socket.socket,
         options: ControlOptions = NO_OPTIONS,
     ) -> None:
-        """Creates the parts; nothing is read or answered before `start`.
-
-        Raises:
-            FileError: The state folder cannot be used.
-        """
+        """Creates the parts; nothing is read or answered before `start`."""
         self.link, self.catalog, self.session_header = link, catalog, options.session_header
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
@@ -249,8 +239,7 @@ class ControlApp:
     def command(self, command: Command, source: str) -> None:
         """Executes a command outside a turn; `source` gets no echo of the change.
 
-        Raises:
-            AntiphonError: The command is not valid; nothing has changed.
+        Raises AntiphonError: the command is not valid; nothing has changed.
         """
         self.executor.flush()
         self.executor.do(command, source)

@@ -1,8 +1,4 @@
-"""Hooks called by control: transports, start, end, events. Routes are the web process's.
-
-The catalog lists the hooks of each plugin. A plugin without any of these is not imported here; without such plugins the
-dispatcher is not imported either.
-"""
+"""Hooks called by control: transports, start, end, events. A plugin without any of them is not imported here."""
 
 from __future__ import annotations
 

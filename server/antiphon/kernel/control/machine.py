@@ -41,11 +41,7 @@ def remedy(engine: EngineStatus, late_ns: int) -> str:
 
 
 class MachineWatch:
-    """Watches the engine's counters for changes.
-
-    Attributes:
-        advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
-    """
+    """Watches the engine's counters for changes."""
 
     def __init__(self, link: RemoteEngine, clock: Callable[[], float] = monotonic) -> None:
         """Starts without a reading; `clock` gives seconds."""
@@ -53,7 +49,7 @@ class MachineWatch:
         self._before: EngineCounters | None = None
         self._restarts = self._missed = 0
         self._logged = -STALL_LOG_SECONDS
-        self.advice = ""
+        self.advice = ""  # what to type against the blocks missed so far, as one sentence; "" while none was missed
 
     def look(self) -> None:
         """Reports changes: a stall at most once a minute, missed blocks once, at their second occurrence."""

@@ -1,7 +1,6 @@
 """Watches the performer's plugins: a saved one is checked in its own process, and used from the next bar on.
 
-If the check or the engine refuses it, the previous version plays on, and the reason is reported with file and line. A
-version is also rolled back if one of its nodes fails soon after.
+The previous version plays on where the check or the engine refuses it, or a node of it fails soon after.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from antiphon.kernel.plugins import version_files
 from antiphon.kernel.plugins.version_files import Stamp
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")

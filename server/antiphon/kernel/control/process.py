@@ -1,8 +1,6 @@
 """Entry point of the control process, started by the supervisor with sockets and shared memory.
 
-Its settings come as JSON on standard input, for they may hold a password that the process list would show; the path of
-the plugins' catalog follows over the supervisor's socket. Control may be killed at any time: the supervisor starts
-another with the same sockets, and that one restores the state folder.
+Settings come as JSON on standard input: the process list would show a password. Control may be killed at any time.
 """
 
 from __future__ import annotations
@@ -32,8 +30,9 @@ from antiphon.kernel.graph import patch as patches, patch_list
 from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import paths, scheduling
-from antiphon.kernel.runtime.child_process import listening
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.kernel.runtime.token import OwnerToken
 from antiphon.kernel.session.commands import SetParam

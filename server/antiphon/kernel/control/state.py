@@ -1,8 +1,6 @@
 """State that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
 
-A number written to the map is in the kernel's page cache at once, so that a killed process loses none. The structure
-is small; it is rewritten as a whole, by rename, before an answer confirms it. There is no fsync: the folder must
-survive this process, not a crash of the machine.
+Without fsync: the folder survives this process, not a crash of the machine.
 """
 
 from __future__ import annotations
@@ -28,19 +26,10 @@ _TRANSPORT = "transport-"
 
 
 class StateFolder:
-    """The folder of one server's state.
-
-    Attributes:
-        counters: `COUNTERS` float64, a view into the map.
-        numbers: `SLOTS` float64, a view into the map; see `Session`.
-    """
+    """The folder of one server's state."""
 
     def __init__(self, folder: Path) -> None:
-        """Creates or opens the folder and maps its numbers; zeroes them if no structure belongs to them.
-
-        Raises:
-            FileError: The folder cannot be used, or the disk has no room for the numbers.
-        """
+        """Creates or opens the folder and maps its numbers; zeroes them if no structure belongs to them."""
         self.folder = folder
         size = (COUNTERS + SLOTS) * 8
         try:
@@ -60,8 +49,8 @@ class StateFolder:
         except OSError as error:
             raise FileError(f"the state folder {folder} cannot be used: {paths.why(error)}") from None
         self._view = memoryview(self._map).cast("d")
-        self.counters = self._view[:COUNTERS]
-        self.numbers = self._view[COUNTERS:]
+        self.counters = self._view[:COUNTERS]  # `COUNTERS` float64, a view into the map
+        self.numbers = self._view[COUNTERS:]  # `SLOTS` float64, a view into the map; see `Session`
 
     def load(self) -> dict[str, Any] | None:
         """Saved structure; None if there is none, or it is damaged or of another format."""

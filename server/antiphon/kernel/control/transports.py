@@ -23,20 +23,15 @@ from antiphon.kernel.wire.osc import Arg, Message, decode, encode
 
 
 class Transports:
-    """The transports' callbacks.
-
-    Attributes:
-        statuses: Each transport's figures for `/api/status`, by its name.
-        learner: Maps a controller to a parameter; None where no transport can.
-    """
+    """The transports' callbacks."""
 
     def __init__(self, server: OscServer) -> None:
         """Starts without transports."""
         self._server = server
         self._notes: list[Callable[[EmittedEvent], None]] = []
         self._nodes: list[Callable[[], int]] = []
-        self.statuses: dict[str, Status] = {}
-        self.learner: Learner | None = None
+        self.statuses: dict[str, Status] = {}  # each transport's figures for `/api/status`, by its name
+        self.learner: Learner | None = None  # maps a controller to a parameter; None where no transport can
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
         """Server interface for a transport. `fresh`: control restored nothing from an earlier process."""

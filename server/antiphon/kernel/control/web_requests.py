@@ -1,8 +1,6 @@
-"""Control's end of the socket to the web process: answers its requests within a share of control's CPU time.
+"""Control's end of the socket to the web process: answers one request at a time, within `SHARE` of control's CPU time.
 
-One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is spread over several turns of the
-event loop. The CPU time of all answers together is at most `SHARE` of real time: a flood of HTTP delays web's requests,
-not OSC's.
+An answer over `TURN_SECONDS` is spread over turns of the event loop, so that a flood of HTTP delays no OSC.
 """
 
 from __future__ import annotations

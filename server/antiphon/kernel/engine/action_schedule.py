@@ -29,8 +29,7 @@ def note_key(action: NodeNote) -> Key:
 class ActionSchedule:
     """Pending timed actions, `capacity` of them at most.
 
-    Attributes:
-        capacity: Limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
+    `capacity`: limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:

@@ -166,28 +166,21 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
 class CallbackState:
     """State of one device stream, shared between the callback and the engine.
 
-    Attributes:
-        words: The callback's state, int64 `[WORDS]`.
-        inputs: Float32 `[DEPTH, channels, block]`, at least one channel.
-        outputs: Float32 `[DEPTH, channels, block]`, at least one channel.
-        bell: Eventfd that the callback writes after each call.
-        address: Address of `words`, the callback's user data.
+    `inputs`: float32 `[DEPTH, channels, block]`, at least one channel. `outputs`: float32 `[DEPTH, channels, block]`,
+    at least one channel.
     """
 
     def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
         """State for a stream that has not been called yet.
 
         `ahead`: blocks between a block's input and its output, 1 to `DEPTH` - 3.
-
-        Raises:
-            ValueError: `ahead` is out of range.
         """
         if not 1 <= ahead < DEPTH - 2:
             raise ValueError(f"ahead must be 1 to {DEPTH - 3} blocks, not {ahead}")
-        self.words = np.zeros(WORDS, np.int64)
+        self.words = np.zeros(WORDS, np.int64)  # the callback's state, int64 `[WORDS]`
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
-        self.bell = os.eventfd(0, os.EFD_CLOEXEC)
+        self.bell = os.eventfd(0, os.EFD_CLOEXEC)  # eventfd that the callback writes after each call
         libc = ctypes.CDLL(None)
         values = {
             Slot.BLOCK: block,
@@ -203,7 +196,7 @@ class CallbackState:
         }
         for place, value in values.items():
             self.words[place] = int(value or 0)
-        self.address = self.words.ctypes.data
+        self.address = self.words.ctypes.data  # address of `words`, the callback's user data
         # reading an item of a memoryview costs a tenth of reading a numpy scalar
         self.view = memoryview(self.words)  # type: ignore[arg-type]
 

@@ -17,11 +17,8 @@ class Edges:
     """Fade-in at an engine's first plan, after missed blocks and a panic; fade-out once, at the end.
 
     The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
-    frames later, after the plan's latency: a source without an input behind a delay line begins only then.
-
-    Attributes:
-        rising: Frames until the output has its full level; 0 when no fade-in is under way.
-        wait: Frames of silence before the output's fade-in.
+    frames later, after the plan's latency: a source without an input behind a delay line begins only then. `wait`:
+    frames of silence before the output's fade-in.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -29,7 +26,7 @@ class Edges:
         self._lead = -self._fall % spec.block
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._curve, self._cube = np.zeros((2, spec.block), np.float32)
-        self.rising = self.wait = 0
+        self.rising = self.wait = 0  # frames until the output has its full level; 0 when no fade-in is under way
         self._falling = -1
 
     def rise(self, wait: int = 0) -> None:

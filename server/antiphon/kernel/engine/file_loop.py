@@ -14,11 +14,7 @@ LONG_LOOP = 1 << 21
 
 
 class FileLoop:
-    """A sound that repeats without end from frame 0, with silence before it.
-
-    Attributes:
-        sound: Float32 `[channels, frames]`.
-    """
+    """A sound that repeats without end from frame 0, with silence before it."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
         """A loop of float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent."""
@@ -28,7 +24,7 @@ class FileLoop:
                 if samples.shape[0] == 1
                 else np.concatenate([samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)])
             )
-        self.sound: Samples = np.ascontiguousarray(samples[:channels], np.float32)
+        self.sound: Samples = np.ascontiguousarray(samples[:channels], np.float32)  # float32 `[channels, frames]`
         self._out: Samples = np.zeros((channels, block), np.float32)
 
     def block(self, sample: int, frames: int) -> Samples:
@@ -50,9 +46,6 @@ def load_sound(path: Path, rate: int) -> Samples:
     """Reads a whole sound file for looping, decoded in a child process with limits, at `rate` Hz.
 
     Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, the loop's seam stays continuous.
-
-    Raises:
-        FileError: The file cannot be read, or has no frames.
     """
     from antiphon.kernel.io.audiofile import read
 

@@ -1,7 +1,6 @@
-"""Runs a plan block by block: audio blocks and timed actions in, audio blocks out.
+"""Runs a plan block by block, live and offline: audio blocks and timed actions in, audio blocks out.
 
-Live drivers and offline rendering run the same class. The sample clock counts input frames; block *b* of a live
-engine begins at sample b × block, also after missed blocks.
+The sample clock counts input frames; block *b* begins at sample b × block, also after missed blocks.
 """
 
 from __future__ import annotations
@@ -44,10 +43,8 @@ _OF_NODES = (*_SETS, *EVENTS)
 class GraphPlayer:
     """Runs plan, schedule, tempo map and master limiter. For one thread.
 
-    Attributes:
-        sample: First sample of the next block.
-        applied: Actions as they took effect, for the session log; None while no session is recorded.
-        out: The output of the last block among them, float32 `[channels, block]`.
+    `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
+    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:

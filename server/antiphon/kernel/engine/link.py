@@ -21,15 +21,10 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """An action came after its sample.
+    """An action came after its sample."""
 
-    Attributes:
-        node: The node's number; 0 for an action that names none.
-        cell: Index of the parameter, or `action_schedule.OTHER` + the action's code.
-    """
-
-    node: int
-    cell: int
+    node: int  # the node's number; 0 for an action that names none
+    cell: int  # index of the parameter, or `action_schedule.OTHER` + the action's code
     seconds: float
 
 
@@ -37,15 +32,13 @@ class Late:
 class NodeState:
     """The state of a node has changed.
 
-    Attributes:
-        state: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
-            does); "waiting" (the program or device that its worker uses does not answer).
-        reason: Why it failed or does not run; "" otherwise.
+    `state`: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
+    does); "waiting" (the program or device that its worker uses does not answer).
     """
 
     node: int
     state: str
-    reason: str = ""
+    reason: str = ""  # why it failed or does not run; "" otherwise
 
 
 @dataclass(frozen=True, slots=True)

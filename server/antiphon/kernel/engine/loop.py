@@ -1,7 +1,6 @@
 """The engine's loop: wait for a block, drain the commands, run the graph player, deliver the output, count.
 
-One thread runs it. A second one, the loader, prepares plans and uses the socket to control. They share one reference
-(`next_plan`) and one queue (`to_say`).
+The loader, a second thread, prepares plans; both share one reference (`next_plan`) and one queue (`to_say`).
 """
 
 from __future__ import annotations
@@ -38,19 +37,15 @@ _NOT_SET = -math.inf
 class NextPlan:
     """A prepared plan, ready for the loop.
 
-    Attributes:
-        fade: Seconds of the crossfade.
-        tempo: New tempo in bpm; 0 leaves it as it is.
-        aside: Number of the node that is bypassed from the start, and why; (0, "") for none.
-        quantum: Beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
+    `quantum`: beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
     """
 
     plan: Plan
     serial: int
-    fade: float
-    tempo: float
+    fade: float  # seconds of the crossfade
+    tempo: float  # new tempo in bpm; 0 leaves it as it is
     text: bytes
-    aside: tuple[int, str] = (0, "")
+    aside: tuple[int, str] = (0, "")  # number of the node that is bypassed from the start, and why; (0, "") for none
     quantum: float = 0.0
 
 
@@ -148,9 +143,8 @@ class EngineLoop:
     def run(self, ending: Sequence[int], signals: int) -> bool:
         """Runs blocks until the device is gone or a signal handler has put an item into `ending`.
 
-        Args:
-            ending: Read between blocks.
-            signals: Descriptor that can be read once a signal has come (`signal.set_wakeup_fd`).
+        `ending`: read between blocks. `signals`: descriptor that can be read once a signal has come
+        (`signal.set_wakeup_fd`).
         """
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:
@@ -254,18 +248,8 @@ class EngineLoop:
             if report.kind == "mark":
                 self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
-            self._reports.push(
-                (
-                    PLACES[report.kind],
-                    report.node << 16 | (report.cell + 1),
-                    report.number,
-                    0.0,
-                    0,
-                    0.0,
-                    report.token,
-                    0,
-                )
-            )
+            where = report.node << 16 | (report.cell + 1)
+            self._reports.push((PLACES[report.kind], where, report.number, 0.0, 0, 0.0, report.token, 0))
         self._loop[LoopWord.WAKE] = 1
 
     def _echo(self, node: int, sample: int) -> None:

@@ -151,11 +151,7 @@ REPORTED_SIZE = 5
 
 
 class LoopWords:
-    """Integer and float views of the loop's words.
-
-    Attributes:
-        real: As 64-bit floats.
-    """
+    """Integer and float views of the loop's words. `real`: as 64-bit floats."""
 
     def __init__(self) -> None:
         self._words = np.zeros(LoopWord.SIZE, np.int64)

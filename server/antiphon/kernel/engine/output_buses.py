@@ -21,8 +21,7 @@ FIRST = "1-2"
 class OutputBuses:
     """Output channels of one player.
 
-    Attributes:
-        channels: Float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
+    `channels`: float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -58,8 +57,7 @@ class OutputBuses:
 class ChosenPairs:
     """Gathers the channels of a device, or of a file, from those of a player.
 
-    Attributes:
-        rows: The player's channel of each, int64.
+    `rows`: the player's channel of each, int64.
     """
 
     def __init__(self, pairs: Sequence[str], spec: StreamSpec) -> None:

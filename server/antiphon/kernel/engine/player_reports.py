@@ -9,41 +9,29 @@ from antiphon.kernel.session.actions import Action
 
 @dataclass(slots=True)
 class PlayerCounters:
-    """Counters of the graph player, since its start.
+    """Counters of the graph player, since its start."""
 
-    Attributes:
-        late: Actions that came after their sample.
-        nan_blocks: Blocks of input or output that held a NaN and were replaced by silence.
-        limited_blocks: Blocks of output that the master limiter changed.
-        clipped_blocks: Blocks of input at full scale.
-    """
-
-    late: int = 0
+    late: int = 0  # actions that came after their sample
     schedule_dropped: int = 0
     reports_dropped: int = 0
-    nan_blocks: int = 0
-    limited_blocks: int = 0
-    clipped_blocks: int = 0
+    nan_blocks: int = 0  # blocks of input or output that held a NaN and were replaced by silence
+    limited_blocks: int = 0  # blocks of output that the master limiter changed
+    clipped_blocks: int = 0  # blocks of input at full scale
 
 
 @dataclass(frozen=True, slots=True)
 class PlayerReport:
     """A report of the graph player about a block; the loop turns it into a report of `engine.link`.
 
-    Attributes:
-        kind: "synced" (uses token), "late" (node, cell, number), "failed" (node, cell, text), "running" (node),
-            "loaded" (token, number), "beat" (token), "mark" (node, cell, token, text; for the session log).
-        node: The node's number; 0 for none.
-        cell: Index of the parameter. In "failed" and "mark" 1 for a node of the plan that fades out, else 0.
-        number: Seconds of lateness in "late", latency in frames in "loaded".
-        token: The sync's token, the load's serial, the beat, or the mark's number.
+    `kind`: "synced" (uses token), "late" (node, cell, number), "failed" (node, cell, text), "running" (node), "loaded"
+    (token, number), "beat" (token), "mark" (node, cell, token, text; for the session log).
     """
 
     kind: str
-    node: int = 0
-    cell: int = 0
-    number: float = 0.0
-    token: int = 0
+    node: int = 0  # the node's number; 0 for none
+    cell: int = 0  # index of the parameter. In "failed" and "mark" 1 for a node of the plan that fades out, else 0.
+    number: float = 0.0  # seconds of lateness in "late", latency in frames in "loaded"
+    token: int = 0  # the sync's token, the load's serial, the beat, or the mark's number
     text: str = ""
 
 

@@ -15,14 +15,12 @@ from antiphon.kernel.session.commands import Now
 class Playing:
     """Event queue of the next block, and the set of sounding notes.
 
-    Attributes:
-        waiting: Events that their block had no room for, in order, each with the sample it was meant for.
-        sounding: Notes that an action began and none has ended.
+    `waiting`: events that their block had no room for, in order, each with the sample it was meant for.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, NodeEvent]] = deque()
-        self.sounding: set[Key] = set()
+        self.sounding: set[Key] = set()  # notes that an action began and none has ended
 
     def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
         """Adds an event to its node's coming block at frame `offset`. Returns False if the block is full."""

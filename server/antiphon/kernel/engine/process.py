@@ -11,25 +11,25 @@ import time
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.engine.browser_input import BrowserInput
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.loader import Loader
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.node_capture import NodeCapture
-from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
+from antiphon.kernel.engine.taps.browser_input import BrowserInput
+from antiphon.kernel.engine.taps.node_capture import NodeCapture
+from antiphon.kernel.engine.taps.node_taps import NodeTaps
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.kernel.synth import choosing
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
@@ -56,22 +56,17 @@ def make_driver(name: str, options: DriverOptions) -> Driver:
 
 @dataclass(frozen=True, slots=True)
 class EngineParts:
-    """What the engine shares with the other processes.
-
-    Attributes:
-        bell: Eventfd that wakes control.
-        capture: Where the sound of all nodes is kept, or None.
-    """
+    """Memory and descriptors that the engine shares with the other processes."""
 
     shared: Shared
-    bell: int
+    bell: int  # eventfd that wakes control
     peer: socket.socket
     arena: Arena
     bells: Bells
     device: Device
     weigher: socket.socket
     taps: TapMemory
-    capture: CaptureMemory | None
+    capture: CaptureMemory | None  # where the sound of all nodes is kept, or None
 
 
 def run(
@@ -80,12 +75,8 @@ def run(
 ) -> int:  # fmt: skip
     """Main function of the engine process, after the fork.
 
-    Args:
-        driver_name: "jack", "portaudio" or "headless".
-        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
-
-    Returns:
-        Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.
+    `sound`: float32 `[channels, frames]` that replaces the device's input as a loop, or None. Returns exit status: 0,
+    `NO_DEVICE` or `DEVICE_GONE`.
     """
     shared, words = given.shared, given.shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,9 +1,4 @@
-"""Control's end of the engine link: sends actions; reads reports, clocks, counters and meters.
-
-Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
-action is dropped and counted. New plans, which are rare and large, go through a socket.
-A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
-"""
+"""Control's end of the engine link (`engine.link`): sends actions; reads reports, clocks, counters and meters."""
 
 from __future__ import annotations
 
@@ -37,7 +32,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.session.actions import EVENTS, Action
 from antiphon.kernel.session.commands import Now
 from antiphon.kernel.session.effects import EngineLoad

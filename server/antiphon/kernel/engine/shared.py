@@ -1,8 +1,7 @@
-"""Memory shared by control, engine and recorder.
+"""Memory shared by control, engine and recorder: one mapping, inherited from the supervisor.
 
-One anonymous mapping, created by the supervisor and inherited, so that it outlasts each of these processes. Integers
-are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64 keeps that
-order; ARM does not guarantee it and is not tested.
+Integers are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64
+keeps that order; ARM does not guarantee it and is not tested.
 """
 
 from __future__ import annotations
@@ -108,18 +107,12 @@ WORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class MappingShape:
-    """Sizes that determine the mapping's layout.
+    """Sizes that determine the mapping's layout."""
 
-    Attributes:
-        rate: Hz.
-        block: Frames of a block.
-        tap: Blocks of sound that the mapping holds for the recorder.
-    """
-
-    rate: int
-    block: int
+    rate: int  # Hz
+    block: int  # frames of a block
     channels: int
-    tap: int
+    tap: int  # blocks of sound that the mapping holds for the recorder
 
     @staticmethod
     def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> MappingShape:
@@ -130,12 +123,7 @@ class MappingShape:
 class Shared:
     """The mapping, and its parts as memory views.
 
-    Attributes:
-        offsets: Byte offset of each part by name.
-        words: The header as int64, indexed by `HeaderWord`.
-        floats: The header as float64.
-        meters: The meter rows as float32.
-        tap_tags: Number of the block in each slot of the tap, plus one, as int64; 0 while the slot changes.
+    `tap_tags`: number of the block in each slot of the tap, plus one, as int64; 0 while the slot changes.
     """
 
     def __init__(self, fd: int, shape: MappingShape) -> None:
@@ -157,15 +145,15 @@ class Shared:
         self.map = mmap.mmap(fd, total)
         whole = memoryview(self.map)
         self._parts: dict[str, memoryview] = {}
-        self.offsets: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}  # byte offset of each part by name
         at = 0
         for name, size in self._sizes:
             self._parts[name] = whole[at : at + size]
             self.offsets[name] = at
             at += size
-        self.words = self._parts["words"].cast("q")
-        self.floats = self._parts["words"].cast("d")
-        self.meters = self._parts["meters"].cast("f")
+        self.words = self._parts["words"].cast("q")  # the header as int64, indexed by `HeaderWord`
+        self.floats = self._parts["words"].cast("d")  # the header as float64
+        self.meters = self._parts["meters"].cast("f")  # the meter rows as float32
         self.tap_tags = self._parts["tap_tags"].cast("q")
 
     @staticmethod
@@ -197,17 +185,11 @@ class RingWords(NamedTuple):
 
 
 class RecordCodec(NamedTuple, Generic[R]):
-    """Packs and unpacks a ring's records.
+    """Packs and unpacks a ring's records."""
 
-    Attributes:
-        pack_into: Writes a record into a buffer at a byte offset.
-        unpack_from: Reads a record from a buffer at a byte offset.
-        size: Bytes of a record.
-    """
-
-    pack_into: Callable[[memoryview, int, R], None]
-    unpack_from: Callable[[memoryview, int], R]
-    size: int
+    pack_into: Callable[[memoryview, int, R], None]  # writes a record into a buffer at a byte offset
+    unpack_from: Callable[[memoryview, int], R]  # reads a record from a buffer at a byte offset
+    size: int  # bytes of a record
 
 
 class RecordRing(Generic[R]):

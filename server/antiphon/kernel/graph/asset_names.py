@@ -13,9 +13,8 @@ SHOWN = 8
 def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
     """The path of a file parameter's value.
 
-    Args:
-        text: Name in the library, the performer's first, then the one that ships with Antiphon; "" and absolute paths,
-            which only the command line can give, are returned unchanged.
+    `text`: name in the library, the performer's first, then the one that ships with Antiphon; "" and absolute paths,
+    which only the command line can give, are returned unchanged.
     """
     if not text or Path(text).is_absolute():
         return text

@@ -25,12 +25,8 @@ def swung(beat: float, swing: float, step: float) -> float:
 
     Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
     by as much, and what lies within a step moves in proportion. So every second step begins late by `swing` times
-    `step`, whole pairs stay, and the order of events does.
-
-    Args:
-        beat: Beats.
-        swing: 0 to `MAX_SWING`.
-        step: Beats, `MIN_STEP` to `MAX_STEP`.
+    `step`, whole pairs stay, and the order of events does. `swing`: 0 to `MAX_SWING`. `step`: beats, `MIN_STEP` to
+    `MAX_STEP`.
     """
     if swing == 0.0 or math.isinf(beat):
         return beat
@@ -54,49 +50,32 @@ def unswung(beat: float, swing: float, step: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class TempoLine:
-    """Beats at a constant tempo: `beat + (minutes since sample - after) * bpm`, in this order of operations.
+    """Beats at a constant tempo: `beat + (minutes since sample - after) * bpm`, in this order of operations."""
 
-    Attributes:
-        sample: The sample from which minutes count.
-        beat: The beat there, or at the end of a ramp.
-        after: Minutes of the ramp.
-        bpm: The tempo; 0 while the transport stands still.
-    """
-
-    sample: int
-    beat: float
-    after: float
-    bpm: float
+    sample: int  # the sample from which minutes count
+    beat: float  # the beat there, or at the end of a ramp
+    after: float  # minutes of the ramp
+    bpm: float  # the tempo; 0 while the transport stands still
 
 
 @dataclass(slots=True)
 class TempoMap:
-    """Converts between beats and samples. Holds one segment: a constant tempo, or a ramp that is linear in beats.
-
-    Attributes:
-        rate: Hz.
-        sample: Sample at the segment's start.
-        beat: Beat at the segment's start.
-        ramp_beats: Length of the ramp in beats; 0 for a constant tempo.
-        playing: Whether beats advance.
-        swing: By which share of a step every second event is late, see `swung`. The beat itself is even.
-        step: The step that is swung, in beats.
-    """
+    """Converts between beats and samples. Holds one segment: a constant tempo, or a ramp that is linear in beats."""
 
     # Goal: beat and sample are functions of each other, without an error that grows from block to block.
     # Plan: in a ramp the tempo is linear in beats, d(beat)/d(minute) = bpm + slope * beats, so that beats are an
     # exponential of time and time a logarithm of beats. `expm1` and `log1p` keep what a short time or a small slope
     # would lose beside 1.
     # Warning: a change of tempo begins a new segment at its sample (`_rebase`); nothing asks for what lies before it.
-    rate: int
+    rate: int  # Hz
     bpm: float = 120.0
-    sample: int = 0
-    beat: float = 0.0
+    sample: int = 0  # sample at the segment's start
+    beat: float = 0.0  # beat at the segment's start
     end_bpm: float = 120.0
-    ramp_beats: float = 0.0
-    playing: bool = True
-    swing: float = 0.0
-    step: float = EIGHTH
+    ramp_beats: float = 0.0  # length of the ramp in beats; 0 for a constant tempo
+    playing: bool = True  # whether beats advance
+    swing: float = 0.0  # by which share of a step every second event is late, see `swung`. The beat itself is even.
+    step: float = EIGHTH  # the step that is swung, in beats
 
     def beat_at(self, sample: int) -> float:
         """The beat at a sample, not before the segment's start."""

@@ -27,21 +27,16 @@ _NONE: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class PlanOutline:
-    """A checked graph in the order in which its nodes run.
-
-    Attributes:
-        old: The plan that this one follows, or None.
-        reused: The hosts of `old`, by number, that the plan uses again.
-    """
+    """A checked graph in the order in which its nodes run."""
 
     graph: Graph
     catalog: Catalog
     ids: Mapping[str, int]
-    old: Plan | None
+    old: Plan | None  # the plan that this one follows, or None
     names: Sequence[str]
     back: Collection[Wire]
     cyclic: frozenset[str]
-    reused: Mapping[int, NodeHost]
+    reused: Mapping[int, NodeHost]  # the hosts of `old`, by number, that the plan uses again
 
 
 def outline_plan(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> PlanOutline:
@@ -68,12 +63,8 @@ def build_plan(
 ) -> Plan:
     """Prepares the nodes of an outline that are new, and connects all.
 
-    Args:
-        unprepared: Nodes that must not be prepared: the reason by number. They have failed from the start, unless
-            they are taken from the plan before.
-
-    Raises:
-        NodeError: A processor's `prepare` raised an error.
+    `unprepared`: nodes that must not be prepared: the reason by number. They have failed from the start, unless they
+    are taken from the plan before. Raises NodeError: a processor's `prepare` raised an error.
     """
     old, hosts = outline.old, dict[int, NodeHost]()
     try:

@@ -80,11 +80,7 @@ class Graph:
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
         """The graph with `node` added.
 
-        Args:
-            after: Node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
-
-        Raises:
-            PatchError: The name is taken or invalid, the type or `after` is unknown, or there are `MAX_NODES` nodes.
+        `after`: node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
         """
         check_name(node.name)
         if self.has(node.name):
@@ -154,12 +150,8 @@ class Graph:
     def end(self, text: str, side: str, catalog: Catalog, like: str = "audio") -> End:
         """Parses the name of one end of a wire.
 
-        Args:
-            text: "node.port", or "node" for its first port of kind `like`, else its first port.
-            side: "out" for the source of a wire, "in" for its destination.
-
-        Raises:
-            PatchError: There is no such node or port.
+        `text`: "node.port", or "node" for its first port of kind `like`, else its first port. `side`: "out" for the
+        source of a wire, "in" for its destination.
         """
         name, _, port = text.partition(".")
         if (name == IN and side == "out") or (name == OUT and side == "in"):
@@ -256,10 +248,8 @@ def check(graph: Graph, catalog: Catalog) -> None:
 def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
     """Sorts the nodes so that each runs after its sources.
 
-    A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block.
-
-    Raises:
-        PatchError: A cycle contains no delay.
+    A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block. Raises
+    PatchError: a cycle contains no delay.
     """
     holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
     names = [n.name for n in graph.nodes]

@@ -1,8 +1,4 @@
-"""Master input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch.
-
-They have addresses as other nodes, such as `/node/in/gain` and `/node/out/mute`, and can be learned, ramped and sent by
-MQTT. Loading a patch does not change them.
-"""
+"""Master input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Macros: up to eight controls of a patch, each of which moves parameters of its nodes.
 
-In the session they are the parameters of a node named `macro`, which no plan contains: setting one sets its targets. So
-MIDI learn, scenes, recording and addresses work as for any node; `/macro/NAME` is short for `/node/macro/NAME`.
+In the session they are parameters of a node named `macro`, which no plan contains: setting one sets its targets.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ _KEYS = ("target", "low", "high", "curve")
 class MacroTarget:
     """A parameter that a macro moves.
 
-    Attributes:
-        low, high: Its values where the macro is at 0 and at 1; low may be above high.
-        curve: The exponent of the macro's place: 1 is straight in the parameter's own scale, above 1 slow at first.
+    `low`, `high`: its values where the macro is at 0 and at 1; low may be above high. `curve`: the exponent of the
+    macro's place: 1 is straight in the parameter's own scale, above 1 slow at first.
     """
 
     node: str
@@ -87,13 +85,9 @@ class MacroInfo(ProcessorInfo):
 def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
-    Args:
-        body: `["node.param", low, high]`, with a curve behind if wanted, or a table of target, low, high and curve, or
-            a list of such.
-        find: The parameter of "node.param", or a `PatchError`.
-
-    Raises:
-        PatchError: It is not valid; the sentence begins with what the key "is" or "takes".
+    `body`: `["node.param", low, high]`, with a curve behind if wanted, or a table of target, low, high and curve, or a
+    list of such. `find`: the parameter of "node.param", or a `PatchError`. Raises PatchError: it is not valid; the
+    sentence begins with what the key "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")

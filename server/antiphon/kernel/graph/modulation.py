@@ -21,9 +21,8 @@ class Modulation:
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
         """A modulation of weight 0.
 
-        Args:
-            source: Float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`).
-            rate: Hz.
+        `source`: float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`). `rate`:
+        Hz.
         """
         self.cell = cell
         self._source, self._stride = source[0], 1

@@ -1,8 +1,4 @@
-"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
-
-A processor fails when it raises an error, outputs NaN or infinity, or overruns for a second. Its node then passes the
-dry signal until `/node/NAME/reset`; NaN and overruns are retried automatically.
-"""
+"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures."""
 
 from __future__ import annotations
 
@@ -56,15 +52,8 @@ class Unprepared(Processor):
 class NodeHost:
     """A node's processor, parameter cells and output buffers. Successive plans with the node share its host.
 
-    Attributes:
-        cells: Parameters in the order of `ProcessorInfo.cells`.
-        latency: Of the processor, frames.
-        feedback: Frames by which the processor shortens its delay, because it closes a cycle.
-        outs: Output buffers, float32 `[channels, block]` each.
-        failed: Why the node has failed, or "".
-        retry: Seconds from the failure until it is tried again, 0 where it is not.
-        forced: Failure that the next block reports, or "".
-        unmuted: The first output before its mute, float32 `[channels, block]`, where the cue needs it; else None.
+    `outs`: output buffers, float32 `[channels, block]` each. `unmuted`: the first output before its mute, float32
+    `[channels, block]`, where the cue needs it; else None.
     """
 
     def __init__(
@@ -78,11 +67,11 @@ class NodeHost:
         feedback: int = 0,
     ) -> None:
         """A host around a runner whose processor is prepared, with parameter values that differ from the defaults."""
-        self.feedback = feedback
+        self.feedback = feedback  # frames by which the processor shortens its delay, because it closes a cycle
         self.number, self.name, self.info, self.spec = number, name, info, spec
         self.runner, self.processor = runner, runner.processor
         cells = [cell_of(param, spec, values.get(param.name, param.default)) for param in info.cells]
-        self.cells = tuple(cells)
+        self.cells = tuple(cells)  # parameters in the order of `ProcessorInfo.cells`
         self.by_name = {cell.param.name: cell for cell in cells}
         self._bypass, self._mute, self._wet = cells[:3]
         self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
@@ -92,7 +81,7 @@ class NodeHost:
         self.events: list[Event] = []
         self.endings: list[Event] = []
         self._prepared = info.prepared_with(values)
-        self.latency = int(self.processor.latency)
+        self.latency = int(self.processor.latency)  # of the processor, frames
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
         )
@@ -115,9 +104,9 @@ class NodeHost:
         self._after = 0
         self._period_ns = spec.block * 1e9 / spec.rate
         self._overruns = Overruns(self._period_ns)
-        self.failed = ""
-        self.retry = 0.0
-        self.forced = ""
+        self.failed = ""  # why the node has failed, or ""
+        self.retry = 0.0  # seconds from the failure until it is tried again, 0 where it is not
+        self.forced = ""  # failure that the next block reports, or ""
         self.unmuted: Samples | None = None
         self.loads = np.zeros(1, np.float64)
         self.version = np.zeros(1, np.int64)
@@ -207,11 +196,7 @@ class NodeHost:
     def run(self, io: IO, watched: bool, moves: tuple[Modulation, ...] = ()) -> str:
         """Runs one block; `watched`: overruns count as a failure; `moves` is one tuple for as long as the plan plays.
 
-        Returns:
-            Why the node failed in this block, or "".
-
-        Raises:
-            WorkerLost: Offline, the node's worker has ended.
+        Returns why the node failed in this block, or "". Raises WorkerLost: offline, the node's worker has ended.
         """
         frames, now = io.frames, io.time.sample
         if moves is not self._moves.wired:
@@ -239,8 +224,7 @@ class NodeHost:
     def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
         """Ends a block whose outputs the processor has filled.
 
-        Args:
-            reason: Why the node has failed in this block, or "".
+        `reason`: why the node has failed in this block, or "".
         """
         if reason == NOT_FINITE:
             reason = self._overruns.not_finite(reason, now)

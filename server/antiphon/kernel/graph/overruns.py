@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from antiphon.kernel.runtime.scheduling import thread_clocks
+from antiphon.kernel.runtime.processes.scheduling import thread_clocks
 
 OVERRUN_SECONDS = 1.0
 """Accumulated overrun time at which a node fails, seconds."""
@@ -47,16 +47,12 @@ _thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
 
 
 class Overruns:
-    """Overrun accounting of one node, and its retries.
-
-    Attributes:
-        open_ns: Time of blocks that took too long, not made up for.
-    """
+    """Overrun accounting of one node, and its retries."""
 
     def __init__(self, period_ns: float) -> None:
         """period_ns: duration of a block."""
         self._period_ns = period_ns
-        self.open_ns = 0.0
+        self.open_ns = 0.0  # time of blocks that took too long, not made up for
         self._pause = 0.0
         self._tried_until = 0
 

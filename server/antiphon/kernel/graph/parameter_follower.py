@@ -56,10 +56,8 @@ class ParameterFollower(ParamCell):
     def __init__(self, param: Param, rate: int, block: int, value: Value, clocks: Clocks, span: int) -> None:
         """A follower at rest.
 
-        Args:
-            rate: Inner rate, Hz.
-            block: Most inner samples of a block.
-            span: Most outer frames between the oldest inner sample not yet run and the newest outer frame.
+        `rate`: inner rate, Hz. `block`: most inner samples of a block. `span`: most outer frames between the oldest
+        inner sample not yet run and the newest outer frame.
         """
         super().__init__(param, rate, block, None if param.kind == "trigger" else value)
         self._clocks, self._span = clocks, span
@@ -77,13 +75,7 @@ class ParameterFollower(ParamCell):
         self._moving, self._flat, self._moved = False, False, 0
 
     def follow(self, cell: ParamCell, base: int, frames: int, first: int) -> None:
-        """Reads the outer cell.
-
-        Args:
-            base: Frame of its block to begin at.
-            frames: Frames to read.
-            first: The outer clock's frame at `base`.
-        """
+        """Reads the outer cell. `base`: frame of its block to begin at. `first`: the outer clock's frame at `base`."""
         kind = self.param.kind
         if kind in ("text", "file"):
             self.text = cell.text

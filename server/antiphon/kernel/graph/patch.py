@@ -1,8 +1,4 @@
-"""Reads and writes patches: TOML files that hold data only, so that a file from an unknown source is safe to open.
-
-An invalid patch is refused as a whole, with file, line, key and the allowed values. This module imports no audio
-library, since control reads patches too.
-"""
+"""Reads and writes patches: TOML files of data only. An invalid one is refused as a whole, with file, line and key."""
 
 from __future__ import annotations
 
@@ -41,24 +37,19 @@ _LONG = re.compile(r"[0-9_]{4000,}")
 class Patch:
     """A patch that was read.
 
-    Attributes:
-        tempo: bpm.
-        scenes: Values by "node.param", by the scene's number.
-        midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
-        path: Its file, or None.
-        hint: What to do first, one sentence, or "".
-        group: The heading under which lists show it, or "".
+    `scenes`: values by "node.param", by the scene's number. `midi`: "node.param" by MIDI controller such as "cc 21";
+    "out" gives the "node.port" whose notes go to MIDI.
     """
 
     name: str
-    tempo: float
+    tempo: float  # bpm
     graph: Graph
     scenes: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     midi: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
-    path: Path | None = None
-    hint: str = ""
-    group: str = ""
+    path: Path | None = None  # its file, or None
+    hint: str = ""  # what to do first, one sentence, or ""
+    group: str = ""  # the heading under which lists show it, or ""
 
 
 def parse(
@@ -66,11 +57,7 @@ def parse(
 ) -> Patch:
     """Parses a patch.
 
-    Args:
-        trusted: Whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
-
-    Raises:
-        PatchError: The patch is not valid.
+    `trusted`: whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
     """
     data = parse_toml(text, source)
     reader = PatchReader(catalog, trusted, folder)
@@ -102,13 +89,8 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
 def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
     """Reads a patch file.
 
-    Args:
-        name_or_path: Name of a patch; with `trusted` also a path.
-        trusted: Whether it comes from the command line. Otherwise it is a name, which is looked up among the
-            performer's patches and then among the built-in ones.
-
-    Raises:
-        PatchError: There is no such patch, or it is not valid.
+    `name_or_path`: name of a patch; with `trusted` also a path. `trusted`: whether it comes from the command line.
+    Otherwise it is a name, which is looked up among the performer's patches and then among the built-in ones.
     """
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):

@@ -43,17 +43,12 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 @dataclass(frozen=True, slots=True)
 class PatchEntry:
-    """List entry of one patch file or set list.
-
-    Attributes:
-        hint: What to do first, one sentence, or "".
-        group: The heading under which lists show it, or "".
-    """
+    """List entry of one patch file or set list."""
 
     name: str
     line: str
-    hint: str
-    group: str
+    hint: str  # what to do first, one sentence, or ""
+    group: str  # the heading under which lists show it, or ""
     own: bool
     hides: bool
     listed: bool

@@ -27,11 +27,7 @@ Sounding = tuple[tuple[int, Samples], ...]
 
 @dataclass(slots=True)
 class NodeStep:
-    """One node of a plan, with its input mixes, wires and buffers.
-
-    Attributes:
-        input_names: Names of the ports and parameters of `gathers`.
-    """
+    """One node of a plan, with its input mixes, wires and buffers."""
 
     host: NodeHost
     gathers: tuple[InputMix, ...]
@@ -42,7 +38,7 @@ class NodeStep:
     notes: tuple[NoteWire, ...] = ()
     moves: tuple[Modulation, ...] = ()
     depends_on: frozenset[int] = frozenset()
-    input_names: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()  # names of the ports and parameters of `gathers`
     listeners: tuple[NodeHost, ...] = ()
 
     def gather(self, name: str) -> InputMix:
@@ -91,20 +87,14 @@ class Crossing(Protocol):
 class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
 
-    Attributes:
-        latency: Latency of the whole graph, frames.
-        input: Input buffer, float32 `[channels, block]`.
-        buses: Those of the other pairs of channels, in the order of `names.BUSES`.
-        at_work: Called with the number of each node before it runs, or None.
-        work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
-        ran: Frames of the last block.
+    `work_at`: the address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
     """
 
     spec: StreamSpec
     graph: Graph
     hosts: Mapping[int, NodeHost]
-    latency: int
-    input: Samples
+    latency: int  # latency of the whole graph, frames
+    input: Samples  # input buffer, float32 `[channels, block]`
     output: Samples
     steps: list[NodeStep]
     last: InputMix
@@ -113,12 +103,12 @@ class Plan:
     failures: list[NodeFailure] = field(default_factory=list)
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     watched: bool = False
-    at_work: Callable[[int], None] | None = None
+    at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
     input_at: int = 0
-    ran: int = 0
+    ran: int = 0  # frames of the last block
     crossing: Crossing | None = None
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
-    buses: tuple[InputMix, ...] = ()
+    buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`
     sounding: Sounding = field(init=False)
     work_at: int = 0
     native: NativePlan = field(init=False)

@@ -1,8 +1,7 @@
 """Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
 
-A node that both plans have runs once a block, on the crossfaded inputs. The fade of an input begins when the latency of
-the new nodes upstream has passed: until then they give silence, and fading to it would make a gap. The input of a new
-node with a tail fades in too: an echo would repeat its beginning within running sound.
+A fade begins when the latency of the new nodes upstream has passed: until then they give silence.
+The input of a new node with a tail fades in too: an echo would repeat its beginning within running sound.
 """
 
 from __future__ import annotations
@@ -25,27 +24,18 @@ _Key: TypeAlias = tuple[bool, int]
 
 
 class InputCrossfade:
-    """The crossfade at one input.
-
-    Attributes:
-        wait: Frames until the new signal has passed the latency of new nodes.
-        out: The result, float32 `[channels, block]`.
-        view: The same, read-only.
-    """
+    """The crossfade at one input. `wait`: frames until the new signal has passed the latency of new nodes."""
 
     def __init__(self, old: InputMix, new: InputMix, wait: int) -> None:
         self.old, self.new, self.wait = old, new, wait
-        self.out = np.zeros_like(new.buffer)
-        self.view = self.out.view()
+        self.out = np.zeros_like(new.buffer)  # the result, float32 `[channels, block]`
+        self.view = self.out.view()  # the same, read-only
         self.view.flags.writeable = False
 
     def run(self, done: int, fade: int, frames: int) -> None:
         """Computes a block after both signals.
 
-        Args:
-            done: Frames since the crossfade began.
-            fade: Length of the crossfade, frames.
-            frames: Frames of this block.
+        `done`: frames since the crossfade began. `fade`: length of the crossfade, frames.
         """
         dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
 
@@ -83,8 +73,7 @@ class Declick(InputCrossfade):
 class PlanCrossfade:
     """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
 
-    Attributes:
-        sounding: As of `Plan`, of both plans.
+    `sounding`: as of `Plan`, of both plans.
     """
 
     def __init__(self, old: Plan, new: Plan) -> None:

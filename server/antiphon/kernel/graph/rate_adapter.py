@@ -1,8 +1,4 @@
-"""Adapts processors that require a rate, a block size or a number of channels of their own.
-
-`adapt` wraps such a processor in one that takes any stream: it resamples, re-blocks and adapts channels. The latency is
-exact in the stream's frames.
-"""
+"""Adapts processors that require a rate, a block size or a number of channels of their own."""
 
 from __future__ import annotations
 
@@ -33,11 +29,8 @@ MAX_CHANNELS = 64
 def adapt(processor: Processor, spec: StreamSpec) -> Processor:
     """Adapts a processor to a stream.
 
-    Returns:
-        The processor itself when it takes any stream, else a `RateAdapter` around it.
-
-    Raises:
-        PluginError: The rate, block size or number of channels that it requires is out of range.
+    Returns the processor itself when it takes any stream, else a `RateAdapter` around it. Raises PluginError: the rate,
+    block size or number of channels that it requires is out of range.
     """
     rate, block, channels = processor.rate, processor.block, processor.channels
     for what, number, low, high in (
@@ -76,16 +69,13 @@ class RateAdapter(Processor):
     A parameter's change, a trigger or an event takes effect at its frame of the sound, and emitted events come out with
     theirs. `time` is the engine's at the inner block's first frame. A processor that asks for split blocks gets them,
     unless it requires a block size.
-
-    Attributes:
-        dropped: Events that exceeded `MAX_WAITING`.
     """
 
     def __init__(self, inner: Processor) -> None:
         super().__init__()
         self.inner = inner
         self.settings = inner.settings
-        self.dropped = 0
+        self.dropped = 0  # events that exceeded `MAX_WAITING`
 
     @property
     def parts(self) -> tuple[ProcessorPart, ...]:
@@ -273,16 +263,7 @@ class _Out:
 
 @lru_cache(maxsize=16)
 def _filter(source: int, target: int, places: int) -> RateFilter:
-    """Designs a windowed-sinc polyphase filter with a Kaiser window.
-
-    Args:
-        source: Rate of the input, Hz.
-        target: Rate of the output, Hz.
-        places: Positions between two input frames.
-
-    Returns:
-        For equal rates it copies the input. Read only: nodes of the same rates share it.
-    """
+    """Designs a windowed-sinc polyphase filter with a Kaiser window. `places`: positions between two input frames."""
     if source == target:
         return RateFilter(1, np.array([[1.0, 0.0]], np.float32))
     lower = min(source, target)

@@ -15,15 +15,11 @@ WireKey = tuple[int, str, int, str, int, int]
 
 
 class DelayLine:
-    """A delay for latency compensation.
-
-    Attributes:
-        source: Input buffer, float32 `[channels, block]`.
-    """
+    """A delay for latency compensation."""
 
     def __init__(self, source: Samples, lag: int) -> None:
         """A silent delay of `lag` frames, 1 at least."""
-        self.source = source
+        self.source = source  # input buffer, float32 `[channels, block]`
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
         self._lag, self._at = lag, np.zeros(1, np.int64)
@@ -47,16 +43,11 @@ class DelayLine:
 
 
 class FeedbackDelay:
-    """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call.
-
-    Attributes:
-        source: Input buffer, float32 `[channels, block]`.
-        block: The delay, frames.
-    """
+    """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call."""
 
     def __init__(self, source: Samples) -> None:
-        self.source = source
-        self.block = source.shape[1]
+        self.source = source  # input buffer, float32 `[channels, block]`
+        self.block = source.shape[1]  # the delay, frames
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], 2 * self.block), np.float32)
         self._at = np.zeros(1, np.int64)
@@ -86,21 +77,17 @@ SourceKey = tuple[int, str, int]
 class InputMix:
     """The signal at one input: silence, one wire unchanged, or the sum of several with adapted channels.
 
-    Attributes:
-        sources: Buffers of the wires, float32 `[channels, block]` each.
-        direct: Whether the only source is used without a copy.
-        buffer: The signal, float32 `[channels, block]`.
-        view: The same, read-only.
+    `direct`: whether the only source is used without a copy. `buffer`: the signal, float32 `[channels, block]`.
     """
 
     def __init__(
         self, sources: list[Samples], channels: int, block: int, keys: frozenset[SourceKey] = frozenset()
     ) -> None:
-        self.sources = sources
+        self.sources = sources  # buffers of the wires, float32 `[channels, block]` each
         self.keys = keys
         self.direct = len(sources) == 1 and sources[0].shape[0] == channels
         self.buffer = sources[0] if self.direct else np.zeros((channels, block), np.float32)
-        self.view = self.buffer.view()
+        self.view = self.buffer.view()  # the same, read-only
         self.view.flags.writeable = False
 
     def step(self, frames: int) -> Step:
@@ -118,11 +105,7 @@ class InputMix:
 
 
 class NoteWire:
-    """A wire for events from one node to another.
-
-    Attributes:
-        midi: The MIDI channel of the events that it carries; 0 for all.
-    """
+    """A wire for events from one node to another. `midi`: the MIDI channel of the events that it carries; 0 for all."""
 
     def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:
         self.key, self.events, self.midi = key, events, midi

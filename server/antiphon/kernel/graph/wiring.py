@@ -35,8 +35,7 @@ class Wiring:
     ) -> None:
         """Collects the output buffers of all nodes.
 
-        Args:
-            back: The wires that close a cycle, as `graph.order` gives them.
+        `back`: the wires that close a cycle, as `graph.order` gives them.
         """
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
         self._source = np.zeros((spec.channels, spec.block), np.float32)
@@ -60,8 +59,7 @@ class Wiring:
     def plan(self, names: Iterable[str]) -> Plan:
         """Builds the plan that runs the nodes in this order.
 
-        Raises:
-            PatchError: The latency of a path exceeds `MAX_LATENCY_SECONDS`.
+        Raises PatchError: the latency of a path exceeds `MAX_LATENCY_SECONDS`.
         """
         steps = [self._step(name) for name in names]
         arriving = {port: self._arriving(End(OUT, port)) for port in (OUT, *BUSES)}

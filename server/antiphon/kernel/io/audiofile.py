@@ -20,12 +20,7 @@ of 48 kHz in two."""
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A decoded sound file.
-
-    Attributes:
-        samples: float32 `[channels, frames]`.
-        rate: Frames per second.
-    """
+    """A decoded sound file. `samples`: float32 `[channels, frames]`. `rate`: frames per second."""
 
     samples: Samples
     rate: int
@@ -35,12 +30,8 @@ class Sound:
 def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: int = MAX_SAMPLES) -> Sound:
     """Reads a whole sound file. It is decoded in a process of its own, so that a damaged file harms nothing.
 
-    Args:
-        rate: Resample to this rate, in Hz; None keeps the file's.
-        max_samples: Frames times channels, at most.
-
-    Raises:
-        FileError: It cannot be read, or is longer.
+    `rate`: resample to this rate, in Hz; None keeps the file's. `max_samples`: frames times channels, at most. Raises
+    FileError: it cannot be read, or is longer.
     """
     with Decoder(path, rate=rate) as decoder:
         info = decoder.info
@@ -68,15 +59,9 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
 
         with stream("in.wav") as (info, blocks): …
 
-    Args:
-        rate: Resample to this rate, in Hz; None keeps the file's.
-
-    Yields:
-        What the file says of itself, its own rate and length too, and its blocks at the asked rate, float32
-        `[channels, n]`.
-
-    Raises:
-        FileError: It cannot be read; also after some blocks, or in place of the first where it has no frames.
+    `rate`: resample to this rate, in Hz; None keeps the file's. Yields what the file says of itself, its own rate and
+    length too, and its blocks at the asked rate, float32 `[channels, n]`. Raises FileError: it cannot be read; also
+    after some blocks, or in place of the first where it has no frames.
     """
     with Decoder(path, rate=rate) as decoder:
         yield decoder.info, _not_empty(decoder)

@@ -29,17 +29,11 @@ _HEADER = 4096
 
 @dataclass(frozen=True, slots=True)
 class CaptureShape:
-    """The numbers that determine the memory's size.
+    """The numbers that determine the memory's size."""
 
-    Attributes:
-        rate: Hz.
-        block: Frames of a block.
-        slots: Blocks of one channel that the ring holds, and blocks of which the beat is known.
-    """
-
-    rate: int
-    block: int
-    slots: int
+    rate: int  # Hz
+    block: int  # frames of a block
+    slots: int  # blocks of one channel that the ring holds, and blocks of which the beat is known
 
     @staticmethod
     def of(rate: int, block: int, free: int) -> CaptureShape | None:
@@ -56,7 +50,6 @@ class CaptureMemory:
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
         owners: int64 for each slot.
         beat_tags: int64 for each block's beat, as `tags`.
-        beats: float64, the beat at that block's first sample.
         sound: float32 `[slots, block]`.
     """
 
@@ -70,7 +63,7 @@ class CaptureMemory:
         self.place = np.frombuffer(self.map, np.int64, 1)
         rows = np.frombuffer(self.map, np.int64, 4 * slots, _HEADER).reshape(4, slots)
         self.tags, self.owners, self.beat_tags = rows[:3]
-        self.beats = rows[3].view(np.float64)
+        self.beats = rows[3].view(np.float64)  # float64, the beat at that block's first sample
         self.sound = np.frombuffer(self.map, np.float32, slots * block, _HEADER + 32 * slots).reshape(slots, block)
 
     @staticmethod
@@ -81,14 +74,8 @@ class CaptureMemory:
     def cut(self, node: int, bars: int, bar: int) -> Samples:
         """The last whole bars of a node.
 
-        Args:
-            bar: Beats of a bar.
-
-        Returns:
-            Float32 `[frames, channels]`, from the sample of the first bar line to that of the last one.
-
-        Raises:
-            RequestError: They are not kept, or the node was silent in them.
+        `bar`: beats of a bar. Returns float32 `[frames, channels]`, from the sample of the first bar line to that of
+        the last one. Raises RequestError: they are not kept, or the node was silent in them.
         """
         first, last = self._bounds(bars, bar)
         block, begin = self.shape.block, first // self.shape.block

@@ -126,11 +126,8 @@ class Decoder:
     def blocks(self) -> Iterator[Samples]:
         """Decodes the sound.
 
-        Yields:
-            float32 `[channels, n]`, n a few thousand, each block an array of its own.
-
-        Raises:
-            FileError: The file is damaged, holds numbers that are not finite, or is too long.
+        Yields float32 `[channels, n]`, n a few thousand, each block an array of its own. Raises FileError: the file is
+        damaged, holds numbers that are not finite, or is too long.
         """
         channels = self.info.channels
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
@@ -157,10 +154,7 @@ class Decoder:
 class KeptDecoder:
     """A process that decodes files at one rate, one after another, and stays until it is closed.
 
-    A file whose parts are read in order is decoded once.
-
-    Args:
-        rate: Hz, to which files are resampled.
+    A file whose parts are read in order is decoded once. `rate`: Hz, to which files are resampled.
     """
 
     def __init__(self, rate: int) -> None:
@@ -172,29 +166,14 @@ class KeptDecoder:
         self._process.start()
 
     def stream(self, path: str | os.PathLike[str], name: str = "") -> Decoder:
-        """Decodes a file block by block.
-
-        Args:
-            name: What messages call it; its path otherwise.
-
-        Raises:
-            FileError: It cannot be read.
-        """
+        """Decodes a file block by block. `name`: what messages call it; its path otherwise."""
         return Decoder(path, rate=self.rate, name=name, process=self._process)
 
     def part(self, path: str | os.PathLike[str], first: int, frames: int, name: str = "") -> Samples:
         """Decodes a part of a file, at most two channels of it.
 
-        Args:
-            first: The part's first frame; it may be below 0. Beyond the file's ends there is silence.
-            frames: Frames of the part.
-            name: What messages call the file; its path otherwise.
-
-        Returns:
-            float32 `[1 or 2, frames]`.
-
-        Raises:
-            FileError: It cannot be read.
+        `first`: the part's first frame; it may be below 0. Beyond the file's ends there is silence. `name`: what
+        messages call the file; its path otherwise. Returns float32 `[1 or 2, frames]`.
         """
         name = name or path_text(path)
         asked = {

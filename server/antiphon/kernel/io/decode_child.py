@@ -33,12 +33,12 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.kernel.io.containers.chunks import check_form
+from antiphon.kernel.io.containers.id3 import NAMES, chunk_tags
 from antiphon.kernel.io.containers.layout import layout, open_file
 from antiphon.kernel.io.containers.pieces import Refused, SoundLayout
-from antiphon.kernel.io.finish.sound_tags import NAMES, chunk_tags
 from antiphon.kernel.io.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
-from antiphon.kernel.runtime.helper_channel import HelperChannel
 from antiphon.kernel.runtime.platform import limit_resources, widen_pipe
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
 
 MEMORY = 400 << 20
@@ -105,11 +105,7 @@ class BlockSender:
 
 
 class PartFile:
-    """A file of which parts are read, in their order or not.
-
-    Attributes:
-        channels: Those that are read, 1 or 2.
-    """
+    """A file of which parts are read, in their order or not."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -124,7 +120,7 @@ class PartFile:
             os.close(self._handle)
             raise
         self.path, self.rate, self.frames = path, self._file.rate, self._file.frames
-        self.channels = min(2, self._file.channels)
+        self.channels = min(2, self._file.channels)  # those that are read, 1 or 2
         self._at, self._sound = 0, np.zeros((0, self.channels), np.float32)
 
     def close(self) -> None:
@@ -287,7 +283,7 @@ def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
 
 
 def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
-    """What libsndfile decodes."""
+    """A file decoded by libsndfile."""
     with contextlib.closing(LinkedFile(fd, found)) as file:
         sound = BlockSender(channel, file.rate, rate, file.channels)
         sound.begin(file.frames, file.format, file.subtype, {**chunk_tags(fd), **file.tags}, file.remark)
@@ -297,7 +293,7 @@ def _decode_plain(fd: int, found: SoundLayout, rate: int, channel: HelperChannel
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
-    """What libsndfile decodes, from a pipe: its writer does not know the length, and leaves the greatest one."""
+    """A pipe decoded by libsndfile, whose header may state the greatest length because the writer did not know it."""
     with ForwardFile(fd, "r", closefd=False) as file:
         check_form(file.channels, file.samplerate)
         sound = BlockSender(channel, file.samplerate, rate, file.channels)

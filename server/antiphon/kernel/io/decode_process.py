@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.helper_process import HELPER_FAULTS, HelperProcess
+from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
 MODULE = "antiphon.kernel.io.decode_child"
 PATIENCE = 20.0
@@ -199,7 +199,7 @@ class Decoders:
 
 @functools.cache
 def decoders() -> Decoders:
-    """Those of this process; a forked child has its own."""
+    """Decoders of this process; a forked child has its own."""
     made = Decoders()
     os.register_at_fork(after_in_child=made.forget)
     atexit.register(made.close)

@@ -40,10 +40,9 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
 class LinkedFile:
     """A file that libsndfile decodes in order, each of its links to its end.
 
-    Attributes:
-        frames: Of all links, as their headers promise or as counted; None where one does not say.
-        order: Of each channel that is read its place in the file; empty where they are the same.
-        remark: What a user is told of it, if anything.
+    `frames`: of all links, as their headers promise or as counted; None where one does not say. `order`: of each
+    channel that is read its place in the file; empty where they are the same. `remark`: what a user is told of it, if
+    anything.
     """
 
     def __init__(self, fd: int, found: SoundLayout) -> None:

@@ -1,7 +1,6 @@
 """The log: one line a record on standard error, which with `--log` is one file for all processes, kept small.
 
-All processes append to the same open file, also what a library or the interpreter prints, so none of them can rename
-it for the others: what is full is copied to FILE.1 and cut, which appending allows at any time.
+A full file is copied to FILE.1 and cut, since no process can rename what all append to.
 """
 
 from __future__ import annotations
@@ -49,11 +48,8 @@ KEPT = 5
 def server_log(path: str, level: str) -> Iterator[None]:
     """Within this context standard error goes to a file, and what this process says has time and level.
 
-    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`.
-
-    Raises:
-        UsageError: There is no such level.
-        FileError: The file cannot be written.
+    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`. Raises
+    UsageError: there is no such level. Raises FileError: the file cannot be written.
     """
     if level not in LOG_LEVELS:
         raise UsageError(f"--log-level takes {', '.join(LOG_LEVELS)}, not {level!r}")

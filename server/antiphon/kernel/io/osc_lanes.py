@@ -1,8 +1,4 @@
-"""Takes packets from the lanes of all senders in rotation.
-
-Between lanes turns are taken, so that what one sender asks for holds up another by a share of a turn, however much it
-is.
-"""
+"""Takes packets from the lanes of all senders in rotation."""
 
 from __future__ import annotations
 

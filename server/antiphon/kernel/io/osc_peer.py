@@ -81,7 +81,7 @@ class FailLimiter:
 
 
 class Level(IntEnum):
-    """What a sender may do. HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: everything."""
+    """Permissions of a sender. HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: everything."""
 
     HELD = 0
     SURFACE = 1

@@ -1,8 +1,4 @@
-"""OSC over UDP: reads all datagrams from the socket before any is handled.
-
-The kernel keeps what fits its buffer while Python works; what arrives beyond that is lost. So the
-socket is drained to the last datagram each turn of the loop, into a bounded queue.
-"""
+"""OSC over UDP: drains the socket into a bounded queue each turn of the loop, before any message is handled."""
 
 from __future__ import annotations
 

@@ -38,18 +38,12 @@ INPUT_FRAMES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class TapShape:
-    """The numbers that determine the memory's size.
+    """The numbers that determine the memory's size."""
 
-    Attributes:
-        rate: Hz.
-        block: Frames of a block.
-        slots: Blocks that a ring holds.
-    """
-
-    rate: int
-    block: int
+    rate: int  # Hz
+    block: int  # frames of a block
     channels: int
-    slots: int
+    slots: int  # blocks that a ring holds
 
     @staticmethod
     def of(rate: int, block: int, channels: int) -> TapShape:
@@ -65,11 +59,7 @@ class TapShape:
 class TapMemory:
     """The mapping and its parts.
 
-    Attributes:
-        words: The header as int64, indexed by tap and `TapWord`.
-        tags: int64 for each slot of each ring: number of its block, plus one; 0 while the slot changes.
-        sound: The slots of all rings, as bytes.
-        input: The sound that a browser sends: float32 `[channels, INPUT_FRAMES]`, as bytes.
+    `tags`: int64 for each slot of each ring: number of its block, plus one; 0 while the slot changes.
     """
 
     def __init__(self, fd: int, shape: TapShape) -> None:
@@ -82,10 +72,10 @@ class TapMemory:
             os.ftruncate(fd, total)
         self.map = mmap.mmap(fd, total)
         whole = memoryview(self.map)
-        self.words = whole[: WORDS * 8].cast("q")
+        self.words = whole[: WORDS * 8].cast("q")  # the header as int64, indexed by tap and `TapWord`
         self.tags = whole[WORDS * 8 : (WORDS + slots) * 8].cast("q")
-        self.sound = whole[sound:heard]
-        self.input = whole[heard:]
+        self.sound = whole[sound:heard]  # the slots of all rings, as bytes
+        self.input = whole[heard:]  # the sound that a browser sends: float32 `[channels, INPUT_FRAMES]`, as bytes
 
     @staticmethod
     def create(shape: TapShape) -> TapMemory:

@@ -75,14 +75,7 @@ class Arithmetic:
         return self.convert(value, to)
 
     def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        """Emits a binary operator.
-
-        Returns:
-            The result, of the wider type; `/` of whole numbers gives f64.
-
-        Raises:
-            KernelSyntaxError: No kernel may say this.
-        """
+        """Emits a binary operator. Returns the result, of the wider type; `/` of whole numbers gives f64."""
         if isinstance(op, ast.Div) and a.type == I64 and b.type == I64:
             a, b = self.convert(a, F64), self.convert(b, F64)
         a, b = self.same(a, b)
@@ -129,11 +122,7 @@ class Arithmetic:
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
 
     def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
-        """Emits a comparison; with NaN it is false, except `!=`.
-
-        Raises:
-            KernelSyntaxError: No kernel may say this.
-        """
+        """Emits a comparison; with NaN it is false, except `!=`."""
         signs: dict[type[ast.cmpop], str] = {
             ast.Lt: "<",
             ast.LtE: "<=",

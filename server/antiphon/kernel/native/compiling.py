@@ -22,11 +22,8 @@ def kernel(python: Callable[P, R]) -> Kernel[P, R]:
     or None for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else
     y`, `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing, numbers of its module and members of
     its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
-    Its module begins with `from __future__ import annotations`.
-
-    Raises:
-        TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
-            kernel is first called.
+    Its module begins with `from __future__ import annotations`. Raises TypeError: an argument or the result has no
+    type, or an unknown one. Code outside the subset raises it when the kernel is first called.
     """
     declared = Kernel(python, partial(_compile_module, python.__module__))
     _declared.append(declared)

@@ -10,23 +10,12 @@ from typing import Any
 
 
 def load_acquire(words: Any, at: int) -> int:
-    """Atomic load with acquire order: later reads and writes stay after it.
-
-    Args:
-        words: A pointer to 64-bit words.
-    """
+    """Atomic load with acquire order: later reads and writes stay after it."""
     return int(words[at])
 
 
 def store_release(words: Any, at: int, value: int) -> int:
-    """Atomic store with release order: earlier reads and writes stay before it.
-
-    Args:
-        words: A pointer to 64-bit words.
-
-    Returns:
-        0.
-    """
+    """Atomic store with release order: earlier reads and writes stay before it."""
     words[at] = value
     return 0
 
@@ -41,20 +30,12 @@ def address_f32(address: int) -> Any:
 
 
 def address_f64(address: int) -> Any:
-    """Pointer to 64-bit floats at an address; in compiled kernels only.
-
-    Args:
-        address: In bytes.
-    """
+    """Pointer to 64-bit floats at an address; in compiled kernels only."""
     raise TypeError("address_f64 exists in compiled kernels alone")
 
 
 def address_i64(address: int) -> Any:
-    """Pointer to 64-bit integers at an address; in compiled kernels only.
-
-    Args:
-        address: In bytes.
-    """
+    """Pointer to 64-bit integers at an address; in compiled kernels only."""
     raise TypeError("address_i64 exists in compiled kernels alone")
 
 
@@ -76,41 +57,25 @@ def offset(pointer: Any, items: int) -> Any:
 
 
 def as_u8p(pointer: Any) -> Any:
-    """Pointer cast to bytes; in compiled kernels only.
-
-    Returns:
-        The same address as a pointer to bytes.
-    """
+    """Pointer cast to bytes; in compiled kernels only."""
     raise TypeError("as_u8p exists in compiled kernels alone")
 
 
 def prefetch(pointer: Any, at: int) -> int:
     """Prefetches memory into the cache without waiting.
 
-    Args:
-        at: The index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
-
-    Returns:
-        0.
+    `at`: the index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
     """
     return 0
 
 
 def bits_f64(value: float) -> int:
-    """Bit pattern of a 64-bit float as an integer.
-
-    Returns:
-        Its IEEE 754 representation as a whole number.
-    """
+    """Bit pattern of a 64-bit float as an integer."""
     return int(struct.unpack("=q", struct.pack("=d", value))[0])
 
 
 def f64_bits(bits: int) -> float:
-    """64-bit float of a bit pattern.
-
-    Args:
-        bits: Its IEEE 754 representation; of a larger number the low 64 bits.
-    """
+    """64-bit float of a bit pattern. `bits`: its IEEE 754 representation; of a larger number the low 64 bits."""
     return float(struct.unpack("=d", struct.pack("=Q", bits & 0xFFFFFFFFFFFFFFFF))[0])
 
 

@@ -106,11 +106,7 @@ def _declared_types(name: str, hint: object, outside: Mapping[str, Any]) -> Iter
 
 
 def sound(array: Any) -> tuple[int, int, int, int]:
-    """Values of `AUDIO` for an array, cached like its address.
-
-    Raises:
-        TypeError: It is not float32 `[channels, frames]` with frames side by side.
-    """
+    """Values of `AUDIO` for an array, cached like its address."""
     if type(array) is _PlainSound:
         array = array.array
     entry = _sounds.get(id(array))
@@ -195,14 +191,9 @@ class _PlainSound:
 class Kernel(Generic[P, R]):
     """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
 
-    Indices are not checked: an out-of-range access crashes the process or corrupts its memory.
-
-    Attributes:
-        call: The bare machine code: pointers are addresses (`array.ctypes.data`, read once), at half the cost of a call
-            with arrays.
-        address: The address of the machine code, for a C library; 0 before it is compiled.
-        types: The type of each argument by name, and of a record's fields by `argument.field`.
-        error: Why it cannot be compiled, or None. It is raised at the first call.
+    Indices are not checked: an out-of-range access crashes the process or corrupts its memory. `call`: the bare machine
+    code: pointers are addresses (`array.ctypes.data`, read once), at half the cost of a call with arrays. `types`: the
+    type of each argument by name, and of a record's fields by `argument.field`.
     """
 
     def __init__(self, python: Callable[P, R], compile_declared: Callable[[], None]) -> None:
@@ -222,8 +213,8 @@ class Kernel(Generic[P, R]):
         self.returns = self.types.pop("return")
         self.call: Callable[..., R] = self._first
         self._by_arrays: Callable[..., R] = self._first_by_arrays
-        self.address = self._packed = 0
-        self.error: Exception | None = None
+        self.address = self._packed = 0  # the address of the machine code, for a C library; 0 before it is compiled
+        self.error: Exception | None = None  # why it cannot be compiled, or None. It is raised at the first call.
         self.__doc__ = python.__doc__
 
     def python(self, *args: Any) -> R:
@@ -250,8 +241,7 @@ class Kernel(Generic[P, R]):
     def link(self, address: int, packed: int) -> None:
         """Sets the addresses of the kernel's machine code. For the compiler.
 
-        Args:
-            packed: Packed of the function that takes the arguments from 64-bit words.
+        `packed`: packed of the function that takes the arguments from 64-bit words.
         """
         self.address, self._packed = address, packed
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
@@ -272,8 +262,7 @@ class Kernel(Generic[P, R]):
     def bind(self, *args: object) -> Callable[[], R]:
         """Prepares a call with constant arguments, converted once.
 
-        Returns:
-            A function without arguments that calls the kernel.
+        Returns a function without arguments that calls the kernel.
         """
         if self.address == 0:
             self._compile()
@@ -289,9 +278,7 @@ class Kernel(Generic[P, R]):
     def step(self, *args: P.args, **kwargs: P.kwargs) -> Step:
         """Step of a block as a call of this kernel, run later (`Processor.step`).
 
-        Args:
-            *args: The arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
-            **kwargs: None.
+        `*args`: the arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
         """
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
@@ -310,14 +297,7 @@ class Kernel(Generic[P, R]):
         return sum(map(words_of, self.types.values()))
 
     def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
-        """Writes arguments as `packed` reads them.
-
-        Args:
-            words: 64-bit whole numbers.
-
-        Raises:
-            TypeError: An argument is not of its type.
-        """
+        """Writes arguments as `packed` reads them. `words`: 64-bit whole numbers."""
         for kind, value in zip(self.types.values(), args, strict=True):
             if kind == "Audio":
                 for part in sound(value):

@@ -1,7 +1,6 @@
 """Ahead-of-time library of kernels, for installations without LLVM, such as the workers' image.
 
-It is a shared library in the environment, opened by the system's loader. Each kernel's symbol is a hash of everything
-its code depends on: a changed kernel is not found, and never mistaken for another.
+A kernel's symbol is a hash of all that its code depends on: a changed kernel is not found.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ def place() -> Path:
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
     """Links kernels with the machine code of the library.
 
-    Returns:
-        Those that the library does not have, all where there is none.
+    Returns those that the library does not have, all where there is none.
     """
     library = _opened(place())
     return list(items) if library is None else [item for item in items if not _linked(item, library)]
@@ -40,9 +38,7 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 def write(items: Iterable[Kernel[Any, Any]], path: Path) -> int:
     """Compiles kernels into a library, for any CPU of the target (x86-64-v2, which numpy's wheels need too).
 
-    Raises:
-        FileError: The linker `ld` is not there, or has failed.
-        KernelSyntaxError: A kernel uses something outside the subset of Python.
+    Raises FileError: the linker `ld` is not there, or has failed.
     """
     import subprocess
     import tempfile

@@ -1,8 +1,6 @@
 """Loads machine code, and caches it between runs: compiling takes LLVM most of a second, loading 10 ms.
 
-The cache is in the environment Antiphon is installed in, or in the user's cache folder, under a name that hashes
-everything it depends on: the kernels' code and constants, this compiler, LLVM and the CPU. A file of another owner or
-with a wrong checksum is not loaded.
+A file's name hashes the kernels' code, this compiler, LLVM and the CPU. A file of another owner is not loaded.
 """
 
 from __future__ import annotations

@@ -39,11 +39,7 @@ class KernelSyntaxError(TypeError):
 def build(
     wanted: Iterable[Kernel[Any, Any]], machine: Any, named: Callable[[Kernel[Any, Any], int], str] = symbol
 ) -> bytes:
-    """Compiles kernels, with the kernels they call inlined, to an object file.
-
-    Raises:
-        KernelSyntaxError: A kernel uses something outside the subset of Python.
-    """
+    """Compiles kernels, with the kernels they call inlined, to an object file."""
     # Plan: each wanted kernel gets a function; lowering it meets calls of others, which join `waiting` as private
     # functions that LLVM inlines. So a file holds what it needs, and a kernel is lowered once, however
     # often it is called.

@@ -19,7 +19,7 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import ParamError, PluginError
 from antiphon.kernel.graph.graph import NAME, RESERVED
 from antiphon.kernel.plugins.reasons import reason_of
-from antiphon.kernel.runtime.helper_process import run_forked
+from antiphon.kernel.runtime.processes.helper_process import run_forked
 from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.workers.pool import without_workers
 
@@ -43,9 +43,6 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     """Constructs a processor, checks it, with `play` also on a block of silence, and returns its declaration.
 
     `doc`: one line for people; "" for the first line of the class's docstring.
-
-    Raises:
-        PluginError: A declaration is invalid, or a block fails.
     """
     processor = make()
     if not isinstance(processor, Processor):

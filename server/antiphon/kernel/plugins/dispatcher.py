@@ -32,11 +32,7 @@ class HookDispatcher:
         self.implemented: dict[str, tuple[str, ...]] = {}
 
     def add(self, name: str, module: Any) -> tuple[str, ...]:
-        """Adds a plugin; returns the names of the hooks it implements.
-
-        Raises:
-            PluginError: It implements no hook, or one that does not exist, is not marked or takes other arguments.
-        """
+        """Adds a plugin; returns the names of the hooks it implements."""
         unmarked = [
             key
             for key, item in vars(module).items()

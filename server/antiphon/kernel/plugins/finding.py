@@ -58,9 +58,7 @@ GROUP = "antiphon"
 class PluginSource:
     """A plugin before it is imported.
 
-    Args:
-        folder: The folder of its files; None if unknown.
-        problem: Why it cannot be imported; "" if it may be tried.
+    `folder`: the folder of its files; None if unknown. `problem`: why it cannot be imported; "" if it may be tried.
     """
 
     name: str

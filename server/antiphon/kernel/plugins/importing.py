@@ -11,8 +11,7 @@ from antiphon.kernel.plugins.finding import sources
 def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException], None]) -> HookDispatcher:
     """Imports plugins in the order in which they load, for their hooks to be called.
 
-    Args:
-        failed: Called with a plugin's name and the exception for each that cannot be imported; it is left out.
+    `failed`: called with a plugin's name and the exception for each that cannot be imported; it is left out.
     """
     dispatcher = HookDispatcher()
     for source in sources():

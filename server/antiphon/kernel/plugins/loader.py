@@ -30,8 +30,7 @@ KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches"
 class Loaded:
     """Loaded plugins.
 
-    Attributes:
-        factories: By kind ("processors", "synths", "models", "trainings", "evaluations", "transports"), then by name.
+    `factories`: by kind ("processors", "synths", "models", "trainings", "evaluations", "transports"), then by name.
     """
 
     catalog: Catalog = field(default_factory=Catalog)
@@ -40,19 +39,14 @@ class Loaded:
     def make(self, name: str) -> Processor:
         """Constructs a processor, without preparing it.
 
-        Raises:
-            PluginError: There is no such type, or its factory fails.
+        Raises PluginError: there is no such type, or its factory fails.
         """
         return construct(name, self.factories["processors"])
 
     def check(self, name: str) -> None:
         """Runs a block of zeros through one processor, as `load` does: in a child process unless it is built in.
 
-        Args:
-            name: Its type, of `catalog`.
-
-        Raises:
-            PluginError: It fails.
+        Raises PluginError: it fails.
         """
         info = self.catalog[name]
 
@@ -85,9 +79,8 @@ def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
 def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     """Loads every plugin: built-in, installed, and in the performer's folder.
 
-    Args:
-        plugins_dir: The folder of plugin folders; None for the performer's own.
-        check: Run a block of zeros through each processor; otherwise only its declaration is checked.
+    `plugins_dir`: the folder of plugin folders; None for the performer's own. `check`: run a block of zeros through
+    each processor; otherwise only its declaration is checked.
     """
     loading = PluginLoading(check)
     for source in sources(plugins_dir):

@@ -13,8 +13,7 @@ from antiphon.kernel.plugins.registry import factories
 def service(name: str) -> Any:
     """The service that a plugin registered under a name, made once in a process.
 
-    Raises:
-        PluginError: No plugin has registered it.
+    Raises PluginError: no plugin has registered it.
     """
     found = factories("services")
     if name not in found:

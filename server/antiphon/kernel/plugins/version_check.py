@@ -1,8 +1,4 @@
-"""Checks a version of a plugin in a separate process: import, declarations, and sound through each processor.
-
-A new process is started for every check, so that no earlier version is imported. A hanging version is reported with the
-line at which it hangs.
-"""
+"""Checks a version of a plugin in a new process: import, declarations, and sound through each processor."""
 
 from __future__ import annotations
 
@@ -35,8 +31,8 @@ from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
-from antiphon.kernel.runtime.helper_channel import HelperChannel
 from antiphon.kernel.runtime.platform import limit_resources
+from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.workers.pool import without_workers
 
 NICE = 10

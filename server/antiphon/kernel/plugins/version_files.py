@@ -62,9 +62,6 @@ def copy(folder: Path, root: Path) -> Path:
     """Copies a plugin into a new folder `root/NUMBER/PLUGIN`.
 
     Modules are copied; other files, such as weights and samples, are linked.
-
-    Raises:
-        FileError: It cannot be copied, or others may write in it.
     """
     if problem := paths.open_to_others(folder.parent, folder):
         raise FileError(problem)

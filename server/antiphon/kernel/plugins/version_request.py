@@ -16,11 +16,7 @@ BEGUN = {"begun": True}
 
 @dataclass(frozen=True, slots=True)
 class VersionCheck:
-    """Request to check one version of a plugin.
-
-    Attributes:
-        limit: Seconds, from the beginning of the import.
-    """
+    """Request to check one version of a plugin."""
 
     folder: str
     plugin: str
@@ -28,7 +24,7 @@ class VersionCheck:
     block: int
     channels: int
     nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
-    limit: float = CHECK_LIMIT
+    limit: float = CHECK_LIMIT  # seconds, from the beginning of the import
 
     def to_json(self) -> dict[str, Any]:
         """The request's fields as JSON values."""

@@ -1,7 +1,6 @@
 """Hot reload of plugins in a running process: switches a plugin's version, and rolls back.
 
-A version's files are a copy in its own folder, which does not change. It is imported under the plugin's name; the
-modules of another version are kept for its existing processors.
+A version's files are a copy in its own folder; the modules of another version are kept for existing processors.
 """
 
 from __future__ import annotations
@@ -52,10 +51,8 @@ class PluginVersions:
     def use(self, versions: Mapping[str, str]) -> None:
         """Switches to these versions, as folders by plugin, for new processors.
 
-        Other plugins get their version at start.
-
-        Raises:
-            PluginError: A version cannot be imported; its plugin keeps the one before.
+        Other plugins get their version at start. Raises PluginError: a version cannot be imported; its plugin keeps the
+        one before.
         """
         for plugin in [name for name in self._in_use if name not in versions]:
             self._change(plugin, "")
@@ -91,11 +88,7 @@ class PluginVersions:
 
 
 def import_version(plugin: str, folder: Path) -> _Version:
-    """Imports a version, and compiles its kernels.
-
-    Raises:
-        PluginError: It cannot be imported, or one of its registrations is not valid.
-    """
+    """Imports a version, and compiles its kernels."""
     loading = PluginLoading(check=False)
     loading.add(plugin, partial(importing.import_folder, folder))
     if loading.failures:

@@ -1,4 +1,4 @@
-"""What a process finds around it: folders, settings, signals, children, messages for the terminal, model files.
+"""A process's surroundings: folders, settings, signals, children, messages for the terminal, model files.
 
 May import `errors` alone.
 """

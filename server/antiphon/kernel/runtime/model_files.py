@@ -26,14 +26,8 @@ class ModelError(PluginError):
 def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Reads the manifest's entry of a model, without reading its weights.
 
-    Args:
-        folder: Of the manifest; None for the one that ships with Antiphon.
-
-    Returns:
-        file, sha256, bytes, and the metadata given to `write_weights`.
-
-    Raises:
-        ModelError: There is no manifest, or it does not name the model.
+    `folder`: of the manifest; None for the one that ships with Antiphon. Returns file, sha256, bytes, and the metadata
+    given to `write_weights`. Raises ModelError: there is no manifest, or it does not name the model.
     """
     where = folder or resources.models()
     row = _manifest(where).get(name)
@@ -45,11 +39,8 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
 def names(folder: Path | None = None) -> list[str]:
     """Every model the manifest names.
 
-    Args:
-        folder: Of the manifest; None for the one that ships.
-
-    Raises:
-        ModelError: There is no manifest, or it cannot be read.
+    `folder`: of the manifest; None for the one that ships. Raises ModelError: there is no manifest, or it cannot be
+    read.
     """
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
@@ -66,12 +57,8 @@ def checksums() -> dict[str, str]:
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
     """Reads the arrays of a model, after comparing its file with the manifest's checksum. Nothing is unpickled.
 
-    Args:
-        folder: Of the manifest; None for the one that ships with Antiphon.
-
-    Raises:
-        ModelError: The file is missing, larger than 64 MB, no safetensors file, or not the one with the manifest's
-            checksum.
+    `folder`: of the manifest; None for the one that ships with Antiphon. Raises ModelError: the file is missing, larger
+    than 64 MB, no safetensors file, or not the one with the manifest's checksum.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -95,8 +82,7 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
     """Writes arrays as `name`.safetensors, and its checksum into the manifest.
 
-    Raises:
-        FileError: One of the two cannot be written.
+    Raises FileError: one of the two cannot be written.
     """
     import tomli_w
     from safetensors.numpy import save

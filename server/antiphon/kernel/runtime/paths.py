@@ -125,11 +125,7 @@ def _network() -> int:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> Path:
-    """Creates a folder, with its parents, if it does not exist.
-
-    Raises:
-        FileError: It cannot be made.
-    """
+    """Creates a folder, with its parents, if it does not exist. Raises FileError: it cannot be made."""
     try:
         folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
@@ -167,14 +163,9 @@ def spelled(path: Path) -> Path:
 def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
     """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
 
-    Accents may be written in another way than the file has them (`spelled`).
-
-    Args:
-        name: One part of a path, 1 to 120 characters: no separators, no leading dot, nothing unprintable, no link that
-            leads out of the folder.
-
-    Raises:
-        FileError: Or what `error` names: the name is not allowed.
+    Accents may be written in another way than the file has them (`spelled`). `name`: one part of a path, 1 to 120
+    characters: no separators, no leading dot, nothing unprintable, no link that leads out of the folder. Raises
+    FileError: or what `error` names: the name is not allowed.
     """
     shown = repr(shorten(name))
     if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
@@ -191,11 +182,7 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
 
 
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
-    """Finds the folder that a parameter names.
-
-    Raises:
-        FileError: Or what `error` names: there is no such folder.
-    """
+    """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
     path = spelled(Path(name).expanduser())
     if not path.is_absolute():
         path = inside(library(), name, error=error)
@@ -207,8 +194,7 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
 def why(error: OSError) -> str:
     """Puts an error of the operating system into words, with what to do about it.
 
-    Returns:
-        Part of a sentence, without a full stop.
+    Returns part of a sentence, without a full stop.
     """
     text = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
@@ -266,11 +252,7 @@ def check_space(path: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Writes a file atomically: after any failure it has the new content or the previous one.
-
-    Raises:
-        FileError: It cannot be written.
-    """
+    """Writes a file atomically: after any failure it has the new content or the previous one."""
     make_folder(path.parent)
     temporary = temporary_beside(path)
     try:

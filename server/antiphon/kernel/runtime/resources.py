@@ -21,11 +21,8 @@ def checkout() -> Path | None:
 def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 
-    Args:
-        name: "library", "patches", "models" or "supercollider".
-
-    Returns:
-        The checkout's where Antiphon runs from one, otherwise the installed one.
+    `name`: "library", "patches", "models" or "supercollider". Returns the checkout's where Antiphon runs from one,
+    otherwise the installed one.
     """
     root = checkout()
     return root / name if root is not None else _HERE / "data" / name
@@ -39,7 +36,6 @@ def patches() -> Path:
 def models() -> Path:
     """Finds the folder of the weights that ship with Antiphon.
 
-    Returns:
-        The checkout's where Antiphon runs from one, otherwise the installed one.
+    Returns the checkout's where Antiphon runs from one, otherwise the installed one.
     """
     return folder("models/weights")

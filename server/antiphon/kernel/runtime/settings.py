@@ -1,4 +1,4 @@
-"""What `serve` was asked for: one frozen value, handed to every process as JSON."""
+"""Settings of `serve`: one frozen value, handed to every process as JSON."""
 
 from __future__ import annotations
 
@@ -138,8 +138,7 @@ class ServeSettings:
     def check(self) -> ServeSettings:
         """Checks the options against each other and against what is allowed.
 
-        Raises:
-            UsageError: An option has a value that is not allowed; the message says what is.
+        Raises UsageError: an option has a value that is not allowed; the message says what is.
         """
         if self.audio not in AUDIO:
             raise UsageError(f"--audio takes {', '.join(AUDIO)}, not {self.audio!r}")
@@ -183,11 +182,7 @@ class ServeSettings:
         return path if os.path.exists(path) or path.suffix.lower() in READ_SUFFIXES else None
 
     def value(self, option: ServeOption[T]) -> T:
-        """Gives the value of an option that a plugin added.
-
-        Returns:
-            The value as given, or the option's default.
-        """
+        """Gives the value of an option that a plugin added."""
         value: T = (self.secrets if option.secret else self.options).get(option.name, option.default)
         return value
 
@@ -203,11 +198,8 @@ class ServeSettings:
     def from_json(text: str) -> ServeSettings:
         """Unpacks what `to_json` gave.
 
-        Returns:
-            The settings, without `secrets`.
-
-        Raises:
-            KeyError, TypeError, ValueError: The text is not that of this version's settings.
+        Returns the settings, without `secrets`. Raises KeyError, TypeError, ValueError: the text is not that of this
+        version's settings.
         """
         data = json.loads(text)
         for name in ("surface", "allow", "proxy"):

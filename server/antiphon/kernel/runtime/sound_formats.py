@@ -12,28 +12,17 @@ MIN_RATE, MAX_RATE = 1000, 768000
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Encodings that can be written under a file suffix.
+    """Encodings that can be written under a file suffix."""
 
-    Attributes:
-        name: libsndfile's word: "WAV".
-        subtypes: libsndfile's words, the one for 24 bits first where there is one: "PCM_24".
-        channels: Channels, at most.
-        rates: All rates allowed, in Hz; empty where any is.
-    """
-
-    name: str
-    subtypes: tuple[str, ...]
-    channels: int = 64
-    rates: tuple[int, ...] = ()
+    name: str  # libsndfile's word: "WAV"
+    subtypes: tuple[str, ...]  # libsndfile's words, the one for 24 bits first where there is one: "PCM_24"
+    channels: int = 64  # channels, at most
+    rates: tuple[int, ...] = ()  # all rates allowed, in Hz; empty where any is
 
     def nearest(self, rate: int) -> int:
         """The allowed rate that is nearest to another; of two the higher.
 
-        Args:
-            rate: Hz.
-
-        Returns:
-            Hz; `rate` itself where all are allowed.
+        Returns Hz; `rate` itself where all are allowed.
         """
         return min(self.rates, key=lambda held: (abs(held - rate), -held)) if self.rates else rate
 

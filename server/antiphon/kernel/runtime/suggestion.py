@@ -51,11 +51,8 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapping[str, str] | None = None) -> str:
     """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
 
-    Args:
-        docs: Descriptions of some of them, where none has a similar name: pitch means what is described as pitch.
-
-    Returns:
-        The text, to follow the refusal without a space.
+    `docs`: descriptions of some of them, where none has a similar name: pitch means what is described as pitch. Returns
+    the text, to follow the refusal without a space.
     """
     every = tuple(known)
     if len(every) > MANY:

@@ -33,9 +33,8 @@ def read_secret(path: Path) -> str:
 def store_token(folder: Path, token: str) -> None:
     """Replaces the token by 32 hexadecimal digits in small letters, unless a server runs by another one.
 
-    Raises:
-        UsageError: It is something else, which is not repeated; or a server runs by another token.
-        FileError: The file cannot be written.
+    Raises UsageError: it is something else, which is not repeated; or a server runs by another token. Raises FileError:
+    the file cannot be written.
     """
     if not TOKEN.fullmatch(token):
         raise UsageError(
@@ -103,7 +102,7 @@ class OwnerToken:
         self._seen = self._stamp()
 
     def __call__(self) -> str:
-        """What the file has; the last that was read where it has none now."""
+        """The file's token; if it has none now, the last one read."""
         if self._seen != (seen := self._stamp()):
             self._seen = seen
             with contextlib.suppress(OSError):

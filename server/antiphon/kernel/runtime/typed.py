@@ -30,11 +30,7 @@ _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a table", t
 
 
 class Misfit(ValueError):
-    """Data that does not fit a type.
-
-    Attributes:
-        what: What follows the key in a sentence, such as "takes 0 to 60 s, not 70".
-    """
+    """Data that does not fit a type. `what`: what follows the key in a sentence, such as "takes 0 to 60 s, not 70"."""
 
     def __init__(self, path: tuple[str, ...], what: str) -> None:
         super().__init__(f"{'.'.join(path)} {what}" if path else what)
@@ -56,12 +52,8 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
 def read_toml(path: Path, kind: type[T], whole: str) -> T:
     """Reads a TOML file as a type.
 
-    Args:
-        kind: A `msgspec.Struct`; what a field takes is the description of its `Meta`.
-        whole: What the file is, as "a style".
-
-    Raises:
-        FileError: It cannot be read or does not fit; the message names the file, the line and the key.
+    `kind`: a `msgspec.Struct`; what a field takes is the description of its `Meta`. `whole`: what the file is, as "a
+    style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
     """
     text = ""
     try:
@@ -148,7 +140,7 @@ def _bare(info: Any) -> tuple[Any, str]:
 
 
 def _plain(message: str) -> str:
-    """What msgspec expected, for a field without a description."""
+    """The type that msgspec expected, for a field without a description."""
     expected = re.match(r"Expected (.*?)(?:, got.*| - at.*|$)", message, re.DOTALL)
     words = expected[1].replace("`", "").removesuffix(" | null") if expected else message.partition(" - at")[0]
     return _WORDS.get(words, words)

@@ -1,7 +1,6 @@
 """Actions: records sent from the session through the engine's ring, and written into a session log.
 
-A command without a node is an action as it stands. A command with nodes becomes one action per node, with node and
-parameter numbers and checked values. `ACTIONS` is the table of all.
+A command with nodes becomes one action a node, with node and parameter numbers and checked values.
 """
 
 from __future__ import annotations

@@ -27,15 +27,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Time: a beat, mapped to a sample by the tempo map when it is due.
+    """Time: a beat, mapped to a sample by the tempo map when it is due."""
 
-    Attributes:
-        b: The beat.
-        quantum: Where above 0, the next multiple of it that is not before `b`.
-    """
-
-    b: float
-    quantum: float = 0.0
+    b: float  # the beat
+    quantum: float = 0.0  # where above 0, the next multiple of it that is not before `b`
 
 
 When: TypeAlias = Now | Sample | Beat
@@ -48,8 +43,7 @@ NOW = Now()
 class SetParam:
     """`/node/NAME/PARAM value [seconds]`: sets a parameter.
 
-    Attributes:
-        ramp: Seconds to get there, never less than the parameter's own smoothing.
+    `ramp`: seconds to get there, never less than the parameter's own smoothing.
     """
 
     node: str
@@ -87,11 +81,7 @@ class NoteOn:
 
 @dataclass(frozen=True, slots=True)
 class NoteOff:
-    """`/note/off note [velocity] [channel] [node]`: ends a note.
-
-    Attributes:
-        note: 0 to 127.
-    """
+    """`/note/off note [velocity] [channel] [node]`: ends a note. `note`: 0 to 127."""
 
     note: int
     channel: int = 1
@@ -103,9 +93,7 @@ class NoteOff:
 class Control:
     """`/cc number value [channel] [node]`: sets a controller.
 
-    Attributes:
-        number: 0 to 127; 64 is the sustain pedal.
-        value: 0 to 1.
+    `number`: 0 to 127; 64 is the sustain pedal. `value`: 0 to 1.
     """
 
     number: int
@@ -117,11 +105,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """`/bend value [channel] [node]`: sets the pitch bend.
-
-    Attributes:
-        value: -1 to 1.
-    """
+    """`/bend value [channel] [node]`: sets the pitch bend. `value`: -1 to 1."""
 
     value: float
     channel: int = 1
@@ -131,13 +115,9 @@ class Bend:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """`/program number [channel] [node]`: chooses the instrument of a channel.
+    """`/program number [channel] [node]`: chooses the instrument of a channel."""
 
-    Attributes:
-        number: 0 to 127, as General MIDI counts from 0.
-    """
-
-    number: int
+    number: int  # 0 to 127, as General MIDI counts from 0
     channel: int = 1
     node: str = ""
     when: When = NOW
@@ -147,9 +127,8 @@ class ProgramChange:
 class NotePitch:
     """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
 
-    Attributes:
-        note: The note, 0 to 127: the one that sounds, or else the next.
-        semitones: From the note's own pitch, -96 to 96.
+    `note`: the note, 0 to 127: the one that sounds, or else the next. `semitones`: from the note's own pitch, -96 to
+    96.
     """
 
     note: int
@@ -163,9 +142,7 @@ class NotePitch:
 class NotePressure:
     """`/note/pressure note value [channel] [node]`: sets the key pressure of one note.
 
-    Attributes:
-        note: As for `NotePitch`.
-        value: 0 to 1.
+    `note`: as for `NotePitch`. `value`: 0 to 1.
     """
 
     note: int
@@ -179,9 +156,7 @@ class NotePressure:
 class NoteTimbre:
     """`/note/timbre note value [channel] [node]`: sets the timbre (brightness) of one note.
 
-    Attributes:
-        note: As for `NotePitch`.
-        value: 0 to 1; 0.5 is the instrument's own.
+    `note`: as for `NotePitch`. `value`: 0 to 1; 0.5 is the instrument's own.
     """
 
     note: int
@@ -193,12 +168,7 @@ class NoteTimbre:
 
 @dataclass(frozen=True, slots=True)
 class SetTempo:
-    """`/tempo bpm [beats]`: sets the tempo.
-
-    Attributes:
-        bpm: 10 to 999.
-        beats: Beats in which it gets there; 0 for at once.
-    """
+    """`/tempo bpm [beats]`: sets the tempo. `bpm`: 10 to 999. `beats`: beats in which it gets there; 0 for at once."""
 
     bpm: float
     beats: float = 0.0
@@ -207,15 +177,10 @@ class SetTempo:
 
 @dataclass(frozen=True, slots=True)
 class SetSwing:
-    """`/swing amount [step]`: delays every second step of events timed in beats; the beat itself stays even.
+    """`/swing amount [step]`: delays every second step of events timed in beats; the beat itself stays even."""
 
-    Attributes:
-        amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
-        step: In beats: 1/2 swings eighths, 1/4 sixteenths.
-    """
-
-    amount: float
-    step: float = 0.5
+    amount: float  # share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets
+    step: float = 0.5  # in beats: 1/2 swings eighths, 1/4 sixteenths
     when: When = NOW
 
 
@@ -223,9 +188,7 @@ class SetSwing:
 class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
-    Attributes:
-        playing: Whether it runs; None leaves it as it is.
-        beat: The new place; None leaves it as it is.
+    `playing`: whether it runs; None leaves it as it is. `beat`: the new place; None leaves it as it is.
     """
 
     playing: bool | None = None
@@ -237,8 +200,7 @@ class SetTransport:
 class NudgeBeat:
     """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
 
-    Attributes:
-        beats: How far, -16 to 16; below 0 it moves back.
+    `beats`: how far, -16 to 16; below 0 it moves back.
     """
 
     beats: float

@@ -18,22 +18,17 @@ from antiphon.kernel.session.actions import Action
 class EngineLoad:
     """A request to the engine to play another plan.
 
-    Attributes:
-        tempo: Beats per minute; 0 leaves the tempo as it is.
-        fade: Seconds of the crossfade.
-        again: The plan has played before, so there is none to return to.
-        versions: By plugin, the folder of the version to use, of those whose files were saved since the start.
-        quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+    `versions`: by plugin, the folder of the version to use, of those whose files were saved since the start.
     """
 
     serial: int
     graph: Graph
     ids: dict[str, int]
-    tempo: float
-    fade: float
-    again: bool = False
+    tempo: float  # beats per minute; 0 leaves the tempo as it is
+    fade: float  # seconds of the crossfade
+    again: bool = False  # the plan has played before, so there is none to return to
     versions: Mapping[str, str] = field(default_factory=dict)
-    quantum: float = 0.0
+    quantum: float = 0.0  # beats: the plan plays from the next multiple of them on; 0 from the next block on
 
 
 @dataclass(frozen=True, slots=True)

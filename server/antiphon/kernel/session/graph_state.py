@@ -1,8 +1,4 @@
-"""Nodes, their values, and the plans requested from the engine.
-
-A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). If the engine refuses it (`refused`),
-graph and values return to those of the last confirmed plan.
-"""
+"""Nodes, their values, and the plans requested from the engine; a refused one restores the last confirmed plan's."""
 
 from __future__ import annotations
 
@@ -33,15 +29,12 @@ class GraphState(NodeTable):
     """Nodes with their values, and at most one plan in preparation by the engine.
 
     Edits during that time are collected and sent as one further plan once the engine has answered.
-
-    Attributes:
-        rate: Frames per second.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
         """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
         super().__init__(catalog, numbers)
-        self.rate = rate
+        self.rate = rate  # frames per second
         self.name, self.path = "", ""
         self.serial = 0
         self.playing: frozenset[int] = _END_NUMBERS
@@ -118,10 +111,6 @@ class GraphState(NodeTable):
 
         `tempo` in bpm, None keeps it; `fade` in seconds, 0 to `MAX_FADE`. Returns the plan request, and the changes for
         subscribers.
-
-        Raises:
-            RequestError: The fade is out of its range.
-            PatchError: The graph or the tempo is not valid.
         """
         if not 0.0 <= fade <= MAX_FADE:
             raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
@@ -158,10 +147,8 @@ class GraphState(NodeTable):
         """Switches to a catalog with another version of a plugin, and requests a plan with it.
 
         It plays from the next multiple of `quantum` beats; 0 from the next block. Nodes keep their values. A node whose
-        type declares other parameters gets another number, and keeps the values valid for its new parameters.
-
-        Raises:
-            PatchError: The nodes and wires are not valid with that version; nothing has changed.
+        type declares other parameters gets another number, and keeps the values valid for its new parameters. Raises
+        PatchError: the nodes and wires are not valid with that version; nothing has changed.
         """
         graph = self.graph.with_types(catalog)
         graphs.check(graph, catalog)
@@ -319,8 +306,7 @@ class GraphState(NodeTable):
     def restore(self, data: Mapping[str, Any]) -> bool:
         """Restores a state of `to_json`; True if the engine had played it. `numbers` must hold its values.
 
-        Raises:
-            PatchError: A plugin that it needs is not installed any more.
+        Raises PatchError: a plugin that it needs is not installed any more.
         """
         graph = Graph.from_json(data["graph"])
         graphs.check(graph, self.catalog)

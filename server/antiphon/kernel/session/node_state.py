@@ -57,20 +57,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """A requested plan: the state restored if a later one is refused.
-
-    Attributes:
-        path: Path of the patch's file, "" without one.
-        tempo: In bpm.
-    """
+    """A requested plan: the state restored if a later one is refused."""
 
     serial: int = 0
     graph: Graph = field(default_factory=Graph)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     texts: Mapping[str, dict[int, str]] = field(default_factory=dict)
     name: str = ""
-    path: str = ""
-    tempo: float = 120.0
+    path: str = ""  # path of the patch's file, "" without one
+    tempo: float = 120.0  # in bpm
     catalog: Catalog = field(default_factory=Catalog)
 
 
@@ -101,9 +96,6 @@ def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
     """Start indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
 
     `taken` are ranges in use, as (first, end), the end excluded.
-
-    Raises:
-        PatchError: `SLOTS` numbers are not enough.
     """
     spans = sorted({(0, 1), *taken})
     bases = []

@@ -22,15 +22,13 @@ from antiphon.kernel.session.node_state import BAR_AT, MACROS_AT, STEP, SWING, N
 class NodeTable:
     """The graph, its nodes, and the values of their parameters.
 
-    Attributes:
-        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
-        panel: The macros as the parameters of a node, by its name; empty where there are none.
+    `panel`: the macros as the parameters of a node, by its name; empty where there are none.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers) -> None:
         """An empty graph; `numbers` may hold a previous run's values."""
         self.catalog = catalog
-        self.numbers = numbers
+        self.numbers = numbers  # at least `SLOTS` floats: the tempo in bpm, then every node's cells
         self.graph = Graph()
         self.nodes: dict[str, Node] = {}
         self.ends: dict[str, Node] = {}

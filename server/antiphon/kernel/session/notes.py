@@ -49,9 +49,8 @@ _ROUNDING = 1.2e-7
 class Players:
     """Note-taking nodes of a graph, by name.
 
-    Attributes:
-        free: Those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
-            else `all`. A note that names no node goes to these.
+    `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
+    else `all`. A note that names no node goes to these.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
@@ -71,8 +70,7 @@ class Players:
     def of(self, node: str) -> tuple[str, ...]:
         """Names of the nodes addressed by a note for `node`; "" for `free`.
 
-        Raises:
-            RequestError: No node takes notes, or there is no such node, or it takes none.
+        Raises RequestError: no node takes notes, or there is no such node, or it takes none.
         """
         if not self.all:
             raise RequestError(_NONE)
@@ -103,11 +101,7 @@ _ON_NODE: dict[type[Note], type] = {
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
-    """Node action of a command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
-
-    Raises:
-        RequestError: A field is out of its range.
-    """
+    """Node action of a command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
     action = _ON_NODE[type(command)]
     *own, _node, _when = fields(command)
     try:
@@ -130,15 +124,9 @@ Args = Sequence[object]
 def read(address: str, args: Args, when: When) -> Note:
     """Parses an OSC message to one of `ADDRESSES`.
 
-    A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid.
-
-    Args:
-        address: One of `ADDRESSES`.
-        args: The message's arguments; a note by number or name (c4 is 60), velocity 0 to 127, values of controllers,
-            pressure and timbre 0 to 1 or whole numbers to 127.
-
-    Raises:
-        RequestError: An argument is missing, superfluous or out of its range.
+    A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid. `args`: the
+    message's arguments; a note by number or name (c4 is 60), velocity 0 to 127, values of controllers, pressure and
+    timbre 0 to 1 or whole numbers to 127.
     """
     match address:
         case "/note/on":

@@ -14,10 +14,8 @@ from antiphon.kernel.wire.osc import Arg
 class OscRequest:
     """A message to a plugin's OSC address.
 
-    Attributes:
-        args: The arguments, whose count and types are as declared; numbers are int for i, float for f and d.
-        sender: Who sent it, for `TransportServer.command`.
-        reply: Sends the sender a message: `reply("/wobble/shaken", 3)`.
+    `args`: the arguments, whose count and types are as declared; numbers are int for i, float for f and d. `sender`:
+    who sent it, for `TransportServer.command`. `reply`: sends the sender a message: `reply("/wobble/shaken", 3)`.
     """
 
     server: TransportServer

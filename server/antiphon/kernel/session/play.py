@@ -1,8 +1,6 @@
 """A note with its own parameter values: `/node/NAME/play s bd n 3 speed 1.5`, one message per note.
 
-Nodes that take notes and declare a trigger named `play` accept it. The values are sent as existing events: controller
-`BEGIN`, a controller for each value, then the note, all at one time and in this order. So the schedule, a session log
-and a replay need no extra support.
+The values are sent as existing events at one time: controller `BEGIN`, a controller for each, then the note.
 """
 
 from __future__ import annotations
@@ -41,9 +39,8 @@ _WORD_BITS = 53
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """Parameters for which a note may have its own values.
 
-    Returns:
-        The first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
-        where a note begins (not smoothed), and need no new `prepare`.
+    Returns the first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
+    where a note begins (not smoothed), and need no new `prepare`.
     """
     kinds = ("float", "int", "switch", "choice", "text")
     params = takewhile(lambda p: p.name != PLAY, params)
@@ -53,11 +50,8 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
 def value_number(place: int) -> int:
     """Control number of a value.
 
-    Args:
-        place: Place of the value's parameter among `note_params`, from 0.
-
-    Returns:
-        `FIRST` to 119 for the first `CONTROLLERS`, `BEYOND` and up for the others.
+    `place`: place of the value's parameter among `note_params`, from 0. Returns `FIRST` to 119 for the first
+    `CONTROLLERS`, `BEYOND` and up for the others.
     """
     return FIRST + place if place < CONTROLLERS else BEYOND + place - CONTROLLERS
 
@@ -65,8 +59,7 @@ def value_number(place: int) -> int:
 def value_place(number: int) -> int:
     """The inverse of `value_number`.
 
-    Returns:
-        The place of the value's parameter among `note_params`; -1 for a number that carries none.
+    Returns the place of the value's parameter among `note_params`; -1 for a number that carries none.
     """
     if FIRST <= number < FIRST + CONTROLLERS:
         return number - FIRST
@@ -76,19 +69,14 @@ def value_place(number: int) -> int:
 def word_number(word: str) -> float:
     """Hash of a word, its accents composed, as a controller value, 0 to 1: 53 bits of its BLAKE2b digest.
 
-    Returns:
-        The number, a multiple of 2 to the power of -53.
+    Returns the number, a multiple of 2 to the power of -53.
     """
     digest = blake2b(composed(word).encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
 
 
 def plays(info: ProcessorInfo) -> bool:
-    """True if a node of this type plays notes with their own values.
-
-    Returns:
-        True where it takes notes and declares `PLAY`.
-    """
+    """True if a node of this type plays notes with their own values."""
     return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
 
 
@@ -103,12 +91,9 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    Args:
-        args: Names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127.
-
-    Raises:
-        RequestError: A name without a value, or an unknown one.
-        ParamError: A value that its parameter does not take.
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. Raises
+    RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does not
+    take.
     """
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)

@@ -42,10 +42,8 @@ R = TypeVar("R", bound=TimedRecord)
 class Field:
     """One field of a record.
 
-    Args:
-        code: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch.
-        low, high: what it may be, both included; None is all that fits.
-        optional: whether it may be None.
+    `code`: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch. `low`, `high`: what it may be,
+    both included; None is all that fits. `optional`: whether it may be None.
     """
 
     name: str
@@ -63,11 +61,7 @@ class Field:
         return low, whole if self.high is None else self.high
 
     def check(self, value: Any) -> Any:
-        """Checks a value.
-
-        Raises:
-            ValueError: It is of the wrong type or out of range; the message has the range.
-        """
+        """Checks a value. Raises ValueError: it is of the wrong type or out of range; the message has the range."""
         if value is None and self.optional:
             return None
         low, high = self.bounds
@@ -88,8 +82,7 @@ class Field:
 class RecordRow:
     """Row of the table of records: how one is packed, checked and logged.
 
-    Attributes:
-        least: Number of its fields, the first ones, that have no default.
+    `least`: number of its fields, the first ones, that have no default.
     """
 
     def __init__(
@@ -214,9 +207,8 @@ class RecordTable(Generic[R]):
     def from_line(self, line: Mapping[str, Any]) -> R:
         """Record of a session-log line, with the line's sample as its time, or `Now` if it was live.
 
-        Raises:
-            KeyError: a field without a default is not there.
-            ValueError: there is no such record, or a field cannot be that.
+        Raises KeyError: a field without a default is not there. Raises ValueError: there is no such record, or a field
+        cannot be that.
         """
         row = self._by_op.get(str(line["op"]))
         if row is None:

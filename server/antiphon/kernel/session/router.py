@@ -60,8 +60,7 @@ class Router(Generic[T]):
     def match(self, address: bytes) -> list[T]:
         """Routes matching an address or an OSC pattern, in insertion order; none for an unknown plain address.
 
-        Raises:
-            WireError: The pattern is too long, malformed, or matches nothing.
+        Raises WireError: the pattern is too long, malformed, or matches nothing.
         """
         if not pattern.is_pattern(address):
             route = self.exact.get(address)

@@ -1,8 +1,4 @@
-"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock.
-
-A parameter's value here is the last requested one that is due; the engine has the smoothed value, and its own copy of
-the schedule.
-"""
+"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
 from __future__ import annotations
 
@@ -65,10 +61,8 @@ class Session:
         """Checks a command and applies it, or schedules it if its time is in the future.
 
         `source`: the sender, which gets no echo. Returns the engine's actions and the subscribers' changes, in order.
-
-        Raises:
-            RequestError: The command is not valid; nothing has changed.
-            PatchError: A file or a plan cannot be had; nothing has changed.
+        Raises RequestError: the command is not valid; nothing has changed. Raises PatchError: a file or a plan cannot
+        be had; nothing has changed.
         """
         now = self._asked(now)
         match command:
@@ -132,10 +126,8 @@ class Session:
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
         """Applies all of a scene's values, commands of `recall_commands`, or none.
 
-        File names are checked less strictly than in `handle`: any name the patch had is allowed.
-
-        Raises:
-            RequestError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
+        File names are checked less strictly than in `handle`: any name the patch had is allowed. Raises RequestError:
+        one of them is not valid, or they do not fit into the schedule; nothing has changed.
         """
         good = []
         for command in commands:

@@ -42,27 +42,17 @@ class SetFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class SetList:
-    """A set list as data.
-
-    Attributes:
-        patches: Names of patches, in order, 1 to `MAX_PATCHES`.
-        fade: Seconds of crossfade from one patch to the next, 0 to `MAX_FADE`.
-        midi: From a controller ("cc 66", with a channel "cc 66 2") to a key of `STEPS`.
-    """
+    """A set list as data. `midi`: from a controller ("cc 66", with a channel "cc 66 2") to a key of `STEPS`."""
 
     file: str
     name: str
-    patches: tuple[str, ...]
-    fade: float = 0.05
+    patches: tuple[str, ...]  # names of patches, in order, 1 to `MAX_PATCHES`
+    fade: float = 0.05  # seconds of crossfade from one patch to the next, 0 to `MAX_FADE`
     midi: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(text: str, source: str) -> SetList:
-    """Parses a set list of TOML; `source` is the file's name, for messages.
-
-    Raises:
-        PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
-    """
+    """Parses a set list of TOML; `source` is the file's name, for messages."""
     data = patches.parse_toml(text, source)
     stem = Path(source).stem
     try:
@@ -84,9 +74,7 @@ def dump(sets: SetList) -> str:
 def save(sets: SetList) -> None:
     """Writes a set list into the performer's folder as its `file`; an existing one is kept as NAME~.
 
-    Raises:
-        PatchError: The name is not allowed, or the set list is not valid; nothing was written.
-        FileError: The folder cannot be written.
+    Raises FileError: the folder cannot be written.
     """
     path = paths.inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
     text = dump(sets)

@@ -17,24 +17,12 @@ RESOLUTION = 1e-4
 def steered_tempo(bpm: float, away: float) -> float:
     """Tempo at which the clock converges to another clock.
 
-    Args:
-        away: Beats by which the other clock is ahead.
-
-    Returns:
-        Beats per minute: within `MOST` of `bpm`.
+    `away`: beats by which the other clock is ahead. Returns beats per minute: within `MOST` of `bpm`.
     """
     share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE) ** 2))
     return bpm * (1.0 + max(-MOST, min(MOST, share)))
 
 
 def same_tempo(one: float, other: float) -> bool:
-    """True if two tempos are the same within `RESOLUTION`.
-
-    Args:
-        one: Beats per minute.
-        other: Beats per minute.
-
-    Returns:
-        Whether they differ by less than `RESOLUTION`.
-    """
+    """True if two tempos are the same within `RESOLUTION`."""
     return abs(one - other) < RESOLUTION * other

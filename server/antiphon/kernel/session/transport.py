@@ -33,10 +33,8 @@ class Transport:
 
     It is created without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control
     process. Its module imports no library at the top, because these import it whether it is used or not; `start` may.
-
-    Attributes:
-        options: The options that it adds to `serve`. It is started where at least one of them was given; without any
-            it always is.
+    `options`: the options that it adds to `serve`. It is started where at least one of them was given; without any it
+    always is.
     """
 
     options: ClassVar[tuple[ServeOption[Any], ...]] = ()
@@ -44,27 +42,18 @@ class Transport:
     def check(self, settings: ServeSettings) -> None:
         """Checks the settings that ask for this transport: in the command line, before anything is started.
 
-        Args:
-            settings: The options of `serve`.
-
-        Raises:
-            UsageError: An option has a value that the transport cannot use.
+        Raises UsageError: an option has a value that the transport cannot use.
         """
 
     def unasked(self) -> Mapping[str, Any]:
         """Options that `antiphon play` adds by itself, with their values.
 
-        Returns:
-            Values by the options' names; none unless overridden. Only what takes nothing from another program.
+        Returns values by the options' names; none unless overridden. Only what takes nothing from another program.
         """
         return {}
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
-        """Command-line arguments that are overwritten in the process list, as passwords are.
-
-        Args:
-            settings: The options of `serve`.
-        """
+        """Command-line arguments that are overwritten in the process list, as passwords are."""
         return ()
 
     def findings(self) -> Iterable[Finding]:
@@ -74,8 +63,7 @@ class Transport:
     def ports(self) -> tuple[object, Iterable[str]] | None:
         """Lists the ports the transport can connect to, for `antiphon devices`.
 
-        Returns:
-            The ports as what JSON can hold, and as lines of text; None for a transport that has none.
+        Returns the ports as what JSON can hold, and as lines of text; None for a transport that has none.
         """
         return None
 
@@ -83,17 +71,10 @@ class Transport:
         """Starts the transport, in the control process, after `antiphon_startup`. May be async.
 
         An exception is logged, and the server runs without the transport.
-
-        Returns:
-            None, or what is awaited.
         """
 
     def stop(self) -> Awaitable[None] | None:
-        """Stops the transport, before `antiphon_shutdown`. May be async; an exception is logged.
-
-        Returns:
-            None, or what is awaited.
-        """
+        """Stops the transport, before `antiphon_shutdown`. May be async; an exception is logged."""
 
 
 def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
@@ -105,11 +86,8 @@ def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
 def pressable(target: str) -> bool:
     """True if a target of `Learner.learn` is an address that a button triggers.
 
-    Args:
-        target: "node.param", or an address.
-
-    Returns:
-        True for those of `PRESSABLE`, for "/cue NAME" and "/capture BARS [NODE]".
+    `target`: "node.param", or an address. Returns True for those of `PRESSABLE`, for "/cue NAME" and "/capture BARS
+    [NODE]".
     """
     return target in PRESSABLE or _WITH_ARGUMENTS.fullmatch(target) is not None
 
@@ -117,11 +95,8 @@ def pressable(target: str) -> bool:
 def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
     """Address and arguments sent by a button target.
 
-    Args:
-        target: For which `pressable` is true.
-
-    Returns:
-        The address, then the cue's name, or the bars and the node of a capture.
+    `target`: for which `pressable` is true. Returns the address, then the cue's name, or the bars and the node of a
+    capture.
     """
     address, _, rest = target.partition(" ")
     if address == CAPTURE:
@@ -137,8 +112,7 @@ COUNTING = ("absolute", "relative", "twos", "offset", "sign")
 def settable(param: Param, address: str) -> None:
     """Checks that a controller can move a parameter: not a readonly, text or file parameter.
 
-    Raises:
-        RequestError: The parameter cannot be moved.
+    Raises RequestError: the parameter cannot be moved.
     """
     if param.readonly or param.kind in ("text", "file"):
         raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

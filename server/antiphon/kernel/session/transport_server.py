@@ -57,26 +57,20 @@ class Learner(Protocol):
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
-        Args:
-            target: "node.param", one of `PRESSABLE`, or "/cue NAME".
-            how: How the controller counts, of `COUNTING`; "" where its values tell.
+        `target`: "node.param", one of `PRESSABLE`, or "/cue NAME". `how`: how the controller counts, of `COUNTING`; ""
+        where its values tell.
         """
 
     def unlearn(self, target: str) -> None:
         """Removes the assignment of a target, and cancels one that is not completed yet.
 
-        Args:
-            target: As for `learn`.
-
-        Raises:
-            RequestError: Nothing is assigned to the target.
+        Raises RequestError: nothing is assigned to the target.
         """
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
         """Assignments of controllers to targets.
 
-        Returns:
-            Target, controller and port of each; the port is "" for what the patch or the set list assigns.
+        Returns target, controller and port of each; the port is "" for what the patch or the set list assigns.
         """
 
 
@@ -111,67 +105,38 @@ class TransportServer(Protocol):
         """Frames of a block."""
 
     def now_ns(self) -> int:
-        """Present time of CLOCK_MONOTONIC, ns.
-
-        Returns:
-            Nanoseconds.
-        """
+        """Present time of CLOCK_MONOTONIC, ns."""
 
     def moment(self) -> Moment:
-        """Present moment of the engine's clock.
-
-        Returns:
-            `sample` and `beat` now, both with a fraction.
-        """
+        """Present moment of the engine's clock. Returns `sample` and `beat` now, both with a fraction."""
 
     def sample_at(self, ns: int) -> float:
-        """Engine sample of a time of CLOCK_MONOTONIC, ns.
-
-        Args:
-            ns: Nanoseconds of CLOCK_MONOTONIC.
-
-        Returns:
-            The engine's sample at that time, with a fraction.
-        """
+        """Engine sample of a time of CLOCK_MONOTONIC, ns. Returns the engine's sample at that time, with a fraction."""
 
     def when(self, timetag: int) -> Sample:
         """Engine sample of an OSC time tag, as for the server's own port.
 
-        Args:
-            timetag: NTP, 32 bits of seconds since 1900 and 32 of a fraction.
-
-        Returns:
-            The sample that is meant; one in the past is played at once, and counted as late.
-
-        Raises:
-            RequestError: It is too far ahead.
+        `timetag`: NTP, 32 bits of seconds since 1900 and 32 of a fraction. Returns the sample that is meant; one in the
+        past is played at once, and counted as late. Raises RequestError: it is too far ahead.
         """
 
     def tempo(self) -> tuple[float, float, bool]:
         """Beat, tempo and play state of the musical clock.
 
-        Returns:
-            (beat, beats per minute, whether the clock runs) at the engine's last block.
+        Returns (beat, beats per minute, whether the clock runs) at the engine's last block.
         """
 
     def beat_at(self, sample: float) -> float:
         """Beat of the musical clock at a sample near the present one.
 
-        Args:
-            sample: On the engine's sample clock.
-
-        Returns:
-            The beat there: from the last block's beat, at its tempo.
+        `sample`: on the engine's sample clock. Returns the beat there: from the last block's beat, at its tempo.
         """
 
     def due(self, when: When) -> float:
         """Sample at which a command with that time takes effect, by the present tempo and swing.
 
-        Args:
-            when: The time; `NOW` is the present sample, and so is a beat that has passed.
-
-        Returns:
-            On the engine's sample clock, with a fraction.
+        `when`: the time; `NOW` is the present sample, and so is a beat that has passed. Returns on the engine's sample
+        clock, with a fraction.
         """
 
     # ---- commands
@@ -191,62 +156,35 @@ class TransportServer(Protocol):
     def do(self, command: Command, source: str) -> None:
         """Executes a command within a `turn`.
 
-        Args:
-            source: Name of the sender in feedback: a change is not sent back to the surface that made it.
-
-        Raises:
-            AntiphonError: The command cannot be carried out; the message is for the performer.
+        `source`: name of the sender in feedback: a change is not sent back to the surface that made it. Raises
+        AntiphonError: the command cannot be carried out; the message is for the performer.
         """
 
     def command(self, command: Command, source: str) -> None:
-        """Executes a command in a turn of its own.
-
-        Args:
-            command: As for `do`.
-            source: As for `do`.
-
-        Raises:
-            AntiphonError: As for `do`.
-        """
+        """Executes a command in a turn of its own."""
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
         """Handles an OSC message with the rights of an owner's surface.
 
-        Args:
-            source: As for `do`.
-            reply: Called with address and arguments of each answer: at the end of a turn, or once a plan that the
-                message asked for plays. None discards answers.
-
-        Raises:
-            RequestError: There is no such address, or the arguments do not fit it.
-            AntiphonError: The message cannot be carried out; a surface would receive this as `/fail`.
+        `reply`: called with address and arguments of each answer: at the end of a turn, or once a plan that the message
+        asked for plays. None discards answers. Raises RequestError: there is no such address, or the arguments do not
+        fit it. Raises AntiphonError: the message cannot be carried out; a surface would receive this as `/fail`.
         """
 
     # ---- state
 
     def nodes(self) -> Mapping[str, Node]:
-        """The nodes by name.
-
-        Returns:
-            Nodes by name: the patch's, and the server's own `in` and `out`.
-        """
+        """The nodes by name. Returns nodes by name: the patch's, and the server's own `in` and `out`."""
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
         """Looks up a parameter.
 
-        Returns:
-            The node, and the parameter's index in the node's `cells`.
-
-        Raises:
-            RequestError: There is no such node or parameter; the message names those there are.
+        Returns the node, and the parameter's index in the node's `cells`. Raises RequestError: there is no such node or
+        parameter; the message names those there are.
         """
 
     def value_at(self, node: Node, cell: int) -> Value:
-        """Present value of a parameter.
-
-        Args:
-            cell: The parameter's index in the node's `cells`.
-        """
+        """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
 
     def controls(self) -> Mapping[str, str]:
         """Controller assignments of the current patch and set list.
@@ -260,7 +198,6 @@ class TransportServer(Protocol):
 
         Args:
             node: Name of the node; `in` and `out` are the ends of the patch.
-            bars: How many bars.
 
         Returns:
             Beats that the file holds.
@@ -275,16 +212,14 @@ class TransportServer(Protocol):
     def on_value(self, listener: Callable[[str, Value], None]) -> None:
         """Adds a listener for parameter changes.
 
-        Args:
-            listener: Called with address and value of each changed parameter and of the tempo, at most 60 times a
-                second: of several changes in between, with the last.
+        `listener`: called with address and value of each changed parameter and of the tempo, at most 60 times a second:
+        of several changes in between, with the last.
         """
 
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Adds a listener for server events.
 
-        Args:
-            listener: Called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
+        `listener`: called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
         """
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
@@ -293,10 +228,9 @@ class TransportServer(Protocol):
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
         """Adds a listener for events emitted by nodes.
 
-        Args:
-            listener: Called with each event of `node`. Where other listeners ask for other nodes it gets events of
-                these as well, so it has to compare `EmittedEvent.node`.
-            node: Gives the number of the node whose events are wanted now, 0 for none.
+        `listener`: called with each event of `node`. Where other listeners ask for other nodes it gets events of these
+        as well, so it has to compare `EmittedEvent.node`. `node`: gives the number of the node whose events are wanted
+        now, 0 for none.
         """
 
     # ---- additions
@@ -304,16 +238,14 @@ class TransportServer(Protocol):
     def service(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Adds a background task that runs while the server does. To be called in `Transport.start`.
 
-        Args:
-            work: Makes the task's coroutine. It is called again after an exception, which is counted as a fault; a
-                coroutine that returns is not repeated. It is cancelled at the server's end.
+        `work`: makes the task's coroutine. It is called again after an exception, which is counted as a fault; a
+        coroutine that returns is not repeated. It is cancelled at the server's end.
         """
 
     def status(self, figures: Status) -> None:
         """Adds the transport's figures to `/api/status`, under its name.
 
-        Args:
-            figures: Called at each request; gives what JSON can hold, or None.
+        `figures`: called at each request; gives what JSON can hold, or None.
         """
 
     def learner(self, learner: Learner) -> None:
@@ -327,13 +259,8 @@ class TransportServer(Protocol):
     def fault(self, what: str, error: Exception) -> None:
         """Counts an unexpected exception, and logs it with its traceback: at most one a second.
 
-        Args:
-            what: What failed, as words of a sentence: "a MIDI message".
+        `what`: what failed, as words of a sentence: "a MIDI message".
         """
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Calls a function, and passes its exception to `fault`.
-
-        Args:
-            what: As for `fault`.
-        """
+        """Calls a function, and passes its exception to `fault`."""

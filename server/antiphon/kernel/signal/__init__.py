@@ -1,1 +1,1 @@
-"""Signal analysis and music theory shared by several rooms: pitch, loudness, spectrograms, onsets, scales; no state."""
+"""Pitches by name, number and frequency."""

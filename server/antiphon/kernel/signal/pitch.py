@@ -52,12 +52,8 @@ def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
 def named_note(name: str) -> int:
     """The MIDI note number of a name.
 
-    Args:
-        name: A letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an
-            octave the fourth.
-
-    Raises:
-        UsageError: There is no such note.
+    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an octave
+    the fourth.
     """
     found = _NOTE.fullmatch(name)
     if found is None:

@@ -13,8 +13,9 @@ from antiphon.kernel.control import state
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.plugins.version_files import VERSIONS
-from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 
 _BACKUP = "before"
@@ -24,10 +25,8 @@ def begin(folder: Path, settings: ServeSettings) -> None:
     """Backs up the previous run's files, and clears the state unless this run continues from it.
 
     Call it once the ports are bound: until then the folder may belong to a server that runs. A patch or set that
-    `settings` name, other than the crashed run's, begins anew.
-
-    Raises:
-        FileError: The backup cannot be written; nothing is changed.
+    `settings` name, other than the crashed run's, begins anew. Raises FileError: the backup cannot be written; nothing
+    is changed.
     """
     restore(folder)  # a start before this one was killed midway
     shutil.rmtree(folder / VERSIONS, ignore_errors=True)  # every start begins with the plugins' own files

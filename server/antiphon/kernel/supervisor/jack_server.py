@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.child_process import block_signals
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import block_signals
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import SynthInfo
 
@@ -55,10 +55,6 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
 
     Without a sound card jackd is started where no server of our name answers, and drives the engine too. With PortAudio
     it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
-
-    Raises:
-        EngineError: There is no such device, or jackd does not start.
-        UsageError: The settings name a device that cannot be used.
     """
     device = probe(settings)
     if synth is not None and synth.jack and synth.option_given(settings) and settings.audio == "headless":
@@ -165,7 +161,7 @@ def start(settings: ServeSettings) -> int:
 
 
 def _listening() -> None:
-    from antiphon.kernel.runtime.child_process import listening
+    from antiphon.kernel.runtime.processes.child_process import listening
 
     scheduling.short_slices()
     listening()

@@ -10,7 +10,7 @@ from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote
 from antiphon.kernel.workers.arena import Arena, Bells
@@ -22,11 +22,8 @@ Sockets = tuple[socket.socket, socket.socket, socket.socket]
 class Parts:
     """Sockets, mappings and bells.
 
-    Attributes:
-        arena: Memory in which engine and workers exchange hops.
-        bell: Eventfd by which control wakes the engine.
-        capture: The last minutes of all nodes, from the engine to the recorder; None where memory is short.
-        performer, scripts: With `--live` the two ends of the socket between the performer and web.
+    `capture`: the last minutes of all nodes, from the engine to the recorder; None where memory is short. `performer`,
+    `scripts`: with `--live` the two ends of the socket between the performer and web.
     """
 
     settings: ServeSettings
@@ -34,9 +31,9 @@ class Parts:
     device: devices.Device
     sockets: Sockets
     shared: Shared
-    arena: Arena
+    arena: Arena  # memory in which engine and workers exchange hops
     bells: Bells
-    bell: int
+    bell: int  # eventfd by which control wakes the engine
     engine: socket.socket
     control: socket.socket
     recorder: socket.socket

@@ -20,23 +20,16 @@ from antiphon.kernel.synth.info import TOLD
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """Modules and kernels that an engine inherits from the fork.
-
-    Attributes:
-        sound: The decoded input file, float32 `[channels, frames]`, or None without `--input`.
-    """
+    """Modules and kernels that an engine inherits from the fork."""
 
     plugins: loader.Loaded
-    sound: Samples | None
+    sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
     """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth: what engines fork with.
 
     The catalog is written into `folder` as `CATALOG`.
-
-    Raises:
-        FileError: The catalog cannot be written, or the input file cannot be read.
     """
     from antiphon.kernel.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all

@@ -21,11 +21,8 @@ BYTES_A_SAMPLE = 3
 def check(settings: ServeSettings, folder: Path) -> None:
     """Checks that recording would overwrite neither an existing file nor the input.
 
-    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it.
-
-    Raises:
-        UsageError: Something is in the way; the message names another path to use.
-        FileError: The disk of a recording has no space left.
+    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it. Raises
+    UsageError: something is in the way; the message names another path to use.
     """
     record, session = settings.record, settings.session
     for path in filter(None, (record, session)):

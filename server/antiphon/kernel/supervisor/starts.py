@@ -19,8 +19,8 @@ from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import Child, block_signals, end_with_parent, flush, leave
-from antiphon.kernel.runtime.helper_process import start_helper
+from antiphon.kernel.runtime.processes.child_process import Child, block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload, wake_probe
 from antiphon.kernel.supervisor.parts import Parts
@@ -41,17 +41,11 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """The processes beside the kernel's, which are started and restarted with them.
+    """The processes beside the kernel's, which are started and restarted with them."""
 
-    Attributes:
-        web: Module of the process that serves HTTP; "" for none.
-        performer: Module of the process that performs the scripts of pages, with `--live`.
-        secrets: Makes what `--lan` needs, in a process of its own; raises `FileError`.
-    """
-
-    web: str = ""
-    performer: str = ""
-    secrets: Callable[[], None] = _nothing
+    web: str = ""  # module of the process that serves HTTP; "" for none
+    performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
+    secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
 
 
@@ -166,7 +160,7 @@ class Starts:
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
-        from antiphon.kernel.engine import admission
+        from antiphon.kernel.engine.plans import admission
         from antiphon.kernel.workers import pool
 
         warm, s = self._warm, self._settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.runtime import scheduling
-from antiphon.kernel.runtime.child_process import end_with_parent
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import end_with_parent
 
 SECONDS = 1.5
 """Longest time of a measurement; the supervisor ends it before it starts the engine."""

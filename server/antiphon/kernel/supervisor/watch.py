@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
-from antiphon.kernel.runtime import pidfile, signals
-from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.console import say, write_output
+from antiphon.kernel.runtime.processes import pidfile, signals
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.faults import SupervisorFaults, why
@@ -45,11 +45,8 @@ class _AlreadyReported(Exception):
 class Supervisor:
     """Starts the server's processes, restarts those that end, and ends all.
 
-    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by
-    control (`quit`) do.
-
-    Attributes:
-        settings: Those of `serve`; with the ports, rate and block in use, once they are known.
+    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by control
+    (`quit`) do. `settings`: those of `serve`; with the ports, rate and block in use, once they are known.
     """
 
     parts: Parts

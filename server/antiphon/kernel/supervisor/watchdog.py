@@ -7,10 +7,10 @@ from collections.abc import Callable
 from enum import Enum
 
 from antiphon.kernel.engine import shared
-from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE
-from antiphon.kernel.runtime.scheduling import Standstill
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
+from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import choosing, info as synths
 from antiphon.kernel.workers.arena import Arena, State, WorkerWord

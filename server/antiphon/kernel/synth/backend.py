@@ -56,10 +56,8 @@ class SynthSettings:
 class SynthBackend(Protocol):
     """Renders notes in a worker process; a class with these methods, made with rate, hop, slots and its settings.
 
-    A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
-
-    Attributes:
-        rehearses: A chord is played on it before the first node, so that what loads at the first note has been loaded.
+    A slot is a synth node. All calls come from one thread, none of them on the engine's block path. `rehearses`: a
+    chord is played on it before the first node, so that what loads at the first note has been loaded.
     """
 
     name: str
@@ -76,19 +74,15 @@ class SynthBackend(Protocol):
 
         A note off, a pedal or a bend applies to the notes of its channel; a pitch, pressure or timbre to one note. A
         note with an `age` has sounded for that many frames before a restart: it has no new attack. Controller 64 is the
-        sustain pedal, down from 0.5.
-
-        Args:
-            sample: The engine's sample at which the hop begins.
-            events: In order of offset, counted from the hop's first frame.
+        sustain pedal, down from 0.5. `sample`: the engine's sample at which the hop begins. `events`: in order of
+        offset, counted from the hop's first frame.
         """
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         """Renders the hop's sound of every active slot.
 
-        Args:
-            out: float32 `[slots, 2, hop]`, to be filled in active rows; silence where the notes sound elsewhere.
-            active: bool `[slots]`.
+        `out`: float32 `[slots, 2, hop]`, to be filled in active rows; silence where the notes sound elsewhere.
+        `active`: bool `[slots]`.
         """
 
 
@@ -100,9 +94,7 @@ def shape_in() -> tuple[int, int]:
 def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
     """Packs a hop's events for a synth's worker. Every number is exact in a float32.
 
-    Args:
-        sample: The engine's sample at which the hop begins.
-        into: float32 of the shape of a packed hop, written.
+    `sample`: the engine's sample at which the hop begins. `into`: float32 of the shape of a packed hop, written.
     """
     count = min(len(events), MAX_EVENTS)
     into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF

@@ -23,11 +23,7 @@ def requested_backend(settings: ServeSettings) -> SynthInfo | None:
 
 
 def with_options(settings: ServeSettings) -> ServeSettings:
-    """Settings with the backend whose option was given.
-
-    Raises:
-        UsageError: Another backend is asked for, or the option takes something else.
-    """
+    """Settings with the backend whose option was given."""
     for info in infos():
         option = info.option
         if option is None or not info.option_given(settings):

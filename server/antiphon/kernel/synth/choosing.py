@@ -15,12 +15,7 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none.
-
-    Raises:
-        UsageError: There is none of that name, or it is not installed.
-        PluginError: Its plugin gives none.
-    """
+    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none."""
     if asked == "auto":
         for info in installed_infos(registered):
             if info.auto and info.installed:
@@ -66,11 +61,7 @@ _chosen: BackendChoice | None = None
 
 
 def use(choice: BackendChoice | None) -> None:
-    """Sets the process-wide synth backend.
-
-    Args:
-        choice: The backend, or None for the default.
-    """
+    """Sets the process-wide synth backend."""
     global _chosen
     _chosen = choice
 
@@ -78,8 +69,7 @@ def use(choice: BackendChoice | None) -> None:
 def chosen() -> BackendChoice:
     """The process-wide synth backend.
 
-    Returns:
-        What `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
+    Returns what `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
     """
     if _chosen is not None:
         return _chosen

@@ -50,24 +50,15 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """SynthDef control turned by a parameter of the node.
-
-    Attributes:
-        low: Its value at place 0.
-        high: Its value at place 1.
-    """
+    """SynthDef control turned by a parameter of the node."""
 
     name: str
-    low: float
-    high: float
+    low: float  # its value at place 0
+    high: float  # its value at place 1
     log: bool = False
 
     def value(self, place: float) -> float:
-        """Converts a place to a value.
-
-        Args:
-            place: 0 to 1; beyond, the nearer end is taken.
-        """
+        """Converts a place to a value. `place`: 0 to 1; beyond, the nearer end is taken."""
         place = min(max(place, 0.0), 1.0)
         if self.log:
             return float(self.low * (self.high / self.low) ** place)
@@ -76,14 +67,10 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """SynthDef controls of a synth node besides the notes.
-
-    Attributes:
-        dials: In the order of x1 to x8.
-    """
+    """SynthDef controls of a synth node besides the notes."""
 
     fixed: tuple[tuple[str, float], ...] = ()
-    dials: tuple[Dial, ...] = ()
+    dials: tuple[Dial, ...] = ()  # in the order of x1 to x8
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,8 +81,7 @@ class Controls:
 def parse(text: str) -> Controls:
     """Parses a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
 
-    Raises:
-        ParamError: The text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
+    Raises ParamError: the text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
     """
     fixed: list[tuple[str, float]] = []
     dials: list[Dial] = []

@@ -79,46 +79,24 @@ class SynthInfo:
     def option_given(self, settings: ServeSettings) -> bool:
         """True if `serve` was given this backend's option.
 
-        Args:
-            settings: Those of `serve`.
-
-        Returns:
-            True where it was; False also for a backend without an option.
+        Returns True where it was; False also for a backend without an option.
         """
         return self.option is not None and self.option.name in settings.options
 
     def make_support(self) -> SynthSupport:
         """Creates the backend's support object.
 
-        Returns:
-            A new object of the class that `support` names.
-
-        Raises:
-            PluginError: The module has no such class.
-            ImportError: There is no such module.
+        Raises PluginError: the module has no such class. Raises ImportError: there is no such module.
         """
         support: SynthSupport = (import_object(self.support) if self.support else SynthSupport)(self)
         return support
 
     def delay(self, rate: int, hop: int) -> int:
-        """The backend's own latency: `SynthSupport.delay` of its `support`.
-
-        Args:
-            rate: Frames per second.
-            hop: Frames of a hop.
-
-        Returns:
-            Hops; 0 without a `support`.
-        """
+        """The backend's own latency: `SynthSupport.delay` of its `support`. Returns hops; 0 without a `support`."""
         return self.make_support().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
-        """Spec of the backend's worker.
-
-        Args:
-            rate: Frames per second.
-            hop: Frames of a hop.
-        """
+        """Spec of the backend's worker."""
         return WorkerSpec(
             name=PREFIX + self.name,
             factory="antiphon.kernel.synth.stepper:SynthStepper",
@@ -160,12 +138,8 @@ class OfflinePasses(Protocol):
     def done(self, frames: int, rate: int) -> bool:
         """Ends a pass, and renders the sound for the next.
 
-        Args:
-            frames: Frames of sound that the next pass needs.
-            rate: Frames per second.
-
-        Returns:
-            Whether the next pass is the one to be written. Then its backend has been set as by `begin`.
+        `frames`: frames of sound that the next pass needs. Returns whether the next pass is the one to be written. Then
+        its backend has been set as by `begin`.
         """
 
 
@@ -181,79 +155,51 @@ class SynthSupport:
         self.info = info
 
     def delay(self, rate: int, hop: int) -> int:
-        """The backend's own latency, added to the hop that every worker needs.
-
-        Args:
-            rate: Frames per second.
-            hop: Frames of a hop.
-
-        Returns:
-            Hops.
-        """
+        """The backend's own latency, added to the hop that every worker needs."""
         return 0
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checks a node's settings, and replaces missing instruments. In the engine's loader, before the stream.
 
-        Args:
-            instead: The backend replaces one that failed. Then it substitutes the nearest that it has rather than
-                refuse the node.
-
-        Raises:
-            ParamError: The backend does not play this instrument or SynthDef.
-            FileError: A file that the settings name cannot be used.
+        `instead`: the backend replaces one that failed. Then it substitutes the nearest that it has rather than refuse
+        the node. Raises ParamError: the backend does not play this instrument or SynthDef. Raises FileError: a file
+        that the settings name cannot be used.
         """
         return settings
 
     def check_option(self, value: str) -> None:
         """Checks the value of `info.option`: in the command line, before anything is started.
 
-        Args:
-            value: As given to `serve`.
-
-        Raises:
-            UsageError: The option does not take this value.
+        `value`: as given to `serve`. Raises UsageError: the option does not take this value.
         """
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
         """Applies the value of `info.option`: in the supervisor, before the engine is started.
 
-        Args:
-            choice: The backend as it plays without the option.
-            value: The option's value, which `check_option` accepted.
-            rate: Frames per second of the server.
-
-        Raises:
-            EngineError: It cannot be played with this value.
+        `choice`: the backend as it plays without the option. `value`: the option's value, which `check_option`
+        accepted. Raises EngineError: it cannot be played with this value.
         """
         return choice
 
     def clear(self, since: float) -> None:
         """Removes leftovers of the backend's workers: processes, files. After all processes of a server have ended.
 
-        It must not raise: the supervisor ends after it.
-
-        Args:
-            since: When the server started, in seconds as `time.time` gives them.
+        It must not raise: the supervisor ends after it. `since`: when the server started, in seconds as `time.time`
+        gives them.
         """
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses] | None:
         """Begins the rendering of a file, for `render` and `replay`.
 
-        Args:
-            live: Frames of a block of the set that `replay` plays; 0 in `render`.
-
-        Returns:
-            The passes, as a context that lasts until the file is written; None for a backend that renders files hop
-            by hop, as it plays.
+        `live`: frames of a block of the set that `replay` plays; 0 in `render`. Returns the passes, as a context that
+        lasts until the file is written; None for a backend that renders files hop by hop, as it plays.
         """
         return None
 
     def findings(self) -> Iterable[Finding]:
         """Checks the backend's requirements, for `antiphon doctor`.
 
-        Yields:
-            What was found; by default whether `info.program` or `info.needs` is installed.
+        Yields what was found; by default whether `info.program` or `info.needs` is installed.
         """
         info = self.info
         what = info.program or info.needs

@@ -51,8 +51,7 @@ class SynthProcessor(WorkerProcessor):
     def backend(self) -> BackendChoice:
         """Backend that renders the notes, chosen at each `prepare`.
 
-        Returns:
-            The backend and its settings; nodes with equal ones share a worker.
+        Returns the backend and its settings; nodes with equal ones share a worker.
         """
 
     @abstractmethod
@@ -60,17 +59,12 @@ class SynthProcessor(WorkerProcessor):
         """The node's settings for the backend."""
 
     def turn(self, io: IO, events: list[Event]) -> None:
-        """Adds events that go before a hop's notes. On the block path.
-
-        Args:
-            events: The list to extend, empty.
-        """
+        """Adds events that go before a hop's notes. On the block path. `events`: the list to extend, empty."""
 
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the stream and allocates every buffer.
 
-        Raises:
-            AntiphonError: The worker cannot be had, or a setting cannot be played.
+        Raises AntiphonError: the worker cannot be had, or a setting cannot be played.
         """
         self._choice = self.backend()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
@@ -96,11 +90,7 @@ class SynthProcessor(WorkerProcessor):
     def lead(self, spec: StreamSpec, hop: int) -> int:
         """Number of hops the worker has for its answer.
 
-        Args:
-            hop: Frames of a hop.
-
-        Returns:
-            0: a hop is a block, and the next one plays its answer. 1 where a block is shorter than `SHORT_SECONDS`.
+        Returns 0: a hop is a block, and the next one plays its answer. 1 where a block is shorter than `SHORT_SECONDS`.
         """
         # the engine would wait for the answer in every block: waking the worker takes a large part of so short a one
         return int(hop / spec.rate < SHORT_SECONDS)

@@ -26,10 +26,8 @@ _CHANNELS = 17
 class NoteShape:
     """Expression values of one note.
 
-    Attributes:
-        pitch: Semitones from the note's own pitch.
-        pressure: On its key, 0 to 1.
-        timbre: 0 to 1; 0.5 is the instrument's own.
+    `pitch`: semitones from the note's own pitch. `pressure`: on its key, 0 to 1. `timbre`: 0 to 1; 0.5 is the
+    instrument's own.
     """
 
     pitch: float = 0.0
@@ -50,11 +48,7 @@ class NoteShapes:
     def put(self, kind: str, note: int, channel: int, value: float) -> None:
         """Stores a value for the next note of this number.
 
-        Args:
-            kind: "pitch", "pressure" or "timbre".
-            note: 0 to 127.
-            channel: 1 to 16.
-            value: As in `Event`.
+        `kind`: "pitch", "pressure" or "timbre". `note`: 0 to 127. `value`: as in `Event`.
         """
         key = (channel, note)
         self._waiting[key] = replace(self._waiting.get(key, PLAIN), **{kind: value})
@@ -62,12 +56,7 @@ class NoteShapes:
     def take(self, note: int, channel: int) -> NoteShape:
         """Removes and returns the values of a note that begins.
 
-        Args:
-            note: 0 to 127.
-            channel: 1 to 16.
-
-        Returns:
-            Its values; `PLAIN` where none waited.
+        `note`: 0 to 127. Returns its values; `PLAIN` where none waited.
         """
         return self._waiting.pop((channel, note), PLAIN)
 
@@ -94,10 +83,7 @@ class ChannelBends:
     """Pitch bends in semitones of the channels 1 to 16.
 
     A channel's range is the one that it states by registered parameter 0 (controllers 101, 100, 6 and 38), otherwise
-    that of the node.
-
-    Attributes:
-        semitones: By channel.
+    that of the node. `semitones`: by channel.
     """
 
     def __init__(self) -> None:
@@ -119,12 +105,8 @@ class ChannelBends:
     def follow(self, event: Event, reach: float) -> bool:
         """Follows a bend or a controller.
 
-        Args:
-            event: Of kind "bend" or "control".
-            reach: The node's range in semitones.
-
-        Returns:
-            Whether the channel's bend is another one now.
+        `event`: of kind "bend" or "control". `reach`: the node's range in semitones. Returns whether the channel's bend
+        is another one now.
         """
         channel = event.channel
         if event.kind == "bend":
@@ -177,12 +159,5 @@ class ChannelBends:
 
 
 def pressure_gain(pressure: float) -> float:
-    """Gain factor of a pressure.
-
-    Args:
-        pressure: 0 to 1.
-
-    Returns:
-        1 to 2: up to 6 dB louder.
-    """
+    """Gain factor of a pressure. `pressure`: 0 to 1. Returns 1 to 2: up to 6 dB louder."""
     return 1.0 + _LOUDER * min(max(pressure, 0.0), 1.0)

@@ -41,11 +41,7 @@ class Sounding:
         self._programs: dict[int, int] = {}
 
     def follow(self, sample: int, events: Sequence[Event]) -> None:
-        """Tracks events sent to the synth.
-
-        Args:
-            sample: The engine's sample at which the hop begins.
-        """
+        """Tracks events sent to the synth. `sample`: the engine's sample at which the hop begins."""
         for event in events:
             key = (event.channel, event.number)
             match event.kind:
@@ -80,12 +76,8 @@ class Sounding:
     def again(self, sample: int) -> list[Event]:
         """State as events: programs, controllers, bends, and the notes with their age and expression.
 
-        Args:
-            sample: The engine's sample at which the coming hop begins.
-
-        Returns:
-            At most 128 events at offset 0: as many notes as there are voices, the newest, and what was changed last of
-            the rest.
+        `sample`: the engine's sample at which the coming hop begins. Returns at most 128 events at offset 0: as many
+        notes as there are voices, the newest, and what was changed last of the rest.
         """
         moved = [Event("control", 0, e.number, e.value, e.channel) for e in self._controls.values()]
         dials = [event for event in moved if event.number >= FIRST_DIAL]

@@ -26,11 +26,8 @@ class SynthStepper:
 
     A backend may have methods beyond `SynthBackend`. `follow(words, refuse)` gets the arguments of `attach`.
     `hurry(slot, event)` plays an event before its hop; a backend with it has an attribute `meanwhile` as well, set to
-    the function given to `listen`. `preload(settings)` is that of `Stepper`, for settings.
-
-    Args:
-        spec: The worker's spec. `settings["backend"]` is "module:Name" of the backend, the other settings are for its
-            call.
+    the function given to `listen`. `preload(settings)` is that of `Stepper`, for settings. `spec`: the worker's spec.
+    `settings["backend"]` is "module:Name" of the backend, the other settings are for its call.
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
@@ -43,8 +40,7 @@ class SynthStepper:
     def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
         """Passes the worker's words to a backend with `follow`, one that plays by another process.
 
-        Args:
-            words: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
+        `words`: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
         """
         follow = getattr(self._backend, "follow", None)
         if follow is not None:
@@ -53,9 +49,8 @@ class SynthStepper:
     def listen(self, on_event: Callable[[], None]) -> bool:
         """True if the backend plays events before their hop: it has `hurry`.
 
-        Args:
-            on_event: Reads the events that have arrived, and calls `hurry` with each. The backend calls it as
-                `meanwhile` where it blocks, so that an event need not stay unread for a hop.
+        `on_event`: reads the events that have arrived, and calls `hurry` with each. The backend calls it as `meanwhile`
+        where it blocks, so that an event need not stay unread for a hop.
         """
         if not hasattr(self._backend, "hurry"):
             return False
@@ -83,14 +78,7 @@ class SynthStepper:
         self._active[0] = False
 
     def preload(self, config: str) -> Callable[[], None] | None:
-        """Loader of a node's files, for the background; None if nothing is missing.
-
-        Args:
-            config: As for `open`.
-
-        Returns:
-            A function for another thread, or None where nothing is missing.
-        """
+        """Loader of a node's files, for the background; None if nothing is missing."""
         preload = getattr(self._backend, "preload", None)
         if preload is None or not config:
             return None
@@ -98,11 +86,7 @@ class SynthStepper:
         return work
 
     def open(self, slot: int, config: str) -> None:
-        """Opens a node, silent.
-
-        Args:
-            config: `SynthSettings` as JSON, or "".
-        """
+        """Opens a node, silent."""
         if config:
             self._open[slot] = SynthSettings(**json.loads(config))
             self._backend.open(slot, self._open[slot])
@@ -115,10 +99,8 @@ class SynthStepper:
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Renders one hop of every slot that has one.
 
-        Args:
-            hops: `[slots]`: each slot's hop number, or -1 where it has none.
-            x: float32 `[slots, 257, 7]`: events as `backend.pack` packs them.
-            y: float32 `[slots, 2, hop]`: the sound, to be filled in rows with a hop.
+        `hops`: `[slots]`: each slot's hop number, or -1 where it has none. `x`: float32 `[slots, 257, 7]`: events as
+        `backend.pack` packs them. `y`: float32 `[slots, 2, hop]`: the sound, to be filled in rows with a hop.
         """
         for slot, hop in enumerate(hops.tolist()):
             self._active[slot] = hop >= 0 and slot in self._open

@@ -61,9 +61,8 @@ class Message(NamedTuple):
 class Bundle(NamedTuple):
     """An OSC bundle.
 
-    Attributes:
-        timetag: 64-bit NTP; 0 and 1 are for now.
-        items: Messages, bundles, and a `WireError` for each message that cannot be read.
+    `timetag`: 64-bit NTP; 0 and 1 are for now. `items`: messages, bundles, and a `WireError` for each message that
+    cannot be read.
     """
 
     timetag: int
@@ -84,8 +83,7 @@ _new = tuple.__new__
 def decode(data: bytes) -> Packet:
     """Decodes the bytes of one datagram or frame; any bytes give a value, and nothing is raised.
 
-    Returns:
-        The message or bundle; a `WireError` where there is none.
+    Returns the message or bundle; a `WireError` where there is none.
     """
     # Most messages carry numbers only: their arguments are one unpack, found by their type tags.
     end = data.find(b"\0")
@@ -291,8 +289,7 @@ class _Reader:
 def encode(address: str | bytes, *args: Arg) -> bytes:
     """Encodes a message. int is sent as i, or h where it is too large, float as f, `Double` as d, str as s, bytes as b.
 
-    Raises:
-        TypeError: An argument has no form in OSC.
+    Raises TypeError: an argument has no form in OSC.
     """
     tags: list[str] = [","]
     _infer(args, tags)
@@ -318,11 +315,7 @@ def encode_tagged(address: str | bytes, tags: bytes, args: tuple[Arg, ...]) -> b
 
 
 def encode_bundle(timetag: int, packets: list[bytes]) -> bytes:
-    """Encodes a bundle.
-
-    Args:
-        timetag: 64-bit NTP.
-    """
+    """Encodes a bundle. `timetag`: 64-bit NTP."""
     parts = [BUNDLE, _STAMP.pack(timetag)]
     for packet in packets:
         parts.append(_UINT.pack(len(packet)))

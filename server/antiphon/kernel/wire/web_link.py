@@ -57,11 +57,7 @@ class WebRequest:
 
     @staticmethod
     def unpack(data: bytes) -> WebRequest:
-        """Decodes a request.
-
-        Raises:
-            WireError: The bytes are no message of the link.
-        """
+        """Decodes a request."""
         try:
             fields = json.loads(data)
             number, topic, ip = fields["number"], Topic(fields["topic"]), fields["ip"]
@@ -91,8 +87,7 @@ class Assembly:
     def add(self, message: bytes) -> Any:
         """Adds a message; returns the whole decoded answer at its last part, else None.
 
-        Raises:
-            WireError: It is no part, or the answer is too long.
+        Raises WireError: it is no part, or the answer is too long.
         """
         if len(message) < _HEAD.size:
             raise WireError("this is not an answer of control")

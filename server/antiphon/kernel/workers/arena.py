@@ -110,14 +110,10 @@ ARENA_BYTES = _BASE + MAX_WORKERS * DATA_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Eventfds that all processes inherit.
-
-    Attributes:
-        zygotes: Wake the zygotes, by `Arena.place_of`.
-    """
+    """Eventfds that all processes inherit."""
 
     keeper: int
-    zygotes: tuple[int, ...]
+    zygotes: tuple[int, ...]  # wake the zygotes, by `Arena.place_of`
     wake: tuple[int, ...]
     answer: tuple[int, ...]
 
@@ -155,12 +151,8 @@ class Bells:
 class WorkerEntry:
     """Entry of one worker in the table.
 
-    Attributes:
-        words: Int64 words, indexed by `WorkerWord`.
-        slots: Int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`.
-        tags_in: Tags of the input hops, `MAX_DEPTH` for each slot; see `tag`.
-        tags_out: Tags of the output hops.
-        direct: Ring of low-latency events, as bytes.
+    `slots`: int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`. `tags_in`: tags of the input hops, `MAX_DEPTH` for each
+    slot; see `tag`. `tags_out`: tags of the output hops.
     """
 
     def __init__(self, arena: Arena, number: int) -> None:
@@ -173,7 +165,7 @@ class WorkerEntry:
             at += size
             return part
 
-        self.words = take(_WORDS * 8).cast("q")
+        self.words = take(_WORDS * 8).cast("q")  # int64 words, indexed by `WorkerWord`
         self._spec, self._reason = take(MAX_SPEC_BYTES), take(_TEXT)
         slots = take(MAX_SLOTS * _SLOT_WORDS * 8)
         self.slots: NDArray[np.int64] = np.frombuffer(slots, np.int64).reshape(MAX_SLOTS, _SLOT_WORDS)
@@ -181,7 +173,7 @@ class WorkerEntry:
         self._configs = take(MAX_SLOTS * _CONFIG)
         tags = MAX_SLOTS * MAX_DEPTH * 8
         self.tags_in, self.tags_out = take(tags).cast("q"), take(tags).cast("q")
-        self.direct = take(DIRECT * DIRECT_BYTES)
+        self.direct = take(DIRECT * DIRECT_BYTES)  # ring of low-latency events, as bytes
 
     @property
     def state(self) -> State:
@@ -280,11 +272,7 @@ class Arena:
         return self._header[0]
 
     def place_of(self, kind: str) -> int:
-        """Index into `Bells.zygotes` of a kind of zygote; a new kind, asked for by the loader, gets the next one.
-
-        Raises:
-            WorkerError: There are `MAX_KINDS` kinds already, or the name is too long.
-        """
+        """Index into `Bells.zygotes` of a kind of zygote; a new kind, asked for by the loader, gets the next one."""
         name = kind.encode()
         if not 0 < len(name) < _KIND:
             raise WorkerError(f"a zygote is called {kind!r}; 1 to {_KIND - 1} bytes are allowed")

@@ -42,9 +42,6 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
     """Chooses the device: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
 
     The card is not tested: only the worker can. `dev` is the folder of device nodes.
-
-    Raises:
-        WorkerError: `asked` is none of these, or it is "cuda" and torch or a card is missing.
     """
     if asked not in DEVICES:
         raise WorkerError(f"{asked!r} is no device{instead(asked, DEVICES)}")

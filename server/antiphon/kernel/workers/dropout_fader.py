@@ -21,16 +21,8 @@ class DropoutFader:
 
     At a dropout, the previous sound is continued by its mirror image and fades in 10 ms; its dry part is continued by
     the dry sound. Gains keep the power of uncorrelated sounds, and the amplitude of equal sounds. All calls are for the
-    block path.
-
-    Args:
-        hop: Frames of a hop.
-        rate: Frames per second.
-
-    Attributes:
-        fade: Frames of a fade.
-        words: How far the fades are, for machine code (`FadeWord`).
-        tail, dry_tail: The last 10 ms of the output, and of the dry sound at the same time.
+    block path. `fade`: frames of a fade. `words`: how far the fades are, for machine code (`FadeWord`). `tail`,
+    `dry_tail`: the last 10 ms of the output, and of the dry sound at the same time.
     """
 
     def __init__(self, channels: int, hop: int, rate: int) -> None:
@@ -75,10 +67,8 @@ class DropoutFader:
     def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
         """Plays one hop, or fades at a dropout.
 
-        Args:
-            answer: float32 `[channels, hop]`, or None where it is missing.
-            dry: float32 `[channels, hop]`, delayed as the answers are; None where there is no dry sound.
-            out: float32 `[channels, hop]`, to be filled.
+        `answer`: float32 `[channels, hop]`, or None where it is missing. `dry`: float32 `[channels, hop]`, delayed as
+        the answers are; None where there is no dry sound. `out`: float32 `[channels, hop]`, to be filled.
         """
         words = self._words
         if answer is None and self.there:

@@ -13,6 +13,7 @@ Warning: samples are written before the tag that publishes them (`workers.arena`
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import finite, ring_read, ring_write
@@ -199,54 +200,63 @@ def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: 
         rung[0] = rung[0] | lane[LaneWord.BIT]
 
 
+class HopGrid(NamedTuple):
+    """The rebuffer's words, and the streams. lanes: `LaneWord` of each."""
+
+    words: i64p
+    lanes: i64p
+    streams: i64
+    lead: i64
+
+
+class HopSounds(NamedTuple):
+    """The rebuffer's hops that come in and play, and the fader's newest sound."""
+
+    into: Audio
+    out: Audio
+    tail: Audio
+    dry_tail: Audio
+
+
+class DryHops(NamedTuple):
+    """The dry sound, without channels if there is none: its ring, and the hop that plays."""
+
+    ring: Audio
+    hop: Audio
+    at: i64p
+    latency: i64
+
+
 @kernel
-def play_hops(
-    words: i64p,
-    lanes: i64p,
-    count: i64,
-    lead: i64,
-    x: Audio,
-    y: Audio,
-    into: Audio,
-    out: Audio,
-    tail: Audio,
-    dry_tail: Audio,
-    ring: Audio,
-    dry: Audio,
-    at: i64p,
-    latency: i64,
-    head: f32p,
-    size: i64,
-) -> None:
+def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f32p, size: i64) -> None:
     """Processes a block: posts its input hops, plays its answers. Only valid after `hops_rest`.
 
-    words, into, out: of the rebuffer; tail, dry_tail: of the fader; ring, dry, at, latency: of the dry sound, without
-    channels if there is none; head, size: as for `post_hop`.
+    head, size: as for `post_hop`.
     """
-    hop = out.frames
+    hop = s.out.frames
     done = 0
     while done < y.frames:
-        fill = words[HopWord.FILL]
-        number = words[HopWord.NUMBER]
-        if words[HopWord.LOADED] == 0:
-            take_answers(lanes, number - 1 - lead, out)
-            ring_read(ring, dry, at, latency, hop)
-            push_tail(out, tail)
-            push_tail(dry, dry_tail)
-            words[HopWord.LOADED] = 1
+        fill = g.words[HopWord.FILL]
+        number = g.words[HopWord.NUMBER]
+        if g.words[HopWord.LOADED] == 0:
+            take_answers(g.lanes, number - 1 - g.lead, s.out)
+            ring_read(d.ring, d.hop, d.at, d.latency, hop)
+            push_tail(s.out, s.tail)
+            push_tail(d.hop, s.dry_tail)
+            g.words[HopWord.LOADED] = 1
         part = min(y.frames - done, hop - fill)
         for c in range(x.channels):
             for n in range(part):
-                into[c, fill + n] = x[c, done + n]
+                s.into[c, fill + n] = x[c, done + n]
         for c in range(y.channels):
             for n in range(part):
-                y[c, done + n] = out[c, fill + n]
+                y[c, done + n] = s.out[c, fill + n]
         done = done + part
-        words[HopWord.FILL] = fill + part
+        g.words[HopWord.FILL] = fill + part
         if fill + part == hop:
-            if ring.channels > 0:
-                ring_write(into, ring, at, hop)
-            post_hop(lanes, count, number, into, head, size)
-            words[HopWord.NUMBER] = number + 1
-            words[HopWord.FILL] = 0
-            words[HopWord.LOADED] = 0
+            if d.ring.channels > 0:
+                ring_write(s.into, d.ring, d.at, hop)
+            post_hop(g.lanes, g.streams, number, s.into, head, size)
+            g.words[HopWord.NUMBER] = number + 1
+            g.words[HopWord.FILL] = 0
+            g.words[HopWord.LOADED] = 0

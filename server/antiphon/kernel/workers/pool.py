@@ -38,21 +38,18 @@ _SELECTABLE = 1024
 class Pool:
     """Streams of one process over one arena.
 
-    Attributes:
-        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        rung: A bit for each worker that `flush` wakes; machine code sets them too.
-        newest: The newest processor of each type and node, from which another one of the node goes on.
+    `newest`: the newest processor of each type and node, from which another one of the node goes on.
     """
 
     lockstep = False
 
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
-        self.until_ns = 0
+        self.until_ns = 0  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
         self.streams: list[Stream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
-        self.rung = np.zeros(1, np.int64)
+        self.rung = np.zeros(1, np.int64)  # a bit for each worker that `flush` wakes; machine code sets them too
         self._rung: memoryview[int] = memoryview(self.rung)  # type: ignore[arg-type]
         # an engine after a restart closes the streams of the previous one
         for entry in arena.entries:
@@ -70,10 +67,6 @@ class Pool:
         """Opens a stream through a slot of a worker like `spec`, started if needed; it may not be ready yet.
 
         `config`: the stream's text for `Stepper.open`.
-
-        Raises:
-            WorkerError: The spec is too large.
-            WorkersFull: There are `MAX_WORKERS` workers already.
         """
         spec = spec.with_versions(versions)
         entry = self._entry(spec)
@@ -295,17 +288,13 @@ class Lockstep(Pool):
 
 @dataclass(slots=True)
 class PoolContext:
-    """Process-wide pool settings.
-
-    Attributes:
-        asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
-    """
+    """Process-wide pool settings."""
 
     pool: Pool | None = None
     disabled: bool = False
     weighed: Device | None = None
     replaying: bool = False
-    asked: str = "auto"
+    asked: str = "auto"  # device of the lockstep pool: "auto", "cpu" or "cuda"
 
 
 _context = PoolContext()
@@ -319,8 +308,7 @@ def prefer(device: str) -> None:
 def use(pool: Pool | None) -> None:
     """Sets the process-wide pool. Tests end one with `use_pool(None)`.
 
-    Args:
-        pool: The pool, or None for a new one at the next need.
+    `pool`: the pool, or None for a new one at the next need.
     """
     _context.pool = pool
 
@@ -330,13 +318,9 @@ def current() -> Pool | None:
 
     `pool.open(spec, config="", node=0)` returns a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
-    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for.
-
-    Returns:
-        The pool; None where a declaration is only checked, and no worker is to be started.
-
-    Raises:
-        WorkerError: The system is not Linux.
+    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
+    the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
+    is not Linux.
     """
     if _context.disabled:
         return None
@@ -356,9 +340,8 @@ def workers_disabled() -> bool:
 def without_workers(device: Device | None = None) -> Iterator[None]:
     """Makes `current_pool` return None within a `with` block, for checks of a processor.
 
-    Args:
-        device: What models will run on, where the cost of a processor is measured: what it computes without a worker
-            then is computed. None where nothing is.
+    `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
+    is computed. None where nothing is.
     """
     before = _context.disabled, _context.weighed
     _context.disabled, _context.weighed = True, device

@@ -1,15 +1,8 @@
-"""Base classes of processors that compute in a worker; a plugin adds only the worker's spec, or the model.
-
-    class Model(ModelProcessor):
-        model = REFERENCE
-
-They re-block the sound into hops, post them to the worker, and fade and log missing answers.
-"""
+"""The base class of processors that compute in a worker: sound in hops to it, its answers back, fades at dropouts."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +10,10 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.channels import convert_channels
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor
-from antiphon.kernel.errors import PluginError
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.dropout_fader import DropoutFader
-from antiphon.kernel.workers.hop_kernels import hops_rest, play_hops
-from antiphon.kernel.workers.info import ModelInfo
-from antiphon.kernel.workers.model_client import worker_of
+from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import HopStart
@@ -45,8 +35,7 @@ class WorkerProcessor(Processor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Spec of the worker.
 
-        Returns:
-            The worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
+        Returns the worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
         """
 
     def config(self) -> str:
@@ -59,10 +48,9 @@ class WorkerProcessor(Processor):
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes a hop's data for the worker into `into`. On the block path.
 
-        Args:
-            hop: Number of the hop; its first frame is sample `hop` × its frames of the clock.
-            sound: What came in, float32 `[channels, frames]`; no channels where there is no input.
-            into: float32 `[lanes, *inputs]`, with what it held at the last hop.
+        `hop`: number of the hop; its first frame is sample `hop` × its frames of the clock. `sound`: what came in,
+        float32 `[channels, frames]`; no channels where there is no input. `into`: float32 `[lanes, *inputs]`, with what
+        it held at the last hop.
         """
         if len(sound):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
@@ -70,62 +58,39 @@ class WorkerProcessor(Processor):
     def read(self, answer: Samples) -> Samples:
         """Sound of an answer. On the block path.
 
-        Args:
-            answer: float32 `[lanes, *outputs]`.
-
-        Returns:
-            float32 `[any, frames]`.
+        `answer`: float32 `[lanes, *outputs]`. Returns float32 `[any, frames]`.
         """
         sound: Samples = answer[0]
         return sound
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Number of parallel streams the node needs.
-
-        Returns:
-            Their number; 1 unless overridden.
-        """
+        """Number of parallel streams the node needs. Returns their number; 1 unless overridden."""
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
         """Number of hops the worker has for its answer.
 
-        Args:
-            hop: Frames of a hop.
-
-        Returns:
-            Hops between the end of a hop and the beginning of its answer.
+        Returns hops between the end of a hop and the beginning of its answer.
         """
         return lead_for(hop, spec.block)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
         """Algorithmic latency of the worker's answers.
 
-        Args:
-            hop: Frames of a hop.
-
-        Returns:
-            Frames by which they lag behind their hops; 0 unless overridden.
+        Returns frames by which they lag behind their hops; 0 unless overridden.
         """
         return 0
 
     def dry(self, inputs: int, outputs: int) -> bool:
         """True if dropouts are replaced by the input sound. Called after `worker`.
 
-        Args:
-            inputs: Channels of the audio input, 0 without one.
-
-        Returns:
-            True where they are as many, unless overridden; False for silence.
+        `inputs`: channels of the audio input, 0 without one. Returns True where they are as many, unless overridden;
+        False for silence.
         """
         return inputs == outputs
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the streams and allocates every buffer.
-
-        Raises:
-            WorkerError: The worker cannot be had.
-        """
+        """Opens the streams and allocates every buffer."""
         worker = self.worker(spec)
         inputs, channels = (
             next((port.channels or spec.channels for port in ports if port.signal), 0)
@@ -160,8 +125,7 @@ class WorkerProcessor(Processor):
     def post(self, hop: int, sound: Samples) -> None:
         """Writes and posts a completed hop, if there is a worker. On the block path.
 
-        Args:
-            sound: What came in, float32 `[channels, frames]`.
+        `sound`: what came in, float32 `[channels, frames]`.
         """
         if len(self._past):
             self._keep(sound, self._past, self._past_at, self.hops.hop)
@@ -178,8 +142,7 @@ class WorkerProcessor(Processor):
     def load(self, hop: int, out: Samples) -> None:
         """Loads the answer to a hop, with a fade at dropouts. On the block path.
 
-        Args:
-            out: float32 `[channels, frames]`, filled.
+        `out`: float32 `[channels, frames]`, filled.
         """
         if hop < self.hops.first:
             out.fill(0.0)
@@ -196,12 +159,9 @@ class WorkerProcessor(Processor):
     def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
         """Step of a block while the worker answers in time, for a `read` that returns rows of the answer as is.
 
-        Args:
-            x: The audio input of a block; None without one.
-            head: What each stream gets of a hop, float32; where it is empty, the channels of the sound, as they are.
-
-        Returns:
-            The step, which leaves to `process` every block that is not like this; None where all are.
+        `x`: the audio input of a block; None without one. `head`: what each stream gets of a hop, float32; where it is
+        empty, the channels of the sound, as they are. Returns the step, which leaves to `process` every block that is
+        not like this; None where all are.
         """
         client, hops, fader = self.client, self.hops, self._fader
         if not client.there or client.streams[0].lockstep or self.read(client.answer).shape != hops.playing.shape:
@@ -214,9 +174,10 @@ class WorkerProcessor(Processor):
         there = hops_rest.step(
             hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]
         )  # fmt: skip
-        past = self._past, self._dry, self._past_at, self.latency
-        sound = given, y, hops.filling, hops.playing, fader.tail, fader.dry_tail
-        play = play_hops.step(hops.words, lanes, count, hops.lead, *sound, *past, head, head.size)
+        grid = HopGrid(hops.words, lanes, count, hops.lead)
+        sounds = HopSounds(hops.filling, hops.playing, fader.tail, fader.dry_tail)
+        dry = DryHops(self._past, self._dry, self._past_at, self.latency)
+        play = play_hops.step(grid, given, y, sounds, dry, head, head.size)
         return play.provided(there)
 
     def reset(self) -> None:
@@ -225,51 +186,3 @@ class WorkerProcessor(Processor):
         self._fader.clear()
         self._past.fill(0.0)
         self.client.reset()
-
-
-class ModelProcessor(WorkerProcessor):
-    """Processor of sound through a streaming model in a worker; the host adapts the rate.
-
-        class Leveller(ModelProcessor):
-            model = LEVELLER
-            rate = LEVELLER.rate
-
-    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels.
-
-    Attributes:
-        model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
-    """
-
-    model: ClassVar[ModelInfo]
-
-    def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Spec of the model's worker.
-
-        Raises:
-            PluginError: The model is not sound in, sound out, or its rate is not the stream's.
-        """
-        model = self.model
-        if model.inputs != model.outputs:
-            raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
-        if model.answer not in (0, model.hop):
-            raise PluginError(f"{model.name} answers {model.hop} frames with {model.answer}; write a processor")
-        if spec.rate != model.rate:
-            raise PluginError(f"{model.name} runs at {model.rate} Hz; set the processor's rate to it")
-        return worker_of(model)
-
-    def lanes(self, spec: StreamSpec) -> int:
-        """Number of slots: one for each group of the model's channel count."""
-        return -(-spec.channels // self.model.inputs)
-
-    def behind(self, spec: StreamSpec, hop: int) -> int:
-        """The model's algorithmic latency."""
-        return self.model.latency
-
-    def step(self, io: IO) -> Step | None:
-        """Step of a block whose answers arrive in time."""
-        return self.hop_step(io.audio_in[0], io.audio_out[0])
-
-    def read(self, answer: Samples) -> Samples:
-        """Joins the lanes' channels, without the last lane's surplus ones."""
-        sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
-        return sound

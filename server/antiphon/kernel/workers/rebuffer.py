@@ -16,12 +16,7 @@ from antiphon.kernel.workers.hop_kernels import HopWord
 
 
 def lead_for(hop: int, block: int) -> int:
-    """Number of hops a worker has for its answer.
-
-    Args:
-        hop: Frames of a hop.
-        block: Frames of the longest block.
-    """
+    """Number of hops a worker has for its answer. `block`: frames of the longest block."""
     return max(1, -(-block // hop))
 
 
@@ -91,8 +86,7 @@ class Rebuffer:
     def begin(self, sample: int) -> None:
         """Sets the stream's start on the sample clock; only the first call counts.
 
-        Args:
-            sample: Sample time of the first frame.
+        `sample`: sample time of the first frame.
         """
         words = self._words
         if words[HopWord.FILL] < 0:
@@ -102,9 +96,7 @@ class Rebuffer:
     def run(self, io: IO, x: Samples | None, y: Samples) -> None:
         """Processes one block: input into hops, answers into output.
 
-        Args:
-            x: float32 `[inputs, frames]`, or None for a source.
-            y: float32 `[outputs, frames]`, to be filled.
+        `x`: float32 `[inputs, frames]`, or None for a source. `y`: float32 `[outputs, frames]`, to be filled.
         """
         # Goal: hops lie on the sample clock, so that any split into blocks gives the same hops and the same output.
         # Plan: walk through the block in pieces that end where a hop or the block ends. One `fill` serves both sides:

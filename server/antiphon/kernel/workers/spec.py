@@ -67,11 +67,8 @@ class WorkerSpec:
     def to_json(self) -> bytes:
         """Packs the spec for the arena.
 
-        Returns:
-            JSON with sorted keys, so that equal specs have equal bytes.
-
-        Raises:
-            WorkerError: It is longer than `MAX_SPEC_BYTES`.
+        Returns JSON with sorted keys, so that equal specs have equal bytes. Raises WorkerError: it is longer than
+        `MAX_SPEC_BYTES`.
         """
         data = json.dumps(asdict(self), sort_keys=True).encode()
         if len(data) > MAX_SPEC_BYTES:
@@ -89,8 +86,7 @@ class WorkerSpec:
     def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
         """The spec with the given versions of its own modules, so that no running worker of another version is shared.
 
-        Returns:
-            The spec itself where there are none.
+        Returns the spec itself where there are none.
         """
         texts = [self.factory, self.imports, *(v for v in self.settings.values() if isinstance(v, str))]
         folders = [
@@ -134,8 +130,6 @@ class Stepper(Protocol):
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes one hop of every slot that has one. The state of the others stays as it is.
 
-        Args:
-            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
-            x: float32 `[slots, *inputs]`; rows without a hop hold anything.
-            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        `hops`: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none. `x`: float32 `[slots,
+        *inputs]`; rows without a hop hold anything. `y`: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """

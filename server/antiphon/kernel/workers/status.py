@@ -26,29 +26,20 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """Status of one node's worker.
-
-    Attributes:
-        state: As in `STATES`.
-        reason: Why it does not run, or "".
-        device: "cpu" or "cuda".
-        hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
-        period_ns: Time between two hops.
-        hops: Hops that the worker has computed, for all its nodes.
-    """
+    """Status of one node's worker."""
 
     node: int
     name: str
     zygote: str
     pid: int
-    state: str
-    reason: str
+    state: str  # as in `STATES`
+    reason: str  # why it does not run, or ""
     restarts: int
     misses: int
-    device: str
-    hop_ns: tuple[int, int]
-    period_ns: int
-    hops: int = 0
+    device: str  # "cpu" or "cuda"
+    hop_ns: tuple[int, int]  # time of a hop (median, 99th percentile), measured at the worker's start
+    period_ns: int  # time between two hops
+    hops: int = 0  # hops that the worker has computed, for all its nodes
     own: tuple[int, ...] = ()
     describe: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
@@ -127,18 +118,12 @@ def wanted_zygotes(arena: Arena) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """State of a node's worker.
+    """State of a node's worker."""
 
-    Attributes:
-        state: As in `STATES`.
-        reason: Why it does not run, or "".
-        fell: Why it last ended, "" if it never did.
-    """
-
-    state: str
-    reason: str
+    state: str  # as in `STATES`
+    reason: str  # why it does not run, or ""
     restarts: int
-    fell: str
+    fell: str  # why it last ended, "" if it never did
 
 
 def worker_states(pool: Pool) -> dict[int, Health]:

@@ -25,14 +25,10 @@ _GIVEN_UP_NS = 1_000_000_000
 
 
 class StreamPool(Protocol):
-    """Pool interface that a stream uses.
-
-    Attributes:
-        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-    """
+    """Pool interface that a stream uses."""
 
     lockstep: bool
-    until_ns: int
+    until_ns: int  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
     rung: NDArray[np.int64]
 
     def ring(self, worker: int) -> None:
@@ -67,9 +63,6 @@ class Stream:
 
     `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
     a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
-
-    Attributes:
-        words: Where it is, for machine code (`EpochWord`).
     """
 
     def __init__(self, pool: StreamPool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
@@ -79,7 +72,7 @@ class Stream:
         self._tags_in, self._tags_out = entry.tags_in[tags], entry.tags_out[tags]
         rings = entry.rings(spec)
         self._in, self._out = rings[0][slot], rings[1][slot]
-        self.words = np.zeros(EpochWord.SIZE, np.int64)
+        self.words = np.zeros(EpochWord.SIZE, np.int64)  # where it is, for machine code (`EpochWord`)
         self._own: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
         self._own[EpochWord.EPOCH] = entry.slot(slot, SlotWord.EPOCH)
         self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
@@ -121,8 +114,7 @@ class Stream:
     def runs(self) -> bool:
         """True if the worker can answer.
 
-        Returns:
-            Whether it runs, has prepared the stream, and was not ended by `blame`.
+        Returns whether it runs, has prepared the stream, and was not ended by `blame`.
         """
         words = self._words
         return (
@@ -134,8 +126,7 @@ class Stream:
     def start(self, hop: int, wait: bool = True) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
-        Returns:
-            Whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
+        Returns whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
         """
         # Goal: the worker's state is that of the hops before, without a gap; otherwise a new epoch begins, and answers
         # of the old one are told apart by their tags. The epoch continues if the same generation of the worker runs,
@@ -183,8 +174,7 @@ class Stream:
     def input(self, hop: int) -> Samples:
         """Write buffer of a hop, for use before it is posted.
 
-        Returns:
-            float32 `[*inputs]` of the spec, in shared memory.
+        Returns float32 `[*inputs]` of the spec, in shared memory.
         """
         into: Samples = self._in[hop % self._depth]
         return into
@@ -200,11 +190,8 @@ class Stream:
     def take(self, hop: int, needed: bool = True) -> Samples | None:
         """Returns the answer to a hop. Live it waits within the block's time, for files without a limit.
 
-        Returns:
-            float32 `[*outputs]` of the spec, valid for as many hops as the ring holds; None where it is late.
-
-        Raises:
-            WorkerLost: For files: an answer that is needed is missing for good.
+        Returns float32 `[*outputs]` of the spec, valid for as many hops as the ring holds; None where it is late.
+        Raises WorkerLost: for files: an answer that is needed is missing for good.
         """
         if self._pool.lockstep:
             return self._certain(hop, needed)

@@ -13,9 +13,10 @@ import numpy as np
 
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.runtime import extras, memory, scheduling
+from antiphon.kernel.runtime import extras, memory
 from antiphon.kernel.runtime.importing import import_object, take_modules, versions
 from antiphon.kernel.runtime.platform import limit_resources
+from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     OWN_WORDS,

@@ -41,12 +41,9 @@ class WorkerClient(ProcessorPart):
     ) -> None:
         """Opens the streams.
 
-        Args:
-            lead: Hops between a post and its take; room for as many is made in the rings.
-            config: Gives the streams' own text for the worker; not called in a check, which has no workers.
-
-        Raises:
-            WorkerError: The worker does not start, or there is no place for it.
+        `lead`: hops between a post and its take; room for as many is made in the rings. `config`: gives the streams'
+        own text for the worker; not called in a check, which has no workers. Raises WorkerError: the worker does not
+        start, or there is no place for it.
         """
         self.lead = lead
         self.first = 0
@@ -82,8 +79,7 @@ class WorkerClient(ProcessorPart):
     def start(self, hop: int, io: IO) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
-        Returns:
-            Whether it does, or the worker begins without a past, or there is none.
+        Returns whether it does, or the worker begins without a past, or there is none.
         """
         if not self.there:
             return HopStart.NO_WORKER
@@ -102,30 +98,21 @@ class WorkerClient(ProcessorPart):
         return HopStart.BEGINS
 
     def post(self, hop: int, values: Samples) -> None:
-        """Posts a started hop.
-
-        Args:
-            values: float32 `[lanes, *inputs]`.
-        """
+        """Posts a started hop. `values`: float32 `[lanes, *inputs]`."""
         for stream, part in zip(self.streams, values, strict=True):
             stream.input(hop)[...] = part
             stream.post(hop)
 
     def send(self, hop: int, values: Samples, io: IO) -> None:
-        """Starts and posts a hop, if there is a worker.
-
-        Args:
-            values: float32 `[lanes, *inputs]`.
-        """
+        """Starts and posts a hop, if there is a worker. `values`: float32 `[lanes, *inputs]`."""
         if self.start(hop, io) is not HopStart.NO_WORKER:
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
 
-        Returns:
-            float32 `[lanes, *outputs]`, valid until the next `take`; None where it is not there in time, or is not
-            finite, which also ends its worker.
+        Returns float32 `[lanes, *outputs]`, valid until the next `take`; None where it is not there in time, or is not
+        finite, which also ends its worker.
         """
         if hop < self.first or not self.there:
             return None

@@ -19,11 +19,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.kernel.runtime.child_process import bound_to, cause, leave, listening
-from antiphon.kernel.runtime.helper_process import start_helper
 from antiphon.kernel.runtime.importing import import_module
-from antiphon.kernel.runtime.pidfile import start_time
-from antiphon.kernel.runtime.scheduling import Standstill
+from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
+from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.pidfile import start_time
+from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
@@ -45,19 +45,14 @@ AGAIN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Child:
-    """A running worker.
-
-    Attributes:
-        still: Measures how long it has had pending hops and has done none.
-        killed: Why it was killed, or "".
-    """
+    """A running worker. `still`: measures how long it has had pending hops and has done none."""
 
     pid: int
     pidfd: int
     hop_ns: int
     still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
     stuck_ns: int = 0
-    killed: str = ""
+    killed: str = ""  # why it was killed, or ""
 
 
 @dataclass(slots=True)

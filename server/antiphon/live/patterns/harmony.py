@@ -11,7 +11,7 @@ from typing import TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.signal.pitch import named_note
-from antiphon.kernel.signal.scales import CHORDS, SCALES, scale_name
+from antiphon.signal.scales import CHORDS, SCALES, scale_name
 
 HIGHEST = 127
 """Highest MIDI note number."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.signal.lyrics import syllables
 from antiphon.live.patterns.controls import ControlPattern, Values, note
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
+from antiphon.signal.lyrics import syllables
 
 MOST_CYCLES = 64
 """Maximum cycles of a text."""

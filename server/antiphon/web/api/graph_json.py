@@ -10,7 +10,7 @@ from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 
 
 def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:

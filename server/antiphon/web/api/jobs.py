@@ -16,10 +16,10 @@ from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import Render, RenderLive, Run, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.http_message import HttpRequest, Response, answer
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import known_plugin
+from antiphon.web.http_message import HttpRequest, Response, answer
 from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer
 

@@ -15,15 +15,15 @@ from typing import Any
 from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.wire.script_link import LONGEST_SCRIPT
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.script_link import LONGEST_SCRIPT
 from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
 

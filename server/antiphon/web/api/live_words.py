@@ -21,13 +21,12 @@ _CLASSES = frozenset({"ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scal
 def words() -> dict[str, Any]:
     """Words as JSON data: each with its name, signature and docstring.
 
-    Returns:
-        `words`, the methods of patterns (`changes`) and of nodes (`nodes`), the names of `scales` and `chords`, and
-        all words by chapter with an example (`reference`, as `antiphon words` prints them).
+    Returns `words`, the methods of patterns (`changes`) and of nodes (`nodes`), the names of `scales` and `chords`, and
+    all words by chapter with an example (`reference`, as `antiphon words` prints them).
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
-    from antiphon.kernel.signal.scales import CHORDS, SCALES
     from antiphon.live.reference import CHAPTERS, entries
+    from antiphon.signal.scales import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]

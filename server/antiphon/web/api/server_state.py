@@ -12,14 +12,14 @@ import segno
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.graph import patch_list
-from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.kernel.signal.lyrics import syllables
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg
+from antiphon.signal.lyrics import syllables
 from antiphon.web import openapi
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80
 NAME = f"At most {LONGEST_NAME} printable characters of ASCII."

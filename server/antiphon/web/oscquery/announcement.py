@@ -52,8 +52,7 @@ def reachable(where: str) -> tuple[str, ...]:
 class Announcement:
     """Announces OSC and OSCQuery while `serve` runs.
 
-    Attributes:
-        name: The server's name; another machine with a server of that name makes it "Antiphon on studio-2".
+    `name`: the server's name; another machine with a server of that name makes it "Antiphon on studio-2".
     """
 
     def __init__(

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.wire.osc import Arg, encode
 from antiphon.web.changes import ValueSubscription
+from antiphon.web.http_message import Refusal
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
 from antiphon.web.protocol.websocket import WebSocket
 
@@ -42,9 +42,8 @@ STRUCTURE = "/patch/loaded"
 class WebListener:
     """One WebSocket client.
 
-    Attributes:
-        pending: The last packet of each address, or text of each job, that is still to be sent.
-        paths: The commands about each path that are still to be sent, at most a removal and an addition.
+    `pending`: the last packet of each address, or text of each job, that is still to be sent. `paths`: the commands
+    about each path that are still to be sent, at most a removal and an addition.
     """
 
     def __init__(self) -> None:

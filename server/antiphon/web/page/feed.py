@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Refusal
 from antiphon.web.osc_json import check_message
 from antiphon.web.osc_socket import OscSocket
 from antiphon.web.protocol.websocket import WebSocket
@@ -74,8 +74,7 @@ class PageLink:
     def command(self, text: str) -> None:
         """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
-        Raises:
-            WireError: It is none, or cannot be sent.
+        Raises WireError: it is none, or cannot be sent.
         """
         try:
             fields = json.loads(text)

@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.io.tap_memory import TAPS, TapMemory, TapReader
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
 HEADER = struct.Struct("<IIIIqII")
@@ -38,14 +38,9 @@ NAMES_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False)
 class SoundListener:
-    """Stream to one WebSocket.
+    """Stream to one WebSocket. `queue`: headers' fields and blocks that are still to be sent."""
 
-    Attributes:
-        queue: Headers' fields and blocks that are still to be sent.
-        format: One of `FORMATS`.
-    """
-
-    format: str = FORMATS[0]
+    format: str = FORMATS[0]  # one of `FORMATS`
     queue: deque[tuple[tuple[int, ...], bytes]] = field(default_factory=deque)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: int = 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.access import TokenGuard
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import convert
 from antiphon.web.page.page_secret import take_secret
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from antiphon.kernel.io.http_message import HttpRequest, Response
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import HttpRequest, Response
 from antiphon.web.page import files
 from antiphon.web.page.browser_input import BrowserSound
 from antiphon.web.page.feed import PageFeed

@@ -12,7 +12,7 @@ from starlette.responses import Response as BytesResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import FileBody, body_pieces
 from antiphon.web.protocol.gate import RequestGate, count_failure
 from antiphon.web.statuses import refusal_of
@@ -55,16 +55,13 @@ class Guard:
 class Endpoint:
     """A handler with its request settings.
 
-    Attributes:
-        handler: Called with the request, and where `most` is set with the pieces of its body.
-        most: Bytes of a body that it reads in pieces; 0 for one that is read before.
-        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+    `handler`: called with the request, and where `most` is set with the pieces of its body.
     """
 
     handler: Callable[..., Response | Awaitable[Response]]
     token: bool
-    most: int = 0
-    live: bool = False
+    most: int = 0  # bytes of a body that it reads in pieces; 0 for one that is read before
+    live: bool = False  # whether sound may be sent as it is made: in small chunks, at a low bit rate
 
 
 class Resource:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope
 
-from antiphon.kernel.io.http_message import Refusal
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.connection import HttpConnection
 
 SLOWEST, AFTER = 16 * 1024, 10.0
@@ -23,10 +23,8 @@ LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """The pieces of a request's body, none empty.
 
-    `live` sound may be sent in real time: in small chunks, at a low bit rate.
-
-    Raises:
-        Refusal: The body is too long or too slow, or its framing is wrong.
+    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
+    too slow, or its framing is wrong.
     """
     connection: HttpConnection = scope["state"]["connection"]
     connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST

@@ -20,8 +20,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Scope
 from wsproto.utilities import RemoteProtocolError
 
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.runtime.platform import most_open_files
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.protocol.guard import fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket
@@ -45,8 +45,7 @@ BACKLOG = 256
 class HttpConnection(asyncio.StreamReaderProtocol):
     """The server's end of one connection, also during its TLS handshake.
 
-    Attributes:
-        piece_seconds: Time for each piece of its body; 0 where `Limits.request_seconds` are for all of it.
+    `piece_seconds`: time for each piece of its body; 0 where `Limits.request_seconds` are for all of it.
     """
 
     transport: asyncio.Transport
@@ -187,9 +186,8 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     async def _next(self) -> h11.Request | bytes | None:
         """A request's head, or a piece of its body; None if no further request comes.
 
-        Raises:
-            Refusal: It is malformed or too late.
-            ClientDisconnect: The client is silent, or its body ends too early.
+        Raises Refusal: it is malformed or too late. Raises ClientDisconnect: the client is silent, or its body ends too
+        early.
         """
         try:
             while True:
@@ -308,16 +306,12 @@ class HttpConnection(asyncio.StreamReaderProtocol):
 class Connections:
     """All connections of a server.
 
-    Args:
-        websocket_of: Gives what serves the WebSocket of a request; None where it is answered as a plain request.
-
-    Attributes:
-        tls: Context for HTTPS; None for HTTP.
+    `websocket_of`: gives what serves the WebSocket of a request; None where it is answered as a plain request.
     """
 
     def __init__(self, app: ASGIApp, gate: RequestGate, websocket_of: Callable[[Scope], ServeWebSocket | None]) -> None:
         self.app, self.gate, self.websocket_of = app, gate, websocket_of
-        self.tls: ssl.SSLContext | None = None
+        self.tls: ssl.SSLContext | None = None  # context for HTTPS; None for HTTP
         self.turn = asyncio.Lock()
         self.waiting: dict[HttpConnection, None] = {}
         self.busy: set[HttpConnection] = set()

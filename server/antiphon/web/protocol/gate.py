@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 from starlette.types import Scope
 
-from antiphon.kernel.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.guard import Headers, Site, asks_health, check_framing, check_size
 from antiphon.web.protocol.limits import HttpCounters, Limits
 
@@ -24,24 +24,18 @@ COMMON = (
 
 @dataclass(slots=True)
 class RequestGate:
-    """Admission of requests: guard, limits and counters.
-
-    Attributes:
-        authorise: Called with every request before its body is read; raises `Refusal`.
-        body_bytes: Bytes of all request bodies that are being received.
-    """
+    """Admission of requests: guard, limits and counters."""
 
     limits: Limits
     site: Site = field(default_factory=lambda: Site("http", 0))
     counters: HttpCounters = field(default_factory=HttpCounters)
-    authorise: Authorise | None = None
-    body_bytes: int = 0
+    authorise: Authorise | None = None  # called with every request before its body is read; raises `Refusal`
+    body_bytes: int = 0  # bytes of all request bodies that are being received
 
     def admitted(self, scope: Scope) -> HttpRequest:
         """Checks a request's head, and returns the request without its body.
 
-        Raises:
-            Refusal: It is malformed, too large, for another server, or from another site.
+        Raises Refusal: it is malformed, too large, for another server, or from another site.
         """
         headers: Headers = scope["headers"]
         version, method = scope["http_version"], scope.get("method", "GET")

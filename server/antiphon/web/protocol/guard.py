@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from antiphon.kernel.io.http_message import Refusal
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.limits import Limits
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -39,12 +39,10 @@ class Target:
 class Site:
     """Origin of this server.
 
-    Attributes:
-        scheme: "http" or "https".
-        proxied: Authorities, "host" or "host:port", under which a reverse proxy forwards requests.
+    `proxied`: authorities, "host" or "host:port", under which a reverse proxy forwards requests.
     """
 
-    scheme: str
+    scheme: str  # "http" or "https"
     port: int
     hosts: frozenset[str] = LOOPBACK
     proxied: frozenset[str] = frozenset()
@@ -84,8 +82,7 @@ class Site:
     def target(self, raw: bytes, limit: int, local: str = "") -> Target:
         """Decodes a request target of at most `limit` bytes, as it was sent: a path, or a URL of this server.
 
-        Raises:
-            Refusal: It is too long, malformed or for another server.
+        Raises Refusal: it is too long, malformed or for another server.
         """
         if len(raw) > limit:
             raise Refusal(414, f"a request target has at most {limit} bytes")

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one client's requests, and of all clients together.
+    """Limits of one client's requests, and of all clients together."""
 
-    Attributes:
-        header: Bytes of a request's target and header.
-        target: Bytes of a request target.
-        body: Bytes of a request body.
-        bodies: Bytes of all request bodies that are being received.
-    """
-
-    header: int = 16 * 1024
+    header: int = 16 * 1024  # bytes of a request's target and header
     fields: int = 100
-    target: int = 4096
-    body: int = 1024 * 1024
+    target: int = 4096  # bytes of a request target
+    body: int = 1024 * 1024  # bytes of a request body
     chunks: int = 1024
-    bodies: int = 16 * 1024 * 1024
+    bodies: int = 16 * 1024 * 1024  # bytes of all request bodies that are being received
     request_seconds: float = 5.0
     idle_seconds: float = 5.0
     handler_seconds: float = 30.0
@@ -31,14 +24,10 @@ class Limits:
 
 @dataclass(slots=True)
 class HttpCounters:
-    """Counters since the start.
-
-    Attributes:
-        refused: Requests answered 4xx, and failed TLS handshakes.
-    """
+    """Counters since the start."""
 
     requests: int = 0
-    refused: int = 0
+    refused: int = 0  # requests answered 4xx, and failed TLS handshakes
     errors: int = 0
     timeouts: int = 0
     dropped: int = 0

@@ -10,7 +10,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.io.http_message import Handler, HttpRequest, Refusal, Response
+from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response
 from antiphon.web.protocol.application import Endpoint, Resource
 from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.websocket import ServeWebSocket
@@ -45,10 +45,7 @@ class Routes:
         """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
 
         A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
-        HEAD.
-
-        Raises:
-            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
         """
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
             raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")

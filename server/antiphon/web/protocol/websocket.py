@@ -30,8 +30,7 @@ SEND_SECONDS = 5.0
 class WebSocket:
     """The server's end of one WebSocket.
 
-    Args:
-        turn: Held while bytes are handled: many clients that send much delay no other.
+    `turn`: held while bytes are handled: many clients that send much delay no other.
     """
 
     def __init__(

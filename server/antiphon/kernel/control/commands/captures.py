@@ -43,12 +43,8 @@ class Captures:
     ) -> None:
         """Requests a file with the last bars of a node; the sender is answered once it is written.
 
-        Args:
-            bar: Beats of a bar.
-            done: Called with the path and the reason of a failure, in place of an answer to the sender.
-
-        Raises:
-            EngineError: Too many wait, or the recorder is busy.
+        `bar`: beats of a bar. `done`: called with the path and the reason of a failure, in place of an answer to the
+        sender.
         """
         if len(self._waiting) >= MOST_WAITING:
             raise EngineError(f"{MOST_WAITING} captures are being written already; try again in a moment")

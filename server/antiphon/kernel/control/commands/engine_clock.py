@@ -12,11 +12,7 @@ from antiphon.kernel.session.schedule import HORIZON, Moment
 
 
 class EngineClock:
-    """Converts between CLOCK_MONOTONIC, time tags and samples.
-
-    Args:
-        now_ns: CLOCK_MONOTONIC in nanoseconds.
-    """
+    """Converts between CLOCK_MONOTONIC, time tags and samples."""
 
     def __init__(self, link: RemoteEngine, wall: WallClock, now_ns: Callable[[], int]) -> None:
         self._link = link
@@ -30,8 +26,7 @@ class EngineClock:
     def when(self, timetag: int) -> Sample:
         """Converts an NTP time tag to a sample of the engine's clock.
 
-        Raises:
-            RequestError: It is more than `HORIZON` seconds ahead.
+        Raises RequestError: it is more than `HORIZON` seconds ahead.
         """
         target = self.wall.moment(timetag)
         ahead = (target - self.now_ns()) / 1e9

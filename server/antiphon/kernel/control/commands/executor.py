@@ -48,12 +48,9 @@ class CommandParts:
 class CommandExecutor:
     """Passes commands to the session, and distributes its effects.
 
-    Attributes:
-        parts: Those that other users of commands share.
-        gathered: Values that were received in this turn and are not applied yet, with their senders: the last of each
-            parameter, in the order in which they came.
-        batch: A context: what is done in it takes effect at one sample.
-        load_time: When a plan was last requested from the engine, by `time.monotonic`; 0.0 before the first.
+    `gathered`: values that were received in this turn and are not applied yet, with their senders: the last of each
+    parameter, in the order in which they came. `load_time`: when a plan was last requested from the engine, by
+    `time.monotonic`; 0.0 before the first.
     """
 
     def __init__(self, parts: CommandParts) -> None:
@@ -63,14 +60,13 @@ class CommandExecutor:
         self._outbox, self._feedback, self._saver = parts.outbox, parts.feedback, parts.saver
         self._replies, self._faults = parts.replies, parts.faults
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
-        self.batch = parts.outbox.batch
+        self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
         """Executes a command; `source`, its sender, gets no echo of the change.
 
-        Raises:
-            AntiphonError: The command is not valid; nothing has changed.
+        Raises AntiphonError: the command is not valid; nothing has changed.
         """
         self.perform(self._session.handle(command, self._clock.moment(), source))
 

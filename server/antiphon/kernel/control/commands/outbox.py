@@ -1,8 +1,4 @@
-"""Queue of actions for the engine, in order, while its command ring is full or a plan is not ready.
-
-Actions after a full ring wait here, bounded and counted. Those for a node of a plan in preparation wait until that plan
-plays; so does a `/sync`.
-"""
+"""Bounded queue of actions for the engine, while its command ring is full or the plan of their node is not ready."""
 
 from __future__ import annotations
 

@@ -40,11 +40,7 @@ class Syncs:
         return len(self._waiting)
 
     def expect(self, peer: Peer, number: int, when: When) -> int:
-        """Adds a client's `/sync number`; returns the token to send to the engine.
-
-        Raises:
-            ScheduleFull: `MAX_WAITING` are pending.
-        """
+        """Adds a client's `/sync number`; returns the token to send to the engine."""
         if len(self._waiting) >= MAX_WAITING:
             raise ScheduleFull(f"{MAX_WAITING} syncs wait already")
         self._last += 1

@@ -28,24 +28,16 @@ Steps = tuple[tuple[str, Callable[[], object]], ...]
 
 @dataclass(frozen=True, slots=True)
 class TurnSteps:
-    """The steps of turns and ticks.
-
-    Attributes:
-        due: At the time that `Turns.at` was given, and in each tick.
-        begin: At the beginning of each tick, before `due`.
-        tick: In each tick, after `due`.
-        meters: Every `METERS` ticks.
-        slow: Every `SLOW` ticks.
-    """
+    """The steps of turns and ticks."""
 
     busy: Callable[[], bool]
     turn: Steps
     refill: Steps
-    begin: Steps
-    due: Steps
-    tick: Steps
-    meters: Steps
-    slow: Steps
+    begin: Steps  # at the beginning of each tick, before `due`
+    due: Steps  # at the time that `Turns.at` was given, and in each tick
+    tick: Steps  # in each tick, after `due`
+    meters: Steps  # every `METERS` ticks
+    slow: Steps  # every `SLOW` ticks
 
 
 class Turns:

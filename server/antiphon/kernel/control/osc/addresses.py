@@ -24,21 +24,15 @@ AddressHandler = Callable[[OscServer, Peer, Args, When], None]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A fixed OSC address.
-
-    Attributes:
-        args: Its arguments in the reference's notation, for example "s:name [f:fade]".
-        timed: Whether it takes effect at the exact sample of a bundle's time tag.
-        at_once: Whether it only asks for the present state; it is then refused with a time in the future.
-    """
+    """A fixed OSC address."""
 
     path: str
-    args: str
+    args: str  # its arguments in the reference's notation, for example "s:name [f:fade]"
     doc: str
     handler: AddressHandler
     level: Level = SURFACE
-    timed: bool = False
-    at_once: bool = False
+    timed: bool = False  # whether it takes effect at the exact sample of a bundle's time tag
+    at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
 
     @property
     def usage(self) -> str:

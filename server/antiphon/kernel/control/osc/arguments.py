@@ -18,11 +18,7 @@ def most(args: Args, count: int, takes: str) -> None:
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
-    """Argument `at` as a float from `low` to `high`; `default` None makes it required.
-
-    Raises:
-        RequestError: It is missing, not a number, or out of its range.
-    """
+    """Argument `at` as a float from `low` to `high`; `default` None makes it required."""
     if at >= len(args):
         if default is None:
             raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")

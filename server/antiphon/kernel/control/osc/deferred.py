@@ -35,11 +35,7 @@ class Deferred:
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
-        """Adds a message to be handled at a future time.
-
-        Raises:
-            ScheduleFull: The queue, or the share of the sender's machine, is full.
-        """
+        """Adds a message to be handled at a future time."""
         size = weight(message)
         count, used = self._each.get(peer.host, (0, 0))
         if count >= EACH_MESSAGES or used + size > EACH_BYTES:

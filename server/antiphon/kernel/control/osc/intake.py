@@ -1,7 +1,6 @@
 """Packet intake: dispatches about a hundred messages a turn, round robin over the senders' lanes.
 
-Plain values are coalesced within a turn: only the last of each parameter is applied. Any other message first applies
-the coalesced values, so that the order is preserved.
+Of the plain values of a parameter in a turn the last is applied; any other message first applies those before it.
 """
 
 from __future__ import annotations
@@ -41,8 +40,7 @@ _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/pa
 class Intake:
     """Packet intake: dispatches messages to their handlers.
 
-    Attributes:
-        tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
+    `tap`: called with every packet and its sender, for `antiphon monitor`; None for nothing.
     """
 
     def __init__(

@@ -1,8 +1,4 @@
-"""Sends subscribers on request every played or scheduled note, with its beat.
-
-Notes emitted by nodes are `/note/on` and `/note/off` (`notes_out`). These are the notes sent to nodes: by OSC, MIDI,
-the page, live scripts, and by `/at` before its beat.
-"""
+"""Sends subscribers on request every note sent to a node, by OSC, MIDI, page, script or schedule, with its beat."""
 
 from __future__ import annotations
 
@@ -27,11 +23,7 @@ SHORT = 0.125
 
 
 class NoteWatch:
-    """Sends `/note/event d:beat i:note i:velocity i:channel s:node`, velocity 0 for a note's end.
-
-    Attributes:
-        watched: Whether a subscriber asks for notes; `follow` renews it.
-    """
+    """Sends `/note/event d:beat i:note i:velocity i:channel s:node`, velocity 0 for a note's end."""
 
     def __init__(
         self, link: RemoteEngine, clock: EngineClock, state: GraphState, surfaces: Surfaces, feedback: Feedback
@@ -40,7 +32,7 @@ class NoteWatch:
         self._link, self._clock, self._state = link, clock, state
         self._surfaces, self._feedback = surfaces, feedback
         self._brief: set[int] = set()
-        self.watched = False
+        self.watched = False  # whether a subscriber asks for notes; `follow` renews it
 
     def set(self, peer: Peer, *, on: bool) -> None:
         """Enables or disables note events for a subscriber; `RequestError` for any other peer."""

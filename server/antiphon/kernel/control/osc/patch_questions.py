@@ -24,11 +24,7 @@ class PatchQuestions:
         self._reading: asyncio.Task[None] | None = None
 
     def ask(self, peer: Peer) -> None:
-        """Answers `/patch/list.reply s:name…` to the sender, later.
-
-        Raises:
-            EngineBusy: Too many wait.
-        """
+        """Answers `/patch/list.reply s:name…` to the sender, later."""
         if len(self._waiting) >= MOST_WAITING:
             raise EngineBusy(f"{MOST_WAITING} wait for the list of patches already; wait for the answer")
         self._waiting.append(peer)

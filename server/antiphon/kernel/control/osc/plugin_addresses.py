@@ -35,8 +35,7 @@ _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text"
 class PluginAddresses:
     """Routes messages to the handlers of plugins.
 
-    Attributes:
-        infos: The addresses; those whose first part is that of an address of Antiphon's own are left out.
+    `infos`: the addresses; those whose first part is that of an address of Antiphon's own are left out.
     """
 
     def __init__(
@@ -103,12 +102,7 @@ class PluginAddresses:
 
 
 def check_args(info: AddressInfo, args: Args) -> Args:
-    """Arguments as an address declares them: numbers converted, count and types checked.
-
-    Raises:
-        MissingArgument: A required one is missing.
-        RequestError: There are too many, or one is of another type.
-    """
+    """Arguments as an address declares them: numbers converted, count and types checked."""
     tags, required = info.types
     words = info.args.split()
     if len(args) < required:

@@ -17,22 +17,18 @@ Handler = Callable[[Peer, tuple[Arg, ...], When], None]
 class AddressRoute:
     """The route of one address.
 
-    Attributes:
-        timed: Whether the handler applies `when` itself; other handlers are called when the message is due.
-        low, high: A single number in this range only sets `param` of `node`, so that `Intake` may gather it; low
-            above high for none.
-        asks: Whether a message without arguments asks for the value.
-        at_once: Whether it only asks for the present state; it is then refused with a time in the future.
+    `low`, `high`: a single number in this range only sets `param` of `node`, so that `Intake` may gather it; low above
+    high for none.
     """
 
     address: str
     handler: Handler
     level: Level = Level.OWNER
-    timed: bool = False
+    timed: bool = False  # whether the handler applies `when` itself; other handlers are called when the message is due
     low: float = 1.0
     high: float = 0.0
     node: str = ""
     param: str = ""
-    asks: bool = False
-    at_once: bool = False
+    asks: bool = False  # whether a message without arguments asks for the value
+    at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
     usage: str = ""

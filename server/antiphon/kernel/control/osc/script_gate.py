@@ -29,8 +29,7 @@ class _Program:
 class ScriptGate:
     """Joined programs, each on its own TCP connection: at most as many as `TcpServer` has.
 
-    Attributes:
-        token: Gives the owner's token; None where the server evaluates nothing.
+    `token`: gives the owner's token; None where the server evaluates nothing.
     """
 
     def __init__(self, token: Callable[[], str] | None, port: int) -> None:
@@ -41,8 +40,7 @@ class ScriptGate:
     def join(self, peer: Peer, asked: str) -> bytes:
         """Starts a challenge for a program that joins; `asked`: its nonce.
 
-        Raises:
-            RequestError: Nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
+        Raises RequestError: nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
         """
         token = self._token()
         if peer.udp is not None or not peer.host:
@@ -63,9 +61,6 @@ class ScriptGate:
         """Checks the sender of a script, by the token or the one-time proof of a joined program.
 
         Returns True for a proof, False for the token.
-
-        Raises:
-            RequestError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.
         """
         token = self._token()
         try:

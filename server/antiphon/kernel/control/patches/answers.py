@@ -17,16 +17,13 @@ MAX_ANSWERS = 1024
 class PlanAnswer:
     """An answer that depends on a plan.
 
-    Attributes:
-        peer: Who is answered; None for no answer.
-        done: Arguments of `/done` when the plan plays; None sends none.
-        refused: Called with the reason when the engine refuses the plan; then nothing else is said of it.
+    `refused`: called with the reason when the engine refuses the plan; then nothing else is said of it.
     """
 
     goal: int
-    peer: Peer | None
+    peer: Peer | None  # who is answered; None for no answer
     address: str
-    done: tuple[Arg, ...] | None
+    done: tuple[Arg, ...] | None  # arguments of `/done` when the plan plays; None sends none
     then: Callable[[], None] | None = None
     refused: Callable[[str], None] | None = None
 

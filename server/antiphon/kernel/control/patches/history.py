@@ -22,20 +22,16 @@ Place: TypeAlias = tuple[SetList | None, int]
 class Before:
     """The state before an edit.
 
-    Attributes:
-        what: The edit's OSC address, "" for a patch file that was saved and loaded again.
-        tempo: In bpm.
-        patch: As it was loaded, None where the nodes were added one by one.
-        whole: Whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
-            exist keep their present values.
+    `whole`: whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
+    exist keep their present values.
     """
 
-    what: str
+    what: str  # the edit's OSC address, "" for a patch file that was saved and loaded again
     graph: Graph
     name: str
     path: str
-    tempo: float
-    patch: Patch | None
+    tempo: float  # in bpm
+    patch: Patch | None  # as it was loaded, None where the nodes were added one by one
     scenes: dict[int, Scene]
     whole: bool
     place: Place

@@ -34,14 +34,7 @@ PATIENCE = 20.0
 
 
 class Plans:
-    """Edits of the graph, patches, scenes, undo, and their requests to the engine.
-
-    Attributes:
-        latency: Frames, of the plan that plays.
-        weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
-        warning: Why that plan may be too slow, or "".
-        patch: As it was loaded last, None without one.
-    """
+    """Edits of the graph, patches, scenes, undo, and their requests to the engine."""
 
     def __init__(
         self,
@@ -61,10 +54,10 @@ class Plans:
         self._answers = PlanAnswers(parts.replies)
         self._engine = 0
         self._clock = (0, 0.0)
-        self.latency = 0
-        self.weight = 0.0
-        self.warning = ""
-        self.patch: Patch | None = None
+        self.latency = 0  # frames, of the plan that plays
+        self.weight = 0.0  # share of a block that the last plan took in the weigher, 1.0 for all of it
+        self.warning = ""  # why that plan may be too slow, or ""
+        self.patch: Patch | None = None  # as it was loaded last, None without one
         self.scenes: dict[int, Scene] = {}
         self.history = EditHistory()
         self.failed = False
@@ -76,8 +69,7 @@ class Plans:
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
         """Changes nodes or wires by `make`; `peer` gets `/fail` if the engine refuses the plan.
 
-        Raises:
-            AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
+        Raises AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
         """
         state = self._session.state
         previous, graph = self._before(address, whole=False), state.graph
@@ -97,10 +89,8 @@ class Plans:
         """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
         `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; then `then` is
-        called where it plays.
-
-        Raises:
-            AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
+        called where it plays. Raises AntiphonError: the patch is not valid, or too many changes are pending; nothing
+        has changed.
         """
         state = self._session.state
         previous = self._before(address, whole=True)
@@ -118,20 +108,16 @@ class Plans:
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
 
-        `then` is called once it plays; `refused` if the engine refuses it, and the previous version plays on.
-
-        Raises:
-            PatchError: The present nodes and wires are not valid with it; nothing has changed.
+        `then` is called once it plays; `refused` if the engine refuses it, and the previous version plays on. Raises
+        PatchError: the present nodes and wires are not valid with it; nothing has changed.
         """
         self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
 
     def save(self, name: str, *, replacing: bool) -> None:
         """Saves the present state as a patch in the performer's folder.
 
-        `replacing`: allows replacing a file; the running patch's own file may always be replaced.
-
-        Raises:
-            AntiphonError: There is such a file, or it cannot be written.
+        `replacing`: allows replacing a file; the running patch's own file may always be replaced. Raises AntiphonError:
+        there is such a file, or it cannot be written.
         """
         playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         present_patch, known = self.present(name), self._catalog

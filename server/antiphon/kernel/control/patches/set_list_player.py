@@ -28,8 +28,7 @@ class Sets:
     def load(self, name: str, peer: Peer | None, address: str) -> None:
         """Loads a set list and its first patch.
 
-        Raises:
-            PatchError: The set or one of its patches is not valid; nothing has changed.
+        Raises PatchError: the set or one of its patches is not valid; nothing has changed.
         """
         loaded = set_list.load(name)
         for one in loaded.patches:
@@ -46,10 +45,8 @@ class Sets:
     def save(self, name: str, listed: tuple[str, ...]) -> SetList:
         """Saves patches, in order, as a set list of the performer's, and makes it the loaded one.
 
-        Fade and pedals are copied from the previously loaded set; the sound does not change.
-
-        Raises:
-            AntiphonError: It is not valid, or cannot be written; nothing has changed.
+        Fade and pedals are copied from the previously loaded set; the sound does not change. Raises AntiphonError: it
+        is not valid, or cannot be written; nothing has changed.
         """
         before, here = self._position.at
         stem = name.removesuffix(patches.SUFFIX)

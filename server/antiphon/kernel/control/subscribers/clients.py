@@ -32,16 +32,11 @@ HELD_ANSWER_SECONDS = 10.0
 
 
 class Machine(NamedTuple):
-    """A known IP address: a sender, or an approved one.
-
-    Attributes:
-        state: "held" or "approved".
-        seconds: Since its last message where it is held; until its approval ends where that does, else None.
-    """
+    """A known IP address: a sender, or an approved one."""
 
     ip: str
-    state: str
-    seconds: float | None
+    state: str  # "held" or "approved"
+    seconds: float | None  # since its last message where it is held; until its approval ends where that does, else None
     messages: int = 0
 
 
@@ -54,9 +49,6 @@ class Access:
     """Access level of each IP address. Loopback may do everything; other addresses are held until approved.
 
     An approval ends after `APPROVAL_SECONDS`.
-
-    Attributes:
-        held_messages: Messages from addresses without approval, so far.
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
@@ -69,7 +61,7 @@ class Access:
         self._held: dict[str, tuple[int, float]] = {}  # messages, and when the last one came
         self._answered: dict[str, float] = {}
         self._printed: set[str] = set()
-        self.held_messages = self.changes = 0
+        self.held_messages = self.changes = 0  # messages from addresses without approval, so far
         self.approving = "antiphon approve"
 
     def level(self, host: str) -> Level:
@@ -81,9 +73,8 @@ class Access:
     def hold(self, host: str) -> bool:
         """Counts a message from an unapproved address; the last `MAX_HELD` addresses are listed by `held`.
 
-        Returns:
-            Whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
-            time. Call `answered` when it was.
+        Returns whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
+        time. Call `answered` when it was.
         """
         self.held_messages += 1
         if host not in self._printed and len(self._printed) < MOST_PRINTED:
@@ -143,11 +134,7 @@ class Access:
         self._changed()
 
     def forget(self, host: str) -> None:
-        """Revokes an approval, including one by `allow`, or removes an address from the list of held ones.
-
-        Raises:
-            UsageError: The address is neither approved nor held.
-        """
+        """Revokes an approval, including one by `allow`, or removes an address from the list of held ones."""
         host = _address(host)
         if not {host} & {*self._allowed, *self._approved, *self._held}:
             there = ", ".join([*self.approved(), *self._held][:40]) or "none"
@@ -186,18 +173,12 @@ def _address(host: str) -> str:
 
 @dataclass(slots=True)
 class Surface:
-    """A subscriber.
+    """A subscriber."""
 
-    Attributes:
-        id: Its number, which `/notify` answers.
-        owner: Key of the peer that subscribed it; changes that this peer makes are not sent to the surface.
-        fixed: Whether `--surface` names it; then it is never dropped.
-    """
-
-    id: int
+    id: int  # its number, which `/notify` answers
     peer: Peer
-    owner: str
-    fixed: bool = False
+    owner: str  # key of the peer that subscribed it; changes that this peer makes are not sent to the surface
+    fixed: bool = False  # whether `--surface` names it; then it is never dropped
     refusals: int = 0
     quiet_until: float = 0.0
     since: float = 0.0
@@ -239,9 +220,6 @@ class Surfaces:
         """Subscribes a peer; an existing subscriber keeps its number, and its lease is renewed.
 
         `owner`: key of the requesting peer; `fixed`: `--surface` names it.
-
-        Raises:
-            RequestError: `MAX_SURFACES` are subscribed.
         """
         known = self._by_key.get(peer.key)
         if known is not None:

@@ -1,8 +1,4 @@
-"""Removes names and paths of files from sentences that are sent to an approved surface.
-
-Error reasons come from many sources (a patch that cannot be read, a plugin that cannot open its sound), so names are
-removed where a sentence is sent, not where it is written.
-"""
+"""Removes names and paths of files from sentences that are sent to an approved surface."""
 
 from __future__ import annotations
 

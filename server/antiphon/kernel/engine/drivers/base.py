@@ -17,28 +17,19 @@ from antiphon.kernel.contract.block import Samples
 class DriverOptions:
     """Driver options of `serve`.
 
-    Attributes:
-        rate: Hz.
-        block: Frames of a block.
-        ahead: Blocks between input and output; 0 chooses by block size.
-        input: Name of the input device; "" is the default device.
-        output: Name of the output device; "" is the default device.
-        buffer_blocks: Least blocks of a software clock's virtual device buffer.
-        soft: The device is a software clock too: a jackd without a sound card.
-        pairs: What each two channels of the output device play, by `output_buses`; () for the graph's output alone.
-        late_ns: How late this machine wakes a thread at the worst, as measured at the start; 0 where it was not.
+    `pairs`: what each two channels of the output device play, by `output_buses`; () for the graph's output alone.
     """
 
-    rate: int = 48000
-    block: int = 256
+    rate: int = 48000  # Hz
+    block: int = 256  # frames of a block
     channels: int = 2
-    ahead: int = 0
-    input: str = ""
-    output: str = ""
+    ahead: int = 0  # blocks between input and output; 0 chooses by block size
+    input: str = ""  # name of the input device; "" is the default device
+    output: str = ""  # name of the output device; "" is the default device
     name: str = "antiphon"
-    buffer_blocks: int = 8
-    soft: bool = False
-    late_ns: int = 0
+    buffer_blocks: int = 8  # least blocks of a software clock's virtual device buffer
+    soft: bool = False  # the device is a software clock too: a jackd without a sound card
+    late_ns: int = 0  # how late this machine wakes a thread at the worst, as measured at the start; 0 where it was not
     pairs: tuple[str, ...] = ()
 
     @property
@@ -92,27 +83,17 @@ def pace_words() -> NDArray[np.int64]:
 
 
 class Driver(Protocol):
-    """Block clock, with or without an audio device. Block numbers count from sample 0.
-
-    Attributes:
-        rate: Rate of the device, Hz; it may differ from the requested one.
-        block: Frames of a block of the device; may differ from the requested number.
-        channels: Channels of `input`; `deliver` gets those of `DriverOptions.outs`.
-        latency: Latency of the device, frames.
-        ring: Frames between the input and the output of a block in the driver's slots.
-        device: Address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock.
-        bell: The eventfd that the callback writes; -1 for a software clock.
-    """
+    """Block clock, with or without an audio device. Block numbers count from sample 0."""
 
     name: str
-    rate: int
-    block: int
-    channels: int
-    latency: int
-    ring: int
+    rate: int  # rate of the device, Hz; it may differ from the requested one
+    block: int  # frames of a block of the device; may differ from the requested number
+    channels: int  # channels of `input`; `deliver` gets those of `DriverOptions.outs`
+    latency: int  # latency of the device, frames
+    ring: int  # frames between the input and the output of a block in the driver's slots
     pace: NDArray[np.int64]
-    device: int
-    bell: int
+    device: int  # address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock
+    bell: int  # the eventfd that the callback writes; -1 for a software clock
 
     def start(self, first: int, origin_ns: int) -> None:
         """Starts the block clock at number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""

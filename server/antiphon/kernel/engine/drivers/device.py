@@ -19,18 +19,14 @@ _DRAIN_SECONDS = 0.5
 
 
 class CallbackDriver:
-    """Driver over a `CallbackState`; undocumented methods are as in `Driver`. Subclasses open the device.
-
-    Attributes:
-        ahead: Blocks between a block's input and its output.
-    """
+    """Driver over a `CallbackState`; undocumented methods are as in `Driver`. Subclasses open the device."""
 
     name = "device"
 
     def __init__(self, state: CallbackState, rate: int, block: int, channels: int, ahead: int) -> None:
         self.state = state
         self.rate, self.block, self.channels = rate, block, channels
-        self.ahead = ahead
+        self.ahead = ahead  # blocks between a block's input and its output
         self.ring = ahead * block
         self.latency = 0
         self.device, self.bell = state.address, state.bell

@@ -1,7 +1,6 @@
-"""The software clock: blocks are due by CLOCK_MONOTONIC, and a virtual device buffer decides which ones are missed.
+"""The software clock: sample n is due at origin + n / rate by CLOCK_MONOTONIC.
 
-Sample n is due at origin + n / rate, exactly. A block is *late* when it is delivered more than one period after it was
-due, and *missed* when a device buffer of `buffer_blocks` blocks would have run empty by then.
+A block is *late* a period after it was due, and *missed* where a device buffer of `buffer_blocks` had run empty.
 """
 
 from __future__ import annotations

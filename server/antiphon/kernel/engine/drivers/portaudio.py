@@ -87,9 +87,6 @@ def find(sd: Any, name: str, side: str) -> int | None:
     """Index of the device `name`, a part of its name or its index; None for "none" or without any device.
 
     "" is the default device; `side` is "input" or "output".
-
-    Raises:
-        EngineError: No device has that name.
     """
     if name == "none":
         return None

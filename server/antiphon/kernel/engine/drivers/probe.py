@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
-from antiphon.kernel.runtime.helper_process import run_forked
+from antiphon.kernel.runtime.processes.helper_process import run_forked
 from antiphon.kernel.runtime.settings import ServeSettings
 
 MAX_ANSWER = 1 << 16
@@ -17,28 +17,20 @@ MAX_ANSWER = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The driver to use, with the rate and block size of its device.
+    """The driver to use, with the rate and block size of its device."""
 
-    Attributes:
-        driver: "jack", "portaudio" or "headless".
-        rate: Hz.
-        block: Frames of a block.
-        note: A sentence for the user about the choice, or "".
-    """
-
-    driver: str
-    rate: int
-    block: int
-    note: str = ""
+    driver: str  # "jack", "portaudio" or "headless"
+    rate: int  # Hz
+    block: int  # frames of a block
+    note: str = ""  # a sentence for the user about the choice, or ""
     own: bool = False
 
 
 def probe(settings: ServeSettings) -> Found:
     """Finds the driver for `settings`.
 
-    Raises:
-        UsageError: A device is named for the headless driver.
-        EngineError: The requested driver or device cannot be used.
+    Raises UsageError: a device is named for the headless driver. Raises EngineError: the requested driver or device
+    cannot be used.
     """
     if settings.audio == "headless":
         for option, name in _named(settings):

@@ -176,11 +176,7 @@ def begin_block(s: i64p, block: i64) -> None:
 
 @kernel
 def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
-    """Copies a computed block for its listeners and publishes it; 1 if meters were measured too, else 0.
-
-    Args:
-        beat: At its first sample.
-    """
+    """Copies a computed block for its listeners and publishes it; 1 if meters were measured too, else 0."""
     note_lateness(s, block)
     keep_for_recorder(s, block, played)
     if s[LoopWord.LISTEN] != 0:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.browser_input import BrowserInput
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
@@ -20,11 +19,12 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
-from antiphon.kernel.engine.node_capture import NodeCapture
-from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.engine.taps.browser_input import BrowserInput
+from antiphon.kernel.engine.taps.node_capture import NodeCapture
+from antiphon.kernel.engine.taps.node_taps import NodeTaps
 from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.native.kernel import address
@@ -63,12 +63,7 @@ class NativeLoop:
         parts: LoopParts,
         bell: int,
     ) -> None:
-        """Stores addresses that are constant while the engine runs.
-
-        Args:
-            driver: A driver with `pace` words.
-            bell: Eventfd that wakes control.
-        """
+        """Stores addresses that are constant while the engine runs."""
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as its address is in the words
@@ -151,11 +146,7 @@ class NativeLoop:
         publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
 
     def end(self, block: int, x: Samples, played: bool) -> bool:
-        """Copies and publishes a block computed by the player.
-
-        Args:
-            x: Its input, float32 `[channels, block]`.
-        """
+        """Copies and publishes a block computed by the player. `x`: its input, float32 `[channels, block]`."""
         player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
         if player.plan is not self._plan:
             self._take(player.plan)
@@ -181,8 +172,7 @@ class NativeLoop:
     def play(self, journal: Journal) -> ExitReason:
         """Plays blocks until the interpreter is needed; returns at once unless the player rests.
 
-        Returns:
-            Why it has ended; after `ExitReason.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
+        Returns why it has ended; after `ExitReason.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
         """
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
         line = player.tempo.line_at(player.sample)

@@ -54,10 +54,7 @@ def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
     """Smooths the device's block times (Adriaensen, "Using a DLL to filter time", 2005).
 
     The loop is reset at its first block, after a gap of samples, and if the error is over `MOST_PERIODS` blocks.
-
-    Args:
-        sample: First sample of the block.
-        at: CLOCK_MONOTONIC at which the device asked for it, ns.
+    `sample`: first sample of the block. `at`: CLOCK_MONOTONIC at which the device asked for it, ns.
     """
     error = f64(at) - f[LoopWord.DLL_EXPECTED]
     anew = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else 0

@@ -1,7 +1,6 @@
 """The engine's records for the session log: every load, command, missed block and start, with its sample.
 
-Records go through a bounded ring to the recorder, which writes them as JSON lines. They are written only while
-a session is recorded (`HeaderWord.TAPPING` is `SESSION`).
+They go through a bounded ring to the recorder, while `HeaderWord.TAPPING` is `SESSION`.
 """
 
 from __future__ import annotations

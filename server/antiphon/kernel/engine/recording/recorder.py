@@ -1,7 +1,6 @@
-"""Recorder process: reads sound and journal from shared memory and writes files.
+"""Recorder process: reads sound and journal from shared memory and writes files. Missing blocks become silence.
 
-It survives the end of engine or control. Missing blocks are written as silence, so that a recording's length is the
-elapsed time. After a recorder was killed, the next one continues in a new file in the same folder.
+It survives the end of engine or control; after its own, the next one continues in a new file of the folder.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import listening
 from antiphon.kernel.runtime.console import say, write_output
+from antiphon.kernel.runtime.processes.child_process import listening
 
 OUTPUT = 1
 LEAST_FREE, MOST_LEFT = 0.1, 10e9

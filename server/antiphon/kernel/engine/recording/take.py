@@ -1,8 +1,6 @@
 """Sound file of a recording in progress. It can be opened at any time, also after a crash or a power cut.
 
-A wave file is written as RF64 with the header of RIFF until it exceeds 4 GiB (3.1 h of a session, 4.1 h of a recording,
-in stereo at 48 kHz); then libsndfile changes the header to RF64. So a recording of any length is one file. Header and
-sound are written to the disk every second.
+A wave file is RIFF in RF64's layout until it exceeds 4 GiB; header and sound are written to the disk every second.
 """
 
 from __future__ import annotations
@@ -27,20 +25,13 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 
 
 class TakeFile:
-    """A sound file being written.
-
-    Attributes:
-        rate: Hz.
-        frames: Frames written so far.
-    """
+    """A sound file being written. `rate`: Hz."""
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
         """Creates the file, and its folder if needed; its suffix selects the format.
 
-        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix.
-
-        Raises:
-            FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.
+        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix. Raises FileError: the
+        suffix is not one of a recording, the format does not hold the rate, or there is no room.
         """
         import soundfile
 

@@ -20,11 +20,7 @@ def run_calls(calls: i64p, count: i64) -> None:
 
 
 class PackedCalls:
-    """The calls of steps, in order. Built off the block path.
-
-    Attributes:
-        table: Address of the table that `run_calls` reads.
-    """
+    """The calls of steps, in order. Built off the block path."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
         """Packs the calls, and keeps their arrays."""
@@ -38,7 +34,7 @@ class PackedCalls:
             row[:] = item.packed, address(words) + 8 * at
             at += item.size
         self._words, self._table = words, table
-        self.table = address(table)
+        self.table = address(table)  # address of the table that `run_calls` reads
         self._run = run_calls.bind(table, self.count)
 
     def run(self) -> None:

@@ -1,8 +1,7 @@
 """Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
 
-A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. At an invalid row, or a
-node without a step, the machine code returns; the interpreter runs that node for the block (`Plan.run_place`), and
-repacks the row once it rests.
+A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. The interpreter runs
+the node of an invalid row (`Plan.run_place`), and repacks the row once it rests.
 """
 
 from __future__ import annotations
@@ -59,9 +58,8 @@ class PlanTables:
 class _Place:
     """Table indices of one node.
 
-    Attributes:
-        kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
-            always runs it.
+    `kernels`: those of its conditions and of its calls before the check of its outputs; None where the interpreter
+    always runs it.
     """
 
     node: NativeNode
@@ -134,11 +132,7 @@ class NativePlan:
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
     def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
-        """Continues a block after an interruption.
-
-        Args:
-            stop: What `run_rows` returned.
-        """
+        """Continues a block after an interruption. `stop`: what `run_rows` returned."""
         whole = self._whole
         while stop:
             place = whole[PlanWord.NEXT]
@@ -196,11 +190,7 @@ class NativePlan:
         rows[row + NodeRow.PACKED] = version
 
     def meters(self, frames: int, into: NDArray[np.float32]) -> int:
-        """Measures the nodes' last block: number, peak and RMS of the first output, load.
-
-        Args:
-            frames: Frames of that block.
-        """
+        """Measures the nodes' last block: number, peak and RMS of the first output, load."""
         count = min(len(self._places), len(into) // 4)
         measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
         return count

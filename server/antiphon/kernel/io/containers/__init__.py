@@ -1,1 +1,1 @@
-"""What a sound file is made of, by its bytes alone: see `layout`. Nothing is decoded."""
+"""Structure of sound files by their bytes, without decoding; see `layout`."""

@@ -1,7 +1,6 @@
 """Checks the sizes in the header of a file of chunks against the file's length: WAV, AIFF, AU, W64 and CAF.
 
-libsndfile shortens a header that declares more than the file holds, without an error. A file cut short on its way
-here would then be processed as if it were whole, so the promise is read first. What counts its header too is whole.
+libsndfile shortens a header that declares more than the file holds, without an error.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"
 """The formats that are read, as words of a sentence."""
 
 _FLAC_HEAD = 8
-"""Bytes by which the beginning of a flac file is told."""
+"""Length of the signature of a FLAC file, bytes."""
 
 
 def open_file(path: str | bytes | os.PathLike[str]) -> int:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refused
 
 REACH = 1 << 20
-"""Bytes among which the first frame is looked for."""
+"""Search range of the first frame, bytes."""
 MOST_JUNK = 4096
-"""Bytes of something else within the sound that are passed over; more of them are sound that is broken."""
+"""Bytes between two frames that are skipped, at most; a longer gap is an error."""
 _SURE = 4
-"""Frames in a row by which sound is told from bytes that look like a frame."""
+"""Consecutive frames that confirm the frame sync."""
 _CHUNK, _NEEDED = 1 << 20, 64
-"""Bytes that are walked at once; those of a frame that are looked at."""
+"""Bytes per read; bytes of a frame's header that are needed."""
 _RATES = (44100, 48000, 32000)
 _KBITS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -37,16 +37,13 @@ _VBRI = 36
 
 @dataclass(frozen=True, slots=True)
 class FrameKind:
-    """What all frames of a sound have in common.
+    """Properties that all frames of a sound share.
 
-    Attributes:
-        layer: 1 to 3.
-        samples: Of each channel in a frame.
-        side: Bytes of a frame before the place of a header's name.
+    `samples`: of each channel in a frame. `side`: bytes of a frame before the place of a header's name.
     """
 
     version: int
-    layer: int
+    layer: int  # 1 to 3
     rate: int
     mono: bool
 
@@ -70,7 +67,7 @@ class FrameRun:
     frames: int = 0
 
     def promised(self, place: int) -> int | None:
-        """What the header frame says: frames (place 1), bytes (place 2); None where it does not."""
+        """A field of the header frame: frames (place 1) or bytes (place 2); None where it has none."""
         at = self.kind.side
         flags = int.from_bytes(self.header[at + 4 : at + 8], "big")
         if self.header[at : at + 4] not in (b"Xing", b"Info") or not flags & place:
@@ -82,11 +79,8 @@ class FrameRun:
 def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...]:
     """The sounds between two offsets of a file; none where there are no frames.
 
-    Args:
-        whole: Whether these are the offsets of the whole file, which libsndfile may read by itself.
-
-    Raises:
-        Refused: It is broken, cut short, or its rate changes.
+    `whole`: whether these are the offsets of the whole file, which libsndfile may read by itself. Raises Refused: it is
+    broken, cut short, or its rate changes.
     """
     window = FileWindow(fd, end)
     tagged = behind_tags(window, start)

@@ -9,7 +9,7 @@ from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refuse
 MOST_LINKS = 1000
 _MARK, _HEAD, _BEGINS = b"OggS", 27, 2
 _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
-"""What begins FLAC in Ogg, and its bytes before a FLAC stream as it is in a file of its own."""
+"""Signature of FLAC in Ogg, and its length before the stream of a plain FLAC file."""
 
 
 @dataclass(slots=True)

@@ -25,20 +25,17 @@ class Refused(Exception):
 class Link:
     """One of the sounds that a file holds one after another, each with headers of its own.
 
-    Attributes:
-        pieces: The bytes to decode, where those of the whole file would be read wrongly; else empty.
-        frames: Counted, where no header says how many there are; else None.
-        guessed: Whether the whole file is read rightly where libsndfile guesses as many frames.
+    `pieces`: the bytes to decode, where those of the whole file would be read wrongly; else empty.
     """
 
     pieces: tuple[Piece, ...] = ()
-    frames: int | None = None
-    guessed: bool = False
+    frames: int | None = None  # counted, where no header says how many there are; else None
+    guessed: bool = False  # whether the whole file is read rightly where libsndfile guesses as many frames
 
 
 @dataclass(frozen=True, slots=True)
 class SoundLayout:
-    """A sound file's kind, one of `KINDS`, its sounds in their order, and what a user is told of it, if anything."""
+    """Kind of a sound file, one of `KINDS`; its sounds in order; a remark for the user, or ""."""
 
     kind: str
     links: tuple[Link, ...] = (Link(),)

@@ -1,5 +1,1 @@
-"""Handlers of OSC addresses, one module a group; `addresses` documents each.
-
-Each takes the server (`served.OscServer`), the sender, the arguments and the time. It raises `AntiphonError`, whose
-text is sent to the sender.
-"""
+"""Handlers of OSC addresses, one module a group. An `AntiphonError` of theirs is sent to the sender."""

@@ -34,10 +34,8 @@ def recall_scene(
 ) -> None:
     """Sets all values to those of scene number `place`, in ramps of `beats` beats.
 
-    With a `quantum` above 0 the recall is at its next multiple of beats, otherwise at `when`.
-
-    Raises:
-        RequestError: There is no such scene, or one of its values is refused; nothing has changed.
+    With a `quantum` above 0 the recall is at its next multiple of beats, otherwise at `when`. Raises RequestError:
+    there is no such scene, or one of its values is refused; nothing has changed.
     """
     scene = scenes.find_scene(server.plans.scenes, place)
     server.executor.settle()

@@ -1,0 +1,157 @@
+"""Pitch class spectrum: log-frequency spectrum, explained by harmonic notes, folded to pitch classes.
+
+The method is that of Mauch and Dixon, "Approximate note transcription for the improved identification of difficult
+chords" (ISMIR 2010): a log-frequency spectrum tuned to the recording, its local mean subtracted, and non-negative least
+squares on a dictionary of harmonic notes; here solved by a fixed number of multiplicative updates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import F32, note_number
+from antiphon_listen.frames import FrameBuffer, hann, magnitudes
+
+RATE, SIZE, HOP = 22050, 8192, 2048
+FRAMES_PER_SECOND = RATE / HOP
+LOWEST, NOTES = 24, 72
+"""MIDI number of the lowest note, C1, and the number of notes."""
+FINER = 3
+"""Bins per semitone."""
+_DECAY = 0.7
+"""Amplitude ratio of successive harmonics."""
+_HARMONICS = 16
+_UPDATES = 12
+TUNED_AFTER = 300
+"""Frames before the tuning is estimated, 28 s."""
+_SPAN = 6 * FINER
+"""Half-width in bins of the local mean."""
+
+
+class NoteSpectrum:
+    """Streaming pitch classes `[n, 24]`: of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
+
+    `tuned_after`: frames from which the tuning is estimated; until then there is no other frame.
+    """
+
+    def __init__(self, tuned_after: int = TUNED_AFTER) -> None:
+        self._tuned_after = tuned_after
+        self._frames, self._window = FrameBuffer(SIZE, HOP), hann(SIZE)
+        self._early: list[F32] = []
+        self._count = 0
+        self._map: F32 | None = None
+        self._rows: list[F32] = []
+        self._notes = _dictionary()
+        self._fold = _folding()
+        self.tuning = 0.0
+
+    def feed(self, samples: F32) -> None:
+        """Processes the next samples, `[n]`."""
+        self._take(self._frames.push(samples))
+
+    def _take(self, frames: F32) -> None:
+        if not len(frames):
+            return
+        spectra = magnitudes(frames, self._window)
+        if self._map is not None:
+            self._rows.append(self._chroma(spectra))
+            return
+        self._early.append(spectra)
+        self._count += len(spectra)
+        if self._count >= self._tuned_after:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Estimates the tuning of the buffered spectra, and processes them."""
+        spectra = np.concatenate(self._early)
+        self.tuning = _tuning(spectra)
+        self._map = _bins(self.tuning)
+        self._rows += [self._chroma(spectra[first : first + 64]) for first in range(0, len(spectra), 64)]
+        self._early = []
+
+    def pull(self) -> F32:
+        """Frames since the last call, `[n, 24]`; a silent one is zeros."""
+        rows = np.asarray(np.concatenate(self._rows)) if self._rows else np.zeros((0, 24), np.float32)
+        self._rows = []
+        return rows
+
+    def end(self) -> F32:
+        """All remaining frames, `[n, 24]`."""
+        self._take(self._frames.end())
+        if self._map is None and self._early:
+            self._settle()
+        return self.pull()
+
+    def _chroma(self, spectra: F32) -> F32:
+        assert self._map is not None
+        level = np.sqrt(spectra @ self._map)
+        padded = np.pad(level, ((0, 0), (_SPAN, _SPAN)), mode="edge")
+        total = np.cumsum(np.pad(padded, ((0, 0), (1, 0))), axis=1)
+        mean = (total[:, 2 * _SPAN + 1 :] - total[:, : -2 * _SPAN - 1]) / (2 * _SPAN + 1)
+        level = np.maximum(0.0, level - mean).astype(np.float32)
+        notes = _explain(level, self._notes)
+        return np.asarray((notes @ self._fold).astype(np.float32))
+
+
+def _explain(level: F32, notes: F32) -> F32:
+    """Non-negative note strengths that approximate the spectra: Lee and Seung's updates for squared error."""
+    goal = level @ notes.T
+    gram = notes @ notes.T
+    strength: F32 = np.maximum(goal, 1e-6).astype(np.float32)
+    for _ in range(_UPDATES):
+        strength *= goal / (strength @ gram + np.float32(1e-6))
+    return strength
+
+
+def _dictionary() -> F32:
+    """Notes as spectra on the scale of bins, `[NOTES, NOTES * FINER]`, each of length 1."""
+    bins = np.arange(NOTES * FINER)
+    table = np.zeros((NOTES, len(bins)))
+    for note in range(NOTES):
+        for harmonic in range(1, _HARMONICS + 1):
+            place = FINER * (note + 12.0 * np.log2(harmonic)) + FINER // 2
+            table[note] += _DECAY ** (harmonic - 1) * np.maximum(0.0, 1.0 - np.abs(bins - place) / 1.5)
+    unit: F32 = (table / np.linalg.norm(table, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def _bins(tuning: float) -> F32:
+    """Matrix from a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * FINER]`."""
+    frequencies = np.fft.rfftfreq(SIZE, 1.0 / RATE)
+    pitch = np.full(len(frequencies), -100.0)
+    pitch[1:] = note_number(frequencies[1:]) - tuning
+    place = FINER * (pitch - LOWEST) + FINER // 2
+    bins = np.arange(NOTES * FINER)
+    width = np.ones(len(frequencies))
+    width[2:] = np.maximum(1.0, np.diff(place)[1:])  # where bins of the spectrum are wider than a third of a semitone
+    return np.maximum(0.0, 1.0 - np.abs(place[:, None] - bins) / width[:, None]).astype(np.float32)
+
+
+def _folding() -> F32:
+    """Matrix from notes to the pitch classes of bass and treble, `[NOTES, 24]`."""
+    pitch = LOWEST + np.arange(NOTES)
+    low = np.clip((58.0 - pitch) / 12.0, 0.0, 1.0) * np.clip((pitch - 26.0) / 6.0, 0.0, 1.0)
+    high = np.clip((pitch - 44.0) / 12.0, 0.0, 1.0) * np.clip((94.0 - pitch) / 12.0, 0.0, 1.0)
+    table = np.zeros((NOTES, 24))
+    table[np.arange(NOTES), pitch % 12] = low
+    table[np.arange(NOTES), 12 + pitch % 12] = high
+    return table.astype(np.float32)
+
+
+def _tuning(spectra: F32) -> float:
+    """Tuning in semitones from A at 440 Hz, -0.5 to 0.5: the circular mean of spectral peak positions."""
+    middle = spectra[:, 1:-1]
+    peaks = (
+        (middle > spectra[:, :-2]) & (middle >= spectra[:, 2:]) & (middle > 0.1 * spectra.max(axis=1, keepdims=True))
+    )
+    frame, at = np.nonzero(peaks)
+    at = at + 1
+    keep = (at * RATE / SIZE > 150.0) & (at * RATE / SIZE < 2000.0)
+    frame, at = frame[keep], at[keep]
+    if not len(at):
+        return 0.0
+    before, top, after = (np.log(spectra[frame, at + n] + 1e-9) for n in (-1, 0, 1))
+    beside = 0.5 * (before - after) / np.minimum(before - 2.0 * top + after, -1e-9)
+    pitch = 12.0 * np.log2((at + beside) * RATE / SIZE / 440.0)
+    turn = np.sum(spectra[frame, at] * np.exp(2j * np.pi * pitch))
+    return float(np.angle(turn) / (2.0 * np.pi))

@@ -1,0 +1,19 @@
+"""Parts of kernels beyond `antiphon.api.kernels`: memory shared with another process or thread, bits, C libraries.
+
+Memory is shared by `load_acquire` and `store_release`. A library of C may call back what `compile_all` has compiled.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.native import compile_all, u8p
+from antiphon.kernel.native.intrinsics import (
+    address_f64,
+    address_i64,
+    as_u8p,
+    bits_f64,
+    call_c,
+    f64_bits,
+    load_acquire,
+    prefetch,
+    store_release,
+)

@@ -1,0 +1,1 @@
+"""Sound and MIDI files written, MIDI files read."""

@@ -1,0 +1,355 @@
+"""Sound files out, all or nothing: a file appears under its name when it is whole and on disk.
+
+Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
+the main thread, never comes up inside libsndfile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from antiphon.files.draft_file import DraftFile, unwritable
+from antiphon.files.finishing import Finishing
+from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_tags import FOUND, append_chunk, fill_slots, id3, plain_tags
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
+
+if TYPE_CHECKING:
+    import soxr
+
+CHUNK = 16384
+"""Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
+_ADD_PEAK_CHUNK = 0x1050
+_RF64_AUTO_DOWNGRADE = 0x1210
+"""Commands of libsndfile that soundfile has no call for."""
+MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
+
+_LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
+"""Numbers of channels of which the encoder takes the fourth for the LFE of 5.1, 6.1 or 7.1, and low-passes it."""
+_STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
+_EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """Finds the format that a file's name asks for.
+
+    Raises FileError: no sound file has such a suffix; the message lists those allowed.
+    """
+    file_format = FORMATS.get(Path(path).suffix.lower())
+    if file_format is None:
+        raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
+    return file_format
+
+
+def subtype_for(format: Format, source: str = "") -> str:
+    """The source's own bit depth where the format has it, else 24 bits, or the one there is."""
+    for wanted in (source, _EIGHT_BITS.get(source, "")):
+        if wanted in format.subtypes:
+            return wanted
+    return format.subtypes[0]
+
+
+class AudioWriter:
+    """Writes a sound file, whole or not at all: a `with` block that ends by an exception leaves no file.
+
+    The format follows the suffix. Encoding runs in a thread.
+
+    Args:
+        rate: Frames per second.
+        like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
+        finish: Rate, loudness, limit and tags of the file.
+
+    Attributes:
+        frames: Frames written so far, at `rate` of the arguments.
+        rate: Hz of the file.
+        clipped: Samples beyond full scale, which formats of whole numbers cut to it, and players those of MP3 and Ogg.
+        peak: The greatest magnitude of those; 1 where there are none.
+        silent: Whether every sample so far is 0.
+        subtype: libsndfile's word for how samples are kept.
+
+    Raises:
+        FileError: The format does not hold the rate or so many channels, or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rate: int,
+        channels: int,
+        like: str = "",
+        finish: SoundFinish = PLAIN,
+    ) -> None:
+        self.path, self.name = path, path_text(path)
+        self.frames = 0
+        self.clipped = 0
+        self.peak = 1.0
+        self.silent = True
+        self.format = format_of(path)
+        self.subtype = subtype_for(self.format, like)
+        self.rate, self.channels, self._source_rate = finish.rate or self.format.nearest(rate), channels, rate
+        self._check_holds()
+        self._order = channel_order(self.format.name, channels)
+        self._resample: soxr.ResampleStream | None = None
+        if self.rate != rate:
+            import soxr
+
+            self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
+        self._finishing = Finishing(finish, self.rate, channels)
+        self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
+        self._draft = DraftFile(path, self.name)
+        self._disk = _Disk(self._draft.fd)
+        self._chunk = np.empty((CHUNK, channels), np.float32)
+        self._filled = 0
+        self._queue: queue.Queue[Samples | None] = queue.Queue(4)
+        self._error: BaseException | None = None
+        self._stopped = self._drained = False
+        self._thread = threading.Thread(target=self._encode, name="encoder", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+    @property
+    def over(self) -> str:
+        """A sentence about the samples beyond full scale; empty where there are none."""
+        cut = "are cut to it" if self.subtype.startswith("PCM") else "are cut to it by what plays them"
+        return f"{self.name}: {self.clipped} samples were over full scale and {cut}" if self.clipped else ""
+
+    @property
+    def seconds(self) -> float:
+        """Length of what was written so far."""
+        return self.frames / self._source_rate
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Conversions that the format required, in words: "resampled from 96 kHz"."""
+        words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
+        if self.channels in _LFE.get(self.subtype, ()):
+            words.append("channel 4, the LFE, low-passed")
+        return (*words, *self._finishing.words)
+
+    def write(self, samples: Samples) -> None:
+        """Adds sound.
+
+        `samples`: float32 `[channels, n]`; it may be changed afterwards. Raises FileError: an earlier part could not be
+        written.
+        """
+        self.frames += samples.shape[1]
+        if self._resample is None:
+            self._put(self._finishing.take(samples))
+        else:
+            self._put(self._finishing.take(self._resample.resample_chunk(np.ascontiguousarray(samples.T)).T))
+
+    def _put(self, samples: Samples) -> None:
+        at, n = 0, samples.shape[1]
+        self.silent = self.silent and not samples.any()
+        while at < n:
+            part = min(n - at, CHUNK - self._filled)
+            self._chunk[self._filled : self._filled + part] = samples[:, at : at + part].T
+            self._filled += part
+            at += part
+            if self._filled == CHUNK:
+                self._hand_over()
+
+    def commit(self) -> None:
+        """Finishes the file and gives it its name; a `with` block does it.
+
+        Raises FileError: it cannot be written; then there is no file.
+        """
+        try:
+            if self.frames == 0 and self.format.name == "MP3":
+                raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
+            if self._resample is not None:
+                last = self._resample.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+                self._put(self._finishing.take(last.T))
+            for samples in self._finishing.end():
+                self._put(samples)
+            self._hand_over()
+            self._finish()
+            if self._error is not None:
+                raise self._failure(self._error)
+            if self.frames == 0 and self.format.name == "FLAC":
+                os.pwrite(self._draft.fd, _empty_flac(self.rate, self.channels, self.subtype), 0)
+            self._complete_tags()
+            self._draft.publish()
+        except OSError as error:
+            self.abort()
+            raise self._failure(error) from None
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Removes what was written; a file that had the name before is kept."""
+        self._stopped = True
+        try:
+            self._finish()
+        finally:
+            self._finishing.close()
+            self._draft.discard()
+
+    def _complete_tags(self) -> None:
+        """Adds the tags that libsndfile does not write."""
+        tags, name = self._finishing.tags, self.format.name
+        self._finishing.close()
+        if name == "AIFF" or (name == "WAV" and any(found in tags for found in FOUND)):
+            append_chunk(self._draft.fd, tags)
+        elif name in ("FLAC", "OGG"):
+            fill_slots(self._draft.fd, tags)
+
+    def _check_holds(self) -> None:
+        format, suffix = self.format, Path(self.name).suffix[1:].lower()
+        if self.channels > format.channels:
+            raise FileError(
+                f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self.channels}; "
+                "name a .wav"
+            )
+        if format.rates and self.rate not in format.rates:
+            raise FileError(
+                f"cannot write {self.name}: {suffix} does not hold {self.rate} Hz, only "
+                f"{', '.join(str(r) for r in format.rates)}; name a .wav or .flac"
+            )
+
+    def _hand_over(self) -> None:
+        if self._error is not None:
+            raise self._failure(self._error)
+        chunk = self._chunk[: self._filled]
+        if self._counts_clipped and self._filled and (chunk.max() > 1.0 or chunk.min() < -1.0):
+            self.clipped += int(np.count_nonzero(np.abs(chunk) > 1.0))
+            self.peak = max(self.peak, float(np.abs(chunk).max()))
+        if self._order:
+            chunk = chunk.take(self._order, axis=1)
+        steps = _STEPS.get(self.subtype)
+        if steps is not None:
+            # libsndfile would round down, which doubles the error and adds half a step of offset
+            np.multiply(chunk, np.float32(steps), out=chunk)
+            np.rint(chunk, out=chunk)
+            np.multiply(chunk, np.float32(1.0 / steps), out=chunk)
+        self._queue.put(chunk)
+        self._chunk = np.empty((CHUNK, self.channels), np.float32)
+        self._filled = 0
+
+    def _finish(self) -> None:
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _encode(self) -> None:
+        """The thread: writes chunks until None. After a failure it discards them, so that `write` does not block."""
+        try:
+            self._encode_all()
+        except BaseException as error:
+            self._error = self._disk.error or error
+        while not self._drained:
+            self._next()
+
+    def _encode_all(self) -> None:
+        import soundfile
+
+        # tags may be found in the sound, and are known with its first chunk
+        chunk = self._next()
+        if self._stopped:
+            return
+        tags = self._finishing.tags
+        if self.format.name == "MP3":
+            self._disk.begin(id3(tags))
+        more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
+        # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
+        # writing beside their peak, and equal sounds would be different files
+        grows = self.format.name == "WAV" and self.subtype.startswith("PCM")
+        name = "RF64" if grows else self.format.name
+        with soundfile.SoundFile(self._disk, "w", self.rate, self.channels, self.subtype, format=name, **more) as file:
+            _command(file, _ADD_PEAK_CHUNK, 0)
+            if grows:
+                _command(file, _RF64_AUTO_DOWNGRADE, 1)
+            for word, text in plain_tags(self.format.name, tags):
+                setattr(file, word, text)
+            while chunk is not None:
+                if name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_FLOAT_WAV_BYTES:
+                    raise FileError(f"cannot write {self.name}: a wav of floats ends at 4 GiB; name a .flac")
+                file.write(chunk)
+                if self._disk.error is not None:
+                    raise self._disk.error
+                chunk = self._next()
+                while chunk is not None and self._stopped:
+                    chunk = self._next()
+        if self._disk.error is not None:
+            raise self._disk.error
+
+    def _next(self) -> Samples | None:
+        chunk = self._queue.get()
+        self._drained = chunk is None
+        return chunk
+
+    def _failure(self, error: BaseException) -> FileError:
+        if isinstance(error, FileError):
+            return error
+        if isinstance(error, OSError):
+            return unwritable(self.name, error)
+        text = " ".join(str(error).split()) or type(error).__name__
+        return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
+
+
+def _command(file: Any, number: int, argument: int) -> None:
+    import soundfile
+
+    with contextlib.suppress(AttributeError):  # another version of soundfile
+        soundfile._snd.sf_command(file._file, number, soundfile._ffi.NULL, argument)
+
+
+class _Disk:
+    """The file that libsndfile writes through. It cannot pass exceptions on, so the first one is stored."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.error: OSError | None = None
+        self.length = self._start = 0
+
+    def begin(self, data: bytes) -> None:
+        """Writes what lies before libsndfile's file."""
+        self.write(data)
+        self._start = len(data)
+
+    def write(self, data: bytes) -> int:
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._fd, data[done:])
+        except OSError as error:
+            self.error = self.error or error
+        self.length += done
+        return done
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._fd, size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._fd, offset + self._start * (whence == os.SEEK_SET), whence) - self._start
+
+    def tell(self) -> int:
+        return os.lseek(self._fd, 0, os.SEEK_CUR) - self._start
+
+
+def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:
+    """A flac file of no frames, which libsndfile does not write: the mark and a last STREAMINFO block."""
+    bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[subtype]
+    packed = (rate << 44) | ((channels - 1) << 41) | ((bits - 1) << 36)
+    block = (4096).to_bytes(2, "big") * 2 + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
+    return b"fLaC" + bytes([0x80]) + len(block).to_bytes(3, "big") + block

@@ -1,0 +1,106 @@
+"""The end of a sound file: its loudness, a limit of its true peak, its tags."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from antiphon.files.sound_finish import SoundFinish
+from antiphon.kernel.contract.block import Samples
+from antiphon.signal.loudness import QUIETEST, LoudnessMeter
+from antiphon.signal.true_peak import TruePeakLimiter
+
+PIECE = 1 << 16
+"""Frames processed at a time."""
+ROUNDS, NEAR = 4, 0.05
+"""Most passes over a sound that is limited to find its gain, and LU from the target at which it is found."""
+MOST_GAIN = 40.0
+"""dB of a normalised sound, at most."""
+
+
+class Finishing:
+    """One sound that is finished, given piece by piece. It is held on disk where it has to be known as a whole."""
+
+    def __init__(self, finish: SoundFinish, rate: int, channels: int) -> None:
+        self._finish, self._rate, self._channels = finish, rate, channels
+        self.tags = dict(finish.tags)  # known at the end where some are found in the sound
+        self._tagger = finish.tagger(rate, channels) if finish.tagger is not None else None
+        self._meter = LoudnessMeter(rate, channels)
+        self._limiter = TruePeakLimiter(rate, channels) if finish.limit else None
+        whole = finish.loudness is not None or self._tagger is not None
+        self._held = tempfile.TemporaryFile() if whole else None  # noqa: SIM115 (closed by `close`)
+        self._gain, self._reached = 0.0, QUIETEST
+
+    def close(self) -> None:
+        """Forgets the sound."""
+        if self._held is not None:
+            self._held.close()
+
+    def take(self, sound: Samples) -> Samples:
+        """Takes the next float32 `[channels, n]`, and gives what is ready to be written."""
+        if self._held is None:
+            return sound if self._limiter is None else self._limiter.take(sound)
+        if self._tagger is not None:
+            self._tagger.take(sound)
+        if self._finish.loudness is not None:
+            self._meter.feed(sound)
+        self._held.write(np.ascontiguousarray(sound.T, np.float32).tobytes())
+        return sound[:, :0]
+
+    def end(self) -> Iterator[Samples]:
+        """The rest of what is to be written."""
+        if self._held is None:
+            if self._limiter is not None:
+                yield self._limiter.end()
+            return
+        if self._tagger is not None:
+            self.tags |= self._tagger.tags()
+        self._find_gain()
+        yield from self._played()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was done, for the line of the file."""
+        words = []
+        if self._finish.loudness is not None and self._reached > QUIETEST:
+            words.append(f"{self._gain:+.1f} dB to {self._reached:.1f} LUFS")
+        if self._limiter is not None and self._limiter.least < 1.0:
+            words.append(f"limited by {-20.0 * math.log10(self._limiter.least):.1f} dB at most")
+        return tuple(words)
+
+    def _find_gain(self) -> None:
+        target = self._finish.loudness
+        if target is None:
+            return
+        self._reached = self._meter.integrated()
+        if self._reached <= QUIETEST:
+            return
+        self._change(target)
+        for _ in range(ROUNDS if self._limiter is not None else 0):
+            meter = LoudnessMeter(self._rate, self._channels)
+            for piece in self._played():
+                meter.feed(piece)
+            self._reached = meter.integrated()
+            if abs(target - self._reached) < NEAR or self._gain == MOST_GAIN:
+                break
+            self._change(target)
+
+    def _change(self, target: float) -> None:
+        self._gain = min(MOST_GAIN, self._gain + target - self._reached)
+        self._reached = target
+
+    def _played(self) -> Iterator[Samples]:
+        """The sound that is held, with the gain, limited."""
+        assert self._held is not None
+        self._held.seek(0)
+        gain = np.float32(10.0 ** (self._gain / 20.0))
+        if self._limiter is not None:
+            self._limiter = TruePeakLimiter(self._rate, self._channels)
+        while data := self._held.read(4 * self._channels * PIECE):
+            piece = np.frombuffer(data, np.float32).reshape(-1, self._channels).T * gain
+            yield piece if self._limiter is None else self._limiter.take(piece)
+        if self._limiter is not None:
+            yield self._limiter.end()

@@ -1,0 +1,258 @@
+"""Parser of MIDI files as they are met: what is odd and not needed is passed over and named, the notes are kept.
+
+It gives mido's messages, as mido's own reader does, which refuses a file for one odd event and forgets the time of an
+unknown one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+_TEXTS = {1: "text", 2: "copyright", 3: "track_name", 4: "instrument_name", 5: "lyrics", 6: "marker", 7: "cue_marker",
+          9: "device_name"}  # fmt: skip
+"""Types of meta events with a text."""
+_TEMPO, _END = 0x51, 0x2F
+_META = {0x00: "a sequence number", 0x20: "a channel prefix", 0x21: "a port", _TEMPO: "a tempo",
+         0x54: "an SMPTE offset", 0x58: "a time signature", 0x59: "a key signature"}  # fmt: skip
+_CHANNEL: dict[int, tuple[str, ...]] = {
+    0x80: ("note_off", "note", "velocity"),
+    0x90: ("note_on", "note", "velocity"),
+    0xA0: ("polytouch", "note", "value"),
+    0xB0: ("control_change", "control", "value"),
+    0xC0: ("program_change", "program"),
+    0xD0: ("aftertouch", "value"),
+    0xE0: ("pitchwheel", "pitch"),
+}
+_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+"""Data bytes of messages that have no place in a file."""
+_AROUND = 4096
+"""Bytes within which the file proper begins in RIFF."""
+_MACBINARY = 128
+_DRUMS = 9
+_JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\x80-\xfc]")
+"""Kana or kanji in Shift-JIS whose first byte is no letter of Latin-1."""
+
+
+class CutShort(ValueError):
+    """A file that ends within a track."""
+
+
+class Parsed(NamedTuple):
+    """A file as read."""
+
+    type: int  # 0, 1 or 2
+    ticks: int  # as in the header
+    tracks: list[list[Any]]  # lists of mido's messages
+    charset: str  # of all texts
+    odd: list[str]  # what was passed over, in words
+
+
+def start_of(content: bytes) -> int:
+    """Where the file proper begins, also in RIFF and MacBinary; -1 if it is no MIDI file."""
+    if content[:4] == b"RIFF" and content[8:12] == b"RMID":
+        return content.find(b"MThd", 12, _AROUND)
+    return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
+
+
+def parse(content: bytes) -> Parsed:
+    """Reads a file from its `MThd` on. Raises CutShort: it ends within a track."""
+    size = int.from_bytes(content[4:8], "big")
+    if len(content) < 14 or size < 6:
+        raise CutShort
+    kind, promised, ticks = (int.from_bytes(content[at : at + 2], "big") for at in (8, 10, 12))
+    odd: Counter[str] = Counter()
+    tracks = _tracks(content, 8 + size, odd)
+    if promised and not tracks:
+        raise CutShort
+    if promised != len(tracks):
+        odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
+    charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
+    odd.update(_part_ports(tracks))
+    return Parsed(kind, ticks, tracks, charset, [f"{n} × {what}" if n > 1 else what for what, n in odd.items()])
+
+
+def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
+    tracks: list[list[Any]] = []
+    while at < len(content):
+        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
+        if name == b"MTrk":
+            if at + 8 > len(content):
+                raise CutShort
+            reader = _Track(content, at + 8, at + 8 + size, odd)
+            tracks.append(reader.messages)
+            at = reader.at
+        elif _is_chunk(content, at):
+            odd["a chunk of another program"] += 1
+            at += 8 + size
+        else:
+            at = content.find(b"MTrk", at)  # bytes between tracks, or behind the last
+            if at < 0:
+                break
+            odd["bytes between tracks"] += 1
+    return tracks
+
+
+def _is_chunk(content: bytes, at: int) -> bool:
+    """Whether the file ends here or another chunk begins."""
+    name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
+    if name in (b"", b"MTrk"):
+        return True
+    return name.isascii() and name.decode("ascii").isprintable() and 8 + size <= len(content) - at >= 8
+
+
+class _Track:
+    """Reads the events of a track, whose size may be wrong.
+
+    messages: as mido has them.  at: where the next chunk begins.
+
+    A track ends at its size or at its end event, where a chunk or nothing follows.
+    """
+
+    def __init__(self, content: bytes, at: int, end: int, odd: Counter[str]) -> None:
+        self._content, self._odd, self._mido = content, odd, importlib.import_module("mido")
+        self.at = at
+        self.messages: list[Any] = []
+        self._limit = len(content)
+        self._passed, self._status, self._ended = 0, 0, False
+        kept = -1
+        try:
+            while not self._over(end):
+                if kept < 0 and (self._ended or self.at == end <= len(content)):
+                    # what follows may be no events: it is read up to the next track, and left out where it is none
+                    kept, back, ahead = len(self.messages), self.at, content.find(b"MTrk", self.at)
+                    self._limit = ahead if ahead >= 0 else len(content)
+                self._event()
+        except IndexError:
+            if kept < 0:
+                raise CutShort from None
+            del self.messages[kept:]
+            self.at = back
+        if self.at < end > len(content) and not self._ended:
+            raise CutShort
+        if self.at != end:
+            odd["a track of another size than it says"] += 1
+
+    def _over(self, end: int) -> bool:
+        if self._ended and self.at >= end:
+            return True
+        return (self._ended or self.at >= min(end, len(self._content))) and _is_chunk(self._content, self.at)
+
+    def _byte(self) -> int:
+        if self.at >= self._limit:
+            raise IndexError
+        self.at += 1
+        return self._content[self.at - 1]
+
+    def _number(self) -> int:
+        """A number of variable length, of at most 8 bytes: the format has 4."""
+        number = 0
+        for _ in range(8):
+            byte = self._byte()
+            number = number << 7 | byte & 0x7F
+            if byte < 0x80:
+                return number
+        raise IndexError
+
+    def _data(self) -> bytes:
+        size = self._number()
+        self.at += size
+        if self.at > self._limit:
+            raise IndexError
+        return self._content[self.at - size : self.at]
+
+    def _event(self) -> None:
+        self._passed += self._number()
+        first = self._byte()
+        if first < 0x80:
+            if not self._status:
+                self._odd["data without a message"] += 1
+                return
+            self.at -= 1  # running status, which neither meta events nor SysEx end
+        elif first < 0xF0:
+            self._status = first
+        if first < 0xF0:
+            self._channel(self._status)
+        elif first == 0xFF:
+            kind = self._byte()
+            last = kind == _END and self.at == len(self._content)  # its length, 0, is missing
+            self._meta(kind, b"" if last else self._data())
+        elif first in (0xF0, 0xF7):
+            data = self._data().removeprefix(b"\xf0").removesuffix(b"\xf7")
+            self._put(self._mido.Message("sysex", skip_checks=True, data=[min(byte, 127) for byte in data]))
+        else:
+            self.at += _COMMON.get(first, 0)
+            self._odd["a message that has no place in a file"] += 1
+
+    def _channel(self, status: int) -> None:
+        kind, *names = _CHANNEL[status & 0xF0]
+        if kind == "pitchwheel":
+            values = {"pitch": min(self._byte(), 127) + (min(self._byte(), 127) << 7) - 8192}
+        else:
+            values = {name: min(self._byte(), 127) for name in names}
+        self._put(self._mido.Message(kind, skip_checks=True, channel=status & 0x0F, **values))
+
+    def _meta(self, kind: int, data: bytes) -> None:
+        mido = self._mido
+        self._ended |= kind == _END
+        if kind in _TEXTS:
+            name = "name" if _TEXTS[kind].endswith("name") else "text"
+            message = mido.MetaMessage(_TEXTS[kind], **{name: data.decode("latin-1")})
+        else:
+            try:
+                if kind == _TEMPO and (len(data) != 3 or not any(data)):
+                    raise ValueError
+                message = mido.midifiles.meta.build_meta_message(kind, data)
+            except (ValueError, LookupError, mido.KeySignatureError):
+                self._odd[f"{_META.get(kind, 'a meta event')} that is none"] += 1
+                return
+        self._put(message)
+
+    def _put(self, message: Any) -> None:
+        vars(message)["time"], self._passed = self._passed, 0
+        self.messages.append(message)
+
+
+def _decode(messages: Iterable[Any]) -> str:
+    """Decodes the texts of messages from Latin-1 to what they are in, and returns its name."""
+    texts = [(message, name, getattr(message, name)) for message in messages for name in ("name", "text")
+             if hasattr(message, name)]  # fmt: skip
+    raw = [text.encode("latin-1") for _, _, text in texts]
+    for charset in ("utf-8", "cp932"):
+        if charset == "cp932" and not any(map(_JAPANESE.search, raw)):
+            continue
+        try:
+            decoded = [text.decode(charset) for text in raw]
+            if [text.encode(charset) for text in decoded] != raw:
+                continue
+        except UnicodeError:
+            continue
+        for (message, name, _), text in zip(texts, decoded, strict=True):
+            vars(message)[name] = text
+        return charset
+    return "latin-1"
+
+
+def _part_ports(tracks: list[list[Any]]) -> list[str]:
+    """Moves what two ports have on one channel to channels of their own: they are two instruments."""
+    owners: dict[int, int] = {}
+    parted: dict[tuple[int, int], list[Any]] = {}
+    for track in tracks:
+        port = 0
+        for message in track:
+            if message.type == "midi_port":
+                port = message.port
+            channel = vars(message).get("channel", _DRUMS)
+            if channel != _DRUMS and not message.is_meta and owners.setdefault(channel, port) != port:
+                parted.setdefault((port, channel), []).append(message)
+    free = [channel for channel in range(16) if channel not in owners and channel != _DRUMS]
+    for messages in parted.values():
+        if not free:
+            return ["more ports and channels than 16, of which some play by one instrument"]
+        channel = free.pop(0)
+        for message in messages:
+            vars(message)["channel"] = channel
+    return []

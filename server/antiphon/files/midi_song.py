@@ -1,0 +1,106 @@
+"""What a MIDI file says: tracks of notes and controllers in beats, and a tempo map."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEFAULT_BPM = 120.0
+"""The tempo of a MIDI file that sets none."""
+TICKS = 480
+"""Ticks of a beat, in files that are written."""
+Tempo = Sequence[tuple[float, float]]
+"""(beat, bpm) from there on, in order, the first at beat 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class MidiNote:
+    """A note of a MIDI file.
+
+    Attributes:
+        start: In beats (quarter notes) from the beginning.
+        length: In beats.
+        number: 0 to 127.
+        velocity: Above 0 to 1.
+        channel: 1 to 16.
+    """
+
+    start: float
+    length: float
+    number: int
+    velocity: float = 0.8
+    channel: int = 1
+
+    @property
+    def end(self) -> float:
+        """In beats from the beginning."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class MidiControlChange:
+    """A controller, a pitch bend or a program change of a MIDI file."""
+
+    at: float  # in beats from the beginning
+    kind: str  # "control", "bend" or "program"
+    number: int  # number of the controller or the program, 0 to 127
+    value: float  # 0 to 1, or -1 to 1 for a bend; 0 for a program
+    channel: int = 1  # 1 to 16
+
+
+@dataclass(frozen=True, slots=True)
+class MidiTrack:
+    """A track of a MIDI file.
+
+    `name`: its name, or "". `program`: the General MIDI instrument it begins with, 0 to 127, or None.
+    """
+
+    name: str = ""
+    notes: tuple[MidiNote, ...] = ()
+    program: int | None = None
+    controls: tuple[MidiControlChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MidiSong:
+    """A MIDI file.
+
+    Attributes:
+        tempo: (beat, bpm) from there on, the first at beat 0.
+        ticks: Ticks of a beat in the file.
+        length: Beats to the end of its longest track.
+        meters: (beat, beats of a bar) from there on, in order; empty where the file has no time signature.
+    """
+
+    tracks: tuple[MidiTrack, ...]
+    tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
+    ticks: int = TICKS
+    length: float = 0.0
+    meters: tuple[tuple[float, float], ...] = ()
+
+    def seconds(self, beat: float) -> float:
+        """Converts a beat to a time by the tempo map."""
+        return Times(self.tempo).seconds(beat)
+
+
+class Times:
+    """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
+
+    def __init__(self, tempo: Tempo) -> None:
+        """Computes where each tempo begins. `tempo`: (beat, bpm) from there on, in order, the first at beat 0."""
+        self._beats = [at for at, _ in tempo]
+        self._bpm = [bpm for _, bpm in tempo]
+        self._seconds = [0.0]
+        for last, after, bpm in zip(self._beats, self._beats[1:], self._bpm, strict=False):
+            self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
+
+    def seconds(self, beat: float) -> float:
+        """Converts a beat to a time."""
+        place = max(0, bisect(self._beats, beat) - 1)
+        return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
+
+    def beat(self, seconds: float) -> float:
+        """Converts a time to a beat."""
+        place = max(0, bisect(self._seconds, seconds) - 1)
+        return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0

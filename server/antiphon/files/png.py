@@ -1,0 +1,28 @@
+"""Pictures as PNG files (ISO/IEC 15948), without a library of graphics."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Packs a picture as the bytes of a PNG file.
+
+    `pixels`: `[rows, columns, 3]`, red, green and blue. Returns the file, of colour type 2, without filters.
+    """
+    height, width, _ = pixels.shape
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, 3 * width)], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return png_file([(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6))])
+
+
+def png_file(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """The signature, chunks of a type and data, each with its checksum, and the end of the file."""
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in [*chunks, (b"IEND", b"")]
+    )

@@ -1,0 +1,93 @@
+"""Tags of sound files beyond what libsndfile writes and reads: ID3 of mp3, wav and aiff, and bpm and key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from antiphon.kernel.io.containers.id3 import ID3_FRAMES
+
+FOUND = ("bpm", "key")
+"""Tags that are written on wish alone: of another file's sound they may be wrong."""
+SLOTS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
+"""Where an Ogg or FLAC file gets what libsndfile has no word for: a comment of its own, renamed in place."""
+_SLOT = "~"
+
+
+def id3(tags: Mapping[str, str]) -> bytes:
+    """An ID3v2.4 tag; empty where there is nothing to say."""
+    frames = b""
+    for name, text in tags.items():
+        head = b"\x03" + (b"und\x00" if name == "comment" else b"")
+        body = head + (f"{float(text):.0f}" if name == "bpm" else text).encode()
+        frames += ID3_FRAMES[name].encode() + _synchsafe(len(body)) + b"\x00\x00" + body
+    return b"ID3\x04\x00\x00" + _synchsafe(len(frames)) + frames if frames else b""
+
+
+def append_chunk(fd: int, tags: Mapping[str, str]) -> None:
+    """Appends an ID3 chunk to a wav or aiff file that is otherwise finished."""
+    data = id3(tags)
+    head, size = os.pread(fd, 4, 0), os.fstat(fd).st_size
+    big = "big" if head == b"FORM" else "little"
+    size += size % 2
+    data += bytes(len(data) % 2)
+    name = b"ID3 " if head == b"FORM" else b"id3 "
+    os.pwrite(fd, name + len(data).to_bytes(4, big) + data, size)  # type: ignore[arg-type]
+    whole = size + len(data)
+    if head == b"RF64":
+        os.pwrite(fd, whole.to_bytes(8, "little"), 20)
+    else:
+        os.pwrite(fd, whole.to_bytes(4, big), 4)  # type: ignore[arg-type]
+
+
+def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """libsndfile's names and texts of the tags it writes, and placeholders for `fill_slots`."""
+    if format in ("MP3", "AU"):  # of mp3 as ID3, since it would write UTF-8 for Latin-1; au has none
+        return
+    for name, text in tags.items():
+        if name not in FOUND:
+            yield name, text
+        elif format in ("FLAC", "OGG"):
+            word, wanted = SLOTS[name]
+            yield word, _SLOT * (len(wanted) + len(text) - len(word) - 1)
+
+
+def fill_slots(fd: int, tags: Mapping[str, str]) -> None:
+    """Writes bpm and key into the slots of a finished FLAC or Ogg file."""
+    head = bytearray(os.pread(fd, 1 << 18, 0))
+    for name in FOUND:
+        if name in tags:
+            word, wanted = SLOTS[name]
+            new = (wanted + tags[name]).encode()
+            at = head.lower().find(word.encode() + b"=" + _SLOT.encode() * (len(new) - len(word) - 1))
+            if at >= 0:
+                head[at : at + len(new)] = new
+                os.pwrite(fd, new, at)
+                page = head.rfind(b"OggS", 0, at)
+                if page >= 0:
+                    _check_page(fd, page, bytes(head[page:]))
+
+
+def _check_page(fd: int, at: int, data: bytes) -> None:
+    """Writes the checksum of the Ogg page at the beginning of `data`, which lies at `at`."""
+    end = 27 + data[26] + sum(data[27 : 27 + data[26]])
+    total = 0
+    for byte in data[:22] + bytes(4) + data[26:end]:
+        total = (total << 8) & 0xFFFFFFFF ^ _crc_table()[total >> 24 ^ byte]
+    os.pwrite(fd, total.to_bytes(4, "little"), at + 22)
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for n in range(256):
+        value = n << 24
+        for _ in range(8):
+            value = (value << 1) & 0xFFFFFFFF ^ (0x04C11DB7 if value >> 31 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+def _synchsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))

@@ -1,0 +1,1 @@
+"""Before a plan plays: it is compiled, tried, measured, admitted and prepared, beside the loop."""

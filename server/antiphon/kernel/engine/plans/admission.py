@@ -1,0 +1,265 @@
+"""Admission of a plan: tries its new nodes and measures their load before the engine prepares them.
+
+Each new node is prepared, run on noise and closed in a separate process, the weigher. So a trial does not delay the
+running sound, and a node that hangs or crashes ends only its trial. The load of a worker is the hop time measured at
+its start.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.processor import BlockTime, Processor
+from antiphon.kernel.errors import AntiphonError, NodeError, PluginError
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.plugins.checks import in_child
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.plugins.versions import PluginVersions
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
+from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
+
+TRIAL_BLOCKS = 48
+TRIAL_SECONDS = 0.3
+"""Longest measurement of one node, in seconds; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
+TRIAL_LIMIT = 8.0
+"""Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
+PATIENCE = 10.0
+"""Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`."""
+_MAX_MESSAGE = 8 << 20
+FULL, CLOSE = 0.95, 0.70
+"""Load limits, as shares of a block or a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
+_MAX_COSTS = 512
+"""Maximum measured costs cached by the weigher."""
+_NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+_MAX_REFUSAL = 1000
+"""Maximum characters of a refusal, which the child writes to its pipe in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The load of one node or one worker."""
+
+    what: str
+    spent: float  # CPU time for a block or hop, ms
+    period: float  # duration of the block or hop, ms
+
+    @property
+    def share(self) -> float:
+        """Time spent as a share of the period; 1 is full load."""
+        return self.spent / self.period
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The decision on a plan."""
+
+    load: float  # measured load of the engine, as a share of a block
+    refused: str = ""  # why the plan is refused, with the numbers; "" when it is admitted
+    warning: str = ""  # why the plan may not keep up, with the numbers; "" when it has room
+
+
+@dataclass(slots=True)
+class LoadEstimator:
+    """Client of the weigher, for the loader: measures nodes that the engine does not run yet.
+
+    `spec`: rate, block size and channels of the engine; `weigher`: socket to the weigher process.
+    """
+
+    spec: StreamSpec
+    weigher: socket.socket
+    _request: int = field(default_factory=time.monotonic_ns)
+
+    def measure(
+        self, nodes: list[NodeSpec], patience: float = PATIENCE, versions: Mapping[str, str] = _NO_VERSIONS
+    ) -> list[float]:
+        """Measures nodes in the weigher: CPU time of each, ms for a block. It waits `patience` seconds.
+
+        Raises NodeError: a node cannot be prepared, or it hung or crashed in its trial.
+        """
+        if not nodes:
+            return []
+        weigher = self.weigher
+        weigher.settimeout(patience)
+        self._request += 1
+        request = {
+            "number": self._request,
+            "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
+            "versions": dict(versions),
+        }
+        try:
+            weigher.send(json.dumps(request).encode())
+            answer: dict[str, Any] = {}
+            while answer.get("number") != self._request:  # the answer to a request that timed out may come first
+                answer = json.loads(weigher.recv(_MAX_MESSAGE))
+        except OSError as error:
+            raise PluginError(f"the patch's new nodes could not be tried: {error}") from error
+        if "node" in answer:
+            raise NodeError(answer["said"], answer["node"])
+        return [float(cost) for cost in answer["costs"]]
+
+    def admit(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
+        """Decides by each node's CPU time, ms for a block, whether a plan fits this machine and its workers."""
+        period = self.spec.block * 1e3 / self.spec.rate
+        nodes = [Share(name, cost, period) for name, cost in costs.items()]
+        return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
+
+
+def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
+    """Main loop of the weigher process: answers each JSON request with the costs of its nodes; never returns.
+
+    The nodes of a request are tried in a forked child, so that a crash or a hang is reported and contained. Costs are
+    cached by type and values, across engine restarts. SIGTERM ends the process and its child.
+    """
+    listening()
+    scheduling.short_slices()
+    place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+    known: dict[Hashable, float] = {}
+    while True:
+        message = json.loads(requests.recv(_MAX_MESSAGE))
+        nodes = [NodeSpec(*item) for item in message["nodes"]]
+        versions: dict[str, str] = message.get("versions", {})
+        keys = [_key(node, plugins.catalog, versions) for node in nodes]
+        if len(known) > _MAX_COSTS:
+            known.clear()
+        new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
+        answer = _try_in_child(list(new.values()), plugins, versions, spec, place) if new else {"costs": []}
+        if "costs" in answer:
+            known |= dict(zip(new, answer["costs"], strict=True))
+            answer = {"costs": [known[key] for key in keys]}
+        requests.send(json.dumps({"number": message["number"], **answer}).encode())
+
+
+def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hashable:
+    """Nodes with equal keys cost the same: same type, prepared with the same values."""
+    info = catalog.get(node.type)
+    if info is None or info.plugin in versions:
+        # a type without a known declaration may be of another version: the key holds all values and all versions
+        return (node.type, tuple(sorted(versions.items())), tuple(sorted(node.values.items())))
+    return (node.type, tuple(sorted(info.prepared_with(node.values).items())))
+
+
+def _try_in_child(
+    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
+) -> dict[str, Any]:
+    """Tries nodes in a forked child: {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
+
+    `place` is one integer in memory shared with the child: index of the node on trial.
+    """
+    output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
+    node = nodes[place[0]]
+    try:
+        answer: dict[str, Any] = json.loads(output)
+    except ValueError:
+        return {"node": node.name, "said": f"{node.name} ({node.type}) did not survive its trial: {output}"}
+    return answer
+
+
+def _try_all(
+    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
+) -> str:
+    used = PluginVersions(plugins)
+    used.use(versions)
+    costs = []
+    for place[0], node in enumerate(nodes):
+        try:
+            # whole microseconds: the costs of a patch of 256 nodes then fit the buffer of the pipe to the parent
+            costs.append(round(try_node(node, used.catalog, used.make, spec), 3))
+        except AntiphonError as error:
+            return json.dumps({"node": node.name, "said": str(error)[:_MAX_REFUSAL]})
+    return json.dumps({"costs": costs})
+
+
+def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
+    """Mean CPU time of a node for a block of noise at -20 dB, ms; at most `TRIAL_SECONDS` are measured."""
+    info = catalog[node.type]
+    into, out = info.first("audio", "in"), info.first("audio", "out")
+    wires = []
+    if into is not None:
+        wires.append(Wire(End(IN, IN), End(node.name, into.name)))
+    if out is not None:
+        wires.append(Wire(End(node.name, out.name), End(OUT, OUT)))
+    values = {k: v for k, v in node.values.items() if k not in ("bypass", "mute", "wet")}
+    graph = Graph((NodeSpec(node.name, node.type, values),), tuple(wires))
+    with without_workers(preferred_device()):
+        plan = compile_plan(graph, catalog, make, spec, {node.name: 1})
+    noise = np.random.default_rng(1).standard_normal((spec.channels, spec.block)).astype(np.float32)
+    plan.input[:] = noise * np.float32(0.1)
+    now, spent, blocks, until = BlockTime(), 0, 0, time.monotonic() + TRIAL_SECONDS
+    while blocks < TRIAL_BLOCKS and (blocks < 2 or time.monotonic() < until):
+        before = time.thread_time_ns()
+        plan.run(spec.block, now)
+        if blocks:  # the first block includes work that is done once
+            spent += time.thread_time_ns() - before
+        now.sample += spec.block
+        blocks += 1
+    close_hosts(plan.hosts.values(), {})
+    return spent / max(1, blocks - 1) / 1e6
+
+
+def worker_shares(pool: Pool) -> list[Share]:
+    """The load of every running worker with an open slot: a hop of all its slots, as measured at its start."""
+    shares = []
+    for entry in pool.arena.entries:
+        words = entry.words
+        if not words[WorkerWord.WANTED] or words[WorkerWord.STATE] != State.RUNNING:
+            continue
+        spec = entry.spec()
+        if any(entry.slot(slot, SlotWord.OPEN) for slot in range(spec.slots)):
+            shares.append(Share(spec.name, words[WorkerWord.HOP_P50_NS] / 1e6, spec.hop * 1e3 / spec.rate))
+    return shares
+
+
+def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
+    """Compares measured loads with `FULL` and `CLOSE`.
+
+    The sum of `nodes` must fit a block, each of `workers` its hop, and both together the CPU cores.
+    """
+    nodes, workers = list(nodes), list(workers)
+    load = sum(node.share for node in nodes)
+    slow = max(workers, key=lambda w: w.share, default=None)
+    total = load + sum(w.share for w in workers)
+    engine = _engine(nodes, load)
+    if load > FULL:
+        return Admission(load, refused=f"{engine}; take nodes out, or start with a larger --block")
+    if slow is not None and slow.share > FULL:
+        return Admission(load, refused=f"{_worker(slow)}: it cannot keep up on this machine")
+    if total > cores * FULL:
+        return Admission(load, refused=f"it would take {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+    if load > CLOSE:
+        return Admission(load, warning=engine)
+    if slow is not None and slow.share > CLOSE:
+        return Admission(load, warning=_worker(slow))
+    if total > cores * CLOSE:
+        return Admission(load, warning=f"it takes {total:.1f} of {cores} cores: {_named(nodes + workers)}")
+    return Admission(load)
+
+
+def _engine(nodes: list[Share], load: float) -> str:
+    if not nodes:
+        return ""
+    return f"it would take {load:.0%} of a block of {nodes[0].period:.2f} ms: {_named(nodes)}"
+
+
+def _worker(worker: Share) -> str:
+    return f"the model {worker.what} takes {worker.spent:.1f} ms for each {worker.period:.1f} ms hop"
+
+
+def _named(shares: list[Share]) -> str:
+    largest = sorted(shares, key=lambda s: -s.share)[:4]
+    return ", ".join(f"{s.what} {s.spent:.2f} ms" for s in largest)

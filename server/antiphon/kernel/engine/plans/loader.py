@@ -1,0 +1,204 @@
+"""The engine's second thread: makes plans off the block path, and sends news to control."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.plans.admission import LoadEstimator
+from antiphon.kernel.engine.plans.loading import LoadingNote
+from antiphon.kernel.engine.plans.making import PlanCandidate, PlanMaker
+from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.errors import PatchError, sentence
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.plugins.versions import PluginVersions
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.workers.pool import Pool
+from antiphon.kernel.workers.status import Health, news, worker_states
+
+_MAX_MESSAGE = 8 << 20
+_LOOK_SECONDS = 0.05
+WORKER_PATIENCE = 10.0
+"""Seconds a plan waits for its workers; then it plays without them, and their nodes pass the dry signal."""
+TURN_PATIENCE = 10.0
+"""Maximum wait in seconds until the loop takes the previous plan."""
+
+
+MOST_VOCABULARY = 64 << 10
+"""Maximum characters of a node's vocabulary; a larger one is not reported, and no word is called unknown."""
+
+
+class Loader:
+    """The engine's second thread: makes plans, closes old ones, and reports for the loop and the workers."""
+
+    def __init__(
+        self, loop: EngineLoop, peer: socket.socket, plugins: Loaded, pool: Pool | None, weigher: socket.socket
+    ) -> None:
+        self._loop, self._peer, self._pool = loop, peer, pool
+        self._reported: dict[int, Health] = {}
+        self._loading = LoadingNote(loop.shared)
+        self._maker = PlanMaker(PluginVersions(plugins), LoadEstimator(loop.player.spec, weigher), self._loading)
+        self._last_error = ""
+        self._garbage = False
+        self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
+
+    def _run(self) -> None:
+        self._say({"said": "started", "pid": os.getpid()})
+        poll = select.poll()
+        poll.register(self._peer.fileno(), select.POLLIN)
+        while True:
+            self._loading.beat()
+            if poll.poll(_LOOK_SECONDS * 1000):
+                self._guarded(self._receive)
+            self._guarded(self._maintain)
+
+    def _guarded(self, turn: Callable[[], None]) -> None:
+        """Runs one turn and prints its error, once for repeated ones: without this thread no plan can be loaded."""
+        try:
+            turn()
+        except (Exception, SystemExit) as error:
+            if sentence(error) != self._last_error:
+                self._last_error = sentence(error)
+                say(f"the engine's loader: {self._last_error}")
+            time.sleep(_LOOK_SECONDS)  # an error in every turn must not take a whole core
+
+    def _receive(self) -> None:
+        try:
+            data = self._peer.recv(_MAX_MESSAGE, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionError):
+            return
+        if not data:
+            time.sleep(_LOOK_SECONDS)  # control and the supervisor have ended
+            return
+        message = json.loads(data)
+        if message.get("do") == "load":
+            self._load(message)
+
+    def _maintain(self) -> None:
+        if self._garbage:
+            # the automatic collector is off in an engine, and a plan's objects form cycles. They are collected in a
+            # turn of its own, once no caller refers to them: 0.1 ms for 5,000 objects
+            self._garbage = False
+            gc.collect()
+        retired = self._loop.player.retired
+        while retired:
+            self._maker.close(retired.popleft().old.hosts)
+            self._garbage = True
+        while self._loop.to_say:
+            self._say(self._loop.to_say.popleft())
+        if self._pool is not None:
+            self._report_workers(self._pool)
+
+    def _report_workers(self, pool: Pool) -> None:
+        """Reports, for each node with a worker, when the worker stops and when it runs again."""
+        states = worker_states(pool)
+        for node, state, reason in news(self._reported, states):
+            self._say({"said": "state", "node": node, "state": state, "reason": reason})
+        self._reported = states
+
+    def _settle(self, since: int) -> None:
+        """Waits until the workers of the plan's new streams are ready."""
+        deadline = time.monotonic() + WORKER_PATIENCE
+        while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
+            self._loading.beat()
+            self._guarded(self._maintain)
+            time.sleep(0.005)
+
+    def _load(self, message: dict[str, Any]) -> None:
+        """From a graph to the loop: made, its workers ready, admitted, told to control, and handed over."""
+        again, since = bool(message.get("again")), self._pool.serial if self._pool is not None else 0
+        candidate: PlanCandidate | None = None
+        try:
+            graph, versions = Graph.from_json(message["graph"]), message.get("versions", {})
+            candidate = self._maker.make_plan(graph, message["ids"], again=again, versions=versions)
+            self._settle(since)
+            verdict = self._maker.admit(candidate, self._pool)
+            if verdict.refused and not again:
+                raise PatchError(verdict.refused)
+        except (Exception, SystemExit) as error:
+            if candidate is not None:
+                self._maker.close(candidate.plan.hosts)
+            self._garbage = True
+            self._say({"said": "refused", "serial": message["serial"], "reason": sentence(error)})
+            return
+        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
+        for report in vocabularies(candidate.plan.hosts):
+            self._say(report)
+        aside = self._set_aside(candidate.plan)
+        for report in self._states(candidate, aside[0]):
+            self._say(report)
+        self._maker.take(candidate)
+        self._await_turn()
+        self._loop.next_plan = self._next_plan(candidate, aside, message)
+
+    def _set_aside(self, plan: Plan) -> tuple[int, str]:
+        """Fails the node that hung or crashed the engine; (its number, the reason), or (0, "")."""
+        words = self._loop.shared.words
+
+        def at_work(number: int) -> None:
+            words[HeaderWord.AT_WORK] = number
+
+        plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
+        blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
+        if blamed not in plan.hosts or plan.hosts[blamed].unprepared:
+            return 0, ""
+        reason = "hung or crashed the engine"
+        plan.hosts[blamed].mark_failed(reason)
+        self._say({"said": "failed", "node": blamed, "reason": reason})
+        return blamed, reason
+
+    def _states(self, candidate: PlanCandidate, aside: int) -> Iterator[dict[str, object]]:
+        """A message for each new node that could not be prepared, and for each that runs again."""
+        unprepared, before = candidate.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
+        for number in candidate.fresh:
+            if number in unprepared:
+                yield {"said": "failed", "node": number, "reason": unprepared[number]}
+            elif number != aside and number in before and before[number].failed:
+                yield {"said": "state", "node": number, "state": "running", "reason": ""}
+
+    def _await_turn(self) -> None:
+        """Waits until the loop has taken the plan before this one."""
+        deadline = time.monotonic() + TURN_PATIENCE
+        while self._loop.next_plan is not None and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _next_plan(self, candidate: PlanCandidate, aside: tuple[int, str], message: dict[str, Any]) -> NextPlan:
+        # for the session log: a replay must prepare the same nodes
+        logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
+        if unprepared := candidate.unprepared:
+            logged["unprepared"] = unprepared
+        fade, tempo, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "quantum"))
+        text = json.dumps(logged).encode()
+        return NextPlan(candidate.plan, int(message["serial"]), fade, tempo, text, aside, quantum)
+
+    def _say(self, message: dict[str, object]) -> None:
+        try:
+            self._peer.send(json.dumps(message).encode())
+        except OSError as error:
+            say(f"engine could not reach control: {error}")
+
+
+def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
+    """A message to control for each node whose text parameters have a vocabulary.
+
+    Needed after a control restart, while the engine plays on.
+    """
+    for number, host in hosts.items():
+        words = host.processor.vocabulary
+        if words and sum(len(word) + 4 for known in words.values() for word in known) <= MOST_VOCABULARY:
+            yield {
+                "said": "vocabulary",
+                "node": number,
+                "words": {param: list(known) for param, known in words.items()},
+            }

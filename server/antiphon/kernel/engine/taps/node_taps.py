@@ -1,0 +1,55 @@
+"""Copies the sound of listened-to nodes into the memory that the web process reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.loop_words import LoopWord
+from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.io.tap_memory import TAPS, TapMemory
+from antiphon.kernel.native.kernel import address
+
+_FIRST_BUS = max(BUS_NUMBERS.values())
+
+
+class NodeTaps:
+    """Engine's end of a `TapMemory`."""
+
+    def __init__(self, memory: TapMemory) -> None:
+        shape = memory.shape
+        self._words, self._tags, self._slots, self._channels = memory.words, memory.tags, shape.slots, shape.channels
+        self._sound = np.frombuffer(memory.sound, np.float32).reshape(TAPS * shape.slots, shape.channels, shape.block)
+
+    def wanted(self) -> memoryview[int]:
+        """Numbers of the selected nodes, 0 for none."""
+        return self._words[:TAPS]
+
+    def sound(
+        self, number: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None
+    ) -> Samples | None:
+        """Sound copied by a tap of that node; None if it has no sound.
+
+        `x`: the device's input, float32 `[channels, block]`. `channels`: those of all pairs, as of `OutputBuses`.
+        """
+        if number == OUT_NUMBER:
+            return out
+        if number == IN_NUMBER:
+            return x
+        if number <= _FIRST_BUS and channels is not None:
+            first = len(out) + 2 * (_FIRST_BUS - number)
+            return channels[first : first + 2]
+        host = plan.hosts.get(number) if plan is not None else None
+        return host.outs[0] if host is not None and host.outs else None
+
+    @property
+    def tables(self) -> dict[LoopWord, int]:
+        """The memory's addresses and sizes, for machine code."""
+        return {
+            LoopWord.LISTEN: address(np.asarray(self._words)),
+            LoopWord.LISTEN_TAGS: address(np.asarray(self._tags)),
+            LoopWord.LISTEN_SOUND: address(self._sound),
+            LoopWord.LISTEN_SLOTS: self._slots,
+            LoopWord.LISTEN_CHANNELS: self._channels,
+        }

@@ -1,1 +1,0 @@
-"""How a sound file is finished: what is asked for, and what does it."""

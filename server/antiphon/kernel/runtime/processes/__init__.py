@@ -1,0 +1,1 @@
+"""Child processes, descriptors between them, and what identifies and schedules a process."""

@@ -1,0 +1,146 @@
+"""Start of a helper process, and messages between it and its parent. Imports little.
+
+A message is two lengths (u64 little-endian: of the JSON, of the raw bytes), the JSON, and the raw bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from antiphon.kernel.runtime.processes.child_process import end_with_parent
+
+Raw: TypeAlias = "bytes | bytearray | memoryview"
+Message: TypeAlias = dict[str, Any]
+HEAD = struct.Struct("<QQ")
+LONGEST = 64 << 20
+"""Bytes of a message's JSON, at most."""
+PIECE, MOST_PARTS = 1 << 20, 256
+"""Bytes of one read, buffers of one write."""
+
+
+def pack(message: Message, raw: Sequence[Raw] = ()) -> bytes:
+    """The bytes of a message up to its raw bytes, which follow."""
+    # ASCII: file names that are no UTF-8 arrive as they are
+    data = json.dumps(message).encode() if message else b""
+    return HEAD.pack(len(data), sum(memoryview(part).nbytes for part in raw)) + data
+
+
+def write_message(fd: int, message: Message, *raw: Any) -> None:
+    """Writes a message, JSON values and contiguous buffers, to a blocking descriptor; `OSError` if nothing reads."""
+    parts = [memoryview(part).cast("B") for part in (pack(message, raw), *raw) if memoryview(part).nbytes]
+    while parts:
+        count = os.writev(fd, parts[:MOST_PARTS])
+        while parts and count >= len(parts[0]):
+            count -= len(parts.pop(0))
+        if count:
+            parts[0] = parts[0][count:]
+
+
+def read_message(fd: int, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
+    """Reads a message from a blocking descriptor.
+
+    Args:
+        most: Raw bytes that are accepted.
+        silence: Seconds without a byte after which it gives up; None for no end.
+
+    Raises:
+        EOFError: The other end is closed.
+        TimeoutError: Nothing came in time.
+        ValueError: What came is no message, or too long.
+    """
+    size, raw = check_head(_exactly(fd, HEAD.size, silence), most)
+    message = parse(_exactly(fd, size, silence))
+    return message, _exactly(fd, raw, silence)
+
+
+def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
+    """The lengths of JSON and raw bytes in `HEAD.size` bytes. Raises `ValueError` where they are too large."""
+    size, raw = HEAD.unpack(data)
+    if size > LONGEST or raw > most:
+        raise ValueError(f"a message of {size} and {raw} bytes, where {LONGEST} and {most} are allowed")
+    return size, raw
+
+
+def parse(data: bytes | bytearray) -> Message:
+    """A message's JSON object. Raises `ValueError` where it is none."""
+    message = json.loads(data) if data else {}
+    if not isinstance(message, dict):
+        raise ValueError("a message that is not a JSON object")
+    return message
+
+
+class MessageBuffer:
+    """Messages without raw bytes out of a non-blocking stream, whose pieces are put in as they come."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def put(self, piece: bytes) -> None:
+        """Adds a piece."""
+        self._data += piece
+
+    def take(self) -> Message | None:
+        """The next message that is complete, None without one. Raises `ValueError` as `read_message`."""
+        if len(self._data) < HEAD.size:
+            return None
+        end = HEAD.size + check_head(self._data[: HEAD.size], 0)[0]
+        if len(self._data) < end:
+            return None
+        data = self._data[HEAD.size : end]
+        del self._data[:end]
+        return parse(data)
+
+
+def _exactly(fd: int, size: int, silence: float | None) -> bytearray:
+    data = bytearray(size)
+    rest = memoryview(data)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while rest:
+        if silence is not None and not poll.poll(1000.0 * silence):
+            raise TimeoutError(f"nothing came for {silence:g} s")
+        count = os.readv(fd, [rest[:PIECE]])
+        if not count:
+            raise EOFError("it closed its end")
+        rest = rest[count:]
+    return data
+
+
+class HelperChannel:
+    """The helper's end: requests come from standard input, answers go to what was standard output.
+
+    From then on standard input is empty, and what is printed, by libraries too, goes to standard error. The process
+    ignores Ctrl-C, which reaches a whole group: its parent decides. `at_once`: end with the thread that started it,
+    whatever it does. Otherwise it ends at its next look for a request: for one that is started by one thread and asked
+    by others. `input`: the descriptor that requests are read from.
+    """
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        if at_once:
+            end_with_parent()  # the kernel sends that signal when the thread ends
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.input, self._answers = os.dup(0), os.dup(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+
+    def requests(self, idle: float | None = None) -> Iterator[Message]:
+        """The requests, until the parent closes its end.
+
+        `idle`: seconds without a request after which they end too; None for no end.
+        """
+        with contextlib.suppress(EOFError, TimeoutError):
+            while True:
+                yield read_message(self.input, silence=idle)[0]
+
+    def send(self, message: Message, *raw: Any) -> None:
+        """Sends an answer. Waits while the pipe is full. Raises OSError: the parent has closed its end."""
+        write_message(self._answers, message, *raw)

@@ -1,0 +1,142 @@
+"""The list of a server's processes on disk, by which a later `serve` finds what a dead one left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
+
+LIST = "processes.json"
+_FREE = "free-"
+
+
+def folder(settings: ServeSettings) -> Path:
+    """The runtime folder of the server on these ports.
+
+    Where the port is chosen freely: that of a server whose supervisor has died and which chose its port freely too, so
+    that what it left is found; else one of its own. What others left that hold nothing is taken away.
+    """
+    runtime = paths.runtime()
+    if settings.osc_port:
+        return paths.make_folder(runtime / f"osc-{settings.osc_port}")
+    own = runtime / f"{_FREE}{os.getpid()}"
+    for left in _abandoned(runtime):
+        if not (left / LIST).exists():
+            shutil.rmtree(left, ignore_errors=True)
+        elif not own.exists():
+            with contextlib.suppress(OSError):  # another start was faster
+                left.rename(own)
+    return paths.make_folder(own)
+
+
+def _abandoned(runtime: Path) -> list[Path]:
+    abandoned = []
+    for place in runtime.glob(f"{_FREE}*"):
+        number = place.name.removeprefix(_FREE)
+        if number.isascii() and number.isdigit() and not start_time(int(number)):
+            with contextlib.suppress(OSError):
+                abandoned.append((place.stat().st_mtime, place))
+    return [place for _, place in sorted(abandoned, reverse=True)]
+
+
+def clear(where: Path, settings: ServeSettings) -> None:
+    """Removes the folder of an automatically chosen port once it holds no state."""
+    if not settings.osc_port and not (where / LIST).exists():
+        shutil.rmtree(where, ignore_errors=True)
+
+
+def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSettings) -> None:
+    """Writes the running processes' pids and start times; a pid alone may later be another's."""
+    everyone = {"supervisor": supervisor, **pids}
+    data = {"processes": {n: [pid, start_time(pid)] for n, pid in everyone.items()}, "settings": settings.to_json()}
+    paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
+
+
+def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """The file of a server and those of its processes that still run; None without one.
+
+    Raises UsageError while its supervisor runs.
+    """
+    try:
+        data = json.loads((where / LIST).read_bytes())
+        processes: dict[str, list[int]] = data["processes"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    alive = {name: pid for name, (pid, then) in processes.items() if start_time(pid) == then != 0}
+    if "supervisor" in alive:
+        raise UsageError(
+            f"a server runs on this OSC port already (process {alive['supervisor']}); stop it, or choose --osc-port"
+        )
+    return data, alive
+
+
+def running_server(port: int) -> int:
+    """The process of this user's server that has a port, of OSC or HTTP, by the lists; 0 for none."""
+    for path in paths.runtime().glob(f"*/{LIST}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            data = json.loads(path.read_bytes())
+            pid, then = data["processes"]["supervisor"]
+            settings = ServeSettings.from_json(data["settings"])
+            if port in (settings.osc_port, settings.http_port) and start_time(pid) == then != 0:
+                return int(pid)
+    return 0
+
+
+def end_orphans(where: Path) -> None:
+    """Ends the processes that a supervisor that ended left here. Raises UsageError while a server runs."""
+    abandoned = refuse_running(where)
+    if abandoned is None:
+        return
+    _, alive = abandoned
+    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
+        for pid in alive.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and any(start_time(pid) for pid in alive.values()):
+            time.sleep(0.01)
+        alive = {name: pid for name, pid in alive.items() if start_time(pid)}
+        if not alive:
+            break
+
+
+def crashed_settings(where: Path) -> ServeSettings | None:
+    """The settings of a server that crashed; None without one."""
+    try:
+        return ServeSettings.from_json(json.loads((where / LIST).read_bytes())["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none was, or another Antiphon's: its state cannot be taken up either
+
+
+def start_time(pid: int) -> int:
+    """Reads when a process started. With its pid this identifies a process: pids are used again.
+
+    Returns clock ticks since the machine's start; 0 for a process that has ended, a zombie too. Without /proc, as on
+    macOS, 1 for a process that runs.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return _start_time_elsewhere(pid)
+    return 0 if fields[0] == b"Z" else int(fields[19])
+
+
+def _start_time_elsewhere(pid: int) -> int:
+    """Without /proc (macOS): 1 while a process answers."""
+    if Path("/proc/self").exists():
+        return 0
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return 0
+    return 1

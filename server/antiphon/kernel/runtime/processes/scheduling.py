@@ -1,0 +1,146 @@
+"""Scheduling classes and time slices, and who computed, waited for a processor or slept in a stretch of time.
+
+On systems other than Linux the functions of the first kind do nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+SLICE_NS = 100_000
+"""Nanoseconds of a time slice."""
+LOWEST_NICE, SESSION_NICE = 19, 10
+"""Nice values of what gives way: of the process, and of its session, which has a tenth of another's share."""
+_AUTOGROUP = Path("/proc/self/autogroup")
+_SYSCALLS = {"x86_64": 314, "aarch64": 274}
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
+
+
+def short_slices() -> None:
+    """Requests time slices of 100 µs for this process, in the ordinary scheduling class: earlier wake-ups under load.
+
+    Needs Linux 6.12 and no privilege; elsewhere it does nothing.
+    """
+    number = _SYSCALLS.get(platform.machine())
+    if number is None or sys.platform != "linux":
+        return
+    # this call sets the nice value too, and is refused if that would lower it
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    asked = _Attributes(size=ctypes.sizeof(_Attributes), policy=0, nice=nice, runtime=SLICE_NS)
+    ctypes.CDLL(None, use_errno=True).syscall(number, 0, ctypes.byref(asked), 0)
+
+
+def fifo(priority: int) -> bool:
+    """SCHED_FIFO, priority 1 to 99, for this thread and those it starts; False where that is not permitted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (PermissionError, AttributeError):
+        return False
+    return True
+
+
+def give_way() -> None:
+    """Sets the lowest priority of the ordinary class for this process, and a low one for its session.
+
+    Where Linux groups processes by session (sched_autogroup), nice values count within a session alone, and a process
+    in a session of its own has as large a share as all that plays; the group therefore has a nice value too.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, LOWEST_NICE)
+    with contextlib.suppress(OSError):
+        _AUTOGROUP.write_text(str(SESSION_NICE))
+
+
+TURNS = 2
+"""Intervals of a watcher that one look counts at most: a watcher that was late itself must not blame others."""
+
+
+def thread_clocks() -> tuple[int, int]:
+    """(time computed, time waited for a processor) of the calling thread since its start, ns.
+
+    It takes some 10 µs. Where the system does not tell (it is not Linux), all that was not computed counts as waited.
+    """
+    try:
+        fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        try:
+            ran, waited, _ = os.read(fd, 96).split()
+        finally:
+            os.close(fd)
+        return int(ran), int(waited)
+    except (OSError, ValueError):
+        ran_ns = time.thread_time_ns()
+        return ran_ns, time.perf_counter_ns() - ran_ns
+
+
+class ThreadTimes(NamedTuple):
+    """Time that a thread has run and waited since its start."""
+
+    ran: int  # time computed, ns
+    waited: int  # time waited for a processor, ns, in waits that have ended
+    ready: bool
+
+
+def thread_times(pid: int) -> dict[str, ThreadTimes]:
+    """The times of each thread of a process, by its id; empty where they are not known."""
+    times = {}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                ran, waited = file.read(96).split()[:2]
+            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+                ready = file.read().rpartition(b")")[2].split()[0] == b"R"
+            times[thread] = ThreadTimes(int(ran), int(waited), ready)
+    return times
+
+
+class Standstill:
+    """How long a process has made no progress, by the looks of a watcher.
+
+    Neither the time counts that one of its threads waited for a processor, nor the time that the watcher was late.
+    """
+
+    def __init__(self, interval: float) -> None:
+        """interval: seconds between two looks of the watcher."""
+        self._most_ns = round(TURNS * interval * 1e9)
+        self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
+        self._threads: dict[str, ThreadTimes] = {}
+
+    def look(self, pid: int, mark: int) -> int:
+        """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
+        now = time.monotonic_ns()
+        passed, self._looked_ns = now - self._looked_ns, now
+        if not mark or mark != self._mark or pid != self._pid:
+            self._mark, self._pid, self._still_ns = mark, pid, 0
+            self._threads.clear()
+            return 0
+        before, self._threads = self._threads, thread_times(pid)
+        waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
+        self._still_ns += max(0, min(passed, self._most_ns) - waited)
+        return self._still_ns
+
+
+def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
+    """How long a thread waited for a processor in the time that passed since it was as `before`, ns."""
+    ended = now.waited - before.waited if before else 0
+    if not now.ready:
+        return ended
+    # Linux counts a wait when it ends: of one that lasts it tells only that nothing was computed in it
+    return max(ended, passed - (now.ran - before.ran if before else 0))

@@ -1,0 +1,1 @@
+"""Streaming models that play in workers."""

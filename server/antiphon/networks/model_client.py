@@ -1,0 +1,126 @@
+"""Client of a model, for processors with a hop grid of their own, and checks that a model can run.
+
+The contents of hops and answers (sound, band levels, gains) are agreed between processor and network.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import IO
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.native import dsp
+from antiphon.kernel.runtime import extras, model_files
+from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers.rebuffer import lead_for
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.worker_client import WorkerClient
+from antiphon.networks import array_network
+from antiphon.networks.array_network import ArrayNetwork
+from antiphon.networks.info import ModelInfo
+
+BLOCKS_A_HOP = 4
+"""Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.
+
+At 64-frame blocks the shipped networks' nodes take up to two thirds of a block at p99 on a busy machine, at 256 a
+fifth: for shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+"""
+
+
+class ModelClient(WorkerClient):
+    """A processor's streams of one model, side by side.
+
+    A model with a numpy network on the CPU, with a hop of at most `BLOCKS_A_HOP` blocks, is computed here, in `send`,
+    and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. The processor's latency includes `lead *
+    hop_frames`. The contents of hops and answers (sound, band levels, gains) are between processor and network. For
+    sound in, sound out there is `ModelProcessor`.
+    """
+
+    def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
+        """Opens the streams, on the server's device if the model can run on it.
+
+        `hop_frames`: hop frames of the processor's grid, by which hops are numbered. `block`: the most frames of a
+        block. Raises WorkerError: the worker does not start, there is no place for it, or the network does not fit its
+        weights.
+        """
+        device = pool.own_device()
+        arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
+        spec = worker_of(model)
+        super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
+        self._networks = [_network(model, spec) for _ in range(lanes if arrays else 0)]
+        if arrays:
+            self.there = True
+            self._answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
+            self._answer_at = self._answer.ctypes.data
+
+    def send(self, hop: int, values: Samples, io: IO) -> None:
+        """Computes a hop inline, or posts it to the worker."""
+        if not self._networks:
+            super().send(hop, values, io)
+            return
+        for network, x, y in zip(self._networks, values, self._answer, strict=True):
+            network.step(x, y)
+
+    def take(self, hop: int, io: IO) -> Samples | None:
+        """Returns the answer to a hop. Hops are requested in order, each once.
+
+        Returns float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time,
+        or is not finite, after which the network begins without a past.
+        """
+        if not self._networks:
+            return super().take(hop, io)
+        if dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
+            self.reset()
+            return None
+        return self._answer
+
+    def reset(self) -> None:
+        """Resets the state from the next hop on; `begin` follows."""
+        super().reset()
+        for network in self._networks:
+            network.start()
+
+
+def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
+    """Network of one lane; raises WorkerError if it cannot be loaded, handled as a missing worker."""
+    try:
+        return array_network.load(model.array_network, model.weights, model.folder, spec.inputs, spec.outputs)
+    except model_files.ModelError as error:
+        raise WorkerError(str(error)) from None
+
+
+def worker_of(model: ModelInfo) -> WorkerSpec:
+    """Spec of the worker that runs a model, on the server's device if the model can, otherwise on the CPU."""
+    here = pool.current()
+    if here is None:  # a check: nothing is started
+        return model.worker(model.devices[0])
+    return model.worker(here.device if here.device in model.devices else "cpu")
+
+
+def usable(model: ModelInfo) -> str:
+    """Reason why a model cannot run here, or "".
+
+    Returns one sentence; "" where its weights are installed, and torch where it needs that.
+    """
+    try:
+        model_files.entry(model.weights, Path(model.folder) if model.folder else None)
+    except model_files.ModelError as error:
+        return str(error)
+    if not model.array_network and devices.installed_torch() is None:
+        return extras.sentence(f"the model {model.name}", "torch")
+    return ""
+
+
+def say_instead(log: logging.Logger, text: str) -> None:
+    """Logs the fallback of a node without its model: once a process, and not while plugins are checked."""
+    if not pool.workers_disabled() and (log.name, text) not in _SAID:
+        _SAID.add((log.name, text))
+        log.warning("%s", text)
+
+
+_SAID: set[tuple[str, str]] = set()
+"""(logger, text) of fallbacks logged in this process; bounded by the number of models' modes."""

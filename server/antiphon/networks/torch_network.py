@@ -1,0 +1,203 @@
+"""Loads a network with its weights and checks it against its declaration; shared by the CPU's and the GPU's stepper."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from antiphon.kernel.errors import AntiphonError, PluginError
+from antiphon.kernel.runtime import model_files
+from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.model_files import ModelError
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.streaming import State, StreamingModel
+
+log = logging.getLogger("antiphon.workers")
+LEAST_STEPS, MOST_STEPS = 32, 400
+
+
+def one_thread() -> None:
+    """Restricts torch to the calling thread, and flushes denormal numbers to zero."""
+    torch.set_num_threads(1)
+    # torch allows one call in a process, and a zygote may have made it
+    if torch.get_num_interop_threads() != 1:
+        torch.set_num_interop_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
+    """Creates a network, loads its weights, and checks it by steps of silence and noise.
+
+    Args:
+        spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
+            of the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own.
+
+    Returns:
+        The network, in evaluation, without gradients.
+
+    Raises:
+        ModelError: The network, its weights or its answers are not what was declared.
+    """
+    where, weights = str(spec.settings.get("network", "")), str(spec.settings.get("weights", ""))
+    kind = _class(where)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(spec.settings.get("seed", 0)))
+        try:
+            network = kind()
+        except Exception as error:
+            raise ModelError(f"the network {where} cannot be made: {_shown(error)}") from error
+    _declared(network, where, spec)
+    if weights:
+        folder = str(spec.settings.get("folder", ""))
+        fill(network, where, weights, Path(folder) if folder else None)
+    network.eval().requires_grad_(False).to(device)
+    check(network, where, spec.slots, device)
+    return network
+
+
+def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
+    """Loads a model's weights into a network.
+
+    `folder`: of the manifest; None for the one that ships with Antiphon. Raises ModelError: the weights are missing, or
+    do not fit the network; the message says which.
+    """
+    arrays = model_files.weights(weights, folder)
+    wanted = network.state_dict()
+    wrong = []
+    lacking, strange = sorted(set(wanted) - set(arrays)), sorted(set(arrays) - set(wanted))
+    if lacking:
+        wrong.append(f"{_few(lacking)} {'is' if len(lacking) == 1 else 'are'} missing")
+    if strange:
+        wrong.append(f"{_few(strange)} {'is' if len(strange) == 1 else 'are'} unknown to it")
+    for name in sorted(set(wanted) & set(arrays)):
+        if tuple(wanted[name].shape) != arrays[name].shape:
+            wrong.append(f"{name} is {list(arrays[name].shape)} and should be {list(wanted[name].shape)}")
+        elif not np.isfinite(arrays[name]).all():
+            wrong.append(f"{name} holds NaN or infinity")
+    if wrong:
+        reasons = "; ".join(wrong[:3])
+        raise ModelError(f"the weights {weights} do not fit the network {where}: {reasons}; train it again")
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}, strict=True)
+
+
+def check(network: StreamingModel, where: str, slots: int, device: torch.device) -> None:
+    """Checks a network by steps of silence and noise on a batch of `slots`; `where` names it in messages.
+
+    Raises ModelError: shapes or types are not as declared, numbers are not finite, inputs are overwritten, or a slot's
+    answer depends on another slot.
+    """
+    shape_in, shape_out = (slots, network.inputs, network.hop), (slots, *network.said)
+    noise = torch.randn(shape_in[1:], generator=torch.Generator().manual_seed(0)).to(device)
+    quiet = torch.zeros(shape_in, device=device)
+    alike = noise.expand(shape_in).clone()
+    alone = quiet.clone()
+    alone[0] = noise
+    with torch.inference_mode():
+        silent, unchanged = _checked(network, where, quiet, shape_out)
+        answer, changed = _checked(network, where, alone, shape_out)
+        for got, want in zip((answer, *changed), (silent, *unchanged), strict=True):
+            if not torch.allclose(got[1:].to(torch.complex128), want[1:].to(torch.complex128), atol=1e-5):
+                raise ModelError(f"the network {where} lets one slot's sound into another's; each row must be its own")
+        same, _ = _checked(network, where, alike, shape_out)
+        if not torch.equal(same, same[:1].expand_as(same)):
+            log.warning("the network %s gives other last digits in other slots; a replay may differ by them", where)
+
+
+def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: State, going: torch.Tensor) -> None:
+    """Computes one step of float32 `[n, inputs, hop]` in place into `[n, outputs, answer]`.
+
+    The state of idle slots, those not `going`, is unchanged.
+    """
+    answer, after = network.step(x, state)
+    y.copy_(answer)
+    for before, new in zip(state, after, strict=True):
+        torch.where(going.view(-1, *[1] * (new.dim() - 1)), new, before, out=before)
+
+
+def until_steady(step: Callable[[], None]) -> int:
+    """Repeats a step until the median of eight is no faster than the previous eight's; returns the number of steps."""
+    times: list[float] = []
+    while len(times) < MOST_STEPS:
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+        if len(times) >= LEAST_STEPS and np.median(times[-8:]) > 0.9 * np.median(times[-16:-8]):
+            break
+    return len(times)
+
+
+def _class(where: str) -> type[StreamingModel]:
+    module, _, name = where.partition(":")
+    if not module or not name:
+        raise ModelError(f'the network is named {where!r}; "module:Class" is allowed')
+    try:
+        cls = import_object(where)
+    except PluginError as error:
+        raise ModelError(f"the network {where} is not there: {error}") from None
+    except Exception as error:
+        raise ModelError(f"the network {where} cannot be imported: {_shown(error)}") from error
+    if not isinstance(cls, type) or not issubclass(cls, StreamingModel):
+        raise ModelError(f"the network {where} is no StreamingModel; derive it from that class")
+    return cls
+
+
+def _declared(network: StreamingModel, where: str, spec: WorkerSpec) -> None:
+    for what, has, declared in (
+        ("a rate of", network.rate, spec.rate),
+        ("hops of", network.hop if network.frames is None else network.frames, spec.hop),
+        ("inputs of", (network.inputs, network.hop), tuple(spec.inputs)),
+        ("outputs of", network.said, tuple(spec.outputs)),
+    ):
+        if has != declared:
+            raise ModelError(f"the network {where} has {what} {has}, but {declared} is declared; correct one of them")
+
+
+def _checked(
+    network: StreamingModel, where: str, x: torch.Tensor, shape: tuple[int, ...]
+) -> tuple[torch.Tensor, State]:
+    original = x.clone()
+    before = _start(network, where, x.shape[0], x.device)
+    state = tuple(t.clone() for t in before)
+    y, after = _step(network, where, x, state)
+    if not isinstance(y, torch.Tensor) or tuple(y.shape) != shape or y.dtype != torch.float32:
+        got = f"{y.dtype} {list(y.shape)}" if isinstance(y, torch.Tensor) else type(y).__name__
+        raise ModelError(f"the network {where} gave {got}; torch.float32 {list(shape)} was declared")
+    if [(t.shape, t.dtype) for t in after] != [(t.shape, t.dtype) for t in before]:
+        raise ModelError(f"the network {where} gave a state of other shapes than it started with; they must stay")
+    if not all(torch.isfinite(t).all() for t in (y, *after)):
+        raise ModelError(f"the network {where} gives NaN or infinity for {'noise' if x.any() else 'silence'}")
+    if not all(torch.equal(a, b) for a, b in zip((x, *state), (original, *before), strict=True)):
+        raise ModelError(f"the network {where} writes into its input or its state; it must give new tensors")
+    return y, after
+
+
+def _start(network: StreamingModel, where: str, slots: int, device: torch.device) -> State:
+    try:
+        state = tuple(network.start(slots))
+    except Exception as error:
+        raise ModelError(f"the network {where} cannot start: {_shown(error)}") from error
+    if any(not isinstance(t, torch.Tensor) or t.dim() < 1 or t.shape[0] != slots for t in state):
+        raise ModelError(f"the network {where} starts with a state that is not one row for each of {slots} slots")
+    return tuple(t.to(device) for t in state)
+
+
+def _step(network: StreamingModel, where: str, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    try:
+        y, after = network.step(x, state)
+        return y, tuple(after)
+    except Exception as error:
+        raise ModelError(f"the network {where} cannot make a step: {_shown(error)}") from error
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _shown(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return text if isinstance(error, AntiphonError) and text else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,0 +1,170 @@
+"""Sound analyses: computations fed with a sound block by block that return typed quantities."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import PluginError
+from antiphon.signal.landmarks import pack_landmarks
+
+QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
+"""number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
+length for every sound. numbers: floats, any count, each may be None. labels: [label, probability 0 to 1], the most
+likely first. landmarks: (seconds, Hz), two arrays of one length: time-frequency points for fingerprinting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One output quantity of an analysis. Any value may be None: not applicable, or not found.
+
+    `name`: as catalogues and JSON have it: "tempo". `unit`: of a number, or of a vector's numbers: "bpm"; "" without
+    one. Times and spans are in seconds.
+    """
+
+    name: str
+    kind: QuantityKind
+    unit: str = ""
+    doc: str = ""
+
+
+EACH = "each"
+"""Value of `Analysis.stem` for an analysis that runs on every part."""
+
+
+class AnalysisRun(ABC):
+    """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
+
+    `beats`: how many it holds, set before `result` where the caller knows it; 0 otherwise.
+    """
+
+    beats: int = 0
+
+    @abstractmethod
+    def feed(self, block: Samples) -> None:
+        """Analyses the next block.
+
+        `block`: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
+        """
+
+    @abstractmethod
+    def result(self) -> Mapping[str, Any]:
+        """Quantities of all blocks fed so far. A value, or None, by the name of each quantity."""
+
+
+class Analysis(ABC):
+    """An analysis, registered by the hook `antiphon_analyses`.
+
+    Attributes:
+        rate: Frames per second that it requires; None takes the sound's own.
+        channels: 1 to be given the mean of all channels; None for the sound's own.
+        by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
+        shortest: Seconds of sound that it needs at least.
+        longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
+        stem: What it is given: "" for the sound, the name of a part of those that the analysis `stems` takes it apart
+            into, or `EACH` for all of them, a channel each, which is the mean of the part's own.
+    """
+
+    version: ClassVar[int] = 1
+    by_name: ClassVar[bool] = False
+    quantities: ClassVar[tuple[Quantity, ...]] = ()
+    rate: ClassVar[int | None] = None
+    channels: ClassVar[Literal[1] | None] = None
+    shortest: ClassVar[float] = 0.0
+    longest: ClassVar[float] = math.inf
+    classifier: ClassVar[bool] = False
+    stem: ClassVar[str] = ""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Every label the analysis can assign; empty if unknown, or if it assigns none."""
+        return ()
+
+    @abstractmethod
+    def begin(self, rate: int, channels: int) -> AnalysisRun:
+        """Creates the analysis state of a new sound."""
+
+
+class SeparatingAnalysis(Analysis):
+    """An analysis that also takes sounds apart."""
+
+    parts: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
+        """Separates a sound into its parts.
+
+        `blocks`: float32 `[channels, n]`, of any size. Yields float32 `[parts, channels, n]`, which add up to the
+        sound.
+        """
+
+
+def is_classifier(analysis: Analysis) -> bool:
+    """True for an analysis that can be requested by itself: a classifier or labels, on the unseparated sound."""
+    stated = analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
+    return stated and not analysis.stem
+
+
+def check_quantities(name: str, analysis: object) -> Analysis:
+    """Checks the object returned by a factory of the hook."""
+    if not isinstance(analysis, Analysis):
+        raise PluginError(f"the factory of the analysis {name!r} gave {type(analysis).__name__}, not an Analysis")
+    names = [quantity.name for quantity in analysis.quantities]
+    if not names or len(set(names)) != len(names):
+        raise PluginError(
+            f"the analysis {name!r} states {', '.join(names) or 'nothing'}; each quantity once is allowed"
+        )
+    for quantity in analysis.quantities:
+        if quantity.kind not in get_args(QuantityKind):
+            kinds = ", ".join(get_args(QuantityKind))
+            raise PluginError(f"{name}: {quantity.name} has the kind {quantity.kind!r}; there are: {kinds}")
+    return analysis
+
+
+def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts a result to JSON data, checked against the declaration.
+
+    Returns by quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`). Raises
+    PluginError: a quantity is missing or not of its kind.
+    """
+    plain = {}
+    for quantity in analysis.quantities:
+        try:
+            value = values[quantity.name]
+            plain[quantity.name] = None if value is None else _plain(quantity.kind, value)
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise PluginError(f"the analysis {name!r} gave no {quantity.kind} for {quantity.name}") from None
+    return plain
+
+
+def _plain(kind: QuantityKind, value: Any) -> Any:
+    match kind:
+        case "number":
+            return _number(value)
+        case "text":
+            return str(value)
+        case "spans":
+            return [[_number(start), _number(end), str(label)] for start, end, label in value]
+        case "labels":
+            return [[str(label), _number(probability)] for label, probability in value]
+        case "numbers":
+            return [None if number is None else _number(number) for number in value]
+        case "landmarks":
+            seconds, hertz = value
+            return pack_landmarks(seconds, hertz)
+    return _numbers(value)
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [_number(value) for value in values]
+
+
+def _number(value: Any) -> float:
+    number = round(float(value), 6)
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number

@@ -1,0 +1,103 @@
+"""Mono for whatever listens: the mean of the channels, unless they cancel in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
+
+F32 = NDArray[np.float32]
+_LIVE = 4.0
+"""Seconds after which live sound counts half."""
+_MORE = 1.25
+"""How far the channels have to be above what uncorrelated ones give, so that it does not go to and fro."""
+_QUIETEST = 1e-9
+"""Mean square that decides nothing, -90 dB."""
+
+
+class ListeningMix:
+    """The louder of mid and side of two channels; of more, the mean, or the loudest where they cancel in the mean.
+
+    It is decided piece by piece from what was heard so far, and is mid where the two are alike. `CANCELLED`: what a
+    command says of a file that is `cancelled`. `weights`: float32 `[MAX_CHANNELS]`, of each channel in the mix.
+    """
+
+    CANCELLED: ClassVar[str] = "its channels cancel in mono; what one has against the other is heard"
+
+    def __init__(self, remembered: float = 0.0) -> None:
+        """Args: remembered: frames after which a sound counts half; 0 for never."""
+        self.weights: F32 = np.zeros(MAX_CHANNELS, np.float32)
+        self._powers: list[float] = [0.0] * MAX_CHANNELS
+        self._remembered, self._channels = remembered, 0
+        self.reset()
+
+    @classmethod
+    def live(cls, rate: float) -> Self:
+        """One that forgets, for sound that comes at `rate`."""
+        return cls(_LIVE * rate)
+
+    def reset(self) -> None:
+        """Forgets what was heard."""
+        self._mean = self._heard = self._turned = 0.0
+        self._powers[:] = [0.0] * MAX_CHANNELS
+        self._is_turned = False
+        self.begin(self._channels)
+
+    def begin(self, channels: int) -> None:
+        """Takes sound of so many channels from now on."""
+        self._channels = channels
+        self.weights[:channels] = 1.0 / max(1, channels)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether most of what was heard is not the mean."""
+        return self._turned > 0.5 * self._heard
+
+    def weigh(self, mean: float, powers: Sequence[float], frames: int) -> None:
+        """Sets `weights` by a piece: the energy of the mean, that of each channel, and the frames."""
+        kept = 0.5 ** (frames / self._remembered) if self._remembered else 1.0
+        count, total = len(powers), 0.0
+        if count != self._channels:
+            self.begin(count)
+        self._mean = kept * self._mean + mean
+        for place in range(count):
+            self._powers[place] = kept * self._powers[place] + powers[place]
+            total += powers[place]
+        every = sum(self._powers)
+        if every / count > _QUIETEST * frames:
+            turned = every > (1.0 if self._is_turned else _MORE) * count * count * self._mean
+            if turned != self._is_turned:
+                self._is_turned = turned
+                self._choose(count)
+        self._heard = kept * self._heard + total
+        self._turned = kept * self._turned + (total if self._is_turned else 0.0)
+
+    def _choose(self, count: int) -> None:
+        self.begin(count)
+        if self._is_turned and count == 2:
+            self.weights[1] = -0.5
+        elif self._is_turned:
+            self.weights[:count] = 0.0
+            self.weights[max(range(count), key=self._powers.__getitem__)] = 1.0
+
+    def take(self, sound: F32, out: F32 | None = None) -> F32:
+        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` where it is given."""
+        channels = len(sound)
+        out = np.empty(sound.shape[1], np.float32) if out is None else out
+        np.mean(sound, axis=0, out=out)
+        if channels > 1:
+            with np.errstate(over="ignore", invalid="ignore"):
+                powers = [float(np.dot(channel, channel)) for channel in sound]
+                self.weigh(float(np.dot(out, out)), powers, len(out))
+            if self._is_turned:
+                np.matmul(self.weights[:channels], sound, out=out)
+        return out
+
+
+def listening_mono(sound: F32) -> F32:
+    """Mono of a whole sound, float32 `[channels, n]`."""
+    return ListeningMix().take(sound)
