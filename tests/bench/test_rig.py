@@ -1,7 +1,5 @@
 """What benches and tests start servers with."""
 
-from __future__ import annotations
-
 from antiphon_bench.rig import free_port
 
 

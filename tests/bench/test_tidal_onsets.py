@@ -1,7 +1,5 @@
 """What `tests/tidal.py` finds in a recording."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the command line refuses: one sentence on one line, and nothing is written."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,9 @@ def folder(tmp_path: Path) -> Path:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
     (tmp_path / "bad.wav").write_bytes((tmp_path / "in.wav").read_bytes()[:40] + b"\xff" * 4)
     write(tmp_path / "in.mid", [MidiTrack("melody", tuple(MidiNote(n, 1.0, 60 + n % 4) for n in range(16)))], 90.0)
+    write(tmp_path / "empty.mid", [MidiTrack("nothing")])
+    write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
+    (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
     for name in ("loops", "folder"):
         (tmp_path / name).mkdir()
     audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))

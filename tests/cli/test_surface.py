@@ -1,7 +1,5 @@
 """`antiphon surface`: both kinds of file, and a sentence for what is neither."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

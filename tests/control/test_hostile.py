@@ -1,7 +1,5 @@
 """Any bytes on any port: counted, answered or dropped; never an exception, never a changed structure."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import socket

@@ -1,7 +1,5 @@
 """Macros: a patch's controls by OSC, in scenes, with ramps and times, through undo, a save and another process."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

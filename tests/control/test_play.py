@@ -1,7 +1,5 @@
 """`/node/NAME/play` with names and values: one message, one note, on its sample."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from pathlib import Path

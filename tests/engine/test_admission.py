@@ -1,7 +1,5 @@
 """What a plan is measured to cost, and what is said of it."""
 
-from __future__ import annotations
-
 import os
 import select
 import signal
@@ -101,23 +99,11 @@ def test_a_node_that_will_not_prepare_says_why() -> None:
         try_node(NodeSpec("f", "fails"), catalog(), make, SPEC)
 
 
-def test_what_fits_is_let_in_without_a_word() -> None:
-    verdict = decide(shares(0.2, 0.3), shares(0.1), 2)
-    assert (verdict.refused, verdict.warning) == ("", "")
-    assert verdict.load == pytest.approx(0.5)
-
-
 def test_more_than_a_block_is_refused_with_the_numbers() -> None:
     said = decide(shares(0.6, 0.7), [], 2).refused
     assert "130% of a block of 5.33 ms" in said
     assert "n1 3.73 ms, n0 3.20 ms" in said
     assert "--block" in said
-
-
-def test_nearly_a_block_is_warned_about() -> None:
-    verdict = decide(shares(0.8), [], 2)
-    assert not verdict.refused
-    assert "80% of a block" in verdict.warning
 
 
 def test_a_model_slower_than_its_hop_is_refused() -> None:

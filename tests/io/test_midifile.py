@@ -1,7 +1,5 @@
 """MIDI files: note for note there and back; whatever else is in a file, one sentence."""
 
-from __future__ import annotations
-
 import random
 import time
 from dataclasses import replace

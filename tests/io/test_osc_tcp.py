@@ -1,7 +1,5 @@
 """OSC over TCP: both framings, byte by byte, cut off, silent, slow, and too many."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

@@ -1,7 +1,5 @@
 """The UDP socket: drained whole, bounded, counted, never ended by what it hears or sends."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Layouts of control surfaces: what a finger on each control sends is what the server takes, as it takes it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

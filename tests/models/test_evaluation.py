@@ -1,7 +1,5 @@
 """Figures and tables of an evaluation: by hand what they should be."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path
@@ -44,19 +42,6 @@ def test_mean_error_n_and_worst() -> None:
     assert ours.error == pytest.approx(math.sqrt(5.0 / 3.0 / 4.0))
     assert found["ours", "false"].worst == 9.0, "where less is better the most is worst"
     assert found["truth", "gain"].error == 0.0
-
-
-def test_what_is_no_number_is_left_out() -> None:
-    scores = [MetricValue("ours", "gain", "a", float("nan")), MetricValue("ours", "gain", "b", 2.0)]
-    (cell,) = tables.cells(Sums(), scores)
-    assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
-
-
-def test_what_the_items_are_is_not_said_of_files_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sums, "items_note", "Sung by machines.")
-    cells = tables.cells(Sums(), Sums().scores(ask()))
-    assert tables.table(Sums(), cells)[-2] == "Sung by machines."
-    assert "Sung by machines." not in tables.table(Sums(), cells, own_files=True)
 
 
 def test_the_table_is_in_order_of_roles() -> None:
@@ -116,32 +101,6 @@ def test_the_command(tmp_path, command) -> None:
         ("ours", "gain", 2, 1.5),
         ("ours", "false", 2, 8.5),
     ]
-
-
-def test_a_file_of_ones_own_takes_time_too_and_that_is_said_before(tmp_path, command, monkeypatch) -> None:
-    monkeypatch.setattr(Sums, "files_doc", "sounds")
-    mine = tmp_path / "mine.wav"
-    mine.touch()
-    asked = ["evaluate", "sums", "--work", str(tmp_path)]
-    done = command(*asked, str(mine))
-    one = "--system 'ours' takes one system\n"
-    assert done.stderr.startswith(f"sums is measured on your files, which may take hours; {one}")
-    assert f"all its items, which may take hours; --limit 5 takes five items, {one}" in command(*asked).stderr
-    assert "may take hours" not in command(*asked, str(mine), "--limit", "1").stderr
-
-
-def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:
-    asked = ["evaluate", "sums", "--work", str(tmp_path), "--examples", str(tmp_path / "shown")]
-    assert "no sounds to show" in str(command(*asked).exception)
-    assert not (tmp_path / "shown").exists()
-
-
-def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> None:
-    asked = ["evaluate", "sums", "--work", str(tmp_path / "w"), "--examples", str(tmp_path / "x")]
-    done = command(*asked, "--json", str(tmp_path / "y.json"))
-    assert isinstance(done.exception, UsageError)
-    assert "--examples writes sounds and no figures; leave out --examples or --json" in str(done.exception)
-    assert not list(tmp_path.iterdir())
 
 
 def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:

@@ -1,7 +1,5 @@
 """A kept set's log, damaged or made up: it is played, or refused in a sentence that names the line."""
 
-from __future__ import annotations
-
 import copy
 import json
 import re

@@ -1,7 +1,5 @@
 """Every patch that ships as an instrument, played: level, scenes, controllers, hints, and what a fresh install has."""
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import replace

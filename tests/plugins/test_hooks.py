@@ -1,7 +1,5 @@
 """Every hook, by an installed plugin and one in the performer's folder: the loader, a server, the command line."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

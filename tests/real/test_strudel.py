@@ -1,7 +1,5 @@
 """Strudel's own packages, from npm, play a real server by `.osc()`: in Node, and in a page in Chromium."""
 
-from __future__ import annotations
-
 import http.server
 import json
 import os

@@ -1,7 +1,5 @@
 """What a refusal offers instead of a name that nobody has."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, near

@@ -4,8 +4,6 @@ What is looked at is the result: the status and the schema of the answer, and wh
 length, rate and level.
 """
 
-from __future__ import annotations
-
 import http.client
 import io
 import json

@@ -1,7 +1,5 @@
 """The page's editor in a real browser: a script is run, fails at its line, is completed, lit, saved, and refused."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

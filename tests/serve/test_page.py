@@ -1,7 +1,5 @@
 """The page in a real browser, beside a real server: heard, seen, played, in step, and back after a kill."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal

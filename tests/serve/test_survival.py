@@ -1,7 +1,5 @@
 """Whatever is killed, the sound goes on or comes back: real processes, kill -9, gaps counted in the recording."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

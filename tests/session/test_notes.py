@@ -1,7 +1,5 @@
 """Notes and controls as messages, and who plays them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import inf, nan
 from typing import Any

@@ -1,7 +1,5 @@
 """Addresses to routes: exact, by pattern, added and dropped."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 

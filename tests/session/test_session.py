@@ -1,7 +1,5 @@
 """The session: values, times, plans, and going back when the engine refuses."""
 
-from __future__ import annotations
-
 from array import array
 from typing import Any
 

@@ -1,7 +1,5 @@
 """When a JACK server of Antiphon's own is started. No JACK here."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

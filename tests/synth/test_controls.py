@@ -1,7 +1,5 @@
 """One line of text: what else is set of a SynthDef."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon.kernel.errors import ParamError

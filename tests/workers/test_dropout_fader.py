@@ -1,7 +1,5 @@
 """What is heard when hops are missing: no step, no loss of power, and exactly the sound itself when all is well."""
 
-from __future__ import annotations
-
 import math
 import tracemalloc
 

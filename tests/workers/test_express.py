@@ -1,7 +1,5 @@
 """The short way of a played note: to the one stream of its node, in order, bounded, and never to another worker."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,7 +1,5 @@
 """A model's client: with a network in numpy it computes at once, without a worker; on a GPU a worker does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

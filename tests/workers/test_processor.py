@@ -1,7 +1,5 @@
 """A node's sound through a worker, in lockstep as files play it: exact for any blocks, dry when the log says so."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

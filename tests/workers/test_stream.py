@@ -1,7 +1,5 @@
 """Streams of hops through real worker processes: exact while all is well, and what is left when it is not."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

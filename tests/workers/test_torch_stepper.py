@@ -1,7 +1,5 @@
 """The CPU's stepper: streams are apart, fresh when opened, still when idle; what does not fit is refused."""
 
-from __future__ import annotations
-
 import gc
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The accompanist as it streams: never late, in any blocks, and every note ended."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import time

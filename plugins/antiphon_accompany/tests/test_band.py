@@ -1,7 +1,5 @@
 """The band: parts on ports and channels, chords of a left hand and of a text, sections that are called, user styles."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A file that has harmony is accompanied by its own chords."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Files: the melody kept, no empty bar, every note ended, tempo and meter kept; bad files refused in a sentence."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """`antiphon run generate`: a piece from nothing, and the part that a file lacks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import mido

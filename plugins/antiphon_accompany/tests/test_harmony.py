@@ -1,7 +1,5 @@
 """Key and chord: of plain tunes, transposed, and without the tables that ship."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 from pathlib import Path

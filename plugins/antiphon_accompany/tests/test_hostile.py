@@ -1,7 +1,5 @@
 """Files nobody should have written: each gives one sentence or an accompaniment, soon, and never half a file."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

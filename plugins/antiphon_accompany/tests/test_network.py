@@ -1,7 +1,5 @@
 """The network beside the tables: what it reads, in which key, and files without it."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The improviser as it streams: what it answers, when, and that nothing hangs."""
 
-from __future__ import annotations
-
 import importlib.util
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The bar model: pieces that go on by it, in parts, by seed and as files."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The bar model while one plays: the same chances as over a file, and answers that hold to what answers hold to."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`antiphon run continue IN.mid OUT.mid`: the file as it was, and bars more from the next bar line."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Families of instruments: what is above its threshold first, spans where they sound, a short sound refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any

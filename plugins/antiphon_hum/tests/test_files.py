@@ -1,7 +1,5 @@
 """`antiphon run hum`: a sound in, as much sound out, and the notes as MIDI."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tones, made voices and noise through `hum`, in blocks, as the host runs it."""
 
-from __future__ import annotations
-
 import functools
 import subprocess
 import sys

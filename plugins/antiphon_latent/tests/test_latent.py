@@ -1,7 +1,5 @@
 """The synth `latent` as the host runs it: rendered and measured."""
 
-from __future__ import annotations
-
 import mido
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The node `listen` and its worker: what is known of music as it goes on, and beats that come at their time."""
 
-from __future__ import annotations
-
 from functools import cache
 from types import SimpleNamespace
 from typing import Any

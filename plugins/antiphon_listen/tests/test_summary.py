@@ -1,7 +1,5 @@
 """Summaries: which bars are chosen, how they are joined, and files of every kind, also those that have no parts."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import struct

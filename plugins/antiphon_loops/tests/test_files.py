@@ -1,7 +1,5 @@
 """`antiphon run loops`: what is asked, what is left out, what is said, and the files beside OUT."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`antiphon library fits`: what goes with a loop comes first, and what does not says why."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

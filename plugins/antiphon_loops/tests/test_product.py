@@ -1,7 +1,5 @@
 """A piece is exactly as long as asked, in one key, on the grid, never silent, never over; a seed is a piece."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The server leads other instruments by a MIDI clock."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

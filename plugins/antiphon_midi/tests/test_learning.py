@@ -1,7 +1,5 @@
 """Controllers that are learned for parameters, and pads for addresses."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

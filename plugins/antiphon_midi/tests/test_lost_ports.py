@@ -1,7 +1,5 @@
 """Ports and processes that go, hostile bytes: what sounds is ended, what is too much is counted."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """MIDI's bytes: whatever comes, messages or nothing, and never more held than the bound."""
 
-from __future__ import annotations
-
 import itertools
 import random
 

@@ -1,7 +1,5 @@
 """Model files of others: what is found in them, and what is refused, in one sentence and without being run."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

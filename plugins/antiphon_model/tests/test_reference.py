@@ -1,7 +1,5 @@
 """The reference model passes its input to the bit, with its weights and its state at work."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import sys

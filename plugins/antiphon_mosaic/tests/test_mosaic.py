@@ -1,7 +1,5 @@
 """Mosaics as the host runs them: rendered and measured, on sounds made here."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

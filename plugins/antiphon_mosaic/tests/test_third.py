@@ -1,7 +1,5 @@
 """`antiphon run third`: rendered and measured, on songs made here."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

@@ -1,7 +1,5 @@
 """Sets and state over MQTT, against a real mosquitto and a broker made for the test that dies where it hurts."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """What is heard: pitch, level, brightness, decay, stealing without clicks, drums, determinism, memory."""
 
-from __future__ import annotations
-
 import gc
 import hashlib
 import subprocess

@@ -1,7 +1,5 @@
 """Onsets and note-offs to the sample, at every offset and hop; pedal, bend, ages."""
 
-from __future__ import annotations
-
 import pytest
 
 pytest.importorskip("pyo")

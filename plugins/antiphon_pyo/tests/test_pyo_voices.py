@@ -1,7 +1,5 @@
 """Who gets a voice: rules that hold whatever is played."""
 
-from __future__ import annotations
-
 import pytest
 
 pytest.importorskip("pyo")

@@ -1,7 +1,5 @@
 """Filters, distortions, ends and accelerations of single notes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

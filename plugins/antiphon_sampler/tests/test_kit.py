@@ -1,7 +1,5 @@
 """The sounds that ship: levels, decays, no clicks; and that they are what the script makes."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

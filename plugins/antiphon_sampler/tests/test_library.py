@@ -1,7 +1,5 @@
 """Folders that are not as they should be: a sentence each, and what is good plays."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

@@ -1,7 +1,5 @@
 """Notes with values of their own, slices, and loops on the clock."""
 
-from __future__ import annotations
-
 import itertools
 import json
 

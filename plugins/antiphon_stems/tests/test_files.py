@@ -1,7 +1,5 @@
 """`antiphon run stems`: files by the command, measured."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

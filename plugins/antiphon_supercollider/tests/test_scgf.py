@@ -1,7 +1,5 @@
 """Other people's compiled SynthDefs: read to their end, or refused in a sentence; never handed on as they came."""
 
-from __future__ import annotations
-
 import contextlib
 import struct
 from pathlib import Path

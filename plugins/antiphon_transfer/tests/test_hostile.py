@@ -1,7 +1,5 @@
 """Odd inputs and references: each works or is refused in one sentence."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A voice plays an instrument: rendered and measured; and an instrument learned from recordings made here."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

@@ -1,7 +1,5 @@
 """Transfer as the host runs it: rendered and measured, on sounds made here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

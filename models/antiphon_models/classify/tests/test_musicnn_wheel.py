@@ -1,7 +1,5 @@
 """What ships is what the conversion makes of musicnn's wheel, without TensorFlow and without pickles."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

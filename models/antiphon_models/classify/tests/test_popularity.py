@@ -1,7 +1,5 @@
 """A table's column: beside its baseline, by artists that were held out, and what is installed of it."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +11,9 @@ import soundfile
 
 pytest.importorskip("sklearn")
 
-from antiphon.api import FileError, UsageError
+from antiphon.api import UsageError
 from antiphon_classify.popularity import Popularity
-from antiphon_models.classify.popularity import PopularityTraining, cross_validate, read_table
+from antiphon_models.classify.popularity import PopularityTraining, cross_validate
 
 RATE = 16000
 
@@ -73,19 +71,6 @@ def test_a_number_is_learned_from_sound_and_columns(home: Path) -> None:
     assert 0.0 <= other < 30.0 < 50.0 < liked <= 80.0
 
 
-def test_classes_are_learned_from_sound(home: Path) -> None:
-    learn(table(home / "t.csv", songs(home)), "genre")
-    found = [answer(home / f"{n}.wav") for n in (3, 4)]
-    assert [row["popularity_class"] for row in found] == ["pop", "noise"]
-    assert found[0]["popularity"] is None
-
-
-def test_without_audio_nothing_is_installed(home: Path) -> None:
-    rows = [{key: value for key, value in row.items() if key != "path"} for row in songs(home)]
-    assert learn(table(home / "t.csv", rows), "score")[-1].startswith("nothing is installed")
-    assert not (home / "home").exists() or not list((home / "home").rglob("popularity*"))
-
-
 def test_an_artist_is_never_on_both_sides() -> None:
     # of each artist one number, which tells nothing of another's
     rng = np.random.default_rng(3)
@@ -109,11 +94,3 @@ def test_an_artist_is_never_on_both_sides() -> None:
 def test_a_table_that_cannot_teach_is_refused(home: Path, change: Any, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         learn(table(home / "t.csv", change(songs(home))), "score")
-
-
-def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\0")
-    (tmp_path / "b.csv").write_text("a,b\n")
-    for name in ("a.csv", "b.csv", "none.csv"):
-        with pytest.raises(FileError):
-            read_table(tmp_path / name)

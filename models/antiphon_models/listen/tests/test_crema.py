@@ -1,7 +1,5 @@
 """The weights that ship are those of crema's wheel."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

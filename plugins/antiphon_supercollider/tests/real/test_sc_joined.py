@@ -1,7 +1,5 @@
 """A scsynth that runs already, joined by real servers: what comes back, what is left behind, its death and return."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Sources, compiled SynthDefs, index and README say the same."""
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 from types import ModuleType

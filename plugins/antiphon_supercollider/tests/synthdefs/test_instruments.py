@@ -1,7 +1,5 @@
 """What instruments and drums sound like, measured: pitch, level, edges, place, and that they end."""
 
-from __future__ import annotations
-
 import itertools
 import tomllib
 from functools import cache

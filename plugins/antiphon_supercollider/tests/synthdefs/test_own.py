@@ -1,7 +1,5 @@
 """Somebody's own SynthDef, and sounds in buffers, through `render --synth supercollider`: by the rendered sound."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence
