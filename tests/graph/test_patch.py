@@ -349,17 +349,6 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
         load(Path("/dev/zero"), CATALOG, trusted=True)
 
 
-def test_an_unknown_patch_is_answered_with_those_there_are():
-    with pytest.raises(PatchError, match=r"there is no patch 'nope'; there are: .*answer"):
-        load("nope", CATALOG)
-
-
-def test_through_is_the_input_through_one_gain():
-    made = load("through", CATALOG)
-    assert [(n.name, n.type, dict(n.values)) for n in made.graph.nodes] == [("gain", "gain", {})]
-    assert len(made.graph.wires) == 2
-
-
 def test_lines_are_found_through_every_spelling():
     text = 'a = 1\n[b]\nc = 2\n["b".d]\n"e f" = 3\n[g]\nh.i = 4\nj = {k = 5}\n'
     for path, line in {

@@ -118,13 +118,6 @@ def test_a_loop_behind_a_loop_is_fed_in_time_whatever_the_order_of_the_nodes():
     np.testing.assert_array_equal(first, other)
 
 
-def test_a_longer_cycle_is_exact_too():
-    made = graph({"g": ("gain", {"gain": 0.5}), "e": "echo"}, ["in > g", "e > g", "g > e", "g > out"])
-    y = run(plan(made, SPEC), audio.clicks([0], 1000, 2, 1.0), [100])
-    assert list(np.flatnonzero(y[0])) == [0, 256, 512, 768]
-    assert y[0, 512] == 0.5 * 0.25**2
-
-
 def test_a_cycle_without_a_node_that_holds_is_refused():
     with pytest.raises(PatchError, match="put a delay node into it"):
         plan(graph({"a": "gain", "b": "gain"}, ["a > b", "b > a", "b > out"]), SPEC)
@@ -403,14 +396,6 @@ def test_kept_nodes_go_on_where_they_were_and_new_ones_begin():
     third = plan(second, SPEC, new, {"c": 9, "g": 2})
     assert third.hosts[2] is new.hosts[2]
     assert run(third, np.zeros((2, 10), np.float32))[0, 0] == 0.0
-
-
-def test_clear_leaves_no_tail():
-    nodes = {"a": ("lag", {"frames": 500}), "e": "echo"}
-    built = plan(graph(nodes, ["in > a", "a > out", "in > out", "in > e", "e > e", "e > out"]), SPEC)
-    run(built, audio.noise(2048, 2))
-    built.clear()
-    assert not run(built, np.zeros((2, 2048), np.float32)).any()
 
 
 def test_a_reset_does_not_click_and_the_dry_sound_goes_on():

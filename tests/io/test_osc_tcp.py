@@ -69,12 +69,6 @@ async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # t
     client.sock.close()
 
 
-async def test_slip_without_a_leading_end(live: Rig) -> None:
-    client = TcpClient(live)
-    assert await client.say(encode("/node/a/gain") + slip.END) == slip.wrap(encode("/node/a/gain", 0.5))
-    client.sock.close()
-
-
 @pytest.mark.parametrize("wrap", [prefixed, slip.wrap])
 @pytest.mark.parametrize("bad", [b"junk", b"/x\0\0,Q\0\0", bytes(12), b"#bundle\0\0", b"/x\0\0,f\0\0"])
 async def test_a_bad_packet_leaves_the_connection_open(live: Rig, wrap, bad: bytes) -> None:  # type: ignore[no-untyped-def]

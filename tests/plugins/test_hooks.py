@@ -470,13 +470,6 @@ def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:
     assert "there is no bench 'wibble'; did you mean wobble or wabble?" in antiphon("bench", "wibble").complaint
 
 
-def test_commands_of_antiphon_ask_no_plugin(antiphon: Run, place: Place) -> None:
-    write_every(place.own, OWN)
-    assert antiphon("osc", "--help").code == 0
-    assert antiphon("--version").code == 0
-    assert lines(place.log) == []
-
-
 def test_one_without_commands_is_imported_again_only_when_its_files_change(antiphon: Run, place: Place) -> None:
     write(place.own, PLAYS, ONE_PROCESSOR)
     antiphon("--help")

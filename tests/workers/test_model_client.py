@@ -14,7 +14,7 @@ from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.info import ModelInfo
-from antiphon.kernel.workers.model_client import ModelClient, usable, worker_of
+from antiphon.kernel.workers.model_client import ModelClient, worker_of
 from antiphon.kernel.workers.networks.array_stepper import build
 
 HOP = 4
@@ -169,11 +169,3 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
     stepper.open(0, "")
     stepper.step(np.array([2, -1, -1]), x, y)
     assert y[0, 0, 0] == 104.0
-
-
-def test_it_is_usable_without_torch(info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from antiphon.kernel.workers import devices
-
-    monkeypatch.setattr(devices, "installed_torch", lambda: None)
-    assert usable(info) == ""
-    assert "needs torch" in usable(replace(info, array_network=""))

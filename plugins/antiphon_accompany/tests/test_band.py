@@ -9,7 +9,7 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
-from antiphon_accompany.harmony.chords import Chord, read_chord, recognise
+from antiphon_accompany.harmony.chords import read_chord, recognise
 from antiphon_accompany.processor import CHANNELS
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
 
@@ -238,11 +238,3 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
     path.write_text(next(block for block in card.split("```toml\n") if block.startswith("meter")).partition("```")[0])
     made = accompany_file(TUNE, {"own": str(path), "parts": "all", "humanise": 0.0}, 100.0)
     assert {n.part for n in made} == {"bass", "drums"}
-
-
-def test_chords_have_names() -> None:
-    assert read_chord("N") is None
-    for text in ("C", "F#m7b5", "Bb/D", "A:min7", "C:maj/3", "G:sus4(b7)", "Ebmaj7"):
-        assert isinstance(read_chord(text), Chord)
-    with pytest.raises(ValueError, match="H7"):
-        read_chord("H7")

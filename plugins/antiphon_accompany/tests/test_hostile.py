@@ -156,13 +156,6 @@ def test_bars_that_change_all_the_time(tmp_path: Path) -> None:
     assert len(midifiles.sections(midifiles.read(same))) == 1
 
 
-def test_a_note_value_there_is_not(tmp_path: Path) -> None:
-    """Beats of a 2**18th note, as one changed byte says: they are not believed."""
-    source, target = save(tmp_path / "fine.mid", [meter(4, 1 << 18), *scale(16)]), tmp_path / "out.mid"
-    accompany_midi(source, target)
-    assert {start // 1920 for start, _, _ in added(target)} == {0, 1}
-
-
 def test_tempo_changes_are_kept_and_no_bar_is_empty(tmp_path: Path) -> None:
     changes = [tempo(60 + 20 * n, 0 if n == 0 else 960) for n in range(8)]
     source, target = save(tmp_path / "rubato.mid", changes, scale(32)), tmp_path / "out.mid"
@@ -170,14 +163,6 @@ def test_tempo_changes_are_kept_and_no_bar_is_empty(tmp_path: Path) -> None:
     before, after = mido.MidiFile(source), mido.MidiFile(target)
     assert list(after.tracks[0]) == list(before.tracks[0])
     assert {start // 1920 for start, _, _ in added(target)} == set(range(4))
-
-
-def test_seven_eight(tmp_path: Path) -> None:
-    source, target = save(tmp_path / "seven.mid", [meter(7, 8)], scale(28)), tmp_path / "out.mid"
-    accompany_midi(source, target, {"humanise": 0.0})
-    bar = 7 * 240
-    assert {start // bar for start, _, _ in added(target)} == set(range(4))
-    assert all(any(start == n * bar for start, _, _ in added(target)) for n in range(4))
 
 
 def test_notes_that_are_never_ended(tmp_path: Path) -> None:

@@ -1,18 +1,15 @@
 """The bar model: pieces that go on by it, in parts, by seed and as files."""
 
-import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from antiphon.api import UsageError, Value
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
-from antiphon.api.backends.models import ModelError
 from antiphon.api.jobs import FileJob
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
-from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
+from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.jobs import run
@@ -80,19 +77,6 @@ def test_drums_have_a_fill_before_each_phrase_but_the_end(bar: int) -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_drums_are_few_enough_to_be_heard(seed: int) -> None:
-    others = [e for e in BAND if e.part in (CHORDS, MELODY)]
-    improviser = Improviser(installed_prior())
-    improviser.clear()
-    made = BarPlayer(installed_bars(), improviser, alone=False).fill(drum_bar(16, 0, seed), others, 160, seed)
-    slots = [e.slot for e in made]
-    assert max(map(slots.count, slots)) <= 3
-    assert all(e.code < 7 for e in made)
-    crashes = [e.slot for e in made if e.code == 5]
-    assert all(late - early >= 64 for early, late in itertools.pairwise(crashes))
-
-
 def test_a_bass_stays_on_its_strings() -> None:
     low = [BarEvent(CHORDS, 0, 4), BarEvent(MELODY, 0, 64), BarEvent(MELODY, 4, 67), BarEvent(BASS, 0, 28)]
     made = player(low, key=4).write(16, 16, seed=3)
@@ -122,13 +106,6 @@ def test_the_seed_is_the_piece() -> None:
     assert one == again != other
 
 
-def test_chances_are_chances() -> None:
-    playing = player(TUNE)
-    chances = np.array([playing.values(MELODY, time).sum() for time in (1, 2, 4)])
-    assert chances == pytest.approx(1.0)
-    assert playing.surprise(BarEvent(MELODY, 96, 60)) < playing.surprise(BarEvent(MELODY, 99, 73))
-
-
 def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
     tracks = [
         MidiTrack("melody", tuple(MidiNote(e.slot / 4, 0.5, e.code) for e in TUNE)),
@@ -151,20 +128,3 @@ def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
     write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
     with pytest.raises(UsageError, match="canon copies what is played"):
         command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
-
-
-def test_without_the_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ModelError(f"the weights {name}.safetensors cannot be read: No such file or directory")
-
-    monkeypatch.setattr("antiphon_answer.bar_model.read_weights", missing)
-    installed_bars.cache_clear()
-    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
-    with pytest.raises(UsageError, match=r"by=bars cannot be used: .*; say by=memory, which needs no network"):
-        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars")
-    assert not (tmp_path / "out.mid").exists()
-
-
-def test_other_arrays_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"event_table.weight is missing"):
-        BarModel({"gru.bias_ih_l0": np.zeros(3 * UNITS)})

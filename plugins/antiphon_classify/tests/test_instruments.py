@@ -9,10 +9,8 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
-from antiphon.api.backends.models import ModelError, read_weights
-from antiphon_classify.instruments import EXCERPT, MEL, WEIGHTS, Instruments, InstrumentsRun, join_logits, rank_labels
+from antiphon_classify.instruments import EXCERPT, MEL, Instruments, InstrumentsRun, join_logits, rank_labels
 from antiphon_classify.musicnn import PatchStream
-from antiphon_classify.network import ClassifierNetwork
 
 LABELS = ["low", "high", "voice"]
 PART = EXCERPT * MEL.hop
@@ -115,25 +113,8 @@ def test_a_family_that_musicnn_knows_is_the_mean_of_both() -> None:
     assert mean[labels.index("drums")] < mean[labels.index("flute")]
 
 
-@pytest.mark.parametrize(("frames", "present"), [(0, set()), (2, {"low"})])
-def test_families_of_excerpts(frames: int, present: set[str]) -> None:
-    excerpts = np.full((frames, EXCERPT, MEL.bands), -90.0, np.float32)
-    excerpts[..., :12] = 0.0
-    assert Bands().families(excerpts) == present
-
-
 def test_blocks_of_any_size_give_the_same() -> None:
     sound = np.random.default_rng(6).normal(0.0, 0.1, 13 * PART + 9000).astype(np.float32)
     one, another = run(sound, Instruments(), 1 << 20), run(sound, Instruments(), 7777)
     assert one["instrument_spans"] == another["instrument_spans"]
     assert one["instruments"] == [[label, pytest.approx(odds, abs=1e-3)] for label, odds in another["instruments"]]
-
-
-def test_arrays_that_do_not_fit_are_refused() -> None:
-    held = read_weights(WEIGHTS)
-    with pytest.raises(ModelError, match="not those of a classifier"):
-        ClassifierNetwork({**held, "hidden.weight": np.zeros((8, 5), np.float32)}, "a test's")
-    # what is played softer is the same
-    excerpts = np.random.default_rng(7).normal(-40.0, 9.0, (2, EXCERPT, MEL.bands)).astype(np.float32)
-    network = ClassifierNetwork(held, WEIGHTS)
-    np.testing.assert_allclose(network.logits(excerpts - 20.0), network.logits(excerpts), atol=1e-3)

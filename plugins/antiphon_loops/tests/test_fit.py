@@ -77,17 +77,6 @@ def test_beats_that_are_known_are_its_tempo_wherever_it_is_cut(root: Path, tmp_p
         command("library", "--root", root, "fits", "--live", "--beats", "16")
 
 
-@pytest.mark.parametrize("root", ["loop"], indirect=True)
-def test_a_struck_sound_is_no_loop_that_fits(root: Path, folder: Path, tmp_path: Path) -> None:
-    """Its onset alone has a tempo, and it was first of all with "same tempo"."""
-    struck = chords(100.0, 1, 0) * np.exp(-np.arange(len(chords(100.0, 1, 0))) / (RATE / 8))
-    place = tmp_path / "struck.wav"
-    soundfile.write(place, struck / np.abs(struck).max() / 2, RATE)
-    shown = command("library", "--root", root, "analyse", place, "--only", "loop", "--json")
-    assert json.loads(shown)["kind"] == "one-shot"
-    assert "struck" not in matches(root, folder / "bass.wav")
-
-
 def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.wav"
     file.write_bytes((folder / "bass.wav").read_bytes())

@@ -136,14 +136,6 @@ async def test_hostile_bytes_harm_nobody(live: MidiStage) -> None:
     assert live.app.status()["midi"]["malformed"] > 100
 
 
-async def test_an_endless_sysex_is_counted(live: MidiStage) -> None:
-    await live.play(0xF0)
-    for _ in range(6):
-        await live.play(*bytes(200_000))
-    assert live.app.status()["midi"]["bounded"] == 1
-    assert len(await live.play(0x90, 60, 127)) == 1
-
-
 async def test_notes_of_a_control_process_that_was_killed_are_ended_by_the_next(tmp_path: Path, home: Path) -> None:
     engine = FakeEngine(FakeTime())
     async with staged(tmp_path / "state", engine) as first:

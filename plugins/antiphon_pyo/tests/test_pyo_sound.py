@@ -14,11 +14,9 @@ import numpy as np
 
 from antiphon.api import AntiphonError
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
-from antiphon_pyo.backend import Pyo, chunk
-from antiphon_pyo.samples import load
+from antiphon_pyo.backend import Pyo
 from antiphon_pyo.tests.playing import (
     RATE,
-    bend,
     centroid,
     cents,
     control,
@@ -142,15 +140,6 @@ def test_controls_are_heard() -> None:
     assert np.abs(cut[:, 12000 + 600 :]).max() == 0.0
 
 
-def test_the_same_input_and_seed_give_the_same_samples() -> None:
-    score = [(77 * n, on(40 + n, 0.3 + 0.02 * n)) for n in range(20)] + [(3000, bend(0.3)), (6000, off(45))]
-    for instrument in INSTRUMENTS:
-        first = play(score, 0.3, instrument)
-        play([(0, on(90))], 0.05, "pluck")
-        assert np.array_equal(first, play(score, 0.3, instrument))
-    assert differs(play(score, 0.3, "pad", seed=1), play(score, 0.3, "pad", seed=2)) > -1
-
-
 def test_another_process_gives_the_same_samples() -> None:
     here = Path(__file__).parent
     program = (
@@ -212,19 +201,6 @@ def test_what_cannot_be_played_is_said() -> None:
         synth(256).open(0, SynthSettings("kazoo"))
     with pytest.raises(AntiphonError, match="1 to 32 nodes, not 99"):
         Pyo(RATE, 256, 99)
-
-
-def test_samples_that_are_not_there_are_said(tmp_path: Path) -> None:
-    with pytest.raises(AntiphonError, match=r"the samples of piano in .* cannot be read"):
-        list(load("piano", tmp_path))
-
-
-def test_a_hop_is_cut_evenly() -> None:
-    for hop in (1, 32, 100, 256, 480, 512, 960, 2039, 2048):
-        assert hop % chunk(hop) == 0
-    assert chunk(2048) == 256
-    assert chunk(480) == 240
-    assert chunk(2039) == 2039
 
 
 def _resident() -> int:

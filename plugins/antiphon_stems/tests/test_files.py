@@ -76,16 +76,6 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, options: list[str]
         command("run", "gain", tmp_path / "song.wav", tmp_path / "o.wav", "--without", "voice")
 
 
-def test_existing_files_are_kept_without_force(tmp_path: Path) -> None:
-    song(tmp_path / "song.wav", 0.1)
-    (tmp_path / "D").mkdir()
-    (tmp_path / "D" / "voice.wav").write_text("mine")
-    with pytest.raises(UsageError, match="there already"):
-        command("run", "stems", tmp_path / "song.wav", "--out-dir", tmp_path / "D")
-    assert (tmp_path / "D" / "voice.wav").read_text() == "mine"
-    assert not (tmp_path / "D" / "drums.wav").exists()
-
-
 @pytest.mark.parametrize("blocks", [[1], [700, 40000, 3], [5000] * 30])
 def test_any_length_and_any_blocks_come_back_whole(blocks: list[int]) -> None:
     """Stretches join without a seam, whatever the shares are: here they follow the power of a frame."""

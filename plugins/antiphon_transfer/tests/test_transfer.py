@@ -151,14 +151,6 @@ def test_a_useless_reference_is_refused_in_one_sentence(tmp_path, made, said):
     assert "\n" not in str(refused.value)
 
 
-def test_what_is_no_sound_or_not_there_is_refused(tmp_path):
-    path = tmp_path / "text.wav"
-    path.write_text("no sound")
-    for wrong in (path, tmp_path / "missing.wav"):
-        with pytest.raises(FileError):
-            through(SOURCE[:1000], str(wrong))
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_the_shortest_reference_works(tmp_path, mode):
     path = tmp_path / "short.wav"
