@@ -1,8 +1,6 @@
 """The accompanist as it streams: never late, in any blocks, and every note ended."""
 
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +17,7 @@ from antiphon_accompany.files.offline import HeardHarmony, accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones
 from antiphon_accompany.harmony.live_network import LiveChords
 from antiphon_accompany.processor import Accompany
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-RATE, TUNE, left, play, tune = _playing.RATE, _playing.TUNE, _playing.left, _playing.play, _playing.tune
+from antiphon_accompany.tests.playing import RATE, TUNE, left, play, tune
 
 WHOLE = play(TUNE, 40)
 

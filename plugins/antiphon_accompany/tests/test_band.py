@@ -1,6 +1,5 @@
 """The band: parts on ports and channels, chords of a left hand and of a text, sections that are called, user styles."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,9 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import read_chord, recognise
-from antiphon_accompany.processor import CHANNELS
+from antiphon_accompany.processor import CHANNELS, Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, left, play = _playing.TUNE, _playing.left, _playing.play
+from antiphon_accompany.tests.playing import TUNE, left, play
 
 Played = list[tuple[float, Event]]
 LEFT_HAND = {"follow": "chords", "parts": "piano,bass,drums,pad", "humanise": 0.0}
@@ -148,7 +141,7 @@ def test_it_stops_with_the_player_by_a_cadence() -> None:
 
 def reports_of(keys: list[BeatNote], beats: float, settings: dict[str, object]) -> tuple[Played, list[list[int]]]:
     """What is played, and by beat the chords that are published as the next four."""
-    node = _playing.Accompany()
+    node = Accompany()
     said: dict[int, list[int]] = {}
     process = node.process
 

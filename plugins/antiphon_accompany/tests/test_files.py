@@ -1,6 +1,5 @@
 """Files: the melody kept, no empty bar, every note ended, tempo and meter kept; bad files refused in a sentence."""
 
-import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
@@ -18,15 +17,9 @@ from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
+from antiphon_accompany.tests.playing import TUNE, tune
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, tune = _playing.TUNE, _playing.tune
 
 
 def write(path: Path, notes: list[BeatNote], upper: int = 4, lower: int = 4, late: int = 0, kind: int = 1) -> Path:

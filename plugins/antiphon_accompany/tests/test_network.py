@@ -1,8 +1,6 @@
 """The network beside the tables: what it reads, in which key, and files without it."""
 
-import importlib.util
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +13,8 @@ from antiphon_accompany.harmony.live_network import LiveChordNetwork
 from antiphon_accompany.harmony.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
 from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.tests.playing import TUNE, play
 
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, play = _playing.TUNE, _playing.play
 BEATS = 32
 
 
