@@ -183,4 +183,4 @@ def test_no_hook_on_the_page_is_made_up():
 def test_each_hook_has_a_test_named_for_it():
     tests = (ROOT / "tests" / "plugins" / "test_hooks.py").read_text()
     for hook in HOOKS:
-        assert re.search(rf"^(async )?def test_hook_{hook.name}\(", tests, re.MULTILINE), hook.name
+        assert re.search(rf'^(async )?def test_hook_{hook.name}\(|^ +"{hook.name}",$', tests, re.MULTILINE), hook.name

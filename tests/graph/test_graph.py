@@ -138,7 +138,7 @@ def edited(graph, edit):
 
 
 @given(st.lists(EDITS, max_size=25))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_edits_leave_a_graph_that_runs_in_order(edits):
     graph = Graph()
     for edit in edits:

@@ -180,7 +180,7 @@ def refusal(text):
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_text_is_a_patch_or_one_sentence(text):
     assert "\n" not in refusal(text)
 
@@ -191,7 +191,7 @@ WORTH = ["1", "true", "1e400", "-0.0", "'out'", "1979-05-27", "''", '"', "0x10",
 
 
 @given(st.lists(st.sampled_from(TABLES + KEYS + WORTH), max_size=30))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_pieces_are_a_patch_or_one_sentence(pieces):
     assert "\n" not in refusal(" ".join(pieces))
 
@@ -236,7 +236,7 @@ def patches(draw):
 
 
 @given(patches())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_what_is_written_reads_back_the_same(made):
     again = parse(dump(made), CATALOG)
     assert (again.name, again.tempo, again.scenes, again.midi) == (made.name, made.tempo, made.scenes, made.midi)

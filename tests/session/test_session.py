@@ -307,7 +307,7 @@ def state(s: Session) -> Any:
 
 
 @given(st.lists(STEPS, max_size=4), st.lists(STEPS, min_size=1, max_size=6))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_refused_all_is_as_before(first: list[tuple[Any, ...]], then: list[tuple[Any, ...]]) -> None:
     s = session()
     for action in first:
