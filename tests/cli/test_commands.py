@@ -16,11 +16,12 @@ import pytest
 from tests.cli.conftest import Done
 
 from antiphon import __version__
-from antiphon.cli import completion, running_server
+from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress, style
+from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph import patch_list
-from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime import extras, paths
 from antiphon_bench import jackd
 from antiphon_bench.entry import Bench, BenchOptions
 from antiphon_bench.table import OWN
@@ -321,6 +322,12 @@ def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatc
     assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
 
 
+def test_status_without_a_server_is_a_sentence_and_exit_1(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, EngineError("no server answers on HTTP port 4401; start `antiphon serve`"))
+    done = antiphon("status")
+    assert (done.code, done.complaint) == (1, "no server answers on HTTP port 4401; start `antiphon serve`")
+
+
 # ---- names and numbers that are wrong
 
 
@@ -429,6 +436,17 @@ def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
     assert progress.bar("x", done, 1000, 1, 80, 7200.0).endswith(f"] {said}")
 
 
+def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "COMMAND", "antiphon_bench.nowhere")
+    done = antiphon("bench", "osc", "--seconds", "2")
+    assert done.code == 2
+    assert done.complaint == (
+        "the bench osc comes with antiphon-lab: pip install antiphon-lab, or in a clone of Antiphon's repository "
+        "make bench NAME=osc"
+    )
+    assert "by the benches of antiphon-lab" in antiphon("bench", "--help").out
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_jackd_of_a_bench(
     antiphon: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -449,6 +467,18 @@ def test_a_signal_ends_the_jackd_of_a_bench(
     assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
+    antiphon: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "missing", list)
+    done = antiphon("bench", "plan")
+    assert done.code == 2
+    assert done.err == (
+        "antiphon: bench plan needs pedalboard, which is not installed; "
+        "`pip install 'antiphon-lab[bench]'` installs it\n"
+    )
 
 
 def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:

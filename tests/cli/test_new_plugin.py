@@ -103,3 +103,12 @@ def test_the_name_of_what_there_is_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is a processor or plugin named '{name}' already; choose another"):
         new_plugin(name)
     assert not paths.plugins().exists() or not list(paths.plugins().iterdir())
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_the_last_line_fits_the_shape(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    new_plugin("fresh", shape)
+    last = capsys.readouterr().out.splitlines()[-1]
+    source, target = ("mid" if part == "notes" else "wav" for part in shape.split("-"))
+    assert f"`antiphon run fresh IN.{source} OUT.{target}" in last
+    assert ("-p sound=" in last, "-p reference=" in last) == (shape == "library-sound", shape == "sound-reference")

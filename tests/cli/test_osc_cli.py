@@ -12,7 +12,7 @@ import pytest
 from tests.control.rig import Rig, rig
 
 from antiphon.cli import monitor, osc
-from antiphon.cli.osc import ask, message_text, refusal, value
+from antiphon.cli.osc import ask, message_text, refusal, silent, value
 from antiphon.kernel.errors import AntiphonError, EngineError, UsageError, WireError
 from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
 
@@ -131,6 +131,16 @@ def test_a_server_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch,
                 list(request)
 
 
+def test_silence_of_another_machine_may_be_a_missing_approval() -> None:
+    class Elsewhere:
+        def getsockname(self) -> tuple[str, int]:
+            return "10.1.2.3", 5000
+
+    told = str(silent(Elsewhere(), "10.1.2.4", 4400))  # type: ignore[arg-type]
+    assert "`antiphon serve --lan` there" in told
+    assert "antiphon approve 10.1.2.3" in told
+
+
 @pytest.mark.parametrize(
     ("word", "found"),
     [
@@ -166,6 +176,14 @@ def test_what_a_server_says_cannot_move_a_terminals_cursor() -> None:
     refused = decode(encode("/fail", "/x\n", "\x1b[2J"))
     assert isinstance(refused, Message)
     assert str(refusal(refused)) == r"/x\n: \x1b[2J"
+
+
+def test_learning_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(osc, "ask", lambda *_: iter([]))
+    osc.osc("/learn", ["/node/a/gain"])
+    assert "the next MIDI controller that moves" in capsys.readouterr().err
+    osc.osc("/node/a/gain", ["1"])
+    assert capsys.readouterr().err == ""
 
 
 async def test_the_monitor_shows_what_arrives(live: Rig) -> None:

@@ -106,6 +106,16 @@ def test_without_a_card_it_says_what_loops_and_where_to_listen():
     assert "http://" not in free
 
 
+def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
+    settings = ServeSettings(mute_input=True, patch="answer")
+    text = "\n".join(play.introduction(settings, "portaudio", ""))
+    assert "muted" in text
+    assert "headphones" in text
+    assert "osc /node/in/mute 0" in text
+    other = "\n".join(play.introduction(settings.with_(patch="voice"), "portaudio", ""))
+    assert "osc /node/in/mute 0" in other
+
+
 def test_it_says_what_to_do_first(tmp_path):
     settings = ServeSettings(mute_input=True, patch="wah")
     assert "Playing wah. First: Play one string softly" in "\n".join(play.introduction(settings, "portaudio", ""))
@@ -115,6 +125,11 @@ def test_it_says_what_to_do_first(tmp_path):
     for name in ("no such patch", str(tmp_path / "none.toml"), "through"):
         text = "\n".join(play.introduction(settings.with_(patch=name), "portaudio", ""))
         assert f"Playing {name}.\n" in text
+
+
+def test_the_commands_it_names_are_for_this_port():
+    assert "--osc-port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
+    assert "-port" not in play.command(ServeSettings(), "/x")
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():
@@ -225,3 +240,11 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     ]
     assert made.tempo == 10.0
     assert made.midi == patch.load("duo", catalog).midi
+
+
+def test_of_a_song_it_says_how_to_begin_again():
+    settings = ServeSettings(audio="headless", record="r.wav", patch="song.toml")
+    text = "\n".join(play.introduction(settings, "headless", "", "a.mid"))
+    assert "Playing a.mid" in text
+    assert "osc /node/song/start" in text
+    assert "The input is" not in text

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +22,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
+from antiphon.offline import runner
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
 
 Command = Callable[..., Any]
@@ -283,6 +286,16 @@ def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
     assert audio.peak(audio.read(tmp_path / "out.wav")[0]) <= 1.0
 
 
+@pytest.mark.parametrize(
+    "line", ["gain in.wav out.mp3 -p gain=2", "gain in.wav out.ogg -p gain=2", "stretch in.wav out.opus -p factor=1.1"]
+)
+def test_what_players_will_clip_is_said_of_compressed_sound(antiphon: Command, tmp_path: Path, line: str) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.3, 48000, level=3.0), 48000, subtype="FLOAT")
+    done = antiphon("run", *line.split())
+    assert done.code == 0
+    assert "samples were over full scale and are cut to it by what plays them" in done.complaint
+
+
 def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(antiphon: Command, tmp_path: Path) -> None:
     (tmp_path / "takes" / "deeper").mkdir(parents=True)
     for name in ("takes/b.flac", "takes/a.WAV", "takes/deeper/c.wav", "-dash.wav", "süß ☃.ogg"):
@@ -391,6 +404,17 @@ def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(
     assert err == "antiphon: cannot write out.wav: file too large for this disk or account; write elsewhere\n"
     assert int(out) < 200 * 1024
     assert os.listdir(tmp_path) == ["in.flac"]
+
+
+def test_help_is_quick_for_it_imports_little() -> None:
+    script = (
+        "import sys, antiphon.cli.files.run, antiphon.cli.files.render\n"
+        "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.kernel.graph.plan') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout == "[]\n"
+    assert run_module.run.__doc__ is not None
 
 
 # ---- the bar

@@ -18,7 +18,7 @@ from antiphon.kernel.engine.link import BeatPassed, NodeState
 from antiphon.kernel.errors import ParamError
 from antiphon.kernel.graph import patch
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.io.http_message import answer
+from antiphon.kernel.io.http_message import answer, text
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode, encode_bundle
@@ -140,6 +140,10 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
         assert again.app.executor.value("p", "file") == whole
+
+
+def test_plain_text_over_http_is_total() -> None:
+    assert text(NAME).body == rb"Ger\udce4usch"
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,12 @@ def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> No
     assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
 
 
+def test_another_layout_is_named_where_the_folder_looks_like_it(tmp_path: Path) -> None:
+    TREES["irmas"][0](tmp_path)
+    with pytest.raises(FileError, match=r"is not laid out as slakh is.*; did you mean irmas"):
+        check("slakh", tmp_path)
+
+
 def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path) -> None:
     TREES["pop909"][0](tmp_path)
     lists = {

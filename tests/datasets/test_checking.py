@@ -84,6 +84,14 @@ def test_a_file_that_is_gone_is_missing_and_in_no_split(name: str, tmp_path: Pat
     assert sum(report.splits.values()) == sum(before.splits.values()) - 1
 
 
+def test_known_faults_are_named_and_left_out(tmp_path: Path) -> None:
+    TREES["fma"][0](tmp_path)
+    report = check("fma", tmp_path)
+    assert list(report.faulty) == ["098565"]
+    assert report.splits == {"train": 1, "valid": 1, "test": 1}
+    assert report.labels == {"Rock": 2, "Folk": 1}
+
+
 def test_a_group_in_two_splits_is_named(tmp_path: Path) -> None:
     TREES["groove"][0](tmp_path)
     assert check("groove", tmp_path).shared == ("drummer1",)

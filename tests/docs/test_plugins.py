@@ -184,3 +184,14 @@ def test_each_hook_has_a_test_named_for_it():
     tests = (ROOT / "tests" / "plugins" / "test_hooks.py").read_text()
     for hook in HOOKS:
         assert re.search(rf'^(async )?def test_hook_{hook.name}\(|^ +"{hook.name}",$', tests, re.MULTILINE), hook.name
+
+
+def test_the_names_on_the_page_are_those_refused():
+    from antiphon.kernel.graph.graph import RESERVED
+    from antiphon.kernel.plugins.checks import TAKEN
+
+    said = " ".join(PAGE.split())
+    assert "(`bypass mute wet reset type`)" in said
+    assert {"bypass", "mute", "wet", "reset", "type"} == TAKEN
+    (reserved,) = re.findall(r"`(add remove [a-z ]+)`", said)
+    assert set(reserved.split()) == RESERVED

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime import model_files, paths, resources
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
+from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import devices as workers
 from antiphon.kernel.workers.devices import TorchBuild
 from antiphon_bench.rig import ServerProcess, free_port
+from antiphon_pyo.info import PYO
 
 NOTHING = LibraryReport((), "PortAudio V19", "", None, "no server runs")
 CARD = Device(3, "USB Audio", "ALSA", 1, 2, (44100, 48000), True, True)
@@ -187,6 +190,20 @@ def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, dev
     assert torch.mend == ("make models" if build is None else "")
 
 
+@pytest.mark.parametrize("module", ["numpy", "pyo_that_nobody_has"])
+def test_pyo_is_there_or_what_it_is_needed_for_is_said(monkeypatch, module):
+    info = replace(PYO, needs=module)
+    monkeypatch.setattr(backends, "infos", lambda: [info])
+    pyo = only(software.synths)
+    if module == "numpy":
+        assert (pyo.state, pyo.mend) == ("works", "")
+        assert "plays notes" in pyo.text
+    else:
+        assert pyo.state == "missing"
+        assert "silent" in pyo.text
+        assert pyo.mend.endswith("pip install pyo")
+
+
 def test_neither_torch_nor_pyo_is_imported_to_be_found():
     code = (
         "import sys; from antiphon.doctor import software; [*software.models(), *software.synths()]; "
@@ -283,3 +300,16 @@ def test_loopback_refuses_in_a_sentence(run, monkeypatch):
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "antiphon-there-is-none")
     with pytest.raises(EngineError, match="JACK"):
         loopback.in_child(ServeSettings(audio="jack"))
+
+
+def test_the_extras_of_the_pipeline_are_one_line(monkeypatch):
+    gone = {"keras", "fastai"}
+    monkeypatch.setattr(software.extras, "missing", lambda modules: [name for name in modules if name in gone])
+    found = only(software.pipeline)
+    assert (found.state, found.text) == (
+        "works",
+        "trains with sklearn, torch; extras that are not installed: keras, fastai",
+    )
+    gone |= {"apache_beam", "onnx", "tf2onnx"}
+    found = only(software.pipeline)
+    assert (found.state, found.mend) == ("missing", "pip install 'antiphon-lab[pipeline,sklearn]'")

@@ -106,6 +106,12 @@ def test_more_than_a_block_is_refused_with_the_numbers() -> None:
     assert "--block" in said
 
 
+def test_nearly_a_block_is_warned_about() -> None:
+    verdict = decide(shares(0.8), [], 2)
+    assert not verdict.refused
+    assert "80% of a block" in verdict.warning
+
+
 def test_a_model_slower_than_its_hop_is_refused() -> None:
     said = decide(shares(0.1), [Share("big", 14.0, 10.0)], 2).refused
     assert said == "the model big takes 14.0 ms for each 10.0 ms hop: it cannot keep up on this machine"

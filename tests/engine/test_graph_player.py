@@ -12,6 +12,7 @@ from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, s
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import MAX_REPORTS
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.native.limit import KNEE
 from antiphon.kernel.session.actions import NodeReset, NodeSet
 from antiphon.kernel.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
@@ -219,6 +220,17 @@ def test_panic_is_silence_within_a_block_and_empties_the_schedule():
     assert [r.token for r in said(player, "synced")] == [5]
 
 
+def test_panic_amid_a_swap_cuts_the_old_plan_too():
+    made = graph({"l": ("lag", {"frames": 3000})}, ["in > l", "l > out"])
+    player = staged(made)
+    play(player, audio.noise(2560, 2))
+    player.load(plan(THROUGH, SPEC, player.plan), 2, 1.0)
+    play(player, np.zeros((2, 256), np.float32))
+    player.take(Panic())
+    y = play(player, np.zeros((2, 8000), np.float32))
+    assert not y[:, 256:].any()
+
+
 def test_a_swap_fades_without_a_step_and_ends_in_the_new_plan():
     player = staged(THROUGH)
     made = graph({"g": ("gain", {"gain": 0.25})}, ["in > g", "g > out"])
@@ -327,6 +339,16 @@ def test_beats_are_reported_as_they_begin():
     player = staged(THROUGH, tempo=120.0)
     play(player, ones(73000))
     assert [r.token for r in said(player, "beat")] == [1, 2, 3]
+
+
+def test_the_tempo_stays_within_its_range():
+    player = staged(THROUGH)
+    player.take(SetTempo(1e9))
+    play(player, ones(10))
+    assert player.tempo.tempo_at(player.sample) == MAX_TEMPO
+    player.take(SetTempo(-5.0))
+    play(player, ones(10))
+    assert player.tempo.tempo_at(player.sample) == MIN_TEMPO
 
 
 def test_below_minus_1_dbfs_the_output_is_the_very_sound():

@@ -123,3 +123,16 @@ def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring)
     again.resume(joined, staged(GAIN).plan)
     x = np.ones((2, 640), np.float32)
     assert np.array_equal(play(again, x), play(stage, x))
+
+
+def test_a_second_session_begins_anew_though_the_engine_saw_no_end_of_the_first(memory, ring):
+    stage = staged(GAIN)
+    journal = Journal(memory, stage)
+    memory.words[HeaderWord.TAPPING], memory.words[HeaderWord.SESSIONS] = SESSION, 1
+    journal.started(0, 0)
+    stage.take(put(GAIN, "g", "step", 0.5))
+    play(stage, np.zeros((2, 64), np.float32))
+    memory.words[HeaderWord.SESSIONS] = 2
+    journal.follow()
+    assert [to_line(record)["engine"] for record in ring.drain()] == ["started", "joined"]
+    assert not stage.applied, "what is in the state is not told again"

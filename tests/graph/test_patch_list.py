@@ -79,6 +79,16 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     assert "mine~" not in found
 
 
+def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
+    write("hidden", "format = 1\nlisted   =   false\n[nodes.a]\n")
+    write("node", "format = 1\n[nodes.a]\nlisted = false\n")
+    write("named", 'format = 1\nname = "listed = false"\n')
+    assert {"hidden", "node", "named"} & set(patch_list.names()) == {"node", "named"}
+    assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
+    with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not 0"):
+        patch.parse("format = 1\nlisted = 0\n", Catalog())
+
+
 def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
     made = patch.parse("format = 1\nlisted = false\n", Catalog())
     patch_writer.save(made, "mine", Catalog(), {}, replacing=False)

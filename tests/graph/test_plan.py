@@ -398,6 +398,14 @@ def test_kept_nodes_go_on_where_they_were_and_new_ones_begin():
     assert run(third, np.zeros((2, 10), np.float32))[0, 0] == 0.0
 
 
+def test_clear_leaves_no_tail():
+    nodes = {"a": ("lag", {"frames": 500}), "e": "echo"}
+    built = plan(graph(nodes, ["in > a", "a > out", "in > out", "in > e", "e > e", "e > out"]), SPEC)
+    run(built, audio.noise(2048, 2))
+    built.clear()
+    assert not run(built, np.zeros((2, 2048), np.float32)).any()
+
+
 def test_a_reset_does_not_click_and_the_dry_sound_goes_on():
     built = plan(graph({"a": ("lag", {"frames": 100, "wet": 0.5})}, ["in > a", "a > out"]), SPEC)
     x = np.ones((2, 4096), np.float32)

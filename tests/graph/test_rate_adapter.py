@@ -84,6 +84,20 @@ def test_a_processor_that_any_stream_suits_is_left_alone():
     assert wrapped.rate is wrapped.block is wrapped.channels is None
 
 
+@pytest.mark.parametrize("bad", [{"rate": 0}, {"rate": 10**9}, {"block": 0}, {"block": 2.5}, {"channels": 1000}])
+def test_what_makes_no_sense_is_refused(bad):
+    with pytest.raises(PluginError, match="insists on"):
+        adapt(kind(**bad), StreamSpec())
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, True])
+def test_a_latency_that_is_none_is_refused(bad):
+    made = adapt(kind(block=64), StreamSpec())
+    made.inner.lag = bad
+    with pytest.raises(PluginError, match="latency"):
+        made.prepare(StreamSpec())
+
+
 @pytest.mark.parametrize(
     ("block", "inner", "channels"), pairwise(BLOCKS, (1, 64, 65, 256, 2048), ((1, None), (1, 2), (2, 1)))
 )

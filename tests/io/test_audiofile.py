@@ -274,6 +274,13 @@ def test_a_decoder_that_wants_all_memory_does_not_get_it(tmp_path: Path, monkeyp
         assert "too much memory" in refusal(path)
 
 
+def test_a_decoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    monkeypatch.setattr(decode, "STALL", 0.3)
+    with _child(tmp_path, monkeypatch, "decode = lambda *_: signal.pause()"):
+        assert "no sound came from it" in refusal(path)
+
+
 CRASH_AT_8000 = """
 def decode(fd, rate, channel, whole=m.decode):
     if rate == 8000:
@@ -483,3 +490,16 @@ def test_a_broken_m4a_is_refused_in_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
     assert "in.m4a" in refusal(path)
     assert "Errno" not in refusal(path)
+
+
+def test_without_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "none" / "av").mkdir(parents=True)
+    (tmp_path / "none" / "av" / "__init__.py").write_text("raise ModuleNotFoundError")
+    path = tmp_path / "in.m4a"
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
+    monkeypatch.syspath_prepend(tmp_path / "none")
+    decode_process.decoders().close()
+    try:
+        assert "pip install 'antiphon[m4a]'" in refusal(path)
+    finally:
+        decode_process.decoders().close()

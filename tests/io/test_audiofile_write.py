@@ -216,6 +216,17 @@ def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_nothing_else_is_left_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnamed: bool) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    put(tmp_path / "out.flac", audio.noise(20_000))
+    assert os.listdir(tmp_path) == ["out.flac"]
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(tmp_path / "other.flac")
+    assert os.listdir(tmp_path) == ["out.flac"]
+
+
 def test_the_mode_is_the_old_files_or_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -110,6 +110,11 @@ async def test_a_refused_answer_is_reported_and_listening_goes_on(wired: Wired) 
     wired.end.stop()
 
 
+def test_what_cannot_be_sent_is_counted(wired: Wired) -> None:
+    wired.end.peer(wired.client.getsockname()).send(bytes(70000))
+    assert wired.end.send_dropped == 1
+
+
 def test_senders_are_remembered_up_to_a_bound(wired: Wired) -> None:
     for n in range(MAX_PEERS + 10):
         wired.end.peer(("127.0.0.1", n + 1)).last_received = float(n)

@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io import log_lines
+
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
 
@@ -79,3 +84,11 @@ def test_a_full_log_is_copied_away_and_the_oldest_copy_goes(tmp_path: Path) -> N
     assert "line 6" in copies["server.log.1"]
     assert "line 2" in copies["server.log.5"]
     assert copies["server.log"].count("short") == 1
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="--log-level takes debug, info, warning, error, not 'loud'"):
+        log_lines.server_log("", "loud").__enter__()
+    with pytest.raises(FileError, match="--log: cannot write"):
+        log_lines.server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
+    assert capfd.readouterr().err == "", "the command line says it"

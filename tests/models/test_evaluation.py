@@ -44,6 +44,19 @@ def test_mean_error_n_and_worst() -> None:
     assert found["truth", "gain"].error == 0.0
 
 
+def test_what_is_no_number_is_left_out() -> None:
+    scores = [MetricValue("ours", "gain", "a", float("nan")), MetricValue("ours", "gain", "b", 2.0)]
+    (cell,) = tables.cells(Sums(), scores)
+    assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
+
+
+def test_what_the_items_are_is_not_said_of_files_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sums, "items_note", "Sung by machines.")
+    cells = tables.cells(Sums(), Sums().scores(ask()))
+    assert tables.table(Sums(), cells)[-2] == "Sung by machines."
+    assert "Sung by machines." not in tables.table(Sums(), cells, own_files=True)
+
+
 def test_the_table_is_in_order_of_roles() -> None:
     lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
     assert [line.split()[:2] for line in lines[1:4]] == [["trivial", "nothing"], ["ours", "ours"], ["oracle", "truth"]]
@@ -101,6 +114,26 @@ def test_the_command(tmp_path, command) -> None:
         ("ours", "gain", 2, 1.5),
         ("ours", "false", 2, 8.5),
     ]
+
+
+def test_a_file_of_ones_own_takes_time_too_and_that_is_said_before(tmp_path, command, monkeypatch) -> None:
+    monkeypatch.setattr(Sums, "files_doc", "sounds")
+    mine = tmp_path / "mine.wav"
+    mine.touch()
+    asked = ["evaluate", "sums", "--work", str(tmp_path)]
+    done = command(*asked, str(mine))
+    one = "--system 'ours' takes one system\n"
+    assert done.stderr.startswith(f"sums is measured on your files, which may take hours; {one}")
+    assert f"all its items, which may take hours; --limit 5 takes five items, {one}" in command(*asked).stderr
+    assert "may take hours" not in command(*asked, str(mine), "--limit", "1").stderr
+
+
+def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> None:
+    asked = ["evaluate", "sums", "--work", str(tmp_path / "w"), "--examples", str(tmp_path / "x")]
+    done = command(*asked, "--json", str(tmp_path / "y.json"))
+    assert isinstance(done.exception, UsageError)
+    assert "--examples writes sounds and no figures; leave out --examples or --json" in str(done.exception)
+    assert not list(tmp_path.iterdir())
 
 
 def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:

@@ -159,6 +159,35 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_what_there_is_no_recipe_for_is_refused(tmp_path, monkeypatch) -> None:
+    from antiphon_models.commands import train
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
+    with pytest.raises(UsageError, match=r"nothing named 'lime' can be trained; .*there are: line"):
+        train.train("lime", work=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ModuleNotFoundError("No module named 'pyworld'", name="pyworld"),
+            "line needs pyworld, which is not installed",
+        ),
+        (FileNotFoundError(2, "No such file", "espeak-ng"), "line needs espeak-ng; sudo apt-get install espeak-ng"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(tmp_path, monkeypatch, error, said) -> None:
+    from antiphon_models.commands import train
+
+    def prepare(self, job):
+        raise error
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": type("Lacking", (Line,), {"prepare": prepare})})
+    with pytest.raises(UsageError, match=said):
+        train.train("line", work=tmp_path, steps=1)
+
+
 def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
     def loss(self, network, batch):
         x, y = batch
@@ -186,6 +215,15 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
     train.train("line", work=tmp_path / "work", out=None, steps=20)
     assert not list(shipped.iterdir())
     assert model_files.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
+
+
+def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatch) -> None:
+    from antiphon_models.commands import train
+
+    monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
+    train.train("line", work=tmp_path, steps=5)
+    train.train("line", work=tmp_path, seed=2, only_material=True)
+    assert (tmp_path / "line" / "material-2" / "slope.txt").is_file()
 
 
 def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:

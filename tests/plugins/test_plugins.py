@@ -17,7 +17,7 @@ from antiphon.kernel.contract.harness import render, run_processor
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import Event, Processor
-from antiphon.kernel.errors import PluginError
+from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import factories, finding, loader, reasons
 from antiphon.kernel.runtime import importing
 
@@ -253,6 +253,13 @@ def test_the_harness_splits_and_carries_events_and_reports():
     np.testing.assert_array_equal(done.audio[0][0], expected)
     assert [(e.offset, e.number) for e in done.events] == [(5, 60), (300, 61)]
     assert done.reports == {"seen": 512}
+
+
+def test_the_harness_refuses_what_makes_no_sense():
+    silence = np.zeros((2, 10), np.float32)
+    for bad in ({"blocks": [0]}, {"blocks": [300]}, {"settings": {"x": 1}}, {"events": [(0, "x", 1)]}):
+        with pytest.raises(UsageError):
+            run_processor(Steps(), StreamSpec(), silence, **bad)
 
 
 def test_a_reason_is_one_short_line():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime import extras, resources
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -52,6 +52,33 @@ def test_the_extra_that_is_named_brings_the_module() -> None:
     for module, extra in extras.EXTRAS.items():
         if module not in ("pyarrow", "dask", "distributed"):  # Beam's own
             assert any(text.startswith(names.get(module, module)) for text in project[extra]), module
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (["pyarrow"], "this needs pyarrow, which is not installed; `pip install 'antiphon-lab[pipeline]'` installs it"),
+        (["torch"], "this needs torch, which is not installed; `make models` installs it"),
+        (
+            ["pyarrow", "apache_beam", "librosa"],
+            "this needs pyarrow, apache_beam and librosa, which are not installed; "
+            "`pip install 'antiphon[librosa]' 'antiphon-lab[pipeline]'` installs them",
+        ),
+        (
+            ["torch", "scipy", "unheard"],
+            "this needs torch, scipy and unheard, which are not installed; `make models` and "
+            "`pip install 'antiphon-lab[training]'` and `pip install unheard` install them",
+        ),
+    ],
+)
+def test_the_sentence(modules: list[str], said: str) -> None:
+    assert extras.sentence("this", *modules) == said
+
+
+def test_outside_of_a_working_tree_torch_comes_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "checkout", lambda: None)
+    assert extras.how("torch") == "`pip install 'antiphon[models]'` installs it"
+    assert extras.how("torch", extra="fastai") == "`pip install 'antiphon-lab[fastai]'` installs it"
 
 
 def test_only_what_is_missing_is_refused() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.signal import features
-from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_stream
+from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream
 from antiphon.kernel.signal.mel import MEL, LogMel, MelSettings
 
 F32 = NDArray[np.float32]
@@ -76,6 +76,21 @@ def test_clicks_repeat_at_their_lag() -> None:
     found = feature_extractor(settings).compute(sound).mean(axis=0)
     lag = 10 + np.argmax(found[10:30])
     assert lag * settings.hop / RATE == pytest.approx(0.5, abs=settings.hop / RATE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (replace(settings_of("chroma"), bands=24), "bands 24"),
+        (replace(settings_of("cqt"), bands=120), "below half of rate"),
+        (replace(settings_of("cqt"), hop=500), "a multiple of 64"),
+        (settings_of("cqt"), ""),
+        (MelSettings(), ""),
+    ],
+)
+def test_settings_that_fit_no_feature_are_refused(settings: MelSettings, fault: str) -> None:
+    assert fault in feature_fault(settings)
+    assert bool(fault) == bool(feature_fault(settings))
 
 
 def test_without_librosa_a_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, th
 from tests.workers.steppers import Poison, pole, spec
 
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.workers.arena import MAX_WORKERS, SlotWord, State, WorkerWord
+from antiphon.kernel.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool
 from antiphon.kernel.workers.status import state_of, workers
 from antiphon.kernel.workers.stream import HopStart
@@ -425,6 +426,22 @@ def test_a_blamed_worker_takes_no_more_hops(calm_rig: Rig) -> None:
         assert stream.start(1) is HopStart.NO_WORKER
     finally:
         os.kill(calm_rig.zygote, signal.SIGCONT)
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence(rig: Rig) -> None:
+    for wrong, said in (
+        ({"slots": MAX_SLOTS + 1}, f"65 slots; 1 to {MAX_SLOTS}"),
+        ({"slots": 0}, "0 slots"),
+        ({"depth": MAX_DEPTH + 1}, f"hops in a ring; 1 to {MAX_DEPTH}"),
+        ({"inputs": (64, 4096), "slots": 64}, "more than 32 MB; fewer slots"),
+        ({"settings": {"text": "x" * 4000}}, "at most 3072"),
+    ):
+        with pytest.raises(WorkerError, match=said):
+            rig.pool.open(replace(spec(), **wrong))
+    with pytest.raises(WorkerError, match="4097 bytes; at most 4096"):
+        rig.pool.open(spec(), "x" * 4097)
+    assert rig.pool.streams == []
+    rig.open(spec())
 
 
 def test_the_table_of_workers_is_bounded(rig: Rig) -> None:

@@ -144,6 +144,22 @@ def without(arrays):
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without, "out.bias is missing"),
+        (lambda a: {**a, "cell.scale": a["out.bias"]}, "cell.scale is unknown to it"),
+        (lambda a: {**a, "out.bias": a["out.bias"][:-1]}, r"out.bias is \[191\] and should be \[192\]"),
+        (lambda a: {**a, "out.bias": np.full_like(a["out.bias"], np.nan)}, "out.bias holds NaN"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, change, said: str) -> None:
+    write_weights(tmp_path, change)
+    with pytest.raises(ModelError, match=said) as refused:
+        build(spec(weights="leaky", folder=tmp_path))
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize(
     ("network", "said"),
     [
         ("Short", r"gave torch.float32 \[4, 1, 63\]; torch.float32 \[4, 1, 64\] was declared"),
@@ -164,8 +180,22 @@ def test_a_network_that_is_not_what_it_should_be_is_refused(network: str, said: 
     one_sentence(refused.value)
 
 
+@pytest.mark.parametrize("where", ["", "json", "tests.workers.nowhere:Model", ":Model"])
+def test_a_network_that_cannot_be_found_is_refused(where: str) -> None:
+    asked = spec()
+    with pytest.raises(ModelError, match="network") as refused:
+        build(type(asked)(**{**vars_of(asked), "settings": {"network": where}}))
+    one_sentence(refused.value)
+
+
 def vars_of(asked):
     return {name: getattr(asked, name) for name in type(asked).__dataclass_fields__}
+
+
+@pytest.mark.parametrize("wrong", [{"hop": 128}, {"rate": 44100}, {"inputs": (1, HOP)}, {"outputs": (3, 2 * HOP)}])
+def test_what_was_declared_otherwise_is_refused(wrong) -> None:
+    with pytest.raises(ModelError, match="is declared; correct one"):
+        build(spec(**wrong))
 
 
 def one_sentence(error: Exception) -> None:

@@ -17,7 +17,7 @@ from tests.workers.steppers import pole, spec
 from antiphon.kernel.errors import WorkerLost
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import State, WorkerWord
-from antiphon.kernel.workers.status import wanted_zygotes
+from antiphon.kernel.workers.status import Health, news, state_of, wanted_zygotes
 from antiphon.kernel.workers.stream import HopStart
 
 ROOT = Path(__file__).parents[2]
@@ -169,3 +169,28 @@ def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:
         assert given is not None
         said.append(given.copy())
     return said
+
+
+def test_the_words_for_a_worker_that_is_not_well() -> None:
+    assert state_of(State.RUNNING, "of old") == ("running", "")
+    assert state_of(State.RESTARTING, "gave NaN or infinity") == ("restarting", "its worker gave NaN or infinity")
+    assert state_of(State.STARTING, "") == ("starting", "")
+    assert state_of(State.STARTING, "ended with status 3", 1) == ("restarting", "its worker ended with status 3")
+    assert state_of(State.REFUSED, "no weights") == ("failed", "its worker does not start: no weights")
+    assert state_of(State.WAITING, "no scsynth answers", 2) == ("waiting", "its worker waits: no scsynth answers")
+    assert state_of(State.WAITING, "") == ("waiting", "its worker waits")
+    assert all(state_of(state, "")[0] for state in State)
+
+
+def test_what_is_said_of_nodes() -> None:
+    well, fell = Health("running", "", 0, ""), Health("restarting", "its worker ended", 1, "ended")
+    given_up = Health("failed", "three times", 3, "ended")
+    assert news({}, {1: well, 2: Health("running", "", 7, "of old")}) == []
+    assert news({}, {1: Health("starting", "", 0, "")}) == [(1, "starting", "")]
+    assert news({1: well, 2: well}, {1: well, 2: fell}) == [(2, "restarting", "its worker ended")]
+    assert news({1: fell}, {1: Health("restarting", "its worker ended", 2, "ended")}) == []
+    assert news({1: fell}, {1: Health("running", "", 1, "ended")}) == [(1, "running", "")]
+    assert news({1: well}, {1: given_up}) == [(1, "failed", "three times")]
+    # it was back before anybody looked
+    quick = Health("running", "", 1, "was killed by SIGKILL")
+    assert news({1: well}, {1: quick}) == [(1, "restarting", "its worker was killed by SIGKILL"), (1, "running", "")]

@@ -16,7 +16,7 @@ from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, text_of, timed_labels
 from antiphon_accompany.tests.playing import TUNE, tune
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
@@ -227,6 +227,16 @@ def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
         command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C H7 |")
 
 
+def test_a_style_of_other_bars_than_the_melody_is_said_by_the_command(tmp_path: Path) -> None:
+    for style, upper, said in (("waltz", 4, True), ("waltz", 3, False), ("pop", 3, True), ("auto", 3, False)):
+        source = write(tmp_path / "in.mid", TUNE, upper)
+        told = command("run", "accompany", source, tmp_path / "out.mid", "-p", f"style={style}", "--force")
+        assert ("beats in a bar, fitted to" in told) == said, (style, upper, told)
+    assert "waltz has 3 beats in a bar, fitted to 4" in command(
+        "run", "accompany", write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", "-p", "style=waltz", "--force"
+    )
+
+
 def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     low = [BeatNote(n.start, n.end, n.pitch - 36) for n in TUNE]
     path = tmp_path / "two.mid"
@@ -239,6 +249,22 @@ def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     one.tracks[1].name = "Vocals"
     one.save(path)
     assert read(path).track == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.txt", None, "cannot read the chords in '.*': no such file or directory"),
+        ("lead.musicxml", "<?xml version='1.0'?>", "lead.musicxml is MusicXML, which is written and not read"),
+    ],
+)
+def test_a_file_of_chords_that_cannot_be_read_is_said(
+    tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    if content:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match=said):
+        text_of(str(tmp_path / name))
 
 
 def test_parts_are_named_in_any_case_and_all_is_all() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import mido
 import pytest
 
+from antiphon.api import PluginError, UsageError
+from antiphon.api.backends.files import read_midi
 from antiphon.api.backends.rendering import NOTHING
 from antiphon.api.jobs import FileJob
 from antiphon_accompany.files.generation import run
@@ -51,6 +53,13 @@ def test_the_key_is_that_of_given_chords(tmp_path: Path) -> None:
     assert sum((pitch - 7) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
 
 
+def test_a_melody_lasts_to_the_end(tmp_path: Path) -> None:
+    """The last note of this seed begins seven beats before it."""
+    command("run", "generate", tmp_path / "a.mid", "-p", "bars=8", "--chords", "| Am F | C G |", "-p", "parts=piano")
+    (tune,) = (track for track in read_midi(tmp_path / "a.mid").tracks if track.name == "melody")
+    assert max(note.end for note in tune.notes) == pytest.approx(32.0)
+
+
 def test_the_seed_is_the_piece(tmp_path: Path) -> None:
     one, again, other = (made(tmp_path / f"{n}.mid", bars=8, seed=seed) for n, seed in enumerate((5, 5, 6)))
     assert notes(one, "melody") == notes(again, "melody")
@@ -66,6 +75,32 @@ def test_a_part_is_made_for_a_file_that_lacks_it(tmp_path: Path) -> None:
         assert notes(filled, part) == notes(whole, part)
     assert len(notes(filled, "bass")) > 8
     assert notes(filled, "bass") != notes(whole, "bass")
+
+
+def test_a_part_that_the_file_has_is_said_by_the_command(tmp_path: Path) -> None:
+    whole = tmp_path / "a.mid"
+    made(whole, bars=8, parts="bass,drums", key="C")
+    fill = ("run", "generate", whole, tmp_path / "b.mid", "--force", "-p")
+    assert "in place of the bass that IN has" in command(*fill, "fill=bass")
+    assert "IN" not in command(*fill, "fill=piano")
+    file = mido.MidiFile(whole)
+    next(track for track in file.tracks if track.name == "bass").name = "Fretless"
+    file.save(whole)
+    assert "beside IN's own bass, the track 'Fretless'" in command(*fill, "fill=bass")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fill", "part"),
+    [
+        (NOTHING, "a.mid", "bass", "IN.mid"),
+        ("in.mid", "a.mid", "none", "leave IN out"),
+        (NOTHING, "a.wav", "none", ".mid"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path: Path, source: str, target: str, fill: str, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        made(tmp_path / target, source, fill=fill)
+    assert not (tmp_path / target).exists()
 
 
 def test_a_piece_by_the_bar_model(tmp_path: Path) -> None:
@@ -87,6 +122,18 @@ def test_the_bar_models_drums_have_a_snare_and_accents(tmp_path: Path, seed: int
     assert {message.channel for message in struck} == {9}
     assert len({message.velocity for message in struck}) > 2
     assert min(number for _, number in notes(piece, "bass")) >= 28
+
+
+@pytest.mark.parametrize("part", ["", "drums"])
+def test_the_roll_shows_what_the_bar_model_wrote(tmp_path: Path, part: str) -> None:
+    made(tmp_path / "a.mid", bars=4)
+    source, wishes = (tmp_path / "a.mid", {"fill": part}) if part else (Path(NOTHING), {"bars": 4, "parts": "bass"})
+    roll = tmp_path / "b.svg"
+    run(FileJob("generate", source, tmp_path / "b.mid", {"by": "bars", **wishes}, beside={"roll": roll}))
+    shown, written = roll.read_text(), mido.MidiFile(tmp_path / "b.mid")
+    for name in ("melody", part or "bass"):
+        assert shown.count(f'class="{name}"') == len(notes(written, name))
+    assert 'class="piano"' not in shown
 
 
 def test_its_chords_are_those_that_the_band_plays(tmp_path: Path) -> None:
@@ -112,3 +159,23 @@ def test_a_part_by_the_bar_model(tmp_path: Path, part: str) -> None:
     assert {at // bar for at, _ in notes(filled, part)} >= set(range(7))
     (track,) = (t for t in filled.tracks if t.name == part)
     assert {m.channel == 9 for m in track if m.type == "note_on"} == {part == "drums"}
+
+
+def test_the_bar_model_fills_no_piano(tmp_path: Path) -> None:
+    made(tmp_path / "a.mid", bars=4)
+    with pytest.raises(UsageError, match="fills bass or drums, not piano"):
+        made(tmp_path / "b.mid", tmp_path / "a.mid", fill="piano", by="bars")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"meter": 3}, "4 beats"),
+        ({"parts": ","}, "parts takes"),
+        ({"chords": "| C |"}, "chords of its own"),
+        ({"fill": "bass"}, "fill= is for"),
+    ],
+)
+def test_what_the_bar_model_does_not(tmp_path: Path, settings: dict[str, object], said: str) -> None:
+    with pytest.raises((UsageError, PluginError), match=said):
+        made(tmp_path / "a.mid", by="bars", bars=8, **settings)

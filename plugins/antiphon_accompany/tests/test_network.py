@@ -154,3 +154,10 @@ def _by_tables(notes: list[BeatNote], *, live: bool = False) -> list[int]:
         known = max(known, beat + ahead)
         made.append(int(tracker.decide(melody, beat, ahead).argmax()))
     return made
+
+
+def test_arrays_of_another_network_are_refused() -> None:
+    arrays = read_weights(network.MODEL)
+    arrays["out.bias"] = arrays["out.bias"][:12]
+    with pytest.raises(ModelError, match=r"out.bias is \[12\] and should be \[24\]"):
+        ChordNetwork(arrays)

@@ -1,11 +1,31 @@
 """A band beneath a recording: what of the sound is over full scale is said, as of every file that is written."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 
-from antiphon_accompany.files import recording
+from antiphon.api import AntiphonError
+from antiphon.api.jobs import FileJob
+from antiphon.kernel.io.finish.sound_finish import SoundFinish
+from antiphon_accompany.files import jobs, recording
 from antiphon_accompany.harmony.chordtext import spans_of
+from antiphon_models.learning.user_commands import command
+
+
+def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum is below full scale; the edges of a square wave are not once they are resampled."""
+    square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
+    soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
+    job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
+    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, fitted="", seconds=1.0)
+    monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
+    monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
+    (written,) = jobs.run(job)
+    assert "samples were over full scale" in written.over
+    assert (written.rate, written.channels) == (48000, 1)
 
 
 @pytest.mark.parametrize(
@@ -27,3 +47,15 @@ def test_a_recording_that_has_chords_keeps_them(
         "Gsus4",
         "Cmaj7/E",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(("-p", "parts=paino"), "parts takes piano"), (("--chords", "| Q7 |"), "'Q7' is no chord")]
+)
+def test_a_wrong_text_is_refused_before_a_recording_is_transcribed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, str], said: str
+) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros(44100), 44100)
+    monkeypatch.setattr(jobs, "melody_of_sound", lambda *_: pytest.fail("it was transcribed"))
+    with pytest.raises(AntiphonError, match=said):
+        command("run", "accompany", tmp_path / "in.wav", tmp_path / "out.wav", *wrong)

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from antiphon.api import UsageError, Value
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.models import ModelError
 from antiphon.api.jobs import FileJob
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
-from antiphon_answer.bar_model import installed_bars
+from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
 from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.jobs import run
@@ -128,3 +130,20 @@ def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
     write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
     with pytest.raises(UsageError, match="canon copies what is played"):
         command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
+
+
+def test_without_the_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModelError(f"the weights {name}.safetensors cannot be read: No such file or directory")
+
+    monkeypatch.setattr("antiphon_answer.bar_model.read_weights", missing)
+    installed_bars.cache_clear()
+    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
+    with pytest.raises(UsageError, match=r"by=bars cannot be used: .*; say by=memory, which needs no network"):
+        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars")
+    assert not (tmp_path / "out.mid").exists()
+
+
+def test_other_arrays_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"event_table.weight is missing"):
+        BarModel({"gru.bias_ih_l0": np.zeros(3 * UNITS)})

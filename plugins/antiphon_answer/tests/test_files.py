@@ -131,6 +131,18 @@ def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path) -> Non
         command("run", "answer", tmp_path / "in.wav", tmp_path / "out.wav", "-p", "audio=on", "-p", "mode=trade")
 
 
+def test_a_single_note_and_a_file_of_pieces_are_refused(tmp_path: Path) -> None:
+    write_midi(tmp_path / "one.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60, 0.8, 1),))])
+    song(tmp_path / "song.mid")
+    pieces = mido.MidiFile(tmp_path / "song.mid")
+    pieces.type = 2
+    pieces.save(tmp_path / "pieces.mid")
+    for name, why in (("one", "two notes"), ("pieces", "type 2")):
+        with pytest.raises(UsageError, match=why):
+            command("run", "continue", tmp_path / f"{name}.mid", tmp_path / "out.mid")
+    assert not (tmp_path / "out.mid").exists()
+
+
 def test_without_a_name_the_melody_is_the_line_that_is_like_one(tmp_path: Path) -> None:
     chords = tuple(MidiNote(2.0 * n, 1.9, pitch, 0.6, 1) for n in range(16) for pitch in (48, 52, 55))
     line = tuple(MidiNote(n / 2, 0.45, SCALE[n % 8] + 12, 0.8, 2) for n in range(64))

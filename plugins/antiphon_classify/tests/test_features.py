@@ -1,10 +1,12 @@
 """musicnn's vectors as frames: a stream has those of the whole sound, whatever the blocks; settings are its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from antiphon.api.backends.analysis import MelSettings
-from antiphon_classify.features import DIMENSIONS, FEATURES, HOP, MUSICNN, REPEATED, extractor, stream
+from antiphon_classify.features import DIMENSIONS, FEATURES, HOP, MUSICNN, REPEATED, extractor, fault, stream
 
 SETTINGS = MelSettings(features=MUSICNN, **FEATURES[MUSICNN])  # type: ignore[arg-type]
 
@@ -30,3 +32,9 @@ def test_a_stream_has_the_frames_of_the_whole_sound(samples: int, frames: int) -
 
 def test_silence_has_frames_too() -> None:
     assert not extractor(SETTINGS).compute(np.zeros(3 * HOP, np.float32)).any()
+
+
+def test_its_settings_are_its_own() -> None:
+    assert fault(SETTINGS) == ""
+    assert fault(replace(SETTINGS, bands=32)) == "bands 32; it has 64 alone"
+    assert fault(MelSettings()) == ""

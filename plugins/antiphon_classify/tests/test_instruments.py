@@ -9,8 +9,10 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
-from antiphon_classify.instruments import EXCERPT, MEL, Instruments, InstrumentsRun, join_logits, rank_labels
+from antiphon.api.backends.models import ModelError, read_weights
+from antiphon_classify.instruments import EXCERPT, MEL, WEIGHTS, Instruments, InstrumentsRun, join_logits, rank_labels
 from antiphon_classify.musicnn import PatchStream
+from antiphon_classify.network import ClassifierNetwork
 
 LABELS = ["low", "high", "voice"]
 PART = EXCERPT * MEL.hop
@@ -118,3 +120,13 @@ def test_blocks_of_any_size_give_the_same() -> None:
     one, another = run(sound, Instruments(), 1 << 20), run(sound, Instruments(), 7777)
     assert one["instrument_spans"] == another["instrument_spans"]
     assert one["instruments"] == [[label, pytest.approx(odds, abs=1e-3)] for label, odds in another["instruments"]]
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    held = read_weights(WEIGHTS)
+    with pytest.raises(ModelError, match="not those of a classifier"):
+        ClassifierNetwork({**held, "hidden.weight": np.zeros((8, 5), np.float32)}, "a test's")
+    # what is played softer is the same
+    excerpts = np.random.default_rng(7).normal(-40.0, 9.0, (2, EXCERPT, MEL.bands)).astype(np.float32)
+    network = ClassifierNetwork(held, WEIGHTS)
+    np.testing.assert_allclose(network.logits(excerpts - 20.0), network.logits(excerpts), atol=1e-3)

@@ -10,7 +10,7 @@ import soxr
 
 from antiphon.api.backends.analysis import IdentifiedFile
 from antiphon.kernel.contract.analysis import plain_result
-from antiphon.kernel.signal.landmarks import unpack_landmarks
+from antiphon.kernel.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.identifying import identify_files
@@ -147,6 +147,12 @@ def test_blocks_of_any_size_give_the_same_landmarks() -> None:
     for size in (1000, 4097):
         for one, other in zip(landmarks(sound, size), whole, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_landmarks_out_of_range_are_refused() -> None:
+    for seconds, hertz in (([-1.0], [440.0]), ([0.0], [7000.0]), ([np.nan], [1.0]), ([0.0, 1.0], [440.0])):
+        with pytest.raises(ValueError, match="landmark"):
+            pack_landmarks(seconds, hertz)
 
 
 def test_the_index_grows_forgets_and_is_made_again(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api import FileError, UsageError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
 from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
-from antiphon_listen.summary import compact, summary
+from antiphon_listen.summary import SummaryPart, compact, summary
 from antiphon_listen.tests.test_music import RATE, song
 
 BAR = 2.0
@@ -178,6 +179,19 @@ def test_compact_of_a_file_is_shorter_than_it(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
+def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def each(structure: Structure) -> list[SummaryPart]:
+        return [SummaryPart(float(n), n + 1.0, str(n)) for n in range(len(structure.phrases))]
+
+    monkeypatch.setattr("antiphon_listen.jobs.compact", each)
+    sound, _ = analysed()
+    task, said = job(tmp_path, sound[None], "song.wav", "short.wav")
+    write_compact(task)
+    assert said == [f"no part of {tmp_path / 'song.wav'} was found twice; it is written whole"]
+
+
 @pytest.mark.parametrize(
     ("sound", "seconds", "sentence"),
     [
@@ -196,6 +210,15 @@ def test_what_has_no_parts_gets_a_sentence_and_a_file(
     assert sentence in said[0]
     length = len(soundfile.read(tmp_path / "out.wav")[0]) / RATE
     assert length == pytest.approx(min(seconds, sound.shape[1] / RATE), abs=0.01)
+
+
+def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    task, _ = job(tmp_path, np.zeros((1, 0), np.float32), "in.wav", "out.wav")
+    with pytest.raises(FileError, match="no sound"):
+        write_summary(task)
+    assert not (tmp_path / "out.wav").exists()
+    with pytest.raises(UsageError, match="one sound file"):
+        write_summary(FileJob("summary", tmp_path, tmp_path / "out.wav"))
 
 
 def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_song() -> None:

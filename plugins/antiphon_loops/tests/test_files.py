@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import PluginError
+from antiphon.api import AntiphonError, FileError, PluginError
+from antiphon.api.backends.files import library_folder
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.asset_names import locate_asset
 from antiphon.kernel.runtime import resources
@@ -65,6 +66,19 @@ def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
     assert (again.questions, again.sentences) == ([], [])
 
 
+@pytest.mark.parametrize("answer", ["", "30", "fast", "nan", "-92.7"])
+def test_without_an_answer_of_use_it_is_left_out_with_one_line(unsure: Path, tmp_path: Path, answer: str):
+    person = AnsweredQuestions(answer)
+    lines = piece(unsure, tmp_path / "out.wav", person)
+    assert lines[0].endswith("from 1 loop, 4 bars at 110 bpm: clear.wav (bars 1-4)")
+    assert person.sentences[-1] == (
+        "1 loop is left out, for the tempo is uncertain: odd.wav (139.1 or 92.72 bpm); write it into the name, as "
+        "odd-139bpm.wav"
+    )
+    assert person.sentences[:-1] == ([f"odd.wav does not make whole bars of four at {answer!r} bpm"] if answer else [])
+    assert [x.file for x in ready(unsure)[0]] == ["clear.wav"]
+
+
 def test_the_rules_may_take_them_all(unsure: Path, tmp_path: Path):
     (unsure / "rules.toml").write_text("tempo_sure = 0.0\n")
     person = AnsweredQuestions("92.7")
@@ -80,6 +94,18 @@ def test_a_library_of_uncertain_loops_alone_is_refused_with_the_reason(tmp_path:
         piece(tmp_path, tmp_path / "out.wav", person)
     assert len(person.questions) == MOST_QUESTIONS
     assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize(("short", "last"), [(13, "shot9.wav is no loop"), (15, "3 more files are no loops")])
+def test_a_folder_of_one_shots_beside_the_loops_is_not_said_file_by_file(
+    unsure: Path, tmp_path: Path, short: int, last: str
+):
+    for n in range(short):
+        soundfile.write(unsure / f"shot{n}.wav", seven()[: RATE // 4] * (1.0 - 0.01 * n), RATE)
+    person = AnsweredQuestions("92.7")
+    piece(unsure, tmp_path / "out.wav", person)
+    assert len(person.sentences) == 13
+    assert person.sentences[-1].startswith(last)
 
 
 def test_the_sum_of_the_stems_is_the_mix(library: Path, tmp_path: Path):
@@ -157,3 +183,21 @@ def test_loops_are_cut_from_a_song_by_stem_and_its_voice_is_left_out(tmp_path: P
         path.rename(path.with_name(f"voice-{path.name}"))
     with pytest.raises(PluginError, match="no loop in"):
         piece(folder, tmp_path / "out.wav", voice=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("instruments=drms", "instruments takes drums, bass, chords, melody"), ("bpm=10", "bpm takes 20 to 300")],
+)
+def test_a_wrong_value_is_refused_before_a_song_is_cut(tmp_path: Path, wrong: str, said: str):
+    soundfile.write(tmp_path / "song.wav", np.tile(drums(120.0, 4, 0), 3), RATE)
+    with pytest.raises(AntiphonError, match=said):
+        command("run", "loops", tmp_path / "song.wav", tmp_path / "out.wav", "-p", wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+    assert not (library_folder() / "song-loops").exists()
+
+
+def test_a_song_without_bars_is_refused(tmp_path: Path):
+    soundfile.write(tmp_path / "hiss.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    with pytest.raises(FileError, match="no 4 bars are found in it"):
+        piece(tmp_path / "hiss.wav", tmp_path / "out.wav")

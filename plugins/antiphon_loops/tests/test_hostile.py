@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError
+from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.jobs import FileJob
 from antiphon_loops.analysis import analyse as analysis
 from antiphon_loops.arrangement.arrange import LoopRequest
@@ -94,6 +94,14 @@ def test_what_has_no_beat_is_said_to_have_none_and_is_trusted_last(tmp_path: Pat
     assert [d.split()[0] for d in found.doubts] == ["drone.wav", "rain.wav"]
 
 
+def test_no_loop_at_all_is_one_sentence(tmp_path: Path):
+    with pytest.raises(PluginError, match=r"there is no loop in .*their names end in"):
+        render(tmp_path, {"bars": 1}, 44100)
+    (tmp_path / "x.wav").write_text("no")
+    with pytest.raises(PluginError, match=r"there is no loop in .*x\.wav"):
+        render(tmp_path, {"bars": 1}, 44100)
+
+
 def test_three_hundred_files_of_one_sound_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     looked: list[str] = []
     whole = analysis.analyse_file
@@ -152,3 +160,10 @@ def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[P
         assert until(preparer, "material")  # what was read is kept
     finally:
         preparer.close()
+
+
+def test_a_rule_that_makes_no_sense_is_a_sentence(library: Path, tmp_path: Path):
+    shutil.copytree(library, tmp_path / "loops")
+    (tmp_path / "loops" / "rules.toml").write_text("chance = 'much'\n")
+    with pytest.raises(AntiphonError, match="'chance': takes a number"):
+        render(tmp_path / "loops", {"bars": 1}, 44100)

@@ -86,12 +86,45 @@ async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiSta
     assert await live.play(0xB0, 1, 127) == [("control", K, 1, 1.0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/node/z/gain", "there is no node 'z'"),
+        ("/node/a/level", "readonly"),
+        ("/node/a/label", "text"),
+        (
+            "/tempo",
+            "/patch/undo, /patch/redo, /transport/play, /transport/stop, /panic, /cue or /capture, not '/tempo'",
+        ),
+        ("a", "address takes /node/NAME/PARAM"),
+    ],
+)
+async def test_what_cannot_be_learned_is_said(live: MidiStage, address: str, said: str) -> None:
+    ((where, (_, reason)),) = await live.client().ask("/learn", address)
+    assert where == "/fail"
+    assert said in reason
+
+
 async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_path: Path, home: Path) -> None:
     paths.make_folder(paths.config())
     for damaged in (b"", b"{", b"[]", b'{"format": 2}', b'{"format": 1, "controls": [1]}', b"[" * 100_000):
         (paths.config() / "midi.json").write_bytes(damaged)
         async with staged(tmp_path / f"state{len(damaged)}") as live:
             assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
+
+
+async def test_a_pad_learned_presses_an_address(live: MidiStage) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    await client.ask("/node/add", "gain", "extra")
+    assert await client.ask("/learn", "/patch/undo") == []
+    await live.play(0xB0, 50, 127)
+    assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
+    assert "extra" not in live.app.session.state.nodes
+    assert await client.ask("/unlearn", "/patch/undo") == [("/unlearned", ("/patch/undo",))]
+    assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
+    ((address, args),) = await client.ask("/learn", "/set/load")
+    assert (address, args[0]) == ("/fail", "/learn")
 
 
 async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage) -> None:

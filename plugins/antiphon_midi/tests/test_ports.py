@@ -9,10 +9,10 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.api import EngineError
+from antiphon.api import EngineError, UsageError
 from antiphon_midi.devices import ports as midi_ports
 from antiphon_midi.devices.libraries import MAX_HELD, Inbox, connected_addresses
-from antiphon_midi.devices.ports import Ports, make_backend, stable
+from antiphon_midi.devices.ports import Ports, check_choice, make_backend, stable
 from antiphon_midi.tests import fake_mido
 
 
@@ -87,6 +87,26 @@ def test_what_a_callback_leaves_is_bounded_and_counted(bell: int) -> None:
     inbox.put(bytes(1000))
     assert inbox.dropped == 5
     assert os.eventfd_read(bell) == MAX_HELD // 1000 + 1
+
+
+@pytest.mark.parametrize("choice", ["mido.backends.rtmidi/NONE", "mido.backends.rtmidi/"])
+def test_a_choice_there_cannot_be_is_refused(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDO_BACKEND", choice)
+    if choice.endswith("/"):
+        check_choice()
+        return
+    with pytest.raises(UsageError, match="LINUX_ALSA, UNIX_JACK"):
+        check_choice()
+
+
+def test_a_library_that_is_missing_is_one_sentence(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDO_BACKEND", "no_such_module")
+    with pytest.raises(EngineError, match="MIDI needs no_such_module"):
+        make_backend("x", bell, "")
+    ports = Ports("x", virtual=True)
+    assert ports.look().opened == []
+    assert "no_such_module" in ports.trouble
+    ports.close()
 
 
 def test_without_a_sequencer_linux_takes_jack(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,3 +117,12 @@ def test_writing_keeps_what_else_the_manifest_names(tmp_path: Path) -> None:
     training.write(tmp_path, 5)
     assert manifest_entry("other", tmp_path) == before
     assert manifest_entry("reference", tmp_path)["seed"] == 5
+
+
+def test_the_plugin_registers_it_without_torch() -> None:
+    run = (
+        "import sys; import antiphon_model, antiphon_model.spec as spec; spec.reference().worker('cuda');"
+        "assert not {'torch', 'onnxruntime'} & set(sys.modules)"
+    )
+    env = {"PYTHONPATH": f"{ROOT / 'server'}:{ROOT / 'plugins'}"}
+    subprocess.run([sys.executable, "-c", run], check=True, env=env, timeout=300)

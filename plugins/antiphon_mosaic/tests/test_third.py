@@ -88,3 +88,8 @@ def test_a_part_that_begins_before_the_file_sounds_from_its_first_frame():
     sound = render_part(track, "bass", 120.0, -RATE, 2 * RATE, RATE)
     assert np.abs(sound[0, : RATE // 10]).max() > 0.01
     assert np.abs(sound[0, RATE + RATE // 2 :]).max() < np.abs(sound[0, :RATE]).max()
+
+
+def test_a_parameter_of_the_live_node_is_refused(files):
+    with pytest.raises(UsageError, match="takes reference, tempo and genre alone"):
+        command("run", "third", files / "a.wav", files / "d.wav", "-p", f"reference={files / 'b.wav'}", "-p", "x=0.2")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from antiphon_pyo.samples import load
+
 pytest.importorskip("pyo")
 
 import numpy as np
@@ -201,6 +203,11 @@ def test_what_cannot_be_played_is_said() -> None:
         synth(256).open(0, SynthSettings("kazoo"))
     with pytest.raises(AntiphonError, match="1 to 32 nodes, not 99"):
         Pyo(RATE, 256, 99)
+
+
+def test_samples_that_are_not_there_are_said(tmp_path: Path) -> None:
+    with pytest.raises(AntiphonError, match=r"the samples of piano in .* cannot be read"):
+        list(load("piano", tmp_path))
 
 
 def _resident() -> int:

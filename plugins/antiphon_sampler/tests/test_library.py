@@ -148,10 +148,35 @@ def test_what_is_no_layer_is_as_before(tmp_path):
     assert not found.problems
 
 
+def test_a_broken_layer_is_named_with_its_folders(play, tmp_path, capsys):
+    folder = tmp_path / "kit"
+    write(folder / "piano" / "v2" / "c4.wav", burst(20))
+    (folder / "piano" / "v1").mkdir()
+    (folder / "piano" / "v1" / "c4.wav").write_bytes(b"no sound")
+    got = play([Event("on", 0, 36, 0.2), Event("on", 100, 36, 0.9)], 300, library=str(folder))
+    assert got.reports["missed"] == 1
+    assert "cannot read piano/v1/c4.wav: " in capsys.readouterr().err
+
+
 def test_an_unknown_folder_is_counted_and_silent(play):
     got = play([on(0), on(500)], 2500, s="nowhere")
     assert got.reports["missed"] == 2
     assert not got.audio[0].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nothing", "none at 'nothing'"), ("../kit", "not a name"), ("a/b", "not a")]
+)
+def test_a_folder_that_is_not_there_is_one_sentence(name, why):
+    with pytest.raises(PluginError, match=why):
+        folder_of(name)
+
+
+def test_an_empty_folder_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "bd").mkdir()
+    (tmp_path / "notes.txt").write_text("no sound")
+    with pytest.raises(PluginError, match=r"there is no sound in the folder .*it takes folders of files"):
+        list_folder(tmp_path)
 
 
 def test_a_link_out_of_the_folder_is_left_out_and_named(tmp_path, library):

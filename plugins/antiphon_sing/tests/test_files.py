@@ -1,5 +1,7 @@
 """`antiphon run sing`: scores with lyrics."""
 
+from ctypes.util import find_library
+
 import mido
 import numpy as np
 import pytest
@@ -143,6 +145,18 @@ def test_a_voice_that_is_not_installed_is_said_before_a_song_is_taken_apart(tmp_
     monkeypatch.setattr(jobs, "run_job", lambda *_: pytest.fail("the song was taken apart"))
     with pytest.raises(AntiphonError, match="the neural voice is not installed"):
         run(FileJob("sing", source, tmp_path / "o.wav", {"as": "neural", "mix": "song"}, block=256))
+
+
+@pytest.mark.skipif(find_library("espeak-ng") is None, reason="no espeak-ng")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"as": "xx-nothing"}, "espeak-ng has no voice xx-nothing"), ({"lyrics": "- 12 !"}, "the lyrics have no word")],
+)
+def test_a_wrong_text_is_refused_before_a_song_is_taken_apart(tmp_path, monkeypatch, wrong, said):
+    source = vocal(tmp_path / "song.wav")
+    monkeypatch.setattr(jobs, "run_job", lambda *_: pytest.fail("the song was taken apart"))
+    with pytest.raises(AntiphonError, match=said):
+        run(FileJob("sing", source, tmp_path / "o.wav", {"voice": "en-us", "mix": "song", **wrong}, block=256))
 
 
 @pytest.mark.parametrize("mix", ["voice", "song"])

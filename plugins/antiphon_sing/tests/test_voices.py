@@ -57,10 +57,27 @@ def test_a_held_vowel_has_the_spectra_of_the_spoken_one(texts, monkeypatch):
     assert moved > 0.5  # dB
 
 
+@pytest.mark.parametrize(
+    ("voice", "said"),
+    [
+        ("no such voice!", "^voice: .*is no voice"),
+        ("xx-nothing", "^voice: .*no voice xx-nothing; auto, neural, espeak"),
+    ],
+)
+def test_an_unknown_voice_is_refused_with_a_sentence(texts, voice, said):
+    with pytest.raises(VoiceError, match=said):
+        texts.make(("la", voice, 48000))
+
+
 @pytest.mark.skipif("espeak" not in installed(), reason="no espeak-ng")
 def test_one_voice_of_espeak_after_another(texts):
     for voice in ("en-us", "de"):
         assert len(texts.make(("la", voice, 48000)).places) == 1
+
+
+def test_lyrics_without_a_word_are_refused(texts):
+    with pytest.raises(VoiceError, match="no word"):
+        texts.make(("- 12 !", "auto", 48000))
 
 
 def test_a_vowel_is_placed_where_the_voice_is():

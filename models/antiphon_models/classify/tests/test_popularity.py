@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api import FileError
+from antiphon_models.classify.popularity import read_table
+
 pytest.importorskip("sklearn")
 
 from antiphon.api import UsageError
@@ -71,6 +74,12 @@ def test_a_number_is_learned_from_sound_and_columns(home: Path) -> None:
     assert 0.0 <= other < 30.0 < 50.0 < liked <= 80.0
 
 
+def test_without_audio_nothing_is_installed(home: Path) -> None:
+    rows = [{key: value for key, value in row.items() if key != "path"} for row in songs(home)]
+    assert learn(table(home / "t.csv", rows), "score")[-1].startswith("nothing is installed")
+    assert not (home / "home").exists() or not list((home / "home").rglob("popularity*"))
+
+
 def test_an_artist_is_never_on_both_sides() -> None:
     # of each artist one number, which tells nothing of another's
     rng = np.random.default_rng(3)
@@ -94,3 +103,11 @@ def test_an_artist_is_never_on_both_sides() -> None:
 def test_a_table_that_cannot_teach_is_refused(home: Path, change: Any, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         learn(table(home / "t.csv", change(songs(home))), "score")
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\0")
+    (tmp_path / "b.csv").write_text("a,b\n")
+    for name in ("a.csv", "b.csv", "none.csv"):
+        with pytest.raises(FileError):
+            read_table(tmp_path / name)
