@@ -123,13 +123,13 @@ async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig
 
 
 async def test_refusals_say_what_is_allowed_and_change_nothing(live: Rig) -> None:
-    client, state = live.client(), live.app.session.state
+    state = live.app.session.state
     before = state.to_json(), list(state.numbers)
     live.engine.applied.clear()
 
     async def answer(line: str) -> str:
         address, _, args = line.partition(" ")
-        ((sort, (of, said)),) = await client.ask(address, *eval(f"[{args}]"))
+        ((sort, (of, said)),) = await live.client().ask(address, *eval(f"[{args}]"))
         assert (sort, of) == ("/fail", address)
         assert (state.to_json(), list(state.numbers)) == before, line
         assert live.engine.applied == [], line

@@ -174,7 +174,7 @@ def graphs(draw):
     return graph(nodes, sorted(wires))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(graphs(), st.lists(st.integers(1, 256), min_size=1, max_size=6), st.data())
 def test_any_split_of_blocks_gives_the_same_samples(made, blocks, data):
     x = audio.noise(1500, 2)

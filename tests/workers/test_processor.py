@@ -125,11 +125,6 @@ def test_a_stream_of_another_rate_finds_room_for_its_hops(rate: int) -> None:
     assert [s.tobytes() for s in sounds[1:]] == [sounds[0].tobytes()] * 2
 
 
-def test_a_ring_too_long_is_refused_in_a_sentence() -> None:
-    with pytest.raises(WorkerError, match="the worker test asks for 257 hops in a ring; 1 to 64"):
-        node(hop=8).prepare(StreamSpec(RATE, 2048, 2))
-
-
 def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.Lockstep) -> None:
     made = node(kind="Echo", inputs=1, slots=1)
     with pytest.raises(WorkerError, match="12 workers already"):

@@ -16,7 +16,7 @@ from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, text_of, timed_labels
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
 from antiphon_accompany.tests.playing import TUNE, tune
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
@@ -157,19 +157,6 @@ def test_bars_of_signatures() -> None:
             assert upper * 4 / lower / (beats * unit) == pytest.approx(round(upper * 4 / lower / (beats * unit)))
 
 
-@pytest.mark.parametrize("what", ["empty", "noise", "no notes", "truncated", "text"])
-def test_bad_files_are_refused_in_a_sentence(tmp_path: Path, what: str) -> None:
-    good = write(tmp_path / "good.mid", TUNE).read_bytes()
-    silent = write(tmp_path / "silent.mid", []).read_bytes()
-    bad = {"empty": b"", "noise": bytes(range(256)) * 9, "no notes": silent, "truncated": good[:-40]}
-    bad["text"] = b"MThd" * 9
-    path = tmp_path / "bad.mid"
-    path.write_bytes(bad[what])
-    with pytest.raises(AntiphonError, match=r"bad\.mid"):
-        accompany_midi(path, tmp_path / "out.mid")
-    assert not (tmp_path / "out.mid").exists()
-
-
 def read_last(path: Path) -> list[BeatNote]:
     """The accompaniment of a file."""
     file = mido.MidiFile(path)
@@ -249,22 +236,6 @@ def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     one.tracks[1].name = "Vocals"
     one.save(path)
     assert read(path).track == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("none.txt", None, "cannot read the chords in '.*': no such file or directory"),
-        ("lead.musicxml", "<?xml version='1.0'?>", "lead.musicxml is MusicXML, which is written and not read"),
-    ],
-)
-def test_a_file_of_chords_that_cannot_be_read_is_said(
-    tmp_path: Path, name: str, content: str | None, said: str
-) -> None:
-    if content:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(UsageError, match=said):
-        text_of(str(tmp_path / name))
 
 
 def test_parts_are_named_in_any_case_and_all_is_all() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.api import PluginError, UsageError
 from antiphon.api.backends.files import read_midi
 from antiphon.api.backends.rendering import NOTHING
 from antiphon.api.jobs import FileJob
@@ -89,20 +88,6 @@ def test_a_part_that_the_file_has_is_said_by_the_command(tmp_path: Path) -> None
     assert "beside IN's own bass, the track 'Fretless'" in command(*fill, "fill=bass")
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "fill", "part"),
-    [
-        (NOTHING, "a.mid", "bass", "IN.mid"),
-        ("in.mid", "a.mid", "none", "leave IN out"),
-        (NOTHING, "a.wav", "none", ".mid"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(tmp_path: Path, source: str, target: str, fill: str, part: str) -> None:
-    with pytest.raises(UsageError, match=part):
-        made(tmp_path / target, source, fill=fill)
-    assert not (tmp_path / target).exists()
-
-
 def test_a_piece_by_the_bar_model(tmp_path: Path) -> None:
     one, again = (made(tmp_path / f"{n}.mid", by="bars", bars=8, parts="bass,drums", key="D") for n in range(2))
     assert [track.name for track in one.tracks if track.name] == ["melody", "bass", "drums"]
@@ -159,23 +144,3 @@ def test_a_part_by_the_bar_model(tmp_path: Path, part: str) -> None:
     assert {at // bar for at, _ in notes(filled, part)} >= set(range(7))
     (track,) = (t for t in filled.tracks if t.name == part)
     assert {m.channel == 9 for m in track if m.type == "note_on"} == {part == "drums"}
-
-
-def test_the_bar_model_fills_no_piano(tmp_path: Path) -> None:
-    made(tmp_path / "a.mid", bars=4)
-    with pytest.raises(UsageError, match="fills bass or drums, not piano"):
-        made(tmp_path / "b.mid", tmp_path / "a.mid", fill="piano", by="bars")
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"meter": 3}, "4 beats"),
-        ({"parts": ","}, "parts takes"),
-        ({"chords": "| C |"}, "chords of its own"),
-        ({"fill": "bass"}, "fill= is for"),
-    ],
-)
-def test_what_the_bar_model_does_not(tmp_path: Path, settings: dict[str, object], said: str) -> None:
-    with pytest.raises((UsageError, PluginError), match=said):
-        made(tmp_path / "a.mid", by="bars", bars=8, **settings)

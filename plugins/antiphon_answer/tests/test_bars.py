@@ -126,12 +126,6 @@ def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
     assert written.found[0] == f"{sum(map(len, made.values())) - sum(len(t.notes) for t in tracks)} notes added"
 
 
-def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
-    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
-    with pytest.raises(UsageError, match="canon copies what is played"):
-        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
-
-
 def test_without_the_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModelError(f"the weights {name}.safetensors cannot be read: No such file or directory")

@@ -39,7 +39,7 @@ MELODIC = tuple(name for name in INSTRUMENTS if name != "drums")
 
 @pytest.mark.parametrize("instrument", MELODIC)
 def test_notes_are_in_tune(instrument: str) -> None:
-    for note in (34, 41, 48, 55) if instrument == "bass" else (40, 48, 57, 64, 73, 84):
+    for note in (34, 41, 48, 55) if instrument == "bass" else (40, 57, 73, 84):
         y = play([(0, on(note))], 1.6, instrument)[:, 9600:]
         assert abs(cents(y, note)) <= 5.0, note
 
@@ -181,14 +181,14 @@ def test_slots_do_not_hear_each_other() -> None:
 def test_nothing_grows_while_it_plays() -> None:
     backend = synth(64)
     backend.open(0, SynthSettings("piano"))
-    score = [(n * 400, on(40 + n % 40, 0.5)) for n in range(120)]
-    run(backend, score, 1.0, 64)
+    score = [(n * 400, on(40 + n % 40, 0.5)) for n in range(60)]
+    run(backend, score, 0.5, 64)
     gc.collect()
     gc.disable()
     try:
         resident, objects = [_resident()], len(gc.get_objects())
-        for _ in range(8):
-            run(backend, score, 1.0, 64)
+        for _ in range(6):
+            run(backend, score, 0.5, 64)
             resident.append(_resident())
         more = len(gc.get_objects()) - objects
     finally:

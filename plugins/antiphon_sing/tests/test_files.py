@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import AntiphonError, UsageError
+from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import jobs, processor, voicing
 from antiphon_sing.contour import note_pitches
@@ -73,12 +73,6 @@ def test_a_score_without_words_is_sung_on_la_and_that_is_told(tmp_path, monkeypa
     assert len(said) == 1
     assert "sung on la" in said[0]
     assert "-p lyrics=" in said[0]
-
-
-def test_without_a_score_it_says_what_to_do(tmp_path):
-    (tmp_path / "a.txt").write_text("la")
-    with pytest.raises(UsageError, match="takes a score"):
-        run(FileJob("sing", tmp_path / "a.txt", tmp_path / "a.wav"))
 
 
 def test_musicxml_has_notes_rests_and_lyrics(tmp_path):

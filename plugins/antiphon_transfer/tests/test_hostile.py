@@ -60,16 +60,6 @@ def test_one_bad_sample_in_a_reference_is_named(tmp_path: Path, place: int, valu
     assert "\n" not in str(refused.value)
 
 
-def test_a_folder_an_empty_file_and_half_a_header_are_refused(tmp_path: Path) -> None:
-    good = Path(write(tmp_path / "good.wav", SOUND)).read_bytes()
-    (tmp_path / "empty.wav").touch()
-    (tmp_path / "half.wav").write_bytes(good[:30])
-    for wrong in (tmp_path, tmp_path / "empty.wav", tmp_path / "half.wav"):
-        with pytest.raises(FileError) as refused:
-            through(SOUND[None, :1000], str(wrong))
-        assert "\n" not in str(refused.value)
-
-
 def test_a_reference_of_an_hour_is_refused_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "hour.wav", np.zeros(3600 * 8000, np.int16), 8000, "PCM_U8")
     with pytest.raises(FileError, match="minutes") as refused:
