@@ -8,7 +8,7 @@ from unittest.mock import ANY
 
 import pytest
 from tests import accepted
-from tests.control.rig import Rig
+from tests.control.rig import Rig, refusal
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
@@ -128,12 +128,10 @@ async def test_refusals_say_what_is_allowed_and_change_nothing(live: Rig) -> Non
     live.engine.applied.clear()
 
     async def answer(line: str) -> str:
-        address, _, args = line.partition(" ")
-        ((sort, (of, said)),) = await live.client().ask(address, *eval(f"[{args}]"))
-        assert (sort, of) == ("/fail", address)
+        said = await refusal(live.client(), line)
         assert (state.to_json(), list(state.numbers)) == before, line
         assert live.engine.applied == [], line
-        return str(said)
+        return said
 
     await accepted.compare_async(__file__, answer)
     assert live.app.counts()["osc_failed"] == len(accepted.inputs(__file__))

@@ -38,7 +38,7 @@ KEYS = graph({"k": "noteclick"}, ["k > out"])
 TWO = graph({"c": "clicker", "k": "noteclick"}, ["in > c", "c.notes > k", "k > out"])
 
 
-NOTE_ON, BEND = ACTIONS.row(NodeNoteOn).code, ACTIONS.row(NodeBend).code
+NOTE_ON = ACTIONS.row(NodeNoteOn).code
 
 
 def note(kind, number, value=0.0, channel=1, node=1):
