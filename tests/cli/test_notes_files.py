@@ -98,34 +98,6 @@ def test_a_folder_of_midi_files(antiphon: Command, shaped: Callable[[str], str],
     assert sorted(os.listdir(tmp_path / "out")) == ["a.mid", "b.midi"]
 
 
-@pytest.mark.parametrize(
-    ("plugin", "files", "said"),
-    [
-        ("notes-notes", ("in.wav", "o.mid"), "takes notes: name a MIDI file IN (.mid or .midi), not in.wav"),
-        ("notes-notes", ("in.mid", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
-        ("notes-notes", ("none.mid", "o.mid"), "cannot read none.mid: "),
-        ("notes-notes", ("bad.mid", "o.mid"), "bad.mid is not a MIDI file that can be read"),
-        ("notes-notes", ("empty.mid", "o.mid"), "cannot play empty.mid: there are no notes in it"),
-        ("notes-notes", ("long.mid", "o.mid"), "cannot play long.mid: it lasts longer than 6 h; cut it"),
-        ("notes-notes", ("in.mid", "nodir/o.mid"), "cannot write nodir/o.mid: its folder does not exist"),
-        ("sound-notes", ("in.wav", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
-        ("sound-sound", ("in.mid", "o.wav"), "takes sound, and in.mid is a MIDI file"),
-    ],
-)
-def test_what_does_not_fit_is_refused(
-    antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, plugin: str, files: tuple[str, str], said: str
-) -> None:
-    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
-    write(tmp_path / "in.mid", [MidiTrack("", NOTES)])
-    write(tmp_path / "empty.mid", [MidiTrack("nothing")])
-    write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
-    (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
-    done = antiphon("run", shaped(plugin), *files)
-    assert done.code == 2
-    assert said in done.complaint
-    assert not (tmp_path / files[1]).exists()
-
-
 def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
     write(
         tmp_path / "a.mid",

@@ -80,22 +80,6 @@ def played_as(name, note):
     yield Event("on", 0, note, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("36=bdd", r"map names 'bdd', which the library lacks; did you mean bd\? there are: bd, four"),
-        ("36 bd", "map takes NOTE=NAME.*and '36' is none"),
-        ("128=bd", "notes 0 to 127"),
-        ("36=bd@65", "groups 1 to 64"),
-        ("36=bd 36=hh", "map names the note 36 twice"),
-        ("=bd", "map takes NOTE=NAME"),
-    ],
-)
-def test_a_map_that_makes_no_sense_is_a_sentence(play, text, why):
-    with pytest.raises(PluginError, match=why):
-        play([on(0)], 300, map=text)
-
-
 def layers_of(play, folder, velocities, **values):
     """Which of the bursts a note of each velocity plays, by their first frames."""
     beginnings = {round(float(burst(n)[0, 50]), 6): n for n in range(20, 30)}
