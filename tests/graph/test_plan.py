@@ -345,7 +345,6 @@ def test_a_process_that_was_stopped_is_not_the_nodes_fault(monkeypatch):
     built = slow_plan(monkeypatch, stopped_twice)
     run(built, np.zeros((2, 256 * 50), np.float32))
     assert not built.failures
-    assert not built.failures
 
 
 def test_a_processor_that_will_not_prepare_is_named():
