@@ -31,13 +31,13 @@ def folder(tmp_path: Path) -> Path:
     write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
     (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
     (tmp_path / "lead.musicxml").write_text("<?xml version='1.0'?>")
-    for name in ("loops", "folder"):
+    for name in ("loops", "folder", "folder.tosc"):
         (tmp_path / name).mkdir()
     audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
     (tmp_path / "bad.toml").write_text('format = 1\n[nodes.x]\ntype = "nothing"\n')
     (tmp_path / "set.py").write_text(SCRIPT.replace("\n", '\npatch("through")\n', 1))
     (tmp_path / "nameless.py").write_text(SCRIPT)
-    for name in ("old.wav", "old.mid", "old.json", "new-drums.wav"):
+    for name in ("old.wav", "old.mid", "old.json", "old.tosc", "new-drums.wav"):
         (tmp_path / name).write_text("the old one")
     return tmp_path
 
