@@ -108,6 +108,13 @@ def test_the_seed_is_the_piece() -> None:
     assert one == again != other
 
 
+def test_chances_are_chances() -> None:
+    playing = player(TUNE)
+    chances = np.array([playing.values(MELODY, time).sum() for time in (1, 2, 4)])
+    assert chances == pytest.approx(1.0)
+    assert playing.surprise(BarEvent(MELODY, 96, 60)) < playing.surprise(BarEvent(MELODY, 99, 73))
+
+
 def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
     tracks = [
         MidiTrack("melody", tuple(MidiNote(e.slot / 4, 0.5, e.code) for e in TUNE)),

@@ -15,7 +15,7 @@ from antiphon.api.backends.files import library_folder, make_folder
 from antiphon.offline.analyses import analyse_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_loops.analysis.catalogued import loop_of
-from antiphon_loops.library import analyse, ready, write_listing
+from antiphon_loops.library import analyse, folder_of, ready, write_listing
 from antiphon_loops.tests.conftest import CATALOGUE
 
 
@@ -149,3 +149,9 @@ def test_the_listing_has_what_was_asked_of_it(library: Path, tmp_path: Path):
         4,
         "harmonic",
     ]
+
+
+@pytest.mark.parametrize("name", ["../x", "nothing here", "/nowhere/at/all", "a/b"])
+def test_a_name_that_is_no_library_is_refused(name: str):
+    with pytest.raises(PluginError):
+        folder_of(name)
