@@ -155,7 +155,7 @@ def test_words_become_values(word: str, found: tuple[str, object]) -> None:
 
 def test_what_no_datagram_holds_is_refused_here() -> None:
     with pytest.raises(UsageError) as refused:
-        list(ask("/x", ["x" * 70_000], "127.0.0.1", 9, False, 0.1))
+        list(ask("/x", [value("s:" + "x" * 70_000)], "127.0.0.1", 9, False, 0.1))
     assert "\n" not in str(refused.value)
 
 
