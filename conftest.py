@@ -32,11 +32,13 @@ for _library in ("OMP", "MKL", "OPENBLAS"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# How long an example takes says how busy the machine is, so nothing here depends on it. Fixtures made once per test
+# How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number of
+# examples in each run: without CI every run draws others. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
 settings.register_profile(
     "antiphon",
     deadline=None,
+    max_examples=50,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -3,8 +3,6 @@
 `ANTIPHON_ACCEPT=1` writes the files anew; their difference in git is then what is to be read.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable

@@ -3,8 +3,6 @@
 Arrays are float32 `[channels, frames]`, times in seconds, levels in dBFS (a full-scale sine's peak is 0).
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A clock for code that is given one, which goes only when a test moves it."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """What the documentation tells people to type: collected, and how the tests try each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

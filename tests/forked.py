@@ -6,8 +6,6 @@ marked `real` starts. `executed` is for what measures a start, its memory or its
 where a fork shows the template's command line and environment.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import json

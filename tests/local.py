@@ -1,7 +1,5 @@
 """Small processors with known answers, a catalog of them, and a stage to play them in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ First channel: a sample for each event, where it was. Second channel: 0.01 for e
 What came is sent on.
 """
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.hookspecs import hookimpl
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT

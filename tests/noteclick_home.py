@@ -1,7 +1,5 @@
 """A home with the plugin `noteclick` in it."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

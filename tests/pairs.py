@@ -1,7 +1,5 @@
 """Rows of a few factors in place of their full product."""
 
-from __future__ import annotations
-
 from itertools import combinations, product
 from typing import Any
 

@@ -6,8 +6,6 @@ do; with `CI` in the environment `MOST_IN_CI` such tests are named and do not fa
 any one. What is not `live` runs once.
 """
 
-from __future__ import annotations
-
 import os
 import tomllib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The engine's end of the memory that listeners read."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords

@@ -5,8 +5,6 @@ command's standard input, output and error, and a socket that is told the pid, a
 status, the seconds of processor it took, and the bytes that were resident at most. `tests/forked.py` sends them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import json

@@ -1,7 +1,5 @@
 """Waiting for what a real server does, not for the clock; and what something costs, whatever else the machine does."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

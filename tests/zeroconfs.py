@@ -1,7 +1,5 @@
 """Looks for announced servers on loopback, as a surface does on the network."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """A patch that would not fit is refused before it is swapped in; what played before plays on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Sets kept while everything is thrown at them are played again sample for sample, from the start and from midway."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

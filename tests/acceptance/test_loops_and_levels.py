@@ -1,7 +1,5 @@
 """What DESIGN says in a sentence and an ear would notice: loops, panics, levels."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Notes by OSC to a real server are heard at their sample, survive a storm, and are played again as they were."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

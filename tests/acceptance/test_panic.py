@@ -1,7 +1,5 @@
 """Panic: silence from the next block on, whatever sounds and whichever way it comes, and what is played then sounds."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import time

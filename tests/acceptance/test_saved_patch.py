@@ -1,7 +1,5 @@
 """A patch saved while it plays is swapped in; a bad one leaves the last good one playing and says why."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

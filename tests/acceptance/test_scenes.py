@@ -1,7 +1,5 @@
 """Scenes on a real server: stored, recalled, morphed to, on a beat, saved with the patch, kept over a crash."""
 
-from __future__ import annotations
-
 import os
 import signal
 

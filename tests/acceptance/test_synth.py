@@ -1,7 +1,5 @@
 """Notes to sound on a real server: heard, killed and back, silenced, kept and played again."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

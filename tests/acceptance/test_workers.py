@@ -1,7 +1,5 @@
 """Workers of a real server are killed and stopped while it plays: heard as fades, said, kept, and played again."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

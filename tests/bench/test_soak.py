@@ -1,7 +1,5 @@
 """A soak of some seconds, as a command: what it leaves behind, and that Ctrl-C ends it with its results."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

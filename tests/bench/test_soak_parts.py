@@ -1,7 +1,5 @@
 """What a soak reads, counts and draws."""
 
-from __future__ import annotations
-
 import math
 import os
 import subprocess

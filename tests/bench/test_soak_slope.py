@@ -1,7 +1,5 @@
 """When a long run is said to grow: on lines made up for it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The command line, in this process (quick) or in one of its own (signals, limits)."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

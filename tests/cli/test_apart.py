@@ -1,7 +1,5 @@
 """What a command writes: nothing that it reads, by whatever name, and nothing where there is no place."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +9,6 @@ import pytest
 from tests import audio
 
 from antiphon.cli.files.replay import replay
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
 from antiphon.kernel.errors import UsageError
 
 Command = Callable[..., Any]
@@ -90,12 +86,6 @@ def test_two_outs_are_two_files(antiphon: Command, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "o") == ["a.wav"]
 
 
-def test_the_advice_is_for_the_name_that_clashes(antiphon: Command, tmp_path: Path) -> None:
-    audio.write(tmp_path / "a.wav", audio.noise(100))
-    said = antiphon("run", "hum", "a.wav", "b.wav", "--midi-out", "a.wav").complaint
-    assert said == "IN and --midi-out are the same file, a.wav; give --midi-out a name of its own"
-
-
 def test_what_is_written_beside_out_is_neither_in_nor_out(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(100))
     (tmp_path / "in.mid").symlink_to("in.wav")
@@ -108,31 +98,6 @@ def test_what_is_written_beside_out_is_neither_in_nor_out(antiphon: Command, tmp
     said = antiphon("run", "loops", "loops", "out.wav", "--analysis", "./out.wav").complaint
     assert said == "OUT and --analysis are the same file, ./out.wav; give --analysis a name of its own"
     assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops", "out.mid"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["hum", "in.wav", "out.wav", "--midi-out", "nodir/a.mid"], "cannot write nodir/a.mid: its folder does not"),
-        (["hum", "in.wav", "nodir/out.wav"], "cannot write nodir/out.wav: its folder does not exist; make it first"),
-        (["accompany", "in.mid", "nodir/out.mid"], "cannot write nodir/out.mid: its folder does not exist; make it"),
-        (["loops", "loops", "out.wav", "--analysis", "nodir/a.json"], "cannot write nodir/a.json: its folder does not"),
-        (["hum", "in.wav", "out.wav", "--midi-out", "a.txt"], "cannot write a.txt: --midi-out ends in .mid or .midi"),
-        (["hum", "in.wav", "out.wav", "--midi-out", "mid"], "cannot write mid: --midi-out ends in .mid or .midi"),
-    ],
-)
-def test_a_file_beside_out_is_refused_as_out_is(
-    antiphon: Command, tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    audio.write(tmp_path / "in.wav", audio.noise(4_000))
-    write(tmp_path / "in.mid", [MidiTrack("melody", tuple(MidiNote(float(n), 1.0, 60 + n) for n in range(8)))])
-    (tmp_path / "loops").mkdir()
-    audio.write(tmp_path / "loops" / "a.wav", audio.noise(4_000))
-    done = antiphon("run", *arguments)
-    assert done.code == 2
-    assert said in done.complaint
-    assert sorted(os.listdir(tmp_path)) == ["in.mid", "in.wav", "loops"]
-    assert os.listdir(tmp_path / "loops") == ["a.wav"]
 
 
 @pytest.mark.parametrize("out", ["set/input.wav", "set/output.wav", "set/../set/output.wav", "link.wav"])

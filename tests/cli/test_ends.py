@@ -1,7 +1,5 @@
 """How files of sound end: with their tail, and never on a step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

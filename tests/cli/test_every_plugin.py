@@ -1,8 +1,6 @@
 """The contract of `antiphon run`, over every processor that the registry lists: what a file keeps, and what its plugin
 declares that it changes (`FileUse.changes`). Nothing here is listed by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The examples at the end of each command's help, typed as they are: what they make is looked at."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Notes on files: a MIDI file for what takes notes, a MIDI file from what gives them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from itertools import count
@@ -18,7 +16,6 @@ from antiphon.cli.newplugin import new_plugin
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.plugins import loader
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon_pyo.info import PYO
@@ -101,34 +98,6 @@ def test_a_folder_of_midi_files(antiphon: Command, shaped: Callable[[str], str],
     assert sorted(os.listdir(tmp_path / "out")) == ["a.mid", "b.midi"]
 
 
-@pytest.mark.parametrize(
-    ("plugin", "files", "said"),
-    [
-        ("notes-notes", ("in.wav", "o.mid"), "takes notes: name a MIDI file IN (.mid or .midi), not in.wav"),
-        ("notes-notes", ("in.mid", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
-        ("notes-notes", ("none.mid", "o.mid"), "cannot read none.mid: "),
-        ("notes-notes", ("bad.mid", "o.mid"), "bad.mid is not a MIDI file that can be read"),
-        ("notes-notes", ("empty.mid", "o.mid"), "cannot play empty.mid: there are no notes in it"),
-        ("notes-notes", ("long.mid", "o.mid"), "cannot play long.mid: it lasts longer than 6 h; cut it"),
-        ("notes-notes", ("in.mid", "nodir/o.mid"), "cannot write nodir/o.mid: its folder does not exist"),
-        ("sound-notes", ("in.wav", "o.wav"), "gives notes: name a MIDI file OUT (.mid or .midi), not o.wav"),
-        ("sound-sound", ("in.mid", "o.wav"), "takes sound, and in.mid is a MIDI file"),
-    ],
-)
-def test_what_does_not_fit_is_refused(
-    antiphon: Command, shaped: Callable[[str], str], tmp_path: Path, plugin: str, files: tuple[str, str], said: str
-) -> None:
-    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
-    write(tmp_path / "in.mid", [MidiTrack("", NOTES)])
-    write(tmp_path / "empty.mid", [MidiTrack("nothing")])
-    write(tmp_path / "long.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60), MidiNote(300_000.0, 1.0, 60)))], 10.0)
-    (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
-    done = antiphon("run", shaped(plugin), *files)
-    assert done.code == 2
-    assert said in done.complaint
-    assert not (tmp_path / files[1]).exists()
-
-
 def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
     write(
         tmp_path / "a.mid",
@@ -165,18 +134,6 @@ def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -
         assert 96_000 < y.shape[1] <= 96_000 + 480_001 + 256, "two seconds, and what sounds on"
         assert audio.peak(y[:, :4800]) > 0.01, "the first note"
         assert audio.peak(y[:, -24:]) < 1e-3
-
-
-def test_events_for_a_patch_that_takes_none(antiphon: Command, tmp_path: Path) -> None:
-    write(tmp_path / "in.mid", [MidiTrack("", NOTES)])
-    said = antiphon("render", "through", "--events", "in.mid", "--out", "o.wav").complaint
-    assert said.startswith("in.mid: no node of this patch takes notes")
-
-
-def test_the_plugins_declare_what_files_ask() -> None:
-    types = loader.load(check=False).catalog.types
-    assert {name for name, info in types.items() if info.on_files.tail} >= {"delay", "synth"}
-    assert types["transfer"].on_files.needs == ("reference",)
 
 
 def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:

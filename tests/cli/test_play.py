@@ -1,7 +1,5 @@
 """`antiphon play`: the loop it makes itself, and what a person is told."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess
@@ -16,7 +14,7 @@ from antiphon.cli import live, play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
@@ -51,16 +49,6 @@ def test_the_loop_has_no_seam_and_no_dead_bar(loop):
     assert np.ptp(levels) < 6
 
 
-def test_the_loop_has_noise_to_take_away(loop):
-    """The quietest tenth of a second is hiss, well above silence and well below the music."""
-    pieces = loop[:, : loop.shape[1] // 4800 * 4800].reshape(2, -1, 4800)
-    quiet = 10 * np.log10(np.mean(pieces**2, axis=(0, 2)).min())
-    assert -45 < quiet < -24
-    spectrum = np.abs(np.fft.rfft(loop[0])) ** 2
-    above = spectrum[int(12_000 * loop.shape[1] / 48000) :].sum() / spectrum.sum()
-    assert above > 1e-4
-
-
 def test_the_loop_is_made_once_and_kept(antiphon_home):
     path = melody_loop.loop_file()
     assert path.is_relative_to(antiphon_home)
@@ -86,17 +74,6 @@ def test_the_loop_is_eight_bars_of_one_voice_on_the_beat_without_a_seam(hum):
         off = 12 * np.log2(heard / 440.0) + 69 - note
         # a vowel's strongest partial may be the octave
         assert abs(off - 12 * round(off / 12) * ((beat, beats, note) in hum_loop.SUNG)) < 0.3, beat
-
-
-def test_hum_finds_the_notes_of_the_loop_hummed_and_sung(hum):
-    from antiphon_hum.transcription.notes import notes_of
-
-    assert {len(hum_loop.HUMMED), len(hum_loop.SUNG)} == {14, 13}
-    notes = [(n.start / 48000, n.number) for n in notes_of(hum[:1], 48000)]
-    beat = melody_loop.BEAT / 48000
-    hits = [any(abs(at - b * beat) < 0.1 and m == number for at, m in notes) for b, _, number in hum_loop.MELODY]
-    assert sum(hits) >= 25
-    assert len(notes) <= 30
 
 
 def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, antiphon_home):
@@ -238,16 +215,6 @@ def test_what_it_plays_of_a_midi_file_is_what_a_render_of_it_gives(antiphon, son
         assert audio.peak(wanted) > 0.05
         # both end with a fade
         assert np.array_equal(played[:, :-2000], wanted[:, : played.shape[1] - 2000]), name
-
-
-def test_what_it_cannot_play_is_refused_in_a_sentence(antiphon_home, tmp_path):
-    write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))])
-    with pytest.raises(UsageError, match=r"play takes a MIDI file \(.mid or .midi\), not a.wav; --input a.wav plays"):
-        play_song.with_song("keys", "a.wav")
-    with pytest.raises(UsageError, match=r"a.mid: no node of this patch takes notes"):
-        play_song.with_song("through", str(tmp_path / "a.mid"))
-    with pytest.raises(FileError, match=r"cannot read .*b.mid"):
-        play_song.with_song("keys", str(tmp_path / "b.mid"))
 
 
 def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_path):

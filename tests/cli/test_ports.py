@@ -1,7 +1,5 @@
 """One name for a server's ports: every command takes both options, and finds one port by the other."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

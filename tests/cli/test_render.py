@@ -1,7 +1,5 @@
 """`antiphon render`: patches and timed events, to the sample."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -46,13 +44,6 @@ def test_a_patch_gives_back_what_goes_through_it(antiphon: Command, tmp_path: Pa
     y, rate = audio.read(tmp_path / "out.wav")
     assert rate == 44100
     assert np.array_equal(y, x)
-
-
-def test_mono_goes_to_both_channels(antiphon: Command, tmp_path: Path) -> None:
-    x = audio.noise(5000)
-    audio.write(tmp_path / "in.wav", x, subtype="FLOAT")
-    assert antiphon("render", "through", "--in", "in.wav", "--out", "out.wav", "--fade", "0").code == 0
-    assert np.array_equal(audio.read(tmp_path / "out.wav")[0], np.vstack([x, x]))
 
 
 PAIRS = """format = 1
@@ -180,12 +171,6 @@ def test_seconds_cut_the_input_or_go_on_after_it(antiphon: Command, tmp_path: Pa
         line = ("--in", "in.wav", "--out", "o.wav", "--seconds", seconds, "--force")
         assert antiphon("render", "through", *line).code == 0
         assert audio.read(tmp_path / "o.wav")[0].shape == (2, frames)
-
-
-def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: Path) -> None:
-    assert antiphon("render", "through", "--out", "o.wav", "--seconds", "0.25").code == 0
-    y, rate = audio.read(tmp_path / "o.wav")
-    assert (y.shape, rate, audio.peak(y)) == ((2, 12_000), 48000, 0.0)
 
 
 @pytest.mark.usefixtures("plugins_read_once")

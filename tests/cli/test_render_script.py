@@ -1,7 +1,5 @@
 """`antiphon render set.py`: a live script to sound, stems and MIDI, by the code that plays patches and events."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

@@ -1,7 +1,5 @@
 """The REPL without a server: what completes a line, what help says."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pytest

@@ -1,7 +1,5 @@
 """`antiphon run`: exact length, one-sentence refusals, nothing half written."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

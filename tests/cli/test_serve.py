@@ -1,7 +1,5 @@
 """`antiphon serve`: what it refuses before anything runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The token that a platform gives to `antiphon serve`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

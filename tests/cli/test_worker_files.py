@@ -1,7 +1,5 @@
 """`antiphon run` and `render` with a model in a worker: the same samples at any block, and a worker's death said."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """sclang with a home of its own and the quark of this tree."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

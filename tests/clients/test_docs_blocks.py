@@ -1,7 +1,5 @@
 """Every SuperCollider block of the README and the docs compiles in sclang, with the quark."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The quark, by sclang itself, against a real server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

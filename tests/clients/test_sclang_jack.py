@@ -1,7 +1,5 @@
 """A plugin of Antiphon's on a bus of scsynth: both on one JACK server, wired by the quark."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cells of a processor that a caller runs itself: those at rest are left out, and their values are the same."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given, strategies as st
 

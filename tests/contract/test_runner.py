@@ -1,7 +1,5 @@
 """The one host of a processor: what it passes on, where it cuts a block, and what it says of what went wrong."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A control process per test, on free ports, with a fake engine."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

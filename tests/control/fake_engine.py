@@ -3,8 +3,6 @@
 Time stands still until the test moves it.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from contextlib import AbstractContextManager, nullcontext

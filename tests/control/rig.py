@@ -129,6 +129,14 @@ class Rig:
             client.close()
 
 
+async def refusal(client: Client, line: str) -> str:
+    """What `/fail` says to a line of accepted sentences, an address and its arguments as Python writes them."""
+    address, _, args = line.partition(" ")
+    ((sort, (of, said)),) = await client.ask(address, *eval(f"[{args}]"))
+    assert (sort, of) == ("/fail", address), line
+    return str(said)
+
+
 def bind() -> tuple[socket.socket, socket.socket]:
     """A UDP and a TCP socket on the same free port."""
     while True:

@@ -1,7 +1,5 @@
 """`/node/in` and `/node/out`: the performer's levels, beside any patch, by every way in."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.control.rig import Rig, rig

@@ -1,7 +1,5 @@
 """Senders take turns, and what is kept for one of them leaves room for the others."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -17,7 +15,7 @@ from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.osc_lanes import Rotation
-from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Room
+from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.wire.osc import Message, decode, encode, encode_bundle
 
 NAMES = [f"n{n}" for n in range(8)]
@@ -140,17 +138,6 @@ def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
         (lanes[6], 50),
         (lanes[7], 100),
     ]
-
-
-def test_what_waits_is_counted_across_lanes() -> None:
-    room = Room()
-    peers = [Peer(str(n), "127.0.0.1", Level.OWNER, lambda _packet: None, room=room) for n in range(3)]
-    for peer in peers:
-        peer.lane.put(b"12345678", peer)
-    assert (room.packets, room.bytes) == (3, 24)
-    for peer in peers:
-        assert peer.lane.take() == (b"12345678", peer)
-    assert (room.packets, room.bytes) == (0, 0)
 
 
 # ---- messages with a time tag

@@ -1,10 +1,7 @@
 """Who is told what moved, and how the dead are found."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -112,13 +109,6 @@ async def test_a_surface_named_at_the_start_is_told_and_kept(tmp_path: Path, hom
         surface = live.client(port)
         await mover.ask("/node/a/gain", 1.5)
         assert surface.heard() == [("/node/a/gain", (1.5,))]
-
-
-async def test_http_and_scripts_are_told_too(live: Rig) -> None:
-    heard: list[tuple[str, Any]] = []
-    live.app.feedback.listeners.append(lambda address, value: heard.append((address, value)))
-    await live.client().ask("/node/a/gain", 1.25)
-    assert heard == [("/node/a/gain", 1.25)]
 
 
 # The parts on their own.

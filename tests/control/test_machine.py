@@ -1,7 +1,5 @@
 """What is said of stalls and of missed blocks: once, and with the options that end them."""
 
-from __future__ import annotations
-
 import logging
 import os
 from dataclasses import replace

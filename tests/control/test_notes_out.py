@@ -1,7 +1,5 @@
 """What nodes play is told to whoever has subscribed, in the shape in which it is taken."""
 
-from __future__ import annotations
-
 from tests.control.rig import Rig
 
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote

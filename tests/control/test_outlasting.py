@@ -1,7 +1,5 @@
 """Control outlasts what goes wrong in it: one message is lost, never the rest."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Patches and nodes over OSC, and what survives a killed process or engine."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What belongs to a patch goes back with it when the engine refuses it: patch, scenes, place in the set, undo."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A patch's file saved while it plays: a line says that it plays, and what is different."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is saved loads again and what somebody wrote is kept; a scene comes back whole or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -148,16 +146,6 @@ async def test_a_patch_that_hides_a_shipped_one_is_said_when_it_is_loaded(
         await live.client().ask("/patch/load", shipped)
         (record,) = caplog.records
         assert f"{shipped} is a patch of yours and hides the shipped one" in record.getMessage()
-
-
-async def test_a_path_is_answered_with_the_folder_its_name_is_found_in(live: Rig) -> None:
-    said = await refused(live, "/patch/load", "/some/where/song.toml")
-    assert str(paths.patches()) in said
-    assert "'song'" in said
-
-
-async def test_an_unknown_type_may_be_newer_than_the_server(live: Rig) -> None:
-    assert "started again" in await refused(live, "/node/add", "late_one", "x")
 
 
 async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig) -> None:

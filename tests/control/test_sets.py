@@ -1,7 +1,5 @@
 """A set list on stage: next and previous by OSC and by pedal, and what happens at its ends and with a bad patch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -64,12 +62,6 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
     assert told[:4] == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
-
-
-async def test_without_a_set_it_says_which_there_are(stage: Rig) -> None:
-    ((address, args),) = await stage.client().ask("/set/next")
-    assert (address, args) == ("/fail", ("/set/next", "no set is loaded; /set/load takes one of: evening, friday, jam"))
-    assert stage.app.status()["set"] is None
 
 
 async def test_a_set_with_a_patch_that_is_not_one_is_refused_before_anybody_hears_it(stage: Rig) -> None:

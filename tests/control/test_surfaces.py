@@ -1,7 +1,5 @@
 """Other machines: what an approved one may do and read, and how an approval ends. 127.0.0.2 and 127.0.0.3 play them."""
 
-from __future__ import annotations
-
 import logging
 import socket
 from collections.abc import AsyncIterator

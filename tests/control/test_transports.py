@@ -1,7 +1,5 @@
 """What a transport sees of the server, and what one that nobody asks for costs."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

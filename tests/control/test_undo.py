@@ -1,11 +1,7 @@
 """Edits of nodes and wires, and patches loaded, are taken back and done again."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
-from tests.control.rig import GRAPH, Rig, rig
+from tests.control.rig import GRAPH, Rig
 
 from antiphon.kernel.control.patches.history import MAX_EDITS
 
@@ -110,8 +106,3 @@ async def test_a_buttons_release_is_not_a_second_press(live: Rig, word: str) -> 
     await client.ask("/node/add", "gain", "c", "b")
     assert await client.ask(word, 0) == []
     assert await nodes(live) == ["a", "b", "c"]
-
-
-async def test_before_the_first_patch_there_is_nothing(tmp_path: Path, home: Path) -> None:
-    async with rig(tmp_path / "state", patch=False) as live:
-        assert (await live.client().ask(UNDONE))[0][0] == "/fail"

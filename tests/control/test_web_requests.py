@@ -1,7 +1,5 @@
 """Control's answers to the web process: right, in slices, and within a share of its time."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator

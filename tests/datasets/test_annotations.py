@@ -1,7 +1,5 @@
 """Data sets with tempo, keys, chords, beats, sections and stems: read as values; trees that `folder` cannot mean."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from pathlib import Path
@@ -127,14 +125,6 @@ def test_the_tree_of_a_known_data_set_is_no_folder_of_classes(name: str, tmp_pat
         listing_of("folder", tmp_path)
 
 
-def test_the_songs_of_pop909_are_no_classes(tmp_path: Path) -> None:
-    (tmp_path / "001").mkdir()
-    for name in ("001.mid", "beat_midi.txt"):
-        (tmp_path / "001" / name).write_bytes(b"x")
-    with pytest.raises(FileError, match=r"is not laid out as folder is.*did you mean pop909"):
-        listing_of("folder", tmp_path)
-
-
 def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> None:
     for names, table_name in ((["audio"], "meta.csv"), (["train", "test"], ""), (["birds"], "labels.csv")):
         top = tmp_path / names[0]
@@ -155,14 +145,6 @@ def test_another_layout_is_named_where_the_folder_looks_like_it(tmp_path: Path) 
     TREES["irmas"][0](tmp_path)
     with pytest.raises(FileError, match=r"is not laid out as slakh is.*; did you mean irmas"):
         check("slakh", tmp_path)
-
-
-def test_the_command_prints_the_values_of_each_item(tmp_path: Path) -> None:
-    TREES["ballroom"][0](tmp_path)
-    ran = CliRunner().invoke(application(), ["dataset", "items", "ballroom", str(tmp_path)])
-    rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [row["tempo"] for row in rows] == [87.0] * 3
-    assert rows[1]["beats"][1] == {"time": 1.25, "position": 2}
 
 
 def test_the_command_prints_tempo_key_beats_and_chords_of_pop909(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """A search fetched from a server that speaks the documented API: pages, licences, limits, keys, refusals."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Small trees in the layouts of real data sets, with sounds of a few frames and scores of one note."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The rules of the images and of the compose file: no rights, no secrets, nothing that is not pinned."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

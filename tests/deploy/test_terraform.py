@@ -1,7 +1,5 @@
 """Terraform's files: their syntax, what they refer to, and what they must not open. No provider is needed."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a command that was typed has made, and whether it is what the line promises: sound, notes, text."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterator

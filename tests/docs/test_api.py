@@ -1,7 +1,5 @@
 """Every name of `antiphon.api` is documented; plugins import nothing else of Antiphon."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import re

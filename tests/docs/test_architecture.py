@@ -1,7 +1,5 @@
 """docs/kernel.md and architecture.md: the files and functions they name are there; the rooms drawn are the contract."""
 
-from __future__ import annotations
-
 import ast
 import re
 import tomllib

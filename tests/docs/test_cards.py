@@ -3,8 +3,6 @@
 Those of `EXACT` are held to be what one run of the command wrote: no row of another run, none left out.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 

@@ -6,8 +6,6 @@ Lines that talk to a server (`antiphon osc`) talk to one real server, shared by 
 names for them. A command that the tables do not know fails.
 """
 
-from __future__ import annotations
-
 import glob
 import json
 import re
@@ -134,19 +132,6 @@ def test_each_line_of_a_shell_block_is_typed_or_says_why_not() -> None:
     assert left == []
     # the others are typed by tests/serve/test_api_examples.py
     assert {page for page, block in every if block.lang == "console" and not block.not_run} == {"docs/http.md"}
-
-
-def test_no_two_pages_write_the_same_file() -> None:
-    """Who types one page after the other, in one folder, is not refused."""
-    pages = [page for page in PAGES if not page.startswith("plugins/")]
-    written = [(word, page) for page in pages for line in typed(page) for word in line.split() if _written(line, word)]
-    names = [word for word, _ in written]
-    assert len(names) > 15
-    assert [one for one in written if names.count(one[0]) > 1] == []
-
-
-def _written(line: str, word: str) -> bool:
-    return bool(re.fullmatch(r"[\w-]+\.(wav|mp3|mid|json|png|m3u|tosc)", word)) and _writes(line, word)
 
 
 def test_every_page_with_commands_is_gone_through() -> None:

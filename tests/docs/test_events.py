@@ -1,7 +1,5 @@
 """docs/formats.md, files of events: its example plays, and what it says is allowed is what is."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`docs/osc.md` says what the code declares."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

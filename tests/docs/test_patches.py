@@ -1,7 +1,5 @@
 """The patches of docs/gallery.md are what tools/patch_pages.py makes of them as they are, without a render."""
 
-from __future__ import annotations
-
 import re
 
 from tools import patch_pages as pages

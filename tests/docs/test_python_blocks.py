@@ -1,7 +1,5 @@
 """Blocks of Python on the pages: each is run by a test that is named here; that of docs/library.md by this one."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """docs/kernel.md: the numbers on the page are those in the code."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Each block of toml on the pages is a patch that is heard, or is named here with what tests it."""
 
-from __future__ import annotations
-
 import shutil
 import tomllib
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """`doctor` and `devices`: what they say of a machine, with and without the parts they look for."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """A clock of a test's own for the engine's loop."""
 
-from __future__ import annotations
-
 import numpy as np
 from tests.local import RATE
 

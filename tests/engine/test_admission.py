@@ -1,7 +1,5 @@
 """What a plan is measured to cost, and what is said of it."""
 
-from __future__ import annotations
-
 import os
 import select
 import signal
@@ -99,12 +97,6 @@ def test_a_node_is_measured_by_the_cpu_it_takes(asked: float) -> None:
 def test_a_node_that_will_not_prepare_says_why() -> None:
     with pytest.raises(PluginError, match="would not prepare: ValueError: no"):
         try_node(NodeSpec("f", "fails"), catalog(), make, SPEC)
-
-
-def test_what_fits_is_let_in_without_a_word() -> None:
-    verdict = decide(shares(0.2, 0.3), shares(0.1), 2)
-    assert (verdict.refused, verdict.warning) == ("", "")
-    assert verdict.load == pytest.approx(0.5)
 
 
 def test_more_than_a_block_is_refused_with_the_numbers() -> None:

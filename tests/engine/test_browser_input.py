@@ -1,7 +1,5 @@
 """A browser's sound, from the message to the engine's input: whole, in order, and without a click at its ends."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The ring that keeps every node's sound: what is cut from it is what was put, to the sample, on the bar lines."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The loop that follows a jittering device, in machine code."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

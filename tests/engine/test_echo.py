@@ -1,7 +1,5 @@
 """What one node emits is told to control, for the gear outside."""
 
-from __future__ import annotations
-
 import os
 import socket
 

@@ -1,7 +1,5 @@
 """Where sound begins and ends amid a wave: it rises over 10 ms and falls over 20 ms, live and when played again."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, s
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.action_schedule import CAPACITY
-from antiphon.kernel.engine.graph_player import MAX_REPORTS, GraphPlayer
+from antiphon.kernel.engine.graph_player import MAX_REPORTS
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.native.limit import KNEE
 from antiphon.kernel.session.actions import NodeReset, NodeSet
@@ -28,12 +28,6 @@ def ones(frames, level=0.5):
 
 def step(x):
     return float(np.abs(np.diff(x, axis=1)).max())
-
-
-def test_without_a_plan_it_is_silent_and_the_clock_goes_on():
-    player = GraphPlayer(SPEC)
-    assert not play(player, ones(1000)).any()
-    assert player.sample == 1000
 
 
 @pytest.mark.parametrize("sample", [0, 1, 255, 256, 257, 1000, 1023])

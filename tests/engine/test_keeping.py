@@ -1,7 +1,5 @@
 """What control knows of the engine and the recorder by their shared words."""
 
-from __future__ import annotations
-
 import os
 import socket
 

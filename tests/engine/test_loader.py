@@ -1,8 +1,6 @@
 """A plugin's `prepare` or `close` that raises, hangs or crashes: in the trial it refuses a patch, in the engine it is
 left out of the next one. Engines and weighers are forked here, and have a driver of the test's own."""
 
-from __future__ import annotations
-
 import faulthandler
 import gc
 import mmap

@@ -1,7 +1,5 @@
 """What is noted of the loader, for whoever looks after its engine."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

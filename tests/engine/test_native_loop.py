@@ -224,8 +224,16 @@ def perform(one: Engine) -> None:
     take(SetTempo(97.0, 0.25, Sample(80_000)))
 
 
-def test_samples_and_counters_are_the_interpreters(engine):
-    (by_machine, by_interpreter), (y, z) = both(engine, perform)
+def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine):
+    """Of one run, which is performed, recorded, listened to and kept for capture."""
+
+    def prepare(one: Engine) -> None:
+        perform(one)
+        one.shared.words[HeaderWord.TAPPING] = 1
+        for tap, number in enumerate((2, -1, -2, 99)):
+            one.taps.words[tap] = number
+
+    (by_machine, by_interpreter), (y, z) = both(engine, prepare)
     assert np.abs(y).max() > 0.1
     np.testing.assert_array_equal(y, z)
     ours, theirs = by_machine.shared.words, by_interpreter.shared.words
@@ -233,43 +241,22 @@ def test_samples_and_counters_are_the_interpreters(engine):
     assert by_machine.player.sample == by_interpreter.player.sample == BLOCKS * BLOCK
     assert ours[HeaderWord.MISSED_BLOCKS] == 0
     assert 0.0 < by_machine.shared.floats[HeaderWord.LOAD_MEAN] < 50.0
-
-
-def test_beats_and_readonly_values_are_reported_as_by_the_interpreter(engine):
-    (by_machine, by_interpreter), _ = both(engine, perform)
     ours, theirs = by_machine.reports(), by_interpreter.reports()
     assert [report for report in ours if report[0] == "beat"] == [report for report in theirs if report[0] == "beat"]
     assert [token for kind, _, token, _ in ours if kind == "beat"] == [1, 2, 3, 4]
     values = [[report for report in said if report[0] == "reported"] for said in (ours, theirs)]
     assert len(values[0]) > 20
     assert values[0] == values[1]
-
-
-def test_meters_are_the_interpreters(engine):
-    (by_machine, by_interpreter), _ = both(engine, lambda one: None)
     ours, theirs = (np.array(one.shared.meters[: 4 * 7]).reshape(7, 4) for one in (by_machine, by_interpreter))
     np.testing.assert_allclose(ours[:, :3], theirs[:, :3], rtol=1e-5)
     assert ours[:, 0].tolist() == [-2.0, -1.0, 1.0, 2.0, 3.0, 4.0, 0.0]
-
-
-def test_a_recording_and_listeners_get_the_same_copies(engine):
-    def keep(one: Engine) -> None:
-        one.shared.words[HeaderWord.TAPPING] = 1
-        for tap, number in enumerate((2, -1, -2, 99)):
-            one.taps.words[tap] = number
-
-    (by_machine, by_interpreter), _ = both(engine, keep)
     for name in ("tap_tags", "tap_out", "tap_in"):
-        parts = [np.frombuffer(one.shared.part(name), np.uint8) for one in (by_machine, by_interpreter)]
-        np.testing.assert_array_equal(*parts)
+        np.testing.assert_array_equal(
+            *(np.frombuffer(one.shared.part(name), np.uint8) for one in (by_machine, by_interpreter))
+        )
     assert np.frombuffer(by_machine.shared.part("tap_out"), np.float32).any()
-    assert list(by_machine.taps.words) == list(by_interpreter.taps.words)
-    assert list(by_machine.taps.tags) == list(by_interpreter.taps.tags)
-    assert by_machine.taps.sound == by_interpreter.taps.sound
-
-
-def test_all_nodes_are_kept_for_capture_as_by_the_interpreter(engine):
-    (by_machine, by_interpreter), _ = both(engine, perform)
+    for name in ("words", "tags", "sound"):
+        assert list(getattr(by_machine.taps, name)) == list(getattr(by_interpreter.taps, name))
     for name in ("place", "tags", "owners", "beat_tags", "beats", "sound"):
         np.testing.assert_array_equal(*(getattr(one.capture, name) for one in (by_machine, by_interpreter)))
     assert by_machine.capture.sound.any()
@@ -369,8 +356,7 @@ def test_commands_and_a_next_plan_end_it(engine, plugins):
     at: list[int] = []
 
     def orders() -> None:
-        while one.shared.words[HeaderWord.HEARTBEAT] < 300:
-            time.sleep(0.001)
+        wait_until(lambda: one.shared.words[HeaderWord.HEARTBEAT] >= 300, 10.0, "three hundred blocks are played")
         ring.push(NodeSet(1, cells.index("mute"), 1.0, 0.0, NOW))
         while not one.shared.words[HeaderWord.COMMANDS_READ]:
             time.sleep(0)
@@ -416,9 +402,7 @@ class Software:
         """Plays from after its first blocks until the test is over."""
         thread = threading.Thread(target=self.run)
         thread.start()
-        until = time.monotonic() + PATIENCE
-        while self.blocks() < 20 and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: self.blocks() >= 20, 10.0, "its first blocks are played")
         yield self
         self.ending.append(1)
         os.write(self.signalling, b"x")
@@ -460,9 +444,7 @@ def test_the_clock_goes_on_from_where_machine_code_left_it(software):
     words = software.shared.words
     begun = time.monotonic()
     first = words[HeaderWord.HEARTBEAT]
-    until = begun + PATIENCE
-    while words[HeaderWord.HEARTBEAT] < first + 100 and time.monotonic() < until:
-        time.sleep(0.005)
+    wait_until(lambda: words[HeaderWord.HEARTBEAT] >= first + 100, 10.0, "a hundred blocks are played")
     assert words[HeaderWord.CLOCK_SAMPLE] == words[HeaderWord.CLOCK_SAMPLE] // 256 * 256
     assert words[HeaderWord.CLOCK_SEQUENCE] % 2 == 0
     assert time.monotonic() - begun > 0.4, "blocks come at the clock's pace"

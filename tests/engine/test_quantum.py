@@ -1,7 +1,5 @@
 """A plan with a quantum is taken in the first block from its bar line on."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Recordings and sets: beyond 4 GiB, private, said when they end, and never a power cut's sound without its log."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

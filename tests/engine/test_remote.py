@@ -1,7 +1,5 @@
 """Control's end of the engine's socket: a plan that can never be sent is refused, one that waits is not."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A stall of the machine is counted wherever in a block it comes."""
 
-from __future__ import annotations
-
 import os
 import time
 

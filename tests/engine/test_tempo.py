@@ -1,7 +1,5 @@
 """Tempo ramps and swing: what is dated in beats falls on its sample, live and in a file, whatever the blocks."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Names from the network stay in the library; whole paths are the command line's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

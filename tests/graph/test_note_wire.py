@@ -1,7 +1,5 @@
 """A wire from an events output of one MIDI channel carries that channel's events alone."""
 
-from __future__ import annotations
-
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph.wire_signals import NoteWire
 

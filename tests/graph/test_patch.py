@@ -180,7 +180,7 @@ def refusal(text):
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_text_is_a_patch_or_one_sentence(text):
     assert "\n" not in refusal(text)
 
@@ -191,7 +191,7 @@ WORTH = ["1", "true", "1e400", "-0.0", "'out'", "1979-05-27", "''", '"', "0x10",
 
 
 @given(st.lists(st.sampled_from(TABLES + KEYS + WORTH), max_size=30))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_any_pieces_are_a_patch_or_one_sentence(pieces):
     assert "\n" not in refusal(" ".join(pieces))
 
@@ -236,7 +236,7 @@ def patches(draw):
 
 
 @given(patches())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_what_is_written_reads_back_the_same(made):
     again = parse(dump(made), CATALOG)
     assert (again.name, again.tempo, again.scenes, again.midi) == (made.name, made.tempo, made.scenes, made.midi)
@@ -347,17 +347,6 @@ def test_what_is_no_patch_file_is_refused(tmp_path):
             load(tmp_path / f"{name}.toml", CATALOG, trusted=True)
     with pytest.raises(PatchError, match="not a file"):
         load(Path("/dev/zero"), CATALOG, trusted=True)
-
-
-def test_an_unknown_patch_is_answered_with_those_there_are():
-    with pytest.raises(PatchError, match=r"there is no patch 'nope'; there are: .*answer"):
-        load("nope", CATALOG)
-
-
-def test_through_is_the_input_through_one_gain():
-    made = load("through", CATALOG)
-    assert [(n.name, n.type, dict(n.values)) for n in made.graph.nodes] == [("gain", "gain", {})]
-    assert len(made.graph.wires) == 2
 
 
 def test_lines_are_found_through_every_spelling():

@@ -1,7 +1,5 @@
 """Which patches and sets there are, what each is for, and which hides which."""
 
-from __future__ import annotations
-
 import os
 import time
 

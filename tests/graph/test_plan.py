@@ -118,13 +118,6 @@ def test_a_loop_behind_a_loop_is_fed_in_time_whatever_the_order_of_the_nodes():
     np.testing.assert_array_equal(first, other)
 
 
-def test_a_longer_cycle_is_exact_too():
-    made = graph({"g": ("gain", {"gain": 0.5}), "e": "echo"}, ["in > g", "e > g", "g > e", "g > out"])
-    y = run(plan(made, SPEC), audio.clicks([0], 1000, 2, 1.0), [100])
-    assert list(np.flatnonzero(y[0])) == [0, 256, 512, 768]
-    assert y[0, 512] == 0.5 * 0.25**2
-
-
 def test_a_cycle_without_a_node_that_holds_is_refused():
     with pytest.raises(PatchError, match="put a delay node into it"):
         plan(graph({"a": "gain", "b": "gain"}, ["a > b", "b > a", "b > out"]), SPEC)
@@ -181,7 +174,7 @@ def graphs(draw):
     return graph(nodes, sorted(wires))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(graphs(), st.lists(st.integers(1, 256), min_size=1, max_size=6), st.data())
 def test_any_split_of_blocks_gives_the_same_samples(made, blocks, data):
     x = audio.noise(1500, 2)
@@ -351,7 +344,6 @@ def test_a_process_that_was_stopped_is_not_the_nodes_fault(monkeypatch):
 
     built = slow_plan(monkeypatch, stopped_twice)
     run(built, np.zeros((2, 256 * 50), np.float32))
-    assert not built.failures
     assert not built.failures
 
 

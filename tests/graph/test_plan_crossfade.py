@@ -90,24 +90,6 @@ def test_a_branch_whose_compensation_grows_does_not_click():
     np.testing.assert_allclose(y[:, 5000:], 2 * late(x, 900)[:, 5000:], atol=1e-6)
 
 
-def test_two_nodes_that_change_places_make_no_trouble():
-    first = graph({"a": "gain", "c": ("gain", {"gain": 0.5})}, ["in > a", "a > c", "c > out"])
-    second = graph({"a": "gain", "c": ("gain", {"gain": 0.5})}, ["in > c", "c > a", "a > out"])
-    y, _ = swapped(first, second, SINE)
-    assert step(y) < FLAT
-    end = 2048 + round(0.03 * RATE)
-    np.testing.assert_allclose(y[:, end:], 0.5 * SINE[:, end:], atol=1e-6)
-
-
-def test_a_node_moved_behind_the_one_that_fed_it_does_not_click():
-    lag = {"a": ("lag", {"frames": 333}), "c": ("lag", {"frames": 40}), "d": "gain"}
-    first = graph(lag, ["in > a", "a > c", "c > d", "d > out"])
-    second = graph(lag, ["in > c", "c > a", "a > d", "d > out"])
-    y, _ = swapped(first, second, SINE)
-    assert step(y) < FLAT + step(SINE)
-    np.testing.assert_allclose(y[:, 5000:], late(SINE, 373)[:, 5000:], atol=1e-6)
-
-
 def test_a_kept_node_goes_on_and_runs_once():
     first = graph({"c": "count", "d": "gain"}, ["c > d", "d > out"])
     second = graph({"c": "count", "b": "gain", "d": "gain"}, ["c > b", "b > d", "d > out"])
@@ -115,7 +97,7 @@ def test_a_kept_node_goes_on_and_runs_once():
     np.testing.assert_allclose(y[0], np.arange(8192) / 2**20, atol=1e-6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(graphs(), graphs(), st.lists(st.integers(1, 256), min_size=1, max_size=5))
 def test_any_plan_into_any_other_whatever_the_blocks(first, second, blocks):
     """Kept where names and kinds agree, and the end is the second plan alone, as it would be had the first not been."""
@@ -232,15 +214,6 @@ def test_latency_put_in_before_what_a_control_moves_does_not_jump():
     y, _ = swapped(first, second, QUIET)
     assert step(y[:, 60:]) < 0.002
     assert y[0, -1] == pytest.approx(0.2 * 2.8, abs=1e-5)
-
-
-def test_a_second_control_that_is_late_does_not_jump():
-    nodes = {"a": ("saw", {"slope": 0.0}), "b": "level", "c": "gain"}
-    first = graph(nodes, ["in > b", "in > c", "a > c.gain", "c > out"])
-    second = graph(nodes, ["in > b", "in > c", "a > c.gain", "b > c.gain", "c > out"])
-    y, _ = swapped(first, second, QUIET)
-    assert step(y[:, 60:]) < 0.002
-    assert y[0, -1] == pytest.approx(0.2 * 1.8, abs=1e-5)
 
 
 def test_in_a_circle_what_is_late_is_waited_for():

@@ -1,7 +1,5 @@
 """A node's new version in the sound: the crossfade, its values and ramps, and the state where it says how."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

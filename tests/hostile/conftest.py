@@ -1,7 +1,5 @@
 """A real server for a module's tests, and the real command line."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,7 +1,5 @@
 """The command line given nonsense: one sentence on one line of standard error, no usage box, exit code 2, in time."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

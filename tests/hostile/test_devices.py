@@ -1,7 +1,5 @@
 """A device, a library or a port that is missing or taken: one sentence, at once."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

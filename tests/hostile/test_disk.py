@@ -1,7 +1,5 @@
 """A full disk: one sentence, the server plays on, nothing of a file that could not be begun is left."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Sound files that are broken, lie or are none: refused in a sentence, or read; never a crash, never a part."""
 
-from __future__ import annotations
-
 import os
 import random
 import struct

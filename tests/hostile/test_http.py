@@ -1,7 +1,5 @@
 """Hostile HTTP against a running server."""
 
-from __future__ import annotations
-
 import http.client
 import random
 import socket

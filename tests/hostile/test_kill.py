@@ -1,7 +1,5 @@
 """kill -9, again and again: everything answers after it, nothing has grown."""
 
-from __future__ import annotations
-
 import os
 import signal
 from contextlib import ExitStack

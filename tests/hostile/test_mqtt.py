@@ -1,7 +1,5 @@
 """Hostile MQTT: whatever a broker's other clients publish, nothing changes, all is counted, and OSC is answered."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from pathlib import Path

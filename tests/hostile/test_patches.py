@@ -1,7 +1,5 @@
 """Hostile TOML, at the start of a server and into a playing one."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

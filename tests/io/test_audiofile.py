@@ -1,7 +1,5 @@
 """Reading sound files, honest and hostile."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Writing sound files: exact, atomic, and leaving nothing behind when it fails."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

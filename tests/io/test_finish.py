@@ -1,7 +1,5 @@
 """What a written file is given: tags of every format, loudness, a limit of its true peak."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

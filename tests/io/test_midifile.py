@@ -1,7 +1,5 @@
 """MIDI files: note for note there and back; whatever else is in a file, one sentence."""
 
-from __future__ import annotations
-
 import random
 import time
 from dataclasses import replace
@@ -238,13 +236,13 @@ def test_an_end_in_the_tick_of_the_next_beginning_is_of_the_note_before(tmp_path
 
 def test_hostile_sizes_take_time_in_proportion(tmp_path: Path) -> None:
     bad = chunk(END + b"\0\x90\x3c\x40\5", size=1 << 31)
-    content = (header(1) + bad * 120_000)[: midifile.MAX_FILE]
+    content = (header(1) + bad * 40_000)[: midifile.MAX_FILE]
     began = time.process_time()
     (tmp_path / "x.mid").write_bytes(content)
     refused(tmp_path / "x.mid")
-    (tmp_path / "x.mid").write_bytes(header(1) + chunk(b"\x80" * 1_000_000))
+    (tmp_path / "x.mid").write_bytes(header(1) + chunk(b"\x80" * 300_000))
     refused(tmp_path / "x.mid")
-    assert time.process_time() - began < 30.0
+    assert time.process_time() - began < 10.0
 
 
 def test_an_endless_length_takes_no_memory(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Sound files whose headers know little of them: each is read whole, or refused in a sentence that says why."""
 
-from __future__ import annotations
-
 import io
 import os
 import random

@@ -1,7 +1,5 @@
 """OSC over TCP: both framings, byte by byte, cut off, silent, slow, and too many."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct
@@ -68,12 +66,6 @@ async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # t
         heard += await client.say(stream[n : n + 1])
     assert wrap(encode("/synced", 7)) in heard
     assert b"/fail" in heard
-    client.sock.close()
-
-
-async def test_slip_without_a_leading_end(live: Rig) -> None:
-    client = TcpClient(live)
-    assert await client.say(encode("/node/a/gain") + slip.END) == slip.wrap(encode("/node/a/gain", 0.5))
     client.sock.close()
 
 

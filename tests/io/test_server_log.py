@@ -1,7 +1,5 @@
 """The log of a server: one file for all its processes, with time and level, which is copied away when it is full."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The memory between the engine and listeners: what is read is what was written, and what was not is known."""
 
-from __future__ import annotations
-
 import numpy as np
 from tests.taps import Taps
 

@@ -1,7 +1,5 @@
 """Jobs and files: kept, bounded, done once, and gone on with after a kill."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sqlite3

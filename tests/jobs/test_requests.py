@@ -1,7 +1,5 @@
 """What clients ask for, as command lines."""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import replace
 from math import nan

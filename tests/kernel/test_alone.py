@@ -1,7 +1,5 @@
 """The kernel plays alone: its rooms, two plugins and the API they are written against, with what it declares."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Layouts of control surfaces: what a finger on each control sends is what the server takes, as it takes it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from antiphon.kernel.control.subscribers.feedback import wire_value
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.plugins.loader import load
-from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, NEUTRAL, Page, Widget, pages
+from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc
 
@@ -132,15 +130,6 @@ def test_what_a_patchs_controllers_move_is_on_a_page_of_its_own(catalog: Catalog
     macros = len(patch.graph.macros)
     assert [control.label for control in play.controls][macros:] == ["room wet", "lid cutoff", "keys level"]
     assert [control.address for control in play.controls][macros:][:2] == ["/node/room/wet", "/node/lid/cutoff"]
-
-
-def test_the_pages_of_a_node_have_one_colour_and_its_neighbour_another(catalog: Catalog) -> None:
-    colours: dict[str, set[str]] = {}
-    for page in pages(load_patch("band", catalog), catalog):
-        colours.setdefault(page.name.split(" ")[0], set()).add(page.colour)
-    assert all(len(found) == 1 for found in colours.values())
-    assert colours["drums"] != colours["bass"] != colours["pluck"]
-    assert colours["stage"] == colours["keyboard"] == {NEUTRAL}
 
 
 def test_two_macros_are_a_pad_and_a_set_is_recorded_and_gone_through(catalog: Catalog) -> None:

@@ -1,7 +1,5 @@
 """Figures and tables of an evaluation: by hand what they should be."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path
@@ -128,12 +126,6 @@ def test_a_file_of_ones_own_takes_time_too_and_that_is_said_before(tmp_path, com
     assert done.stderr.startswith(f"sums is measured on your files, which may take hours; {one}")
     assert f"all its items, which may take hours; --limit 5 takes five items, {one}" in command(*asked).stderr
     assert "may take hours" not in command(*asked, str(mine), "--limit", "1").stderr
-
-
-def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:
-    asked = ["evaluate", "sums", "--work", str(tmp_path), "--examples", str(tmp_path / "shown")]
-    assert "no sounds to show" in str(command(*asked).exception)
-    assert not (tmp_path / "shown").exists()
 
 
 def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> None:

@@ -1,7 +1,5 @@
 """A training: it learns, it goes on after a stop as if there had been none, and it keeps a log."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -159,14 +157,6 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
     assert model_files.weights("line", out)["weight"][0, 0] == pytest.approx(slope, abs=0.05)
     json.dumps(entry)
     assert not list(tmp_path.rglob("*.part"))
-
-
-def test_what_there_is_no_recipe_for_is_refused(tmp_path, monkeypatch) -> None:
-    from antiphon_models.commands import train
-
-    monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
-    with pytest.raises(UsageError, match=r"nothing named 'lime' can be trained; .*there are: line"):
-        train.train("lime", work=tmp_path)
 
 
 @pytest.mark.parametrize(

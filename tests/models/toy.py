@@ -1,7 +1,5 @@
 """A recipe that learns a straight line, in a moment."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """A kept set's log, damaged or made up: it is played, or refused in a sentence that names the line."""
 
-from __future__ import annotations
-
 import copy
 import json
 import re
@@ -155,7 +153,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(inner, (*path, key))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_mutation_is_played_or_refused_in_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, kept: Kept, data: st.DataObject

@@ -1,7 +1,5 @@
 """Plugins imported by name: which are, and what becomes of one that cannot be."""
 
-from __future__ import annotations
-
 from types import ModuleType
 
 import pytest

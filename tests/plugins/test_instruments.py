@@ -1,7 +1,5 @@
 """Every instrument that ships, by notes that fall together in any way: sound, no NaN, and the next note is heard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A stranger's installed package does all that `library` does: a command, a route, an OSC address, a service."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

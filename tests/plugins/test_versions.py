@@ -1,7 +1,5 @@
 """Versions of a plugin: the copy, the check in a process of its own, and the use of one version and of one before."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -286,9 +286,3 @@ def test_the_server_names_no_backend():
             if isinstance(text, str) and text.lower() in ("pyo", "supercollider", "scsynth", "--scsynth"):
                 found.append(f"{file}:{node.lineno}: {text}")
     assert found == []
-
-
-def test_the_walk_sees_what_it_looks_for(tmp_path):
-    file = tmp_path / "x.py"
-    file.write_text("try:\n    import asyncio\nexcept ImportError:\n    pass\ndef f():\n    import torch\n")
-    assert set(reached([file])) == {"asyncio"}

@@ -1,7 +1,5 @@
 """The shape of the project itself: what a reader, a packager and a fresh machine rely on."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What is tried again, what fails a run for it, and the list of those that may."""
 
-from __future__ import annotations
-
 import ast
 import datetime
 import os

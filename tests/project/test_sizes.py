@@ -1,7 +1,5 @@
 """docs/architecture.md states the lines of each room; one that grows past them says why and raises its row."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 from types import ModuleType

@@ -1,7 +1,5 @@
 """A dummy jackd for the tests on real parts: one server name, so that no dead server keeps more than one slot."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -3,8 +3,6 @@
 python -m tests.real.rig SCENARIO KIND PERIOD     prints what happened as one JSON object, its last line
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

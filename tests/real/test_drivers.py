@@ -1,7 +1,5 @@
 """The native callbacks under a real JACK server and under PortAudio on it: every block, every sample, on time."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

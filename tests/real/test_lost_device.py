@@ -1,7 +1,5 @@
 """jackd ends while a served engine plays on it, and comes back. Alone here: no other jackd may run meanwhile."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path

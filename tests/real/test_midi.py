@@ -1,7 +1,5 @@
 """MIDI for real: through JACK, by keyboards that are other programs, some of them badly behaved."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """A broker killed for half a minute among ten thousand messages, and one that hangs: every one is applied, once."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

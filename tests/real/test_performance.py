@@ -3,8 +3,6 @@
 ANTIPHON_PERFORMANCE=600 plays ten minutes; without it 45 s.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import os

@@ -1,7 +1,5 @@
 """A served engine on a real (dummy) jackd: it plays, and survives its own death."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Strudel's own packages, from npm, play a real server by `.osc()`: in Node, and in a page in Chromium."""
 
-from __future__ import annotations
-
 import http.server
 import json
 import os
@@ -22,8 +20,6 @@ from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 PACKAGES = ("@strudel/core@1.2", "@strudel/osc@1.3", "@strudel/mini@1.2", "esbuild@0.25")
-PORT = 8080
-"""Strudel's own; no page can choose another."""
 LIBRARY = """
 export * from "@strudel/core"; export * from "@strudel/osc"; export { mini } from "@strudel/mini";
 """

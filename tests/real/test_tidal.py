@@ -1,7 +1,5 @@
 """Real Tidal, from Debian, plays a real server: every event on the frame of its time tag."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal

@@ -1,7 +1,5 @@
 """Everything that can happen to a worker or to those around it, in real servers that play, and the sets kept of it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

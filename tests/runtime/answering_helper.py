@@ -1,7 +1,5 @@
 """A helper for tests: each request names what it does."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Processes of a supervisor: what ends with it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

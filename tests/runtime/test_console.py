@@ -1,7 +1,5 @@
 """What is said to nobody, or to a full disk, is lost and counted; what says it goes on."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What is said of packages that are not installed: which, and what installs them."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

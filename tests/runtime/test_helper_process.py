@@ -1,7 +1,5 @@
 """A helper answers; what it does instead (rubbish, silence, its end) is an exception; it ends with its parent."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

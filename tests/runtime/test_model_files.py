@@ -1,7 +1,5 @@
 """Weights come by safetensors and manifest, or a sentence says why not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where a server's processes are noted, and how the next one finds what a dead one left, also at a port of its own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a process asks of the kernel's scheduler, in a process of its own."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Values in messages are cut to a length."""
 
-from __future__ import annotations
-
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 
 

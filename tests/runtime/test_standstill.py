@@ -1,7 +1,5 @@
 """Who is to blame for time without progress: what a process computed and slept, not what it waited for a processor."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A token from outside: from a file of any mode, stored for its owner alone, refused without being repeated."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -4,8 +4,6 @@ What is looked at is the result: the status and the schema of the answer, and wh
 length, rate and level.
 """
 
-from __future__ import annotations
-
 import http.client
 import io
 import json
@@ -254,28 +252,6 @@ def test_a_result_is_what_the_command_gives(client: Client, tmp_path: Path) -> N
     assert "take.wav" in job["summary"]
     assert client.result(job["id"]) == (tmp_path / "out.wav").read_bytes()
     assert heard(client.result(job["id"]))[1] == 32000
-
-
-@pytest.mark.parametrize(
-    ("plugin", "body", "sentence"),
-    [
-        ("hum", {"analysis": True}, 'hum writes no analysis; leave "analysis" out'),
-        ("hum", {"midi": True, "format": "mid"}, '"format" is one of wav, '),
-        ("hum", {"tail": 2}, 'leave "tail" out'),
-        ("denoise", {"midi": True}, 'denoise writes no MIDI; leave "midi" out'),
-        ("accompany", {}, "accompany takes notes: send a MIDI file"),
-        ("loops", {}, "loops works on a folder"),
-        ("summary", {"analysis": True}, 'summary writes no analysis; leave "analysis" out'),
-    ],
-)
-def test_wrong_combinations_are_refused_at_the_request(
-    client: Client, plugin: str, body: dict[str, Any], sentence: str
-) -> None:
-    client.ids.setdefault("take", client.ids.get("take") or client.send("take.wav", take()))
-    answered = client.ask("post", f"/api/run/{plugin}", {"file": client.ids["take"], **body})
-    assert answered.status == 400
-    assert sentence in answered.json["error"]
-    assert "--" not in answered.json["error"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The last bars of a node, written from what is always kept, and played at once."""
 
-from __future__ import annotations
-
 import json
 import re
 import urllib.request

@@ -1,7 +1,5 @@
 """The room Clips and the pads of a phone in a real browser: what is launched begins on the bar, and is heard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

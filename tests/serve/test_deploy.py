@@ -1,7 +1,5 @@
 """A server behind a proxy's names: what it answers, and how it ends."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import signal

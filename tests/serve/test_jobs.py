@@ -1,7 +1,5 @@
 """Work on files beside a live set: what a client of HTTP sends, asks for and gets."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

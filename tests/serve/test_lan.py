@@ -1,7 +1,5 @@
 """`serve --lan` with real processes: HTTPS with the token, approvals through deaths, secrets that cannot be kept."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal

@@ -1,7 +1,5 @@
 """`antiphon live` beside a real server: a script is saved again and again, and answers what others send."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """A stranger's processor raises, gives NaN, hangs or crashes in a live server: it is passed by, and the rest plays."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

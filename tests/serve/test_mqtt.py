@@ -1,7 +1,5 @@
 """A whole server on a real broker: what a performer sends, what is told, and a password that is nowhere to be read."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """The page in a real browser, beside a real server: heard, seen, played, in step, and back after a kill."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal
@@ -148,41 +146,6 @@ def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerP
     assert tab.run(place) == [x, y], "it is where it was"
     assert tab.run("document.querySelector('header').offsetHeight") == tall, "and all below it too"
     tab.run("document.querySelector('.listen button').click()")
-
-
-def test_strips_mute_and_play_one_alone_and_the_last_bar_is_captured(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    names = "[...document.querySelectorAll('.strip')].map(one => one.getAttribute('aria-label')).join()"
-    assert tab.run(names) == "tone,in,out", "what makes sound of no other sound, and the ends"
-
-    def click(label: str) -> None:
-        tab.run(f"document.querySelector('.strip [aria-label=\"{label}\"]').click()")
-
-    def muted(*nodes: str) -> None:
-        until(
-            lambda: (
-                [server.ask(f"/node/{name}/mute")[1][0] for name in ("tone", "in")]
-                == [name in nodes for name in ("tone", "in")]
-            ),
-            20.0,
-            f"{nodes} are muted",
-        )
-
-    click("Mute in")
-    muted("in")
-    click("in alone")
-    muted("tone")
-    click("tone alone")
-    muted("in")
-    click("tone alone")
-    muted("in")
-    click("Mute in")
-    muted()
-    until(lambda: server.ask("/beat")[1][0] > 9.0, 30.0, "two bars have sounded")
-    tab.run("document.querySelector('.mixer select').value = '1'")
-    tab.run("document.querySelector('.mixer select').dispatchEvent(new Event('change', {bubbles: true}))")
-    tab.key("keyDown", "F9", "F9")
-    tab.until("document.querySelector('.log').innerText.includes('Kept in the library: captures/')")
 
 
 def test_it_is_back_after_the_web_process_and_the_server_s_engine_were_killed(

@@ -1,7 +1,5 @@
 """The page by axe-core, in every room and view, and by the keyboard alone."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The page as an app: it can be installed, opens while the server is away, is back with it, and takes a newer build."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """The page's room for files in a real browser, beside a real server: sent, run on, followed, compared, saved."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """The page beside a real server that is open to the network: surfaces, MIDI, cues, set lists, notes to come."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterator

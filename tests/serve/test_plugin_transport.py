@@ -1,7 +1,5 @@
 """A performer's own plugins, from files: a transport's options on the command line, and addresses of OSC."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """A plugin that is saved while it plays: its new version is used from a bar line on, or the one before plays on."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

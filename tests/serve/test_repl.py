@@ -1,7 +1,5 @@
 """`antiphon repl` at a running server, typed by a pipe."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """A set that was kept is played again, sample for sample."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """Whatever is killed, the sound goes on or comes back: real processes, kill -9, gaps counted in the recording."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -163,13 +161,6 @@ def test_a_machine_that_stands_still_is_named_and_nothing_is_ended_for_it(option
         assert server.pids() == before
         assert status["stalls"] >= 1
         assert {node["state"] for node in status["nodes"]} == {"running"}
-
-
-def test_a_second_server_on_the_same_port_is_refused_in_a_sentence(options: list[str], tmp_path: Path) -> None:
-    with ServerProcess(*options, home=tmp_path) as server:
-        with pytest.raises(RuntimeError, match="port"):
-            ServerProcess("--audio", "headless", "--osc-port", str(server.osc), home=tmp_path / "other").start()
-        assert server.ask("/ping", 1)[1][0] == 1
 
 
 def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch_is_asked_for(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Any action there is, for properties: every field within its bounds, the bounds included."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Notes and controls as messages, and who plays them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import inf, nan
 from typing import Any
@@ -151,9 +149,3 @@ def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers() ->
     for source, dest in ends:
         made = replace(made, wires=(*made.wires, Wire(made.end(source, "out", catalog), made.end(dest, "in", catalog))))
     assert Players(made, catalog).of("") == ("own", "band")
-
-
-@pytest.mark.parametrize("name", ["", "g"])
-def test_a_patch_without_a_synth_says_how_to_get_one(name: str) -> None:
-    with pytest.raises(RequestError, match=r"load a patch with a synth \(keys\) or add one \(/node/add synth keys\)"):
-        Players(graph({"g": "gain"}, ["in > g", "g > out"]), CATALOG).of(name)

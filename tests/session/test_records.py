@@ -1,7 +1,5 @@
 """Every record is itself again when it has been packed, and when it has been in a set's log."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import fields
 from typing import Any, get_args

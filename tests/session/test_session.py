@@ -1,7 +1,5 @@
 """The session: values, times, plans, and going back when the engine refuses."""
 
-from __future__ import annotations
-
 from array import array
 from typing import Any
 
@@ -11,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.errors import AntiphonError, ParamError, PatchError, RequestError
+from antiphon.kernel.errors import AntiphonError, ParamError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
@@ -73,44 +71,6 @@ def test_a_value_now() -> None:
     assert effects == [NodeSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
     assert s.state.value("a", "gain") == 1.5
     assert s.state.value("b", "gain") == 1.0
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        SetParam("nobody", "gain", 1.0),
-        SetParam("a", "nothing", 1.0),
-        SetParam("a", "gain", 2.5),
-        SetParam("a", "gain", float("nan")),
-        SetParam("a", "gain", float("inf")),
-        SetParam("a", "gain", 1.0, -1.0),
-        SetParam("a", "gain", 1.0, float("nan")),
-        SetParam("a", "gain", 1.0, 1e9),
-        SetParam("a", "mode", "loud"),
-        SetParam("a", "level", 1.0),
-        SetParam("a", "label", "x" * 2000),
-        SetParam("a", "gain", 1.0, 0.0, Sample(10**12)),
-        SetParam("a", "gain", 1.0, 0.0, Beat(float("nan"))),
-        SetTempo(5.0),
-        SetTempo(float("nan")),
-        SetTempo(100.0, -1.0),
-        SetTransport(None, float("inf")),
-        ResetNode("nobody"),
-    ],
-)
-def test_what_cannot_be_changes_nothing(command: Any) -> None:
-    s = session()
-    before = s.state.to_json(), list(s.state.numbers)
-    with pytest.raises(RequestError) as refused:
-        s.handle(command, FIRST)
-    assert "\n" not in str(refused.value)
-    assert (s.state.to_json(), list(s.state.numbers)) == before
-    assert len(s.schedule) == 0
-
-
-def test_the_reason_names_the_range() -> None:
-    with pytest.raises(ParamError, match=r"gain takes 0 to 2, not 3"):
-        session().handle(SetParam("a", "gain", 3.0), FIRST)
 
 
 @pytest.mark.parametrize(("sent", "kept"), [(0.10000000149011612, 0.1), (-0.10000000149011612, -0.1)])
@@ -314,7 +274,7 @@ def state(s: Session) -> Any:
 
 
 @given(st.lists(STEPS, max_size=4), st.lists(STEPS, min_size=1, max_size=6))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_refused_all_is_as_before(first: list[tuple[Any, ...]], then: list[tuple[Any, ...]]) -> None:
     s = session()
     for action in first:

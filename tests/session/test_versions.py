@@ -1,7 +1,5 @@
 """Another version of a plugin in control's state: nodes, values, and what a refusal restores."""
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import replace
 from itertools import pairwise

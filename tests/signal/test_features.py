@@ -1,7 +1,5 @@
 """Features by librosa: as many frames as a log-mel spectrogram, the pitch of a tone, the tempo of clicks."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from dataclasses import replace

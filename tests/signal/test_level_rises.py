@@ -1,7 +1,5 @@
 """Rises of level: where a click is, and what comes before a sound's beginning."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

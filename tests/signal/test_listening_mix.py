@@ -1,7 +1,5 @@
 """Mono for listening: what cancels in the mean is heard all the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

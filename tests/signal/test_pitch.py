@@ -1,7 +1,5 @@
 """Note numbers and hertz, of numbers and arrays alike."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A supervisor takes its process's signals: each test gives them back."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 

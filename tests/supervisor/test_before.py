@@ -1,7 +1,5 @@
 """A start that fails leaves what a crash left; only an end that was asked for leaves nothing."""
 
-from __future__ import annotations
-
 import errno
 import socket
 from pathlib import Path

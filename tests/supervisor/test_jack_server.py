@@ -1,7 +1,5 @@
 """When a JACK server of Antiphon's own is started. No JACK here."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 
@@ -59,26 +57,42 @@ def find(settings: ServeSettings) -> tuple[Found, int]:
     return jack_server.find(settings, HARP if settings.synth == "harp" else None)
 
 
-def test_headless_starts_one_where_none_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, pid = find(asked("headless")) if Machine(monkeypatch, jack=False) else (None, 0)
-    assert found is not None
-    assert (found.driver, pid) == ("jack", 77)
+CLOCKS = "harpist plays through a JACK server|two clocks"
+NO_CARD, NO_JACKD = {"jack": False, "card": False}, {"jack": False, "installed": False}
 
 
-def test_without_a_card_it_is_as_headless(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, jack=False, card=False)
-    found, pid = find(asked("auto"))
-    assert (found.driver, pid, machine.started) == ("jack", 77, 1)
-    assert jack_server.notes(asked("auto"), found) == ["no sound card was found"]
-    other, pid = find(asked("auto"))
-    assert (other.driver, pid, machine.started) == ("jack", 0, 1)
-
-
-def test_without_a_card_and_without_a_synth_over_jack_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, jack=False, card=False)
-    assert find(asked("auto", synth="pyo"))[0].driver == "headless"
-    assert find(asked("auto", options=JOINED))[0].driver == "headless"
-    assert machine.started == 0
+@pytest.mark.parametrize(
+    ("machine", "settings", "driver", "pid", "said"),
+    [
+        ({"jack": False}, asked("headless"), "jack", 77, ""),
+        ({"jack": False}, asked("headless", options=JOINED), "headless", 0, ""),
+        ({"jack": True}, asked("headless", options=JOINED), "jack", 0, ""),
+        ({"jack": True}, asked("jack"), "jack", 0, ""),
+        (NO_CARD, asked("auto"), "jack", 77, "no sound card was found"),
+        (NO_CARD, asked("auto", synth="pyo"), "headless", 0, "no sound card was found"),
+        (NO_CARD, asked("auto", options=JOINED), "headless", 0, "no sound card was found"),
+        ({"jack": False}, asked("portaudio"), "portaudio", 77, CLOCKS),
+        ({"jack": True}, asked("portaudio"), "portaudio", 0, ""),
+        (NO_JACKD, asked("portaudio"), "portaudio", 0, "sudo apt-get install jackd2"),
+        ({"jack": False}, asked("portaudio", synth="pyo"), "portaudio", 0, ""),
+        ({"jack": False}, asked("portaudio", options=JOINED), "portaudio", 0, ""),
+    ],
+)
+def test_one_is_started_where_a_synth_needs_it_and_none_answers(
+    monkeypatch: pytest.MonkeyPatch, machine: dict[str, bool], settings: ServeSettings, driver: str, pid: int, said: str
+) -> None:
+    there = Machine(monkeypatch, **machine)
+    found, started = find(settings)
+    assert (found.driver, started, there.started) == (driver, pid, int(pid > 0))
+    notes = " ".join([found.note, *jack_server.notes(settings, found)])
+    assert all(part in notes for part in said.split("|"))
+    assert bool(found.note) == bool(said)
+    if pid:
+        assert find(settings)[1] == 0, "once"
+    if settings.audio == "jack":
+        assert not found.own, "a card's server is nobody's to start"
+    if settings.options and settings.audio == "headless":
+        assert not jack_server.may_be_microphone(settings, found)
 
 
 def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,22 +105,11 @@ def test_one_that_was_anothers_and_has_gone_is_started(monkeypatch: pytest.Monke
     # another survivor was first
     assert jack_server.restart(settings) == 0
     assert machine.started == 1
-
-
-def test_a_card_s_devices_are_not_looked_for_among_jack_s_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, jack=True)
-    assert jack_server.restart(asked("portaudio", input="Mic", output="Speakers")) == 0
-    assert machine.started == 0
-
-
-def test_where_none_can_be_started_any_more_the_server_plays_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    Machine(monkeypatch, jack=False, installed=False)
-    assert jack_server.restart(asked("headless")) == 0
-
-
-def test_a_card_s_server_is_nobodys_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    Machine(monkeypatch, jack=True)
-    assert not find(asked("jack"))[0].own
+    machine.jack = machine.installed = False
+    assert jack_server.restart(settings) == 0, "where none can be started any more the server plays on"
+    machine.jack = True
+    assert jack_server.restart(asked("portaudio", input="Mic", output="Speakers")) == 0, "a card's devices are no ports"
+    assert machine.started == 1
 
 
 @pytest.mark.parametrize("given", ["default", "antiphon"])
@@ -115,41 +118,3 @@ def test_a_name_that_is_somebody_elses_is_not_taken(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(jack_server.NAME, given)
     find(asked("headless"))
     assert os.environ[jack_server.NAME] == jack_server.DEFAULT != "antiphon"
-
-
-def test_portaudio_alone_gets_one_and_says_that_there_are_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, jack=False)
-    found, pid = find(asked("portaudio"))
-    assert (found.driver, pid, machine.started) == ("portaudio", 77, 1)
-    assert found.note.startswith("harpist plays through a JACK server")
-    assert "two clocks" in found.note
-
-
-def test_portaudio_beside_a_jack_server_takes_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, jack=True)
-    found, pid = find(asked("portaudio"))
-    assert (found.driver, pid, machine.started, found.note) == ("portaudio", 0, 0, "")
-
-
-def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    Machine(monkeypatch, jack=False, installed=False)
-    found, pid = find(asked("portaudio"))
-    assert (found.driver, pid) == ("portaudio", 0)
-    assert "sudo apt-get install jackd2" in found.note
-
-
-@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", options=JOINED)])
-def test_who_needs_none_gets_none(monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> None:
-    machine = Machine(monkeypatch, jack=False)
-    found, pid = find(settings)
-    assert (found.driver, pid, machine.started) == ("portaudio", 0, 0)
-
-
-def test_a_joined_program_headless_has_jack_where_it_answers_and_no_server_is_started(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for jack, driver in ((True, "jack"), (False, "headless")):
-        machine = Machine(monkeypatch, jack=jack)
-        found, pid = find(asked("headless", options=JOINED))
-        assert (found.driver, pid, machine.started) == (driver, 0, 0)
-        assert not jack_server.may_be_microphone(asked("headless", options=JOINED), found)

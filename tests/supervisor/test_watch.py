@@ -1,7 +1,5 @@
 """What a supervisor does when it cannot do what it wants to: nothing but SIGINT and SIGTERM ends a server."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

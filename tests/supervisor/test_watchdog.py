@@ -1,7 +1,5 @@
 """What is said and done when a synth is given up, and how a control that hangs is found."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

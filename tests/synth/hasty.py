@@ -1,7 +1,5 @@
 """A backend that plays ahead and gives back what it was told, as sound: a worker imports it by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from antiphon.kernel.synth.info import SynthInfo

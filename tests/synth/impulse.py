@@ -1,7 +1,5 @@
 """A synth backend that marks events in the sound, for tests: on is +velocity, off is -1, at their frames."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

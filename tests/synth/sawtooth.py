@@ -1,7 +1,5 @@
 """A synth backend whose sound is a function of the engine's sample and of the notes that are down, for tests."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

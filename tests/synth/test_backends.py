@@ -1,7 +1,5 @@
 """A backend of a plugin in the performer's folder: its option of `serve`, the doctor's lines, a render."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Bends in semitones by the range that a channel states, and what restores it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 

@@ -1,7 +1,5 @@
 """A note played this moment is known as one, all the way to a synth; one with a time is not."""
 
-from __future__ import annotations
-
 import numpy as np
 from tests.local import graph, staged
 

@@ -1,7 +1,5 @@
 """The backend that is silent."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is remembered of the notes that sound."""
 
-from __future__ import annotations
-
 from hypothesis import given, strategies as st
 
 from antiphon.kernel.contract.processor import Event

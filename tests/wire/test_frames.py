@@ -1,7 +1,5 @@
 """SLIP and length-prefixed frames, however the stream is cut."""
 
-from __future__ import annotations
-
 import itertools
 import struct
 

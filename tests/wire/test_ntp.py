@@ -1,7 +1,5 @@
 """Time tags, the Unix clock, and the latched offset between wall clock and monotonic clock."""
 
-from __future__ import annotations
-
 from hypothesis import given, strategies as st
 
 from antiphon.kernel.control.commands.wall_clock import WallClock

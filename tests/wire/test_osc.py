@@ -1,7 +1,5 @@
 """The OSC codec against any bytes, against itself, and against python-osc."""
 
-from __future__ import annotations
-
 import math
 import struct
 from typing import Any

@@ -1,7 +1,5 @@
 """Pattern matching against a slow, obvious reference."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import pytest

@@ -1,7 +1,5 @@
 """What web and control send each other, whole and damaged."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

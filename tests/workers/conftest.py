@@ -1,7 +1,5 @@
 """A rig with a real zygote, shared by the tests of a module, and one of its own where a test breaks it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -5,8 +5,6 @@ Node types: `mirror`, `past` (its answers hang on all it has heard), and one a w
 heeds its own code alone.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Networks for tests, and a rig that leaves torch as it was."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

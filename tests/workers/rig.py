@@ -1,7 +1,5 @@
 """A zygote and an engine's pool over one arena, without the engine."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """Real servers with faulty workers, and what is asked of their recordings."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -3,8 +3,6 @@
 A worker imports them by name: `spec("Echo")`.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import json

@@ -1,7 +1,5 @@
 """Layers in numpy beside torch's, on the same random weights: equal to rounding."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The card's stepper with its capture exchanged for plain steps: masking, counts, buffers. A card is not needed."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which device it will be, told without importing torch."""
 
-from __future__ import annotations
-
 import importlib.machinery
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The short way of a played note: to the one stream of its node, in order, bounded, and never to another worker."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket
@@ -11,7 +9,6 @@ import pytest
 from tests.synth.hasty import AHEAD, HASTY, HOP
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
-from tests.workers.steppers import spec
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -192,12 +189,6 @@ def test_a_stream_that_closed_hears_nothing_of_it(rig):
     again = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE + 1)
     assert words[WorkerWord.TAKES] == 1
     assert hop(rig, again, 1, []) == []
-
-
-def test_a_worker_that_plays_hops_alone_has_none(rig):
-    stream = rig.open(spec("Echo"), "", NODE)
-    assert stream.entry.words[WorkerWord.TAKES] == 0
-    assert EventWriter(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
 
 
 def hop(rig, stream, number, events):

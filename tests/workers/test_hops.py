@@ -1,7 +1,5 @@
 """Sound cut into hops and put together again: the same samples for any blocks, exactly as late as declared."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A registered model as a worker."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Kinds of zygotes have places in the arena, and a worker's own words are said by its plugin."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

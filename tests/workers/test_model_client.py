@@ -1,7 +1,5 @@
 """A model's client: with a network in numpy it computes at once, without a worker; on a GPU a worker does."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import pool
 from antiphon.networks.array_stepper import build
 from antiphon.networks.info import ModelInfo
-from antiphon.networks.model_client import ModelClient, usable, worker_of
+from antiphon.networks.model_client import ModelClient, worker_of
 
 HOP = 4
 
@@ -171,11 +169,3 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
     stepper.open(0, "")
     stepper.step(np.array([2, -1, -1]), x, y)
     assert y[0, 0, 0] == 104.0
-
-
-def test_it_is_usable_without_torch(info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from antiphon.kernel.workers import devices
-
-    monkeypatch.setattr(devices, "installed_torch", lambda: None)
-    assert usable(info) == ""
-    assert "needs torch" in usable(replace(info, array_network=""))

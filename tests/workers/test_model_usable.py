@@ -1,7 +1,5 @@
 """What is said where a model cannot run: how to have it, once, and not while a declaration is only tried."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Nodes that play by a worker, in machine code: the interpreter's samples, misses, hops and marks, whatever happens."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable, Iterator

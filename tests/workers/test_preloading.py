@@ -1,7 +1,5 @@
 """What a stream needs is loaded while the worker's other streams play on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

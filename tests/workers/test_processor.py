@@ -1,11 +1,7 @@
 """A node's sound through a worker, in lockstep as files play it: exact for any blocks, dry when the log says so."""
 
-from __future__ import annotations
-
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -97,7 +93,7 @@ def poles(x: np.ndarray, hop: int = 32) -> np.ndarray:
     return np.concatenate(said, axis=1)
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(
     st.sampled_from([32, 64, 100, 256, 441, 1024, 2048]),
     st.lists(st.integers(1, 2048), min_size=1, max_size=12),
@@ -127,11 +123,6 @@ def test_a_stream_of_another_rate_finds_room_for_its_hops(rate: int) -> None:
         sounds.append(y[:, : rate // 2])
     assert np.abs(sounds[0]).max() > 0.1
     assert [s.tobytes() for s in sounds[1:]] == [sounds[0].tobytes()] * 2
-
-
-def test_a_ring_too_long_is_refused_in_a_sentence() -> None:
-    with pytest.raises(WorkerError, match="the worker test asks for 257 hops in a ring; 1 to 64"):
-        node(hop=8).prepare(StreamSpec(RATE, 2048, 2))
 
 
 def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.Lockstep) -> None:
@@ -237,26 +228,6 @@ def test_a_file_whose_worker_dies_is_not_played_on(way: str) -> None:
         r"the worker test (gave|raised|ended|ran|was killed) .*; the work ends .* missing", str(raised.value)
     )
     made.close()
-
-
-def test_a_file_whose_worker_is_killed_ends_with_its_cause() -> None:
-    made, spec = node(), StreamSpec(RATE, 64, 1)
-    render(made, spec, noise(640))
-    os.kill(pid(made.client.streams[0]), signal.SIGKILL)
-    with pytest.raises(WorkerLost, match=r"the worker test was killed by SIGKILL; the work ends"):
-        on(made, 640)
-    made.close()
-    again = node()
-    x = noise(640)
-    y = render(again, spec, x).audio[0]
-    np.testing.assert_array_equal(y[:, again.latency :], poles(x)[:, : 640 - again.latency])
-
-
-@pytest.mark.parametrize("kind", ["Refused", "Unmade"])
-def test_a_file_whose_worker_does_not_start_is_refused(lockstep: pools.Lockstep, kind: str) -> None:
-    with pytest.raises(WorkerError, match=r"the worker test does not start: (the weights of it|raised ValueError)"):
-        render(node(kind=kind), StreamSpec(RATE, 64, 1), noise(64))
-    assert not lockstep.streams
 
 
 def test_without_workers_it_is_checked_and_plays_dry() -> None:

@@ -1,7 +1,5 @@
 """What happened to hops is told in words, and the words make it happen again."""
 
-from __future__ import annotations
-
 from hypothesis import given, settings, strategies as st
 
 from antiphon.kernel.contract.processor import IO, BlockTime

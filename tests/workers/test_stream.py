@@ -1,7 +1,5 @@
 """Streams of hops through real worker processes: exact while all is well, and what is left when it is not."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -122,17 +120,6 @@ def test_one_that_falls_behind_by_a_ring_begins_anew(calm_rig: Rig) -> None:
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 14, 5, "it has caught up")
     assert [stream.take(n) for n in range(9, 13)] == [None] * 4, "of an epoch that is over"
     np.testing.assert_allclose(stream.take(13), pole(x[13], 0.0)[0], atol=1e-6)
-
-
-def test_a_gap_or_a_reset_begins_anew(rig: Rig) -> None:
-    stream, x = rig.open(spec("Pole")), hops(9)
-    through(rig, stream, 0, x[:3])
-    assert stream.start(4) is HopStart.BEGINS
-    np.testing.assert_allclose(through(rig, stream, 4, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
-    assert stream.start(5) is HopStart.CONTINUES
-    stream.reset()
-    assert stream.start(5) is HopStart.BEGINS
-    assert stream.take(4) is None
 
 
 @settings(max_examples=25)

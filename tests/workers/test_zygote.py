@@ -1,7 +1,5 @@
 """Who keeps workers may die too: another takes over, or nothing of it is left."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

@@ -1,7 +1,5 @@
 """What is measured of a band: whether each part plays the chords that are given, and how styles and players differ."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

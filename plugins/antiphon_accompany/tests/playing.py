@@ -1,7 +1,5 @@
 """A melody, and a clock to play it to the accompanist on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 

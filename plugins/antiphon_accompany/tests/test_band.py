@@ -1,8 +1,5 @@
 """The band: parts on ports and channels, chords of a left hand and of a text, sections that are called, user styles."""
 
-from __future__ import annotations
-
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,16 +8,10 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
-from antiphon_accompany.harmony.chords import Chord, read_chord, recognise
-from antiphon_accompany.processor import CHANNELS
+from antiphon_accompany.harmony.chords import read_chord, recognise
+from antiphon_accompany.processor import CHANNELS, Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, left, play = _playing.TUNE, _playing.left, _playing.play
+from antiphon_accompany.tests.playing import TUNE, left, play
 
 Played = list[tuple[float, Event]]
 LEFT_HAND = {"follow": "chords", "parts": "piano,bass,drums,pad", "humanise": 0.0}
@@ -150,7 +141,7 @@ def test_it_stops_with_the_player_by_a_cadence() -> None:
 
 def reports_of(keys: list[BeatNote], beats: float, settings: dict[str, object]) -> tuple[Played, list[list[int]]]:
     """What is played, and by beat the chords that are published as the next four."""
-    node = _playing.Accompany()
+    node = Accompany()
     said: dict[int, list[int]] = {}
     process = node.process
 
@@ -240,11 +231,3 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
     path.write_text(next(block for block in card.split("```toml\n") if block.startswith("meter")).partition("```")[0])
     made = accompany_file(TUNE, {"own": str(path), "parts": "all", "humanise": 0.0}, 100.0)
     assert {n.part for n in made} == {"bass", "drums"}
-
-
-def test_chords_have_names() -> None:
-    assert read_chord("N") is None
-    for text in ("C", "F#m7b5", "Bb/D", "A:min7", "C:maj/3", "G:sus4(b7)", "Ebmaj7"):
-        assert isinstance(read_chord(text), Chord)
-    with pytest.raises(ValueError, match="H7"):
-        read_chord("H7")

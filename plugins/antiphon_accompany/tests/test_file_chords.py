@@ -1,13 +1,10 @@
 """A file that has harmony is accompanied by its own chords."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.jobs import FileJob
 from antiphon_accompany.files.jobs import run
@@ -53,19 +50,3 @@ def test_with_follow_the_melody_is_asked(tmp_path: Path) -> None:
     write_midi(tmp_path / "a.mid", SONG, 120.0)
     written = run(FileJob("accompany", tmp_path / "a.mid", tmp_path / "b.mid", {"follow": "melody"}))[0]
     assert "by the chords of the file" not in written.found
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"chords": "file"}, "chords=file takes the chords of a.mid, which has none: one voice; leave it out"),
-        ({"follow": "listen"}, "no note was added to a.mid: follow=listen takes chords from sound, live"),
-        ({"follow": "chords", "split": 20}, "no note was added to a.mid: it has no chords below split=20"),
-    ],
-)
-def test_no_note_is_an_error_and_no_file(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    write_midi(tmp_path / "a.mid", SONG[:1], 120.0)
-    with pytest.raises(UsageError) as error:
-        run(FileJob("accompany", tmp_path / "a.mid", tmp_path / "b.mid", settings))
-    assert said in str(error.value)
-    assert not (tmp_path / "b.mid").exists()

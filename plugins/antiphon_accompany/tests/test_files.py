@@ -1,8 +1,5 @@
 """Files: the melody kept, no empty bar, every note ended, tempo and meter kept; bad files refused in a sentence."""
 
-from __future__ import annotations
-
-import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
@@ -19,16 +16,10 @@ from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, text_of, timed_labels
+from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
+from antiphon_accompany.tests.playing import TUNE, tune
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, tune = _playing.TUNE, _playing.tune
 
 
 def write(path: Path, notes: list[BeatNote], upper: int = 4, lower: int = 4, late: int = 0, kind: int = 1) -> Path:
@@ -95,14 +86,6 @@ def test_styles_on_files(style: str) -> None:
     assert clash(TUNE, made) < 0.03
     found = chords_of(made, 32)
     assert sum(c in (0, 5, 7, 14, 16, 21) for c in found) >= 26
-
-
-def test_styles_differ() -> None:
-    made = {s: [(n.start, n.pitch) for n in accompany_file(TUNE, {"style": s}, 100.0)] for s in STYLES[1:]}
-    assert len({tuple(notes) for notes in made.values()}) == len(STYLES) - 1
-    rhythms = {s: {start % 4 for start, _ in notes} for s, notes in made.items()}
-    assert any(abs(at % 1 - 2 / 3) < 0.01 for at in rhythms["swing"])
-    assert not any(abs(at % 1 - 2 / 3) < 0.01 for at in rhythms["pop"])
 
 
 def test_a_loop_of_one_melody_gets_bars_of_many_rhythms() -> None:
@@ -172,28 +155,6 @@ def test_bars_of_signatures() -> None:
             beats, unit = bars(upper, lower)
             assert 2 <= beats <= 7
             assert upper * 4 / lower / (beats * unit) == pytest.approx(round(upper * 4 / lower / (beats * unit)))
-
-
-@pytest.mark.parametrize("what", ["empty", "noise", "no notes", "truncated", "text"])
-def test_bad_files_are_refused_in_a_sentence(tmp_path: Path, what: str) -> None:
-    good = write(tmp_path / "good.mid", TUNE).read_bytes()
-    silent = write(tmp_path / "silent.mid", []).read_bytes()
-    bad = {"empty": b"", "noise": bytes(range(256)) * 9, "no notes": silent, "truncated": good[:-40]}
-    bad["text"] = b"MThd" * 9
-    path = tmp_path / "bad.mid"
-    path.write_bytes(bad[what])
-    with pytest.raises(AntiphonError, match=r"bad\.mid"):
-        accompany_midi(path, tmp_path / "out.mid")
-    assert not (tmp_path / "out.mid").exists()
-
-
-def test_a_bad_setting_is_refused() -> None:
-    with pytest.raises(AntiphonError, match="style"):
-        accompany_file(TUNE, {"style": "polka"})
-    with pytest.raises(AntiphonError, match="meter"):
-        accompany_file(TUNE, {"meter": "four"})
-    with pytest.raises(AntiphonError, match="tempo"):
-        accompany_file(TUNE, {"tempo": 90})
 
 
 def read_last(path: Path) -> list[BeatNote]:
@@ -275,22 +236,6 @@ def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     one.tracks[1].name = "Vocals"
     one.save(path)
     assert read(path).track == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("none.txt", None, "cannot read the chords in '.*': no such file or directory"),
-        ("lead.musicxml", "<?xml version='1.0'?>", "lead.musicxml is MusicXML, which is written and not read"),
-    ],
-)
-def test_a_file_of_chords_that_cannot_be_read_is_said(
-    tmp_path: Path, name: str, content: str | None, said: str
-) -> None:
-    if content:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(UsageError, match=said):
-        text_of(str(tmp_path / name))
 
 
 def test_parts_are_named_in_any_case_and_all_is_all() -> None:

@@ -1,13 +1,10 @@
 """`antiphon run generate`: a piece from nothing, and the part that a file lacks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import mido
 import pytest
 
-from antiphon.api import PluginError, UsageError
 from antiphon.api.backends.files import read_midi
 from antiphon.api.backends.rendering import NOTHING
 from antiphon.api.jobs import FileJob
@@ -91,20 +88,6 @@ def test_a_part_that_the_file_has_is_said_by_the_command(tmp_path: Path) -> None
     assert "beside IN's own bass, the track 'Fretless'" in command(*fill, "fill=bass")
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "fill", "part"),
-    [
-        (NOTHING, "a.mid", "bass", "IN.mid"),
-        ("in.mid", "a.mid", "none", "leave IN out"),
-        (NOTHING, "a.wav", "none", ".mid"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(tmp_path: Path, source: str, target: str, fill: str, part: str) -> None:
-    with pytest.raises(UsageError, match=part):
-        made(tmp_path / target, source, fill=fill)
-    assert not (tmp_path / target).exists()
-
-
 def test_a_piece_by_the_bar_model(tmp_path: Path) -> None:
     one, again = (made(tmp_path / f"{n}.mid", by="bars", bars=8, parts="bass,drums", key="D") for n in range(2))
     assert [track.name for track in one.tracks if track.name] == ["melody", "bass", "drums"]
@@ -138,15 +121,6 @@ def test_the_roll_shows_what_the_bar_model_wrote(tmp_path: Path, part: str) -> N
     assert 'class="piano"' not in shown
 
 
-@pytest.mark.parametrize("part", ["", "bass"])
-def test_it_says_how_many_notes_the_bar_model_wrote(tmp_path: Path, part: str) -> None:
-    made(tmp_path / "a.mid", bars=4)
-    source, wishes = (tmp_path / "a.mid", {"fill": part}) if part else (Path(NOTHING), {"bars": 4})
-    (written,) = run(FileJob("generate", source, tmp_path / "b.mid", {"by": "bars", **wishes}))
-    tracks = [track for track in read_midi(tmp_path / "b.mid").tracks if not part or track.name == part]
-    assert written.found[0] == f"{sum(len(track.notes) for track in tracks)} notes" + (f" of {part}" if part else "")
-
-
 def test_its_chords_are_those_that_the_band_plays(tmp_path: Path) -> None:
     lines = tmp_path / "a.txt"
     command(
@@ -170,23 +144,3 @@ def test_a_part_by_the_bar_model(tmp_path: Path, part: str) -> None:
     assert {at // bar for at, _ in notes(filled, part)} >= set(range(7))
     (track,) = (t for t in filled.tracks if t.name == part)
     assert {m.channel == 9 for m in track if m.type == "note_on"} == {part == "drums"}
-
-
-def test_the_bar_model_fills_no_piano(tmp_path: Path) -> None:
-    made(tmp_path / "a.mid", bars=4)
-    with pytest.raises(UsageError, match="fills bass or drums, not piano"):
-        made(tmp_path / "b.mid", tmp_path / "a.mid", fill="piano", by="bars")
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"meter": 3}, "4 beats"),
-        ({"parts": ","}, "parts takes"),
-        ({"chords": "| C |"}, "chords of its own"),
-        ({"fill": "bass"}, "fill= is for"),
-    ],
-)
-def test_what_the_bar_model_does_not(tmp_path: Path, settings: dict[str, object], said: str) -> None:
-    with pytest.raises((UsageError, PluginError), match=said):
-        made(tmp_path / "a.mid", by="bars", bars=8, **settings)

@@ -1,10 +1,6 @@
 """Key and chord: of plain tunes, transposed, and without the tables that ship."""
 
-from __future__ import annotations
-
-import importlib.util
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +12,7 @@ from antiphon_accompany.harmony import tables
 from antiphon_accompany.harmony.chords import KEYS, absolute, label, parse, relative
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.tracker import HarmonyTracker, features
-
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE = _playing.TUNE
+from antiphon_accompany.tests.playing import TUNE
 
 
 def told(up: int, given: tables.HarmonyTables, known: int) -> tuple[list[int], int]:

@@ -1,7 +1,5 @@
 """Files nobody should have written: each gives one sentence or an accompaniment, soon, and never half a file."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 
@@ -81,7 +79,7 @@ def test_mutated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = save(tmp_path / "good.mid", words).read_bytes()
     source, target = tmp_path / "bad.mid", tmp_path / "out.mid"
     played = 0
-    for seed in range(300):
+    for seed in range(150):
         chance, content = random.Random(seed), bytearray(good)
         for _ in range(chance.choice((1, 1, 2, 4, 16))):
             at = chance.randrange(len(content) if chance.random() < 0.6 else min(50, len(content)))
@@ -106,7 +104,7 @@ def test_mutated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if not said:
             assert added(target), seed
             played += 1
-    assert 30 < played < 270
+    assert 15 < played < 135
 
 
 def test_every_beginning_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -158,13 +156,6 @@ def test_bars_that_change_all_the_time(tmp_path: Path) -> None:
     assert len(midifiles.sections(midifiles.read(same))) == 1
 
 
-def test_a_note_value_there_is_not(tmp_path: Path) -> None:
-    """Beats of a 2**18th note, as one changed byte says: they are not believed."""
-    source, target = save(tmp_path / "fine.mid", [meter(4, 1 << 18), *scale(16)]), tmp_path / "out.mid"
-    accompany_midi(source, target)
-    assert {start // 1920 for start, _, _ in added(target)} == {0, 1}
-
-
 def test_tempo_changes_are_kept_and_no_bar_is_empty(tmp_path: Path) -> None:
     changes = [tempo(60 + 20 * n, 0 if n == 0 else 960) for n in range(8)]
     source, target = save(tmp_path / "rubato.mid", changes, scale(32)), tmp_path / "out.mid"
@@ -172,14 +163,6 @@ def test_tempo_changes_are_kept_and_no_bar_is_empty(tmp_path: Path) -> None:
     before, after = mido.MidiFile(source), mido.MidiFile(target)
     assert list(after.tracks[0]) == list(before.tracks[0])
     assert {start // 1920 for start, _, _ in added(target)} == set(range(4))
-
-
-def test_seven_eight(tmp_path: Path) -> None:
-    source, target = save(tmp_path / "seven.mid", [meter(7, 8)], scale(28)), tmp_path / "out.mid"
-    accompany_midi(source, target, {"humanise": 0.0})
-    bar = 7 * 240
-    assert {start // bar for start, _, _ in added(target)} == set(range(4))
-    assert all(any(start == n * bar for start, _, _ in added(target)) for n in range(4))
 
 
 def test_notes_that_are_never_ended(tmp_path: Path) -> None:

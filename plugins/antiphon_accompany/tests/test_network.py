@@ -1,10 +1,6 @@
 """The network beside the tables: what it reads, in which key, and files without it."""
 
-from __future__ import annotations
-
-import importlib.util
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,17 +10,11 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import HeardHarmony, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
-from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
 from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.tests.playing import TUNE, play
 
-_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-TUNE, play = _playing.TUNE, _playing.play
 BEATS = 32
 
 
@@ -63,23 +53,6 @@ def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_m
         np.testing.assert_allclose(here.mixed(flat, beat, minor), one, atol=1e-6)
         two = there.mixed(flat, beat, np.roll(weights, 5, axis=2))
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
-
-
-def test_the_row_of_a_beat_as_it_begins() -> None:
-    melody = Melody()
-    for pitch, at, ends in ((62, 0.5, 1.25), (71, 1.0, 3.0), (65, 2.0, 4.0)):
-        melody.until(int(at))
-        melody.on(pitch, at)
-        if ends <= 2.0:
-            melody.off(pitch, ends)
-    melody.until(2)
-    row = live_network.beat_row(melody, 2, 4)
-    # of the beat before, 62 and 71; held, 71; on the second strong beat; 65 begins
-    np.testing.assert_allclose([row[2], row[11], row[12 + 11], row[24 + 11]], [0.25, 1.0, 1.0, 1.0])
-    assert row[36:].nonzero()[0].tolist() == [2, 4 + 5]
-    each = row[live_network._EACH_TONIC]
-    assert all(each[k, 40 + (5 - k) % 12] == 1.0 for k in range(12))
-    np.testing.assert_array_equal(each[:, 36:40], np.tile(row[36:40], (12, 1)))
 
 
 def test_live_it_reads_a_melody_relative_to_its_key() -> None:

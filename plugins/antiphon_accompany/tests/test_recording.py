@@ -1,7 +1,5 @@
 """A band beneath a recording: what of the sound is over full scale is said, as of every file that is written."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

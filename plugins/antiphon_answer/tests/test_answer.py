@@ -1,8 +1,5 @@
 """The improviser as it streams: what it answers, when, and that nothing hangs."""
 
-from __future__ import annotations
-
-import importlib.util
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,13 +8,7 @@ import pytest
 from antiphon.api import Event
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_answer.processor import MODES, Answer
-
-_spec = importlib.util.spec_from_file_location("answer_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-phrase, play = _playing.phrase, _playing.play
+from antiphon_answer.tests.playing import phrase, play
 
 
 def begun(events: list[tuple[float, Event]]) -> list[tuple[float, int]]:

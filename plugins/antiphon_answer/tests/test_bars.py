@@ -1,8 +1,5 @@
 """The bar model: pieces that go on by it, in parts, by seed and as files."""
 
-from __future__ import annotations
-
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -82,19 +79,6 @@ def test_drums_have_a_fill_before_each_phrase_but_the_end(bar: int) -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_drums_are_few_enough_to_be_heard(seed: int) -> None:
-    others = [e for e in BAND if e.part in (CHORDS, MELODY)]
-    improviser = Improviser(installed_prior())
-    improviser.clear()
-    made = BarPlayer(installed_bars(), improviser, alone=False).fill(drum_bar(16, 0, seed), others, 160, seed)
-    slots = [e.slot for e in made]
-    assert max(map(slots.count, slots)) <= 3
-    assert all(e.code < 7 for e in made)
-    crashes = [e.slot for e in made if e.code == 5]
-    assert all(late - early >= 64 for early, late in itertools.pairwise(crashes))
-
-
 def test_a_bass_stays_on_its_strings() -> None:
     low = [BarEvent(CHORDS, 0, 4), BarEvent(MELODY, 0, 64), BarEvent(MELODY, 4, 67), BarEvent(BASS, 0, 28)]
     made = player(low, key=4).write(16, 16, seed=3)
@@ -147,12 +131,6 @@ def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
         assert max(n.end for n in made[track.name]) <= 40.0
     assert len(made["other"]) == 1
     assert written.found[0] == f"{sum(map(len, made.values())) - sum(len(t.notes) for t in tracks)} notes added"
-
-
-def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
-    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
-    with pytest.raises(UsageError, match="canon copies what is played"):
-        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
 
 
 def test_without_the_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

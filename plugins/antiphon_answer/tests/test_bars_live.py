@@ -1,10 +1,5 @@
 """The bar model while one plays: the same chances as over a file, and answers that hold to what answers hold to."""
 
-from __future__ import annotations
-
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,13 +11,7 @@ from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import installed_prior
-
-_spec = importlib.util.spec_from_file_location("answer_playing", Path(__file__).with_name("playing.py"))
-assert _spec is not None
-assert _spec.loader is not None
-_playing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_playing)
-phrase, play = _playing.phrase, _playing.play
+from antiphon_answer.tests.playing import phrase, play
 
 TUNE = [(3 * n // 2 * 2, 60 + (0, 2, 4, 7, 5, 4, 2, 0, 7)[n % 9]) for n in range(64)]
 

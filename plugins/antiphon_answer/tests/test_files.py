@@ -1,7 +1,5 @@
 """`antiphon run continue IN.mid OUT.mid`: the file as it was, and bars more from the next bar line."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -92,16 +90,6 @@ def test_it_begins_on_a_bar_line_of_the_files_meter(tmp_path: Path, signature: t
     assert max(note.end for note in added) == pytest.approx(start + 4 * bar)
 
 
-def test_a_file_without_a_melody_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    drums = MidiTrack("DRUMS", tuple(MidiNote(float(n), 0.2, 36, 0.9, 10) for n in range(8)))
-    write_midi(tmp_path / "drums.mid", [drums])
-    write_midi(tmp_path / "empty.mid", [MidiTrack("MELODY", ())])
-    for name in ("drums", "empty"):
-        with pytest.raises(Exception, match="no melody"):
-            command("run", "continue", tmp_path / f"{name}.mid", tmp_path / "out.mid")
-    assert not (tmp_path / "out.mid").exists()
-
-
 def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -> None:
     chords = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
     notes = [MidiNote(float(n), 0.9, pitch, 0.6, 1) for n in range(32) for pitch in chords[n // 4 % 4]]
@@ -131,18 +119,6 @@ def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path) -> Non
     soundfile.write(tmp_path / "in.wav", [0.0] * 480, 48000)
     with pytest.raises(UsageError, match="mode trade is for sound that is played live"):
         command("run", "answer", tmp_path / "in.wav", tmp_path / "out.wav", "-p", "audio=on", "-p", "mode=trade")
-
-
-def test_a_single_note_and_a_file_of_pieces_are_refused(tmp_path: Path) -> None:
-    write_midi(tmp_path / "one.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60, 0.8, 1),))])
-    song(tmp_path / "song.mid")
-    pieces = mido.MidiFile(tmp_path / "song.mid")
-    pieces.type = 2
-    pieces.save(tmp_path / "pieces.mid")
-    for name, why in (("one", "two notes"), ("pieces", "type 2")):
-        with pytest.raises(UsageError, match=why):
-            command("run", "continue", tmp_path / f"{name}.mid", tmp_path / "out.mid")
-    assert not (tmp_path / "out.mid").exists()
 
 
 def test_without_a_name_the_melody_is_the_line_that_is_like_one(tmp_path: Path) -> None:

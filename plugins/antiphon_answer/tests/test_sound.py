@@ -1,7 +1,5 @@
 """`answer` with audio=on: beats of sound in, the same beats in other orders out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

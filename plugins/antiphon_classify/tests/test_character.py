@@ -1,7 +1,5 @@
 """Measures of character follow what is made: drums or none, a beat or none, level, major or minor, roughness."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One sound through one classifier: what is refused before it is computed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A classifier's folder: what is read of it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """musicnn's vectors as frames: a stream has those of the whole sound, whatever the blocks; settings are its own."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

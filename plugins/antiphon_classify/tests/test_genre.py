@@ -1,7 +1,5 @@
 """Genres by tables of tags: what is named, and that noise, silence and a voice alone are not."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

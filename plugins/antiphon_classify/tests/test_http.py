@@ -1,7 +1,5 @@
 """Classifiers by HTTP: a sound that is sent, one that was sent before, one that is sent as it is made."""
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import io

@@ -1,7 +1,5 @@
 """Families of instruments: what is above its threshold first, spans where they sound, a short sound refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -115,13 +113,6 @@ def test_a_family_that_musicnn_knows_is_the_mean_of_both() -> None:
     assert changed == {"guitar", "piano", "strings", "flute", "drums", "voice"}
     # a tone of no instrument has no drums, whatever one network says
     assert mean[labels.index("drums")] < mean[labels.index("flute")]
-
-
-@pytest.mark.parametrize(("frames", "present"), [(0, set()), (2, {"low"})])
-def test_families_of_excerpts(frames: int, present: set[str]) -> None:
-    excerpts = np.full((frames, EXCERPT, MEL.bands), -90.0, np.float32)
-    excerpts[..., :12] = 0.0
-    assert Bands().families(excerpts) == present
 
 
 def test_blocks_of_any_size_give_the_same() -> None:

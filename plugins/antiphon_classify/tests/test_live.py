@@ -1,7 +1,5 @@
 """The node passes every bit, and its worker says of a stream what the analysis says of a file with the same seconds."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """musicnn by layers written out one after the other, patches at equal distances, and what blocks cannot change."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

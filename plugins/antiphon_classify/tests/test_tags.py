@@ -1,7 +1,5 @@
 """Tags are the mean of both networks where both know a word, the most likely first."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

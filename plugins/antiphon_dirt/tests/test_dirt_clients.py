@@ -10,8 +10,6 @@ may be "1.0"; panic as a sound), encoded by its library, osc4py3 1.0.8.
 Tidal: as 1.7.10 sends it; tests/real has Tidal itself.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon.api.backends.transports import Bundle, Message, decode

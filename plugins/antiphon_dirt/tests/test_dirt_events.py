@@ -1,7 +1,5 @@
 """Events of SuperDirt's clients: what their fields mean to the nodes of a patch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

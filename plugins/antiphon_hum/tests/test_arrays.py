@@ -1,7 +1,5 @@
 """The network of `hum` in numpy gives what that in torch gives, hop by hop and over a whole sound."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """The card tells the truth about latency."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

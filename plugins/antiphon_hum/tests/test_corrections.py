@@ -1,7 +1,5 @@
 """A live note that began on another pitch is corrected: answers of the network made here, events of the processor."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

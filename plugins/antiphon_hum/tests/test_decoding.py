@@ -1,7 +1,5 @@
 """From answers to notes: answers made here, of a voice whose pitch, onsets and confidence are known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

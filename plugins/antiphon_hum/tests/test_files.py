@@ -1,14 +1,12 @@
 """`antiphon run hum`: a sound in, as much sound out, and the notes as MIDI."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError, UsageError, Value
+from antiphon.api import UsageError, Value
 from antiphon.api.backends.files import MidiSong, read_midi
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
@@ -142,21 +140,6 @@ def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sou
     assert sung(song) == []
     (line,) = capsys.readouterr().err.splitlines()
     assert "in.wav: no note was found in it" in line
-
-
-def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):
-    source, broken, out = tmp_path / "in.wav", tmp_path / "nan.wav", tmp_path / "out.wav"
-    soundfile.write(source, hummed(8000), 8000)
-    soundfile.write(broken, np.full(100, np.nan), 8000, "FLOAT")
-    with pytest.raises(FileError, match="is not a number"):
-        run(FileJob("hum", broken, out))
-    with pytest.raises(FileError, match="its name must end in"):
-        run(FileJob("hum", source, tmp_path / "out.txt"))
-    with pytest.raises(UsageError, match="name of its own"):
-        run(FileJob("hum", source, out, midi_out=out))
-    with pytest.raises(FileError):
-        run(FileJob("hum", source, out, midi_out=source / "notes.mid"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.wav", "nan.wav"]
 
 
 def test_a_file_is_judged_by_all_of_it_and_live_by_what_has_been():

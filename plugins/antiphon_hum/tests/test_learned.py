@@ -1,7 +1,5 @@
 """A made hum through the learned modes: live, by the worker, and as files, by the network at once."""
 
-from __future__ import annotations
-
 import logging
 from functools import cache
 

@@ -1,7 +1,5 @@
 """A plucked line whose notes ring on is one voice; chords are none."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soxr

@@ -1,7 +1,5 @@
 """Melodies made by seed are recognised, with their place, through noise, speed, a telephone and a room."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

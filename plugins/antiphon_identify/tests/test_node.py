@@ -1,7 +1,5 @@
 """The node passes every bit, and its worker says which catalogued track sounds, and where in it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

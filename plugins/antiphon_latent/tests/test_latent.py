@@ -1,12 +1,9 @@
 """The synth `latent` as the host runs it: rendered and measured."""
 
-from __future__ import annotations
-
 import mido
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import example, given, settings, strategies as st
 from numpy.testing import assert_allclose
 
 from antiphon.api import Event, FileError, PluginError, StreamSpec, frequency
@@ -14,7 +11,7 @@ from antiphon.api.testing import render
 from antiphon_latent.decoder import load
 from antiphon_latent.likeness import pitch_of, place_of
 from antiphon_latent.partials import hz_of
-from antiphon_latent.processor import AXIS_DOC, NAMES, TICK, Latent
+from antiphon_latent.processor import Latent
 from antiphon_latent.voices import VOICES
 from antiphon_models.learning.user_commands import command
 
@@ -126,11 +123,6 @@ def test_a_silent_file_and_a_file_that_is_no_model_are_refused(tmp_path):
         play([], 0.1, notes=str(tmp_path / "none.safetensors"))
 
 
-def test_axes_are_documented_one_by_one():
-    assert len(AXIS_DOC) == len(NAMES) == 8
-    assert TICK <= 256
-
-
 def test_the_command_gives_the_samples_of_the_node(tmp_path):
     song = mido.MidiFile(ticks_per_beat=480)
     song.tracks.append(mido.MidiTrack())
@@ -168,29 +160,6 @@ def test_notes_of_a_folder_are_learned_and_played(tmp_path):
     command("train", "notes", sounds, "--steps", 120, *common)
     level = partials(play(held(57), 0.5, notes=str(tmp_path / "mine" / "notes.safetensors")), hz_of(57), 8)
     assert level[[0, 2, 4, 6]].mean() > level[[1, 3, 5, 7]].mean() + 10.0
-
-
-_NOTES = st.lists(
-    st.tuples(
-        st.sampled_from([0, 0, 1, 255, 256, 4095]),
-        st.sampled_from(["on", "on", "off"]),
-        st.sampled_from([0, 60, 60, 127]),
-        st.sampled_from([0.0, 0.01, 1.0]),
-    ),
-    max_size=40,
-)
-
-
-@given(_NOTES)
-@example([(0, "on", 64, 0.7), (0, "on", 64, 0.5)])
-@example([(0, "on", 60, 0.7), (0, "off", 60, 0.0)])
-@settings(max_examples=60)
-def test_notes_that_fall_together_in_any_way_give_sound_and_no_nan(notes):
-    """Equal notes, equal samples, notes without a length, more than there are voices."""
-    events = [Event(kind, at, number, velocity) for at, kind, number, velocity in sorted(notes, key=lambda n: n[0])]
-    sound = play(events, 0.2)
-    assert np.isfinite(sound).all()
-    assert np.abs(sound).max() < 4.0
 
 
 def test_a_note_that_is_struck_twice_at_once_sounds_as_the_second():

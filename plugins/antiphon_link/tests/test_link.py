@@ -1,7 +1,5 @@
 """The server in a Link session of a fake library, in virtual time."""
 
-from __future__ import annotations
-
 import importlib.util
 
 import pytest

@@ -1,7 +1,5 @@
 """Loudness against EBU Tech 3341 and 3342's own test signals, and in blocks of any size."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Beats, bars, chords, key and sections of music whose truth is known, made here; and of what is no music."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """Chords of recordings by the network: sevenths, suspensions and basses, on beats; and files of them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

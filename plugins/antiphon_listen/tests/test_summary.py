@@ -1,7 +1,5 @@
 """Summaries: which bars are chosen, how they are joined, and files of every kind, also those that have no parts."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import struct
@@ -13,13 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError, UsageError
-from antiphon.api.backends.files import png_bytes
+from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
-from antiphon_listen.picture import structure_picture
 from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
 from antiphon_listen.summary import SummaryPart, compact, summary
 from antiphon_listen.tests.test_music import RATE, song
@@ -216,27 +212,11 @@ def test_what_has_no_parts_gets_a_sentence_and_a_file(
     assert length == pytest.approx(min(seconds, sound.shape[1] / RATE), abs=0.01)
 
 
-def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     task, _ = job(tmp_path, np.zeros((1, 0), np.float32), "in.wav", "out.wav")
     with pytest.raises(FileError, match="no sound"):
         write_summary(task)
     assert not (tmp_path / "out.wav").exists()
-    with pytest.raises(UsageError, match="one sound file"):
-        write_summary(FileJob("summary", tmp_path, tmp_path / "out.wav"))
-
-
-def test_a_picture_has_dark_squares_where_bars_are_alike() -> None:
-    structure = form("AB", bars=8)
-    rows = np.zeros((64, 2))
-    rows[:32, 0] = rows[32:, 1] = 1.0
-    data = structure_picture(rows, structure, [])
-    width, height = struct.unpack(">II", data[16:24])
-    raw = zlib.decompress(data[data.index(b"IDAT") + 4 : -16])
-    lines = np.frombuffer(raw, np.uint8).reshape(height, 3 * width + 1)[:, 1:].reshape(height, width, 3)
-    matrix = lines[20 : 20 + width]
-    assert matrix[: width // 2, : width // 2].max() == 0
-    assert matrix[: width // 2, width // 2 :].min() == 255
-    assert png_bytes(np.zeros((2, 3, 3), np.uint8)).endswith(b"IEND\xaeB`\x82")
 
 
 def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_song() -> None:

@@ -1,7 +1,5 @@
 """A small library whose truth is known: struck noise, a plucked bass, chords and a line, made here."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Analysis is right about loops whose truth is known, and about sounds whose measures are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

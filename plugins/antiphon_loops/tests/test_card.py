@@ -1,7 +1,5 @@
 """The card tells the truth about the parameters and the rules."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

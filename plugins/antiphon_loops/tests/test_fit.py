@@ -1,7 +1,5 @@
 """`antiphon library fits`: what goes with a loop comes first, and what does not says why."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -77,17 +75,6 @@ def test_beats_that_are_known_are_its_tempo_wherever_it_is_cut(root: Path, tmp_p
     assert matches(root, tmp_path / "cut.wav", "--beats", "16")["right"]["why"][0] == "tempo 17 % slower"
     with pytest.raises(UsageError, match="--beats says how many FILE holds"):
         command("library", "--root", root, "fits", "--live", "--beats", "16")
-
-
-@pytest.mark.parametrize("root", ["loop"], indirect=True)
-def test_a_struck_sound_is_no_loop_that_fits(root: Path, folder: Path, tmp_path: Path) -> None:
-    """Its onset alone has a tempo, and it was first of all with "same tempo"."""
-    struck = chords(100.0, 1, 0) * np.exp(-np.arange(len(chords(100.0, 1, 0))) / (RATE / 8))
-    place = tmp_path / "struck.wav"
-    soundfile.write(place, struck / np.abs(struck).max() / 2, RATE)
-    shown = command("library", "--root", root, "analyse", place, "--only", "loop", "--json")
-    assert json.loads(shown)["kind"] == "one-shot"
-    assert "struck" not in matches(root, folder / "bass.wav")
 
 
 def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder: Path, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Libraries nobody would make on purpose: a sentence for each bad file, and the rest plays."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time as clock

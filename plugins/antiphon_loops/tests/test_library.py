@@ -1,7 +1,5 @@
 """A folder is analysed once; what is broken is told in a sentence and costs nothing else."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """On the clock: any blocks, a tempo that changes, bars on which things change; live, nothing waits for the work."""
 
-from __future__ import annotations
-
 import time as clock
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A piece is exactly as long as asked, in one key, on the grid, never silent, never over; a seed is a piece."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -79,14 +77,6 @@ def test_instruments_select_and_remove():
     assert roles_of("harmonic,-chords") == ("melody",)
     with pytest.raises(AntiphonError, match="kazoo"):
         roles_of("kazoo")
-
-
-def test_no_layer_of_what_was_not_asked_for(library: Path):
-    loops = analyse(library).loops
-    for text in ("drums,bass", "-drums", "melody"):
-        plan = arrange(loops, LoopRequest(100.0, instruments=roles_of(text)), Rules())
-        assert {c.role for c in plan.choices} <= set(roles_of(text))
-        assert all(any(x.enters == 0.0 for x in bar) for bar in plan.bars)
 
 
 def test_mood_chooses(library: Path):

@@ -1,7 +1,5 @@
 """Which part of a file is the loop, and whose word on its tempo counts: its sound's, its name's, its chunks'."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

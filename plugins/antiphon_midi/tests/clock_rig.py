@@ -1,7 +1,5 @@
 """A server's clock in virtual time, and MIDI clocks with jitter, drop-outs and tempo changes."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import random

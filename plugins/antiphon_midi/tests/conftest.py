@@ -1,7 +1,5 @@
 """The fixtures: a home of its own, and a control process with MIDI."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

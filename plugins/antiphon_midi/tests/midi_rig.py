@@ -1,7 +1,5 @@
 """A control process with MIDI open on a fake system of ports."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A MIDI clock is followed: tempo, beat, transport, song position, and what happens when it stops or is wild."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """MIDI on its way to the engine: notes, controllers, scenes."""
 
-from __future__ import annotations
-
 import pytest
 from tests.control.test_notes import events
 

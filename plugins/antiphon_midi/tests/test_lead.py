@@ -1,17 +1,13 @@
 """The server leads other instruments by a MIDI clock."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from antiphon.api import UsageError
 from antiphon.api.backends.intrinsics import compile_all
-from antiphon.api.backends.transports import ServeSettings, SetTempo, SetTransport
+from antiphon.api.backends.transports import SetTempo, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.lead import ClockLeader
 from antiphon_midi.devices.jack_kernel import DATED_AT, WORDS, MidiSlot, midi_process
@@ -19,7 +15,6 @@ from antiphon_midi.devices.ports import Ports
 from antiphon_midi.tests.clock_rig import LAG, RATE, ClockServer
 from antiphon_midi.tests.fake_midi import FakeMidi
 from antiphon_midi.tests.midi_rig import MidiStage, staged
-from antiphon_midi.transport import MidiTransport
 
 BEAT = 24
 Sent = list[tuple[int, bytes]]
@@ -229,19 +224,6 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
     assert (status["mode"], status["state"]) == ("lead", "running")
     assert status["ticks"] > 3
     assert ("gear in", bytes((midi.TICK,))) in live.fake.sent
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"midi-clock": "both"}, "--midi-clock takes follow or lead, not 'both'"),
-        ({"midi-clock": "follow"}, "--midi-clock follow is about the ports of --midi or --midi-in"),
-        ({"midi-clock": "lead", "midi": True}, "--midi-clock lead is about the ports of --midi-out"),
-    ],
-)
-def test_the_option_is_refused_without_its_ports(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        MidiTransport().check(ServeSettings(options=given))
 
 
 def test_the_callback_puts_a_dated_message_at_its_frame_or_leaves_it_for_a_later_cycle() -> None:

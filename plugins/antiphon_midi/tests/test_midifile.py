@@ -1,7 +1,5 @@
 """The node `midifile`: which notes come out, and on which frames, whatever the blocks are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

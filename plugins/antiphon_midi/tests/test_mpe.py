@@ -1,7 +1,5 @@
 """MPE: each note's own bend, pressure and timbre, by zones; and aftertouch without."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 from tests.control.test_notes import events

@@ -1,7 +1,5 @@
 """Notes on their way to external gear."""
 
-from __future__ import annotations
-
 import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS

@@ -1,7 +1,5 @@
 """Pedals that press addresses."""
 
-from __future__ import annotations
-
 from antiphon.kernel.runtime import paths
 from antiphon_midi.tests.midi_rig import MidiStage
 

@@ -1,7 +1,5 @@
 """Which ports are opened, by which library, and what a callback may leave behind."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

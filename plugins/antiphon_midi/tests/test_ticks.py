@@ -1,7 +1,5 @@
 """The tempo and the place of a clock, from its ticks alone."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings, strategies as st
 

@@ -1,7 +1,5 @@
 """Small models that the tests export themselves: TorchScript after nn~'s convention, and ONNX."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

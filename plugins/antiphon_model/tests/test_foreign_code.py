@@ -1,7 +1,5 @@
 """What TorchScript of others may do: operators that reach files are refused, however their names are written."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Callable

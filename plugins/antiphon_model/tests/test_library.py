@@ -1,7 +1,5 @@
 """`antiphon models` and `antiphon doctor` know the library's model files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Model files of others: what is found in them, and what is refused, in one sentence and without being run."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -359,16 +357,6 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
     assert not new.exists() or not new.read_bytes()
     if landlock.landlock_version():
         assert there.read_bytes() == b"as it was"
-
-
-def test_a_system_that_confines_less_is_said_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(model_file, "landlock_version", lambda: 0)
-    for name in ("a.ts", "b.ts"):
-        model_file._start(str(tmp_path / name), tmp_path / name).wait()
-    out, err = capfd.readouterr()
-    assert (out + err).count("no Landlock") == 1
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

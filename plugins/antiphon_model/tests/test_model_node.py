@@ -1,7 +1,5 @@
 """The node `model` with a file: exact streams, latents as control wires, and workers that end without harm."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Sets and state over MQTT, against a real mosquitto and a broker made for the test that dies where it hurts."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,13 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.broker import Client, Mosquitto, mosquitto
-from tests.control.rig import CATALOG, GRAPH, Rig
+from tests.control.rig import GRAPH, Rig
 from tests.waiting import comes
 
 from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
-from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph.graph import Graph
 from antiphon_mqtt.bridge import MqttBridge, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.publications import MAX_TOPICS, Outward
@@ -324,17 +320,3 @@ def test_a_topic_that_comes_back_before_it_was_taken_back_is_told() -> None:
     outward.end()
     outward.begin({})
     assert outward.take(10, 0.0) == [("a", b"")]
-
-
-def test_the_rig_has_what_these_tests_speak_of() -> None:
-    cells = [p.name for p in CATALOG["gain"].cells]
-    assert [cells[n] for n in (GAIN, STEPS, MODE, LEARN, SIZE, LEVEL)] == [
-        "gain",
-        "steps",
-        "mode",
-        "learn",
-        "size",
-        "level",
-    ]
-    with pytest.raises(PatchError):
-        Graph().remove("a", CATALOG)

@@ -1,7 +1,5 @@
 """`--mqtt-url`: what it takes, and that its password is shown to nobody."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is delivered again is known, what is new is never taken for it, and nothing is waited for without an end."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable

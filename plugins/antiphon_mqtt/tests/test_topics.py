@@ -1,7 +1,5 @@
 """MQTT topics and payloads: any bytes give a finite number or a WireError, and what is told is read back as it was."""
 
-from __future__ import annotations
-
 import math
 import struct
 

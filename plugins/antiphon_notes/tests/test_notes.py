@@ -1,7 +1,5 @@
 """Note nodes, played: which notes come out and when, and that every note that begins is ended."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 

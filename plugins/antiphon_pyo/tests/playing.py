@@ -1,7 +1,5 @@
 """Notes into a pyo backend, sound out, and what is measured of it."""
 
-from __future__ import annotations
-
 import os
 
 os.environ.setdefault("PYO_GUI_WX", "0")  # else pyo speaks of wxPython when it is imported

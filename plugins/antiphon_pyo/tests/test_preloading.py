@@ -1,7 +1,5 @@
 """An instrument that a worker has not loaded is computed by another process, the same to the bit."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 

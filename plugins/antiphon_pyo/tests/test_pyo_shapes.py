@@ -1,7 +1,5 @@
 """Pitch, pressure and timbre of single notes, measured."""
 
-from __future__ import annotations
-
 import pytest
 
 pytest.importorskip("pyo")

@@ -1,7 +1,5 @@
 """Who gets a voice: rules that hold whatever is played."""
 
-from __future__ import annotations
-
 import pytest
 
 pytest.importorskip("pyo")
@@ -29,7 +27,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(MOVES, st.integers(1, 32))
 def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int, int]], limit: int) -> None:
     voices, time, done = Voices(48000), 0, 0
@@ -64,7 +62,7 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
     assert voices._held == voices._pedalled == {}
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, 255), st.integers(1, 255), st.integers(0, 300))
 def test_levels_begin_and_fall_at_their_frames(begin: int, length: int, taken: int) -> None:
     voices, channels = Voices(48000), Channels(CHUNK, 48000)
@@ -91,7 +89,7 @@ def test_a_choke_ends_its_group_only() -> None:
     assert voices.kill[crash] == FAR
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 400), st.floats(-1, 1)), max_size=8), st.sampled_from((16, 64, 256)))
 def test_a_glide_has_no_steps_and_arrives(turns: list[tuple[int, float]], frames: int) -> None:
     glides, length, at, turn = Glides(0.0, frames, 50), 50, 0, 0

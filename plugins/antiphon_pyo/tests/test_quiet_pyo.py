@@ -1,7 +1,5 @@
 """pyo says nothing about windows where Python has none, and what else it says is said."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

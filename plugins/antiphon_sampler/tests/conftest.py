@@ -1,7 +1,5 @@
 """What these tests share: a small library whose samples are known to the frame."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

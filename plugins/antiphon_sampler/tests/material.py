@@ -1,7 +1,5 @@
 """Sounds for these tests, and what writes them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The sounds that ship: levels, decays, no clicks; and that they are what the script makes."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np
@@ -93,11 +91,6 @@ def test_a_loop_is_two_bars_at_100_bpm_and_closes(path):
     assert abs(x.mean()) < 1e-4
     steps = np.abs(np.diff(x))
     assert abs(x[0] - x[-1]) < np.quantile(steps, 0.999)
-
-
-def test_the_kit_has_every_drum_and_is_small():
-    assert set(DECAYS) == {path.parent.name for path in KIT}
-    assert sum(path.stat().st_size for path in [*KIT, *LOOPS, LIBRARY / "choir.flac"]) < 1_500_000
 
 
 def test_the_choir_sings_a_vowel_over_two_octaves():

@@ -1,7 +1,5 @@
 """Folders that are not as they should be: a sentence each, and what is good plays."""
 
-from __future__ import annotations
-
 import os
 import shutil
 
@@ -80,22 +78,6 @@ def played_as(name, note):
     yield Event("control", 0, VALUES_BEGIN, 1.0)
     yield Event("control", 0, value_number(0), word_number(name))
     yield Event("on", 0, note, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("36=bdd", r"map names 'bdd', which the library lacks; did you mean bd\? there are: bd, four"),
-        ("36 bd", "map takes NOTE=NAME.*and '36' is none"),
-        ("128=bd", "notes 0 to 127"),
-        ("36=bd@65", "groups 1 to 64"),
-        ("36=bd 36=hh", "map names the note 36 twice"),
-        ("=bd", "map takes NOTE=NAME"),
-    ],
-)
-def test_a_map_that_makes_no_sense_is_a_sentence(play, text, why):
-    with pytest.raises(PluginError, match=why):
-        play([on(0)], 300, map=text)
 
 
 def layers_of(play, folder, velocities, **values):

@@ -1,7 +1,5 @@
 """Samples of over half a minute: read from disk while they play."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Envelopes and modulations of single notes: level, low-pass, pitch, frequency modulation, length, pitch by name."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Where notes begin and end, and what they sound like."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

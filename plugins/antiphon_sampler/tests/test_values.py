@@ -1,7 +1,5 @@
 """Notes with values of their own, slices, and loops on the clock."""
 
-from __future__ import annotations
-
 import itertools
 import json
 
@@ -245,15 +243,3 @@ def test_a_loop_of_90_bpm_is_in_time_at_120(play, groove, stretch):
     for at in wanted:
         quiet[at - 30 : at + 6000] = False
     assert np.abs(y[quiet]).max() < 0.01
-
-
-def test_slices_by_onset_of_that_loop_are_its_bursts(play, groove):
-    folder, beats = groove
-    for n in (0, 4, 5, 14):
-        y = play([Event("on", 0, 36 + n, 1.0)], 4000, library=str(folder), s="loop", slice="onsets").audio[0][0]
-        np.testing.assert_allclose(y[30:1900], burst(30 + n)[0, 30:1900], atol=1e-6)
-        equal = play([Event("on", 0, 36 + n, 1.0)], 4000, library=str(folder), s="loop", slice="equal").audio[0][0]
-        there = n / 2 in beats
-        assert (np.abs(equal[30:1900]).max() > 0.1) == there
-        if there:
-            np.testing.assert_allclose(equal[30:1900], burst(30 + beats.index(n / 2))[0, 30:1900], atol=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import AntiphonError, UsageError
+from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import jobs, processor, voicing
 from antiphon_sing.contour import note_pitches
@@ -75,12 +75,6 @@ def test_a_score_without_words_is_sung_on_la_and_that_is_told(tmp_path, monkeypa
     assert "-p lyrics=" in said[0]
 
 
-def test_without_a_score_it_says_what_to_do(tmp_path):
-    (tmp_path / "a.txt").write_text("la")
-    with pytest.raises(UsageError, match="takes a score"):
-        run(FileJob("sing", tmp_path / "a.txt", tmp_path / "a.wav"))
-
-
 def test_musicxml_has_notes_rests_and_lyrics(tmp_path):
     (tmp_path / "a.musicxml").write_text(XML)
     (part,), seconds = read_score(tmp_path / "a.musicxml")
@@ -137,12 +131,6 @@ def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_
 
     assert loudness(y, 1.8) / loudness(y, 0.6) == pytest.approx(loudness(x, 1.8) / loudness(x, 0.6), rel=0.25)
     assert loudness(y, 0.1) < 0.01 * loudness(y, 1.8)
-
-
-def test_as_is_for_recordings(tmp_path):
-    score = midi(tmp_path / "a.mid", [[(60, 0.5, "la")]])
-    with pytest.raises(UsageError, match="voice="):
-        run(FileJob("sing", score, tmp_path / "a.wav", {"as": "neural"}, block=256))
 
 
 def test_a_voice_that_is_not_installed_is_said_before_a_song_is_taken_apart(tmp_path, monkeypatch):

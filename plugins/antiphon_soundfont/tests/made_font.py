@@ -1,7 +1,5 @@
 """A soundfont made for tests: sines that loop, one preset each, by the tables of the format's specification."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The node `soundfont`: pitches, programs, drums, bends of one note, the same samples every time, and bad files."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

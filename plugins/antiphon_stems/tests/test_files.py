@@ -1,14 +1,11 @@
 """`antiphon run stems`: files by the command, measured."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import UsageError
 from antiphon_models.learning.user_commands import command
 from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.splitting import Splitter, StemMasks
@@ -55,37 +52,6 @@ def test_one_stem_all_but_one_and_the_sum(tmp_path: Path, mode: str) -> None:
         share = np.abs(np.fft.rfft(bass[:, 0])) / np.abs(np.fft.rfft(sound[:, 0]))
         assert share[140] > 0.6
         assert share[1400] < 0.2
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["OUT", "--only", "horns"], "--only takes drums, bass, voice or other, not 'horns'"),
-        (
-            ["OUT", "--without", "bass", "--without", "horns"],
-            "--without takes drums, bass, voice or other, not 'horns'",
-        ),
-        (["OUT", "--only", "voice", "--without", "bass"], "exclude each other"),
-        (["--out-dir", "D", "--only", "voice"], "for one file OUT"),
-        (["SECOND", "THIRD", "--out-dir", "D"], "one IN apart at a time"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(tmp_path: Path, options: list[str], reason: str) -> None:
-    song(tmp_path / "song.wav", 0.1)
-    with pytest.raises(UsageError, match=reason):
-        command("run", "stems", tmp_path / "song.wav", *options)
-    with pytest.raises(UsageError, match="takes no sound apart"):
-        command("run", "gain", tmp_path / "song.wav", tmp_path / "o.wav", "--without", "voice")
-
-
-def test_existing_files_are_kept_without_force(tmp_path: Path) -> None:
-    song(tmp_path / "song.wav", 0.1)
-    (tmp_path / "D").mkdir()
-    (tmp_path / "D" / "voice.wav").write_text("mine")
-    with pytest.raises(UsageError, match="there already"):
-        command("run", "stems", tmp_path / "song.wav", "--out-dir", tmp_path / "D")
-    assert (tmp_path / "D" / "voice.wav").read_text() == "mine"
-    assert not (tmp_path / "D" / "drums.wav").exists()
 
 
 @pytest.mark.parametrize("blocks", [[1], [700, 40000, 3], [5000] * 30])

@@ -1,7 +1,5 @@
 """The analysis `stems` by `antiphon library analyse`, and one that is given a stem."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

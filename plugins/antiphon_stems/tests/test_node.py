@@ -1,7 +1,5 @@
 """The node as the host runs it: four outputs, measured."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st

@@ -1,7 +1,5 @@
 """Spleeter's voice network in numpy, and the voice of files by it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the JACK callback beside scsynth stores, from blocks that come back with their numbers. No JACK here."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """A node that was cleared: nothing old is heard of it, and nothing of a new note is left out. No scsynth here."""
 
-from __future__ import annotations
-
 from collections import deque
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Who answers at an address, and whether it can be joined: sentences. A socket stands for scsynth."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

@@ -1,7 +1,5 @@
 """A scsynth that does nothing is told from a machine that stands still."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon_supercollider.scsynth import hang_detector

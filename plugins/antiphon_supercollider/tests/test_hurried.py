@@ -1,7 +1,5 @@
 """What was played ahead of the engine is played once and in order, and ended where the engine never says it."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon.api import Event

@@ -1,7 +1,5 @@
 """What scsynths of ours leave behind is taken away, and nobody else's. A shell script stands for scsynth."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import time

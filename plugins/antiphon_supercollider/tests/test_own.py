@@ -1,7 +1,5 @@
 """Somebody's own SynthDef as scsynth is told of it: groups, doors, places. No scsynth here."""
 
-from __future__ import annotations
-
 from itertools import count
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Notes as scsynth is told them: every moment as a frame, voices given, held and taken. No scsynth here."""
 
-from __future__ import annotations
-
 from itertools import count
 from typing import Any
 

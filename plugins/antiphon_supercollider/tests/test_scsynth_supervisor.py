@@ -1,7 +1,5 @@
 """The thread that watches over scsynths. None runs here: what stands for one answers nothing."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

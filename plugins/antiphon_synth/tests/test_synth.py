@@ -1,7 +1,5 @@
 """The `synth` node, played by a backend that marks each event's frame."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A voice plays an instrument: rendered and measured; and an instrument learned from recordings made here."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile
@@ -95,8 +93,6 @@ def test_a_file_needs_no_reference_in_this_mode(tmp_path):
     soundfile.write(tmp_path / "voice.wav", voice(0.5), RATE)
     command("run", "transfer", tmp_path / "voice.wav", tmp_path / "out.wav", "-p", "mode=instrument")
     assert len(soundfile.read(tmp_path / "out.wav")[0]) == RATE // 2
-    with pytest.raises(Exception, match="reference"):
-        command("run", "transfer", tmp_path / "voice.wav", tmp_path / "other.wav")
 
 
 def test_recordings_become_an_instrument_that_a_voice_plays(tmp_path):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_utilities.follower import EnvelopeFollower
-from antiphon_utilities.lfo import EDGE, SHAPES, Lfo
+from antiphon_utilities.lfo import EDGE, Lfo
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
@@ -109,25 +108,6 @@ class TestLfo:
         np.testing.assert_array_equal(at(7.0), at(7.3))
         assert at(7.0)[0] != at(8.0)[0]
 
-    @given(
-        blocks=st.lists(st.integers(1, 256), min_size=1, max_size=6),
-        shape=st.sampled_from(SHAPES),
-        beats=st.sampled_from([0.0, 0.37, 4.0]),
-    )
-    @settings(max_examples=40)
-    def test_any_split_gives_the_same_samples(self, on_clock, blocks, shape, beats):
-        changes = [
-            (500, "rate", 11.0),
-            (900, "depth", 0.1),
-            (1111, "beats", 0.5),
-            (2222, "shape", "steps"),
-            (3000, "beats", 0.0),
-        ]
-        args = {"shape": shape, "beats": beats, "rate": 40.0}
-        whole = wave(4000, changes, on_clock(Lfo(), 133.0), **args)
-        split = wave(4000, changes, on_clock(Lfo(), 133.0), blocks, **args)
-        np.testing.assert_allclose(split, whole, atol=1e-6)
-
 
 def follow(x, changes=(), blocks=None, **first):
     given = {"depth": 1.0, "floor": -60.0, "ceiling": 0.0, **first}
@@ -171,10 +151,3 @@ class TestFollower:
         fallen = follow(x, attack=0.001, release=seconds) * 60.0 - 60.0
         one, other = (3 * RATE + round(times * seconds * RATE) for times in (3, 5))
         assert fallen[one] - fallen[other] == pytest.approx(2 * 8.686, abs=0.3)
-
-    @given(blocks=st.lists(st.integers(1, 256), min_size=1, max_size=6))
-    @settings(max_examples=15)
-    def test_any_split_gives_the_same_samples(self, blocks):
-        x = np.random.default_rng(1).normal(0, 0.2, (2, 4000)).astype(np.float32)
-        changes = [(400, "attack", 0.5), (1000, "floor", -30.0), (2000, "depth", -1.0)]
-        np.testing.assert_array_equal(follow(x, changes, blocks), follow(x, changes))

@@ -282,10 +282,3 @@ def memory_by_block() -> list[int]:
 def test_playing_takes_no_memory():
     # a thread that another test has left may take some in one of two runs, the looper does so in both
     assert max(map(min, memory_by_block(), memory_by_block())) < 4096
-
-
-def test_a_reset_forgets_the_loop():
-    looper = Looper()
-    run_processor(looper, SPEC, noise(30000), {}, orders((0, "pedal"), (20000, "pedal")))
-    looper.prepare = lambda spec: looper.reset()
-    assert not run_processor(looper, SPEC, np.zeros((2, 30000), np.float32), {}, orders((100, "play"))).any()

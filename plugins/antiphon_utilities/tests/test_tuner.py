@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render, run_processor
+from antiphon.api.testing import render
 from antiphon_utilities.tuner import HOP, Tuner
 
 RATE = 48000
@@ -136,19 +136,3 @@ def test_it_passes_every_bit_and_is_over_when_the_sound_is():
     np.testing.assert_array_equal(done.audio[0], np.repeat(x, 2, axis=0))
     assert tuner.latency == 0
     assert [done.reports[name] for name in NAMES[:3]] == [0, 0, 0]
-
-
-def test_any_split_gives_the_same_readings():
-    x = np.concatenate([tone(220.0, SOUNDS["saw"], 0.31), tone(333.0, [1.0], 0.2)], axis=1)
-    spec = StreamSpec(RATE, 256, 1)
-    whole = render(Tuner(), spec, x).reports
-    for blocks in ([1, 255, 7], [100], [256, 3]):
-        assert render(Tuner(), spec, x, blocks=blocks).reports == whole
-    assert whole["hertz"] == pytest.approx(333.0, abs=0.1)
-
-
-def test_a_reset_forgets():
-    tuner, spec = Tuner(), StreamSpec(RATE, 256, 1)
-    run_processor(tuner, spec, tone(220.0, [1.0]))
-    tuner.prepare = lambda spec: tuner.reset()
-    assert render(tuner, spec, np.zeros((1, 300), np.float32)).reports == dict.fromkeys(NAMES, 0.0)

@@ -1,7 +1,5 @@
 """The chord networks as they are trained: what they learn from, and the same answers in numpy."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

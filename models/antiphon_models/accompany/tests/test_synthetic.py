@@ -1,7 +1,5 @@
 """The evaluation without POP909: songs whose chords are known, on which the pianist's own notes agree with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The tables of harmony are counted from songs, and a song is given the key that its chords fit."""
 
-from __future__ import annotations
-
 import pytest
 
 from antiphon_models.accompany import synthetic, training

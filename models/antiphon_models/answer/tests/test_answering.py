@@ -1,7 +1,5 @@
 """The prior is counted from songs, and the evaluation measures what its titles say, without data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,17 +1,15 @@
 """The bar model: the network as it is trained and as it plays, and what it begins with."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, drum_class, in_order
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
 from antiphon_answer.bar_model import BarModel
 from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.prior import installed_prior
 from antiphon_models.answer import synthetic
-from antiphon_models.answer.bar_material import chord_code, sequence
+from antiphon_models.answer.bar_material import sequence
 from antiphon_models.answer.foreseeing import OwnForeseer, bits_of
 
 torch = pytest.importorskip("torch")
@@ -77,8 +75,3 @@ def test_it_begins_as_the_memory() -> None:
         bits.append(playing.surprise(event))
         playing.learn(event)
     assert bits == pytest.approx(bits_of(OwnForeseer(), SONG.notes[:60]), abs=5e-2)
-
-
-def test_labels_of_songs() -> None:
-    assert [chord_code(label) for label in ("C:maj", "Db:min7", "N", "Bb:sus4(b7)", "G:7/3")] == [0, 13, 36, 34, 7]
-    assert [drum_class(number) for number in (36, 38, 42, 81)] == [0, 1, 2, 7]

@@ -1,7 +1,5 @@
 """Genres of a folder's recordings: what is right, what is a stranger, and the figures by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The training of `hum`'s networks on a few sounds made here: steps, losses, validation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

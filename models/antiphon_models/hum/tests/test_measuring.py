@@ -1,7 +1,5 @@
 """What `antiphon evaluate hum` counts, and how a tempo is found."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Note F1 and what `antiphon evaluate hum` does with anybody's files."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

@@ -1,7 +1,5 @@
 """Chords, keys and tempi measured on one's own sounds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labels of phrases as seconds, and the tables that are fitted to them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

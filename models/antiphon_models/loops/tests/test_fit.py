@@ -1,7 +1,5 @@
 """What `fit` is trained and measured on, and that what plays computes what was trained."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,8 +1,5 @@
 """Notes go into a MIDI file and come back; the two programs are called in one place each, with what was asked."""
 
-from __future__ import annotations
-
-import ast
 import io
 import stat
 import sys
@@ -17,7 +14,7 @@ from antiphon.api.backends.files import read_midi
 from antiphon_models.learning.needs import explain_missing
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings
-from antiphon_models.material.midi_bytes import is_note_on, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
 
 MODELS = Path(__file__).parents[2]
 
@@ -39,23 +36,6 @@ def test_the_servers_reader_reads_what_is_written(tmp_path: Path, ticks: int) ->
     np.testing.assert_allclose(found, [(0.5, 1.0, 60, 100), (3000.0, 3001.0, 36, 1)])
     assert [n.channel for n in track.notes] == [1, 10]
     assert track.program == 40
-
-
-def test_a_message_that_begins_a_note() -> None:
-    assert is_note_on(note_on(3, 60, 1))
-    assert not is_note_on(note_on(3, 60, 0))
-    assert not is_note_on(note_off(3, 60))
-
-
-def test_each_program_is_started_in_one_module() -> None:
-    started: dict[str, list[str]] = {"fluidsynth": [], "espeak-ng": []}
-    for path in MODELS.rglob("*.py"):
-        if "tests" in path.parts or "subprocess" not in path.read_text():
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and node.value in started:
-                started[str(node.value)].append(path.relative_to(MODELS).as_posix())
-    assert started == {"fluidsynth": ["material/fluidsynth.py"], "espeak-ng": ["material/espeak.py"]}
 
 
 def program(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """Songs come in labelled parts with key and chords, whatever they were read from."""
 
-from __future__ import annotations
-
 import json
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`antiphon evaluate stems FOLDER`: songs of anybody's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The loss of the stems' training."""
 
-from __future__ import annotations
-
 import pytest
 
 torch = pytest.importorskip("torch")

@@ -1,7 +1,5 @@
 """Scenes of recorded music: nobody sings in them, and a guitar alone is the rest."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The network in torch, for many streams at once, gives what the one in numpy gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

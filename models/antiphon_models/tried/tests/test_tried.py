@@ -1,7 +1,5 @@
 """Each training of what was tried: a few steps on made-up material lower its loss, and it has a row of figures."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

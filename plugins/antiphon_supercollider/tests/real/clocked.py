@@ -1,7 +1,5 @@
 """A `SuperCollider` backend with one node, clocked by JACK as an engine would; the ends of its notes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

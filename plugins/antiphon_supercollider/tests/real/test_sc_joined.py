@@ -1,14 +1,11 @@
 """A scsynth that runs already, joined by real servers: what comes back, what is left behind, its death and return."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,22 +255,6 @@ def test_with_two_outputs_it_plays_beside_by_time_tags(theirs: Theirs, jackd: Ja
     # a JACK server that drops cycles plays slower than the wall's clock, which time tags are of
     apart = np.sort(np.abs(np.diff(onsets) - np.diff(asked)))
     assert apart[len(apart) // 3] < 0.004 * RATE
-
-
-@pytest.mark.parametrize("theirs", [(2, 2, 0, 1)], indirect=True)
-def test_who_cannot_be_joined_is_named_in_a_sentence(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
-    def refused(*options: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "antiphon", "serve", "--audio", "headless", "--osc-port", "0", "--http-port",
-             "0", *options],
-            capture_output=True, text=True, timeout=30, env={**jackd.env, "ANTIPHON_HOME": str(tmp_path)},
-        )  # fmt: skip
-        assert done.returncode
-        return " ".join(done.stderr.split())
-
-    assert "no scsynth answers at 127.0.0.1:9" in refused("--scsynth", "127.0.0.1:9")
-    assert "a scsynth on this machine, not '192.168.0.7:57110'" in refused("--scsynth", "192.168.0.7:57110")
-    assert "plays by something else" in refused("--scsynth", f"127.0.0.1:{theirs.port}", "--synth", "pyo")
 
 
 @pytest.mark.parametrize("theirs", [(2, 2, 0, 1)], indirect=True)

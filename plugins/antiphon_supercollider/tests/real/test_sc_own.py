@@ -1,7 +1,5 @@
 """Somebody's own SynthDef, sounds in buffers and dials in a real server: onsets, and what outlives a killed scsynth."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """PortAudio for the engine, JACK for scsynth: its sound is in the recording. The card is a dummy jackd's."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A kept set in which scsynth played, replayed by `scsynth -N`."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """When scsynth does things: ends on their frame, what it heard too late, notes played ahead, and one that hangs."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

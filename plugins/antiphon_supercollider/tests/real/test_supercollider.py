@@ -1,7 +1,5 @@
 """scsynth as the synth of real servers, on a jackd of their own: onsets in the recording, deaths, what is dropped."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """All of these start scsynth or sclang: they are tests on real parts."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """What a compiled SynthDef (SCgf, version 2) says of its controls."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Scores for `scsynth -N`: messages at their seconds, the sound that comes of them, and what is measured of it."""
 
-from __future__ import annotations
-
 import shutil
 import struct
 import subprocess

@@ -1,7 +1,5 @@
 """Synths that play buffers: to the sample, at their pitch, and as the material asks."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

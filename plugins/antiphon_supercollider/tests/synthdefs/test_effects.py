@@ -1,7 +1,5 @@
 """Effects, measured: decay and spread of the reverb, places of the echoes, what the limiter lets through."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

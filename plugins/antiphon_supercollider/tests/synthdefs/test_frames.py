@@ -1,7 +1,5 @@
 """Voices begin, are let go and are cut on the frame that was asked for, and never stay."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

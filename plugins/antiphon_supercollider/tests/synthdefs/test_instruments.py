@@ -1,7 +1,5 @@
 """What instruments and drums sound like, measured: pitch, level, edges, place, and that they end."""
 
-from __future__ import annotations
-
 import itertools
 import tomllib
 from functools import cache
@@ -138,12 +136,6 @@ def test_bend_reaches_its_semitones_while_the_note_sounds(name):
     assert steps[19_000:22_000].max() <= 1.6 * steps[2000:19_000].max()
 
 
-def test_another_seed_is_another_note():
-    one, same, other = notes("strings", [{"seed": 3.0}, {"seed": 3.0}, {"seed": 4.0}], hold=0.3, gap=0.7)
-    assert np.corrcoef(one[0, 480:9000], other[0, 480:9000])[0, 1] < 0.99
-    assert np.corrcoef(one[0, 480:9000], same[0, 480:9000])[0, 1] > 0.999
-
-
 @pytest.mark.parametrize("name", DRUMS)
 def test_drums_are_loud_within_bounds_and_end(name):
     soft, middle, loud = notes(name, [{"velocity": v} for v in (40, 80, 127)], hold=5.0, gap=1.0)
@@ -170,8 +162,3 @@ def test_a_whole_kit_plays():
         hit = x[:, 480 + n * 9600 : 480 + (n + 1) * 9600]
         assert heard(hit)[0] == 0, KIT[key]["name"]
         assert 0.03 < np.abs(hit).max() < 0.9, KIT[key]["name"]
-
-
-def test_a_kick_is_low_and_a_hat_is_high():
-    kick, hat = (notes(name, [{}], hold=0.5, gap=0.3)[0][:, 480:] for name in ("kick", "hat"))
-    assert centroid(kick) < 500 < 5000 < centroid(hat)

@@ -1,7 +1,5 @@
 """`render --synth supercollider`: notes at their sample, the same each time, through the live code's graph."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How near the instruments are to FluidR3's, which they were tuned by: brightness and decay at velocity 80."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
