@@ -67,8 +67,7 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
-    bars = tuple((at, 4.0 * upper / lower) for at, upper, lower in signatures)
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, tuple(signatures))
 
 
 def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
@@ -238,7 +237,13 @@ def _refusing(path: Path) -> Iterator[None]:
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
 
 
-def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
+def write(
+    path: Path,
+    tracks: Iterable[MidiTrack],
+    tempo: float | Tempo = DEFAULT_BPM,
+    ticks: int = TICKS,
+    signatures: Iterable[tuple[float, int, int]] = (),
+) -> None:
     """Writes a MIDI file of type 1, whole or not at all.
 
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
@@ -246,13 +251,18 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     Args:
         tempo: bpm, or a map as `MidiSong.tempo`.
         ticks: Ticks of a beat; those of the file that notes came from keep them exact.
+        signatures: As `MidiSong.signatures`.
 
     Raises:
         FileError: It cannot be written.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
-    first = [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
+    first = [
+        (round(at * ticks), mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
+        for at, upper, lower in signatures
+    ]
+    first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
     rest = [_messages(track, ticks) for track in tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
