@@ -81,6 +81,7 @@ class MidiSong:
         ticks: Ticks of a beat in the file.
         length: Beats to the end of its longest track.
         signatures: (beat, upper, lower) of each time signature, in order.
+        texts: (beat, kind, text) of each of its lyrics, markers and texts, in order; kind as mido names it.
     """
 
     tracks: tuple[MidiTrack, ...]
@@ -88,6 +89,7 @@ class MidiSong:
     ticks: int = TICKS
     length: float = 0.0
     signatures: tuple[tuple[float, int, int], ...] = ()
+    texts: tuple[tuple[float, str, str], ...] = ()
 
     @property
     def meters(self) -> tuple[tuple[float, float], ...]:
