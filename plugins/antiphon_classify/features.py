@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api import F32
+from antiphon.api import F32, UsageError
 from antiphon.api.backends.analysis import (
     FEATURE_DEFAULTS,
     MelSettings,
@@ -88,6 +88,16 @@ def extractor(settings: MelSettings) -> Any:
 def stream(settings: MelSettings) -> Any:
     """As `feature_stream`, musicnn too."""
     return MusicnnFeatures() if settings.features == MUSICNN else feature_stream(settings)
+
+
+def check_length(samples: int, settings: MelSettings) -> None:
+    """Raises `UsageError` for a sound that is too short to be classified, so to be trained on: of less than a window.
+
+    `samples`: its length at the settings' rate.
+    """
+    if samples < settings.window:
+        window = 1000 * settings.window / settings.rate
+        raise UsageError(f"the sound is shorter than {window:.0f} ms, and one window is needed")
 
 
 def fault(settings: MelSettings) -> str:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from antiphon.api import AntiphonError, Register, Samples, UsageError
+from antiphon.api import AntiphonError, Register, Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_classify import features
 from antiphon_classify.classifier_file import classifiers_folder
@@ -106,20 +106,19 @@ class OwnClassifierRun(AnalysisRun):
         self._file, self._frames = file, file.details.frames
         self._mel = features.stream(file.details.mel)
         self._held = np.zeros((0, file.details.mel.bands), np.float32)
-        self._total, self._excerpts = np.zeros(len(file.details.labels)), 0
+        self._total, self._excerpts, self._samples = np.zeros(len(file.details.labels)), 0, 0
 
     def feed(self, block: Samples) -> None:
+        self._samples += block.shape[1]
         self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
         if len(self._held) >= self._file.details.together * self._frames:
             self._classify()
 
     def result(self) -> Mapping[str, Any]:
+        features.check_length(self._samples, self._file.details.mel)
         self._held = np.concatenate([self._held, self._mel.end()])
         self._classify()
         if not self._excerpts:
-            if not len(self._held):
-                window = self._file.details.mel.window / self._file.details.mel.rate
-                raise UsageError(f"the sound is shorter than {1000 * window:.0f} ms, and one window is needed")
             # as short sounds are in training
             self._held = self._held[np.arange(self._frames) % len(self._held)]
             self._classify()

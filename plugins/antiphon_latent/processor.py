@@ -15,7 +15,7 @@ from antiphon_latent.voices import ROWS, LatentVoices
 
 TICK = 256
 """Samples between two readings of the axes."""
-ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+ALL_SOUND_OFF, RESET, ALL_NOTES_OFF = 120, 121, 123
 REACH = 3.0
 """The range of an axis; 1 is a standard deviation of the notes learned from."""
 AXIS_DOC = (
@@ -139,11 +139,12 @@ class Latent(Processor):
                     else:
                         self._voices.shift[n] = _shift(event.value)
             case "control":
-                if event.number == PEDAL:
-                    self._pedal[channel] = event.value >= 0.5
-                if event.number in (ALL_SOUND_OFF, ALL_NOTES_OFF) or (event.number == PEDAL and event.value < 0.5):
+                lifted = event.number == RESET or (event.number == PEDAL and event.value < 0.5)
+                if lifted or event.number == PEDAL:
+                    self._pedal[channel] = not lifted
+                if lifted or event.number in (ALL_SOUND_OFF, ALL_NOTES_OFF):
                     for n in range(ROWS):
-                        if self._voices.key[n][0] == channel and (event.number != PEDAL or self._pedalled[n]):
+                        if self._voices.key[n][0] == channel and (not lifted or self._pedalled[n]):
                             self._release(io, n, event.offset)
 
     def _rows(self, key: tuple[int, int]) -> list[int]:

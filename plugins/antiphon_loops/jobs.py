@@ -36,7 +36,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     begun = 0.0
     if not job.source.is_dir():
         begun, song = SONG_SHARE, job.source
-        job = replace(job, source=cut_song(song, lambda part: job.progress(SONG_SHARE * part)))
+        folder, bpm = cut_song(song, lambda part: job.progress(SONG_SHARE * part))
+        settings = job.settings if job.settings.get("bpm") else {**job.settings, "bpm": bpm}
+        job = replace(job, source=folder, settings=settings)
         job.complain(f"the loops of {printable_path(song.name)} are in {printable_path(job.source)}")
     library = analyse(job.source, lambda n, of, _name: job.progress(begun + (ANALYSIS_SHARE - begun) * n / max(1, of)))
     more = len(library.problems) - MOST_PROBLEMS

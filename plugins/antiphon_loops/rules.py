@@ -31,7 +31,8 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """enters: the intensity from which a role plays.  loudness: LUFS a loop of that role is brought to.
 
     section: bars between changes of loops.  form: how much of the intensity each part of a round has, spread over
-    its sections.  choices: loops a role has in a round.  fastest, slowest: how many times its own tempo a loop may
+    its sections.  choices: loops a role has in a round.  variety: how likely a role is to change its loop from section
+    to section, 0 to 1; above 0 one role does at least.  fastest, slowest: how many times its own tempo a loop may
     be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness,
     straight: how much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its
     onsets fall where the drums' do; its tempo and key are certain; its onsets lie on 16ths).  clash: how much it
@@ -47,7 +48,8 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     loudness: By = {}
     section: Few = 8
     form: Form = (0.6, 1.0, 1.0, 0.7, 1.0, 0.8)
-    choices: Few = 2
+    choices: Few = 3
+    variety: Weight = 0.7
     fastest: Weight = 1.4
     slowest: Weight = 0.75
     stretching: Weight = 4.0

@@ -35,8 +35,8 @@ class _Cut:
     like: float
 
 
-def cut_song(song: Path, progress: Callable[[float], None]) -> Path:
-    """Folder of a song's loops, `SONG-loops` in the library; recreated.
+def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float]:
+    """Folder of a song's loops, `SONG-loops` in the library, which is recreated; and the song's tempo in bpm.
 
     Cut are the sounding bars of each stem that are most like the preceding ones: repetition. Raises FileError: the song
     cannot be read, or no tempo is found in it. Raises PluginError: no plugin takes sounds apart, or finds tempos.
@@ -67,7 +67,8 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> Path:
                 held, start, place = held[:, :, last - start :], last, place + 1
             if info.frames:
                 progress(min(1.0, total / info.frames))
-    return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0)
+    bpm = round(240.0 * BARS * rate / float(np.median(np.diff(edges))), 2)
+    return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0), bpm
 
 
 def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) -> Samples:

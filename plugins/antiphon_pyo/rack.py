@@ -107,10 +107,12 @@ class Rack:
                     voices.note_off(at, number, channel, pedal=channels.pedal[channel - 1])
             case ("pitch" | "pressure" | "timbre") as kind, number:
                 self._shape(kind, offset, number, channel, event.value)
-            case "control", 64:
-                channels.pedal[channel - 1] = event.value >= 0.5
-                if event.value < 0.5:
+            case "control", 64 | 121:
+                channels.pedal[channel - 1] = event.number == 64 and event.value >= 0.5
+                if not channels.pedal[channel - 1]:
                     voices.pedal_up(at, channel)
+                if event.number == 121:  # all controllers are reset
+                    channels.expression(offset, channel - 1, 1.0)
             case "control", 7:
                 channels.volume(offset, channel - 1, event.value)
             case "control", 11:

@@ -50,7 +50,7 @@ def test_notes_to_notes_keep_time_tempo_and_channels(
     assert (done.code, done.err) == (0, "")
     assert "wrote out.mid: 0:06.3, " in done.out
     before, after = read(tmp_path / "in.mid"), read(tmp_path / "out.mid")
-    assert (after.tempo, after.ticks) == (before.tempo, before.ticks)
+    assert (after.tempo, after.signatures, after.ticks) == (before.tempo, before.signatures, before.ticks)
     assert [(t.name, t.program, t.controls) for t in after.tracks] == [
         (t.name, t.program, t.controls) for t in before.tracks
     ]

@@ -43,15 +43,19 @@ def test_what_is_written_is_read_again_and_again(
 ) -> None:
     path = tmp_path_factory.mktemp("midi") / "x.mid"
     tempo = [(2.0 * n, float(bpm)) for n, bpm in enumerate(bpms)]
-    write(path, made, tempo)
+    signatures = ((0.0, 4, 4), (4.0, 1, 4), (5.0, 6, 8))
+    texts = ((0.0, "lyrics", "schö-"), (1.0, "lyrics", "ner"), (4.0, "marker", "B"))
+    write(path, made, tempo, signatures=signatures, texts=texts)
     song = read(path)
+    assert (song.signatures, song.texts) == (signatures, texts)
+    assert song.meters == ((0.0, 4.0), (4.0, 1.0), (5.0, 3.0))
     begun = [MidiControlChange(0.0, "program", t.program or 0, 0.0, t.notes[0].channel) for t in made]
     assert list(song.tracks[1:]) == [
         t if t.program is None else replace(t, controls=(change,)) for t, change in zip(made, begun, strict=True)
     ]
     assert song.tracks[0].notes == ()
     assert song.tempo == tuple((at, pytest.approx(bpm, rel=1e-4)) for at, bpm in tempo)
-    write(path, song.tracks, song.tempo, song.ticks)
+    write(path, song.tracks, song.tempo, song.ticks, song.signatures, song.texts)
     assert read(path) == song
 
 

@@ -21,6 +21,7 @@ from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
 from antiphon_models.pipeline.shards import file_digest, read_again, sounds_of
+from antiphon_models.pipeline.training.excerpts import class_counts
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -115,6 +116,19 @@ def test_a_sound_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
         assert not list(sounds_of(named, lambda path: identify_and_analyse(os.fsencode(path), ["tempo"]), dead))
         task.dead.write_text(json.dumps(dead[0]))
         assert running._dead([task])[name].startswith(wanted)
+
+
+def test_sounds_with_names_alike_are_one_group_unless_none_is_asked_for(tmp_path: Path) -> None:
+    for n in range(8):
+        sound(tmp_path / f"sounds/arp/arpy0{n}.wav", 8000)
+        sound(tmp_path / f"sounds/drum/{chr(97 + n) * 3}.wav", 8000)
+    settings = load(written(tmp_path, TOML + "[train]\ntest = 0.25\n"))
+    none = load(written(tmp_path, TOML + 'group = "none"\n[train]\ntest = 0.25\n'))
+    even = {"train": 5, "valid": 1, "test": 2}
+    assert class_counts(gather(none), none.train) == {"arp": even, "drum": even}
+    assert class_counts(gather(settings), settings.train) == {"arp": {"train": 8, "valid": 0, "test": 0}, "drum": even}
+    with pytest.raises(FileError, match=r'line 5, .gather.group.: takes "none"'):
+        load(written(tmp_path, TOML + 'group = "song"\n'))
 
 
 def test_a_spectrogram_is_librosas() -> None:

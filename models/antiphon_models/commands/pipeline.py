@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,10 @@ from antiphon.api.backends.cli import Json, command_group, epilog
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
-"""Bad sounds that are printed; `--json` has all of them."""
+"""Bad sounds that are printed, and classes in a warning; `--json` has all of them."""
+MOST_CLASSES = 40
+"""Classes whose counts are printed."""
+HINT = 'add sounds, or change train.test and train.valid; gather.group = "none" where the sounds of a group differ'
 
 
 def application() -> typer.Typer:
@@ -67,6 +71,7 @@ def run(
     if report.items:
         shards = f"{report.shards} shards, {report.computed} computed now"
         typer.echo(f"{report.out}: {sum(report.splits.values()):,} sounds (the data set's splits: {splits}), {shards}")
+    _print_classes(report.classes)
     for number, (name, reason) in enumerate(report.dead.items()):
         if number == SHOWN:
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
@@ -108,6 +113,24 @@ def watch(
         ready=lambda: typer.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
+
+
+def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
+    """Prints each class's sounds by split of the training, and warns of splits that a class is not in."""
+    from antiphon.api.backends.cli import complain
+
+    for number, (name, counts) in enumerate(classes.items()):
+        if number == MOST_CLASSES:
+            typer.echo(f"  and {len(classes) - MOST_CLASSES:,} more classes; manifest.json has them")
+            break
+        typer.echo(f"  {name}: {', '.join(f'{split} {count:,}' for split, count in counts.items())}")
+    lacking = []
+    for split in next(iter(classes.values()), {}):
+        if without := [name for name, counts in classes.items() if not counts[split]]:
+            more = f" and {len(without) - SHOWN:,} more" if len(without) > SHOWN else ""
+            lacking.append(f"{split} has no sound of {', '.join(without[:SHOWN])}{more}")
+    if lacking:
+        complain(f"{'; '.join(lacking)}: {HINT}")
 
 
 def _print_work(shards: int, folder: Path) -> None:

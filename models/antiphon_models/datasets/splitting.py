@@ -9,6 +9,8 @@ from typing import Any
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 
 TENTHS = 10
+MADE_HERE = "made here"
+"""How `DatasetListing.split_by` begins where no split is published."""
 _VALID, _TEST = 8, 9  # of ten parts; those before are for training
 
 
@@ -20,7 +22,7 @@ def split_of(group: str) -> str:
 
 def made_by(shared_by: str) -> str:
     """The sentence that says so."""
-    return f"made here: eight, one and one of ten by a digest of the {shared_by}"
+    return f"{MADE_HERE}: eight, one and one of ten by a digest of the {shared_by}"
 
 
 def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[str, ...] = (), **known: Any) -> Item:

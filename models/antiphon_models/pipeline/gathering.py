@@ -11,6 +11,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import write_atomic
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts import listing_of
+from antiphon_models.datasets.splitting import MADE_HERE, split_of
 from antiphon_models.pipeline.settings import PipelineSettings
 
 ITEMS = "items.jsonl"
@@ -39,9 +40,17 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
     Raises `FileError`: the folder is laid out otherwise, holds no sound, or the list cannot be written.
     """
     listing = listing_of(settings.gather.dataset, settings.gather.path)
+    alone = settings.gather.group == "none"
+    dealt = alone and listing.split_by.startswith(MADE_HERE)
     items = sorted(
         (
-            SourceItem(item.name, file, item.group, item.split, item.labels)
+            SourceItem(
+                item.name,
+                file,
+                item.name if alone else item.group,
+                split_of(item.name) if dealt else item.split,
+                item.labels,
+            )
             for item in listing.items
             if not item.fault
             for file in [file for file in item.files if Path(file).suffix.lower() in SOUND][:1]

@@ -22,6 +22,7 @@ from antiphon_models.pipeline.place import claim_folder, remove_others
 from antiphon_models.pipeline.separating import compute_stems, stems_tasks
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done, shared_out
+from antiphon_models.pipeline.training.excerpts import class_counts
 from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
 
 MANIFEST = "manifest.json"
@@ -34,6 +35,7 @@ class PipelineReport:
     """Report of a run.
 
     `computed`: those of them that this run has computed. `dead`: sounds that could not be used, by name, and why.
+    `classes`: by label how many of its sounds each split of the training has.
     `analysed`: of the steps stems, analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
     `training`: what the steps train, evaluate and deploy have done.
     """
@@ -44,6 +46,7 @@ class PipelineReport:
     computed: int
     dead: dict[str, str]
     splits: dict[str, int]
+    classes: dict[str, dict[str, int]] = field(default_factory=dict)
     analysed: dict[str, dict[str, int]] = field(default_factory=dict)
     training: TrainingReport | None = None
 
@@ -82,8 +85,10 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
         computed = beam.compute(tasks, compute)
     there = [task for task in tasks if task.path.is_file()]
     dead = _dead(there)
-    splits = dict(sorted(Counter(item.split for item in items if item.name not in dead).items()))
-    report = PipelineReport(str(settings.out), len(items), len(there), computed, dead, splits)
+    whole = [item for item in items if item.name not in dead]
+    splits = dict(sorted(Counter(item.split for item in whole).items()))
+    classes = class_counts(whole, settings.train)
+    report = PipelineReport(str(settings.out), len(items), len(there), computed, dead, splits, classes)
     if "preprocess" in steps:
         about = {
             "name": settings.name,
@@ -92,6 +97,7 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
             "items": len(items),
             "shards": [f"{FOLDER}/{task.path.name}" for task in there],
             "splits": splits,
+            "classes": classes,
             "dead": dead,
         }
         _write_manifest(settings.out, about)
@@ -104,7 +110,7 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
         wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
         report = _added(beam, report, "analyse", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
     if set(steps) & set(TRAINING_STEPS):
-        report = replace(report, training=run_steps(settings, steps, items, tasks, progress))
+        report = replace(report, training=run_steps(settings, steps, whole, tasks, progress))
     return _predicted(settings, beam, report) if "predict" in steps else report
 
 

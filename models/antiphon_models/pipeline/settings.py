@@ -36,10 +36,14 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GatherSettings(Table, frozen=True):
-    """Where the sounds are. `dataset`: a name of `antiphon dataset list`; `path`: its folder."""
+    """Where the sounds are. `dataset`: a name of `antiphon dataset list`; `path`: its folder.
+
+    `group`: "none" where sounds that the data set groups, as by their names, are independent; published splits stay.
+    """
 
     dataset: Text
     path: Folder
+    group: Annotated[Literal["", "none"], Meta(description='"none"')] = ""
 
 
 class PreprocessSettings(Table, frozen=True):

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from msgspec import structs
 
-from antiphon.api import F32, FileError
+from antiphon.api import F32, FileError, UsageError
 from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon_classify import features
@@ -31,7 +31,7 @@ from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings
 
-VERSION = 1
+VERSION = 2
 """Of what is computed: another one computes all shards anew."""
 FOLDER, DEAD = "shards", "dead"
 TRIES = 3
@@ -143,7 +143,7 @@ def sounds_of(
         try:
             digest = file_digest(path)
             found = read_again(partial(read, path))
-        except FileError as error:
+        except (FileError, UsageError) as error:
             # the row names the file
             reason = fault_of(path) or str(error).removeprefix(f"cannot read {printable_path(path)}: ")
             dead.append({"name": item.name, "path": item.path, "reason": reason})
@@ -180,7 +180,13 @@ def compute(task: ShardTask) -> None:
     mel, chosen = features.extractor(task.settings.mel), task.settings
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
-    for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=chosen.seconds, rate=chosen.rate), dead):
+
+    def read(path: Path) -> tuple[Sound, float]:
+        sound, seconds = excerpt(path, chosen.seconds, chosen.rate)
+        features.check_length(sound.samples.shape[1], chosen.mel)
+        return sound, seconds
+
+    for row, (sound, seconds) in sounds_of(task, read, dead):
         rows.append({**row, "seconds": seconds, **mel_cells(mel.compute(listening_mono(sound.samples)))})
     write_shard(task, row_fields(), rows, task.settled(), {task.dead: dead})
 

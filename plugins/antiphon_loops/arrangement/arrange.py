@@ -281,14 +281,18 @@ def _bars(
     count = -(-request.bars // rules.section)
     bars: list[tuple[Layer, ...]] = []
     lowest = min((rules.enters[r] for r in roles), default=0.0)
+    played: dict[str, list[int]] = {role: [] for role in roles}
     for section in range(count):
         share = rules.form[min(len(rules.form) - 1, section * len(rules.form) // max(count, 1))] if count > 2 else 1.0
         layers = []
-        for role in roles:
-            own = by_role[role]
-            if len(roles) > 1 and chance(seed, "rest", role, section) < rules.rests:
-                continue
-            choice = own[int(chance(seed, "turn", role, section) * len(own)) if section else 0]
+        sounding = [r for r in roles if len(roles) == 1 or chance(seed, "rest", r, section) >= rules.rests]
+        changing = _changing({r: played[r] for r in sounding if len(by_role[r]) > 1}, section, rules, seed)
+        for role in sounding:
+            own, before = by_role[role], played[role]
+            choice = before[-1] if before else own[0]
+            if role in changing:  # to the one that has been played least
+                choice = min((n for n in own if n != choice), key=lambda n: (before.count(n), n))
+            before.append(choice)
             turn = 0 if len(own) > 1 else int(chance(seed, "ahead", role) * choices[choice].bars)
             layers.append(Layer(choice, max(0.0, rules.enters[role] - lowest) / share, turn))
         layers = layers or [Layer(by_role[roles[0]][0], 0.0)] if roles else []
@@ -298,6 +302,13 @@ def _bars(
             rested = layers[:out] + layers[out + 1 :] if bar == last - 1 and len(layers) > 1 else layers
             bars.append(_filled(rested, bar, choices))
     return bars
+
+
+def _changing(played: Mapping[str, Sequence[int]], section: int, rules: Rules, seed: object) -> set[str]:
+    """The roles that change their loop in a section, of those that have others and what they have played."""
+    draws = {role: chance(seed, "turn", role, section) for role, before in played.items() if before}
+    least = min(draws.values(), default=0.0) if rules.variety else 0.0
+    return {role for role, draw in draws.items() if draw <= max(least, rules.variety)}
 
 
 def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:

@@ -59,6 +59,14 @@ def test_everything_is_moved_into_one_key(library: Path):
     assert all(-5 <= shift_to(x, "E minor") <= 6 for x in loops)
 
 
+def test_loops_change_from_section_to_section(library: Path):
+    loops = analyse(library).loops
+    for seed in range(6):
+        asked = LoopRequest(104.0, bars=16, seed=seed, instruments=("drums", "bass"))
+        assert len(arrange(loops, asked, Rules()).choices) > 2
+        assert len(arrange(loops, asked, Rules(variety=0.0)).choices) <= 2
+
+
 def test_a_sine_shifted_into_the_key_is_heard_there(library: Path):
     for key, pitch in (("C major", 0), ("D major", 2)):
         sound = render(library, {"bars": 4, "bpm": 110.0, "instruments": "chords", "key": key}, RATE)[0]

@@ -57,9 +57,10 @@ def test_the_cut_into_hops_is_not_heard() -> None:
 
 def test_the_pedal_holds_and_lets_go_to_the_sample() -> None:
     held = play([(0, on(60))], 0.5)
-    pedal = play([(0, control(64, 1.0)), (0, on(60)), (3000, off(60)), (12001, control(64, 0.2))], 0.5)
-    assert 12001 <= differs(held, pedal) < 12030
-    assert rms(pedal[:, -2000:]) < rms(held[:, -2000:]) - 12
+    for lifted in (control(64, 0.2), control(121, 0.0)):  # which resets all controllers
+        pedal = play([(0, control(64, 1.0)), (0, on(60)), (3000, off(60)), (12001, lifted)], 0.5)
+        assert 12001 <= differs(held, pedal) < 12030
+        assert rms(pedal[:, -2000:]) < rms(held[:, -2000:]) - 12
     other = play([(0, control(64, 1.0, 2)), (0, on(60)), (3000, off(60))], 0.5)
     assert 3000 <= differs(held, other) < 3030  # another channel's pedal holds nothing here
 

@@ -70,14 +70,21 @@ class MidiSong:
         tempo: (beat, bpm) from there on, the first at beat 0.
         ticks: Ticks of a beat in the file.
         length: Beats to the end of its longest track.
-        meters: (beat, beats of a bar) from there on, in order; empty where the file has no time signature.
+        signatures: (beat, upper, lower) of each time signature, in order.
+        texts: (beat, kind, text) of each of its lyrics, markers and texts, in order; kind as mido names it.
     """
 
     tracks: tuple[MidiTrack, ...]
     tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
     ticks: int = TICKS
     length: float = 0.0
-    meters: tuple[tuple[float, float], ...] = ()
+    signatures: tuple[tuple[float, int, int], ...] = ()
+    texts: tuple[tuple[float, str, str], ...] = ()
+
+    @property
+    def meters(self) -> tuple[tuple[float, float], ...]:
+        """(beat, beats of a bar) from there on, in order; empty where the file has no time signature."""
+        return tuple((at, 4.0 * upper / lower) for at, upper, lower in self.signatures)
 
     def seconds(self, beat: float) -> float:
         """Converts a beat to a time by the tempo map."""

@@ -34,6 +34,7 @@ MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
 """Tracks of a file: ten times the staves of a large orchestra."""
+_TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 _TOLD = 4
@@ -61,8 +62,19 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
-    bars = tuple((at, 4.0 * upper / lower) for at, upper, lower in signatures)
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+        texts = _texts(midi)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length / midi.ticks_per_beat, tuple(signatures), texts)
+
+
+def _texts(midi: Any) -> tuple[tuple[float, str, str], ...]:
+    found = []
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type in _TEXTS:
+                found.append((at / midi.ticks_per_beat, message.type, message.text))
+    return tuple(sorted(found, key=lambda text: text[0]))
 
 
 def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
@@ -207,16 +219,28 @@ def _refusing(path: Path) -> Iterator[None]:
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
 
 
-def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
+def write(
+    path: Path,
+    tracks: Iterable[MidiTrack],
+    tempo: float | Tempo = DEFAULT_BPM,
+    ticks: int = TICKS,
+    signatures: Iterable[tuple[float, int, int]] = (),
+    texts: Iterable[tuple[float, str, str]] = (),
+) -> None:
     """Writes a MIDI file of type 1, whole or not at all.
 
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
     `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
-    them exact.
+    them exact. `signatures`, `texts`: as of `MidiSong`.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
-    first = [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
+    first = [
+        (round(at * ticks), mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
+        for at, upper, lower in signatures
+    ]
+    first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
+    first += [(round(at * ticks), mido.MetaMessage(kind, text=text)) for at, kind, text in texts]
     rest = [_messages(track, ticks) for track in tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first

@@ -89,8 +89,8 @@ def commands(score: Score) -> list[Command]:
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
     """Writes the notes, a track for each channel, and returns their number.
 
-    frames: end of unended notes.  like: source file, whose tempo, ticks, names and instruments are kept; without one,
-    120 bpm.  Raises `FileError`.
+    frames: end of unended notes.  like: source file, whose tempo, signatures, texts, ticks, names and instruments are
+    kept; without one, 120 bpm.  Raises `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
@@ -127,7 +127,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
         name, program = known.get(channel, ("", None))
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
         tracks.append(MidiTrack(name, held, program, tuple(controls.get(channel, []))))
-    midifile.write(path, tracks, tempo, ticks)
+    signatures, texts = (like.signatures, like.texts) if like is not None else ((), ())
+    midifile.write(path, tracks, tempo, ticks, signatures, texts)
     return sum(map(len, notes.values()))
 
 

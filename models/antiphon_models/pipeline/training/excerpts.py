@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, FileError
 from antiphon.api.backends.files import make_folder, reason_of_os_error, temporary_beside, write_atomic
-from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, VALID
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import SEVERAL, TrainSettings
@@ -183,9 +183,7 @@ def make_set(
     folder = make_folder(out / FOLDER)
     sums = _Sums(bands)
     frames, part = folder / FRAMES, temporary_beside(folder / FRAMES)
-    several = settings.labels == SEVERAL or (
-        not settings.labels and sum(len(item.labels) != 1 for item in items) * 2 > len(items)
-    )
+    several = _several(items, settings)
     splits = _splits(items, settings, several=several)
     groups = {item.name: (splits[item.name], item.group or item.name) for item in items}
     try:
@@ -279,6 +277,24 @@ def read_set(out: Path) -> TrainingSet | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def class_counts(items: Sequence[SourceItem], settings: TrainSettings) -> dict[str, dict[str, int]]:
+    """By label the number of its sounds in each split of the training."""
+    several = _several(items, settings)
+    splits = _splits(items, settings, several=several)
+    counts = {label: dict.fromkeys(SPLITS, 0) for label in sorted({label for item in items for label in item.labels})}
+    for item in items:
+        for label in item.labels if several or len(item.labels) == 1 else ():
+            counts[label][splits[item.name]] += 1
+    return counts
+
+
+def _several(items: Sequence[SourceItem], settings: TrainSettings) -> bool:
+    """Whether sounds have any number of labels: as the settings say, else where most have not one."""
+    if settings.labels:
+        return settings.labels == SEVERAL
+    return sum(len(item.labels) != 1 for item in items) * 2 > len(items)
 
 
 def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bool) -> dict[str, str]:

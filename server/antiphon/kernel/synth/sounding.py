@@ -8,7 +8,7 @@ from typing import NamedTuple
 from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
-from antiphon.kernel.synth.shapes import ChannelBends
+from antiphon.kernel.synth.shapes import RESET, ChannelBends
 
 TOLD = 128
 """Most events that restore a synth's state."""
@@ -61,7 +61,9 @@ class Sounding:
                         self._pedalled[key] = note
                 case "control":
                     ChannelBends.keep(self._controls, event)
-                    if event.number == PEDAL and event.value < 0.5:
+                    if event.number == RESET:
+                        self._controls.pop((event.channel, PEDAL), None)
+                    if event.number == RESET or (event.number == PEDAL and event.value < 0.5):
                         for note_key in [k for k in self._pedalled if k[0] == event.channel]:
                             del self._pedalled[note_key]
                 case "bend":
