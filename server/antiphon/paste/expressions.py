@@ -5,13 +5,14 @@ What a program declares is known by name; all else is a word of live scripts, or
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT, WAVES
 
 _PLAYS = frozenset({"note", "n", "s", "sound"})
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
@@ -24,6 +25,7 @@ _BUILT_IN = frozenset({"round", "abs", "min", "max"})
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
 _FIRST_OF_LIST = frozenset({"delay", "room", "distort", "shape", "size", "phaser", "vib", "fm"})
 """Values of which Strudel takes several joined by colons, and a live script the first."""
+_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
@@ -146,6 +148,8 @@ class Expressions:
         if name in ("undefined", "null"):
             return "None"
         word = RENAMED.get(name, name)
+        if word in WAVES:
+            self.script.waves.add(word)
         if word in SIGNALS or word in FUNCTIONS:
             return name_of(word)
         if word in METHODS:
@@ -219,6 +223,8 @@ class Expressions:
             return self._noted(node)
         if name == "chord":
             return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
+        if name in ("polymeter", "pm") and (text := _polymeter(node.arguments)):
+            return Chain(f"mini({quoted(_mended(text, kind))})")
         if name == "mini" or name == "m":
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = RENAMED.get(name, name)
@@ -276,11 +282,30 @@ class Expressions:
             return '.s("piano")'
         if name == "velocity":
             return self._velocity(node)
+        if name in _ARITHMETIC and (named := self._named_value(node.arguments)):
+            return f".{name}({named})"
+        if name == "euclid" and (text := self._euclid(node.arguments)):
+            return f".struct({text})"
+        if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
+            begin, end = (self._operand(one) for one in node.arguments[:2])
+            return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = RENAMED.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         return f".{name_of(word)}({self._arguments(given, name)})"
+
+    def _named_value(self, nodes: Sequence[Any]) -> str:
+        """`speed=2` of the argument `speed(2)`; "" for another."""
+        if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
+            return ""
+        name, given = RENAMED.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
+        return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
+
+    def _euclid(self, nodes: Sequence[Any]) -> str:
+        """The rhythm as a text; "" for one that is computed."""
+        plain = [one.value for one in nodes[:2] if one.type == "Literal"]
+        return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]
@@ -308,6 +333,17 @@ class Expressions:
 
 def is_text(node: Any) -> bool:
     return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
+
+
+def _polymeter(nodes: Sequence[Any]) -> str:
+    """Texts, or lists of steps, as one text in mini-notation; "" for others."""
+    lists = [one.elements if one.type == "ArrayExpression" else [one] for one in nodes]
+    if not lists or any(step.type != "Literal" for steps in lists for step in steps):
+        return ""
+    texts = [" ".join(str(step.value) for step in steps) for steps in lists]
+    counts = [len(text.split()) for text in texts]
+    steps = counts[0] if nodes[0].type == "ArrayExpression" else math.lcm(*counts)
+    return f"{{{', '.join(texts)}}}%{steps}" if re.fullmatch(r"[\w#. -]+", "".join(texts)) else ""
 
 
 def names_of(params: Sequence[Any]) -> Iterator[str]:

@@ -18,6 +18,8 @@ SILENT = frozenset(_TABLES["silent"]["words"])
 SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
 FUNCTIONS = frozenset(live.__all__)
 SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
+WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
+"""Signals of which Strudel takes the value at the beginning of an event."""
 OF_NOTES = frozenset(
     name for word in WORDS.values() if word.kind == "played" for name in word.names if word.name != "log"
 )

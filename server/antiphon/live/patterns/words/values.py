@@ -15,7 +15,7 @@ from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
-from antiphon.live.patterns.spans import Number
+from antiphon.live.patterns.spans import CycleEvent, Number, Span
 
 P: TypeAlias = Pattern[Any]
 Operation = Callable[[Any, Any], Any]
@@ -181,6 +181,14 @@ def keepif(p: P, switches: Truth) -> P:
     on = truths(switches, "keepif")
     kept = queries.apply_left(p.events, on, lambda value, wanted: (value, wanted))
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
+
+
+def at_begin(p: P) -> P:
+    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        found = p.events(Span(span.begin, span.begin), seed)
+        return [CycleEvent(None, span, event.value, event.places) for event in found]
+
+    return p._new(query)
 
 
 def rangex(p: P, low: Number, high: Number) -> P:
