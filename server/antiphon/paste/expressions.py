@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from antiphon.paste import mini_text
-from antiphon.paste.script import Chain, Script, UnknownPartError, name_of, quoted
+from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT, WAVES
 
 _PLAYS = frozenset({"note", "n", "s", "sound"})
@@ -25,6 +25,7 @@ _BUILT_IN = frozenset({"round", "abs", "min", "max"})
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
 _FIRST_OF_LIST = frozenset({"delay", "room", "distort", "shape", "size", "phaser", "vib", "fm"})
 """Values of which Strudel takes several joined by colons, and a live script the first."""
+_OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
@@ -45,6 +46,17 @@ class Expressions:
         self.words: dict[str, str] = {}
         self.names: set[str] = set()
         self.lost: set[str] = set()
+        self._ahead: list[str] = []
+        self._functions = 0
+
+    def body(self, node: Any) -> list[str]:
+        """Lines of the body of a function."""
+        raise NotImplementedError
+
+    def ahead(self) -> list[str]:
+        """Functions that the expressions since the last call need before them."""
+        lines, self._ahead = self._ahead, []
+        return lines
 
     def source(self, node: Any) -> str:
         """Text of a node."""
@@ -168,19 +180,19 @@ class Expressions:
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
-        if node.body.type == "BlockStatement":
-            body = node.body.body
-            if len(body) != 1 or body[0].type != "ReturnStatement" or body[0].argument is None:
-                raise UnknownPartError("a function within a pattern is one expression here")
-            returned = body[0].argument
-        else:
-            returned = node.body
-        before = set(self.names)
+        """A function: a lambda where it is one expression, else one that is defined before the statement."""
+        before, outer = set(self.names), self.ahead()
         self.names |= set(names_of(node.params))
         try:
-            return f"lambda {self.parameters(node.params)}: {self.expr(returned)}"
+            parameters, lines = self.parameters(node.params), self.body(node.body)
         finally:
             self.names = before
+            self._ahead = outer
+        if len(lines) == 1 and lines[0].startswith("return "):
+            return f"lambda {parameters}: {lines[0].removeprefix('return ')}"
+        self._functions += 1
+        self._ahead += [f"def change{self._functions}({parameters}):", *indented(lines)]
+        return f"change{self._functions}"
 
     def _member(self, node: Any) -> Chain | str:
         if node.computed:
@@ -257,6 +269,12 @@ class Expressions:
         callee, name = node.callee, node.callee.property.name
         if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
             return self._math(name, node)
+        if name == "isArray":
+            return f"isinstance({self._arguments(node.arguments, '')}, list)"
+        if name == "substring":
+            return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
+        if name in _OF_TEXTS:
+            return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
         if name == "map" and node.arguments:
             given, function = self.expr(callee.object), self.expr(node.arguments[0])
             if len(node.arguments[0].params or ()) == 2:
@@ -276,6 +294,8 @@ class Expressions:
         if name in self.words:
             given = "".join(f"{self.expr(one)}, " for one in node.arguments)
             return f".apply(lambda p: {name_of(name)}({given}p))"
+        if name in ("withValue", "fmap"):
+            return f".listed().map({self._arguments(node.arguments[:1], name)})"
         if name == "innerJoin":
             return ".bind(lambda p: p)"
         if name == "piano":

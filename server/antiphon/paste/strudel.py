@@ -40,6 +40,10 @@ def translate(text: str, script: Script) -> None:
 class _Program(Expressions):
     """One program: its statements in order."""
 
+    def __init__(self, text: str, script: Script) -> None:
+        super().__init__(text, script)
+        self._numbers: dict[str, str] = {}
+
     # ---- statements
 
     def statements(self, body: Sequence[Any], comments: Sequence[Any]) -> None:
@@ -51,9 +55,13 @@ class _Program(Expressions):
                 if said and not re.search(r"[(){}=]", said):
                     self.script.add(f"# {said}")
             rest = [comment for comment in rest if comment.range[0] >= node.range[1]]
+            first = len(self.script.lines)
             try:
                 self._statement(node)
+                if functions := self.ahead():
+                    self.script.lines[first:first] = ["", "", *functions, "", ""]
             except UnknownPartError as error:
+                self.ahead()
                 self._lose(node)
                 self.script.pending.clear()
                 self.script.comment(self.source(node), str(error))
@@ -114,6 +122,8 @@ class _Program(Expressions):
             shown = self.receiver(value, "note")
         else:
             shown = self.expr(value)
+        if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
+            self._numbers[name_of(name)] = f"({shown})"
         self.script.add(*_assigned(name_of(name), shown))
 
     def _expression(self, node: Any) -> None:
@@ -123,7 +133,11 @@ class _Program(Expressions):
             return
         called = node.callee.name if node.type == "CallExpression" and node.callee.type == "Identifier" else ""
         if called in ("setcps", "setCps", "setcpm", "setCpm"):
-            self.script.tempo = self._tempo(node.arguments[0], called)
+            tempo = self._tempo(node.arguments[0], called)
+            if tempo.startswith("setc"):  # by names that stand before it
+                self.script.add(tempo)
+            else:
+                self.script.tempo = tempo
         elif called in ("all", "each"):
             self.script.everything.append(str(self.expr(node.arguments[0])))
         elif called == "samples":
@@ -142,12 +156,25 @@ class _Program(Expressions):
             self.script.track("", self._pattern(node))
 
     def _tempo(self, node: Any, called: str) -> str:
-        value, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
+        text, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
+        value = re.sub(r"[A-Za-z_]\w*", lambda name: self._numbers.get(name[0], name[0]), text)
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
-            return f"{called.lower()}({value})"
+            return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = arithmetic.value(value) * factor
         beats = next((n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST), 4)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
+
+    def _method(self, node: Any) -> Chain | str:
+        """A method; `cpm` of a pattern is the tempo of a program that has no other."""
+        called = node.callee.property.name
+        if called not in ("cpm", "cps") or not node.arguments:
+            return super()._method(node)
+        pattern, tempo = self.receiver(node.callee.object), self._tempo(node.arguments[0], called)
+        if self.script.tempo in ("", tempo) and tempo.startswith(("tempo", "meter")):
+            self.script.tempo = tempo
+        else:
+            self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
+        return pattern
 
     def _register(self, node: Any) -> None:
         word, function = node.arguments[0].value, node.arguments[1]
@@ -160,17 +187,15 @@ class _Program(Expressions):
         before = set(self.names)
         self.names |= set(names_of(node.params))
         try:
-            return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
+            return [f"def {name}({self.parameters(node.params)}):", *indented(self.body(node.body))]
         finally:
             self.names = before
 
-    def _body(self, body: Any) -> list[str]:
-        if body.type != "BlockStatement":
-            return [f"return {self.expr(body)}"]
-        lines: list[str] = []
-        for node in body.body:
-            lines += self._inner(node)
-        return lines or ["return None"]
+    def body(self, node: Any) -> list[str]:
+        if node.type == "BlockStatement":
+            return self._block(node) if node.body else ["return None"]
+        returned = f"return {self.expr(node)}"
+        return [*self.ahead(), returned]
 
     def _inner(self, node: Any) -> Iterator[str]:
         """Lines of a statement within a function."""
@@ -202,8 +227,11 @@ class _Program(Expressions):
                 raise UnknownPartError("a live script has no such statement")
 
     def _block(self, node: Any) -> list[str]:
-        nodes = node.body if node.type == "BlockStatement" else [node]
-        return [line for one in nodes for line in self._inner(one)] or ["pass"]
+        lines: list[str] = []
+        for one in node.body if node.type == "BlockStatement" else [node]:
+            made = list(self._inner(one))
+            lines += [*self.ahead(), *made]
+        return lines or ["pass"]
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:

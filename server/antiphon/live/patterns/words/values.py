@@ -183,6 +183,10 @@ def keepif(p: P, switches: Truth) -> P:
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
 
 
+def listed(p: P) -> P:
+    return p.map(lambda v: [figure_or_word(part) for part in v.split(":")] if isinstance(v, str) and ":" in v else v)
+
+
 def at_begin(p: P) -> P:
     def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
         found = p.events(Span(span.begin, span.begin), seed)
