@@ -23,10 +23,10 @@ _MATH = {"PI": "math.pi", "E": "math.e"}
 _MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc"})
 _BUILT_IN = frozenset({"round", "abs", "min", "max"})
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
-_FIRST_OF_LIST = frozenset({"delay", "room", "distort", "shape", "size", "phaser", "vib", "fm"})
+_FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
 """Values of which Strudel takes several joined by colons, and a live script the first."""
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow"})
+_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
@@ -66,9 +66,9 @@ class Expressions:
         shown = []
         for one in params:
             if one.type == "Identifier":
-                shown.append(name_of(one.name))
+                shown.append(own_name(one.name))
             elif one.type == "AssignmentPattern" and one.left.type == "Identifier":
-                shown.append(f"{name_of(one.left.name)}={self.expr(one.right)}")
+                shown.append(f"{own_name(one.left.name)}={self.expr(one.right)}")
             else:
                 raise UnknownPartError("a function takes plain names")
         return ", ".join(shown)
@@ -104,6 +104,8 @@ class Expressions:
                 return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
             case "BinaryExpression" | "LogicalExpression":
                 operator = _OPERATORS.get(node.operator, node.operator)
+                if operator in ("==", "!=") and node.left.type == "MemberExpression" and _is_undefined(node.right):
+                    return self._has(node.left, operator)
                 if node.operator not in _OPERATORS and operator not in _PLAIN_OPERATORS:
                     raise UnknownPartError(f"a live script has no {node.operator}")
                 return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
@@ -154,7 +156,7 @@ class Expressions:
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
-            return name_of(name)
+            return own_name(name)
         if name == "silence":
             return "silence()"
         if name in ("undefined", "null"):
@@ -173,10 +175,13 @@ class Expressions:
     def _object(self, node: Any) -> str:
         pairs = []
         for one in node.properties:
+            if one.type == "SpreadElement":
+                pairs.append(f"**{self.expr(one.argument)}")
+                continue
             if one.type != "Property" or one.computed:
                 raise UnknownPartError("an object has plain names")
             key = one.key.name if one.key.type == "Identifier" else str(one.key.value)
-            pairs.append(f"{quoted(key)}: {self.expr(one.value)}")
+            pairs.append(f"{quoted(_key(key))}: {self.expr(one.value)}")
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
@@ -204,9 +209,13 @@ class Expressions:
             raise UnknownPartError(f"there is no Math.{node.property.name} here")
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
-        shown = self.receiver(node.object)
-        link = f".{name_of(RENAMED.get(node.property.name, node.property.name))}"
-        return shown.then(link) if isinstance(shown, Chain) else f"{shown}{link}"
+        return f"{self.receiver(node.object)}[{quoted(_key(node.property.name))}]"
+
+    def _has(self, node: Any, operator: str) -> str:
+        """Whether a value has a name."""
+        shown = self.expr(node.object)
+        has = f"(isinstance({shown}, dict) and {quoted(_key(node.property.name))} in {shown})"
+        return has if operator == "!=" else f"(not {has})"
 
     def receiver(self, node: Any, link: str = "") -> Chain | str:
         """A pattern whose method is called; a text becomes one."""
@@ -214,6 +223,8 @@ class Expressions:
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
             return Chain(f"mini({self.text_of(node, kind)})")
+        if node.type == "MemberExpression" and not node.computed and node.property.name in _ARITHMETIC:
+            return Chain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
         if isinstance(shown, Chain):
             return shown
@@ -230,7 +241,7 @@ class Expressions:
 
     def _function_call(self, name: str, node: Any, kind: str) -> Chain | str:
         if name in self.names or name in self.words:
-            return Chain(f"{name_of(name)}({self._arguments(node.arguments, '')})")
+            return Chain(f"{own_name(name)}({self._given(node.arguments)})")
         if name == "note" and node.arguments:
             return self._noted(node)
         if name == "chord":
@@ -242,7 +253,7 @@ class Expressions:
         word = RENAMED.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{_because(name)}")
-        shown = self._arguments(node.arguments, name)
+        shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         if name in _TUPLES:
             shown = ", ".join(_tuple(str(self.expr(one))) for one in node.arguments)
         elif name in _PATTERN_FUNCTIONS:
@@ -292,8 +303,7 @@ class Expressions:
 
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
-            given = "".join(f"{self.expr(one)}, " for one in node.arguments)
-            return f".apply(lambda p: {name_of(name)}({given}p))"
+            return f".apply(lambda p: {own_name(name)}({', '.join(filter(None, [self._given(node.arguments), 'p']))}))"
         if name in ("withValue", "fmap"):
             return f".listed().map({self._arguments(node.arguments[:1], name)})"
         if name == "innerJoin":
@@ -312,6 +322,8 @@ class Expressions:
         word = RENAMED.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
+        if name in ("dict", "addVoicings"):
+            raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
         return f".{name_of(word)}({self._arguments(given, name)})"
 
@@ -347,8 +359,26 @@ class Expressions:
     def _arguments(self, nodes: Sequence[Any], name: str) -> str:
         return ", ".join(str(self.expr(one, name)) for one in nodes)
 
+    def _given(self, nodes: Sequence[Any]) -> str:
+        """Arguments of a function of the program's own: a text in double quotation marks is a pattern there."""
+        return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)
+
     def is_call_of(self, node: Any, name: str) -> bool:
         return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
+
+
+def _key(name: str) -> str:
+    """Name of a value: that of one without a name is empty here."""
+    return "" if name == "value" else name
+
+
+def _is_undefined(node: Any) -> bool:
+    return bool(node.type == "Identifier" and node.name == "undefined")
+
+
+def own_name(name: str) -> str:
+    """A name of the program, apart from the words of live scripts."""
+    return f"{name_of(name)}_" if name in FUNCTIONS else name_of(name)
 
 
 def is_text(node: Any) -> bool:

@@ -7,6 +7,9 @@ import re
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
+_HELD = re.compile(r"(?<!\S)_@(\d+)(?!\S)")
+_LATER_PART = re.compile(r"([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
+"""A word of which a part stands behind its weight: d4@2:1."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.#'-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
@@ -14,7 +17,8 @@ _PLAIN_NUMBER = re.compile(r"(?<![\w.#'-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
 
 def plain(text: str) -> str:
     """A text without comments, its rotations turned as ours are."""
-    text = _POINT.sub("0.", _COMMENT.sub("", text))
+    text = _LATER_PART.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
+    text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
     return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_turned(found)})", text)
 
 

@@ -10,8 +10,8 @@ import esprima
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
-from antiphon.paste.expressions import Expressions, is_text, names_of
-from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of
+from antiphon.paste.expressions import Expressions, is_text, names_of, own_name
+from antiphon.paste.script import Chain, Script, UnknownPartError, indented
 from antiphon.paste.words import SILENT_FUNCTIONS
 
 MOST_CHARACTERS = 200_000
@@ -84,7 +84,7 @@ class _Program(Expressions):
                     self._declared(one)
             case "FunctionDeclaration":
                 self.names.add(node.id.name)
-                self.script.add("", "", *self._function(name_of(node.id.name), node), "", "")
+                self.script.add("", "", *self._function(own_name(node.id.name), node), "", "")
             case "ExpressionStatement":
                 self._expression(node.expression)
             case "EmptyStatement":
@@ -114,7 +114,7 @@ class _Program(Expressions):
             self._register(value)
             return
         if value is not None and value.type in ("ArrowFunctionExpression", "FunctionExpression"):
-            self.script.add(*self._function(name_of(name), value))
+            self.script.add(*self._function(own_name(name), value))
             return
         if value is None:
             shown: Chain | str = "None"
@@ -123,13 +123,13 @@ class _Program(Expressions):
         else:
             shown = self.expr(value)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
-            self._numbers[name_of(name)] = f"({shown})"
-        self.script.add(*_assigned(name_of(name), shown))
+            self._numbers[own_name(name)] = f"({shown})"
+        self.script.add(*_assigned(own_name(name), shown))
 
     def _expression(self, node: Any) -> None:
         if node.type == "AssignmentExpression" and node.left.type == "Identifier":
             self.names.add(node.left.name)
-            self.script.add(f"{name_of(node.left.name)} {node.operator} {self.expr(node.right)}")
+            self.script.add(f"{own_name(node.left.name)} {node.operator} {self.expr(node.right)}")
             return
         called = node.callee.name if node.type == "CallExpression" and node.callee.type == "Identifier" else ""
         if called in ("setcps", "setCps", "setcpm", "setCpm"):
@@ -149,7 +149,7 @@ class _Program(Expressions):
         elif node.type == "Literal" and "use strict" in str(node.value):
             pass
         elif node.type == "Identifier" and node.name in self.names:
-            self.script.track("", name_of(node.name))
+            self.script.track("", own_name(node.name))
         elif node.type != "CallExpression" and not is_text(node):
             raise UnknownPartError("it is no pattern")
         else:
@@ -161,7 +161,8 @@ class _Program(Expressions):
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = arithmetic.value(value) * factor
-        beats = next((n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST), 4)
+        fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
+        beats = next(fits, 1 if cycles > 1 else 64)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
 
     def _method(self, node: Any) -> Chain | str:
@@ -180,8 +181,8 @@ class _Program(Expressions):
         word, function = node.arguments[0].value, node.arguments[1]
         if not isinstance(word, str) or function.type not in ("ArrowFunctionExpression", "FunctionExpression"):
             raise UnknownPartError("a word is registered by a name and a function")
-        self.words[word] = name_of(word)
-        self.script.add("", "", *self._function(name_of(word), function), "", "")
+        self.words[word] = own_name(word)
+        self.script.add("", "", *self._function(own_name(word), function), "", "")
 
     def _function(self, name: str, node: Any) -> list[str]:
         before = set(self.names)
@@ -206,7 +207,7 @@ class _Program(Expressions):
                 for one in node.declarations:
                     if one.id.type != "Identifier":
                         raise UnknownPartError("names are given one by one here")
-                    yield f"{name_of(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
+                    yield f"{own_name(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
                     self.names.add(one.id.name)
             case "ExpressionStatement" if node.expression.type == "AssignmentExpression":
                 one = node.expression
@@ -221,7 +222,7 @@ class _Program(Expressions):
                 if node.left.type != "VariableDeclaration":
                     raise UnknownPartError("a live script has no such loop")
                 self.names.add(node.left.declarations[0].id.name)
-                yield f"for {name_of(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
+                yield f"for {own_name(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
                 yield from indented(self._block(node.body))
             case _:
                 raise UnknownPartError("a live script has no such statement")

@@ -18,6 +18,8 @@ from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
+UNNAMED = ""
+"""Name of a value that `note`, `n` or `s` names later."""
 MOST_PIECES = 64
 """Maximum pieces of `chop`, and repeats of `echo`."""
 
@@ -64,7 +66,7 @@ class ControlPattern(Pattern[Values]):
             result = queries.apply_left(
                 result,
                 given,
-                lambda old, new: {**old, **{key: join(old.get(key), value) for key, value in new.items()}},
+                lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in _named_as(old, new).items()}},
             )
         return self._new(result)
 
@@ -119,6 +121,17 @@ class ControlPattern(Pattern[Values]):
             return found
 
         return self._new(query)
+
+
+def unnamed(p: Pattern[Any]) -> ControlPattern:
+    """A pattern whose plain values are named later, as `mini("c4 e4").gain(0.5).note()`."""
+    return ControlPattern(queries.map_values(p.events, lambda v: v if isinstance(v, Mapping) else {UNNAMED: v}))
+
+
+def _named_as(old: Values, new: Values) -> Values:
+    """New values, with those for a note changing the value without a name where there is one."""
+    unnamed = UNNAMED in old and "note" in new
+    return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
 
 
 def _float(value: Value) -> float:
@@ -180,7 +193,11 @@ def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[An
 
     def one(value: Any) -> Values:
         if isinstance(value, Mapping):
-            return value
+            if UNNAMED not in value:
+                return value
+            return {**{k: v for k, v in value.items() if k != UNNAMED}, **one(value[UNNAMED])}
+        if name == "s" and isinstance(value, str):
+            return _sound(value)[0]
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes numbers and words, not {str(value)[:40]!r}")
         return {name: value}

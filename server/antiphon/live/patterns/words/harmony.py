@@ -28,8 +28,14 @@ def scale_pattern(name: Argument) -> Query[Any]:
             return queries.pure(_scale_of(name))
         return read(name.replace(" ", ":") if "<" not in name and ":" not in name else name, lambda w: (_scale_of(w),))
     if isinstance(name, Pattern):
-        return queries.map_values(name.events, lambda value: _scale_of(str(value)))
+        return queries.map_values(name.events, lambda value: _scale_of(_joined(value)))
+    if isinstance(name, list):
+        return queries.pure(_scale_of(_joined(name)))
     raise UsageError(f'scale takes a name, as in scale("c4:minor"), not {str(name)[:40]!r}')
+
+
+def _joined(value: Any) -> str:
+    return ":".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def degree_note(given: Any, value: Any) -> Any:
@@ -304,7 +310,11 @@ def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
 MORE: dict[str, Any] = {
     "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
     "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
-    "chord": lambda p, names: p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord)),
+    "chord": lambda p, names=None: (
+        ControlPattern(values_of("chord", p))
+        if names is None
+        else p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord))
+    ),
     "anchor": lambda p, note: _of_voicing(p, "anchor", note),
     "mode": lambda p, name: _of_voicing(p, "mode", name),
     "offset": lambda p, places: _of_voicing(p, "offset", places),

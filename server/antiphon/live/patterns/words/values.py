@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
-from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span
@@ -72,7 +72,7 @@ def _whole_values(a: Any, b: Any, change: Operation) -> Any:
     if not isinstance(a, Mapping):
         return change(a, b)
     if not isinstance(b, Mapping):
-        name = "note" if "note" in a else "n" if "n" in a and "s" not in a else "note"
+        name = UNNAMED if UNNAMED in a else "note" if "note" in a else "n" if "n" in a and "s" not in a else "note"
         b = {name: b}
     result = dict(a)
     for name, value in b.items():
@@ -184,7 +184,12 @@ def keepif(p: P, switches: Truth) -> P:
 
 
 def listed(p: P) -> P:
-    return p.map(lambda v: [figure_or_word(part) for part in v.split(":")] if isinstance(v, str) and ":" in v else v)
+    def parts(value: Any) -> Any:
+        if isinstance(value, Mapping) and UNNAMED in value:
+            return {**value, UNNAMED: parts(value[UNNAMED])}
+        return [figure_or_word(part) for part in value.split(":")] if isinstance(value, str) and ":" in value else value
+
+    return p.map(parts)
 
 
 def at_begin(p: P) -> P:
