@@ -26,6 +26,8 @@ _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
 _FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
 """Values of which Strudel takes several joined by colons, and a live script the first."""
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
+_OCTAVE = ".in_octave(3)"
+"""For names of notes that are picked, which Strudel reads in the third octave."""
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
@@ -272,9 +274,11 @@ class Expressions:
             root = root.callee.object
         if root is not one and is_text(root):
             inner = self.expr(one)
-            if isinstance(inner, Chain) and inner.head.startswith("mini("):
+            picks = isinstance(inner, Chain) and any(link.startswith(".pick") for link in inner.links)
+            if isinstance(inner, Chain) and inner.head.startswith("mini(") and not picks:
                 return Chain(f"note({self.text_of(root, 'note')})", inner.links)
-        return Chain(f"note({self.expr(one, 'note')})")
+        shown = self.expr(one, "note")
+        return Chain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
 
     def _method(self, node: Any) -> Chain | str:
         callee, name = node.callee, node.callee.property.name
@@ -296,7 +300,10 @@ class Expressions:
         if name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_")):
             return chain
         try:
-            return _sooner(chain, self._link(name, node), plays=name in _PLAYS and not node.arguments)
+            link = self._link(name, node)
+            if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
+                link = f"{_OCTAVE}{link}"
+            return _sooner(chain, link, plays=name in _PLAYS and not node.arguments)
         except UnknownPartError as error:
             self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
             return chain
@@ -344,8 +351,8 @@ class Expressions:
         if one.type == "Literal" and isinstance(one.value, str):
             return f".velocity({quoted(mini_text.scaled(one.value, 127))})"
         if one.type == "Literal":
-            return f".velocity({float(one.value) * 127:g})"
-        return f".velocity(({self.expr(one)}).mul(127))"
+            return f".velocity({min(max(float(one.value) * 127, 1), 127):g})"
+        return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
     def _math(self, name: str, node: Any) -> str:
         given = self._arguments(node.arguments, "")

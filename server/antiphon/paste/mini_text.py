@@ -12,7 +12,7 @@ _LATER_PART = re.compile(r"([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)
 """A word of which a part stands behind its weight: d4@2:1."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
-_PLAIN_NUMBER = re.compile(r"(?<![\w.#'-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
 
 
 def plain(text: str) -> str:
@@ -38,8 +38,8 @@ def scales(text: str) -> str:
 
 
 def scaled(text: str, factor: float) -> str:
-    """Numbers of a text times a factor: for velocities, which are 0 to 1 there and 1 to 127 here."""
-    return _PLAIN_NUMBER.sub(lambda found: f"{float(found[0]) * factor:g}", plain(text))
+    """Numbers of a text times a factor, from 1 to it: for velocities, which are 0 to 1 there and 1 to 127 here."""
+    return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]) * factor, 1), factor):g}", plain(text))
 
 
 def is_notes(text: str) -> bool:

@@ -119,7 +119,8 @@ class _Program(Expressions):
         if value is None:
             shown: Chain | str = "None"
         elif is_text(value) and not self.source(value).startswith("'"):
-            shown = self.receiver(value, "note")
+            picks = re.search(rf"\b{re.escape(name)}\s*\.pick", self._text)
+            shown = self.receiver(value, "" if picks else "note")
         else:
             shown = self.expr(value)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, overload
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, figure, numbers, whole
-from antiphon.live.patterns.harmony import Scale, note_words, scale_of
+from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -145,9 +145,10 @@ def _sum(old: Value | None, new: Value) -> Value:
 
 
 def _arithmetic(old: Value, new: Value) -> Value:
-    if isinstance(old, str) or isinstance(new, str):
+    numbers = [named_number(one) if isinstance(one, str) else one for one in (old, new)]
+    if None in numbers:
         raise UsageError(f"{old!r} and {new!r} cannot be added: one of them is a word")
-    return old + new
+    return sum(numbers)  # type: ignore[arg-type]
 
 
 def _product(old: Value | None, new: Value) -> Value:

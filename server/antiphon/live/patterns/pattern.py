@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.harmony import named_number
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
@@ -314,8 +314,8 @@ def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
 def _number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return note_number(value)
+    if (number := named_number(value)) is not None:
+        return number
     raise UsageError(f"arithmetic takes patterns of numbers, and this one has {str(value)[:40]!r}")
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
-from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
 from antiphon.live.patterns.harmony import note_number, scale_of, symbol
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
@@ -18,6 +19,7 @@ from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P
 
 _scale_of = cache(scale_of)
+_LETTER = re.compile(r"[a-gA-G][#bsf]{0,2}")
 _INTERVALS = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 12}
 
 
@@ -55,6 +57,8 @@ def scale(p: P, name: Argument) -> P:
             return degree_note(given, value)
         if "n" in value:
             return {**{k: v for k, v in value.items() if k != "n"}, "note": degree_note(given, value["n"])}
+        if UNNAMED in value:
+            return {**{k: v for k, v in value.items() if k != UNNAMED}, "note": degree_note(given, value[UNNAMED])}
         if "note" in value:  # notes are moved to the nearest of the scale
             return {**value, "note": _nearest(given, value["note"])}
         return value
@@ -305,6 +309,15 @@ def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
         return result.events if isinstance(result, Pattern) else queries.pure(result)
 
     return p._new(queries.join_inner(queries.map_values(joins.notes_together(p.events), made)))
+
+
+def in_octave(p: P, octave: int) -> P:
+    def noted(value: Any) -> Any:
+        if isinstance(value, Mapping) and UNNAMED in value:
+            return {**value, UNNAMED: noted(value[UNNAMED])}
+        return f"{value}{octave}" if isinstance(value, str) and _LETTER.fullmatch(value) else value
+
+    return p._new(queries.map_values(p.events, noted))
 
 
 MORE: dict[str, Any] = {

@@ -13,6 +13,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
+from antiphon.live.patterns.harmony import named_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span
@@ -24,6 +25,8 @@ Operation = Callable[[Any, Any], Any]
 def _number(value: Any) -> float:
     if isinstance(value, bool | int | float | Fraction):
         return float(value) if isinstance(value, Fraction) else value
+    if (number := named_number(value)) is not None:
+        return number
     raise UsageError(f"arithmetic takes numbers, not {str(value)[:40]!r}")
 
 
@@ -161,6 +164,7 @@ for _name in OPERATIONS:
         setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
 MORE: dict[str, Any] = (
     {
+        "clamp": lambda p, low, high: p.map(lambda value: min(max(_number(value), low), high)),
         "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
         "filter": lambda p, test: p._new(queries.keep(p.events, test)),
         "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
