@@ -28,6 +28,8 @@ _FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "s
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _OCTAVE = ".in_octave(3)"
 """For names of notes that are picked, which Strudel reads in the third octave."""
+_OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
+_TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
@@ -106,8 +108,8 @@ class Expressions:
                 return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
             case "BinaryExpression" | "LogicalExpression":
                 operator = _OPERATORS.get(node.operator, node.operator)
-                if operator in ("==", "!=") and node.left.type == "MemberExpression" and _is_undefined(node.right):
-                    return self._has(node.left, operator)
+                if operator in ("==", "!=") and (test := self._tested(node)):
+                    return test if operator == "!=" else f"(not {test})"
                 if node.operator not in _OPERATORS and operator not in _PLAIN_OPERATORS:
                     raise UnknownPartError(f"a live script has no {node.operator}")
                 return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
@@ -213,11 +215,14 @@ class Expressions:
             return f"len({self.expr(node.object)})"
         return f"{self.receiver(node.object)}[{quoted(_key(node.property.name))}]"
 
-    def _has(self, node: Any, operator: str) -> str:
-        """Whether a value has a name."""
-        shown = self.expr(node.object)
-        has = f"(isinstance({shown}, dict) and {quoted(_key(node.property.name))} in {shown})"
-        return has if operator == "!=" else f"(not {has})"
+    def _tested(self, node: Any) -> str:
+        """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
+        if node.left.type == "MemberExpression" and _is_undefined(node.right):
+            shown = self.expr(node.left.object)
+            return f"(isinstance({shown}, dict) and {quoted(_key(node.left.property.name))} in {shown})"
+        if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
+            return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
+        return ""
 
     def receiver(self, node: Any, link: str = "") -> Chain | str:
         """A pattern whose method is called; a text becomes one."""
@@ -311,8 +316,8 @@ class Expressions:
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
             return f".apply(lambda p: {own_name(name)}({', '.join(filter(None, [self._given(node.arguments), 'p']))}))"
-        if name in ("withValue", "fmap"):
-            return f".listed().map({self._arguments(node.arguments[:1], name)})"
+        if name in _OF_VALUES:
+            return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "innerJoin":
             return ".bind(lambda p: p)"
         if name == "piano":

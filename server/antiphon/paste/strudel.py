@@ -50,6 +50,8 @@ class _Program(Expressions):
         """Translates statements; one that cannot be stands as a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
+            self.names |= {one.id.name for one in _declarations(node) if one.id.type == "Identifier"}
+        for node in sorted(body, key=lambda node: not self._is_early(node)):
             while rest and rest[0].range[0] < node.range[0]:
                 said = rest.pop(0).value.strip()
                 if said and not re.search(r"[(){}=]", said):
@@ -70,10 +72,19 @@ class _Program(Expressions):
 
     def _lose(self, node: Any) -> None:
         """Notes the names that a statement would have declared."""
-        declared = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
-        names = {one.id.name for one in declared if one.id is not None and one.id.type == "Identifier"}
+        names = {one.id.name for one in _declarations(node) if one.id.type == "Identifier"}
         self.lost |= names
         self.names -= names
+
+    def _is_early(self, node: Any) -> bool:
+        """True for values without names that functions before them take."""
+        return node.type == "VariableDeclaration" and all(
+            one.id.type == "Identifier"
+            and _is_plain(one.init)
+            and (found := re.search(rf"\b{re.escape(one.id.name)}\b", self._text)) is not None
+            and found.start() < node.range[0]
+            for one in node.declarations
+        )
 
     def _statement(self, node: Any) -> None:
         match node.type:
@@ -234,6 +245,18 @@ class _Program(Expressions):
             made = list(self._inner(one))
             lines += [*self.ahead(), *made]
         return lines or ["pass"]
+
+
+def _declarations(node: Any) -> Sequence[Any]:
+    """What a statement declares."""
+    return [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+
+
+def _is_plain(node: Any) -> bool:
+    """True for a number or a text, and for a list of them."""
+    if node is None or node.type != "ArrayExpression":
+        return node is not None and node.type == "Literal"
+    return all(_is_plain(one) for one in node.elements)
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:
