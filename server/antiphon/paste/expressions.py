@@ -5,16 +5,14 @@ What a program declares is known by name; all else is a word of live scripts, or
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT, WAVES
+from antiphon.paste.syntax import is_text, is_undefined, names_of, polymeter
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SETTERS, SIGNALS, SILENT, WAVES
 
-_PLAYS = frozenset({"note", "n", "s", "sound"})
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
     {"+", "-", "*", "/", "%", "**", "==", "!=", "<", ">", "<=", ">=", "|", "&", "^", "<<", ">>"}
@@ -22,9 +20,6 @@ _PLAIN_OPERATORS = frozenset(
 _MATH = {"PI": "math.pi", "E": "math.e"}
 _MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc"})
 _BUILT_IN = frozenset({"round", "abs", "min", "max"})
-_NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
-_FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
-"""Values of which Strudel takes several joined by colons, and a live script the first."""
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _OCTAVE = ".in_octave(3)"
 """For names of notes that are picked, which Strudel reads in the third octave."""
@@ -148,12 +143,12 @@ class Expressions:
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(_mended(text, kind))
+        return quoted(mini_text.mended(text, kind))
 
     def _template(self, node: Any, kind: str) -> str:
         parts = []
         for place, quasi in enumerate(node.quasis):
-            parts.append(_mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
+            parts.append(mini_text.mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
             if place < len(node.expressions):
                 parts.append("{" + str(self.expr(node.expressions[place])).replace('"', "'") + "}")
         return "f" + quoted("".join(parts))
@@ -217,7 +212,7 @@ class Expressions:
 
     def _tested(self, node: Any) -> str:
         """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
-        if node.left.type == "MemberExpression" and _is_undefined(node.right):
+        if node.left.type == "MemberExpression" and is_undefined(node.right):
             shown = self.expr(node.left.object)
             return f"(isinstance({shown}, dict) and {quoted(_key(node.left.property.name))} in {shown})"
         if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
@@ -253,8 +248,8 @@ class Expressions:
             return self._noted(node)
         if name == "chord":
             return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
-        if name in ("polymeter", "pm") and (text := _polymeter(node.arguments)):
-            return Chain(f"mini({quoted(_mended(text, kind))})")
+        if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
+            return Chain(f"mini({quoted(mini_text.mended(text, kind))})")
         if name == "mini" or name == "m":
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = RENAMED.get(name, name)
@@ -308,7 +303,7 @@ class Expressions:
             link = self._link(name, node)
             if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
                 link = f"{_OCTAVE}{link}"
-            return _sooner(chain, link, plays=name in _PLAYS and not node.arguments)
+            return chain.then(link)
         except UnknownPartError as error:
             self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
             return chain
@@ -384,61 +379,9 @@ def _key(name: str) -> str:
     return "" if name == "value" else name
 
 
-def _is_undefined(node: Any) -> bool:
-    return bool(node.type == "Identifier" and node.name == "undefined")
-
-
 def own_name(name: str) -> str:
     """A name of the program, apart from the words of live scripts."""
     return f"{name_of(name)}_" if name in FUNCTIONS else name_of(name)
-
-
-def is_text(node: Any) -> bool:
-    return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
-
-
-def _polymeter(nodes: Sequence[Any]) -> str:
-    """Texts, or lists of steps, as one text in mini-notation; "" for others."""
-    lists = [one.elements if one.type == "ArrayExpression" else [one] for one in nodes]
-    if not lists or any(step.type != "Literal" for steps in lists for step in steps):
-        return ""
-    texts = [" ".join(str(step.value) for step in steps) for steps in lists]
-    counts = [len(text.split()) for text in texts]
-    steps = counts[0] if nodes[0].type == "ArrayExpression" else math.lcm(*counts)
-    return f"{{{', '.join(texts)}}}%{steps}" if re.fullmatch(r"[\w#. -]+", "".join(texts)) else ""
-
-
-def names_of(params: Sequence[Any]) -> Iterator[str]:
-    for one in params:
-        named = one.left if one.type == "AssignmentPattern" else one
-        if named.type == "Identifier":
-            yield named.name
-
-
-def _sooner(chain: Chain, link: str, *, plays: bool) -> Chain:
-    """The chain with a link; one that plays values stands before the first value of a note."""
-    if not plays:
-        return chain.then(link)
-    words = [re.match(r"\.(\w+)", one) for one in chain.links]
-    at = next(
-        (k for k, found in enumerate(words) if found is not None and found[1] in {*OF_NOTES, *_PLAYS, "bank"}),
-        len(words),
-    )
-    return Chain(chain.head, (*chain.links[:at], link, *chain.links[at:]))
-
-
-def _mended(text: str, kind: str) -> str:
-    """A text with what its word reads in another way than here."""
-    change: Callable[[str], str] = mini_text.plain
-    if kind in _NOTED:
-        change = mini_text.notes
-    elif kind == "scale":
-        change = mini_text.scales
-    elif kind in _FIRST_OF_LIST:
-        return re.sub(r"(?<=[\d.]):[\d.:]+", "", mini_text.plain(text))
-    elif kind in ("bank", "s", "sound"):
-        return mini_text.plain(text)
-    return change(text)
 
 
 def _tuple(shown: str) -> str:

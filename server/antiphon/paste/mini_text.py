@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+from antiphon.paste.words import SETTERS
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
@@ -10,6 +13,9 @@ _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d+)(?!\S)")
 _LATER_PART = re.compile(r"([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
 """A word of which a part stands behind its weight: d4@2:1."""
+_NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
+_FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
+"""Values of which Strudel takes several joined by colons, and a live script the first."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
@@ -45,3 +51,17 @@ def scaled(text: str, factor: float) -> str:
 def is_notes(text: str) -> bool:
     """True for a text that has names of notes."""
     return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'])", text) is not None
+
+
+def mended(text: str, kind: str) -> str:
+    """A text with what its word reads in another way than here."""
+    change: Callable[[str], str] = plain
+    if kind in _NOTED:
+        change = notes
+    elif kind == "scale":
+        change = scales
+    elif kind in _FIRST_OF_LIST:
+        return re.sub(r"(?<=[\d.]):[\d.:]+", "", plain(text))
+    elif kind in ("bank", "s", "sound"):
+        return plain(text)
+    return change(text)

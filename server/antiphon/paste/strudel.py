@@ -10,8 +10,9 @@ import esprima
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
-from antiphon.paste.expressions import Expressions, is_text, names_of, own_name
+from antiphon.paste.expressions import Expressions, own_name
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented
+from antiphon.paste.syntax import declarations, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS
 
 MOST_CHARACTERS = 200_000
@@ -50,7 +51,7 @@ class _Program(Expressions):
         """Translates statements; one that cannot be stands as a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
-            self.names |= {one.id.name for one in _declarations(node) if one.id.type == "Identifier"}
+            self.names |= {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
         for node in sorted(body, key=lambda node: not self._is_early(node)):
             while rest and rest[0].range[0] < node.range[0]:
                 said = rest.pop(0).value.strip()
@@ -72,7 +73,7 @@ class _Program(Expressions):
 
     def _lose(self, node: Any) -> None:
         """Notes the names that a statement would have declared."""
-        names = {one.id.name for one in _declarations(node) if one.id.type == "Identifier"}
+        names = {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
         self.lost |= names
         self.names -= names
 
@@ -80,7 +81,7 @@ class _Program(Expressions):
         """True for values without names that functions before them take."""
         return node.type == "VariableDeclaration" and all(
             one.id.type == "Identifier"
-            and _is_plain(one.init)
+            and is_plain(one.init)
             and (found := re.search(rf"\b{re.escape(one.id.name)}\b", self._text)) is not None
             and found.start() < node.range[0]
             for one in node.declarations
@@ -245,18 +246,6 @@ class _Program(Expressions):
             made = list(self._inner(one))
             lines += [*self.ahead(), *made]
         return lines or ["pass"]
-
-
-def _declarations(node: Any) -> Sequence[Any]:
-    """What a statement declares."""
-    return [node] if node.type == "FunctionDeclaration" else node.declarations or ()
-
-
-def _is_plain(node: Any) -> bool:
-    """True for a number or a text, and for a list of them."""
-    if node is None or node.type != "ArrayExpression":
-        return node is not None and node.type == "Literal"
-    return all(_is_plain(one) for one in node.elements)
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:

@@ -20,10 +20,6 @@ FUNCTIONS = frozenset(live.__all__)
 SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
 WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
 """Signals of which Strudel takes the value at the beginning of an event."""
-OF_NOTES = frozenset(
-    name for word in WORDS.values() if word.kind == "played" for name in word.names if word.name != "log"
-)
-"""Words that give notes a value, of patterns that are played alone."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
 """Words that take one value."""
 METHODS = frozenset(
