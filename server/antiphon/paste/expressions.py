@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import is_text, is_undefined, names_of, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SETTERS, SIGNALS, SILENT, WAVES
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
@@ -311,6 +311,9 @@ class Expressions:
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
             return f".apply(lambda p: {own_name(name)}({', '.join(filter(None, [self._given(node.arguments), 'p']))}))"
+        if name == "as" and is_text(node.arguments[0]):
+            names = str(node.arguments[0].value).split(":")
+            return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
         if name in _OF_VALUES:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "innerJoin":
@@ -332,7 +335,8 @@ class Expressions:
         if name in ("dict", "addVoicings"):
             raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
-        return f".{name_of(word)}({self._arguments(given, name)})"
+        shown = self._arguments(given, name)
+        return f".{name_of(word)}({mini_text.mended(shown, name) if mini_text.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
         """`speed=2` of the argument `speed(2)`; "" for another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from antiphon.paste.words import SETTERS
+from antiphon.paste.words import BOUNDS, SETTERS, VALUE_NAMES
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
@@ -48,6 +48,11 @@ def scaled(text: str, factor: float) -> str:
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]) * factor, 1), factor):g}", plain(text))
 
 
+def is_number(text: str) -> bool:
+    """True for a number alone."""
+    return _PLAIN_NUMBER.fullmatch(text) is not None
+
+
 def is_notes(text: str) -> bool:
     """True for a text that has names of notes."""
     return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'])", text) is not None
@@ -55,6 +60,9 @@ def is_notes(text: str) -> bool:
 
 def mended(text: str, kind: str) -> str:
     """A text with what its word reads in another way than here."""
+    low, high = BOUNDS.get(VALUE_NAMES.get(kind, ""), (None, None))
+    if low is not None and high is not None:
+        text = _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes

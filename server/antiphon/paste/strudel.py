@@ -181,6 +181,8 @@ class _Program(Expressions):
     def _method(self, node: Any) -> Chain | str:
         """A method; `cpm` of a pattern is the tempo of a program that has no other."""
         called = node.callee.property.name
+        if called == "take" and self._is_whole(node):
+            return self.receiver(node.callee.object)
         if called not in ("cpm", "cps") or not node.arguments:
             return super()._method(node)
         pattern, tempo = self.receiver(node.callee.object), self._tempo(node.arguments[0], called)
@@ -189,6 +191,16 @@ class _Program(Expressions):
         else:
             self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
         return pattern
+
+    def _is_whole(self, node: Any) -> bool:
+        """True for `take` of as many cycles as the `arrange` has that it is of."""
+        root = node
+        while root.type == "CallExpression" and root.callee.type == "MemberExpression":
+            root = root.callee.object
+        if not self.is_call_of(root, "arrange"):
+            return False
+        cycles = " + ".join(str(self.expr(one.elements[0])) for one in root.arguments)
+        return arithmetic.value(cycles) <= arithmetic.value(str(self.expr(node.arguments[0])))
 
     def _register(self, node: Any) -> None:
         word, function = node.arguments[0].value, node.arguments[1]

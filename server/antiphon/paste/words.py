@@ -22,6 +22,10 @@ WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
 """Signals of which Strudel takes the value at the beginning of an event."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
 """Words that take one value."""
+BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
+"""Least and most of values for which Strudel has none."""
+VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}
+"""Names of values by each of their spellings."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )

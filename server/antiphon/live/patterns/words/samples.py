@@ -135,7 +135,9 @@ MORE: dict[str, Any] = (
         "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
         "fit": lambda p: p._new(_fitted(p.events)),
         "scrub": lambda p, places: p._new(
-            queries.apply_left(numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "clip": 1})
+            queries.apply_left(
+                numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "legato": 1}
+            )
         ),
     }
     | {
