@@ -255,6 +255,8 @@ class Expressions:
         word = RENAMED.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{_because(name)}")
+        if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
+            return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         if name in _TUPLES:
             shown = ", ".join(_tuple(str(self.expr(one))) for one in node.arguments)

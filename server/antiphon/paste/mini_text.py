@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from antiphon.paste.words import BOUNDS, SETTERS, VALUE_NAMES
+from antiphon.paste.words import BOUNDS, RENAMED, SETTERS, VALUE_NAMES
 
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
@@ -60,7 +60,7 @@ def is_notes(text: str) -> bool:
 
 def mended(text: str, kind: str) -> str:
     """A text with what its word reads in another way than here."""
-    low, high = BOUNDS.get(VALUE_NAMES.get(kind, ""), (None, None))
+    low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
     if low is not None and high is not None:
         text = _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
     change: Callable[[str], str] = plain
