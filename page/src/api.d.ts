@@ -259,6 +259,10 @@ export interface Param {
   doc: string;
 }
 
+export interface PasteBody {
+  text: string;
+}
+
 export interface Patch {
   name: string;
   line: string;
@@ -392,6 +396,11 @@ export interface TracksBody {
   soloed?: string[];
 }
 
+export interface Translated {
+  text: string;
+  left_out: number;
+}
+
 export interface Version {
   version: number;
 }
@@ -450,6 +459,7 @@ export interface Post {
   [path: `/api/live/sets/${string}/render`]: { takes: RenderLive; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
+  "/api/live/paste": { takes: PasteBody; answers: Translated };
   "/api/live/stop": { takes: null; answers: Stopped };
   "/api/live/slider": { takes: SliderBody; answers: Version };
   "/api/live/tracks": { takes: TracksBody; answers: Heard };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { banks, type Explained, found, sliderOf, tried, withTried, writtenValue } from "../src/code/words";
+import type { Explained } from "../src/api";
+import { banks, found, languageOf, sliderOf, tried, withTried, writtenValue } from "../src/code/words";
 
 function word(name: string, doc = "", group = ""): Explained {
   return { names: [name], group, doc, example: "" };
@@ -20,6 +21,14 @@ test("an example is played as the track try, one that is no pattern is not", () 
   assert.equal(tried('track("beat", s("bd*4"))'), 'track("try", s("bd*4"))');
   for (const other of ['node("echo").feedback = 0.4', '@on_level("in", above=-30)', "sine.segment(8)", ""])
     assert.equal(tried(other), "", other);
+});
+
+test("a program of another language is told from a live script", () => {
+  for (const one of ['$: s("bd*4")', "let a = 3", 'stack(s("bd"), s("hh"))', "setcpm(30)", "x => x.rev()", "// tune"])
+    assert.equal(languageOf(one), "Strudel", one);
+  assert.equal(languageOf('setcps 0.5\nd1 $ sound "bd"'), "Tidal");
+  for (const one of ['track("a", s("bd"))', "if beat:\n    tempo(120)\nelse:\n    x()", "drums = 3", "a text"])
+    assert.equal(languageOf(one), "", one);
 });
 
 test("what is tried stands once, at the end of the text", () => {

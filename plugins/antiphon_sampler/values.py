@@ -40,7 +40,7 @@ PARAMS = (
     Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
     Param("decay", default=0.0, low=0.0, high=10.0, unit="s", doc="To sustainlevel, after the attack; 0 off."),
     Param("sustainlevel", default=0.0, low=0.0, high=1.0, doc="Share of the level after decay."),
-    Param("lpenv", default=0.0, low=-8.0, high=8.0, unit="octaves", doc="Sweep of the low-pass, up from lpf and back."),
+    Param("lpenv", default=0.0, low=-16.0, high=16.0, unit="octaves", doc="Sweep of the low-pass from lpf and back."),
     Param("lpattack", default=0.0, low=0.0, high=10.0, unit="s", doc="Rise of lpenv."),
     Param("lpdecay", default=0.1, low=0.0, high=10.0, unit="s", doc="Fall of lpenv."),
     Param("lpsustain", default=0.0, low=0.0, high=1.0, doc="Share of lpenv that stays."),

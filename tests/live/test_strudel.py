@@ -20,7 +20,7 @@ CASES = [
     )
     if " | " in line and not line.startswith("#")
 ]
-OTHER_NAMES = {"cutoff": "lpf", "hcutoff": "hpf", "sustain": "sustainlevel"}
+OTHER_NAMES = {"cutoff": "lpf", "hcutoff": "hpf", "sustain": "sustainlevel", "clip": "legato"}
 WORDS = {name: getattr(live, name) for name in live.__all__}
 
 

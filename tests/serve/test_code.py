@@ -94,7 +94,7 @@ def write(tab: Tab, text: str) -> None:
 
 
 def press(tab: Tab, key: str, code: str, *, ctrl: bool = False, shift: bool = False) -> None:
-    number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8, "Home": 36, "End": 35}[key]
+    number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8, "Home": 36, "End": 35, "z": 90}[key]
     for kind in ("rawKeyDown", "keyUp"):
         tab.call(
             "Input.dispatchKeyEvent",
@@ -271,3 +271,38 @@ def test_two_pages_edit_one_script_and_what_ran_well_plays_on(
     write(two, "# apart\n")
     assert not one.run(f"{text}.includes('# apart')")
     stop(server, token)
+
+
+PROGRAM = '// four\n$: s("bd*4").frobnicate(2)\n$: n("0 2").scale("c:minor")'
+
+
+def test_a_pasted_program_is_translated_by_a_click_and_undone(
+    server: ServerProcess, browser: Chromium, token: str
+) -> None:
+    tab, text, bar = opened(browser, server), "antiphon.script()", "document.querySelector('.code .off')"
+    write(tab, "# mine\n")
+
+    def paste(given: str) -> None:
+        tab.run(
+            f"(() => {{ const clipboardData = new DataTransfer(); clipboardData.setData('text', {json.dumps(given)});"
+            "const event = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true});"
+            "document.querySelector('.cm-content').dispatchEvent(event) })()"
+        )
+
+    paste('track("hats", s("hh*8"))\n')
+    tab.until(f"{text}.includes('hh*8')")
+    assert not tab.run(f"!!{bar}"), "a live script is no other language"
+    before = tab.run(text)
+    paste(PROGRAM)
+    assert tab.run(text) == before + PROGRAM
+    tab.until(f"{bar}?.innerText.startsWith('This is Strudel.')")
+    tab.run("sessionStorage.setItem('token', '" + token + "')")
+    tab.run(f"{bar}.querySelector('button').click()")
+    tab.until(f"""{text}.includes('track("track1", s("bd*4"))') && !{bar}""")
+    assert tab.run(text).startswith(before)
+    assert "# .frobnicate(2): a pattern has no frobnicate here" in tab.run(text)
+    tab.until("document.querySelector('.toast')?.innerText.includes('its reason in the text: 1.')")
+    tab.run("document.querySelector('.cm-content').focus()")
+    press(tab, "z", "KeyZ", ctrl=True)
+    tab.until(f"{text} === {json.dumps(before + PROGRAM)}")
+    assert not tab.run("refused"), "the page's policy holds"

@@ -9,8 +9,8 @@ import { editor, hear, hits, kits, live, reference, samplers, tryOut } from "./s
 import { banks, found, tried } from "./words";
 
 const WIDE = 1000; // pixels from which there is room beside the text
-const TABS = ["Tracks", "Words", "Sounds"] as const;
-const tab = signal<(typeof TABS)[number]>("Tracks");
+const TABS = { Tracks, Words, Sounds };
+const tab = signal<keyof typeof TABS>("Tracks");
 export const beside = signal((localStorage.getItem("code-beside") ?? String(innerWidth >= WIDE)) === "true");
 effect(() => localStorage.setItem("code-beside", String(beside.value)));
 const search = signal("");
@@ -20,19 +20,18 @@ const LIT_MS = 350; // in which a track's meter falls
 export function Beside() {
   const roll = useDrawing(lanes);
   const scope = useDrawing(wave);
+  const Shown = TABS[tab.value];
   return (
     <aside class="beside" aria-label="Beside the editor">
       <nav class="beside-tabs">
-        {TABS.map((name) => (
+        {(["Tracks", "Words", "Sounds"] as const).map((name) => (
           <button key={name} aria-pressed={tab.value === name} onClick={() => (tab.value = name)}>
             {name}
           </button>
         ))}
       </nav>
       <div class="beside-body">
-        {tab.value === "Tracks" && <Tracks />}
-        {tab.value === "Words" && <Words />}
-        {tab.value === "Sounds" && <Sounds />}
+        <Shown />
       </div>
       <div class="beside-roll">
         <canvas ref={roll} role="img" aria-label="What the tracks play in the next bars" />
@@ -76,18 +75,15 @@ function Tracks() {
                 }}>
                 {name} <small>{on || (loop ? "loop" : "")}</small>
               </button>
-              <button
-                aria-label={`Mute ${name}`}
-                aria-pressed={muted.includes(name)}
-                onClick={() => void hear("muted", name)}>
-                M
-              </button>
-              <button
-                aria-label={`${name} alone`}
-                aria-pressed={soloed.includes(name)}
-                onClick={() => void hear("soloed", name)}>
-                S
-              </button>
+              {(["muted", "soloed"] as const).map((which) => (
+                <button
+                  key={which}
+                  aria-label={which === "muted" ? `Mute ${name}` : `${name} alone`}
+                  aria-pressed={(which === "muted" ? muted : soloed).includes(name)}
+                  onClick={() => void hear(which, name)}>
+                  {which === "muted" ? "M" : "S"}
+                </button>
+              ))}
               <span class="level" data-track={name} aria-hidden="true">
                 <i />
               </span>

@@ -45,6 +45,7 @@ export interface Host {
   save(): void;
   leave(): void;
   changed(text: string): void;
+  pasted(text: string): void;
   vocabulary(): Vocabulary;
   slid(at: number, value: number): void;
 }
@@ -250,6 +251,8 @@ export function mount(text: string, host: Host): Editor {
         EditorView.updateListener.of((update) => {
           lights.updated(update);
           if (update.docChanged) host.changed(update.state.doc.toString());
+          if (update.transactions.some((one) => one.isUserEvent("input.paste")))
+            update.changes.iterChanges((_from, _to, _at, _end, text) => host.pasted(text.toString()));
         }),
       ],
     });
@@ -286,6 +289,7 @@ export function mount(text: string, host: Host): Editor {
         changes: { from, to: old.length - same, insert: next.slice(from, next.length - same) },
         selection: { anchor: at },
         effects: EditorView.scrollIntoView(at, { y: "center" }),
+        userEvent: "input.replace", // a step of its own for undo
       });
     },
     light: (steps) => lights.add(steps),

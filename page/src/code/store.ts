@@ -1,33 +1,14 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
 import { computed, effect, signal } from "@preact/signals";
+import type { Explained, Fault, Live, LiveSet, Translated } from "../api";
 import { delay, listening } from "../audio";
 import { ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
-import { type Explained, tried, withTried } from "./words";
+import { languageOf, tried, withTried } from "./words";
 
-export interface LiveState {
-  on: boolean;
-  start: string;
-  playing: boolean;
-  reading: boolean;
-  silent: boolean;
-  version: number;
-  tried: number;
-  begins: number;
-  name: string;
-  by: string;
-  fault: { line: number; sentence: string; picture: string; version: number } | null;
-  /** Name, node or "", and whether it is a loop. */
-  tracks: [string, string, boolean][];
-  muted: string[];
-  soloed: string[];
-}
-export interface SetName {
-  name: string;
-  own: boolean;
-}
+type LiveState = Omit<Live, "fault"> & { fault: Required<Fault> | null };
 
 const FIRST = `from antiphon.live import *
 
@@ -41,7 +22,7 @@ const DRAFT = "code/";
 const BEATS = 4;
 
 export const live = signal<LiveState | null>(null);
-export const sets = signal<SetName[]>([]);
+export const sets = signal<LiveSet[]>([]);
 export const name = signal(localStorage.getItem("code-name") ?? "untitled");
 /** The text as it was opened or saved; what differs is a draft in this browser. */
 export const saved = signal("");
@@ -190,6 +171,25 @@ export function tryOut(example: string): void {
   void run("line");
 }
 
+/** A program of another language that was pasted and stands in the text; "" for none. */
+export const pasted = signal("");
+
+export function paste(program: string): void {
+  pasted.value = languageOf(program) && program;
+}
+
+/** Puts a live script in the place of the program that was pasted. */
+export async function translate(): Promise<void> {
+  const program = pasted.value;
+  const answer = await asOwner(() => void translate(), "POST", "/api/live/paste", { text: program });
+  if (!answer || wrong(answer) || !editor.value || !pasted.value) return;
+  const { text: made, left_out: left } = answer.data as unknown as Translated;
+  const now = editor.value.text();
+  const at = now.indexOf(program);
+  editor.value.write(`${now.slice(0, at)}${made}${now.slice(at + program.length)}`, at);
+  say(left ? `Left out, each with its reason in the text: ${left}.` : "All of it is translated.", false);
+}
+
 export async function stop(): Promise<void> {
   const answer = await asOwner(() => void stop(), "POST", "/api/live/stop");
   if (answer) wrong(answer);
@@ -226,6 +226,7 @@ function keep(): void {
 
 export function changed(next: string): void {
   text.value = next;
+  if (!next.includes(pasted.value)) pasted.value = "";
   asRun.value = false;
   keep();
 }
@@ -296,7 +297,7 @@ async function write(which: string, replace: boolean): Promise<void> {
 }
 
 export async function readSets(): Promise<void> {
-  sets.value = (await ask<SetName[]>("/api/live/sets")) ?? sets.value;
+  sets.value = (await ask<LiveSet[]>("/api/live/sets")) ?? sets.value;
 }
 
 /** Shows the script that another browser runs. */

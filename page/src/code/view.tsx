@@ -17,6 +17,8 @@ import {
   me,
   name,
   openSet,
+  paste,
+  pasted,
   printed,
   quantum,
   recognise,
@@ -32,11 +34,13 @@ import {
   stop,
   text,
   together,
+  translate,
   unsaved,
   useOwnersToken,
   vocabulary,
   wanted,
 } from "./store";
+import { languageOf } from "./words";
 
 const EDITOR: string = "/page/code.js"; // no literal in the import, so that it stays a file of its own
 const failed = signal("");
@@ -50,6 +54,7 @@ async function load(room: HTMLElement): Promise<void> {
     save: () => void save(),
     leave: () => document.querySelector<HTMLElement>(".code")?.focus(),
     changed,
+    pasted: paste,
     vocabulary,
     slid,
   });
@@ -75,6 +80,7 @@ export function Code() {
       <Tools />
       {live.value && !live.value.on && <Off />}
       {wanted.value && <Token />}
+      {pasted.value && <Pasted />}
       <div class="code-desk">
         <div class="editor" ref={place}>
           {failed.value && <p class="bad">{failed.value}</p>}
@@ -88,8 +94,8 @@ export function Code() {
 
 function Tools() {
   const on = !!live.value?.on;
-  const shipped = sets.value.filter((one) => !one.own);
-  const own = sets.value.filter((one) => one.own);
+  const named = (own: boolean) =>
+    sets.value.filter((one) => one.own === own).map((one) => <option key={one.name}>{one.name}</option>);
   const known = sets.value.some((one) => one.name === name.value);
   return (
     <div class="code-tools">
@@ -117,23 +123,9 @@ function Tools() {
         Stop
       </button>
       <select aria-label="Script" value={name.value} onChange={(event) => void openSet(event.currentTarget.value)}>
-        {!known && <option value={name.value}>{name.value}</option>}
-        {own.length > 0 && (
-          <optgroup label="Yours">
-            {own.map((one) => (
-              <option key={one.name} value={one.name}>
-                {one.name}
-              </option>
-            ))}
-          </optgroup>
-        )}
-        <optgroup label="Shipped">
-          {shipped.map((one) => (
-            <option key={one.name} value={one.name}>
-              {one.name}
-            </option>
-          ))}
-        </optgroup>
+        {!known && <option>{name.value}</option>}
+        {sets.value.some((one) => one.own) && <optgroup label="Yours">{named(true)}</optgroup>}
+        <optgroup label="Shipped">{named(false)}</optgroup>
       </select>
       <span class="group">
         <button onClick={fresh}>New</button>
@@ -179,6 +171,15 @@ function Off() {
   return (
     <p class="off" role="note">
       No script is run from here: {live.value?.start.replaceAll("`", "")}. You can read and edit.
+    </p>
+  );
+}
+
+function Pasted() {
+  return (
+    <p class="off" role="status">
+      This is {languageOf(pasted.value)}. <button onClick={() => void translate()}>Translate</button>{" "}
+      <button onClick={() => (pasted.value = "")}>Leave it</button>
     </p>
   );
 }

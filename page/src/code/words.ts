@@ -1,12 +1,6 @@
 // The reference beside the editor, its sounds and the sliders of a text: what is found, tried, drawn. Without state.
 
-/** A word of live scripts, as `antiphon words` prints it. */
-export interface Explained {
-  names: string[];
-  group: string;
-  doc: string;
-  example: string;
-}
+import type { Explained } from "../api";
 
 /** The words that a search finds: by their names first, by the beginning of one, then by what they do. */
 export function found(all: Explained[], search: string): Explained[] {
@@ -44,6 +38,15 @@ export function withTried(text: string, line: string): { text: string; at: numbe
     .join("\n")
     .trimEnd();
   return { text: `${kept}\n\n${line}\n`, at: kept.length + 2 };
+}
+
+const TIDAL = /^\s*(?:d\d+\s*\$|hush$)/m;
+const STRUDEL = /^\s*(?:\/\/|[\w$]+: *\w+[.(]|(?:const|let|samples|setcp[sm]|stack|arrange)\b)|=>|`/m;
+
+/** The language of a program that is no live script: Strudel, Tidal, or "". */
+export function languageOf(program: string): string {
+  if (/\bantiphon\b|\btrack\(/.test(program)) return "";
+  return TIDAL.test(program) ? "Tidal" : STRUDEL.test(program) ? "Strudel" : "";
 }
 
 /** The names of sounds by their banks: `tr909_bd` is of the bank tr909; those without a bank come first. */

@@ -30,10 +30,6 @@ def of_attribute(error: AttributeError) -> str:
         return f'a parameter of a node is set by =, as in node("{node}").{name} = 0.5, and cannot be read or called'
     if isinstance(owner, Pattern):
         known = [word for word in dir(ControlPattern) if not word.startswith("_") and word != "events"]
-        if name in known:
-            return (
-                f"{name} is of patterns that are played, as s(…) and note(…); turn these values into notes by .note()"
-            )
         return f"a pattern has no word {name}; {_suggested(name, known) or nearest(name, known)}"
     if isinstance(owner, str) and name in dir(ControlPattern):
         return f'a text is no pattern yet: write s("…").{name}, note("…").{name} or mini("…").{name}'

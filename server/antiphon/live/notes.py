@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
+from antiphon.live.patterns.controls import UNNAMED
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
@@ -49,6 +50,12 @@ def to_commands(
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
     if values.get("n", 0) < 0:  # from the end, as SuperDirt counts; sets that are kept know n from 0 on
         values = {**values, "n": 0, "fromend": -round(float(values["n"]))}
+    if UNNAMED in values and not values.keys().isdisjoint(("note", "s", "n")):
+        values = {name: value for name, value in values.items() if name != UNNAMED}
+    if UNNAMED in values:
+        raise UsageError(
+            f"{str(values[UNNAMED])[:40]!r} is a value without a name: end the pattern with .note() or .s()"
+        )
     if "unit" in values:
         values = _in_beats(values, cycle)
     if all(name in OWN for name in values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar, overload
@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
-from antiphon.live.patterns.controls import ControlPattern, mini, s
+from antiphon.live.patterns.controls import ControlPattern, mini, s, unnamed
 from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
@@ -113,6 +113,9 @@ def track(
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
     played = s(pattern) if isinstance(pattern, str) else pattern
+    plain = isinstance(played, Pattern) and not isinstance(played, ControlPattern)
+    if plain and all(isinstance(one.value, Mapping) for one in played.query(0, 1)):
+        played = unnamed(played)
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")

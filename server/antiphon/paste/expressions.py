@@ -5,15 +5,14 @@ What a program declares is known by name; all else is a word of live scripts, or
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from antiphon.paste import mini_text
-from antiphon.paste.script import Chain, Script, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, OF_NOTES, RENAMED, SETTERS, SIGNALS, SILENT
+from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
+from antiphon.paste.syntax import is_text, is_undefined, names_of, polymeter
+from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
 
-_PLAYS = frozenset({"note", "n", "s", "sound"})
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
     {"+", "-", "*", "/", "%", "**", "==", "!=", "<", ">", "<=", ">=", "|", "&", "^", "<<", ">>"}
@@ -21,9 +20,12 @@ _PLAIN_OPERATORS = frozenset(
 _MATH = {"PI": "math.pi", "E": "math.e"}
 _MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc"})
 _BUILT_IN = frozenset({"round", "abs", "min", "max"})
-_NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
-_FIRST_OF_LIST = frozenset({"delay", "room", "distort", "shape", "size", "phaser", "vib", "fm"})
-"""Values of which Strudel takes several joined by colons, and a live script the first."""
+_OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
+_OCTAVE = ".in_octave(3)"
+"""For names of notes that are picked, which Strudel reads in the third octave."""
+_OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
+_TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
+_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
@@ -43,6 +45,17 @@ class Expressions:
         self.words: dict[str, str] = {}
         self.names: set[str] = set()
         self.lost: set[str] = set()
+        self._ahead: list[str] = []
+        self._functions = 0
+
+    def body(self, node: Any) -> list[str]:
+        """Lines of the body of a function."""
+        raise NotImplementedError
+
+    def ahead(self) -> list[str]:
+        """Functions that the expressions since the last call need before them."""
+        lines, self._ahead = self._ahead, []
+        return lines
 
     def source(self, node: Any) -> str:
         """Text of a node."""
@@ -52,9 +65,9 @@ class Expressions:
         shown = []
         for one in params:
             if one.type == "Identifier":
-                shown.append(name_of(one.name))
+                shown.append(own_name(one.name))
             elif one.type == "AssignmentPattern" and one.left.type == "Identifier":
-                shown.append(f"{name_of(one.left.name)}={self.expr(one.right)}")
+                shown.append(f"{own_name(one.left.name)}={self.expr(one.right)}")
             else:
                 raise UnknownPartError("a function takes plain names")
         return ", ".join(shown)
@@ -90,6 +103,8 @@ class Expressions:
                 return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
             case "BinaryExpression" | "LogicalExpression":
                 operator = _OPERATORS.get(node.operator, node.operator)
+                if operator in ("==", "!=") and (test := self._tested(node)):
+                    return test if operator == "!=" else f"(not {test})"
                 if node.operator not in _OPERATORS and operator not in _PLAIN_OPERATORS:
                     raise UnknownPartError(f"a live script has no {node.operator}")
                 return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
@@ -128,24 +143,26 @@ class Expressions:
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(_mended(text, kind))
+        return quoted(mini_text.mended(text, kind))
 
     def _template(self, node: Any, kind: str) -> str:
         parts = []
         for place, quasi in enumerate(node.quasis):
-            parts.append(_mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
+            parts.append(mini_text.mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
             if place < len(node.expressions):
                 parts.append("{" + str(self.expr(node.expressions[place])).replace('"', "'") + "}")
         return "f" + quoted("".join(parts))
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
-            return name_of(name)
+            return own_name(name)
         if name == "silence":
             return "silence()"
         if name in ("undefined", "null"):
             return "None"
         word = RENAMED.get(name, name)
+        if word in WAVES:
+            self.script.waves.add(word)
         if word in SIGNALS or word in FUNCTIONS:
             return name_of(word)
         if word in METHODS:
@@ -157,26 +174,29 @@ class Expressions:
     def _object(self, node: Any) -> str:
         pairs = []
         for one in node.properties:
+            if one.type == "SpreadElement":
+                pairs.append(f"**{self.expr(one.argument)}")
+                continue
             if one.type != "Property" or one.computed:
                 raise UnknownPartError("an object has plain names")
             key = one.key.name if one.key.type == "Identifier" else str(one.key.value)
-            pairs.append(f"{quoted(key)}: {self.expr(one.value)}")
+            pairs.append(f"{quoted(_key(key))}: {self.expr(one.value)}")
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
-        if node.body.type == "BlockStatement":
-            body = node.body.body
-            if len(body) != 1 or body[0].type != "ReturnStatement" or body[0].argument is None:
-                raise UnknownPartError("a function within a pattern is one expression here")
-            returned = body[0].argument
-        else:
-            returned = node.body
-        before = set(self.names)
+        """A function: a lambda where it is one expression, else one that is defined before the statement."""
+        before, outer = set(self.names), self.ahead()
         self.names |= set(names_of(node.params))
         try:
-            return f"lambda {self.parameters(node.params)}: {self.expr(returned)}"
+            parameters, lines = self.parameters(node.params), self.body(node.body)
         finally:
             self.names = before
+            self._ahead = outer
+        if len(lines) == 1 and lines[0].startswith("return "):
+            return f"lambda {parameters}: {lines[0].removeprefix('return ')}"
+        self._functions += 1
+        self._ahead += [f"def change{self._functions}({parameters}):", *indented(lines)]
+        return f"change{self._functions}"
 
     def _member(self, node: Any) -> Chain | str:
         if node.computed:
@@ -188,9 +208,16 @@ class Expressions:
             raise UnknownPartError(f"there is no Math.{node.property.name} here")
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
-        shown = self.receiver(node.object)
-        link = f".{name_of(RENAMED.get(node.property.name, node.property.name))}"
-        return shown.then(link) if isinstance(shown, Chain) else f"{shown}{link}"
+        return f"{self.receiver(node.object)}[{quoted(_key(node.property.name))}]"
+
+    def _tested(self, node: Any) -> str:
+        """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
+        if node.left.type == "MemberExpression" and is_undefined(node.right):
+            shown = self.expr(node.left.object)
+            return f"(isinstance({shown}, dict) and {quoted(_key(node.left.property.name))} in {shown})"
+        if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
+            return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
+        return ""
 
     def receiver(self, node: Any, link: str = "") -> Chain | str:
         """A pattern whose method is called; a text becomes one."""
@@ -198,6 +225,8 @@ class Expressions:
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
             return Chain(f"mini({self.text_of(node, kind)})")
+        if node.type == "MemberExpression" and not node.computed and node.property.name in _ARITHMETIC:
+            return Chain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
         if isinstance(shown, Chain):
             return shown
@@ -214,17 +243,21 @@ class Expressions:
 
     def _function_call(self, name: str, node: Any, kind: str) -> Chain | str:
         if name in self.names or name in self.words:
-            return Chain(f"{name_of(name)}({self._arguments(node.arguments, '')})")
+            return Chain(f"{own_name(name)}({self._given(node.arguments)})")
         if name == "note" and node.arguments:
             return self._noted(node)
         if name == "chord":
             return Chain(f"chords({self._arguments(node.arguments, 'chord')})")
+        if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
+            return Chain(f"mini({quoted(mini_text.mended(text, kind))})")
         if name == "mini" or name == "m":
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = RENAMED.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{_because(name)}")
-        shown = self._arguments(node.arguments, name)
+        if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
+            return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
+        shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         if name in _TUPLES:
             shown = ", ".join(_tuple(str(self.expr(one))) for one in node.arguments)
         elif name in _PATTERN_FUNCTIONS:
@@ -243,14 +276,22 @@ class Expressions:
             root = root.callee.object
         if root is not one and is_text(root):
             inner = self.expr(one)
-            if isinstance(inner, Chain) and inner.head.startswith("mini("):
+            picks = isinstance(inner, Chain) and any(link.startswith(".pick") for link in inner.links)
+            if isinstance(inner, Chain) and inner.head.startswith("mini(") and not picks:
                 return Chain(f"note({self.text_of(root, 'note')})", inner.links)
-        return Chain(f"note({self.expr(one, 'note')})")
+        shown = self.expr(one, "note")
+        return Chain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
 
     def _method(self, node: Any) -> Chain | str:
         callee, name = node.callee, node.callee.property.name
         if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
             return self._math(name, node)
+        if name == "isArray":
+            return f"isinstance({self._arguments(node.arguments, '')}, list)"
+        if name == "substring":
+            return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
+        if name in _OF_TEXTS:
+            return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
         if name == "map" and node.arguments:
             given, function = self.expr(callee.object), self.expr(node.arguments[0])
             if len(node.arguments[0].params or ()) == 2:
@@ -261,34 +302,63 @@ class Expressions:
         if name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_")):
             return chain
         try:
-            return _sooner(chain, self._link(name, node), plays=name in _PLAYS and not node.arguments)
+            link = self._link(name, node)
+            if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
+                link = f"{_OCTAVE}{link}"
+            return chain.then(link)
         except UnknownPartError as error:
             self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
             return chain
 
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
-            given = "".join(f"{self.expr(one)}, " for one in node.arguments)
-            return f".apply(lambda p: {name_of(name)}({given}p))"
+            return f".apply(lambda p: {own_name(name)}({', '.join(filter(None, [self._given(node.arguments), 'p']))}))"
+        if name == "as" and is_text(node.arguments[0]):
+            names = str(node.arguments[0].value).split(":")
+            return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
+        if name in _OF_VALUES:
+            return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "innerJoin":
             return ".bind(lambda p: p)"
         if name == "piano":
             return '.s("piano")'
         if name == "velocity":
             return self._velocity(node)
+        if name in _ARITHMETIC and (named := self._named_value(node.arguments)):
+            return f".{name}({named})"
+        if name == "euclid" and (text := self._euclid(node.arguments)):
+            return f".struct({text})"
+        if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
+            begin, end = (self._operand(one) for one in node.arguments[:2])
+            return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = RENAMED.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
+        if name in ("dict", "addVoicings"):
+            raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
-        return f".{name_of(word)}({self._arguments(given, name)})"
+        shown = self._arguments(given, name)
+        return f".{name_of(word)}({mini_text.mended(shown, name) if mini_text.is_number(shown) else shown})"
+
+    def _named_value(self, nodes: Sequence[Any]) -> str:
+        """`speed=2` of the argument `speed(2)`; "" for another."""
+        if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
+            return ""
+        name, given = RENAMED.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
+        return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
+
+    def _euclid(self, nodes: Sequence[Any]) -> str:
+        """The rhythm as a text; "" for one that is computed."""
+        plain = [one.value for one in nodes[:2] if one.type == "Literal"]
+        return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]
         if one.type == "Literal" and isinstance(one.value, str):
             return f".velocity({quoted(mini_text.scaled(one.value, 127))})"
         if one.type == "Literal":
-            return f".velocity({float(one.value) * 127:g})"
-        return f".velocity(({self.expr(one)}).mul(127))"
+            return f".velocity({min(max(float(one.value) * 127, 1), 127):g})"
+        return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
     def _math(self, name: str, node: Any) -> str:
         given = self._arguments(node.arguments, "")
@@ -302,45 +372,22 @@ class Expressions:
     def _arguments(self, nodes: Sequence[Any], name: str) -> str:
         return ", ".join(str(self.expr(one, name)) for one in nodes)
 
+    def _given(self, nodes: Sequence[Any]) -> str:
+        """Arguments of a function of the program's own: a text in double quotation marks is a pattern there."""
+        return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)
+
     def is_call_of(self, node: Any, name: str) -> bool:
         return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
 
 
-def is_text(node: Any) -> bool:
-    return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
+def _key(name: str) -> str:
+    """Name of a value: that of one without a name is empty here."""
+    return "" if name == "value" else name
 
 
-def names_of(params: Sequence[Any]) -> Iterator[str]:
-    for one in params:
-        named = one.left if one.type == "AssignmentPattern" else one
-        if named.type == "Identifier":
-            yield named.name
-
-
-def _sooner(chain: Chain, link: str, *, plays: bool) -> Chain:
-    """The chain with a link; one that plays values stands before the first value of a note."""
-    if not plays:
-        return chain.then(link)
-    words = [re.match(r"\.(\w+)", one) for one in chain.links]
-    at = next(
-        (k for k, found in enumerate(words) if found is not None and found[1] in {*OF_NOTES, *_PLAYS, "bank"}),
-        len(words),
-    )
-    return Chain(chain.head, (*chain.links[:at], link, *chain.links[at:]))
-
-
-def _mended(text: str, kind: str) -> str:
-    """A text with what its word reads in another way than here."""
-    change: Callable[[str], str] = mini_text.plain
-    if kind in _NOTED:
-        change = mini_text.notes
-    elif kind == "scale":
-        change = mini_text.scales
-    elif kind in _FIRST_OF_LIST:
-        return re.sub(r"(?<=[\d.]):[\d.:]+", "", mini_text.plain(text))
-    elif kind in ("bank", "s", "sound"):
-        return mini_text.plain(text)
-    return change(text)
+def own_name(name: str) -> str:
+    """A name of the program, apart from the words of live scripts."""
+    return f"{name_of(name)}_" if name in FUNCTIONS else name_of(name)
 
 
 def _tuple(shown: str) -> str:

@@ -42,6 +42,7 @@ class Script:
         everything: Changes of all tracks, as expressions of functions.
         left_out: Parts without a counterpart, each with its reason.
         imports: Modules of Python that it needs.
+        waves: Signals whose values are taken at the beginning of an event.
     """
 
     tempo: str = ""
@@ -49,6 +50,7 @@ class Script:
     everything: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
+    waves: set[str] = field(default_factory=set)
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
 
@@ -92,6 +94,9 @@ class Script:
         head = ['"""A program of another language, translated; what has no counterpart stands as a comment."""', ""]
         head += [f"import {name}" for name in sorted(self.imports)] + ([""] if self.imports else [])
         head += ["from antiphon.live import *\n", f'patch("{PATCH}")', *([self.tempo] if self.tempo else []), ""]
+        if self.waves:
+            waves = sorted(self.waves)
+            head.insert(-1, f"{', '.join(waves)} = {', '.join(f'{one}.at_begin()' for one in waves)}")
         lines = list(self.lines)
         if self.everything:
             change = "lambda p: " + _nested(self.everything)

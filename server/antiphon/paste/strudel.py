@@ -10,8 +10,9 @@ import esprima
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
-from antiphon.paste.expressions import Expressions, is_text, names_of
-from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of
+from antiphon.paste.expressions import Expressions, own_name
+from antiphon.paste.script import Chain, Script, UnknownPartError, indented
+from antiphon.paste.syntax import declarations, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS
 
 MOST_CHARACTERS = 200_000
@@ -40,20 +41,30 @@ def translate(text: str, script: Script) -> None:
 class _Program(Expressions):
     """One program: its statements in order."""
 
+    def __init__(self, text: str, script: Script) -> None:
+        super().__init__(text, script)
+        self._numbers: dict[str, str] = {}
+
     # ---- statements
 
     def statements(self, body: Sequence[Any], comments: Sequence[Any]) -> None:
         """Translates statements; one that cannot be stands as a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
+            self.names |= {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
+        for node in sorted(body, key=lambda node: not self._is_early(node)):
             while rest and rest[0].range[0] < node.range[0]:
                 said = rest.pop(0).value.strip()
                 if said and not re.search(r"[(){}=]", said):
                     self.script.add(f"# {said}")
             rest = [comment for comment in rest if comment.range[0] >= node.range[1]]
+            first = len(self.script.lines)
             try:
                 self._statement(node)
+                if functions := self.ahead():
+                    self.script.lines[first:first] = ["", "", *functions, "", ""]
             except UnknownPartError as error:
+                self.ahead()
                 self._lose(node)
                 self.script.pending.clear()
                 self.script.comment(self.source(node), str(error))
@@ -62,10 +73,19 @@ class _Program(Expressions):
 
     def _lose(self, node: Any) -> None:
         """Notes the names that a statement would have declared."""
-        declared = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
-        names = {one.id.name for one in declared if one.id is not None and one.id.type == "Identifier"}
+        names = {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
         self.lost |= names
         self.names -= names
+
+    def _is_early(self, node: Any) -> bool:
+        """True for values without names that functions before them take."""
+        return node.type == "VariableDeclaration" and all(
+            one.id.type == "Identifier"
+            and is_plain(one.init)
+            and (found := re.search(rf"\b{re.escape(one.id.name)}\b", self._text)) is not None
+            and found.start() < node.range[0]
+            for one in node.declarations
+        )
 
     def _statement(self, node: Any) -> None:
         match node.type:
@@ -76,7 +96,7 @@ class _Program(Expressions):
                     self._declared(one)
             case "FunctionDeclaration":
                 self.names.add(node.id.name)
-                self.script.add("", "", *self._function(name_of(node.id.name), node), "", "")
+                self.script.add("", "", *self._function(own_name(node.id.name), node), "", "")
             case "ExpressionStatement":
                 self._expression(node.expression)
             case "EmptyStatement":
@@ -106,24 +126,31 @@ class _Program(Expressions):
             self._register(value)
             return
         if value is not None and value.type in ("ArrowFunctionExpression", "FunctionExpression"):
-            self.script.add(*self._function(name_of(name), value))
+            self.script.add(*self._function(own_name(name), value))
             return
         if value is None:
             shown: Chain | str = "None"
         elif is_text(value) and not self.source(value).startswith("'"):
-            shown = self.receiver(value, "note")
+            picks = re.search(rf"\b{re.escape(name)}\s*\.pick", self._text)
+            shown = self.receiver(value, "" if picks else "note")
         else:
             shown = self.expr(value)
-        self.script.add(*_assigned(name_of(name), shown))
+        if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
+            self._numbers[own_name(name)] = f"({shown})"
+        self.script.add(*_assigned(own_name(name), shown))
 
     def _expression(self, node: Any) -> None:
         if node.type == "AssignmentExpression" and node.left.type == "Identifier":
             self.names.add(node.left.name)
-            self.script.add(f"{name_of(node.left.name)} {node.operator} {self.expr(node.right)}")
+            self.script.add(f"{own_name(node.left.name)} {node.operator} {self.expr(node.right)}")
             return
         called = node.callee.name if node.type == "CallExpression" and node.callee.type == "Identifier" else ""
         if called in ("setcps", "setCps", "setcpm", "setCpm"):
-            self.script.tempo = self._tempo(node.arguments[0], called)
+            tempo = self._tempo(node.arguments[0], called)
+            if tempo.startswith("setc"):  # by names that stand before it
+                self.script.add(tempo)
+            else:
+                self.script.tempo = tempo
         elif called in ("all", "each"):
             self.script.everything.append(str(self.expr(node.arguments[0])))
         elif called == "samples":
@@ -135,42 +162,66 @@ class _Program(Expressions):
         elif node.type == "Literal" and "use strict" in str(node.value):
             pass
         elif node.type == "Identifier" and node.name in self.names:
-            self.script.track("", name_of(node.name))
+            self.script.track("", own_name(node.name))
         elif node.type != "CallExpression" and not is_text(node):
             raise UnknownPartError("it is no pattern")
         else:
             self.script.track("", self._pattern(node))
 
     def _tempo(self, node: Any, called: str) -> str:
-        value, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
+        text, factor = str(self.expr(node)), 60.0 if "cps" in called.lower() else 1.0
+        value = re.sub(r"[A-Za-z_]\w*", lambda name: self._numbers.get(name[0], name[0]), text)
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
-            return f"{called.lower()}({value})"
+            return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
         cycles = arithmetic.value(value) * factor
-        beats = next((n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST), 4)
+        fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
+        beats = next(fits, 1 if cycles > 1 else 64)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
+
+    def _method(self, node: Any) -> Chain | str:
+        """A method; `cpm` of a pattern is the tempo of a program that has no other."""
+        called = node.callee.property.name
+        if called == "take" and self._is_whole(node):
+            return self.receiver(node.callee.object)
+        if called not in ("cpm", "cps") or not node.arguments:
+            return super()._method(node)
+        pattern, tempo = self.receiver(node.callee.object), self._tempo(node.arguments[0], called)
+        if self.script.tempo in ("", tempo) and tempo.startswith(("tempo", "meter")):
+            self.script.tempo = tempo
+        else:
+            self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
+        return pattern
+
+    def _is_whole(self, node: Any) -> bool:
+        """True for `take` of as many cycles as the `arrange` has that it is of."""
+        root = node
+        while root.type == "CallExpression" and root.callee.type == "MemberExpression":
+            root = root.callee.object
+        if not self.is_call_of(root, "arrange"):
+            return False
+        cycles = " + ".join(str(self.expr(one.elements[0])) for one in root.arguments)
+        return arithmetic.value(cycles) <= arithmetic.value(str(self.expr(node.arguments[0])))
 
     def _register(self, node: Any) -> None:
         word, function = node.arguments[0].value, node.arguments[1]
         if not isinstance(word, str) or function.type not in ("ArrowFunctionExpression", "FunctionExpression"):
             raise UnknownPartError("a word is registered by a name and a function")
-        self.words[word] = name_of(word)
-        self.script.add("", "", *self._function(name_of(word), function), "", "")
+        self.words[word] = own_name(word)
+        self.script.add("", "", *self._function(own_name(word), function), "", "")
 
     def _function(self, name: str, node: Any) -> list[str]:
         before = set(self.names)
         self.names |= set(names_of(node.params))
         try:
-            return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
+            return [f"def {name}({self.parameters(node.params)}):", *indented(self.body(node.body))]
         finally:
             self.names = before
 
-    def _body(self, body: Any) -> list[str]:
-        if body.type != "BlockStatement":
-            return [f"return {self.expr(body)}"]
-        lines: list[str] = []
-        for node in body.body:
-            lines += self._inner(node)
-        return lines or ["return None"]
+    def body(self, node: Any) -> list[str]:
+        if node.type == "BlockStatement":
+            return self._block(node) if node.body else ["return None"]
+        returned = f"return {self.expr(node)}"
+        return [*self.ahead(), returned]
 
     def _inner(self, node: Any) -> Iterator[str]:
         """Lines of a statement within a function."""
@@ -181,7 +232,7 @@ class _Program(Expressions):
                 for one in node.declarations:
                     if one.id.type != "Identifier":
                         raise UnknownPartError("names are given one by one here")
-                    yield f"{name_of(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
+                    yield f"{own_name(one.id.name)} = {'None' if one.init is None else self.expr(one.init)}"
                     self.names.add(one.id.name)
             case "ExpressionStatement" if node.expression.type == "AssignmentExpression":
                 one = node.expression
@@ -196,14 +247,17 @@ class _Program(Expressions):
                 if node.left.type != "VariableDeclaration":
                     raise UnknownPartError("a live script has no such loop")
                 self.names.add(node.left.declarations[0].id.name)
-                yield f"for {name_of(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
+                yield f"for {own_name(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
                 yield from indented(self._block(node.body))
             case _:
                 raise UnknownPartError("a live script has no such statement")
 
     def _block(self, node: Any) -> list[str]:
-        nodes = node.body if node.type == "BlockStatement" else [node]
-        return [line for one in nodes for line in self._inner(one)] or ["pass"]
+        lines: list[str] = []
+        for one in node.body if node.type == "BlockStatement" else [node]:
+            made = list(self._inner(one))
+            lines += [*self.ahead(), *made]
+        return lines or ["pass"]
 
 
 def _assigned(name: str, value: Chain | str) -> Iterator[str]:

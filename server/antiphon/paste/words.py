@@ -18,12 +18,14 @@ SILENT = frozenset(_TABLES["silent"]["words"])
 SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
 FUNCTIONS = frozenset(live.__all__)
 SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
-OF_NOTES = frozenset(
-    name for word in WORDS.values() if word.kind == "played" for name in word.names if word.name != "log"
-)
-"""Words that give notes a value, of patterns that are played alone."""
+WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
+"""Signals of which Strudel takes the value at the beginning of an event."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
 """Words that take one value."""
+BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
+"""Least and most of values for which Strudel has none."""
+VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}
+"""Names of values by each of their spellings."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, overload
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, figure, numbers, whole
-from antiphon.live.patterns.harmony import Scale, note_words, scale_of
+from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -18,6 +18,8 @@ from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
+UNNAMED = ""
+"""Name of a value that `note`, `n` or `s` names later."""
 MOST_PIECES = 64
 """Maximum pieces of `chop`, and repeats of `echo`."""
 
@@ -64,7 +66,7 @@ class ControlPattern(Pattern[Values]):
             result = queries.apply_left(
                 result,
                 given,
-                lambda old, new: {**old, **{key: join(old.get(key), value) for key, value in new.items()}},
+                lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in _named_as(old, new).items()}},
             )
         return self._new(result)
 
@@ -121,6 +123,17 @@ class ControlPattern(Pattern[Values]):
         return self._new(query)
 
 
+def unnamed(p: Pattern[Any]) -> ControlPattern:
+    """A pattern whose plain values are named later, as `mini("c4 e4").gain(0.5).note()`."""
+    return ControlPattern(queries.map_values(p.events, lambda v: v if isinstance(v, Mapping) else {UNNAMED: v}))
+
+
+def _named_as(old: Values, new: Values) -> Values:
+    """New values, with those for a note changing the value without a name where there is one."""
+    unnamed = UNNAMED in old and "note" in new
+    return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
+
+
 def _float(value: Value) -> float:
     if isinstance(value, str):
         raise UsageError(f"a number is wanted here, not {value[:40]!r}")
@@ -132,9 +145,10 @@ def _sum(old: Value | None, new: Value) -> Value:
 
 
 def _arithmetic(old: Value, new: Value) -> Value:
-    if isinstance(old, str) or isinstance(new, str):
+    numbers = [named_number(one) if isinstance(one, str) else one for one in (old, new)]
+    if None in numbers:
         raise UsageError(f"{old!r} and {new!r} cannot be added: one of them is a word")
-    return old + new
+    return sum(numbers)  # type: ignore[arg-type]
 
 
 def _product(old: Value | None, new: Value) -> Value:
@@ -180,7 +194,11 @@ def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[An
 
     def one(value: Any) -> Values:
         if isinstance(value, Mapping):
-            return value
+            if UNNAMED not in value:
+                return value
+            return {**{k: v for k, v in value.items() if k != UNNAMED}, **one(value[UNNAMED])}
+        if name == "s" and isinstance(value, str):
+            return _sound(value)[0]
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes numbers and words, not {str(value)[:40]!r}")
         return {name: value}

@@ -45,6 +45,14 @@ def note_number(name: str | int | float) -> int | float:
     return named_note(text)
 
 
+def named_number(value: object) -> int | float | None:
+    """Number of a note's name; None for what is none."""
+    try:
+        return note_number(value) if isinstance(value, str) else None
+    except UsageError:
+        return None
+
+
 def note_numbers(notes: Notes) -> Iterable[int | float]:
     """The numbers of a note, of several, or of a chord by its name."""
     if isinstance(notes, str) and ("'" in notes or " " in notes.strip()):

@@ -12,6 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
 from antiphon.live.patterns.chance import chance
+from antiphon.live.patterns.harmony import named_number
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
@@ -179,9 +180,10 @@ class Pattern(Generic[T]):
             queries.cat([self.within(Fraction(k, n), Fraction(k + 1, n), change).events for k in range(n)])
         )
 
-    def superimpose(self, change: Callable[[Self], Self]) -> Self:
-        """Plays it and, at the same time, itself changed."""
-        return self._new(queries.stack([self.events, self._changed(change, "superimpose(rev)").events]))
+    def superimpose(self, *changes: Callable[[Self], Self]) -> Self:
+        """Plays it and, at the same time, itself changed, in one way or in several."""
+        changed = [self._changed(change, "superimpose(rev)").events for change in changes]
+        return self._new(queries.stack([self.events, *changed]))
 
     def off(self, cycles: Argument, change: Callable[[Self], Self]) -> Self:
         """Plays it and, so much later, itself changed: `off(1/8, lambda p: p.add(note=7))`."""
@@ -312,6 +314,8 @@ def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
 def _number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
+    if (number := named_number(value)) is not None:
+        return number
     raise UsageError(f"arithmetic takes patterns of numbers, and this one has {str(value)[:40]!r}")
 
 
@@ -319,7 +323,7 @@ P = TypeVar("P", bound=Pattern[Any])
 
 
 def _all(patterns: Iterable[P]) -> tuple[P, ...]:
-    given = tuple(patterns)
+    given = tuple(Pattern(queries.pure(one)) if isinstance(one, int | float) else one for one in patterns)
     if not given or not all(isinstance(pattern, Pattern) for pattern in given):
         raise UsageError("one or more patterns are wanted here, as in stack(s('bd*4'), s('~ cp'))")
     return given

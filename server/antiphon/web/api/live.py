@@ -100,6 +100,14 @@ class LiveRoutes:
         )
         return answer({"version": body.version}, 202)
 
+    @operation(
+        "POST", "/api/live/paste", types.Translated, body=types.PasteBody, example={"body": {"text": '$: s("bd*4")'}}
+    )
+    async def paste(self, request: HttpRequest, body: types.PasteBody) -> Response:
+        """Translate a program of Strudel or Tidal into a live script; nothing of it is evaluated."""
+        _check_size(body.text)
+        return answer(await asyncio.to_thread(_translated, body.text))
+
     @operation("POST", "/api/live/stop", types.Stopped)
     async def stop(self, request: HttpRequest) -> Response:
         """End the script that plays."""
@@ -158,6 +166,13 @@ def _check_size(text: str) -> None:
         raise Refusal(400, "a script is text that UTF-8 can hold") from None
     if size > LONGEST_SCRIPT:
         raise Refusal(413, f"a script on the page has at most {LONGEST_SCRIPT:,} bytes, not {size:,}; split it")
+
+
+def _translated(text: str) -> dict[str, object]:
+    from antiphon.paste.program import translated  # when it is asked for first: it loads a parser of JavaScript
+
+    script = translated(text)
+    return {"text": script.text(), "left_out": len(script.left_out)}
 
 
 def _listed() -> list[dict[str, object]]:

@@ -64,6 +64,12 @@ class EvaluateBody(Asked):
     ] = 1.0
 
 
+class PasteBody(Asked):
+    """A program that is to be translated."""
+
+    text: Annotated[str, Meta(description="A program of Strudel or Tidal.")]
+
+
 class SliderBody(Asked):
     """A slider of the script that plays, and its value."""
 
@@ -183,6 +189,7 @@ Word = record("Word", name=str, signature=str, doc=str)
 WORDS: Any = dict.fromkeys(("words", "changes", "nodes"), list_of(Word))
 Explained = record("Explained", names=list[str], group=str, doc=str, example=str)
 Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=list_of(Explained))
+Translated = record("Translated", text=str, left_out=int)
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)

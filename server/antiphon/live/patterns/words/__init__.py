@@ -4,3 +4,4 @@ from antiphon.live.patterns import controls, pattern, signals
 from antiphon.live.patterns.words import chance, harmony, layers, making, picking, rhythm, samples, table, time, values
 
 table.load((time, rhythm, layers, chance, values, harmony, samples, picking, making, controls, pattern, signals))
+table.promote()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
-from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
 from antiphon.live.patterns.harmony import note_number, scale_of, symbol
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
@@ -18,6 +19,7 @@ from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P
 
 _scale_of = cache(scale_of)
+_LETTER = re.compile(r"[a-gA-G][#bsf]{0,2}")
 _INTERVALS = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 12}
 
 
@@ -28,8 +30,14 @@ def scale_pattern(name: Argument) -> Query[Any]:
             return queries.pure(_scale_of(name))
         return read(name.replace(" ", ":") if "<" not in name and ":" not in name else name, lambda w: (_scale_of(w),))
     if isinstance(name, Pattern):
-        return queries.map_values(name.events, lambda value: _scale_of(str(value)))
+        return queries.map_values(name.events, lambda value: _scale_of(_joined(value)))
+    if isinstance(name, list):
+        return queries.pure(_scale_of(_joined(name)))
     raise UsageError(f'scale takes a name, as in scale("c4:minor"), not {str(name)[:40]!r}')
+
+
+def _joined(value: Any) -> str:
+    return ":".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def degree_note(given: Any, value: Any) -> Any:
@@ -49,6 +57,8 @@ def scale(p: P, name: Argument) -> P:
             return degree_note(given, value)
         if "n" in value:
             return {**{k: v for k, v in value.items() if k != "n"}, "note": degree_note(given, value["n"])}
+        if UNNAMED in value:
+            return {**{k: v for k, v in value.items() if k != UNNAMED}, "note": degree_note(given, value[UNNAMED])}
         if "note" in value:  # notes are moved to the nearest of the scale
             return {**value, "note": _nearest(given, value["note"])}
         return value
@@ -301,10 +311,23 @@ def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
     return p._new(queries.join_inner(queries.map_values(joins.notes_together(p.events), made)))
 
 
+def in_octave(p: P, octave: int) -> P:
+    def noted(value: Any) -> Any:
+        if isinstance(value, Mapping) and UNNAMED in value:
+            return {**value, UNNAMED: noted(value[UNNAMED])}
+        return f"{value}{octave}" if isinstance(value, str) and _LETTER.fullmatch(value) else value
+
+    return p._new(queries.map_values(p.events, noted))
+
+
 MORE: dict[str, Any] = {
     "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
     "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
-    "chord": lambda p, names: p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord)),
+    "chord": lambda p, names=None: (
+        ControlPattern(values_of("chord", p))
+        if names is None
+        else p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord))
+    ),
     "anchor": lambda p, note: _of_voicing(p, "anchor", note),
     "mode": lambda p, name: _of_voicing(p, "mode", name),
     "offset": lambda p, places: _of_voicing(p, "offset", places),

@@ -26,9 +26,10 @@ _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
 def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
     """Choice by name or number: numbers beyond the last are clipped, or wrap with `around`."""
     if isinstance(choices, Mapping):
-        if value not in choices:
+        name = value if value in choices else str(value)  # a number among names
+        if name not in choices:
             raise UsageError(f"there is no {value!r} to pick{instead(str(value), [str(k) for k in choices])}")
-        return choices[value]
+        return choices[name]
     if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
         raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
     place = round(float(number_of(value, "pick")))

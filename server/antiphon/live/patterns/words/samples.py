@@ -10,7 +10,7 @@ from typing import Any
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, numbers, whole
-from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
 from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P, above
@@ -101,11 +101,7 @@ def _played(name: str) -> Callable[..., ControlPattern]:
     def function(p: Any, value: Argument | None = None) -> ControlPattern:
         if value is None:
             return ControlPattern(values_of(name, p))
-        if not isinstance(p, ControlPattern):
-            raise UsageError(
-                f'{name} takes no value here: write {name}() after the pattern, or {name}("0 2") for another'
-            )
-        return p.set(**{name: value})
+        return (p if isinstance(p, ControlPattern) else unnamed(p)).set(**{name: value})
 
     return function
 
@@ -139,7 +135,9 @@ MORE: dict[str, Any] = (
         "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
         "fit": lambda p: p._new(_fitted(p.events)),
         "scrub": lambda p, places: p._new(
-            queries.apply_left(numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "clip": 1})
+            queries.apply_left(
+                numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "legato": 1}
+            )
         ),
     }
     | {

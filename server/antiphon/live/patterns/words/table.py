@@ -20,7 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from antiphon.live.patterns.arguments import Argument
-from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.controls import ControlPattern, unnamed
 from antiphon.live.patterns.pattern import Pattern
 
 
@@ -71,6 +71,21 @@ def load(modules: tuple[ModuleType, ...]) -> None:
         for spelling in names if kind != "maker" else ():
             if spelling not in vars(owner):
                 setattr(owner, spelling, function)
+
+
+def promote() -> None:
+    """Gives plain patterns the words of those that are played: their values get a name later, by `note` or `s`."""
+    for name in dir(ControlPattern):
+        if not name.startswith("_") and not hasattr(Pattern, name):
+            setattr(Pattern, name, _of_unnamed(name))
+
+
+def _of_unnamed(name: str) -> Callable[..., Any]:
+    @wraps(getattr(ControlPattern, name))
+    def function(p: Any, *args: Any, **values: Any) -> Any:
+        return getattr(unnamed(p), name)(*args, **values)
+
+    return function
 
 
 def _defined(module: ModuleType, name: str) -> Any:

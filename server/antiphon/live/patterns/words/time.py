@@ -196,7 +196,8 @@ def beat(p: P, steps: Argument, count: Number) -> P:
 
     def placed(at: float) -> Query[Any]:
         begin = Fraction(at) % n / n
-        return joins.compress(p.events, begin, min(begin + 1 / n, Fraction(1)))
+        end = min(begin + 1 / n, Fraction(1))
+        return queries.for_each(p.events, lambda value: joins.compress(queries.pure(value), begin, end))
 
     return p._new(queries.for_each(numbers(steps, "beat"), placed))
 

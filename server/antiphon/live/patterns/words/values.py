@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
-from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
+from antiphon.live.patterns.harmony import named_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
-from antiphon.live.patterns.spans import Number
+from antiphon.live.patterns.spans import CycleEvent, Number, Span
 
 P: TypeAlias = Pattern[Any]
 Operation = Callable[[Any, Any], Any]
@@ -24,6 +25,8 @@ Operation = Callable[[Any, Any], Any]
 def _number(value: Any) -> float:
     if isinstance(value, bool | int | float | Fraction):
         return float(value) if isinstance(value, Fraction) else value
+    if (number := named_number(value)) is not None:
+        return number
     raise UsageError(f"arithmetic takes numbers, not {str(value)[:40]!r}")
 
 
@@ -72,7 +75,7 @@ def _whole_values(a: Any, b: Any, change: Operation) -> Any:
     if not isinstance(a, Mapping):
         return change(a, b)
     if not isinstance(b, Mapping):
-        name = "note" if "note" in a else "n" if "n" in a and "s" not in a else "note"
+        name = UNNAMED if UNNAMED in a else "note" if "note" in a else "n" if "n" in a and "s" not in a else "note"
         b = {name: b}
     result = dict(a)
     for name, value in b.items():
@@ -161,6 +164,7 @@ for _name in OPERATIONS:
         setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
 MORE: dict[str, Any] = (
     {
+        "clamp": lambda p, low, high: p.map(lambda value: min(max(_number(value), low), high)),
         "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
         "filter": lambda p, test: p._new(queries.keep(p.events, test)),
         "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
@@ -181,6 +185,23 @@ def keepif(p: P, switches: Truth) -> P:
     on = truths(switches, "keepif")
     kept = queries.apply_left(p.events, on, lambda value, wanted: (value, wanted))
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
+
+
+def listed(p: P) -> P:
+    def parts(value: Any) -> Any:
+        if isinstance(value, Mapping) and UNNAMED in value:
+            return {**value, UNNAMED: parts(value[UNNAMED])}
+        return [figure_or_word(part) for part in value.split(":")] if isinstance(value, str) and ":" in value else value
+
+    return p.map(parts)
+
+
+def at_begin(p: P) -> P:
+    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        found = p.events(Span(span.begin, span.begin), seed)
+        return [CycleEvent(None, span, event.value, event.places) for event in found]
+
+    return p._new(query)
 
 
 def rangex(p: P, low: Number, high: Number) -> P:

@@ -1,0 +1,46 @@
+"""Questions about nodes of the syntax tree of a program in JavaScript."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+
+def is_undefined(node: Any) -> bool:
+    return bool(node.type == "Identifier" and node.name == "undefined")
+
+
+def is_text(node: Any) -> bool:
+    return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
+
+
+def polymeter(nodes: Sequence[Any]) -> str:
+    """Texts, or lists of steps, as one text in mini-notation; "" for others."""
+    lists = [one.elements if one.type == "ArrayExpression" else [one] for one in nodes]
+    if not lists or any(step.type != "Literal" for steps in lists for step in steps):
+        return ""
+    texts = [" ".join(str(step.value) for step in steps) for steps in lists]
+    counts = [len(text.split()) for text in texts]
+    steps = counts[0] if nodes[0].type == "ArrayExpression" else math.lcm(*counts)
+    return f"{{{', '.join(texts)}}}%{steps}" if re.fullmatch(r"[\w#. -]+", "".join(texts)) else ""
+
+
+def names_of(params: Sequence[Any]) -> Iterator[str]:
+    for one in params:
+        named = one.left if one.type == "AssignmentPattern" else one
+        if named.type == "Identifier":
+            yield named.name
+
+
+def declarations(node: Any) -> Sequence[Any]:
+    """What a statement declares."""
+    return [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+
+
+def is_plain(node: Any) -> bool:
+    """True for a number or a text, and for a list of them."""
+    if node is None or node.type != "ArrayExpression":
+        return node is not None and node.type == "Literal"
+    return all(is_plain(one) for one in node.elements)
