@@ -34,6 +34,10 @@ FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
 """Formants of a tenor's vowels: Hz, dB and bandwidth in Hz. Source: Csound's manual, Formant Values."""
 VOWELS = ("off", *FORMANTS)
 BANDS = 5
+STEEPNESS = ("12db", "24db", "ladder")
+"""Steepness of the low-pass; 24 dB an octave are two sections, the second without resonance."""
+FLAT = 0.7071
+"""Q of the second section."""
 
 
 class On(IntEnum):
@@ -46,6 +50,7 @@ class On(IntEnum):
     CRUSH = 16
     COARSE = 32
     LOW = 64
+    STEEP = 128
 
 
 class FilterSection(IntEnum):
@@ -71,7 +76,8 @@ class Color(IntEnum):
     HIGH = 14
     BAND = 23
     VOWEL = 32
-    SIZE = 77
+    STEEP = 77
+    SIZE = 86
 
 
 @dataclass(slots=True)
@@ -85,6 +91,7 @@ class NoteColor:
         crush: Bits; 0 is off.
         coarse: Frames that a value is held.
         vowel: One of `VOWELS`.
+        steep: The low-pass falls by 24 dB an octave, not 12.
     """
 
     lpf: float = HIGHEST
@@ -97,6 +104,7 @@ class NoteColor:
     crush: float = 0.0
     coarse: float = 1.0
     vowel: str = "off"
+    steep: bool = False
 
     def put(self, color: f64p, at: int, rate: float) -> int:
         """Writes the numbers of a voice from index `at` on; returns its flags, see `On`; 0 if all are off.
@@ -107,6 +115,9 @@ class NoteColor:
         if self.lpf < HIGHEST:
             on |= On.LOW
             sampler_section(color, at + Color.LOW, self.lpf, quality(self.resonance), 1.0, rate)
+            if self.steep:
+                on |= On.STEEP
+                sampler_section(color, at + Color.STEEP, self.lpf, FLAT, 1.0, rate)
         if self.hpf > LOWEST:
             on |= On.HIGH
             sampler_section(color, at + Color.HIGH, self.hpf, quality(self.hresonance), 1.0, rate)
@@ -203,6 +214,8 @@ def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64
         x = color[c + Color.HELD + channel]
     if (on & On.LOW) > 0:
         x = sampler_filter(color, c + Color.LOW, channel, x, 1.0, 0.0, 0.0)
+    if (on & On.STEEP) > 0:
+        x = sampler_filter(color, c + Color.STEEP, channel, x, 1.0, 0.0, 0.0)
     if age % GRID == 0 and channel == 0:
         for n in range(Color.LOW, Color.SIZE):
             v = color[c + n]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from antiphon.api.kernels import f64, f64p, i64, kernel
-from antiphon_sampler.coloring import GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
+from antiphon_sampler.coloring import FLAT, GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
 
 TURN = 2.0 * math.pi
 
@@ -45,7 +45,10 @@ class Motion(IntEnum):
     CARRIER = 15
     FM_DECAY = 16
     RATE = 17
-    SIZE = 18
+    SWEEP_RELEASE = 18
+    FM_ATTACK = 19
+    FM_LEVEL = 20
+    SIZE = 21
 
 
 @dataclass(slots=True)
@@ -59,7 +62,8 @@ class NoteMotion:
         penv: Semitones of the pitch envelope, which begins and ends at 0.
         vib, vibmod: Hz and semitones of the vibrato.
         fm, fmh: Index of the frequency modulation, and its frequency as a factor of `hertz`, the note's.
-        fmdecay: Seconds in which the index falls to 0; 0 keeps it.
+        fmattack, fmdecay: Seconds in which the index rises, and falls to the share `fmsustain`; 0 keeps it.
+        lprelease: Seconds in which the sweep falls to 0 once the note has ended; 0 keeps it.
     """
 
     attack: float
@@ -71,6 +75,7 @@ class NoteMotion:
     lpattack: float
     lpdecay: float
     lpsustain: float
+    lprelease: float
     penv: float
     pattack: float
     pdecay: float
@@ -78,7 +83,9 @@ class NoteMotion:
     vibmod: float
     fm: float
     fmh: float
+    fmattack: float
     fmdecay: float
+    fmsustain: float
     hertz: float
 
     def put(self, motion: f64p, at: int, rate: float) -> int:
@@ -96,6 +103,7 @@ class NoteMotion:
             motion[at + Motion.SWEEP_ATTACK] = self.lpattack * rate
             motion[at + Motion.SWEEP_DECAY] = self.lpdecay * rate
             motion[at + Motion.SWEEP_LEVEL] = self.lpsustain
+            motion[at + Motion.SWEEP_RELEASE] = self.lprelease * rate
             motion[at + Motion.QUALITY] = quality(self.resonance)
             motion[at + Motion.RATE] = rate
         if self.penv != 0.0 or (self.vib > 0.0 and self.vibmod > 0.0):
@@ -109,7 +117,9 @@ class NoteMotion:
             on |= Moves.FM
             motion[at + Motion.INDEX] = self.fm * self.fmh
             motion[at + Motion.CARRIER] = TURN * self.hertz * self.fmh / rate
+            motion[at + Motion.FM_ATTACK] = self.fmattack * rate
             motion[at + Motion.FM_DECAY] = self.fmdecay * rate
+            motion[at + Motion.FM_LEVEL] = self.fmsustain if self.fmdecay > 0.0 else 1.0
         return on
 
 
@@ -133,15 +143,18 @@ def sampler_level(motion: f64p, m: i64, age: i64) -> f64:
 
 
 @kernel
-def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64) -> None:
-    """Tunes a voice's low-pass to its envelope, every `GRID` frames."""
+def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64, ended: f64) -> None:
+    """Tunes a voice's low-pass to its envelope, every `GRID` frames; `ended`: frames since the note's end."""
     if age % GRID == 0:
         share = sampler_rise(
             f64(age), motion[m + Motion.SWEEP_ATTACK], motion[m + Motion.SWEEP_DECAY], motion[m + Motion.SWEEP_LEVEL]
         )
+        if motion[m + Motion.SWEEP_RELEASE] > 0.0:
+            share = share * max(0.0, 1.0 - ended / motion[m + Motion.SWEEP_RELEASE])
         hertz = motion[m + Motion.HERTZ] * math.exp2(motion[m + Motion.OCTAVES] * share)
         hertz = min(max(hertz, LOWEST), HIGHEST)
         sampler_tune(color, c + Color.LOW, hertz, motion[m + Motion.QUALITY], 1.0, motion[m + Motion.RATE])
+        sampler_tune(color, c + Color.STEEP, hertz, FLAT, 1.0, motion[m + Motion.RATE])
 
 
 @kernel
@@ -155,8 +168,8 @@ def sampler_pace(motion: f64p, m: i64, on: i64, age: i64) -> f64:
         semitones = semitones + motion[m + Motion.DEPTH] * math.sin(motion[m + Motion.VIBRATO] * at)
         factor = math.exp2(semitones / 12.0)
     if (on & Moves.FM) > 0:
-        index = motion[m + Motion.INDEX]
-        if motion[m + Motion.FM_DECAY] > 0.0:
-            index = index * max(0.0, 1.0 - at / motion[m + Motion.FM_DECAY])
+        index = motion[m + Motion.INDEX] * sampler_rise(
+            at, motion[m + Motion.FM_ATTACK], motion[m + Motion.FM_DECAY], motion[m + Motion.FM_LEVEL]
+        )
         factor = factor * (1.0 + index * math.cos(motion[m + Motion.CARRIER] * at))
     return factor

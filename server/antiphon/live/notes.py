@@ -23,6 +23,7 @@ SHARED = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", 
 LONGEST_ROOM = 10.0
 """Seconds of a room at the end of the macro `size`."""
 _SHORTEST = Fraction(1, 1000)
+_CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 
 
 def to_commands(
@@ -49,6 +50,11 @@ def to_commands(
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
     if values.get("n", 0) < 0:  # from the end, as SuperDirt counts; sets that are kept know n from 0 on
         values = {**values, "n": 0, "fromend": -round(float(values["n"]))}
+    if "ccn" in values or "ccv" in values:
+        kept = {name: value for name, value in values.items() if name not in ("ccn", "ccv")}
+        if kept.keys().isdisjoint(("note", "s", "n")):
+            return _controller(values, beat, on, source, line)
+        values = kept
     if "unit" in values:
         values = _in_beats(values, cycle)
     if all(name in OWN for name in values):
@@ -83,9 +89,21 @@ def to_commands(
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
 
 
-def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int) -> list[LiveEvent]:
-    """Macro settings of an event on its beat; `to_commands` leaves these values out."""
-    return [
+def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> LiveEvent:
+    if "ccn" not in values or "ccv" not in values:
+        raise UsageError("a controller has a number and a value, as in ccn(74).ccv(100)")
+    given = values["ccv"]
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= HIGHEST:
+        raise UsageError(f"ccv takes 0 to {HIGHEST}, not {str(given)[:40]!r}")
+    number, channel = (_whole(values.get(name, 1), name, low, high) for name, low, high in _CONTROLLER)
+    share = given if given <= 1 else given / HIGHEST
+    return LiveEvent(beat, "/cc", (number, float(share), channel, *((on,) if on else ())), source, line)
+
+
+def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:
+    """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
+    control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
+    return [_controller(values, beat, on, source, line) for _ in control] + [
         LiveEvent(beat, f"/node/macro/{SHARED[name]}", (_share(name, value),), source, line)
         for name, value in values.items()
         if name in SHARED

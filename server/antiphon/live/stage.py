@@ -151,6 +151,16 @@ def stage() -> Stage:
     return found
 
 
+_REMARKED: set[str] = set()
+
+
+def remark(sentence: str) -> None:
+    """Prints a sentence for the performer, once in a performance: a copy of the process keeps what was said."""
+    if _current.get() is not None and sentence not in _REMARKED:
+        _REMARKED.add(sentence)
+        print(sentence)
+
+
 @contextmanager
 def acting(on: Stage) -> Iterator[None]:
     """Context manager that makes `on` the words' stage."""

@@ -20,6 +20,7 @@ from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.harmony import chords
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from
+from antiphon.live.patterns.words.table import Change
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
@@ -85,6 +86,9 @@ def setcpm(cycles: float) -> None:
     setcps(cycles / 60)
 
 
+cpm = setcpm
+
+
 def swing(amount: float, step: Number = 0.5) -> None:
     """Delays every second step of all that is played, from here on; the beat itself stays even.
 
@@ -113,6 +117,7 @@ def track(
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
     played = s(pattern) if isinstance(pattern, str) else pattern
+    played = played.played() if isinstance(played, Change) else played
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
@@ -383,7 +388,7 @@ def _played(
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
     line = line_of(here.script.path)
-    for event in to_macros(values, here.beat + later, here.source, line):
+    for event in to_macros(values, here.beat + later, node, here.source, line):
         here.send(event, SET)
     made = to_commands(
         values, here.beat + later, length, node, here.source, line, places or of_call(), cycle or here.script.bar

@@ -121,6 +121,17 @@ class ControlPattern(Pattern[Values]):
         return self._new(query)
 
 
+class _Silence(ControlPattern):
+    """A pattern without events, written with brackets or without; as a change it silences a pattern."""
+
+    def __call__(self, pattern: Pattern[Any] | None = None) -> Any:
+        return self
+
+
+silence = _Silence(queries.silence)
+"""A pattern without events."""
+
+
 def _float(value: Value) -> float:
     if isinstance(value, str):
         raise UsageError(f"a number is wanted here, not {value[:40]!r}")

@@ -12,7 +12,7 @@ from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
 from antiphon.live.patterns.spans import Number, exact
-from antiphon.live.patterns.words.time import P
+from antiphon.live.patterns.words.time import P, above
 
 
 def as_pattern(value: Any) -> P:
@@ -31,12 +31,10 @@ def seq(*steps: Any) -> P:
 
 
 def arrange(*sections: Any) -> P:
-    given = [
-        (whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")
-    ]
-    total = sum(count for count, _ in given)
-    stretched = [(Fraction(count), queries.fast(pattern.events, Fraction(count))) for count, pattern in given]
-    return given[0][1]._new(queries.fast(queries.timecat(stretched), Fraction(1, total)))
+    given = [(above(exact(n, "arrange"), "arrange"), as_pattern(p)) for n, p in _pairs(sections, "arrange")]
+    total = sum((count for count, _ in given), Fraction(0))
+    stretched = [(count, queries.fast(pattern.events, count)) for count, pattern in given]
+    return given[0][1]._new(queries.fast(queries.timecat(stretched), 1 / total))
 
 
 def _spread(change: Any, values: Sequence[Any], pattern: P, what: str) -> list[P]:

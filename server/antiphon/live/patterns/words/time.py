@@ -20,6 +20,15 @@ Change: TypeAlias = Callable[[Any], Any]
 _HALF = Fraction(1, 2)
 
 
+def cpm(p: P, cycles: Argument) -> P:
+    from antiphon.live.stage import stage
+
+    script = stage().script
+    tempo = next((e.args[0] for e in reversed(script.settings) if e.address == "/tempo"), 120.0)
+    now = Fraction(tempo) / script.bar
+    return p._new(each(cycles, "cpm", lambda n: queries.fast(p.events, above(n, "cpm") / now)))
+
+
 def above(n: Fraction, what: str) -> Fraction:
     """A number above 0. Raises `UsageError` for another."""
     if not 0 < n <= MOST_TIMES:
