@@ -8,14 +8,17 @@ import traceback
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.live import foreign_words
 from antiphon.live.patterns.mini.tree import MiniError
+from antiphon.live.patterns.words.table import NOT_HERE
 from antiphon.live.records import ScriptError, ScriptTooLong
-from antiphon.live.stage import LiveScript
+from antiphon.live.stage import LiveScript, performing
 
 _LONGEST = 300
 
 
 def refuse_copies(event: str) -> None:
-    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end."""
+    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end, and for a sleep."""
+    if event == "time.sleep" and performing():
+        raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
     if event in ("os.fork", "os.forkpty"):
         raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
 
@@ -35,7 +38,8 @@ def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptErr
         column = max(1, error.offset or 1)
         shown = text.expandtabs(1)[:100]
         picture = f"{shown}\n{' ' * (min(column, 100) - 1)}^" if shown else ""
-        return ScriptError(f"{name} line {error.lineno or 1}: {error.msg}", picture)
+        known = foreign_words.of_syntax(text, error.msg) or error.msg
+        return ScriptError(f"{name} line {error.lineno or 1}: {known}", picture)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     at = (lines[-1] if lines else line) or line
     where = f"{name} line {at}" if at else name

@@ -151,6 +151,11 @@ def stage() -> Stage:
     return found
 
 
+def performing() -> bool:
+    """Whether the present call is a script's, in its thread."""
+    return _current.get() is not None
+
+
 _REMARKED: set[str] = set()
 
 

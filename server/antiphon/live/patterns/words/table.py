@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.arguments import Argument
 from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
@@ -41,6 +42,8 @@ WORDS: dict[str, TableWord] = {}
 """Words by their snake_case name."""
 NOT_HERE: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
+_PLAIN = ("int", "float", "Number")
+"""Annotations of what is no pattern: where one stands there, it is what the word changes."""
 NOTHING = "Nothing: "
 """Beginning of what a word without effect says; the rest is remarked once."""
 
@@ -131,11 +134,18 @@ def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A method as a change: `linger(1/4)` for later, or at once with a final pattern, `linger(1/4, p)`."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
+    plain = [p.annotation in _PLAIN for p in parameters]
     most = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
     @wraps(function)
     def change(*args: Any, **values: Any) -> Any:
-        if args and isinstance(args[-1], Pattern) and (len(args) > most or (bare and len(args) == 1)):
+        last = args[-1] if args else None
+        if isinstance(last, Change) and len(args) > most:
+            inner = last.__name__
+            raise UsageError(
+                f'{name}(…) changes a pattern, and {inner}(…) in it has none; write {name}(…, {inner}(…, s("bd*4")))'
+            )
+        if isinstance(last, Pattern) and (len(args) > most or (bare and len(args) == 1) or plain[len(args) - 1]):
             return getattr(args[-1], name)(*args[:-1], **values)
         if args and isinstance(args[0], Pattern) and len(args) == most + 1:  # the pattern first
             return getattr(args[0], name)(*args[1:], **values)
