@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from tests import accepted
 
-from antiphon.live import performance as performance_module, records, stage
+from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
+from antiphon.live.patterns.words import table
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
@@ -473,7 +474,7 @@ def test_tempo_in_cycles_and_forms_of_parts_of_cycles() -> None:
 
 
 def test_what_does_nothing_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(stage, "_REMARKED", set())
+    monkeypatch.setattr(table, "_REMARKED", set())
     for _ in range(2):
         performed('track("t", s("bd").color("red")._scope().pianoroll().detune(2))')
     assert [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["color,", "detune"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
 
 from antiphon.kernel.errors import AntiphonError, UsageError
@@ -16,11 +17,21 @@ _LONGEST = 300
 
 
 def refuse_copies(event: str) -> None:
-    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end, and for a sleep."""
-    if event == "time.sleep" and performing():
-        raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
+    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end."""
     if event in ("os.fork", "os.forkpty"):
         raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
+
+
+def refuse_sleep() -> None:
+    """Has `time.sleep` raise `UsageError` in a script of this process; threads of the script may sleep."""
+    sleep = time.sleep
+
+    def refused(seconds: float) -> None:
+        if performing():
+            raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
+        sleep(seconds)
+
+    time.sleep = refused
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:

@@ -10,7 +10,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
-from antiphon.live.records import LiveEvent, LiveNote
+from antiphon.live.records import LiveEvent, LiveNote, node_name
 
 VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
@@ -57,9 +57,12 @@ def to_commands(
         values = kept
     if "unit" in values:
         values = _in_beats(values, cycle)
-    if all(name in OWN for name in values):
+    synth = values.get("synth")
+    if synth is not None or all(name in OWN for name in values):
         if "note" not in values:
             raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
+        own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
+        on = on or (node_name(synth) if synth is not None else "")
         lasts = _length(values, length)
         return LiveNote(
             beat,
@@ -71,6 +74,7 @@ def to_commands(
             source,
             line,
             mark(places, lasts),
+            own,
         )
     args: list[Any] = []
     for name, value in values.items():

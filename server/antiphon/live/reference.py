@@ -49,7 +49,7 @@ EXAMPLES = {
     "xfade": 'xfade("kick", "bd*8", 4)',
 }
 """Examples of the words outside the table of words; they run at the end of the text with which the page begins."""
-PATCHES = {"on_note": "garden", "sing": "cantor"}
+PATCHES = {"on_note": "garden", "sing": "cantor", "synth": "keys"}
 """Patches in which an example runs, where it is another than that of the text."""
 CHAPTERS = {
     "script": "Scripts",

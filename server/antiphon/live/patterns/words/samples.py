@@ -170,6 +170,7 @@ MORE: dict[str, Any] = (
         "s": _played("s"),
         "n": _played("n"),
         "note": _played("note"),
+        "synth": lambda p, name, **values: p.set(synth=name, **values),
         "postgain": lambda p, factor: p.times(gain=factor),
     }
     | {name: _several(name, _PARTS.get(name, name).split()) for name in _SCALED | _PARTS}

@@ -42,6 +42,8 @@ WORDS: dict[str, TableWord] = {}
 """Words by their snake_case name."""
 NOT_HERE: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
+_REMARKED: set[str] = set()
+"""What was said of words without effect; a copy of the process keeps it, so that it is said once in a performance."""
 _PLAIN = ("int", "float", "Number")
 """Annotations of what is no pattern: where one stands there, it is what the word changes."""
 NOTHING = "Nothing: "
@@ -94,9 +96,9 @@ def _setter(name: str) -> Callable[..., Any]:
 
 def _nothing(sentence: str) -> Callable[..., Any]:
     def function(p: Any, *_: Any, **__: Any) -> Any:
-        from antiphon.live.stage import remark
-
-        remark(sentence)
+        if sentence not in _REMARKED:
+            _REMARKED.add(sentence)
+            print(sentence)
         return p
 
     return function

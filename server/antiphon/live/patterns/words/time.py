@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -20,12 +21,12 @@ Change: TypeAlias = Callable[[Any], Any]
 _HALF = Fraction(1, 2)
 
 
-def cpm(p: P, cycles: Argument) -> P:
-    from antiphon.live.stage import stage
+PACE: ContextVar[Callable[[], Fraction]] = ContextVar("pace", default=lambda: Fraction(30))
+"""Cycles a minute of the script that is read."""
 
-    script = stage().script
-    tempo = next((e.args[0] for e in reversed(script.settings) if e.address == "/tempo"), 120.0)
-    now = Fraction(tempo) / script.bar
+
+def cpm(p: P, cycles: Argument) -> P:
+    now = PACE.get()()
     return p._new(each(cycles, "cpm", lambda n: queries.fast(p.events, above(n, "cpm") / now)))
 
 
