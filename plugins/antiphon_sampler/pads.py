@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +56,13 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
             if row is not None:
                 said = [form + name for form in (bank, *BANKS.get(bank, ())) for name in drum]
                 others |= {name: row for name in said if name not in others}
-    named = {name: rows[folder] for folder, names in ALIASES.items() if folder in rows for name in names}
-    return {**named, **others, **rows}
+    return {**{name: rows[folder] for name, folder in other_names(names).items()}, **others, **rows}
+
+
+def other_names(names: Sequence[str]) -> dict[str, str]:
+    """Folders by other programs' names of what they play nearly."""
+    folders = {folder: also for folder, also in ALIASES.items() if folder in names}
+    return {name: folder for folder, also in folders.items() for name in also if name not in names}
 
 
 _NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)

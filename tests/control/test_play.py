@@ -31,6 +31,8 @@ from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import (
     BEGIN,
     FIRST,
+    OTHERS,
+    THEIRS,
     note_params,
     read,
     silent,
@@ -195,16 +197,26 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
         def fail(self, peer: object, address: str, reason: str) -> None:
             self.said.append(reason)
 
+        def reply(self, peer: object, packet: bytes) -> None:
+            self.said.append(packet.decode("utf-8"))
+
     now = [100.0]
     words = UnknownWords(cast(Replies, Answers()), lambda: now[0])
     node = Node(1, "d", DRUMS, 0, vocabulary={"s": ("bd",)})
-    owner, surface = (cast(Peer, SimpleNamespace(level=level)) for level in (Level.OWNER, Level.SURFACE))
+    owner, surface = (
+        cast(Peer, SimpleNamespace(level=level, key=level.name)) for level in (Level.OWNER, Level.SURFACE)
+    )
     for _ in range(3):
         words.answer(surface, "/node/d/play", node, ("s", "kick", "n", 1))
     assert Answers.said == ["d has no s named 'kick', and this note is silent"]
     now[0] += AGAIN_SECONDS
     words.answer(owner, "/node/d/play", node, ("s", "kick"))
     assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
+    node.vocabulary = {"s": ("pad", "gm_violin"), f"s{OTHERS}": ("gm_violin",), f"s{THEIRS}": ("pad",)}
+    for peer in (owner, owner, surface):
+        words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))
+    remark = encode("/remark", "/node/d/play", "d plays 'gm_violin' by pad, the nearest that it has")
+    assert Answers.said[2:] == [remark.decode("utf-8")]
     for n in range(MOST + 5):
         words.answer(owner, "/node/d/play", node, ("s", f"w{n}"))
     assert len(words._answered) == MOST

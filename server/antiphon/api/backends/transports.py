@@ -36,6 +36,8 @@ from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.osc_request import OscRequest
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
+    OTHERS,
+    THEIRS,
     note_params,
     plays,
     read as play_commands,

@@ -26,7 +26,7 @@ from antiphon.kernel.io.finish.sound_finish import SoundFinish
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
@@ -123,6 +123,8 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
         for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
             found[node] += 1
             sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
+        for word, known in substituted(done.vocabularies.get(node, {}), event.args):
+            sentences[stands_in(node, word, known)] = None
     for sentence in list(sentences)[:MOST_SENTENCES]:
         complain(sentence)
     return found

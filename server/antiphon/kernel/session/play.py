@@ -39,6 +39,8 @@ MOST = CONTROLLERS + 32
 """Maximum values of a note."""
 LAST = BEYOND + MOST - CONTROLLERS - 1
 """Largest control number of a value."""
+OTHERS, THEIRS = " of others", " here"
+"""Endings of a vocabulary's keys for other programs' words, and those that are played in their place."""
 UNMEANT = 60
 """Note number of a note without one."""
 _WORD_BITS = 53
@@ -129,7 +131,8 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     length, args = (0.0, args) if own else _length(node, args, when)
     if len(args) % 2:
         raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
-    note, velocity, values = -1, 1.0, []
+    note, velocity = -1, 1.0
+    values: list[Note] = []
     for at in range(0, len(args), 2):
         name, value = args[at], args[at + 1]
         if isinstance(name, str) and name not in names and not own:
@@ -190,6 +193,22 @@ def unknown_words(
         known = vocabulary.get(str(name))
         if known is not None and str(value) and composed(str(value)) not in known:
             yield str(name), str(value), known
+
+
+def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]) -> Iterator[tuple[str, str]]:
+    """Words of a note's values that are other programs' names of words of its node, and these words.
+
+    `vocabulary`: has both under the parameter's name with `OTHERS` and `THEIRS`, in the same order.
+    """
+    for name, value in zip(args[::2], args[1::2], strict=True):
+        others = vocabulary.get(f"{name}{OTHERS}", ())
+        if value in others:
+            yield str(value), vocabulary[f"{name}{THEIRS}"][others.index(str(value))]
+
+
+def stands_in(node: str, word: str, known: str) -> str:
+    """Sentence for a word that another stands in for."""
+    return f"{node} plays {short_repr(word)} by {known}, the nearest that it has"
 
 
 def silent(node: str, name: str, word: str) -> str:

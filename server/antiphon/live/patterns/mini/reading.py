@@ -87,10 +87,10 @@ class _Reading:
                 return self._few(self.count(inner) * max(Fraction(times), Fraction(1)), column)
             case Range(low, high, column):
                 ends = [number for end in (low, high) for number in self._numbers(end)]
-                most = max(ends, default=Fraction(0)) - min(ends, default=Fraction(0))
-                if most >= MOST_COPIES or any(end.denominator != 1 for end in ends):
+                reach = max(ends, default=Fraction(0)) - min(ends, default=Fraction(0))
+                if reach >= MOST_COPIES or any(end.denominator != 1 for end in ends):
                     raise MiniError(f".. takes whole numbers, {MOST_COPIES} apart at most", self._text, column)
-                return self._few((most + 1) * self.count(low) * self.count(high), column)
+                return self._few((reach + 1) * self.count(low) * self.count(high), column)
             case Euclid(inner, _, steps, _, column):
                 counts = [abs(n) for n in self._numbers(steps)]
                 most = max(counts, default=0)
@@ -140,8 +140,8 @@ class _Reading:
             case Speed(inner) | Euclid(inner) | Perhaps(inner):
                 yield from self._numbers(inner)
             case Range(low, high):
-                for part in (low, high):
-                    yield from self._numbers(part)
+                for end in (low, high):
+                    yield from self._numbers(end)
 
     # ---- what
 
