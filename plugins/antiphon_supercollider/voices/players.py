@@ -7,7 +7,7 @@ and expresses each time as the frame of JACK's clock that our SynthDefs wait for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -249,19 +249,11 @@ class NodeVoices:
             # a sound that was played up to there continues from there
             own["offset"] = own.get("offset", self._extra.get("offset", 0.0)) + event.age / self._rate
         if own:
-            packet = self._with(name, node, dict(zip(_CONTROLS, values, strict=True)), given, own, unpitched)
+            # no template has values of its own
+            named = dict(list(zip(_CONTROLS, values, strict=True))[unpitched:])
+            flat = [word for item in {**named, **given, **self._extra, **own}.items() for word in item]
+            packet = osc.encode("/s_new", name, node, 1, self.group, *flat)
         send(node, packet)
-
-    def _with(
-        self, name: str, node: int, values: dict[str, float], given: Mapping[str, float], own: Mapping[str, float],
-        unpitched: bool,
-    ) -> bytes:  # fmt: skip
-        """A voice with values of its own, which no template has."""
-        if unpitched:
-            del values["note"]
-        all_of_it = {**values, **given, **self._extra, **own}
-        flat = [word for control, value in all_of_it.items() for word in (control, float(value))]
-        return osc.encode("/s_new", name, node, 1, self.group, *flat)
 
     def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: SendPacket) -> None:
         """Ends the key's sounding note, held by key or pedal, before another."""

@@ -12,7 +12,7 @@ def bass():
 
 from antiphon.live.listening import NodeNote, on_level, on_note
 from antiphon.live.outside import midi_out, osc
-from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence
+from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence, synth
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
@@ -26,7 +26,6 @@ from antiphon.live.vocabulary import (
     beat,
     between,
     chord,
-    cpm,
     cue,
     loop,
     maybe,
@@ -44,7 +43,6 @@ from antiphon.live.vocabulary import (
     stop,
     swing,
     sync,
-    synth,
     tempo,
     track,
     turn,
@@ -63,7 +61,6 @@ __all__ = [
     "chord",
     "clutch",
     "cosine",
-    "cpm",
     "cue",
     "fastcat",
     "hush",
@@ -119,6 +116,6 @@ __all__ = [
     "xfade",
 ]
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
-_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade, "nothing": silence}
+_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade, "nothing": silence, "cpm": setcpm}
 globals().update(_MORE)
 __all__ += list(_MORE)  # the table's words, by all their names

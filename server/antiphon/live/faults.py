@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from typing import SupportsIndex
 
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.live import foreign_words
@@ -26,7 +27,7 @@ def refuse_sleep() -> None:
     """Has `time.sleep` raise `UsageError` in a script of this process; threads of the script may sleep."""
     sleep = time.sleep
 
-    def refused(seconds: float) -> None:
+    def refused(seconds: float | SupportsIndex) -> None:
         if performing():
             raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
         sleep(seconds)

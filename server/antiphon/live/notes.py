@@ -57,25 +57,8 @@ def to_commands(
         values = kept
     if "unit" in values:
         values = _in_beats(values, cycle)
-    synth = values.get("synth")
-    if synth is not None or all(name in OWN for name in values):
-        if "note" not in values:
-            raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
-        own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
-        on = on or (node_name(synth) if synth is not None else "")
-        lasts = _length(values, length)
-        return LiveNote(
-            beat,
-            _whole(values["note"], "note", 0, HIGHEST),
-            _velocity(values),
-            lasts,
-            on,
-            _whole(values.get("channel", 1), "channel", 1, 16),
-            source,
-            line,
-            mark(places, lasts),
-            own,
-        )
+    if "synth" in values or all(name in OWN for name in values):
+        return _note(values, beat, length, on, source, line, places)
     args: list[Any] = []
     for name, value in values.items():
         if name == "note":
@@ -91,6 +74,18 @@ def to_commands(
         args += ["lasts", float(_length(values, length))]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
+
+
+def _note(
+    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places
+) -> LiveNote:
+    if "note" not in values:
+        raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
+    lasts, channel = _length(values, length), _whole(values.get("channel", 1), "channel", 1, 16)
+    own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
+    on = on or (node_name(values["synth"]) if "synth" in values else "")
+    note, lit = _whole(values["note"], "note", 0, HIGHEST), mark(places, lasts)
+    return LiveNote(beat, note, _velocity(values), lasts, on, channel, source, line, lit, own)
 
 
 def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> LiveEvent:

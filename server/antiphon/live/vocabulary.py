@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
-from antiphon.live.patterns.controls import ControlPattern, mini, s, values_of
+from antiphon.live.patterns.controls import ControlPattern, mini, s
 from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
@@ -86,9 +86,6 @@ def setcpm(cycles: float) -> None:
     setcps(cycles / 60)
 
 
-cpm = setcpm
-
-
 def swing(amount: float, step: Number = 0.5) -> None:
     """Delays every second step of all that is played, from here on; the beat itself stays even.
 
@@ -116,8 +113,8 @@ def track(
         beats: Of a cycle; without, a bar.
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
-    played = s(pattern) if isinstance(pattern, str) else pattern
-    played = played.played() if isinstance(played, Change) else played
+    given: object = s(pattern) if isinstance(pattern, str) else pattern
+    played = given.played() if isinstance(given, Change) else given
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
@@ -332,11 +329,6 @@ class LiveNode:
 def node(name: str) -> LiveNode:
     """A node of the patch, as `node("echo").feedback = 0.4`."""
     return LiveNode(name)
-
-
-def synth(name: str, note: arguments.Argument = "c4", **values: arguments.Argument) -> ControlPattern:
-    """Notes of a node `synth` with values of its SynthDef by name: `synth("mysaw", note="c4 e4", cutoff=800)`."""
-    return ControlPattern(values_of("note", note)).set(synth=name, **values)
 
 
 def chord(name: str) -> Any:

@@ -222,6 +222,11 @@ def note(notes: Argument, **values: Argument) -> ControlPattern:
     return ControlPattern(values_of("note", notes)).set(**values)
 
 
+def synth(name: str, note: Argument = "c4", **values: Argument) -> ControlPattern:
+    """Notes of a node `synth` with values of its SynthDef by name: `synth("mysaw", note="c4 e4", cutoff=800)`."""
+    return ControlPattern(values_of("note", note)).set(synth=name, **values)
+
+
 def mini(text: str) -> Pattern[Any]:
     """A pattern of the numbers and words of a text in mini-notation, as for `mask`, `scale` or arithmetic."""
     return Pattern(read(text, _word_or_number))
