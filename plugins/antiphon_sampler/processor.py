@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon.api.backends.transports import OTHERS, THEIRS, word_number
+from antiphon.api.backends.transports import other_words, word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.library import folder_of, list_folder
@@ -81,11 +81,9 @@ class Sampler(Processor):
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
         self._rows = named_rows(listing.names)
-        others = other_names(listing.names)
         self.vocabulary = {
             "s": (*listing.names, *(name for name in self._rows if name not in listing.names)),
-            f"s{OTHERS}": tuple(others),
-            f"s{THEIRS}": tuple(others.values()),
+            **other_words("s", other_names(listing.names)),
         }
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)

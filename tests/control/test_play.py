@@ -31,9 +31,8 @@ from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import (
     BEGIN,
     FIRST,
-    OTHERS,
-    THEIRS,
     note_params,
+    other_words,
     read,
     silent,
     unknown_words,
@@ -212,7 +211,7 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
     now[0] += AGAIN_SECONDS
     words.answer(owner, "/node/d/play", node, ("s", "kick"))
     assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
-    node.vocabulary = {"s": ("pad", "gm_violin"), f"s{OTHERS}": ("gm_violin",), f"s{THEIRS}": ("pad",)}
+    node.vocabulary = {"s": ("pad", "gm_violin"), **other_words("s", {"gm_violin": "pad"})}
     for peer in (owner, owner, surface):
         words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))
     remark = encode("/remark", "/node/d/play", "d plays 'gm_violin' by pad, the nearest that it has")

@@ -36,9 +36,8 @@ from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.osc_request import OscRequest
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
-    OTHERS,
-    THEIRS,
     note_params,
+    other_words,
     plays,
     read as play_commands,
     value_place,

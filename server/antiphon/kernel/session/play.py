@@ -39,8 +39,7 @@ MOST = CONTROLLERS + 32
 """Maximum values of a note."""
 LAST = BEYOND + MOST - CONTROLLERS - 1
 """Largest control number of a value."""
-OTHERS, THEIRS = " of others", " here"
-"""Endings of a vocabulary's keys for other programs' words, and those that are played in their place."""
+_OTHERS, _THEIRS = " of others", " here"
 UNMEANT = 60
 """Note number of a note without one."""
 _WORD_BITS = 53
@@ -195,15 +194,20 @@ def unknown_words(
             yield str(name), str(value), known
 
 
+def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Part of a vocabulary: other programs' names of words of a parameter, and what is played in their place."""
+    return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
+
+
 def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]) -> Iterator[tuple[str, str]]:
     """Words of a note's values that are other programs' names of words of its node, and these words.
 
-    `vocabulary`: has both under the parameter's name with `OTHERS` and `THEIRS`, in the same order.
+    `vocabulary`: has both as `other_words` gives them.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
-        others = vocabulary.get(f"{name}{OTHERS}", ())
+        others = vocabulary.get(f"{name}{_OTHERS}", ())
         if value in others:
-            yield str(value), vocabulary[f"{name}{THEIRS}"][others.index(str(value))]
+            yield str(value), vocabulary[f"{name}{_THEIRS}"][others.index(str(value))]
 
 
 def stands_in(node: str, word: str, known: str) -> str:

@@ -127,6 +127,9 @@ class _Silence(ControlPattern):
     def __call__(self, pattern: Pattern[Any] | None = None) -> Any:
         return self
 
+    def _new(self, events: Query[Values]) -> Any:
+        return ControlPattern(events)
+
 
 silence = _Silence(queries.silence)
 """A pattern without events."""
