@@ -10,6 +10,7 @@ from pathlib import Path
 
 from antiphon.api import PluginError
 from antiphon.api.backends.runtime import composed, instead
+from antiphon.api.backends.transports import other_words
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""
@@ -63,6 +64,12 @@ def other_names(names: Sequence[str]) -> dict[str, str]:
     """Folders by other programs' names of what they play nearly."""
     folders = {folder: also for folder, also in ALIASES.items() if folder in names}
     return {name: folder for folder, also in folders.items() for name in also if name not in names}
+
+
+def sound_words(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Vocabulary of a sampler: its folders, then further names of them."""
+    rows = named_rows(tuple(names))
+    return {"s": (*names, *(name for name in rows if name not in names)), **other_words("s", other_names(names))}
 
 
 _NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)

@@ -8,13 +8,13 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon.api.backends.transports import other_words, word_number
+from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, other_names, pad_map
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
@@ -81,10 +81,7 @@ class Sampler(Processor):
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
         self._rows = named_rows(listing.names)
-        self.vocabulary = {
-            "s": (*listing.names, *(name for name in self._rows if name not in listing.names)),
-            **other_words("s", other_names(listing.names)),
-        }
+        self.vocabulary = sound_words(listing.names)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)
