@@ -24,7 +24,8 @@ or by SLIP (OSC 1.1); the server recognises which by the first byte and answers 
 A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A message
 that is refused changes nothing and is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a
 second per sender. Numbers and switches may have any of the type tags `i f d h T F`, so `/sync 5.0` is a sync. NaN and
-infinity are refused.
+infinity are refused. What is done in another way than asked, as a sound of the kit in place of one that it lacks, is
+answered once by `/remark s:address s:sentence`.
 
 In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
 

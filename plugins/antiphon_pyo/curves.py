@@ -22,6 +22,7 @@ def moving(
     """Mask of the voices `index` whose level changes within the chunk that begins at sample `time`."""
     since = time - voices.begin[index]
     changes = (since < voices.resume[index]) | (since + voices.age[index] < voices.attack[index])
+    changes |= voices.decay[index] > 0.0
     changes |= (voices.off[index] < time + frames) | (voices.kill[index] < time + frames)
     if channels.gains.any_loose:
         changes |= channels.gains.loose[voices.channel[index]]
@@ -49,6 +50,10 @@ def level(
     np.maximum(out, 0.0, out=out)
     aged = _frames(time - voices.begin[index] + voices.age[index])
     out *= np.clip((aged + ramp + 1) / _column(voices.attack[index]), 0.0, 1.0)
+    if (voices.decay[index] > 0.0).any():
+        decay = _column(voices.decay[index])
+        fallen = np.clip((aged + ramp + 1 - _column(voices.attack[index])) / np.maximum(decay, 1.0), 0.0, 1.0)
+        out *= np.where(decay > 0.0, 1.0 - (1.0 - _column(voices.sustain[index])) * fallen, 1.0)
     note_off = voices.off[index] < time + len(ramp)
     if note_off.any():
         falling = 1 - (_frames(time - voices.off[index]) + ramp + 1) / _column(voices.release[index])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from antiphon.api.backends.synths import SynthInfo
 
+OWN = ("attack", "decay", "sustainlevel", "release", "lpf")
+"""Values that a note may have of its own: seconds, the share of the level after `decay`, and Hz of the low-pass."""
 PYO = SynthInfo(
     "pyo",
     "antiphon_pyo.backend:Pyo",

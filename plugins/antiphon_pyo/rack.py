@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.backends.synths import NoteShapes, SynthSettings, pressure_gain
+from antiphon.api.backends.synths import NamedValues, NoteShapes, SynthSettings, pressure_gain
 from antiphon_pyo import curves
 from antiphon_pyo.bank import SIZE, take
 from antiphon_pyo.channels import GLIDE, Channels, Glides
+from antiphon_pyo.info import OWN
 from antiphon_pyo.instruments import INSTRUMENTS, Instrument
 from antiphon_pyo.voices import PHYSICAL, Voices
 from antiphon_pyo.zones import Zone
@@ -40,7 +41,7 @@ class Rack:
         self._settings = SynthSettings()
         self._instrument: Instrument = INSTRUMENTS["piano"]
         self._zones: Sequence[Zone | None] = [None] * 128
-        self._shapes = NoteShapes()
+        self._shapes, self._values = NoteShapes(), NamedValues()
         self._pitches = Glides(0.0, chunk, round(GLIDE * rate), PHYSICAL)
         self._presses = Glides(1.0, chunk, round(GLIDE * rate), PHYSICAL)
         self._factors = np.ones(PHYSICAL)
@@ -100,6 +101,8 @@ class Rack:
         if event.kind in ("bend", "control"):
             channels.bend(offset, event)
         match event.kind, event.number:
+            case "control", _ if self._values.take(event):
+                pass
             case "on", _:
                 self._on(at, event, channel)
             case "off", number:
@@ -139,7 +142,7 @@ class Rack:
 
     def _on(self, at: int, event: Event, channel: int) -> None:
         note, like = min(max(event.number, 0), 127), self._instrument
-        shape = self._shapes.take(note, channel)
+        shape, own = self._shapes.take(note, channel), self._values.given(channel, OWN)
         zone = self._zones[note]
         if zone is None or event.value <= 0.0:
             return
@@ -154,9 +157,11 @@ class Rack:
             return
         voices = self.voices
         voices.age[voice] = event.age
-        voices.attack[voice] = max(1.0, like.attack * self._rate)
+        voices.attack[voice] = max(1.0, own.get("attack", like.attack) * self._rate)
+        voices.decay[voice] = own.get("decay", 0.0) * self._rate
+        voices.sustain[voice] = own.get("sustainlevel", 0.0)
         damper = like.release if note <= like.damped else 4 * like.release
-        voices.release[voice] = max(1.0, damper * self._rate)
+        voices.release[voice] = max(1.0, own.get("release", damper) * self._rate)
         voices.resume[voice] = RESUME * self._rate if event.age else 1.0
         voices.gain[voice] = like.level * velocity**like.curve
         voices.hz[voice] = zone.hz * pitch
@@ -166,7 +171,7 @@ class Rack:
         self._pitches.put(voice, shape.pitch)
         self._presses.put(voice, pressure_gain(shape.pressure))
         self._factors[voice] = 2.0 ** (shape.pitch / 12.0)
-        cutoff = self._cutoffs[voice] = zone.cutoff(note, velocity)
+        cutoff = self._cutoffs[voice] = own.get("lpf") or zone.cutoff(note, velocity)
         self.banks[voice // SIZE].begin(
             voice % SIZE, zone, phase if zone.loop else position / zone.size, cutoff * _brightness(shape.timbre)
         )

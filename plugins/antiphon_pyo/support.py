@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from antiphon.api import ParamError
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings, SynthSupport
+from antiphon_pyo.info import OWN
 
 
 class PyoSupport(SynthSupport):
@@ -25,6 +26,10 @@ class PyoSupport(SynthSupport):
             what = "a SynthDef" if settings.synthdef else settings.instrument
             raise ParamError(f"pyo does not play {what}; start with --synth supercollider")
         return replace(settings, instrument="piano", synthdef="", sound="")
+
+    def controls(self, settings: SynthSettings) -> Iterable[str]:
+        """`OWN`."""
+        return OWN
 
     def findings(self) -> Iterator[Finding]:
         """Checks that pyo is installed, without importing it."""

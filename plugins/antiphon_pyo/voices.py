@@ -27,7 +27,8 @@ class Voices:
     """Voices of one node, as columns. Samples count from the slot's creation.
 
     begin: sample of onset.  age: frames sounded before it.  off, kill: sample of release, and of stealing. attack,
-    release, fade, resume: frames.  gain: linear.  speed: table frames per frame, unbent. position: table frames read.
+    release, fade, resume: frames.  decay: frames from the attack to the share `sustain`; 0 is off.  gain: linear.
+    speed: table frames per frame, unbent. position: table frames read.
     length: end of the table's sound.  hz: speed in pyo's unit.
     """
 
@@ -40,6 +41,8 @@ class Voices:
         self.kill = np.full(count, FAR, np.int64)
         self.attack = np.ones(count)
         self.release = np.ones(count)
+        self.decay = np.zeros(count)
+        self.sustain = np.ones(count)
         self.fade = np.ones(count)
         self.resume = np.ones(count)
         self.gain = np.zeros(count)

@@ -37,6 +37,10 @@ FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
 """Formants of a tenor's vowels: Hz, dB and bandwidth in Hz. Source: Csound's manual, Formant Values."""
 VOWELS = ("off", *FORMANTS)
 BANDS = 5
+STEEPNESS = ("12db", "24db", "ladder")
+"""Steepness of the low-pass; 24 dB an octave are two sections, the second without resonance."""
+FLAT = 0.7071
+"""Q of the second section."""
 
 
 class On(IntEnum):
@@ -49,6 +53,7 @@ class On(IntEnum):
     CRUSH = 16
     COARSE = 32
     LOW = 64
+    STEEP = 128
 
 
 class FilterSection(IntEnum):
@@ -74,7 +79,8 @@ class Color(IntEnum):
     HIGH = 14
     BAND = 23
     VOWEL = 32
-    SIZE = 77
+    STEEP = 77
+    SIZE = 86
 
 
 def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
@@ -83,6 +89,9 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
     if values.lpf < HIGHEST:
         on |= On.LOW
         sampler_section(color, at + Color.LOW, values.lpf, quality(values.resonance), 1.0, rate)
+        if values.ftype != "12db":
+            on |= On.STEEP
+            sampler_section(color, at + Color.STEEP, values.lpf, FLAT, 1.0, rate)
     if values.hpf > LOWEST:
         on |= On.HIGH
         sampler_section(color, at + Color.HIGH, values.hpf, quality(values.hresonance), 1.0, rate)
@@ -179,6 +188,8 @@ def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64
         x = color[c + Color.HELD + channel]
     if (on & On.LOW) > 0:
         x = sampler_filter(color, c + Color.LOW, channel, x, 1.0, 0.0, 0.0)
+    if (on & On.STEEP) > 0:
+        x = sampler_filter(color, c + Color.STEEP, channel, x, 1.0, 0.0, 0.0)
     if age % GRID == 0 and channel == 0:
         for n in range(Color.LOW, Color.SIZE):
             v = color[c + n]

@@ -101,7 +101,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             if (moves & Moves.DECAY) > 0:
                 gain = gain * sampler_level(s.motion, m, age)
             if (moves & Moves.SWEEP) > 0:
-                sampler_sweep(s.motion, m, s.color, c, age)
+                sampler_sweep(s.motion, m, s.color, c, age, falling - f64(fall) if fall > 0 else 0.0)
             if (moves & (Moves.PITCH | Moves.FM)) > 0:
                 move = pace * sampler_pace(s.motion, m, moves, age)
         base = i64(position)

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from antiphon.api.kernels import f64, f64p, i64, kernel
-from antiphon_sampler.coloring import GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
+from antiphon_sampler.coloring import FLAT, GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
 
 if TYPE_CHECKING:
     from antiphon_sampler.values import NoteValues
@@ -48,7 +48,10 @@ class Motion(IntEnum):
     CARRIER = 15
     FM_DECAY = 16
     RATE = 17
-    SIZE = 18
+    SWEEP_RELEASE = 18
+    FM_ATTACK = 19
+    FM_LEVEL = 20
+    SIZE = 21
 
 
 def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: float) -> int:
@@ -69,6 +72,7 @@ def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: flo
         motion[at + Motion.SWEEP_ATTACK] = values.lpattack * rate
         motion[at + Motion.SWEEP_DECAY] = values.lpdecay * rate
         motion[at + Motion.SWEEP_LEVEL] = values.lpsustain
+        motion[at + Motion.SWEEP_RELEASE] = values.lprelease * rate
         motion[at + Motion.QUALITY] = quality(values.resonance)
         motion[at + Motion.RATE] = rate
     if values.penv != 0.0 or (values.vib > 0.0 and values.vibmod > 0.0):
@@ -82,7 +86,9 @@ def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: flo
         on |= Moves.FM
         motion[at + Motion.INDEX] = values.fm * values.fmh
         motion[at + Motion.CARRIER] = TURN * 440.0 * 2.0 ** ((number - 69) / 12.0) * values.fmh / rate
+        motion[at + Motion.FM_ATTACK] = values.fmattack * rate
         motion[at + Motion.FM_DECAY] = values.fmdecay * rate
+        motion[at + Motion.FM_LEVEL] = values.fmsustain if values.fmdecay > 0.0 else 1.0
     return on
 
 
@@ -106,15 +112,18 @@ def sampler_level(motion: f64p, m: i64, age: i64) -> f64:
 
 
 @kernel
-def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64) -> None:
-    """Tunes a voice's low-pass to its envelope, every `GRID` frames."""
+def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64, ended: f64) -> None:
+    """Tunes a voice's low-pass to its envelope, every `GRID` frames; `ended`: frames since the note's end."""
     if age % GRID == 0:
         share = sampler_rise(
             f64(age), motion[m + Motion.SWEEP_ATTACK], motion[m + Motion.SWEEP_DECAY], motion[m + Motion.SWEEP_LEVEL]
         )
+        if motion[m + Motion.SWEEP_RELEASE] > 0.0:
+            share = share * max(0.0, 1.0 - ended / motion[m + Motion.SWEEP_RELEASE])
         hertz = motion[m + Motion.HERTZ] * math.exp2(motion[m + Motion.OCTAVES] * share)
         hertz = min(max(hertz, LOWEST), HIGHEST)
         sampler_tune(color, c + Color.LOW, hertz, motion[m + Motion.QUALITY], 1.0, motion[m + Motion.RATE])
+        sampler_tune(color, c + Color.STEEP, hertz, FLAT, 1.0, motion[m + Motion.RATE])
 
 
 @kernel
@@ -128,8 +137,8 @@ def sampler_pace(motion: f64p, m: i64, on: i64, age: i64) -> f64:
         semitones = semitones + motion[m + Motion.DEPTH] * math.sin(motion[m + Motion.VIBRATO] * at)
         factor = math.exp2(semitones / 12.0)
     if (on & Moves.FM) > 0:
-        index = motion[m + Motion.INDEX]
-        if motion[m + Motion.FM_DECAY] > 0.0:
-            index = index * max(0.0, 1.0 - at / motion[m + Motion.FM_DECAY])
+        index = motion[m + Motion.INDEX] * sampler_rise(
+            at, motion[m + Motion.FM_ATTACK], motion[m + Motion.FM_DECAY], motion[m + Motion.FM_LEVEL]
+        )
         factor = factor * (1.0 + index * math.cos(motion[m + Motion.CARRIER] * at))
     return factor

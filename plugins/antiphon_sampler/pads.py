@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import PluginError
 from antiphon.api.backends.runtime import composed, instead
+from antiphon.api.backends.transports import other_words
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""
@@ -56,8 +57,19 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
             if row is not None:
                 said = [form + name for form in (bank, *BANKS.get(bank, ())) for name in drum]
                 others |= {name: row for name in said if name not in others}
-    named = {name: rows[folder] for folder, names in ALIASES.items() if folder in rows for name in names}
-    return {**named, **others, **rows}
+    return {**{name: rows[folder] for name, folder in other_names(names).items()}, **others, **rows}
+
+
+def other_names(names: Sequence[str]) -> dict[str, str]:
+    """Folders by other programs' names of what they play nearly."""
+    folders = {folder: also for folder, also in ALIASES.items() if folder in names}
+    return {name: folder for folder, also in folders.items() for name in also if name not in names}
+
+
+def sound_words(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Vocabulary of a sampler: its folders, then further names of them."""
+    rows = named_rows(tuple(names))
+    return {"s": (*names, *(name for name in rows if name not in names)), **other_words("s", other_names(names))}
 
 
 _NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)

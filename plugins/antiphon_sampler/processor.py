@@ -14,7 +14,7 @@ from antiphon.api.kernels import fill_sound
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
@@ -81,7 +81,7 @@ class Sampler(Processor):
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
         self._rows = named_rows(listing.names)
-        self.vocabulary = {"s": (*listing.names, *(name for name in self._rows if name not in listing.names))}
+        self.vocabulary = sound_words(listing.names)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)

@@ -7,7 +7,7 @@ from typing import Any
 
 from antiphon.api import IO, Param, Value
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
-from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS
+from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, STEEPNESS, VOWELS
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
@@ -51,9 +51,13 @@ PARAMS = (
     Param("vibmod", default=0.5, low=0.0, high=24.0, unit="semitones", doc="Depth of the vibrato."),
     Param("fm", default=0.0, low=0.0, high=32.0, doc="Index of frequency modulation by a sine; 0 off."),
     Param("fmh", default=1.0, low=0.0, high=32.0, doc="Its frequency, as a factor of the note's."),
-    Param("fmdecay", default=0.0, low=0.0, high=10.0, unit="s", doc="Fall of fm to 0; 0 keeps it."),
+    Param("fmdecay", default=0.0, low=0.0, high=10.0, unit="s", doc="Fall of fm to fmsustain; 0 keeps it."),
     Param("fromend", "int", 0, 0, 9999, doc="Which sample of it from the end, 1 is the last; 0 takes n."),
     Param("lasts", default=0.0, low=0.0, high=256.0, unit="beats", doc="It fades out after so long; 0 at its end."),
+    Param("ftype", "choice", "12db", choices=STEEPNESS, doc="Steepness of the low-pass; ladder is 24db."),
+    Param("lprelease", default=0.0, low=0.0, high=10.0, unit="s", doc="Fall of lpenv after the note; 0 keeps it."),
+    Param("fmattack", default=0.0, low=0.0, high=10.0, unit="s", doc="Rise of fm."),
+    Param("fmsustain", default=0.0, low=0.0, high=1.0, doc="Share of fm that stays after fmdecay."),
 )
 """Parameters that a note may override, in the order of their controllers."""
 _KINDS = tuple(p.name for p in PARAMS)
@@ -109,6 +113,10 @@ class NoteValues:
     fmdecay: float
     fromend: int
     lasts: float
+    ftype: str
+    lprelease: float
+    fmattack: float
+    fmsustain: float
 
     def shorten(self, tempo: float) -> None:
         """Bounds `sustain` by the note's length in beats; `tempo`: beats a minute."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -26,6 +26,12 @@ class SuperColliderSupport(SynthSupport):
 
         check(settings)
         return settings
+
+    def controls(self, settings: SynthSettings) -> Iterable[str]:
+        """Names of the SynthDef's controls that the server does not set itself."""
+        from antiphon_supercollider.voices.material import own_controls
+
+        return own_controls(settings)
 
     def check_option(self, value: str) -> None:
         """Raises `UsageError` for an invalid address of a scsynth on this machine."""

@@ -1,11 +1,13 @@
 """`/node/NAME/play` with names and values: one message, one note, on its sample."""
 
+import re
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, cast
 
+import numpy as np
 import pytest
 from tests import accepted
 from tests.control.fake_engine import RATE
@@ -15,16 +17,29 @@ from tests.control.test_notes import events
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.control.osc.unknown_words import AGAIN_SECONDS, MOST, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.session.commands import Control, NoteOn, Sample
+from antiphon.kernel.session.commands import NOW, Beat, Control, Note, NoteOff, NoteOn, Sample, When
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import BEGIN, FIRST, note_params, value_number, value_place, word_number
+from antiphon.kernel.session.play import (
+    BEGIN,
+    FIRST,
+    note_params,
+    other_words,
+    read,
+    silent,
+    unknown_words,
+    value_number,
+    value_place,
+    word_number,
+)
+from antiphon.kernel.synth.shapes import NamedValues
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
 
@@ -160,16 +175,26 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
         def fail(self, peer: object, address: str, reason: str) -> None:
             self.said.append(reason)
 
+        def reply(self, peer: object, packet: bytes) -> None:
+            self.said.append(packet.decode("utf-8"))
+
     now = [100.0]
     words = UnknownWords(cast(Replies, Answers()), lambda: now[0])
     node = Node(1, "d", DRUMS, 0, vocabulary={"s": ("bd",)})
-    owner, surface = (cast(Peer, SimpleNamespace(level=level)) for level in (Level.OWNER, Level.SURFACE))
+    owner, surface = (
+        cast(Peer, SimpleNamespace(level=level, key=level.name)) for level in (Level.OWNER, Level.SURFACE)
+    )
     for _ in range(3):
         words.answer(surface, "/node/d/play", node, ("s", "kick", "n", 1))
     assert Answers.said == ["d has no s named 'kick', and this note is silent"]
     now[0] += AGAIN_SECONDS
     words.answer(owner, "/node/d/play", node, ("s", "kick"))
     assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
+    node.vocabulary = {"s": ("pad", "gm_violin"), **other_words("s", {"gm_violin": "pad"})}
+    for peer in (owner, owner, surface):
+        words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))
+    remark = encode("/remark", "/node/d/play", "d plays 'gm_violin' by pad, the nearest that it has")
+    assert Answers.said[2:] == [remark.decode("utf-8")]
     for n in range(MOST + 5):
         words.answer(owner, "/node/d/play", node, ("s", f"w{n}"))
     assert len(words._answered) == MOST
@@ -192,3 +217,45 @@ def test_files_of_events_take_it_too() -> None:
     ]
     with pytest.raises(UsageError, match=r"e.jsonl line 1: play takes no value named 'sped'"):
         parse_events([lines[0].replace('"speed"', '"sped"')], RATE, find, "e.jsonl", Players(graph, catalog))
+
+
+BY_NAME = (Param("play", "trigger", False), Param("level", default=0.0), Param("name", "text", ""))
+
+
+def named_values(note: list[object], when: When = NOW) -> tuple[list[Note], dict[str, float]]:
+    commands = read("k", BY_NAME, note, when)
+    values = NamedValues()
+    controls = [command for command in commands if isinstance(command, Control)]
+    for one in controls:
+        assert 0.0 <= one.value <= 1.0
+        assert values.take(Event("control", 0, one.number, float(np.float32(one.value))))
+    return [c for c in commands if c not in controls], values.given(1, ("cutoff", "depth", "x"))
+
+
+@pytest.mark.parametrize("value", [800.25, -0.1, 0.0, 1e-7, -123456.0, 3])
+def test_values_by_name_arrive_as_32_bit_floats(value: float) -> None:
+    notes, values = named_values(["note", 60, "velocity", 127, "length", 0, "cutoff", value, "other", 7, "depth", 1])
+    assert notes == [NoteOn(60, 1.0, 1, "k", NOW)]
+    assert values == {"cutoff": float(np.float32(value)), "depth": 1.0}
+
+
+def test_a_note_by_name_at_a_beat_may_have_a_length() -> None:
+    notes, _ = named_values(["note", 60, "length", 1.5, "x", 1], Beat(2.0))
+    assert notes == [NoteOn(60, 1.0, 1, "k", Beat(2.0)), NoteOff(60, 1, "k", Beat(3.5))]
+    for wrong, reason in (
+        (
+            ["note", 60, "x", 1],
+            "a note of k has a length in beats, or 0 until /note/off; in a script write .synth(",
+        ),
+        (["note", 60, "length", 2], "a length above 0 is of notes at a beat"),
+        (["note", 60, "length", 0, "x", "word"], "'x' takes a number, not 'word'"),
+        (["length", 0, *(part for n in range(20) for part in (f"v{n}", n))], "at most 16 values by name"),
+    ):
+        with pytest.raises(RequestError, match=re.escape(reason)):
+            read("k", BY_NAME, wrong, NOW)
+
+
+def test_an_unknown_name_of_a_value_has_its_sentence() -> None:
+    found = list(unknown_words({"play": ("cutoff",)}, ["note", 60, "length", 0, "cutoff", 3, "cutof", 2]))
+    assert found == [("play", "cutof", ("cutoff",))]
+    assert silent("k", "play", "cutof") == "k has no value named 'cutof', and this note is played without it"

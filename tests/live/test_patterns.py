@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from tests import accepted
 
 from antiphon.live import add, fast, rev
-from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
-from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
+from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence
+from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, stack, timecat
 from antiphon.live.patterns.signals import choose, irand, perlin, rand, saw, sine
 
 

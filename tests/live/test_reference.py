@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
+import pytest
+
 from antiphon import live
-from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.reference import entries
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.session.notes import Players
+from antiphon.live.listening import missing
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
+from antiphon.live.reference import PATCHES, Entry, entries
+from antiphon.offline.event_file import FindParam
+from antiphon.offline.rendering import param_finder
+from antiphon.offline.script_run import commands, without_macros
 from antiphon.signal.scales import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,14 +48,35 @@ def test_every_word_is_on_the_page_or_in_the_reference() -> None:
     assert lacking <= {"ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "pure", "silence"}
 
 
-def test_each_example_plays() -> None:
-    words = {name: getattr(live, name) for name in live.__all__}
-    for entry in entries():
-        assert entry.doc, entry.names
-        if entry.example and entry.group != "script":
-            pattern = eval(entry.example, dict(words))
-            assert isinstance(pattern, Pattern), entry
-            pattern.query(0, 2)
+@cache
+def patch_of(name: str) -> tuple[Graph, FindParam, Players]:
+    catalog = load(check=False).catalog
+    graph = load_patch(name, catalog).graph
+    return graph, param_finder(graph, catalog), Players(graph, catalog)
+
+
+def tried(example: str) -> str:
+    """What **Try** runs: `tried` of page/src/code/words.ts."""
+    if re.match(r"track\(", example):
+        return re.sub(r'^track\(\s*"[^"]*"', 'track("try"', example)
+    playable = re.search(r"\b(?:s|n|note|sound)\(", example) and not re.match(r"@|node\(|play\(|once\(|\w+ = ", example)
+    return f'track("try", {example})' if playable else example
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.names[0])
+def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
+    assert entry.doc
+    assert entry.example, "each word has an example"
+    patch = PATCHES.get(entry.names[0], "band")
+    text = re.search(r"const FIRST = `(.*?)`", (ROOT / "page/src/code/store.ts").read_text(), re.DOTALL)[1]
+    text = text if patch == "band" else f'from antiphon.live import *\npatch("{patch}")\ntrack("x", silence)'
+    script = read("/sets/set.py", f"{text}\n{tried(entry.example)}\n")
+    events = Performance(script).until(Fraction(8))
+    graph, find, players = patch_of(patch)
+    assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
+    played, lacking = without_macros(events, graph)
+    assert lacking.keys() <= {"size", "time"}, "macros of strudel alone"
+    commands(played, "set.py", 48_000, find, players)
 
 
 def test_the_names_that_live_coders_know_are_there() -> None:

@@ -10,6 +10,7 @@ from tests import accepted
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
+from antiphon.live.patterns.words import table
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
@@ -426,3 +427,54 @@ def test_words_act_in_a_script_only() -> None:
 
     with pytest.raises(records.UsageError, match="in a live script only"):
         play("c4")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ('s("bd").room(2)', [("room", 1.0)]),
+        ('s("bd").room("0.2:5")', [("room", 0.2), ("size", 0.5)]),
+        ('s("bd").room(0.2, 5).rfade(2)', [("room", 0.2), ("size", 0.2)]),
+        ('s("bd").delay(".5:.25:.7")', [("echo", 0.5), ("time", 0.25), ("repeats", 0.7)]),
+        ('s("bd").adsr(.1, .2, .5, .3)', [("attack", 0.1, "decay", 0.2, "sustainlevel", 0.5, "release", 0.3)]),
+        ('s("bd").adsr(".1:.2")', [("attack", 0.1, "decay", 0.2)]),
+        ('s("bd").gain(2).distort("2:.5")', [("gain", 1.0, "shape", 0.761594)]),
+        ('s("bd").lpf("500:10").bpq(.1)', [("lpf", 500, "resonance", 0.333333, "bandq", 1.0)]),
+        ('note("c4").lpf(300).lpa(.1).lpr(.2).ftype("24db").fmenv("exp")',
+         [("note", 60, "lpf", 300, "lpattack", 0.1, "lprelease", 0.2, "ftype", "24db")]),
+        ('note("c4").s("saw").fm(2).fmatt(.1).fmsus(.3)',
+         [("note", 60, "s", "saw", "fm", 2, "fmattack", 0.1, "fmsustain", 0.3)]),
+        ('ccv("127").ccn(74).midichan(2)', [(74, 1.0, 2)]),
+        ('note("c4", on=0).set(ccn=7, ccv=0.5)', [(7, 0.5, 1), ("note", 60, "on", 0)]),
+        ('s("bd").color("red")._punchcard().orbit(3).compressor("-20:20:10:.002:.02").dry(1)', [("s", "bd")]),
+        ("silence", []),
+        ('stack(nothing, s("bd").every(2, silence))', []),
+        ('s("bd").stack(note("c4", gain=1))', [("s", "bd"), ("note", 60, "gain", 1)]),
+        ('n("0 1 2").chord("<Am7>").anchor("c5").dict("ireal").voicing().s("x")', [("note", 64, "s", "x")]),
+        ('chord("<C Am>").voicing().s("x")', [("note", 64, "s", "x"), ("note", 67, "s", "x"), ("note", 72, "s", "x")]),
+        ('s("bd").every(1, fast(2).gain(.5))', [("gain", 0.5)]),
+    ],
+)  # fmt: skip
+def test_words_of_strudel_as_they_are_typed(pattern: str, wanted: list[tuple[Any, ...]]) -> None:
+    found = [event for event in performed(f'track("t", {pattern})', 1) if event.beat == 0]
+    given = []
+    for event in found:
+        args = event.args[2:] if event.args[:2] == ("s", "bd") and len(event.args) > 2 else event.args
+        macro = event.address.startswith("/node/macro/")
+        given.append((event.address.rpartition("/")[2], *args) if macro else args)
+    assert [one for one in given if one != ("s", "bd")] == [one for one in wanted if one != ("s", "bd")]
+
+
+def test_tempo_in_cycles_and_forms_of_parts_of_cycles() -> None:
+    beats = [e.beat for e in performed('tempo(90)\ntrack("t", s("bd").cpm(45))', 8) if e.address.endswith("play")]
+    assert beats == [0, 2, 4, 6]
+    found = performed('cpm(30)\ntrack("t", arrange((1.25, s("bd*4")), [1/4, s("sd*4")]))', 12)
+    assert found[0].args == (120.0,)
+    assert [e.beat for e in found if "sd" in e.args] == [5, 11]
+
+
+def test_what_does_nothing_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(table, "_REMARKED", set())
+    for _ in range(2):
+        performed('track("t", s("bd").color("red")._scope().pianoroll().detune(2))')
+    assert [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["color,", "detune"]

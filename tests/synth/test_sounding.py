@@ -19,6 +19,15 @@ def test_a_held_note_is_told_again_with_its_age() -> None:
     assert told(sounding, 6000) == []
 
 
+def test_a_notes_own_values_are_told_again_before_it() -> None:
+    sounding = Sounding()
+    own = [Event("control", 0, number, value) for number, value in ((102, 1.0), (103, 0.5), (104, 0.25), (105, 0.75))]
+    sounding.follow(0, [*own, Event("on", 0, 60, 0.5), Event("on", 0, 64, 0.5)])
+    again = sounding.again(100)
+    assert [(e.kind, e.number, e.value) for e in again] == [
+        *(("control", e.number, e.value) for e in own), ("on", 60, 0.5), ("on", 64, 0.5)]  # fmt: skip
+
+
 def test_the_pedal_holds_a_note_that_was_let_go() -> None:
     sounding = Sounding()
     sounding.follow(0, [Event("control", 0, 64, 1.0), Event("on", 0, 60, 0.5), Event("off", 5, 60)])

@@ -6,7 +6,9 @@ pytest.importorskip("pyo")
 
 import numpy as np
 
-from antiphon.api import Event
+from antiphon.api import Event, Param
+from antiphon.kernel.session.commands import Now
+from antiphon.kernel.session.play import read
 from antiphon_pyo.tests.playing import QUIET, RATE, bend, centroid, cents, differs, off, on, play, rms, roughness
 
 
@@ -20,6 +22,12 @@ def pressure(number: int, value: float) -> Event:
 
 def timbre(number: int, value: float) -> Event:
     return Event("timbre", 0, number, value)
+
+
+def own(**values: float) -> list[Event]:
+    args = [part for name, value in values.items() for part in (name, value)]
+    commands = read("keys", (Param("play", "trigger"),), ["length", 0, *args], Now())
+    return [Event("control", 0, command.number, command.value) for command in commands[:-1]]
 
 
 @pytest.mark.parametrize("instrument", ["pluck", "strings"])
@@ -44,6 +52,17 @@ def test_values_before_a_note_are_the_notes_from_its_first_frame() -> None:
     wheel = play([(0, bend(0.25)), (2000, on(60))], 0.5, "pluck")
     own = play([(0, pitch(60, 0.5)), (2000, on(60))], 0.5, "pluck")
     assert np.abs(wheel - own).max() < 1e-3
+
+
+def test_values_of_a_note_by_name_are_its_fades_its_decay_and_its_low_pass() -> None:
+    plain = play([(0, on(60)), (24_000, on(64))], 1.0, "strings")
+    y = play([*((0, e) for e in own(attack=0.2, decay=0.1, lpf=300.0)), (0, on(60)), (24_000, on(64))], 1.0, "strings")
+    peaks = [np.abs(y[:, at : at + 1200]).max() / np.abs(plain[:, at : at + 1200]).max() for at in (1000, 8600, 15_000)]
+    assert peaks[0] < 0.3
+    assert peaks[1] > 0.4
+    assert peaks[2] < 1e-4, "decay without a sustainlevel ends in silence"
+    assert centroid(y[:, 6000:12_000]) < 0.7 * centroid(plain[:, 6000:12_000])
+    np.testing.assert_allclose(y[:, 26_000:], (plain - play([(0, on(60))], 1.0, "strings"))[:, 26_000:], atol=0.02)
 
 
 def test_a_note_that_is_over_is_not_moved() -> None:

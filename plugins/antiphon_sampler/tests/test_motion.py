@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon_sampler.pads import named_note, named_rows
+from antiphon_sampler.pads import named_note, named_rows, other_names
 from antiphon_sampler.tests.material import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
 
@@ -45,6 +45,26 @@ def test_the_low_pass_sweeps_up_and_back(play, folder):
     assert bright[1] > 100 * bright[2]
 
 
+def bright(sound: np.ndarray, at: int, above: float = 2000.0) -> float:
+    """Power above a frequency in 4,096 frames."""
+    power = np.abs(np.fft.rfft(sound[at : at + 4096] * np.hanning(4096))) ** 2
+    return float(power[np.fft.rfftfreq(4096, 1 / RATE) > above].sum())
+
+
+def test_a_steep_low_pass_falls_twice_as_fast_and_its_sweep_ends_with_the_note(play, folder):
+    kinds = ("12db", "24db", "ladder")
+    plain, steep, ladder = (of(play, folder, s="noise", note=36, lpf=500.0, ftype=kind) for kind in kinds)
+    np.testing.assert_array_equal(steep, ladder)
+    bands = [[bright(y, 8000, f) - bright(y, 8000, 2 * f) for f in (1000.0, 4000.0)] for y in (plain, steep)]
+    slopes = [10 * np.log10(low / high) for low, high in bands]
+    # two octaves higher, a band is four times as wide: 6 dB of noise
+    assert slopes == pytest.approx([24.0 - 6.0, 48.0 - 6.0], abs=4.0)
+    values = {"s": "noise", "note": 36, "lpf": 200.0, "lpenv": 5.0, "lpsustain": 1.0, "lasts": 0.5, "release": 0.4}
+    kept, falls = (of(play, folder, **values, lprelease=seconds) for seconds in (0.0, 0.1))
+    assert bright(falls, 4000) == pytest.approx(bright(kept, 4000), rel=1e-6)
+    assert bright(falls, 18_000) < 0.01 * bright(kept, 18_000)
+
+
 def test_the_pitch_envelope_ends_at_the_pitch_and_the_vibrato_swings_around_it(play, folder):
     y = of(play, folder, penv=12.0, pdecay=0.25)
     assert peak(y[:1200]) == pytest.approx(840.0, rel=0.05)
@@ -66,6 +86,14 @@ def test_frequency_modulation_has_its_sidebands_by_bessels_functions(play, folde
     assert found[1] > 0.2 * found[0]
 
 
+def test_frequency_modulation_rises_and_falls_to_its_share(play, folder):
+    y = of(play, folder, fm=2.0, fmh=3.0, fmattack=0.2, fmdecay=0.2, fmsustain=0.25)
+    steady = of(play, folder, fm=0.5, fmh=3.0)
+    sides = [bright(y, at, 1500.0) for at in (0, 8000, 28_000)]
+    assert sides[1] > 3 * sides[0]
+    assert sides[2] == pytest.approx(bright(steady, 28_000, 1500.0), rel=0.05)
+
+
 def test_a_note_lasts_its_beats_and_plays_at_the_pitch_of_its_files_name(play, folder):
     y = of(play, folder, lasts=0.5, release=0.01, note=81)
     end = int(np.flatnonzero(np.abs(y) > 1e-4)[-1])
@@ -77,6 +105,9 @@ def test_a_note_lasts_its_beats_and_plays_at_the_pitch_of_its_files_name(play, f
 
 def test_other_programs_names_come_behind_the_librarys_own(play, folder):
     rows = named_rows(("piano", "saw", "sawtooth", "tr909_bd"))
+    names = ("piano", "saw", "sawtooth", "tr909_bd")
+    assert {k: v for k, v in other_names(names).items() if k in ("superzow", "sawtooth", "gm_piano", "gm_flute")} == {
+        "superzow": "saw", "gm_piano": "piano"}  # fmt: skip
     assert (rows["sawtooth"], rows["gm_piano"], rows["superpiano"], rows["superzow"]) == (2, 0, 0, 1)
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.api import Event
+from antiphon.api import Event, Param
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
+from antiphon.kernel.session import play
+from antiphon.kernel.session.commands import Now
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
-from antiphon_supercollider.voices.players import VoicePlace
+from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 from antiphon_supercollider.voices.scgf import load
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
@@ -103,6 +105,40 @@ def test_a_dial_is_for_what_sounds_and_what_comes():
     told.player.forget()
     new = next(m for m in told.play(Event("on", 0, 60, 0.5)) if m[0] == "/s_new")
     assert controls(new, 5)["rate"] == 2.0
+
+
+def by_name(note: int, **values: float) -> list[Event]:
+    """A note with values by name, as the server's commands bring them."""
+    args = [part for name, value in values.items() for part in (name, value)]
+    commands = play.read("bells", (Param("play", "trigger"),), ["note", note, "length", 0, *args], Now())
+    controls = [Event("control", 7, one.number, one.value) for one in commands[:-1]]
+    return [*controls, Event("on", 7, note, 0.5)]
+
+
+def test_a_notes_values_reach_the_definitions_controls_by_name():
+    told = PlayedDefinition("blip", controls="release=0.5")
+    said = told.play(*by_name(69, release=2.25, amp=0.25, nothing=3.0, out=9.0))
+    new, own = said[3:5]
+    assert own == ["/n_set", new[2], "amp", 0.25, "release", 2.25] or own == [
+        "/n_set",
+        new[2],
+        "release",
+        2.25,
+        "amp",
+        0.25,
+    ]
+    assert ["/n_run", new[4], 1] == said[-1], "the group runs once all is there"
+    assert not any(m[0] == "/n_set" for m in told.play(Event("on", 8, 70, 0.5))), "the next note has none"
+
+
+def test_a_notes_values_reach_our_definitions_too():
+    told = []
+    player = NodeVoices(SynthSettings("pad"), VoicePlace(48000, 10, 2, 18, count(1000)))
+    for event in (*by_name(60, cutoff=700.0, attack=0.125, nothing=1.0), Event("on", 0, 64, 0.5)):
+        player.play([event], FRAME, FRAME - 768, lambda node, packet: told.append(osc.decode(packet)))
+    own, plain = (controls(["", *message.args], 5) for message in told)
+    assert (own["cutoff"], own["attack"], own["note"], own["velocity"]) == (700.0, 0.125, 60.0, 63.5)
+    assert "cutoff" not in plain
 
 
 def test_places_come_back_with_the_voice_and_are_taken_where_none_does():

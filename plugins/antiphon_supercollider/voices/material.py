@@ -72,6 +72,13 @@ def own(settings: SynthSettings) -> scgf.Definition:
     return synthdefs
 
 
+def own_controls(settings: SynthSettings) -> tuple[str, ...]:
+    """Controls that a note may set: those of the SynthDef that the server does not set itself."""
+    name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
+    controls = own(settings).controls if settings.synthdef else find_definition(name).controls
+    return tuple(sorted(set(controls) - RESERVED))
+
+
 def check(settings: SynthSettings) -> None:
     """Checks that scsynth can play the settings.
 

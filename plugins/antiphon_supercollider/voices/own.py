@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.synths import SynthSettings
+from antiphon.api.backends.synths import RESERVED, SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
 from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, VoicePlace, pressure_db
 from antiphon_supercollider.voices.template import Template, moment
@@ -110,6 +110,9 @@ class OwnPlayer(NodeVoices):
         send(0, osc.encode("/n_run", group, 0))
         self._new.set_int(2, group)
         send(node, self._new.fill(node, [values[name] for name in self._given]))
+        if own := self._values.given(event.channel, set(self._definition.controls) - RESERVED):
+            # before its first block, where all of its controls are read
+            send(0, osc.encode("/n_set", node, *(word for name, value in own.items() for word in (name, value))))
         if "gate" in self._definition.held:
             send(0, osc.encode("/n_map", node, "gate", held))
         if at != AT_ONCE:

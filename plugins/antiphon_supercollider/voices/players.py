@@ -7,7 +7,7 @@ and expresses each time as the frame of JACK's clock that our SynthDefs wait for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,14 +15,16 @@ from antiphon.api import PEDAL, EngineError, Event
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import (
     FIRST_DIAL,
+    RESERVED,
     ChannelBends,
+    NamedValues,
     NoteShapes,
     SynthSettings,
     parse_controls,
     pressure_gain,
 )
 from antiphon_supercollider.voices.drums import kit
-from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
+from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in, find_definition
 from antiphon_supercollider.voices.template import Template, moment
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
@@ -111,7 +113,7 @@ class NodeVoices:
         self._material, self._asked = material, parse_controls(settings.controls)
         self._extra = {**dict(self._asked.fixed), **{dial.name: dial.low for dial in self._asked.dials}}
         self.litter: list[int] = []
-        self._shapes = NoteShapes()
+        self._shapes, self._values = NoteShapes(), NamedValues()
         self._shape()
         self._drum_kit = kit() if settings.instrument == "drums" else {}
         self._seed = settings.seed
@@ -149,7 +151,7 @@ class NodeVoices:
                     self._on(event, at, send)
                 case "off":
                     self._off(event, at, frame + event.offset, now, send)
-                case "control":
+                case "control" if not self._values.take(event):
                     self._control(event, at, send)
                 case "pitch" | "pressure" | "timbre":
                     self._own(event, send)
@@ -222,6 +224,8 @@ class NodeVoices:
         # a drum without a pitch in the kit keeps its definition's
         unpitched = drum is not None and pitch is None
         name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
+        own = self._values.given(event.channel, set(find_definition(name).controls) - RESERVED)
+        attack, release = own.pop("attack", attack), own.pop("release", release)
         values = (
             event.number if pitch is None else pitch,
             max(1.0, event.value * 127.0),
@@ -243,14 +247,13 @@ class NodeVoices:
         packet = template.fill(node, values[unpitched:])
         if event.age > 0 and instrument == "sampler":
             # a sound that was played up to there continues from there
-            delay = self._extra.get("offset", 0.0) + event.age / self._rate
-            packet = self._from(name, node, values, given, delay)
+            own["offset"] = own.get("offset", self._extra.get("offset", 0.0)) + event.age / self._rate
+        if own:
+            # no template has values of its own
+            named = dict(list(zip(_CONTROLS, values, strict=True))[unpitched:])
+            flat = [word for item in {**named, **given, **self._extra, **own}.items() for word in item]
+            packet = osc.encode("/s_new", name, node, 1, self.group, *flat)
         send(node, packet)
-
-    def _from(self, name: str, node: int, values: Sequence[float], given: Mapping[str, float], seconds: float) -> bytes:
-        all_of_it = {**dict(zip(_CONTROLS, values, strict=True)), **given, **self._extra, "offset": seconds}
-        flat = [word for control, value in all_of_it.items() for word in (control, float(value))]
-        return osc.encode("/s_new", name, node, 1, self.group, *flat)
 
     def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: SendPacket) -> None:
         """Ends the key's sounding note, held by key or pedal, before another."""

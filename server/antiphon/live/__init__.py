@@ -12,9 +12,9 @@ def bass():
 
 from antiphon.live.listening import NodeNote, on_level, on_note
 from antiphon.live.outside import midi_out, osc
-from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
+from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence, synth
 from antiphon.live.patterns.harmony import Scale
-from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
+from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
 from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
@@ -107,6 +107,7 @@ __all__ = [
     "stop",
     "swing",
     "sync",
+    "synth",
     "tempo",
     "timecat",
     "track",
@@ -115,6 +116,6 @@ __all__ = [
     "xfade",
 ]
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
-_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}
+_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade, "nothing": silence, "cpm": setcpm}
 globals().update(_MORE)
 __all__ += list(_MORE)  # the table's words, by all their names

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
+from typing import SupportsIndex
 
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.live import foreign_words
 from antiphon.live.patterns.mini.tree import MiniError
+from antiphon.live.patterns.words.table import NOT_HERE
 from antiphon.live.records import ScriptError, ScriptTooLong
-from antiphon.live.stage import LiveScript
+from antiphon.live.stage import LiveScript, performing
 
 _LONGEST = 300
 
@@ -18,6 +21,18 @@ def refuse_copies(event: str) -> None:
     """Audit hook that raises `UsageError` for a fork of the process, which nothing would end."""
     if event in ("os.fork", "os.forkpty"):
         raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
+
+
+def refuse_sleep() -> None:
+    """Has `time.sleep` raise `UsageError` in a script of this process; threads of the script may sleep."""
+    sleep = time.sleep
+
+    def refused(seconds: float | SupportsIndex) -> None:
+        if performing():
+            raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
+        sleep(seconds)
+
+    time.sleep = refused
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
@@ -35,7 +50,8 @@ def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptErr
         column = max(1, error.offset or 1)
         shown = text.expandtabs(1)[:100]
         picture = f"{shown}\n{' ' * (min(column, 100) - 1)}^" if shown else ""
-        return ScriptError(f"{name} line {error.lineno or 1}: {error.msg}", picture)
+        known = foreign_words.of_syntax(text, error.msg) or error.msg
+        return ScriptError(f"{name} line {error.lineno or 1}: {known}", picture)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     at = (lines[-1] if lines else line) or line
     where = f"{name} line {at}" if at else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import keyword
 import re
 import traceback
 from collections.abc import Iterable
@@ -12,12 +13,58 @@ from antiphon import live
 from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.table import NOT_HERE, WORDS, TableWord
+from antiphon.live.patterns.words.table import NOT_HERE, WORDS, Change, TableWord
 from antiphon.live.vocabulary import LiveNode
 
 _TIDAL_TRACK = re.compile(r"d1?\d")
 _TRACK = 'track("beat", s("bd*4"))'
+_PYTHON = "|".join(keyword.kwlist)
+_PASTE = "; antiphon paste FILE translates whole programs"
+_SYNTAX: tuple[tuple[str, str], ...] = (
+    (r"[“”„‘’].*invalid character", "curly quotes are no quotes of a program; write {straight}"),
+    (r"^\s*_?\$\s*:\s*(?P<rest>.*?);?\s*$", '$: is of Strudel; write track("1", {rest})' + _PASTE),
+    (
+        r"^\s*(?P<name>d\d{1,2})\s*\$\s*(?P<rest>.*?)\s*$",
+        '{name} $ is of Tidal; write track("{name}", {called})' + _PASTE,
+    ),
+    (r"^\s*(?:let|const|var)\s+(?P<rest>.*?);?\s*$", "a name is given by = alone; write {rest}"),
+    (
+        r"^(?!\s*(?:if|elif|while|assert|return)\b).*?(?P<name>\w+|\((?:\w+\s*,?\s*)*\))\s*=>\s*(?P<rest>[^,{}]*[^,{}\s)]\)?)",
+        "{name} => is a function of JavaScript; write lambda {bare}: {rest}",
+    ),
+    (r"\\\s*(?P<name>\w+)\s*->\s*(?P<rest>.*?)\)?\s*$", "\\{name} -> is a function of Haskell; write lambda {name}: …"),
+    (r"^\s*//\s*(?P<rest>.*)$", "a comment begins with #; write # {rest}"),
+    (r"`(?P<rest>[^`]*)`?", 'backticks are quotes of JavaScript; write "{rest}", or """…""" for several lines'),
+    (
+        r"^\s*function\s+(?P<name>\w+)\s*(?P<rest>\([^)]*\))",
+        "a function is written def {name}{rest}:",
+    ),
+    (
+        r'"\)*\s*\#\s*(?P<name>[a-z]\w*).*never closed',
+        "# begins a comment; write .{name}(…) in place of # {name}",
+    ),
+    (r"^(?P<rest>.*?)\s\$\s", '$ is of Tidal; write the pattern first, as in s("bd*4").fast(2)'),
+    (
+        rf'\b(?!(?:{_PYTHON})\b)(?P<name>[a-z]\w*)\s+(?P<rest>"[^"]*")',
+        "{name} takes its text in brackets; write {name}({rest})",
+    ),
+)
+"""What a line and its error have in common with other languages, and the line to write; see `of_syntax`."""
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
+
+
+def of_syntax(line: str, error: str) -> str:
+    """Sentence for a line that is of Strudel, Tidal or a word processor, by Python's `error`; "" for another."""
+    for pattern, sentence in _SYNTAX:
+        ended = "\0" + error if "invalid character" in pattern or "never closed" in pattern else ""
+        if (found := re.search(pattern, line[:200] + ended)) is None:
+            continue
+        said = {name: (text or "").strip()[:60] for name, text in found.groupdict().items()}
+        straight = re.sub("[“”„]", '"', re.sub("[‘’]", "'", line.strip()))[:60]
+        called = re.sub(r'\b(\w+)\s+("[^"]*")', r"\1(\2)", said.get("rest", ""))
+        called = 's("bd*4")' if re.search(r"\s[$#]\s", called) else called
+        return sentence.format(**said, straight=straight, called=called, bare=said.get("name", "").strip("()"))
+    return ""
 
 
 def of_attribute(error: AttributeError) -> str:
@@ -25,10 +72,12 @@ def of_attribute(error: AttributeError) -> str:
     name, owner = error.name, error.obj
     if name is None:
         return ""
+    if owner is None and name in dir(ControlPattern):
+        return f'track(…) gives no pattern back; write the word in it, as in track("beat", s("bd*4").{name}(…))'
     if isinstance(owner, LiveNode):
         node = object.__getattribute__(owner, "_name")
         return f'a parameter of a node is set by =, as in node("{node}").{name} = 0.5, and cannot be read or called'
-    if isinstance(owner, Pattern):
+    if isinstance(owner, Pattern | Change):
         known = [word for word in dir(ControlPattern) if not word.startswith("_") and word != "events"]
         return f"a pattern has no word {name}; {_suggested(name, known) or nearest(name, known)}"
     if isinstance(owner, str) and name in dir(ControlPattern):
@@ -52,7 +101,7 @@ def of_name(error: NameError) -> str:
         return f"{name} is a word of patterns: write it after one, as in s(…).{name}(…)"
     known = [*live.__all__, *(word for word in dir(builtins) if word.islower() and not word.startswith("_"))]
     missing = "" if name not in live.__all__ else f"; begin the script with: from antiphon.live import {name}"
-    return f"there is no {name} here{missing or _after(_suggested(name, known))}"
+    return f"there is no {name} here{missing or f'; {_suggested(name, known) or nearest(name, known)}'}"
 
 
 def of_call(error: TypeError) -> str:
@@ -119,7 +168,3 @@ def _suggested(name: str, known: Iterable[str]) -> str:
     words = tuple(known)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return f"did you mean {plain}?" if plain in words else suggest(plain, words).strip()
-
-
-def _after(suggestion: str) -> str:
-    return f"; {suggestion}" if suggestion else ""

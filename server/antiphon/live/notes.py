@@ -11,7 +11,7 @@ from antiphon.live.patterns.controls import UNNAMED
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
-from antiphon.live.records import LiveEvent, LiveNote
+from antiphon.live.records import LiveEvent, LiveNote, node_name
 
 VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
@@ -24,6 +24,7 @@ SHARED = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", 
 LONGEST_ROOM = 10.0
 """Seconds of a room at the end of the macro `size`."""
 _SHORTEST = Fraction(1, 1000)
+_CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 
 
 def to_commands(
@@ -56,23 +57,15 @@ def to_commands(
         raise UsageError(
             f"{str(values[UNNAMED])[:40]!r} is a value without a name: end the pattern with .note() or .s()"
         )
+    if "ccn" in values or "ccv" in values:
+        kept = {name: value for name, value in values.items() if name not in ("ccn", "ccv")}
+        if kept.keys().isdisjoint(("note", "s", "n")):
+            return _controller(values, beat, on, source, line)
+        values = kept
     if "unit" in values:
         values = _in_beats(values, cycle)
-    if all(name in OWN for name in values):
-        if "note" not in values:
-            raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
-        lasts = _length(values, length)
-        return LiveNote(
-            beat,
-            _whole(values["note"], "note", 0, HIGHEST),
-            _velocity(values),
-            lasts,
-            on,
-            _whole(values.get("channel", 1), "channel", 1, 16),
-            source,
-            line,
-            mark(places, lasts),
-        )
+    if "synth" in values or all(name in OWN for name in values):
+        return _note(values, beat, length, on, source, line, places)
     args: list[Any] = []
     for name, value in values.items():
         if name == "note":
@@ -90,9 +83,33 @@ def to_commands(
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
 
 
-def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int) -> list[LiveEvent]:
-    """Macro settings of an event on its beat; `to_commands` leaves these values out."""
-    return [
+def _note(
+    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places
+) -> LiveNote:
+    if "note" not in values:
+        raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
+    lasts, channel = _length(values, length), _whole(values.get("channel", 1), "channel", 1, 16)
+    own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
+    on = on or (node_name(values["synth"]) if "synth" in values else "")
+    note, lit = _whole(values["note"], "note", 0, HIGHEST), mark(places, lasts)
+    return LiveNote(beat, note, _velocity(values), lasts, on, channel, source, line, lit, own)
+
+
+def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> LiveEvent:
+    if "ccn" not in values or "ccv" not in values:
+        raise UsageError("a controller has a number and a value, as in ccn(74).ccv(100)")
+    given = values["ccv"]
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= HIGHEST:
+        raise UsageError(f"ccv takes 0 to {HIGHEST}, not {str(given)[:40]!r}")
+    number, channel = (_whole(values.get(name, 1), name, low, high) for name, low, high in _CONTROLLER)
+    share = given if given <= 1 else given / HIGHEST
+    return LiveEvent(beat, "/cc", (number, float(share), channel, *((on,) if on else ())), source, line)
+
+
+def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:
+    """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
+    control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
+    return [_controller(values, beat, on, source, line) for _ in control] + [
         LiveEvent(beat, f"/node/macro/{SHARED[name]}", (_share(name, value),), source, line)
         for name, value in values.items()
         if name in SHARED

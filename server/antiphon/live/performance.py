@@ -267,7 +267,7 @@ class Performance:
                 if "nudge" in value:  # in seconds
                     value = dict(value)
                     at = self._later(at, value.pop("nudge"))
-                yield from to_macros(value, at, track.name, track.line)
+                yield from to_macros(value, at, track.on, track.name, track.line)
                 yield to_commands(value, at, length, track.on, track.name, track.line, event.places, track.beats)
                 continue
             self._now = at

@@ -49,10 +49,14 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
-def _check_waits(path: str, tree: ast.Module) -> None:
-    """Refuses a `sync` that no yield gives to the loop: it would not wait."""
+def _check_statements(path: str, tree: ast.Module) -> None:
+    """Refuses a `sync` that no yield gives to the loop, which would not wait, and Strudel's `kick: s("bd")`."""
     for statement in ast.walk(tree):
         match statement:
+            case ast.AnnAssign(ast.Name(label), ast.Call() as played, None):
+                text = ast.unparse(played).replace("'", '"')[:60]
+                wrong = UsageError(f'{label}: is of Strudel; write track("{label}", {text})')
+                raise fault_in_script(path, wrong, statement.lineno)
             case ast.Expr(ast.Call(ast.Name("sync"))) | ast.Assign(_, ast.Call(ast.Name("sync"))):
                 wrong = UsageError('sync waits by yield, as in n = yield sync("drop")')
                 raise fault_in_script(path, wrong, statement.lineno)
@@ -74,7 +78,7 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
     try:
         tree = ast.parse(source, path)
         code = compile(tree, path, "exec", dont_inherit=True)
-        _check_waits(path, tree)
+        _check_statements(path, tree)
         with acting(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path})
         silence_muted(script)

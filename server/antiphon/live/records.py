@@ -48,6 +48,7 @@ class LiveNote:
         on: The node's name; "" for every node that takes notes.
         channel: 1 to 16.
         source: As of `LiveEvent`.
+        values: Names and values of its own, in turn, for the node's SynthDef.
     """
 
     beat: Fraction
@@ -59,6 +60,7 @@ class LiveNote:
     source: str = ""
     line: int = 0
     mark: Mark | None = field(default=None, compare=False)
+    values: tuple[Argument, ...] = ()
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -72,6 +74,9 @@ class LiveNote:
 
     def begun(self) -> LiveEvent:
         """Note-on message."""
+        if self.values:
+            own = ("note", self.note, "velocity", self.velocity, "length", 0, *self.values)
+            return LiveEvent(self.beat, f"/node/{self.on}/play", own, self.source, self.line, self.mark)
         args = (self.note, self.velocity, self.channel, *((self.on,) if self.on else ()))
         return LiveEvent(self.beat, f"{self.way}/note/on", args, self.source, self.line, self.mark)
 

@@ -13,17 +13,44 @@ from antiphon.live.patterns.words.table import WORDS, camel
 _PAN = ("sine", "cosine", "saw", "isaw", "tri", "square", "rand", "perlin")
 EXAMPLES = {
     **{name: f's("hh*8", pan={name})' for name in _PAN},
+    "between": "note(between(48, 60))",
+    "clutch": 'clutch("kick", "bd*8", 4)',
+    "cue": '@loop(every=8)\ndef drop():\n    cue("drop")',
+    "jump": 'jump("kick", "bd*8", 4)',
+    "maybe": 's("cp*2" if maybe(0.3) else "~ cp")',
+    "memory": '@loop(on="bell")\ndef rise():\n    my = memory(step=0)\n    my.step += 1\n'
+    "    play(60 + my.step % 12)\n    yield 1",
+    "meter": "meter(3)",
+    "midi_out": 'midi_out("synth", "0 64 127", cc=74)',
+    "mute": 'mute("hats")',
     "n": 'n("0 2", s="hh")',
     "node": 'node("echo").feedback = 0.4',
     "note": 'note("c4 e4 g4")',
-    "on_level": '@on_level("in", above=-30)',
+    "on_level": '@on_level("in", above=-30)\ndef loud():\n    sample("cp")',
+    "on_note": '@on_note("ear", on="harp")\ndef answer(note, velocity):\n    play(note + 12)',
+    "once": '@loop(every=8)\ndef fill():\n    once("sn*8", beats=2)',
+    "osc": 'osc("127.0.0.1:9000", "/light", "1 0")',
+    "patch": 'patch("band")',
+    "play": '@loop(on="bell")\ndef bells():\n    play(chord("a4 minor"), length=2)\n    yield 4',
     "s": 's("bd sd:1")',
+    "sample": '@loop(every=4)\ndef clap():\n    sample("cp", gain=0.5, at=2)',
     "scale": 'note(scale("a3 minor", "0 2 4"))',
-    "sing": 'sing("row your boat", "c4 d4 e4")',
+    "seed": "seed(3)",
+    "setcpm": "setcpm(30)",
+    "setcps": "setcps(0.5)",
+    "sing": 'track("voice", sing("row your boat", "c4 d4 e4"), on="cantor")',
     "slider": 's("hh*8", gain=slider(.5, 0, 1))',
+    "solo": 'solo("kick")',
+    "stop": '@loop\ndef four():\n    play("a4", on="bell")\n    yield 1\n    if turn() == 3:\n        stop()',
+    "sync": '@loop\ndef answer():\n    yield sync("drop")\n    sample("cp")',
+    "tempo": "tempo(124)",
     "track": 'track("beat", s("bd*4"))',
+    "turn": '@loop(on="bell")\ndef tune():\n    play(["a4", "c5", "e5"][turn() % 3])\n    yield 1',
+    "xfade": 'xfade("kick", "bd*8", 4)',
 }
-"""Examples of the words outside the table of words."""
+"""Examples of the words outside the table of words; they run at the end of the text with which the page begins."""
+PATCHES = {"on_note": "garden", "sing": "cantor", "synth": "keys"}
+"""Patches in which an example runs, where it is another than that of the text."""
 CHAPTERS = {
     "script": "Scripts",
     "making": "Patterns of several",
@@ -66,9 +93,10 @@ def entries() -> list[Entry]:
         for name in sorted(names, key=lambda name: ("_" not in name, name)):
             value = getattr(owner, name)
             doc = inspect.getdoc(value) if inspect.isroutine(value) else ""
-            if name in named or name.startswith("_") or not doc:
+            if name in named or name.startswith("_") or name == "query" or not doc:
                 continue
-            spellings = tuple(dict.fromkeys((name, camel(name))))
+            same = [other for other in names if owner is live and getattr(owner, other) is value]
+            spellings = tuple(dict.fromkeys((name, camel(name), *same)))
             named.update(spellings)
             line = " ".join(doc.partition("\n\n")[0].split())
             found.append(Entry(spellings, group, line, EXAMPLES.get(name, "")))

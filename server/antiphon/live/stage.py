@@ -14,6 +14,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import ScriptPlaces, seeking
+from antiphon.live.patterns.words.time import PACE
 from antiphon.live.records import LiveEvent, LiveNote
 
 BEATS = Fraction(4)
@@ -100,6 +101,11 @@ class LiveScript:
     places: ScriptPlaces | None = None
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
+    def pace(self) -> Fraction:
+        """Cycles of a bar a minute, by the tempo that it has set, else 120."""
+        tempo = next((event.args[0] for event in reversed(self.settings) if event.address == "/tempo"), 120.0)
+        return Fraction(float(tempo)) / self.bar
+
     def slide(self, version: int, place: int, value: float) -> None:
         """Moves a slider of this version of the script; ignored if there is none at that position."""
         if (version, place) in self.sliders:
@@ -151,12 +157,18 @@ def stage() -> Stage:
     return found
 
 
+def performing() -> bool:
+    """Whether the present call is a script's, in its thread."""
+    return _current.get() is not None
+
+
 @contextmanager
 def acting(on: Stage) -> Iterator[None]:
     """Context manager that makes `on` the words' stage."""
-    token = _current.set(on)
+    token, pace = _current.set(on), PACE.set(on.script.pace)
     try:
         with seeking(on.script.places):
             yield
     finally:
         _current.reset(token)
+        PACE.reset(pace)

@@ -20,6 +20,7 @@ from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.harmony import chords
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from
+from antiphon.live.patterns.words.table import Change
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
@@ -112,7 +113,8 @@ def track(
         beats: Of a cycle; without, a bar.
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
-    played = s(pattern) if isinstance(pattern, str) else pattern
+    given: object = s(pattern) if isinstance(pattern, str) else pattern
+    played = given.played() if isinstance(given, Change) else given
     plain = isinstance(played, Pattern) and not isinstance(played, ControlPattern)
     if plain and all(isinstance(one.value, Mapping) for one in played.query(0, 1)):
         played = unnamed(played)
@@ -386,7 +388,7 @@ def _played(
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
     line = line_of(here.script.path)
-    for event in to_macros(values, here.beat + later, here.source, line):
+    for event in to_macros(values, here.beat + later, node, here.source, line):
         here.send(event, SET)
     made = to_commands(
         values, here.beat + later, length, node, here.source, line, places or of_call(), cycle or here.script.bar

@@ -20,7 +20,7 @@ from typing import Any
 
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.live.faults import fault_in_script, refuse_copies
+from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
     channel = HelperChannel()
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     _confine(seconds)
+    refuse_sleep()
     try:
         _perform(path, seconds, channel)
     except ScriptError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime.processes.helper_channel import LONGEST
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
@@ -24,6 +26,7 @@ from antiphon.offline.hearing import Cue, tempo_map
 SUFFIX = ".py"
 PATIENCE = 2.0
 """CPU time limit in seconds for reading a script, and for a beat of it."""
+_MACROS = f"/node/{MACRO}/"
 _SILENT = 15.0
 """Multiple of `PATIENCE` without a message from the process: its own timers end it before."""
 
@@ -144,6 +147,14 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
             where = f"{name} line {event.line}" if event.line else name
             raise ScriptError(f"{where}: {error}") from None
     return result
+
+
+def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], dict[str, int]]:
+    """Events without what notes say to macros that the patch lacks, and these macros with their first lines."""
+    there = {f"{_MACROS}{macro.name}" for macro in graph.macros}
+    lacking = [e for e in events if e.source and e.address.startswith(_MACROS) and e.address not in there]
+    lines = {event.address.removeprefix(_MACROS): event.line for event in reversed(lacking)}
+    return [event for event in events if event.address.removeprefix(_MACROS) not in lines], lines
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
-from antiphon.live.faults import fault_in_script, refuse_copies
+from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
 from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
@@ -248,6 +248,7 @@ def main(arguments: list[str]) -> None:
     sock = socket.socket(fileno=int(arguments[0]))
     runs = mmap.mmap(int(arguments[1]), SLOTS * SLOT.size)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    refuse_sleep()
     gc.freeze()  # the collector would write to pages that the copies share
     child = ScriptChild(sock, runs)
     child.begin()

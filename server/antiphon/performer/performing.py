@@ -231,6 +231,9 @@ class Performing:
                 pass  # the server evaluates nothing
             case "/fail", (str(what), reason):
                 self._refused(what, str(reason))
+            case "/remark", (_, str(sentence)) if sentence not in self._reasons:
+                self._reasons.append(sentence)
+                self._show(printable(sentence))
             case "/node/list.reply", _:
                 for line, sentence in missing(self.player.listens, [str(name) for name in args[::2]]):
                     self._show(f"{os.path.basename(self._path)} line {line}: {printable(sentence)}", fault=True)

@@ -62,6 +62,20 @@ def test_onsets_are_on_their_samples_and_the_same_each_time(tmp_path: Path) -> N
     assert rendered(tmp_path, own("tick"), notes, 1.8).tobytes() == first.tobytes()
 
 
+def test_values_by_name_are_of_their_note_alone(tmp_path: Path) -> None:
+    own_level: list[object] = ["note", 60, "velocity", 100, "length", 0, "level", 0.4]
+    events: list[Line] = [
+        (1000, "/node/keys/play", own_level),
+        (9000, "/note/off", [60]),
+        (13_000, "/note/on", [60, 100]),
+    ]
+    y = rendered(tmp_path, own("raw"), events, 0.5)
+    first, second = (float(np.median(y[0, at : at + 4000])) for at in (3000, 15_000))
+    assert second > 0.01
+    assert first == pytest.approx(2.0 * second, rel=1e-4)
+    assert abs(y[0, 10_000:12_900]).max() == 0.0
+
+
 def test_a_gate_closes_within_half_a_block_of_its_sample(tmp_path: Path) -> None:
     held: list[Line] = [(1000, "/note/on", [60, 100])]
     whole = rendered(tmp_path, own("raw"), held, 0.6)

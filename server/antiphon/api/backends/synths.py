@@ -8,5 +8,5 @@ from antiphon.kernel.synth.choosing import chosen as chosen_backend, use as use_
 from antiphon.kernel.synth.controls import DIALS, FIRST_DIAL, RESERVED, parse as parse_controls
 from antiphon.kernel.synth.info import NULL, BackendChoice, OfflinePasses, SynthInfo, SynthSupport
 from antiphon.kernel.synth.processor import DROPPED, LEVEL, SynthProcessor
-from antiphon.kernel.synth.shapes import ChannelBends, NoteShape, NoteShapes, pressure_gain
+from antiphon.kernel.synth.shapes import ChannelBends, NamedValues, NoteShape, NoteShapes, pressure_gain
 from antiphon.kernel.synth.sounding import Sounding

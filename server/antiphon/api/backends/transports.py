@@ -37,6 +37,7 @@ from antiphon.kernel.session.osc_request import OscRequest
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
     note_params,
+    other_words,
     plays,
     read as play_commands,
     value_place,

@@ -26,7 +26,7 @@ from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
@@ -36,7 +36,7 @@ from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import ScriptProcess, commands, frames_of
+from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
 
 RATE, CHANNELS = 48000, 2
 MOST_BARS = 100_000
@@ -123,6 +123,8 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
         for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
             found[node] += 1
             sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
+        for word, known in substituted(done.vocabularies.get(node, {}), event.args):
+            sentences[stands_in(node, word, known)] = None
     for sentence in list(sentences)[:MOST_SENTENCES]:
         complain(sentence)
     return found
@@ -167,6 +169,9 @@ def performed(
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
+    events, lacking = without_macros(events, patch.graph)
+    for macro, line in sorted(lacking.items()):
+        complain(f"{path.name} line {line}: the patch has no macro {macro!r}, and this does nothing; strudel has it")
     return task, beats, events
 
 

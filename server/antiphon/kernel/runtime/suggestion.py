@@ -14,7 +14,7 @@ LONGEST = 64
 NEAR = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 SUGGESTED = 2
-MANY, NEAREST = 60, 5
+MANY, NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
 

@@ -1,6 +1,8 @@
 """A note with its own parameter values: `/node/NAME/play s bd n 3 speed 1.5`, one message per note.
 
-The values are sent as existing events at one time: controller `BEGIN`, a controller for each, then the note.
+Nodes that take notes and declare a trigger named `play` accept it: values of the parameters before it, or, where it is
+the first, numbers by any name, as SynthDefs have them (`NAME`). The values are sent as existing events at one time:
+controller `BEGIN`, a controller for each, then the note.
 """
 
 from __future__ import annotations
@@ -8,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import takewhile
+from math import floor
+from struct import pack, unpack
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import composed, short_repr
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.commands import Control, Note, NoteOn, When
+from antiphon.kernel.session.commands import Beat, Control, Note, NoteOff, NoteOn, When
 
 PLAY = "play"
 """Trigger by which a processor declares that its notes take values."""
@@ -24,12 +28,17 @@ FIRST = 103
 """Controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
 CONTROLLERS = 17
 """Number of values sent by MIDI controllers, the first ones of a node."""
+NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
+"""Controllers of a value by name: `name_number`, and the halves of the value, a 32-bit float, in 65536ths."""
+MOST_NAMED = 16
+"""Maximum values by name of a note."""
 BEYOND = 128
 """Number of the first further value: beyond MIDI's controllers, so no device can send it."""
 MOST = CONTROLLERS + 32
 """Maximum values of a note."""
 LAST = BEYOND + MOST - CONTROLLERS - 1
 """Largest control number of a value."""
+_OTHERS, _THEIRS = " of others", " here"
 UNMEANT = 60
 """Note number of a note without one."""
 _WORD_BITS = 53
@@ -75,6 +84,11 @@ def word_number(word: str) -> float:
     return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
 
 
+def name_number(name: str) -> float:
+    """`word_number` in 24 bits, which a 32-bit float has."""
+    return floor(word_number(name) * (1 << 24)) / (1 << 24)
+
+
 def plays(info: ProcessorInfo) -> bool:
     """True if a node of this type plays notes with their own values."""
     return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
@@ -91,18 +105,23 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. Raises
-    RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does not
-    take.
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127. Of a node
+    whose values are by name `length` too: beats, where `when` is a beat, or 0 until `/note/off`. Raises RequestError: a
+    name without a value, or an unknown one. Raises ParamError: a value that its parameter does not take.
     """
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)
     names = (*own, "note", "velocity")
+    length, args = (0.0, args) if own else _length(node, args, when)
     if len(args) % 2:
         raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
-    note, velocity, values = -1, 1.0, []
+    note, velocity = -1, 1.0
+    values: list[Note] = []
     for at in range(0, len(args), 2):
         name, value = args[at], args[at + 1]
+        if isinstance(name, str) and name not in names and not own:
+            values += _named(node, name, value, when)
+            continue
         if not isinstance(name, str) or name not in names:
             hint = instead(name, names) if isinstance(name, str) else f"; there are {', '.join(names)}"
             raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
@@ -115,8 +134,33 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             checked = param.check(value)
             number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
             values.append(Control(value_number(own[name]), number, 1, node, when))
-    begin = Control(BEGIN, float(note >= 0), 1, node, when)
-    return [begin, *values, NoteOn(note if note >= 0 else UNMEANT, velocity, 1, node, when)]
+    begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else UNMEANT
+    end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
+    return [begin, *values, NoteOn(note, velocity, 1, node, when), *end]
+
+
+def _length(node: str, args: Sequence[object], when: When) -> tuple[float, list[object]]:
+    """Beats of a note with values by name, 0 until its note-off, and its other arguments."""
+    pairs = list(zip(args[::2], args[1::2], strict=True))
+    given = [value for name, value in pairs if name == "length"]
+    length = given[0] if len(given) == 1 and not isinstance(given[0], bool) else None
+    if not isinstance(length, int | float) or not 0 <= length < 1e6:
+        raise RequestError(
+            f'a note of {node} has a length in beats, or 0 until /note/off; in a script write .synth("{node}")'
+        )
+    if length and not isinstance(when, Beat):
+        raise RequestError("a length above 0 is of notes at a beat, by /at; 0 is until /note/off")
+    if len(pairs) > MOST_NAMED + 3:
+        raise RequestError(f"play takes at most {MOST_NAMED} values by name")
+    return float(length), [one for pair in pairs if pair[0] != "length" for one in pair]
+
+
+def _named(node: str, name: str, value: object, when: When) -> Iterator[Control]:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
+        raise RequestError(f"{short_repr(name)} takes a number, not {short_repr(value)}")
+    (bits,) = unpack(">I", pack(">f", value))
+    for number, share in ((NAME, name_number(name)), (HIGH, (bits >> 16) / 65536), (LOW, (bits & 0xFFFF) / 65536)):
+        yield Control(number, share, 1, node, when)
 
 
 def unknown_words(
@@ -124,16 +168,42 @@ def unknown_words(
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Names, words and known words of a note's values that are not in its node's vocabulary.
 
-    `vocabulary`: known words of the node's text parameters, by parameter; empty if unknown.
+    `vocabulary`: known words of the node's text parameters, by parameter, and known names of values under `PLAY`;
+    empty if unknown. A name that is not known is the word of `PLAY`.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
+        if PLAY in vocabulary and name not in (*vocabulary[PLAY], "note", "velocity", "length"):
+            yield PLAY, str(name), vocabulary[PLAY]
         known = vocabulary.get(str(name))
         if known is not None and str(value) and composed(str(value)) not in known:
             yield str(name), str(value), known
 
 
+def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Part of a vocabulary: other programs' names of words of a parameter, and what is played in their place."""
+    return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
+
+
+def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]) -> Iterator[tuple[str, str]]:
+    """Words of a note's values that are other programs' names of words of its node, and these words.
+
+    `vocabulary`: has both as `other_words` gives them.
+    """
+    for name, value in zip(args[::2], args[1::2], strict=True):
+        others = vocabulary.get(f"{name}{_OTHERS}", ())
+        if value in others:
+            yield str(value), vocabulary[f"{name}{_THEIRS}"][others.index(str(value))]
+
+
+def stands_in(node: str, word: str, known: str) -> str:
+    """Sentence for a word that another stands in for."""
+    return f"{node} plays {short_repr(word)} by {known}, the nearest that it has"
+
+
 def silent(node: str, name: str, word: str) -> str:
     """Sentence for a note with an unknown word, without the list of known ones."""
+    if name == PLAY:
+        return f"{node} has no value named {short_repr(word)}, and this note is played without it"
     return f"{node} has no {name} named {short_repr(word)}, and this note is silent"
 
 

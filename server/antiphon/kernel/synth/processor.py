@@ -16,6 +16,7 @@ from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import IO, Event
 from antiphon.kernel.native.dsp import scale
 from antiphon.kernel.native.step import Step
+from antiphon.kernel.session.play import PLAY
 from antiphon.kernel.synth.backend import COLUMNS, SynthSettings, pack
 from antiphon.kernel.synth.event_kernels import EventWord, no_events, quiet_head
 from antiphon.kernel.synth.info import BackendChoice
@@ -77,6 +78,9 @@ class SynthProcessor(WorkerProcessor):
         self._sounding = Sounding()
         self._dropped = 0
         super().prepare(spec)
+        support = self._choice.info.make_support()
+        settings = support.playable(self.asked(), instead=self._choice.instead)
+        self.vocabulary = {PLAY: tuple(support.controls(settings))}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Spec of the backend's worker."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from struct import pack, unpack
 from typing import Protocol, TypeVar
 
 from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.session import play
 
 _LOUDER = 1.0
 """Gain added at full pressure: 6 dB, a common response to aftertouch."""
@@ -63,6 +66,40 @@ class NoteShapes:
     def clear(self) -> None:
         """Clears all values."""
         self._waiting.clear()
+
+
+class NamedValues:
+    """Values by name (`/node/NAME/play note 60 cutoff 800`) pending for the next note of each channel."""
+
+    def __init__(self) -> None:
+        self._pending: dict[int, dict[float, float]] = {}
+        self._name = [0.0] * _CHANNELS
+        self._high = [0] * _CHANNELS
+
+    def take(self, event: Event) -> bool:
+        """Processes a controller; False if it carries no value by name."""
+        channel = event.channel
+        match event.number:
+            case play.BEGIN:
+                self._pending[channel] = {}
+            case play.NAME:
+                self._name[channel] = event.value
+            case play.HIGH:
+                self._high[channel] = round(event.value * 65536)
+            case play.LOW:
+                bits = (self._high[channel] << 16 | round(event.value * 65536)) & 0xFFFFFFFF
+                values = self._pending.setdefault(channel, {})
+                if len(values) < play.MOST_NAMED:
+                    values[self._name[channel]] = unpack(">f", pack(">I", bits))[0]
+            case _:
+                return False
+        return True
+
+    def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
+        """Removes and returns the values of a note that begins, those of `names`."""
+        values = self._pending.pop(channel, {})
+        numbers = {play.name_number(name): name for name in names} if values else {}
+        return {numbers[number]: value for number, value in values.items() if number in numbers}
 
 
 class _Controller(Protocol):

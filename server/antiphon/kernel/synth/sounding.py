@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from antiphon.kernel.contract.processor import PEDAL, Event
+from antiphon.kernel.session.play import BEGIN, LOW, MOST_NAMED, NAME
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import RESET, ChannelBends
@@ -14,16 +15,18 @@ TOLD = 128
 """Most events that restore a synth's state."""
 MOST = 128
 """Maximum tracked notes; the oldest is dropped first."""
+_MOST_OWN = 1 + 3 * MOST_NAMED
 _MOST_SHAPES = 40
 """Maximum pitches, pressures and timbres among them: 8 dials and 16 programs then leave none for controllers."""
 
 
 class _HeldNote(NamedTuple):
-    """A held note: velocity, start sample, and expression values by kind of event."""
+    """A held note: velocity, start sample, expression values by kind of event, and controllers of its own values."""
 
     velocity: float
     began: int
     shape: dict[str, float]
+    own: tuple[Event, ...]
 
 
 class Sounding:
@@ -39,6 +42,7 @@ class Sounding:
         self._controls: dict[tuple[object, ...], Event] = {}
         self._bends: dict[int, float] = {}
         self._programs: dict[int, int] = {}
+        self._own: dict[int, list[Event]] = {}
 
     def follow(self, sample: int, events: Sequence[Event]) -> None:
         """Tracks events sent to the synth. `sample`: the engine's sample at which the hop begins."""
@@ -51,7 +55,12 @@ class Sounding:
                     if len(self._held) >= MOST:
                         del self._held[next(iter(self._held))]
                     began = sample + event.offset - event.age
-                    self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}))
+                    own = tuple(self._own.pop(event.channel, ()))[:_MOST_OWN]
+                    self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}), own)
+                case "control" if event.number == BEGIN:
+                    self._own[event.channel] = [Event("control", 0, BEGIN, event.value, event.channel)]
+                case "control" if event.channel in self._own and NAME <= event.number <= LOW:
+                    self._own[event.channel].append(Event("control", 0, event.number, event.value, event.channel))
                 case "off":
                     note = self._held.pop(key, None)
                     pedal = self._controls.get((event.channel, PEDAL))
@@ -93,13 +102,15 @@ class Sounding:
             for kind, value in note.shape.items()
         ][-_MOST_SHAPES:]
         room = TOLD - 2 * VOICES - len(dials) - len(programs) - len(shapes)
+        own = sum(len(note.own) for _, note in notes)
         events = [*dials, *programs, *(events[-room:] if room > 0 else ()), *shapes]
         for (channel, number), note in notes:
+            events += note.own if len(events) + own + 2 * len(notes) <= TOLD else ()
             events.append(Event("on", 0, number, note.velocity, channel, max(1, sample - note.began)))
         events += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
         return events
 
     def clear(self) -> None:
         """Clears all state."""
-        for table in (self._held, self._pedalled, self._next, self._controls, self._bends, self._programs):
+        for table in (self._held, self._pedalled, self._next, self._controls, self._bends, self._programs, self._own):
             table.clear()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
-from types import FunctionType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
@@ -55,9 +53,8 @@ def truth(word: str) -> tuple[bool]:
 
 def name_value(value: object) -> str:
     """Display text of a value in a sentence."""
-    if isinstance(value, partial):  # a change, with the name of its word
-        return f"the function {value.args[0]}"
-    return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
+    name = getattr(value, "__name__", "") if callable(value) else ""  # a change has that of its word
+    return f"the function {name}" if name else repr(value)[:40]
 
 
 def number_of(value: object, what: str) -> Fraction:

@@ -134,6 +134,20 @@ def _named_as(old: Values, new: Values) -> Values:
     return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
 
 
+class _Silence(ControlPattern):
+    """A pattern without events, written with brackets or without; as a change it silences a pattern."""
+
+    def __call__(self, pattern: Pattern[Any] | None = None) -> Any:
+        return self
+
+    def _new(self, events: Query[Values]) -> Any:
+        return ControlPattern(events)
+
+
+silence = _Silence(queries.silence)
+"""A pattern without events."""
+
+
 def _float(value: Value) -> float:
     if isinstance(value, str):
         raise UsageError(f"a number is wanted here, not {value[:40]!r}")
@@ -227,6 +241,11 @@ def note(notes: Argument, **values: Argument) -> ControlPattern:
         values: Further values, as `velocity=90`, `legato=0.5`, or `s="pluck"` of a sampler.
     """
     return ControlPattern(values_of("note", notes)).set(**values)
+
+
+def synth(name: str, note: Argument = "c4", **values: Argument) -> ControlPattern:
+    """Notes of a node `synth` with values of its SynthDef by name: `synth("mysaw", note="c4 e4", cutoff=800)`."""
+    return ControlPattern(values_of("note", note)).set(synth=name, **values)
 
 
 def mini(text: str) -> Pattern[Any]:

@@ -107,6 +107,12 @@ class Scale:
 
     def __getitem__(self, degree: int) -> int | float:
         """The note of a degree: 0 is the root, those beyond the last go on in the next octave, below 0 lower."""
+        if isinstance(degree, slice):
+            end = len(self) if degree.stop is None else degree.stop
+            raise UsageError(
+                f"a scale gives one note a degree, and [{degree.start or ''}:{degree.stop or ''}] is several; "
+                f'write [scale("c4 minor")[k] for k in range({degree.start or 0}, {end})]'
+            )
         octave, place = divmod(degree, len(self.steps))
         return self.root + 12 * octave + self.steps[place]
 

@@ -373,11 +373,6 @@ def randcat(*patterns: P, seed: int = 0) -> P:
     return given[0]._new(queries.one_of([pattern.events for pattern in given], FIRST_STREAM + seed))
 
 
-def silence() -> Pattern[Any]:
-    """A pattern without events."""
-    return Pattern(queries.silence)
-
-
 def pure(value: T) -> Pattern[T]:
     """A value once a cycle."""
     return Pattern(queries.pure(value))

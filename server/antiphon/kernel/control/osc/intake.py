@@ -34,7 +34,7 @@ MAX_BEHIND = 1024
 _SHORT = 3
 """Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
-_NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
+_NEVER_ANSWERED = ("/fail", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
 class Intake:

@@ -16,6 +16,7 @@ from antiphon.live.patterns.mini.tree import (
     Node,
     Perhaps,
     Polymeter,
+    Range,
     Rest,
     Sequence,
     Speed,
@@ -33,14 +34,14 @@ MOST_COPIES = 1024
 """Maximum steps of one `!` or `..`."""
 MOST_STREAMS = 4096
 """Maximum random choices in a text: as many as a cycle has events."""
-_INNER = ("node", "factor", "pulses", "rotation")
+_INNER = ("node", "factor", "low", "high", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
     r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|(?:[^\W_]|['\-]|\.(?=\d))(?:[\w'#:^\-]|\.(?=\w))*"
 )
 _SPACE = " \t\r\n"
 _BEFORE = re.compile(r"([*/])(\s+)([\d.]+)")
-_AFTER = re.compile(r"(?:(?<=[\]}>])(\s+)([*/][\d.]+|%\d+)|(?<=[\w\]}>])(\s+)(@[\d.]+|\([^()\s]*\d\s*,[^()]*\)))")
+_AFTER = re.compile(r"(?:(?<=[\]}>])(\s+)([*/][\d.]+|%\d+)|(?<=[\w\]}>~])(\s+)(@[\d.]+|\([^()\s]*\d\s*,[^()]*\)))")
 """Signs beside a space, as Tidal reads them: `bd* 2`; `[bd sd] /2`, `{bd sd} %4`, `bd @3`, `2 (3,8)`."""
 _DEFAULT_SHARE = 0.5
 
@@ -72,6 +73,8 @@ def _inner(node: Node) -> list[Node]:
             return [*parts, *(() if steps is None else (steps,))]
         case Speed(inner, factor):
             return [inner, factor]
+        case Range(low, high):
+            return [low, high]
         case Euclid(inner, pulses, steps, rotation):
             return [inner, pulses, steps, *(() if rotation is None else (rotation,))]
         case Perhaps(inner):
@@ -203,15 +206,17 @@ class _Parser:
         return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
 
     def _range(self, steps: list[Weighted]) -> bool:
-        """Parses `.. 3` after an integer: the numbers between as steps of their own."""
+        """Parses `.. 3` after an integer: the numbers between as steps of their own; those of patterns share one."""
         column = self._at
         if not self._take(".."):
             return False
         self._skip()
-        last = self._word("the end of a range")
-        before = steps[-1].node if steps else None
-        if not isinstance(before, Word):
+        last, before = self._term("the end of a range"), steps[-1].node if steps else None
+        if before is None or isinstance(last, Rest) or isinstance(before, Rest):
             raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
+        if not (isinstance(before, Word) and isinstance(last, Word)):
+            steps[-1] = Weighted(Range(before, last, column), steps[-1].weight)
+            return True
         low, high = (number(word, self._text, "a range") for word in (before, last))
         if low.denominator != 1 or high.denominator != 1:
             raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)

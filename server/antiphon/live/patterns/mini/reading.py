@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
-from antiphon.live.patterns.mini.parser import parse
+from antiphon.live.patterns.mini.parser import MOST_COPIES, parse
 from antiphon.live.patterns.mini.tree import (
     Choice,
     Euclid,
@@ -16,6 +16,7 @@ from antiphon.live.patterns.mini.tree import (
     Node,
     Perhaps,
     Polymeter,
+    Range,
     Rest,
     Sequence,
     Speed,
@@ -84,6 +85,12 @@ class _Reading:
             case Speed(inner, factor, slower, column):
                 times = max((abs(n) if not slower else 1 / abs(n) for n in self._numbers(factor) if n), default=1)
                 return self._few(self.count(inner) * max(Fraction(times), Fraction(1)), column)
+            case Range(low, high, column):
+                ends = [number for end in (low, high) for number in self._numbers(end)]
+                reach = max(ends, default=Fraction(0)) - min(ends, default=Fraction(0))
+                if reach >= MOST_COPIES or any(end.denominator != 1 for end in ends):
+                    raise MiniError(f".. takes whole numbers, {MOST_COPIES} apart at most", self._text, column)
+                return self._few((reach + 1) * self.count(low) * self.count(high), column)
             case Euclid(inner, _, steps, _, column):
                 counts = [abs(n) for n in self._numbers(steps)]
                 most = max(counts, default=0)
@@ -132,6 +139,9 @@ class _Reading:
                     yield from self._numbers(part)
             case Speed(inner) | Euclid(inner) | Perhaps(inner):
                 yield from self._numbers(inner)
+            case Range(low, high):
+                for end in (low, high):
+                    yield from self._numbers(end)
 
     # ---- what
 
@@ -161,6 +171,8 @@ class _Reading:
             case Speed(inner, factor, slower):
                 played = self.query(inner, value)
                 return self._each(factor, lambda n: queries.fast(played, (1 / n if n else n) if slower else n))
+            case Range(low, high):
+                return self._each(low, lambda a: self._each(high, lambda b: self._between(node, a, b, value)))
             case Euclid(inner):
                 return self._euclid(node, self.query(inner, value))
             case Perhaps(inner, share, stream):
@@ -180,6 +192,11 @@ class _Reading:
         if self._seeker is None or self._start is None or not self._text.startswith(word.text, word.column):
             return ()
         return self._seeker.words(self._start, word.column, len(word.text))
+
+    def _between(self, node: Range, low: Fraction, high: Fraction, value: Callable[[str], Values[T]]) -> Query[T]:
+        way = 1 if high >= low else -1
+        words = [Word(str(n), node.column) for n in range(int(low), int(high) + way, way)]
+        return queries.fastcat([self._word(word, value) for word in words])
 
     def _polymeter(
         self, parts: tuple[Sequence, ...], steps: Node | None, value: Callable[[str], Values[T]]

@@ -92,6 +92,15 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """`<0 2> .. 3` with a pattern at either end: the numbers between, in one step. column: of the points."""
+
+    low: Node
+    high: Node
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Euclid:
     """`a(3,8,2)`. column: of the bracket."""
 
@@ -111,7 +120,7 @@ class Perhaps:
     stream: int
 
 
-Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Euclid | Perhaps
+Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | Perhaps
 
 
 def number(word: Word, text: str, what: str) -> Fraction:

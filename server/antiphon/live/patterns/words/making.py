@@ -32,9 +32,9 @@ def seq(*steps: Any) -> P:
 
 def arrange(*sections: Any) -> P:
     given = [(above(exact(n, "arrange"), "arrange"), as_pattern(p)) for n, p in _pairs(sections, "arrange")]
-    total = sum(count for count, _ in given)
+    total = sum((count for count, _ in given), Fraction(0))
     stretched = [(count, queries.fast(pattern.events, count)) for count, pattern in given]
-    return given[0][1]._new(queries.fast(queries.timecat(stretched), 1 / Fraction(total)))
+    return given[0][1]._new(queries.fast(queries.timecat(stretched), 1 / total))
 
 
 def _spread(change: Any, values: Sequence[Any], pattern: P, what: str) -> list[P]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.arguments import Argument, each, numbers, whole
+from antiphon.live.patterns.arguments import Argument, each, figure, numbers, whole
 from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
 from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span
@@ -106,28 +106,49 @@ def _played(name: str) -> Callable[..., ControlPattern]:
     return function
 
 
-def _each_number(p: Any, name: str, given: Argument, change: Callable[[float], float]) -> Any:
-    """A pattern with a value of a note, made of numbers in another scale."""
-
-    def named(value: Any, number: float) -> Any:
-        return {**value, name: round(change(float(number)), 6)}
-
-    return p._new(apply_left(p.events, numbers(given, name), named))
-
-
 def _resonance(q: float) -> float:
     """Resonance, 0 to 1, of a Q: the sampler's Q is 1000 to its power."""
     return min(1.0, math.log(max(q, 1.0), 1000))
 
 
-def _envelope(*keys: str) -> Callable[[Any, Argument], Any]:
-    def function(p: Any, values: Argument) -> Any:
-        def named(old: Any, given: Any) -> Any:
-            return {**old, **{key: float(part) for key, part in zip(keys, str(given).split(":"), strict=False)}}
+_SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
+    "bpq": ("bandq", lambda q: min(max(q, 1.0), 30.0)),
+    "distort": ("shape", lambda amount: 1.0 - 2.0 / (math.exp(amount) + 1.0)),
+    "hpq": ("hresonance", _resonance),
+    "lpq": ("resonance", _resonance),
+}
+"""Words in Strudel's scale: the value of a note, and what is made of their number."""
+_PARTS = {
+    "ad": "attack decay", "adsr": "attack decay sustainlevel release", "ar": "attack release", "bandf": "bandf bpq",
+    "delay": "delay delaytime delayfeedback", "distort": "distort postgain", "fm": "fm fmh", "hpf": "hpf hpq",
+    "lpf": "lpf lpq", "penv": "penv pdecay", "room": "room size", "vib": "vib vibmod",
+}  # fmt: skip
+"""Words of several values, joined by colons in a text."""
 
-        return p._new(apply_left(p.events, values_of("", values, plain=True), named))
+
+def _several(name: str, keys: list[str]) -> Callable[..., Any]:
+    def function(p: Any, value: Argument, *more: Argument) -> Any:
+        given = ":".join(map(str, (value, *more))) if more else value
+
+        def named(old: Any, one: Any) -> Any:
+            if isinstance(one, bool) or not isinstance(one, int | float | str):
+                raise UsageError(f"{name} takes numbers and words, not {str(one)[:40]!r}")
+            result = dict(old)
+            for key, part in zip(keys, str(one).split(":") if isinstance(one, str) else [one], strict=False):
+                _put(result, key, figure(part)[0] if isinstance(part, str) else part)
+            return result
+
+        return p._new(apply_left(p.events, values_of(name, given, plain=True), named))
 
     return function
+
+
+def _put(values: dict[str, Any], key: str, number: float) -> None:
+    if key == "postgain":
+        values["gain"] = values.get("gain", 1.0) * number
+        return
+    name, change = _SCALED.get(key, (key, lambda number: number))
+    values[name] = round(change(number), 6) if key in _SCALED else number
 
 
 MORE: dict[str, Any] = (
@@ -147,14 +168,8 @@ MORE: dict[str, Any] = (
         "s": _played("s"),
         "n": _played("n"),
         "note": _played("note"),
-        "color": lambda p, *_, **__: p,
-        "detune": lambda p, _: p,
-        "ftype": lambda p, _: p,
-        "distort": lambda p, amount: _each_number(p, "shape", amount, lambda a: 1.0 - 2.0 / (math.exp(a) + 1.0)),
-        "lpq": lambda p, q: _each_number(p, "resonance", q, _resonance),
-        "hpq": lambda p, q: _each_number(p, "hresonance", q, _resonance),
+        "synth": lambda p, name, **values: p.set(synth=name, **values),
         "postgain": lambda p, factor: p.times(gain=factor),
-        "ar": _envelope("attack", "release"),
-        "adsr": _envelope("attack", "decay", "sustainlevel", "release"),
     }
+    | {name: _several(name, _PARTS.get(name, name).split()) for name in _SCALED | _PARTS}
 )

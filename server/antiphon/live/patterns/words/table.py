@@ -14,13 +14,14 @@ import keyword
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.arguments import Argument
-from antiphon.live.patterns.controls import ControlPattern, unnamed
+from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
 from antiphon.live.patterns.pattern import Pattern
 
 
@@ -41,6 +42,12 @@ WORDS: dict[str, TableWord] = {}
 """Words by their snake_case name."""
 NOT_HERE: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
+_REMARKED: set[str] = set()
+"""What was said of words without effect; a copy of the process keeps it, so that it is said once in a performance."""
+_PLAIN = ("int", "float", "Number")
+"""Annotations of what is no pattern: where one stands there, it is what the word changes."""
+NOTHING = "Nothing: "
+"""Beginning of what a word without effect says; the rest is remarked once."""
 
 
 def camel(name: str) -> str:
@@ -61,7 +68,9 @@ def load(modules: tuple[ModuleType, ...]) -> None:
             continue
         name, kind, also, example, doc = (part.strip() for part in line.split(" |"))
         function = next((found for module in modules if (found := _defined(module, name))), None)
-        function = function or getattr(ControlPattern, name, None) or _setter(name)
+        function = function or getattr(ControlPattern, name, None)
+        nothing, doc = doc.startswith(NOTHING), doc.removeprefix(NOTHING)
+        function = function or (_nothing(doc) if nothing else _setter(name))
         if doc:
             function.__doc__, function.__qualname__ = doc, name  # as errors of calls name it
         names = tuple(dict.fromkeys(x for n in (name, *also.split()) for x in (n, camel(n))))
@@ -100,15 +109,60 @@ def _setter(name: str) -> Callable[..., Any]:
     return function
 
 
+def _nothing(sentence: str) -> Callable[..., Any]:
+    def function(p: Any, *_: Any, **__: Any) -> Any:
+        if sentence not in _REMARKED:
+            _REMARKED.add(sentence)
+            print(sentence)
+        return p
+
+    return function
+
+
+class Change:
+    """A word without its pattern, as `fast(2)`: a function of a pattern, which further words may follow."""
+
+    def __init__(self, *steps: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
+        """steps: name, arguments and values of each word."""
+        self._steps = steps
+        self.__name__ = steps[0][0]
+
+    def __call__(self, pattern: Any) -> Any:
+        for name, args, values in self._steps:
+            pattern = getattr(pattern, name)(*args, **values)
+        return pattern
+
+    def __getattr__(self, name: str) -> Callable[..., Change]:
+        if name.startswith("_") or not hasattr(ControlPattern, name):
+            raise AttributeError(name=name, obj=self)
+        return lambda *args, **values: Change(*self._steps, (name, args, values))
+
+    def played(self) -> ControlPattern | None:
+        """The pattern of one that begins with a value of a note, as `ccv("0 64").ccn(1)`; None for another."""
+        (name, args, values), rest = self._steps[0], self._steps[1:]
+        word = next((word for word in WORDS.values() if name in word.names), None)
+        if word is None or word.group != "notes" or len(args) != 1 or values:
+            return None
+        first = ControlPattern(values_of(word.name, args[0]))
+        return Change(*rest)(first) if rest else first
+
+
 def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A method as a change: `linger(1/4)` for later, or at once with a final pattern, `linger(1/4, p)`."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
+    plain = [p.annotation in _PLAIN for p in parameters]
     most = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
     @wraps(function)
     def change(*args: Any, **values: Any) -> Any:
-        if args and isinstance(args[-1], Pattern) and (len(args) > most or (bare and len(args) == 1)):
+        last = args[-1] if args else None
+        if isinstance(last, Change) and len(args) > most:
+            inner = last.__name__
+            raise UsageError(
+                f'{name}(…) changes a pattern, and {inner}(…) in it has none; write {name}(…, {inner}(…, s("bd*4")))'
+            )
+        if isinstance(last, Pattern) and (len(args) > most or (bare and len(args) == 1) or plain[len(args) - 1]):
             return getattr(args[-1], name)(*args[:-1], **values)
         if args and isinstance(args[0], Pattern) and len(args) == most + 1:  # the pattern first
             return getattr(args[0], name)(*args[1:], **values)
@@ -116,15 +170,11 @@ def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             inspect.signature(function).bind(None, *args, **values)
         except TypeError as error:
             raise TypeError(f"{name}() got: {error}") from None
-        return partial(_apply, name, args, values)
+        return Change((name, args, values))
 
     vars(change).pop("__wrapped__")
     vars(change)["__signature__"] = inspect.Signature(parameters)
     return change
-
-
-def _apply(name: str, args: tuple[Any, ...], values: dict[str, Any], pattern: Any) -> Any:
-    return getattr(pattern, name)(*args, **values)
 
 
 def export_words(taken: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -18,6 +19,15 @@ from antiphon.live.patterns.words.values import operate, product
 P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[Any], Any]
 _HALF = Fraction(1, 2)
+
+
+PACE: ContextVar[Callable[[], Fraction]] = ContextVar("pace", default=lambda: Fraction(30))
+"""Cycles a minute of the script that is read."""
+
+
+def cpm(p: P, cycles: Argument) -> P:
+    now = PACE.get()()
+    return p._new(each(cycles, "cpm", lambda n: queries.fast(p.events, above(n, "cpm") / now)))
 
 
 def above(n: Fraction, what: str) -> Fraction:
