@@ -16,11 +16,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import tomli_w
+from msgspec import to_builtins
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.clips import Clip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.patch_reader import PatchReader, one_line
@@ -48,6 +50,7 @@ class Patch:
         path: Its file, or None.
         hint: What to do first, one sentence, or "".
         group: The heading under which lists show it, or "".
+        clips: By name.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Patch:
     path: Path | None = None
     hint: str = ""
     group: str = ""
+    clips: Mapping[str, Clip] = field(default_factory=dict)
 
 
 def parse(
@@ -79,7 +83,8 @@ def parse(
         graph = reader.graph(file)
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
-        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group)
+        clips = reader.clips(file.clips)
+        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group, clips=clips)
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
@@ -153,6 +158,8 @@ def dump(patch: Patch) -> str:
         document["macros"] = macros_to_json(patch.graph.macros)
     if patch.scenes:
         document["scenes"] = {str(number): dict(values) for number, values in patch.scenes.items()}
+    if patch.clips:
+        document["clips"] = {name: to_builtins(clip) for name, clip in patch.clips.items()}
     if patch.midi:
         document["midi"] = dict(patch.midi)
     return tomli_w.dumps(document)

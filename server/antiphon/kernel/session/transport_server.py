@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.graph.clips import Clip
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Command, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
@@ -164,6 +165,19 @@ class TransportServer(Protocol):
             The beat there: from the last block's beat, at its tempo.
         """
 
+    def beat_of(self, when: When) -> float:
+        """Beat by which a command with that time would be dated, the inverse of `due`: without the swing.
+
+        Args:
+            when: The time; `NOW` is the present sample.
+
+        Returns:
+            In beats.
+        """
+
+    def bar(self) -> int:
+        """Beats of a bar."""
+
     def due(self, when: When) -> float:
         """Sample at which a command with that time takes effect, by the present tempo and swing.
 
@@ -246,6 +260,23 @@ class TransportServer(Protocol):
 
         Args:
             cell: The parameter's index in the node's `cells`.
+        """
+
+    def clips(self) -> Mapping[str, Clip]:
+        """The patch's clips.
+
+        Returns:
+            Clips by name; another mapping after each change.
+        """
+
+    def keep_clips(self, clips: Mapping[str, Clip], what: str) -> None:
+        """Replaces the patch's clips: they are saved with it, and an undo restores those before.
+
+        Args:
+            what: The address that asked for it, as an undo names it.
+
+        Raises:
+            RequestError: There are too many, or one cannot be.
         """
 
     def controls(self) -> Mapping[str, str]:
