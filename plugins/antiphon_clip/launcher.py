@@ -155,18 +155,20 @@ class Launcher:
             raise RequestError(f"{self.take.name} is being recorded; /clip/stop {self.take.name} ends that")
         for node in nodes:
             self.server.param(node, "bypass")
-        most, begin, beats = clip_room(clips, name), self._bar_line(), float(bars * self.server.bar())
+        most, begin, beats = clip_room(clips, name), self._bar_line(self._of(name)), float(bars * self.server.bar())
         self.take = Take(self.server, name, begin, beats, most, step, "knobs" in of, nodes, done)
-        self._end(name, begin)
+        self._end(self._of(name), begin)
         return self._started()
 
     def play(self, name: str) -> list[SetTransport]:
         """Plays a clip from the next bar line on, in place of others of its column."""
-        clip, clips, begin = self.clip(name), self.server.clips(), self._bar_line()
+        clip, others = self.clip(name), self._of(name)
         for run in self.runs:
-            there = clips.get(run.name, clip).place
-            if run.name == name or (clip.place >= 0 and there >= 0 and (there - clip.place) % COLUMNS == 0):
-                run.end = min(run.end, begin)
+            there = self.server.clips().get(run.name, clip).place
+            if min(clip.place, there) >= 0 and (there - clip.place) % COLUMNS == 0 and run not in others:
+                others.append(run)
+        begin = self._bar_line(others)
+        self._end(others, begin)
         self.runs.append(Run(name, begin, begin))
         return self._started()
 
@@ -174,24 +176,30 @@ class Launcher:
         """Ends a clip and its take on the next bar line; all without a name."""
         if name and not (self.take is not None and self.take.name == name):
             self.clip(name)
-        line = self._bar_line()
-        self._end(name, line)
+        runs = self._of(name)
+        line = self._bar_line(runs)
+        self._end(runs, line)
         if self.take is not None and name in ("", self.take.name):
             self.take.beats, self.take.loops = min(self.take.beats, line - self.take.begin), False
             if self.take.beats <= 0.0:
                 self._finish()
 
-    def _end(self, name: str, line: float) -> None:
-        for run in self.runs:
-            if name in ("", run.name):
-                run.end = min(run.end, line)
+    def _of(self, name: str) -> list[Run]:
+        """The runs of a clip that go on; all for ""."""
+        return [run for run in self.runs if name in ("", run.name) and run.sent < math.inf]
+
+    def _end(self, runs: list[Run], line: float) -> None:
+        for run in runs:
+            run.end = min(run.end, line)
 
     def _started(self) -> list[SetTransport]:
         return [] if self.server.tempo()[2] else [SetTransport(True)]
 
-    def _bar_line(self) -> float:
+    def _bar_line(self, runs: list[Run]) -> float:
+        """The next bar line at which those runs can end: nothing after it was sent."""
         bar, bpm = self.server.bar(), self.server.tempo()[1]
-        return math.ceil((self.server.beat_of(NOW) + MARGIN * bpm / 60.0) / bar) * float(bar)
+        soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + MARGIN * bpm / 60.0
+        return math.ceil(max(soonest) / bar - 1e-9) * float(bar)
 
     def _place(self, name: str) -> int:
         clips = self.server.clips()
@@ -227,7 +235,7 @@ class Launcher:
         for run in self.runs:
             self._release(run, None)
             length = self._messages(run.name)[0] if run.begin <= self._now else 0.0
-            shift = math.floor((now - run.begin) / length) * length if length else self._bar_line() - run.begin
+            shift = math.floor((now - run.begin) / length) * length if length else self._bar_line([]) - run.begin
             run.begin, run.end, run.sent = run.begin + shift, math.inf, max(now, run.begin + shift)
         if self.take is not None and not self.take.begin - self.server.bar() <= now <= self.take.end:
             self._finish()
