@@ -298,7 +298,16 @@ class Launcher:
             run.sounding.pop(args[:1] + args[2:], None)
         elif address.endswith("/play") and "cut" in args:
             run.sounding[(address, *args)] = None
-        self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
+        if self._names_file(address):
+            self._answered("/fail", (address, "a clip chooses no file"))
+        else:
+            self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
+
+    def _names_file(self, address: str) -> bool:
+        """True for a parameter that surfaces may not set: they may store clips, which are played with all rights."""
+        _, root, *words = address.split("/")
+        node = self.server.nodes().get(words[0]) if root == "node" and len(words) > 1 else None
+        return node is not None and any(param.kind == "file" and param.name == words[1] for param in node.cells)
 
     def _release(self, run: Run, beat: float | None) -> None:
         """Ends what a run began and did not end: at a beat, or now."""

@@ -14,7 +14,9 @@ from tests.control.test_play import DRUMS
 
 import antiphon_clip
 from antiphon.api.backends.transports import AddressList, EngineEffect
-from antiphon.kernel.contract.catalog import TransportInfo
+from antiphon.kernel.contract.catalog import ProcessorInfo, TransportInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import PatchError
@@ -55,6 +57,9 @@ class Stage:
         return found
 
 
+READER = ProcessorInfo("reader", "Reads.", "test", (), (AUDIO_OUT,), (Param("file", "file", ""),))
+
+
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
@@ -62,7 +67,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     antiphon_clip.antiphon_addresses(osc)
     catalog = replace(
         CATALOG,
-        types={**CATALOG.types, "drums": DRUMS},
+        types={**CATALOG.types, "drums": DRUMS, "reader": READER},
         addresses=tuple(info for info, _ in osc.added),
         hooks={"antiphon_clip": ("antiphon_addresses", "antiphon_transports")},
         transports=(TransportInfo("clip", "", "antiphon_clip"),),
@@ -175,6 +180,26 @@ async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_c
     await stage.at(19.7)
     await stage.at(19.7, "/clip/stop", "riff")
     assert await stage.state() == ("riff", "ending", 24.0, 8.0, 0), "what follows the next bar line was sent"
+
+
+async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: Stage) -> None:
+    await stage.client.ask("/node/add", "reader", "r")
+    await stage.client.ask(
+        "/clip/put", "riff", 4.0, 0, "0 /node/r/file a.wav", "1 /note/on 60 1 gone", "2 /note/on 60 1"
+    )
+    await stage.at(3.5, "/clip/play", "riff")
+    await stage.at(4.5)
+    assert (stage.launcher.dropped, stage.launcher.reason) == (1, "/node/r/file a clip chooses no file")
+    await stage.at(5.5)
+    await stage.at(5.7)
+    assert stage.launcher.dropped == 2
+    assert "there is no node 'gone'" in stage.launcher.reason
+    assert stage.sent() == [(6.0, "on", 60)]
+    await stage.at(5.8, "/clip/record", "two", 1)
+    await stage.at(8.5, "/note/on", 64, 100)
+    await stage.at(8.6, "/panic")
+    await stage.at(8.7)
+    assert await stage.state() == ("riff", "stopped", 0.0, 4.0, 0, "two", "stopped", 0.0, 4.0, 1)
 
 
 @pytest.mark.parametrize(
