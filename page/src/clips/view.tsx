@@ -5,6 +5,7 @@ import { kits, readSets, sets } from "../code/store";
 import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
 import { beatNow, graph, playing } from "../model";
+import { Options } from "../options";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
 import { Pads } from "./pads";
 import {
@@ -65,17 +66,8 @@ export function Clips() {
   );
 }
 
-const titled = (name: string) => title(read(name)!);
-const barsText = (bars: number) => (bars ? `${bars} bar${bars > 1 ? "s" : ""}` : "as it is");
-
-/** Choices of a select: values, and what they are called. */
-function Options<T extends string | number>({ of, called = String }: { of: T[]; called?: (one: T) => string }) {
-  return of.map((one) => (
-    <option key={one} value={String(one)}>
-      {called(one)}
-    </option>
-  ));
-}
+const titled = (names: string[]) => names.map((one) => [one, title(read(one)!)] as const);
+const LENGTHS = BARS.map((one) => [String(one), one ? `${one} bar${one > 1 ? "s" : ""}` : "as it is"] as const);
 
 function Grid() {
   return (
@@ -96,7 +88,7 @@ function Grid() {
           aria-label="Bars of a recording"
           value={String(length.value)}
           onChange={(event) => (length.value = Number(event.currentTarget.value))}>
-          <Options of={BARS.slice(1)} called={barsText} />
+          <Options of={LENGTHS.slice(1)} />
         </select>
       </h2>
       <div class="grid">
@@ -151,18 +143,18 @@ function Choice({ place }: { place: number }) {
         <option value="">–</option>
         {clip && <option value={written(clip)}>{title(clip)}</option>}
         <optgroup label="Patterns">
-          <Options of={Array.from({ length: SLOTS }, (_, one) => `steps/${one}`)} called={titled} />
+          <Options of={titled(Array.from({ length: SLOTS }, (_, one) => `steps/${one}`))} />
         </optgroup>
         {Object.entries(kits.value).map(([node, names]) => (
           <optgroup key={node} label={node}>
-            <Options of={names.map((name) => `sound/${bars}/${node}/${name}`)} called={titled} />
+            <Options of={titled(names.map((name) => `sound/${bars}/${node}/${name}`))} />
           </optgroup>
         ))}
         <optgroup label="Scenes">
-          <Options of={(graph.value?.scenes ?? []).map((one) => `scene/${one}`)} called={titled} />
+          <Options of={titled((graph.value?.scenes ?? []).map((one) => `scene/${one}`))} />
         </optgroup>
         <optgroup label="Scripts">
-          <Options of={sets.value.map((one) => `script/${one.name}`)} called={titled} />
+          <Options of={titled(sets.value.map((one) => `script/${one.name}`))} />
         </optgroup>
       </select>
       {clip?.kind === "sound" && (
@@ -170,7 +162,7 @@ function Choice({ place }: { place: number }) {
           aria-label={`Length of clip ${place + 1}`}
           value={String(bars)}
           onChange={(event) => choose(place, written({ ...clip, bars: Number(event.currentTarget.value) }))}>
-          <Options of={BARS} called={barsText} />
+          <Options of={LENGTHS} />
         </select>
       )}
     </span>
