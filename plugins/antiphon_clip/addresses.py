@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.backends.transports import Clip, Double, OscRequest, RequestError, SetTransport
+from antiphon.api.backends.transports import Double, OscRequest, PatchClip, RequestError, SetTransport
 from antiphon_clip.launcher import BEAT_STEPS, MAX_BARS, launcher_of
 
 _STATE = "s:name s:state d:beat f:beats i:place"
@@ -35,7 +35,7 @@ def _stop(request: OscRequest) -> None:
 
 def _put(request: OscRequest) -> None:
     (name, *events), (beats, place) = _texts(request), _numbers(request)
-    launcher_of(request).put(name, Clip(float(beats), tuple(events), int(place)))
+    launcher_of(request).put(name, PatchClip(float(beats), tuple(events), int(place)))
     request.reply("/done", "/clip/put", name)
 
 

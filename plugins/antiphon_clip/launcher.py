@@ -13,12 +13,12 @@ from antiphon.api.backends.transports import (
     NOW,
     Arg,
     ClearSchedule,
-    Clip,
     Double,
     EngineEffect,
     NudgeBeat,
     OscRequest,
     Panic,
+    PatchClip,
     RequestError,
     SetTransport,
     Transport,
@@ -61,7 +61,7 @@ class ClipTransport(Transport):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class ClipRun:
     """A clip that plays from beat `begin` to beat `end`. `sent`: the beat before which all was sent."""
 
     name: str
@@ -83,11 +83,11 @@ class Launcher:
         """Nothing plays before `install`."""
         self.server = server
         self.take: Take | None = None
-        self.runs: list[Run] = []
+        self.runs: list[ClipRun] = []
         self.dropped, self.reason = 0, ""
-        self._read: dict[str, tuple[Clip, list[Message]]] = {}
-        self._seen: Mapping[str, Clip] = {}
-        self._told: dict[str, tuple[str, float, Clip]] = {}
+        self._read: dict[str, tuple[PatchClip, list[Message]]] = {}
+        self._seen: Mapping[str, PatchClip] = {}
+        self._told: dict[str, tuple[str, float, PatchClip]] = {}
         self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
 
     def install(self) -> None:
@@ -125,14 +125,14 @@ class Launcher:
 
     # ---- requests
 
-    def clip(self, name: str) -> Clip:
+    def clip(self, name: str) -> PatchClip:
         """A clip; `RequestError` where there is none."""
         clips = self.server.clips()
         if name not in clips:
             raise RequestError(f"there is no clip {name!r}; there are: {', '.join(clips) or 'none'}")
         return clips[name]
 
-    def put(self, name: str, clip: Clip) -> None:
+    def put(self, name: str, clip: PatchClip) -> None:
         """Stores a clip."""
         self.server.keep_clips({**self.server.clips(), name: clip}, "/clip/put")
 
@@ -169,7 +169,7 @@ class Launcher:
                 others.append(run)
         begin = self._bar_line(others)
         self._end(others, begin)
-        self.runs.append(Run(name, begin, begin))
+        self.runs.append(ClipRun(name, begin, begin))
         return self._started()
 
     def stop(self, name: str = "") -> None:
@@ -184,18 +184,18 @@ class Launcher:
             if self.take.beats <= 0.0:
                 self._finish()
 
-    def _of(self, name: str) -> list[Run]:
+    def _of(self, name: str) -> list[ClipRun]:
         """The runs of a clip that go on; all for ""."""
         return [run for run in self.runs if name in ("", run.name) and run.sent < math.inf]
 
-    def _end(self, runs: list[Run], line: float) -> None:
+    def _end(self, runs: list[ClipRun], line: float) -> None:
         for run in runs:
             run.end = min(run.end, line)
 
     def _started(self) -> list[SetTransport]:
         return [] if self.server.tempo()[2] else [SetTransport(True)]
 
-    def _bar_line(self, runs: list[Run]) -> float:
+    def _bar_line(self, runs: list[ClipRun]) -> float:
         """The next bar line at which those runs can end: nothing after it was sent."""
         bar, bpm = self.server.bar(), self.server.tempo()[1]
         soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + MARGIN * bpm / 60.0
@@ -222,7 +222,7 @@ class Launcher:
         take = self.take
         if take is not None and take.loops and until > take.end:
             take.loops = False
-            self.runs.append(Run(take.name, take.end, take.end))
+            self.runs.append(ClipRun(take.name, take.end, take.end))
         for run in self.runs:
             self._send(run, until)
         self.runs = [run for run in self.runs if run.end > now]
@@ -254,7 +254,7 @@ class Launcher:
         """Length and messages of a clip, or of the take of that name."""
         take = self.take
         if take is not None and take.name == name:
-            clip: Clip | None = take.clip(-1)
+            clip: PatchClip | None = take.clip(-1)
         else:
             clip = self.server.clips().get(name)
         if clip is None:
@@ -263,7 +263,7 @@ class Launcher:
             self._read[name] = clip, sorted(clip.messages(), key=lambda one: one[0])
         return clip.beats, self._read[name][1]
 
-    def _send(self, run: Run, until: float) -> None:
+    def _send(self, run: ClipRun, until: float) -> None:
         length, messages = self._messages(run.name)
         if messages is not run.messages:
             self._changed(run, messages)
@@ -278,7 +278,7 @@ class Launcher:
             self._release(run, run.end)
             run.sent = math.inf
 
-    def _changed(self, run: Run, messages: list[Message]) -> None:
+    def _changed(self, run: ClipRun, messages: list[Message]) -> None:
         """Other events, or none where the clip was deleted: notes that none of them ends are ended."""
         run.messages = messages
         take = self.take
@@ -291,7 +291,7 @@ class Launcher:
         self._release(run, run.sent)
         run.sounding = kept
 
-    def _at(self, run: Run, beat: float, address: str, args: tuple[Arg, ...]) -> None:
+    def _at(self, run: ClipRun, beat: float, address: str, args: tuple[Arg, ...]) -> None:
         if address == "/note/on":
             run.sounding[args[:1] + args[2:]] = None
         elif address == "/note/off":
@@ -309,7 +309,7 @@ class Launcher:
         node = self.server.nodes().get(words[0]) if root == "node" and len(words) > 1 else None
         return node is not None and any(param.kind == "file" and param.name == words[1] for param in node.cells)
 
-    def _release(self, run: Run, beat: float | None) -> None:
+    def _release(self, run: ClipRun, beat: float | None) -> None:
         """Ends what a run began and did not end: at a beat, or now."""
         sounding, run.sounding = run.sounding, {}
         for what in sounding:
@@ -334,7 +334,7 @@ class Launcher:
         """State, beat, length and place of each clip, by name."""
         return {name: (state, beat, clip.beats, clip.place) for name, (state, beat, clip) in self._states().items()}
 
-    def _states(self) -> dict[str, tuple[str, float, Clip]]:
+    def _states(self) -> dict[str, tuple[str, float, PatchClip]]:
         clips, now, take = self.server.clips(), self.server.beat_of(NOW), self.take
         states = {name: ("stopped", 0.0, clip) for name, clip in clips.items()}
         for run in self.runs:
@@ -343,7 +343,7 @@ class Launcher:
                 state = "ending" if ends else "queued" if now < run.begin else "playing"
                 states[run.name] = state, run.end if ends else run.begin, clips[run.name]
         if take is not None:
-            clip = clips.get(take.name) or Clip(take.beats, (), self._place(take.name))
+            clip = clips.get(take.name) or PatchClip(take.beats, (), self._place(take.name))
             states[take.name] = "armed" if now < take.begin else "recording", take.begin, clip
         return states
 

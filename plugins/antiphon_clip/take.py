@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from antiphon.api import Value
 from antiphon.api.backends.transports import (
     VALUES_BEGIN,
-    Clip,
     EngineEffect,
     Node,
     NodeEvent,
     NodeSet,
     Now,
+    PatchClip,
     RequestError,
     Sample,
     TransportServer,
@@ -143,14 +143,14 @@ class Take:
         if self._fits(beat, 1):
             message = max(0.0, beat), address, words
             try:
-                Clip.of(0.0, [message]).messages()
+                PatchClip.of(0.0, [message]).messages()
             except RequestError:
                 # longer than an event may be
                 self.dropped += 1
             else:
                 self._messages.append(message)
 
-    def clip(self, place: int) -> Clip:
+    def clip(self, place: int) -> PatchClip:
         """What was recorded so far: a note that is held ends with the clip, or where it begins again."""
         messages = list(self._messages)
         for (number, channel, node), notes in self._notes.items():
@@ -164,7 +164,7 @@ class Take:
                 begin = max(0.0, note.beat)
                 messages.append((begin, "/note/on", (number, note.velocity, channel, node)))
                 messages.append((end, "/note/off", (number, 0, channel, node)))
-        return Clip.of(self.beats, sorted(messages, key=lambda one: (one[0], one[1] != "/note/off")), place)
+        return PatchClip.of(self.beats, sorted(messages, key=lambda one: (one[0], one[1] != "/note/off")), place)
 
 
 def _plain(value: Value) -> int | float | str:

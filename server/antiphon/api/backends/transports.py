@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
-from antiphon.kernel.graph.clips import Clip, clip_room
+from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon.kernel.io.listening import beside as beside_on_ipv6
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent, NodeSet

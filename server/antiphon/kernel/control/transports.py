@@ -12,7 +12,7 @@ from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.graph.clips import Clip
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.clock import swung, unswung
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -132,10 +132,10 @@ class TransportHost:
         sample = when.n if isinstance(when, Sample) else self._server.clock.moment().sample
         return unswung(self.beat_at(sample), *self._server.session.state.swing)
 
-    def clips(self) -> Mapping[str, Clip]:
+    def clips(self) -> Mapping[str, PatchClip]:
         return self._server.plans.clips
 
-    def keep_clips(self, clips: Mapping[str, Clip], what: str) -> None:
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         self._server.plans.keep_clips(clips, what)
         self._server.saver.soon()
 

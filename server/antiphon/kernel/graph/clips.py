@@ -25,7 +25,7 @@ ClipMessage: TypeAlias = tuple[float, str, tuple[int | float | str, ...]]
 """Beat from the clip's beginning, address and arguments."""
 
 
-class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Messages at beats.
 
     Attributes:
@@ -48,7 +48,7 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [_message(event) for event in self.events]
 
 
-def check_clips(clips: Mapping[str, Clip]) -> None:
+def check_clips(clips: Mapping[str, PatchClip]) -> None:
     """Raises `RequestError` for a name, a length, a place or an event that cannot be, and for too many."""
     if len(clips) > MAX_CLIPS or sum(len(event) for clip in clips.values() for event in clip.events) > MAX_CLIP_TEXT:
         raise RequestError(f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one")
@@ -62,10 +62,10 @@ def check_clips(clips: Mapping[str, Clip]) -> None:
         clip.messages()
 
 
-def clip_room(clips: Mapping[str, Clip], name: str) -> int:
+def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
     """Most events of a clip of that name beside the others; `RequestError` where none fits."""
     others = {other: clip for other, clip in clips.items() if other != name}
-    check_clips({**others, name: Clip(0.0)})
+    check_clips({**others, name: PatchClip(0.0)})
     text = MAX_CLIP_TEXT - sum(len(event) for clip in others.values() for event in clip.events)
     return min(text // LONGEST_EVENT, MAX_CLIP_EVENTS)
 

@@ -22,7 +22,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
-from antiphon.kernel.graph.clips import Clip
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.patch_reader import PatchReader, one_line
@@ -62,7 +62,7 @@ class Patch:
     path: Path | None = None
     hint: str = ""
     group: str = ""
-    clips: Mapping[str, Clip] = field(default_factory=dict)
+    clips: Mapping[str, PatchClip] = field(default_factory=dict)
 
 
 def parse(

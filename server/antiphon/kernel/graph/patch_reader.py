@@ -16,7 +16,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.kernel.contract.params import Param, Value, instead_of
 from antiphon.kernel.errors import FileError, ParamError, PatchError, RequestError
 from antiphon.kernel.graph import patch_list
-from antiphon.kernel.graph.clips import Clip, check_clips
+from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import (
     IN,
@@ -151,12 +151,12 @@ class PatchReader:
             }
         return scenes
 
-    def clips(self, table: Mapping[str, Any]) -> dict[str, Clip]:
+    def clips(self, table: Mapping[str, Any]) -> dict[str, PatchClip]:
         """Clips by name. What a message means is found out when it is played."""
         clips = {}
         for name, body in table.items():
             try:
-                clips[name] = convert(body, Clip, "a clip")
+                clips[name] = convert(body, PatchClip, "a clip")
             except Misfit as misfit:
                 raise Misfit(("clips", name, *misfit.path), misfit.what) from None
             with _at("clips", name):

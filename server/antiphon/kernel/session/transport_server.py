@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.graph.clips import Clip
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Command, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
@@ -262,14 +262,14 @@ class TransportServer(Protocol):
             cell: The parameter's index in the node's `cells`.
         """
 
-    def clips(self) -> Mapping[str, Clip]:
+    def clips(self) -> Mapping[str, PatchClip]:
         """The patch's clips.
 
         Returns:
             Clips by name; another mapping after each change.
         """
 
-    def keep_clips(self, clips: Mapping[str, Clip], what: str) -> None:
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         """Replaces the patch's clips: they are saved with it, and an undo restores those before.
 
         Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from antiphon.kernel.graph.clips import Clip
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.graph_state import GraphState
@@ -38,7 +38,7 @@ class Before:
     tempo: float
     patch: Patch | None
     scenes: dict[int, Scene]
-    clips: Mapping[str, Clip]
+    clips: Mapping[str, PatchClip]
     whole: bool
     place: Place
 
@@ -63,7 +63,7 @@ class Rollback:
     goal: int
     patch: Patch | None
     scenes: dict[int, Scene]
-    clips: Mapping[str, Clip]
+    clips: Mapping[str, PatchClip]
     place: Place
     done: tuple[Before, ...]
     undone: tuple[Before, ...]
@@ -73,7 +73,7 @@ def before(
     what: str,
     patch: Patch | None,
     scenes: Mapping[int, Scene],
-    clips: Mapping[str, Clip],
+    clips: Mapping[str, PatchClip],
     state: GraphState,
     place: Place,
     *,

@@ -21,7 +21,7 @@ from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
-from antiphon.kernel.graph.clips import Clip, check_clips
+from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.graph.patch_writer import save
 from antiphon.kernel.io.osc_peer import Peer
@@ -70,7 +70,7 @@ class Plans:
         self.warning = ""
         self.patch: Patch | None = None
         self.scenes: dict[int, Scene] = {}
-        self.clips: Mapping[str, Clip] = {}
+        self.clips: Mapping[str, PatchClip] = {}
         self.history = EditHistory()
         self.failed = False
         self._rollbacks: list[Rollback] = []
@@ -121,7 +121,7 @@ class Plans:
             log.warning("%s", warning)
             self._feedback.event("/patch/warning", warning)
 
-    def keep_clips(self, clips: Mapping[str, Clip], what: str) -> None:
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         """Replaces the clips, an edit named `what`; `RequestError` where they cannot be."""
         check_clips(clips)
         self.history.add(self._before(what, whole=False))
@@ -353,7 +353,7 @@ class Plans:
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
-            self.clips = convert(data.get("clips", {}), dict[str, Clip])
+            self.clips = convert(data.get("clips", {}), dict[str, PatchClip])
             self._position.restore(data)
             if self._session.state.path:
                 self.patch = self.read_again()
