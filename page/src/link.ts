@@ -253,6 +253,8 @@ interface Frame {
   dropped?: number;
 }
 
+/** What rooms do with messages that are theirs, by the address. */
+export const heard = new Map<string, (args: Value[]) => void>();
 /** What rooms do with parts of a frame that are theirs, by the part's name. */
 export const parts = new Map<string, (part: unknown) => void>();
 
@@ -289,6 +291,7 @@ function take(frame: Frame): void {
 }
 
 function answered([address, ...args]: [string, ...Value[]]): void {
+  heard.get(address)?.(args);
   if (address === "/fail") say(`${args[1]}`);
   else if (address === "/learn/list.reply") {
     const found: Mapping[] = [];
@@ -304,6 +307,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     );
   else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
   else if (address === "/done") {
+    if (String(args[0]).startsWith("/clip")) return;
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
     if (args[0] === "/set/save") say(`The set list ${args[1]} is saved.`, false);
     if (String(args[0]).startsWith("/set/")) send("/set/list");
@@ -312,6 +316,7 @@ function answered([address, ...args]: [string, ...Value[]]): void {
 }
 
 function happened([address, ...args]: [string, ...Value[]]): void {
+  heard.get(address)?.(args);
   switch (address) {
     case "/note/on":
     case "/note/off": {

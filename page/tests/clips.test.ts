@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drumsFirst, nextBar, read, repeats, type Steps, stepsDue, title, written } from "../src/clips/model";
+import { content, drumsFirst, eventSteps, read, type Steps, stepEvents, title, written } from "../src/clips/model";
 
 const BEAT: Steps = {
   node: "drums",
@@ -10,52 +10,43 @@ const BEAT: Steps = {
   ],
 };
 
-test("steps sound on their beats, each once however they are asked for", () => {
-  assert.deepEqual(stepsDue(BEAT, 16, 0, 4), [
-    [0, "bd"],
-    [0, 60],
-    [1, "bd"],
-  ]);
-  const pieces = [0, 0.13, 0.9, 1, 1.25, 3.99, 4, 4.3, 5.5].flatMap((from, at, all) =>
-    all[at + 1] === undefined ? [] : stepsDue(BEAT, 16, from, all[at + 1]!),
+test("a pattern is its events, and back", () => {
+  const events = [
+    "0 /node/drums/play s bd",
+    "0 /note/on 60 100 1 drums",
+    "0.2 /note/off 60 0 1 drums",
+    "1 /node/drums/play s bd",
+  ];
+  assert.deepEqual(stepEvents(BEAT, 16), events);
+  const { node, on } = eventSteps(events);
+  assert.equal(node, "drums");
+  assert.deepEqual([...on.keys()], ["bd", 60]);
+  assert.deepEqual(
+    [0, 1, 4].map((step) => Boolean(on.get("bd")![step])),
+    [true, false, true],
   );
-  assert.deepEqual(pieces, stepsDue(BEAT, 16, 0, 5.5));
-  assert.deepEqual(stepsDue(BEAT, 12, 3, 3.1), [
-    [3, "bd"],
-    [3, 60],
-  ]);
+  const named: Steps = { node: "d", rows: [{ what: "808", on: [false, true] }] };
+  assert.deepEqual(stepEvents(named, 16), ['0.25 /node/d/play s "808"']);
+  assert.ok(eventSteps(stepEvents(named, 16)).on.get("808")![1]);
 });
 
-test("a sound begins again after its length, from where it was launched", () => {
-  assert.deepEqual(repeats(4, 8, 0, 21), [4, 12, 20]);
-  assert.deepEqual(repeats(4, 8, 12, 12.5), [12]);
-  assert.deepEqual(repeats(4, 8, 12.1, 20), []);
-});
-
-test("what is launched begins on a bar line, at once on one", () => {
-  assert.equal(nextBar(7.2, 4), 8);
-  assert.equal(nextBar(8, 4), 8);
-  assert.equal(nextBar(8.1, 3), 9);
+test("a sound is played once a bar, or over its bars, in the choke group of its column", () => {
+  const [sound, fitted, scene] = ["sound/0/drums/cp", "sound/2/loops/my break", "scene/3"].map((one) => read(one)!);
+  assert.deepEqual(content(sound!, 4, 5), [4, ["0 /node/drums/play s cp cut 51"]]);
+  assert.deepEqual(content(fitted!, 3, 0), [6, ['0 /node/loops/play s "my break" cut 50 beats 6']]);
+  assert.deepEqual(content(scene!, 4, 0), [0, ["0 /scene/recall 3"]]);
 });
 
 test("the drums of a kit stand before its other sounds", () => {
   assert.deepEqual(drumsFirst(["acid", "bd", "cp", "lofi_bd", "sd"]), ["bd", "sd", "cp", "acid", "lofi_bd"]);
 });
 
-test("a clip is kept as a text, and another text is none", () => {
+test("a clip has a name by which it is known again, and another name is a take", () => {
   for (const text of ["steps/2", "scene/0", "script/my set", "sound/4/drums/a/b", "sound/0/loops/amen"])
     assert.equal(written(read(text)), text);
-  for (const text of [
-    "",
-    "steps/9",
-    "sound/4/drums",
-    "sound/x/drums/bd",
-    "sound/999/drums/bd",
-    "scene/x",
-    null,
-    "other/1",
-  ])
-    assert.equal(read(text), null, String(text));
+  for (const text of ["steps/9", "sound/4/drums", "sound/x/drums/bd", "sound/999/drums/bd", "scene/x", "take 1"])
+    assert.deepEqual(read(text), { kind: "take", name: text });
+  assert.equal(read(""), null);
   assert.equal(title(read("steps/2")!), "Pattern C");
   assert.equal(title(read("scene/3")!), "Scene 3");
   assert.equal(title(read("sound/4/drums/bd")!), "bd");

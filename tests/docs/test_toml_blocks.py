@@ -56,6 +56,7 @@ OTHER = {
     '"Music/night.flac" = "wah"': "`library identify`: plugins/antiphon_library/tests/test_commands_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
+    "[clips.riff]": "a part of one: plugins/antiphon_clip/tests reads such",
     "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",
     "section = 8": "rules of loops: plugins/antiphon_loops/tests reads its keys",
     'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon_soundfont/tests",

@@ -1,7 +1,9 @@
 """A set that was kept is played again, sample for sample."""
 
+import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import soundfile
 from tests import forked
 from tests.waiting import play_for
 
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 RATE = 48000
 
@@ -61,3 +63,42 @@ def test_replay_is_identical(tmp_path: Path) -> None:
     assert np.abs(kept).max() > 0.05
     different = np.flatnonzero(np.any(kept != again, axis=1))
     assert len(different) == 0, f"first at {different[:3]}, {len(different)} frames"
+
+
+DRUMS = """format = 1
+tempo = 120
+[nodes.drums]
+type = "sampler"
+[wires]
+"drums" = "out"
+"""
+
+
+def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(DRUMS)
+    kept, again = tmp_path / "set", tmp_path / "again.wav"
+    options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server, socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(60.0)
+        sock.sendto(message("/clip/record", "riff", 1, 1.0), ("127.0.0.1", server.osc))
+        server.sync()
+        line = server.ask("/clip/list")[1][2]
+        asked = now = 0.0
+        while now - asked > 0.1 or not asked:
+            asked, beat, now = time.time(), server.ask("/beat")[1][0], time.time()
+        for place in (-0.2, 1.25, 1.8, 3.2):
+            moment = ntp(now + (line + place - beat) / 2.0)
+            server.send_raw(bundle(moment, message("/node/drums/play", "s", "rs")))
+        assert sock.recv(65536)[:5] == b"/done"
+        while server.ask("/beat")[1][0] < line + 19.0:
+            time.sleep(0.1)
+        late = server.status()["late"]
+    log = map(json.loads, next(kept.glob("*.jsonl")).read_text().splitlines())
+    frames = [entry["sample"] for entry in log if entry.get("op") == "note_on"]
+    exact = [frame / 24000.0 for frame in frames[4:] if frame % 24000 == 0]
+    assert min(exact) >= line + 4.0
+    assert {beat % 4.0 for beat in exact} == {0.0, 1.0, 2.0, 3.0}
+    assert len(frames) - 4 - len(exact) <= late, "what is not on its beat came too late"
+    one, two = soundfile.read(kept / "output.wav", dtype="float32", always_2d=True)[0], play_again(kept, again)
+    assert np.abs(one).max() > 0.05
+    np.testing.assert_array_equal(one, two)

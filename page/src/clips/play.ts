@@ -1,65 +1,61 @@
-// The clips that play: a little ahead of the beat what is due is sent by /at, so that it begins on its sample.
+// The server's clips as the page shows them, and what it asks of them.
 import { effect, signal } from "@preact/signals";
 import { kits, live, performSet, sounds, stop as stopScript } from "../code/store";
-import { send, silenced } from "../link";
-import { beatNow, bpm, graph, playing, status } from "../model";
+import { connection, heard, send } from "../link";
+import { graph, status, type Value } from "../model";
 import {
   A_BEAT,
   type Cell,
-  type Clip,
   COLUMNS,
+  content,
   drumsFirst,
+  eventSteps,
   MOST_ROWS,
   MOST_STEPS,
-  nextBar,
   ROWS,
   read,
-  repeats,
-  SLOTS,
   type Steps,
-  stepsDue,
+  stepEvents,
   written,
 } from "./model";
 
-const TICK_MS = 80;
-const LEAD = 0.3; // seconds ahead of the beat
-const LEAD_HIDDEN = 1.6; // timers of a page that is not seen come once a second
-const GATE = 0.8; // of a step, of notes
-const CUT = 50; // the choke group of the first column
-const KEY = "clips";
+const ECHO_MS = 500; // what the server says of a pattern so soon after it was changed here is that change
+const TAKE_STEP = 0.25;
 
-interface Column {
-  /** The row that plays, and the beat at which it began; -1 for none. */
-  row: number;
-  from: number;
-  /** The row that is launched at a beat, -1 to stop; null where nothing is. */
-  next: { row: number; at: number } | null;
+interface State {
+  /** As /clip/state has it: armed, recording, queued, playing, ending, stopped. */
+  state: string;
+  beats: number;
+  place: number;
 }
-const idle = (): Column => ({ row: -1, from: 0, next: null });
-
-/** One column more than the grid has: the pattern that is edited, by itself. */
-export const columns = signal<Column[]>(Array.from({ length: COLUMNS + 1 }, idle));
-export const grid = signal<Cell[]>(Array.from({ length: COLUMNS * ROWS }, () => null));
-export const patterns = signal<Steps[]>(Array.from({ length: SLOTS }, () => ({ node: "", rows: [] })));
-/** The pattern that is edited. */
+export const clips = signal<Record<string, State>>({});
+/** The events of the patterns, by their clips' names. */
+const patterns = signal<Record<string, string[]>>({});
+/** The pattern that is edited, and the nodes that play patterns without a step. */
 export const slot = signal(0);
+const nodes = signal<Record<number, string>>({});
+let changed = -ECHO_MS;
 
-function restore(): void {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as { grid?: unknown[]; patterns?: Steps[] };
-    grid.value = grid.value.map((_, place) => read(kept.grid?.[place]));
-    patterns.value = patterns.value.map((none, place) => {
-      const one = kept.patterns?.[place];
-      if (!one || !Array.isArray(one.rows)) return none;
-      const rows = one.rows.slice(0, MOST_ROWS).map(({ what, on }) => ({ what, on: on.slice(0, MOST_STEPS) }));
-      return { node: String(one.node), rows };
-    });
-  } catch {
-    localStorage.removeItem(KEY);
-  }
+function told([name, state, , beats, place]: Value[]): void {
+  const { [String(name)]: _, ...others } = clips.value;
+  const one = { state: String(state), beats: Number(beats), place: Number(place) };
+  clips.value = state === "gone" ? others : { ...others, [String(name)]: one };
+  if (read(String(name))?.kind !== "steps" || performance.now() - changed < ECHO_MS) return;
+  if (state === "gone") patterns.value = { ...patterns.value, [String(name)]: [] };
+  else send("/clip/get", name!);
 }
-restore();
-effect(() => localStorage.setItem(KEY, JSON.stringify({ grid: grid.value.map(written), patterns: patterns.value })));
+
+heard.set("/clip/state", told);
+heard.set("/clip/get.reply", ([name, , , ...events]) => {
+  patterns.value = { ...patterns.value, [String(name)]: events.map(String) };
+});
+heard.set("/clip/list.reply", (args) => {
+  clips.value = {};
+  for (let at = 0; at < args.length; at += 5) told(args.slice(at, at + 5));
+});
+effect(() => {
+  if (connection.value === "open") send("/clip/list");
+});
 
 export function bar(): number {
   return Number(status.value.bar ?? 4);
@@ -70,83 +66,75 @@ export function count(): number {
   return Math.min(MOST_STEPS, Math.round(bar() * A_BEAT));
 }
 
-function clipOf(column: number, row: number): Cell {
-  if (row < 0) return null;
-  return column === COLUMNS ? { kind: "steps", slot: row } : (grid.value[row * COLUMNS + column] ?? null);
+/** The clip at a place of the grid; null for none. */
+export function clipAt(place: number): Cell {
+  return read(Object.keys(clips.value).find((name) => clips.value[name]!.place === place) ?? "");
 }
 
-let sent = 0; // beat before which all was sent
+function inColumn(column: number): Cell[] {
+  return Array.from({ length: ROWS }, (_, row) => clipAt(row * COLUMNS + column));
+}
 
-/** Launches a row of a column at the next bar line; -1 stops what plays there. A beat that stands is started. */
-export function launch(column: number, row: number): void {
-  if (row >= 0 && !playing.peek()) send("/transport/play");
-  const at = nextBar(Math.max(beatNow(), sent) + 0.05, bar());
-  columns.value = columns.value.map((one, place) => {
-    if (place !== column || (row < 0 && one.row < 0)) return place === column ? { ...one, next: null } : one;
-    return { ...one, next: { row, at } };
-  });
-  const clip = clipOf(column, row);
-  // the server has them begin at the bar itself
-  if (clip?.kind === "script") void performSet(clip.name, bar());
-  else if (clipOf(column, columns.value[column]!.row)?.kind === "script" && live.value?.playing) void stopScript();
+/** Whether a clip plays, whether it waits for the bar line, and whether it plays from there on. */
+export function playState(clip: Cell): { on: boolean; waits: boolean; plays: boolean } {
+  const state = clips.value[written(clip)]?.state ?? "";
+  const on = ["playing", "ending", "recording"].includes(state);
+  const waits = ["queued", "ending", "armed"].includes(state);
+  return { on, waits, plays: on !== waits };
+}
+
+/** Launches a clip at the next bar line, or stops it there. */
+export function launch(clip: Cell, play: boolean): void {
+  if (!clip) return;
+  const place = clips.value[written(clip)]?.place ?? -1;
+  const script = place >= 0 && inColumn(place % COLUMNS).some((one) => one?.kind === "script" && playState(one).on);
+  send(play ? "/clip/play" : "/clip/stop", written(clip));
+  if (play && clip.kind === "script") void performSet(clip.name, bar());
+  else if (script && live.value?.playing) void stopScript();
+}
+
+export function launchRow(row: number): void {
+  for (let column = 0; column < COLUMNS; column++) launch(clipAt(row * COLUMNS + column), true);
+}
+
+export function stopColumn(column: number): void {
+  for (const one of inColumn(column)) if (playState(one).plays) launch(one, false);
 }
 
 export function stopAll(): void {
-  columns.value.forEach((_, column) => launch(column, -1));
+  for (let column = 0; column < COLUMNS; column++) stopColumn(column);
+  send("/clip/stop");
 }
 
-/** A sound or a note at a beat. */
-function at(beat: number, node: string, what: string | number): void {
-  if (typeof what === "string") return send("/at", beat, `/node/${node}/play`, "s", what);
-  send("/at", beat, "/note/on", what, 100, 1, node);
-  send("/at", beat + GATE / A_BEAT, "/note/off", what, 0, 1, node);
+/** Records a new clip, or ends the recording. */
+export function record(bars: number): void {
+  const running = recording();
+  let number = 1;
+  while (clips.value[`take ${number}`]) number++;
+  if (running) send("/clip/stop", running);
+  else send("/clip/record", `take ${number}`, bars, TAKE_STEP, "knobs");
 }
 
-function emit(clip: Clip, column: number, begin: number, from: number, to: number): void {
-  if (clip.kind === "steps") {
-    const steps = patterns.value[clip.slot]!;
-    for (const [beat, what] of stepsDue(steps, count(), Math.max(from, begin), to)) at(beat, steps.node, what);
-  } else if (clip.kind === "sound") {
-    const length = bar() * Math.max(1, clip.bars);
-    const fit = clip.bars ? ["beats", length] : [];
-    for (const beat of repeats(begin, length, from, to))
-      send("/at", beat, `/node/${clip.node}/play`, "s", clip.sound, "cut", CUT + column, ...fit);
-  } else if (clip.kind === "scene" && from <= begin && begin < to) send("/at", begin, "/scene/recall", clip.number);
+export function recording(): string {
+  return Object.keys(clips.value).find((name) => /armed|recording/.test(clips.value[name]!.state)) ?? "";
 }
 
-/** Ends a sound that would ring on. */
-function cut(clip: Cell, column: number, beat: number): void {
-  if (clip?.kind === "sound")
-    send("/at", beat, `/node/${clip.node}/play`, "s", clip.sound, "gain", 0, "cut", CUT + column);
+/** Puts a clip at a place of the grid, in place of what is there; a pattern's steps are kept. */
+export function choose(place: number, text: string): void {
+  const before = clipAt(place);
+  const next = read(text);
+  if (before?.kind === "steps") store(written(before), -1);
+  else if (before && written(before) !== text) send("/clip/delete", written(before));
+  if (next?.kind === "steps") store(text, place);
+  else if (next) {
+    const [beats, events] = content(next, bar(), place);
+    send("/clip/put", text, beats, place, ...events);
+  }
 }
 
-function tick(): void {
-  const now = beatNow();
-  const until = now + ((document.hidden ? LEAD_HIDDEN : LEAD) * bpm.value) / 60;
-  // the beat was set back, or forth
-  if (sent > until + 1 || sent < now - 1) sent = now;
-  if (!playing.value || until <= sent) return;
-  let changed = false;
-  const next = columns.value.map((one, column) => {
-    let { row, from } = one;
-    const switches = one.next && one.next.at < until ? one.next : null;
-    const playingClip = clipOf(column, row);
-    if (playingClip) emit(playingClip, column, from, sent, switches ? switches.at : until);
-    if (!switches) return one;
-    changed = true;
-    ({ row, at: from } = switches);
-    cut(playingClip, column, from);
-    const begun = clipOf(column, row);
-    if (begun) emit(begun, column, from, from, until);
-    return { row, from, next: null };
-  });
-  sent = until;
-  if (changed) columns.value = next;
+function store(name: string, place = clips.value[name]?.place ?? -1): void {
+  send("/clip/put", name, bar(), place, ...(patterns.value[name] ?? []));
 }
-setInterval(tick, TICK_MS);
-effect(() => {
-  if (silenced.value) columns.value = columns.peek().map(idle);
-});
 
 /** The nodes that take notes, kits first. */
 export function takers(): string[] {
@@ -158,23 +146,24 @@ export function takers(): string[] {
 
 const SCALE = [0, 3, 5, 7, 10, 12, 15, 17];
 
-/** The rows that a node's pattern begins with: its sounds, else notes of a pentatonic scale from C3 up. */
-export function rowsFor(node: string): Steps["rows"] {
-  const names = kits.value[node];
-  const rows = names?.length ? drumsFirst(names) : SCALE.map((step) => 48 + step).reverse();
-  return rows.slice(0, MOST_ROWS).map((what) => ({ what, on: [] }));
-}
-
-/** The pattern that is edited as the patch can play it: its rows for a node, those of another kit are begun anew. */
+/** The pattern that is edited: the rows of its node, its sounds or notes of a pentatonic scale from C3 up. */
 export function edited(): Steps {
-  const mine = patterns.value[slot.value]!;
-  const nodes = takers();
-  const node = nodes.includes(mine.node) ? mine.node : (nodes[0] ?? "");
-  return mine.node === node && mine.rows.length ? mine : { node, rows: node ? rowsFor(node) : [] };
+  const { node: mine, on } = eventSteps(patterns.value[`steps/${slot.value}`] ?? []);
+  const all = takers();
+  const node = [mine, nodes.value[slot.value] ?? "", all[0] ?? ""].find((one) => all.includes(one)) ?? "";
+  if (!node) return { node, rows: [] };
+  const names = kits.value[node];
+  const usual = names?.length ? drumsFirst(names) : SCALE.map((step) => 48 + step).reverse();
+  const whats = [...new Set([...usual.slice(0, MOST_ROWS), ...(node === mine ? on.keys() : [])])];
+  return { node, rows: whats.map((what) => ({ what, on: (node === mine && on.get(what)) || [] })) };
 }
 
 export function put(next: Steps): void {
-  patterns.value = patterns.value.map((one, place) => (place === slot.value ? next : one));
+  const name = `steps/${slot.value}`;
+  changed = performance.now();
+  nodes.value = { ...nodes.value, [slot.value]: next.node };
+  patterns.value = { ...patterns.value, [name]: stepEvents(next, count()) };
+  store(name);
 }
 
 /** Sets a step of the pattern that is edited, or clears it. */

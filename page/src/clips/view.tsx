@@ -5,12 +5,30 @@ import { kits, readSets, sets } from "../code/store";
 import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
 import { beatNow, graph, playing } from "../model";
+import { Options } from "../options";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
 import { Pads } from "./pads";
-import { columns, count, edited, grid, launch, patterns, put, rowsFor, slot, stopAll, takers, toggle } from "./play";
+import {
+  choose,
+  clipAt,
+  count,
+  edited,
+  launch,
+  launchRow,
+  playState,
+  put,
+  record,
+  recording,
+  slot,
+  stopAll,
+  stopColumn,
+  takers,
+  toggle,
+} from "./play";
 import { XY } from "./xy";
 
 const editing = signal(false);
+const length = signal(2); // bars of a recording
 const BARS = [0, 1, 2, 4, 8, 16];
 
 export function Clips() {
@@ -37,11 +55,7 @@ export function Clips() {
             Pads
             {samplers.length > 1 && (
               <select aria-label="Whose sounds" value={shown} onChange={(e) => (pads.value = e.currentTarget.value)}>
-                {samplers.map((one) => (
-                  <option key={one} value={one}>
-                    {one}
-                  </option>
-                ))}
+                <Options of={samplers} />
               </select>
             )}
           </h2>
@@ -52,6 +66,9 @@ export function Clips() {
   );
 }
 
+const titled = (names: string[]) => names.map((one) => [one, title(read(one)!)] as const);
+const LENGTHS = BARS.map((one) => [String(one), one ? `${one} bar${one > 1 ? "s" : ""}` : "as it is"] as const);
+
 function Grid() {
   return (
     <>
@@ -61,6 +78,18 @@ function Grid() {
           {editing.value ? "Done" : "Edit"}
         </button>
         <button onClick={stopAll}>Stop all</button>
+        <button
+          aria-pressed={Boolean(recording())}
+          title="Notes and knobs, from the next bar on"
+          onClick={() => record(length.value)}>
+          Record
+        </button>
+        <select
+          aria-label="Bars of a recording"
+          value={String(length.value)}
+          onChange={(event) => (length.value = Number(event.currentTarget.value))}>
+          <Options of={LENGTHS.slice(1)} />
+        </select>
       </h2>
       <div class="grid">
         {Array.from({ length: ROWS }, (_, row) => [
@@ -70,15 +99,12 @@ function Grid() {
             class="row"
             aria-label={`Launch row ${row + 1}`}
             title="Launches the row"
-            onClick={() => {
-              for (let column = 0; column < COLUMNS; column++)
-                if (grid.value[row * COLUMNS + column]) launch(column, row);
-            }}>
+            onClick={() => launchRow(row)}>
             ▶
           </button>,
         ])}
         {Array.from({ length: COLUMNS }, (_, column) => (
-          <button key={column} class="row" aria-label={`Stop column ${column + 1}`} onClick={() => launch(column, -1)}>
+          <button key={column} class="row" aria-label={`Stop column ${column + 1}`} onClick={() => stopColumn(column)}>
             ■
           </button>
         ))}
@@ -89,17 +115,15 @@ function Grid() {
 
 function Pad({ row, column }: { row: number; column: number }) {
   const place = row * COLUMNS + column;
-  const clip = grid.value[place] ?? null;
-  const state = columns.value[column]!;
+  const clip = clipAt(place);
   if (editing.value || !clip) return <Choice place={place} />;
-  const on = state.row === row;
-  const waits = state.next?.row === row || (on && state.next !== null);
+  const { on, waits, plays } = playState(clip);
   return (
     <button
       class={`clip is-${clip.kind}${on ? " on" : ""}${waits ? " waits" : ""}`}
       aria-pressed={on}
       title={on ? "Stops at the next bar" : "Plays from the next bar on"}
-      onClick={() => launch(column, on && !state.next ? -1 : row)}>
+      onClick={() => launch(clip, !plays)}>
       {title(clip)}
       <small>{clip.kind === "sound" ? `${clip.node}${clip.bars ? `, ${clip.bars} bars` : ""}` : clip.kind}</small>
     </button>
@@ -108,58 +132,37 @@ function Pad({ row, column }: { row: number; column: number }) {
 
 /** What a place of the grid holds, as choices. */
 function Choice({ place }: { place: number }) {
-  const clip = grid.value[place] ?? null;
-  const put = (text: string) => (grid.value = grid.value.map((one, at) => (at === place ? read(text) : one)));
+  const clip = clipAt(place);
   const bars = clip?.kind === "sound" ? clip.bars : 0;
   return (
     <span class="clip choice">
       <select
         aria-label={`Clip ${place + 1}`}
         value={written(clip)}
-        onChange={(event) => put(event.currentTarget.value)}>
+        onChange={(event) => choose(place, event.currentTarget.value)}>
         <option value="">–</option>
         {clip && <option value={written(clip)}>{title(clip)}</option>}
         <optgroup label="Patterns">
-          {Array.from({ length: SLOTS }, (_, one) => (
-            <option key={one} value={`steps/${one}`}>
-              Pattern {"ABCD"[one]}
-            </option>
-          ))}
+          <Options of={titled(Array.from({ length: SLOTS }, (_, one) => `steps/${one}`))} />
         </optgroup>
         {Object.entries(kits.value).map(([node, names]) => (
           <optgroup key={node} label={node}>
-            {names.map((name) => (
-              <option key={name} value={`sound/${bars}/${node}/${name}`}>
-                {name}
-              </option>
-            ))}
+            <Options of={titled(names.map((name) => `sound/${bars}/${node}/${name}`))} />
           </optgroup>
         ))}
         <optgroup label="Scenes">
-          {(graph.value?.scenes ?? []).map((one) => (
-            <option key={one} value={`scene/${one}`}>
-              Scene {one}
-            </option>
-          ))}
+          <Options of={titled((graph.value?.scenes ?? []).map((one) => `scene/${one}`))} />
         </optgroup>
         <optgroup label="Scripts">
-          {sets.value.map((one) => (
-            <option key={one.name} value={`script/${one.name}`}>
-              {one.name}
-            </option>
-          ))}
+          <Options of={titled(sets.value.map((one) => `script/${one.name}`))} />
         </optgroup>
       </select>
       {clip?.kind === "sound" && (
         <select
           aria-label={`Length of clip ${place + 1}`}
           value={String(bars)}
-          onChange={(event) => put(written({ ...clip, bars: Number(event.currentTarget.value) }))}>
-          {BARS.map((one) => (
-            <option key={one} value={String(one)}>
-              {one ? `${one} bar${one > 1 ? "s" : ""}` : "as it is"}
-            </option>
-          ))}
+          onChange={(event) => choose(place, written({ ...clip, bars: Number(event.currentTarget.value) }))}>
+          <Options of={LENGTHS} />
         </select>
       )}
     </span>
@@ -172,8 +175,8 @@ function Sequencer() {
   const nodes = takers();
   const now = edited();
   const { node } = now;
-  const alone = columns.value[COLUMNS]!;
-  const plays = alone.next ? alone.next.row === slot.value : alone.row === slot.value;
+  const pattern = read(`steps/${slot.value}`);
+  const { plays } = playState(pattern);
   useEffect(() => {
     let frame = 0;
     let before = -1;
@@ -194,27 +197,23 @@ function Sequencer() {
     <>
       <h2>
         Steps
-        {patterns.value.map((_, place) => (
+        {[..."ABCD"].map((letter, place) => (
           <button key={place} aria-pressed={slot.value === place} onClick={() => (slot.value = place)}>
-            {"ABCD"[place]}
+            {letter}
           </button>
         ))}
         <select
           aria-label="Which node plays the pattern"
           value={node}
-          onChange={(event) => put({ node: event.currentTarget.value, rows: rowsFor(event.currentTarget.value) })}>
-          {nodes.map((one) => (
-            <option key={one} value={one}>
-              {one}
-            </option>
-          ))}
+          onChange={(event) => put({ node: event.currentTarget.value, rows: [] })}>
+          <Options of={nodes} />
         </select>
         <button
           aria-pressed={plays}
           title="By itself, from the next bar on"
           onClick={() => {
-            put(now);
-            launch(COLUMNS, plays ? -1 : slot.value);
+            if (!plays) put(now);
+            launch(pattern, !plays);
           }}>
           {plays ? "■" : "▶"}
         </button>

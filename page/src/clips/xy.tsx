@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { fromPlace, toPlace, written } from "../instrument/scale";
 import { set } from "../link";
 import { graph, macros, type Param, value } from "../model";
+import { Options } from "../options";
 
 const STEP = 0.02; // of the range, by an arrow key
 const KEY = "xy";
@@ -74,11 +75,7 @@ export function XY() {
                 next[axis] = event.currentTarget.value;
                 chosen.value = next;
               }}>
-              {[...movable.value.keys()].map((one) => (
-                <option key={one} value={one}>
-                  {one}
-                </option>
-              ))}
+              <Options of={[...movable.value.keys()]} />
             </select>
           </label>
         ))}

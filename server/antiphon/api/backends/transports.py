@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
+from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon.kernel.io.listening import beside as beside_on_ipv6
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent
+from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
     Bend,
@@ -47,4 +48,4 @@ from antiphon.kernel.session.steering import LEAP, same_tempo, steered_tempo
 from antiphon.kernel.session.transport import Transport, pressable, pressed_message, settable
 from antiphon.kernel.session.transport_server import EmittedEvent, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
-from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode, encode_bundle
+from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle

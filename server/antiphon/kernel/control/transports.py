@@ -12,10 +12,11 @@ from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.graph.clock import swung
+from antiphon.kernel.graph.clips import PatchClip
+from antiphon.kernel.graph.clock import swung, unswung
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.commands import NOW, Command, Now, Sample, When
+from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Sample, When
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.schedule import due_beat
 from antiphon.kernel.session.transport_server import EmittedEvent, Learner, Reply, Status
@@ -116,6 +117,22 @@ class TransportHost:
 
     def nodes(self) -> Mapping[str, Node]:
         return self._server.session.state.every
+
+    def bar(self) -> int:
+        return self._server.session.state.bar
+
+    def beat_of(self, when: When) -> float:
+        if isinstance(when, Beat):
+            return due_beat(when)
+        sample = when.n if isinstance(when, Sample) else self._server.clock.moment().sample
+        return unswung(self.beat_at(sample), *self._server.session.state.swing)
+
+    def clips(self) -> Mapping[str, PatchClip]:
+        return self._server.plans.clips
+
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
+        self._server.plans.keep_clips(clips, what)
+        self._server.saver.soon()
 
     def controls(self) -> Mapping[str, str]:
         patch = self._server.plans.patch

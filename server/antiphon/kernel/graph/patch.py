@@ -12,11 +12,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import tomli_w
+from msgspec import to_builtins
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.patch_reader import PatchReader, one_line
@@ -50,6 +52,7 @@ class Patch:
     path: Path | None = None  # its file, or None
     hint: str = ""  # what to do first, one sentence, or ""
     group: str = ""  # the heading under which lists show it, or ""
+    clips: Mapping[str, PatchClip] = field(default_factory=dict)  # by name
 
 
 def parse(
@@ -66,7 +69,8 @@ def parse(
         graph = reader.graph(file)
         name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
-        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group)
+        clips = reader.clips(file.clips)
+        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group, clips=clips)
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
@@ -135,6 +139,8 @@ def dump(patch: Patch) -> str:
         document["macros"] = macros_to_json(patch.graph.macros)
     if patch.scenes:
         document["scenes"] = {str(number): dict(values) for number, values in patch.scenes.items()}
+    if patch.clips:
+        document["clips"] = {name: to_builtins(clip) for name, clip in patch.clips.items()}
     if patch.midi:
         document["midi"] = dict(patch.midi)
     return tomli_w.dumps(document)

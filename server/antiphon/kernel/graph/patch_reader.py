@@ -14,8 +14,9 @@ from msgspec import Meta
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.kernel.contract.params import Param, Value, instead_of
-from antiphon.kernel.errors import FileError, ParamError, PatchError
+from antiphon.kernel.errors import FileError, ParamError, PatchError, RequestError
 from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import (
     IN,
@@ -63,6 +64,7 @@ class PatchFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     wires: Table = {}
     macros: Table = {}
     scenes: Table = {}
+    clips: Table = {}
     midi: Table = {}
 
 
@@ -82,7 +84,7 @@ def _at(*path: str) -> Iterator[None]:
     """A context that turns a refusal into one of the key `path`."""
     try:
         yield
-    except (PatchError, ParamError, FileError) as error:
+    except (PatchError, ParamError, FileError, RequestError) as error:
         raise Misfit(path, shorten(str(error), _LONGEST_REASON)) from None
 
 
@@ -148,6 +150,20 @@ class PatchReader:
                 for key, value in _flat(body)
             }
         return scenes
+
+    def clips(self, table: Mapping[str, Any]) -> dict[str, PatchClip]:
+        """Clips by name. What a message means is found out when it is played."""
+        clips = {}
+        for name, body in table.items():
+            try:
+                clips[name] = convert(body, PatchClip, "a clip")
+            except Misfit as misfit:
+                raise Misfit(("clips", name, *misfit.path), misfit.what) from None
+            with _at("clips", name):
+                check_clips({name: clips[name]})
+        with _at("clips"):
+            check_clips(clips)
+        return clips
 
     def midi(self, table: Mapping[str, Any], graph: Graph) -> dict[str, str]:
         """ "node.param" by MIDI controller, and "node.port" for "out"."""

@@ -23,6 +23,7 @@ from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugin
 BUILT_IN = (
     "antiphon_accompany",
     "antiphon_answer",
+    "antiphon_clip",
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Command, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
@@ -132,6 +133,19 @@ class TransportServer(Protocol):
         `sample`: on the engine's sample clock. Returns the beat there: from the last block's beat, at its tempo.
         """
 
+    def beat_of(self, when: When) -> float:
+        """Beat by which a command with that time would be dated, the inverse of `due`: without the swing.
+
+        Args:
+            when: The time; `NOW` is the present sample.
+
+        Returns:
+            In beats.
+        """
+
+    def bar(self) -> int:
+        """Beats of a bar."""
+
     def due(self, when: When) -> float:
         """Sample at which a command with that time takes effect, by the present tempo and swing.
 
@@ -185,6 +199,23 @@ class TransportServer(Protocol):
 
     def value_at(self, node: Node, cell: int) -> Value:
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
+
+    def clips(self) -> Mapping[str, PatchClip]:
+        """The patch's clips.
+
+        Returns:
+            Clips by name; another mapping after each change.
+        """
+
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
+        """Replaces the patch's clips: they are saved with it, and an undo restores those before.
+
+        Args:
+            what: The address that asked for it, as an undo names it.
+
+        Raises:
+            RequestError: There are too many, or one cannot be.
+        """
 
     def controls(self) -> Mapping[str, str]:
         """Controller assignments of the current patch and set list.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.graph_state import GraphState
@@ -33,6 +34,7 @@ class Before:
     tempo: float  # in bpm
     patch: Patch | None  # as it was loaded, None where the nodes were added one by one
     scenes: dict[int, Scene]
+    clips: Mapping[str, PatchClip]
     whole: bool
     place: Place
 
@@ -57,17 +59,25 @@ class Rollback:
     goal: int
     patch: Patch | None
     scenes: dict[int, Scene]
+    clips: Mapping[str, PatchClip]
     place: Place
     done: tuple[Before, ...]
     undone: tuple[Before, ...]
 
 
 def before(
-    what: str, patch: Patch | None, scenes: Mapping[int, Scene], state: GraphState, place: Place, *, whole: bool
+    what: str,
+    patch: Patch | None,
+    scenes: Mapping[int, Scene],
+    clips: Mapping[str, PatchClip],
+    state: GraphState,
+    place: Place,
+    *,
+    whole: bool,
 ) -> Before:
     """Captures the present state, before an edit; for the arguments see `Before`."""
     now = state.current()
-    return Before(what, now, state.name, state.path, state.tempo, patch, dict(scenes), whole, place)
+    return Before(what, now, state.name, state.path, state.tempo, patch, dict(scenes), clips, whole, place)
 
 
 def graph_to_restore(was: Before, state: GraphState) -> Graph:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from msgspec import convert, to_builtins
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.executor import CommandExecutor
@@ -19,6 +21,7 @@ from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.graph.patch_writer import save
 from antiphon.kernel.io.osc_peer import Peer
@@ -59,6 +62,7 @@ class Plans:
         self.warning = ""  # why that plan may be too slow, or ""
         self.patch: Patch | None = None  # as it was loaded last, None without one
         self.scenes: dict[int, Scene] = {}
+        self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
         self.history = EditHistory()
         self.failed = False
         self._rollbacks: list[Rollback] = []
@@ -100,10 +104,17 @@ class Plans:
             self.history.add(previous)
         self.patch = patch
         self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        self.clips = patch.clips
         if patch.path is not None and path != previous.path and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
             self._feedback.event("/patch/warning", warning)
+
+    def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
+        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be."""
+        check_clips(clips)
+        self.history.add(self._before(what, whole=False))
+        self.clips = clips
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
@@ -140,15 +151,21 @@ class Plans:
         graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
         what = previous.what or state.name
-        self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        if previous.whole or graph != now.graph:
+            self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        else:
+            # an edit of clips: no plan changes
+            self._change(list, peer, address, (what,))
         edits.pop()
         others.append(now)
+        self.clips = previous.clips
         if previous.whole:
             self.patch, self.scenes = previous.patch, dict(previous.scenes)
             self._position.put(previous.place)
 
     def _before(self, what: str, *, whole: bool) -> Before:
-        return before(what, self.patch, self.scenes, self._session.state, self._position.at, whole=whole)
+        at = self._position.at
+        return before(what, self.patch, self.scenes, self.clips, self._session.state, at, whole=whole)
 
     def _change(
         self,
@@ -166,7 +183,9 @@ class Plans:
         if state.loading:
             place = self._position.at
             self._rollbacks.append(
-                Rollback(state.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
+                Rollback(
+                    state.goal, self.patch, dict(self.scenes), self.clips, place, (*history.done,), (*history.undone,)
+                )
             )
         self._executor.perform(effects)
         self._structure_changed()
@@ -189,8 +208,8 @@ class Plans:
         graph = state.current()
         scenes = restricted_to(self.scenes, graph)
         if self.patch is None:
-            return Patch(name, state.tempo, graph, scenes)
-        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes)
+            return Patch(name, state.tempo, graph, scenes, clips=self.clips)
+        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=self.clips)
 
     def expect(
         self,
@@ -257,7 +276,7 @@ class Plans:
             return
         previous = self._rollbacks[0]
         self._rollbacks.clear()
-        self.patch, self.scenes = previous.patch, previous.scenes
+        self.patch, self.scenes, self.clips = previous.patch, previous.scenes, previous.clips
         self.history.done = deque(previous.done, MAX_EDITS)
         self.history.undone = deque(previous.undone, MAX_EDITS)
         self._position.put(previous.place)
@@ -307,7 +326,7 @@ class Plans:
         """The state for `restore`."""
         scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
         plan = {"session": self._session.state.to_json(), "engine": self._engine, "latency": self.latency}
-        return {**plan, "scenes": scenes}
+        return {**plan, "scenes": scenes, "clips": to_builtins(self.clips)}
 
     def restore(self) -> bool:
         """Restores the state of an earlier process; True if there are nodes to play."""
@@ -319,6 +338,7 @@ class Plans:
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
+            self.clips = convert(data.get("clips", {}), dict[str, PatchClip])
             self._position.restore(data)
             if self._session.state.path:
                 self.patch = self.read_again()

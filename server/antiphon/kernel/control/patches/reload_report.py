@@ -40,8 +40,8 @@ def changes(was: Patch, now: Patch) -> Iterator[str]:
         yield "wires"
     if was.tempo != now.tempo:
         yield f"tempo {now.tempo:g}"
-    for what, old_table, new_table in (("scenes", was.scenes, now.scenes), ("midi", was.midi, now.midi)):
-        if old_table != new_table:
+    for what in ("scenes", "clips", "midi"):
+        if getattr(was, what) != getattr(now, what):
             yield what
 
 

@@ -1,0 +1,374 @@
+"""Plays clips in loops on the beat, starts and ends them on the bar, and records one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from antiphon.api.backends.transports import (
+    NOW,
+    Arg,
+    ClearSchedule,
+    Double,
+    EngineEffect,
+    NudgeBeat,
+    OscRequest,
+    Panic,
+    PatchClip,
+    RequestError,
+    SetTransport,
+    Transport,
+    TransportServer,
+    clip_room,
+)
+from antiphon_clip.take import Take
+
+PERIOD = 0.04
+"""Seconds between two looks at the beat."""
+AHEAD = 0.4
+"""Seconds ahead of the beat by which messages are sent."""
+MARGIN = 0.1
+"""Seconds that a bar line must be ahead, so that what begins there is sent in time."""
+SETTLED = 0.15
+"""Seconds after a take's end: what is played has arrived."""
+LEAP = 0.5
+"""Beats beyond the time that passed between two looks: the beat was moved, as it was asked for."""
+MAX_BARS = 64
+BEAT_STEPS = 1 / 64, 16.0
+"""Least and greatest step, in beats."""
+COLUMNS = 4
+PLACES = 16
+SOURCE = "clip"
+Message = tuple[float, str, tuple[int | float | str, ...]]
+
+_open: list[Launcher] = []
+
+
+def launcher_of(request: OscRequest) -> Launcher:
+    """The launcher of the server that got a message: each transport and each plugin has its own interface object."""
+    return next(one for one in _open if one.server.folder == request.server.folder)
+
+
+class ClipTransport(Transport):
+    """Runs in every server."""
+
+    def start(self, server: TransportServer) -> None:
+        Launcher(server).install()
+
+
+@dataclass(slots=True, eq=False)
+class ClipRun:
+    """A clip that plays from beat `begin` to beat `end`. `sent`: the beat before which all was sent."""
+
+    name: str
+    begin: float
+    sent: float
+    end: float = math.inf
+    sounding: dict[tuple[Arg, ...], None] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+
+
+class Launcher:
+    """Takes and runs of a server's clips.
+
+    Attributes:
+        dropped: Messages that were refused when they were played; `reason`: why the last one was.
+    """
+
+    def __init__(self, server: TransportServer) -> None:
+        """Nothing plays before `install`."""
+        self.server = server
+        self.take: Take | None = None
+        self.runs: list[ClipRun] = []
+        self.dropped, self.reason = 0, ""
+        self._read: dict[str, tuple[PatchClip, list[Message]]] = {}
+        self._seen: Mapping[str, PatchClip] = {}
+        self._told: dict[str, tuple[str, float, PatchClip]] = {}
+        self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
+
+    def install(self) -> None:
+        """Plays clips from now on."""
+        self.server.on_effect(self._effect)
+        self.server.status(self._status)
+        self.server.service(self._serve)
+        _open.append(self)
+
+    def _status(self) -> dict[str, Any]:
+        recorded = self.take.name if self.take else ""
+        return {"playing": len(self.runs), "recording": recorded, "dropped": self.dropped, "reason": self.reason}
+
+    async def _serve(self) -> None:
+        try:
+            while True:
+                if self.runs or self.take is not None or self.server.clips() is not self._seen:
+                    with self.server.turn():
+                        self.server.attempt("the clips", self.step)
+                self._now, self._ns = self.server.beat_of(NOW), self.server.now_ns()
+                await asyncio.sleep(PERIOD)
+        finally:
+            _open.remove(self)
+
+    def _effect(self, effect: EngineEffect) -> None:
+        if isinstance(effect, Panic | ClearSchedule):
+            self.runs.clear()
+            self._seen = {}  # what clients see has changed
+            if isinstance(effect, Panic):
+                self._finish()
+        elif isinstance(effect, SetTransport | NudgeBeat):
+            self._moves |= not isinstance(effect, SetTransport) or effect.beat is not None
+        elif self.take is not None:
+            self.take.effect(effect)
+
+    # ---- requests
+
+    def clip(self, name: str) -> PatchClip:
+        """A clip; `RequestError` where there is none."""
+        clips = self.server.clips()
+        if name not in clips:
+            raise RequestError(f"there is no clip {name!r}; there are: {', '.join(clips) or 'none'}")
+        return clips[name]
+
+    def put(self, name: str, clip: PatchClip) -> None:
+        """Stores a clip."""
+        self.server.keep_clips({**self.server.clips(), name: clip}, "/clip/put")
+
+    def delete(self, name: str) -> None:
+        """Deletes a clip."""
+        self.clip(name)
+        left = {other: clip for other, clip in self.server.clips().items() if other != name}
+        self.server.keep_clips(left, "/clip/delete")
+
+    def record(
+        self, name: str, bars: int, step: float, of: tuple[str, ...], done: Callable[..., None]
+    ) -> list[SetTransport]:
+        """Records a clip from the next bar line on.
+
+        Raises:
+            RequestError: Another is being recorded, there is no such node, or there is no room for it.
+        """
+        clips, nodes = self.server.clips(), tuple(word for word in of if word != "knobs")
+        if self.take is not None:
+            raise RequestError(f"{self.take.name} is being recorded; /clip/stop {self.take.name} ends that")
+        for node in nodes:
+            self.server.param(node, "bypass")
+        most, begin, beats = clip_room(clips, name), self._bar_line(self._of(name)), float(bars * self.server.bar())
+        self.take = Take(self.server, name, begin, beats, most, step, "knobs" in of, nodes, done)
+        self._end(self._of(name), begin)
+        return self._started()
+
+    def play(self, name: str) -> list[SetTransport]:
+        """Plays a clip from the next bar line on, in place of others of its column."""
+        clip, others = self.clip(name), self._of(name)
+        for run in self.runs:
+            there = self.server.clips().get(run.name, clip).place
+            if min(clip.place, there) >= 0 and (there - clip.place) % COLUMNS == 0 and run not in others:
+                others.append(run)
+        begin = self._bar_line(others)
+        self._end(others, begin)
+        self.runs.append(ClipRun(name, begin, begin))
+        return self._started()
+
+    def stop(self, name: str = "") -> None:
+        """Ends a clip and its take on the next bar line; all without a name."""
+        if name and not (self.take is not None and self.take.name == name):
+            self.clip(name)
+        runs = self._of(name)
+        line = self._bar_line(runs)
+        self._end(runs, line)
+        if self.take is not None and name in ("", self.take.name):
+            self.take.beats, self.take.loops = min(self.take.beats, line - self.take.begin), False
+            if self.take.beats <= 0.0:
+                self._finish()
+
+    def _of(self, name: str) -> list[ClipRun]:
+        """The runs of a clip that go on; all for ""."""
+        return [run for run in self.runs if name in ("", run.name) and run.sent < math.inf]
+
+    def _end(self, runs: list[ClipRun], line: float) -> None:
+        for run in runs:
+            run.end = min(run.end, line)
+
+    def _started(self) -> list[SetTransport]:
+        return [] if self.server.tempo()[2] else [SetTransport(True)]
+
+    def _bar_line(self, runs: list[ClipRun]) -> float:
+        """The next bar line at which those runs can end: nothing after it was sent."""
+        bar, bpm = self.server.bar(), self.server.tempo()[1]
+        soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + MARGIN * bpm / 60.0
+        return math.ceil(max(soonest) / bar - 1e-9) * float(bar)
+
+    def _place(self, name: str) -> int:
+        clips = self.server.clips()
+        if name in clips:
+            return clips[name].place
+        taken = {clip.place for clip in clips.values()}
+        return next((place for place in range(PLACES) if place not in taken), -1)
+
+    # ---- playing
+
+    def step(self) -> None:
+        """Sends what is due within `AHEAD` seconds, and tells subscribers what changed."""
+        now, (_, bpm, going) = self.server.beat_of(NOW), self.server.tempo()
+        ns = self.server.now_ns()
+        if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > LEAP:
+            self._moves = False
+            self._moved(now)
+        self._now, self._ns = now, ns
+        until = now + AHEAD * bpm / 60.0 if going else now
+        take = self.take
+        if take is not None and take.loops and until > take.end:
+            take.loops = False
+            self.runs.append(ClipRun(take.name, take.end, take.end))
+        for run in self.runs:
+            self._send(run, until)
+        self.runs = [run for run in self.runs if run.end > now]
+        if take is not None and now > take.end + SETTLED * bpm / 60.0:
+            self._finish()
+        self._tell()
+
+    def _moved(self, now: float) -> None:
+        """The beat was moved: runs go on from there in their phase, and those that wait begin at the next bar line."""
+        for run in self.runs:
+            self._release(run, None)
+            length = self._messages(run.name)[0] if run.begin <= self._now else 0.0
+            shift = math.floor((now - run.begin) / length) * length if length else self._bar_line([]) - run.begin
+            run.begin, run.end, run.sent = run.begin + shift, math.inf, max(now, run.begin + shift)
+        if self.take is not None and not self.take.begin - self.server.bar() <= now <= self.take.end:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Keeps the take as a clip, and answers who asked for it."""
+        take, self.take = self.take, None
+        if take is None:
+            return
+        clip = take.clip(self._place(take.name))
+        if clip.events:
+            self.server.keep_clips({**self.server.clips(), take.name: clip}, "/clip/record")
+        take.done("/done", "/clip/record", take.name, len(clip.events), take.dropped)
+
+    def _messages(self, name: str) -> tuple[float, list[Message]]:
+        """Length and messages of a clip, or of the take of that name."""
+        take = self.take
+        if take is not None and take.name == name:
+            clip: PatchClip | None = take.clip(-1)
+        else:
+            clip = self.server.clips().get(name)
+        if clip is None:
+            return 0.0, []
+        if name not in self._read or self._read[name][0] is not clip:
+            self._read[name] = clip, sorted(clip.messages(), key=lambda one: one[0])
+        return clip.beats, self._read[name][1]
+
+    def _send(self, run: ClipRun, until: float) -> None:
+        length, messages = self._messages(run.name)
+        if messages is not run.messages:
+            self._changed(run, messages)
+        to = min(until, run.end)
+        if to > run.sent:
+            for beat, address, args in _due(messages, run.begin, length, run.sent, to):
+                self._at(run, beat, address, args)
+            run.sent = to
+        if not length and messages and run.sent > run.begin + messages[-1][0]:
+            run.end = min(run.end, run.sent)
+        if run.sent >= run.end or run.end <= self._now:
+            self._release(run, run.end)
+            run.sent = math.inf
+
+    def _changed(self, run: ClipRun, messages: list[Message]) -> None:
+        """Other events, or none where the clip was deleted: notes that none of them ends are ended."""
+        run.messages = messages
+        take = self.take
+        if run.name not in self.server.clips() and (take is None or take.name != run.name):
+            run.end = min(run.end, self._now)
+        ends = {args[:1] + args[2:] for _, address, args in messages if address == "/note/off"}
+        kept = {what: None for what in run.sounding if what in ends or str(what[0]).startswith("/")}
+        for what in kept:
+            run.sounding.pop(what)
+        self._release(run, run.sent)
+        run.sounding = kept
+
+    def _at(self, run: ClipRun, beat: float, address: str, args: tuple[Arg, ...]) -> None:
+        if address == "/note/on":
+            run.sounding[args[:1] + args[2:]] = None
+        elif address == "/note/off":
+            run.sounding.pop(args[:1] + args[2:], None)
+        elif address.endswith("/play") and "cut" in args:
+            run.sounding[(address, *args)] = None
+        if self._names_file(address):
+            self._answered("/fail", (address, "a clip chooses no file"))
+        else:
+            self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
+
+    def _names_file(self, address: str) -> bool:
+        """True for a parameter that surfaces may not set: they may store clips, which are played with all rights."""
+        _, root, *words = address.split("/")
+        node = self.server.nodes().get(words[0]) if root == "node" and len(words) > 1 else None
+        return node is not None and any(param.kind == "file" and param.name == words[1] for param in node.cells)
+
+    def _release(self, run: ClipRun, beat: float | None) -> None:
+        """Ends what a run began and did not end: at a beat, or now."""
+        sounding, run.sounding = run.sounding, {}
+        for what in sounding:
+            if str(what[0]).startswith("/"):
+                # a sound of a choke group: a silent one of its group ends it
+                message: tuple[Arg, ...] = (*what, "gain", 0)
+            else:
+                message = ("/note/off", what[0], 0, *what[1:])
+            if beat is None:
+                self.server.message(str(message[0]), *message[1:], source=SOURCE, reply=self._answered)
+            else:
+                self.server.message("/at", Double(beat), *message, source=SOURCE, reply=self._answered)
+
+    def _answered(self, address: str, args: tuple[Arg, ...]) -> None:
+        if address == "/fail":
+            self.dropped += 1
+            self.reason = " ".join(map(str, args))
+
+    # ---- what clients see
+
+    def states(self) -> dict[str, tuple[str, float, float, int]]:
+        """State, beat, length and place of each clip, by name."""
+        return {name: (state, beat, clip.beats, clip.place) for name, (state, beat, clip) in self._states().items()}
+
+    def _states(self) -> dict[str, tuple[str, float, PatchClip]]:
+        clips, now, take = self.server.clips(), self.server.beat_of(NOW), self.take
+        states = {name: ("stopped", 0.0, clip) for name, clip in clips.items()}
+        for run in self.runs:
+            if run.name in clips:
+                ends = run.end < math.inf
+                state = "ending" if ends else "queued" if now < run.begin else "playing"
+                states[run.name] = state, run.end if ends else run.begin, clips[run.name]
+        if take is not None:
+            clip = clips.get(take.name) or PatchClip(take.beats, (), self._place(take.name))
+            states[take.name] = "armed" if now < take.begin else "recording", take.begin, clip
+        return states
+
+    def _tell(self) -> None:
+        states = self._states()
+        for name, (state, beat, clip) in states.items():
+            if self._told.get(name) != (state, beat, clip):
+                self.server.event("/clip/state", name, state, Double(beat), clip.beats, clip.place)
+        for name in self._told.keys() - states.keys():
+            self.server.event("/clip/state", name, "gone", Double(0.0), 0.0, -1)
+            self._read.pop(name, None)
+        self._told, self._seen = states, self.server.clips()
+
+
+def _due(
+    messages: list[Message], begin: float, length: float, since: float, to: float
+) -> Iterator[tuple[float, str, tuple[Arg, ...]]]:
+    """The messages in [since, to) of a clip that repeats after `length` beats, or is played once where that is 0."""
+    first = max(0, math.floor((since - begin) / length) - 1) if length else 0
+    last = max(0, math.floor((to - begin) / length)) if length else 0
+    for turn in range(first, last + 1):
+        base = begin + turn * length
+        place = bisect_left(messages, since - base, key=lambda one: one[0])
+        for beat, address, args in messages[place:]:
+            if beat >= to - base:
+                break
+            if beat <= length or not length:
+                yield base + beat, address, args

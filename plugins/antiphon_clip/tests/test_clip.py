@@ -1,0 +1,235 @@
+"""Clips are recorded and played as they should, on a control process without sound."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.control.rig import CATALOG, Client, Rig, rig
+from tests.control.test_play import DRUMS
+
+import antiphon_clip
+from antiphon.api.backends.transports import AddressList, EngineEffect
+from antiphon.kernel.contract.catalog import ProcessorInfo, TransportInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT
+from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.engine.link import NodeVocabulary
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.patch import dump, parse
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import NOTES
+from antiphon_clip.launcher import Launcher, _open
+
+
+class Stage:
+    """Control with clips, and a client."""
+
+    def __init__(self, live: Rig, client: Client) -> None:
+        self.live, self.client = live, client
+        self.effects: list[EngineEffect] = []
+        live.app.outbox.taps.append(self.effects.append)
+        self.launcher: Launcher = next(one for one in _open if one.server.folder == live.app.folder.folder)
+
+    async def at(self, beat: float, *words: Any) -> list[tuple[str, tuple[Any, ...]]]:
+        """Moves the beat, lets the clips play, and sends a message."""
+        self.live.engine.beat = beat
+        with self.launcher.server.turn():
+            self.launcher.step()
+        return await self.client.ask(*words) if words else await self.client.ask("/clip/list")
+
+    async def events(self, name: str = "riff") -> list[str]:
+        ((_, words),) = await self.client.ask("/clip/get", name)
+        return list(words[3:])
+
+    async def state(self) -> tuple[Any, ...]:
+        ((_, words),) = await self.client.ask("/clip/list")
+        return words
+
+    def sent(self) -> list[tuple[float, str, int]]:
+        """Beat, kind and note of what was sent to the engine for a beat since the last call."""
+        found = [(one.when.b, one.kind, one.note) for one in self.effects if isinstance(one, NOTES)]  # type: ignore[union-attr]
+        self.effects.clear()
+        return found
+
+
+READER = ProcessorInfo("reader", "Reads.", "test", (), (AUDIO_OUT,), (Param("file", "file", ""),))
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    osc = AddressList("antiphon_clip")
+    antiphon_clip.antiphon_addresses(osc)
+    catalog = replace(
+        CATALOG,
+        types={**CATALOG.types, "drums": DRUMS, "reader": READER},
+        addresses=tuple(info for info, _ in osc.added),
+        hooks={"antiphon_clip": ("antiphon_addresses", "antiphon_transports")},
+        transports=(TransportInfo("clip", "", "antiphon_clip"),),
+    )
+    async with rig(tmp_path / "state", catalog=catalog) as made:
+        await ServerHooks(catalog, ServeSettings(), fresh=True).start(made.app)
+        client = made.client()
+        await client.ask("/node/add", "drums", "d")
+        made.engine.say(NodeVocabulary(made.app.session.state.nodes["d"].id, {"s": ("bd", "808")}))
+        made.engine.bpm = 60.0
+        await client.ask("/ping")
+        made.engine.applied.clear()
+        yield Stage(made, client)
+
+
+@pytest.mark.parametrize(
+    ("options", "played", "kept"),
+    [
+        (
+            (0.5,),
+            [
+                (3.8, "/note/on", 60, 100), (4.3, "/note/off", 60), (4.7, "/note/on", 62, 1, "d"),
+                (4.9, "/note/on", 62, 127), (5.1, "/note/off", 62),
+                (7.4, "/note/on", 64, 64, 2), (7.76, "/note/on", 7, 9),
+            ],
+            [
+                "0 /note/on 60 100 1 d", "0.5 /note/off 60 0 1 d", "0.5 /note/on 62 1 1 d", "1 /note/off 62 0 1 d",
+                "1 /note/on 62 127 1 d", "1.2 /note/off 62 0 1 d", "3.5 /note/on 64 64 2 d", "4 /note/off 64 0 2 d",
+            ],
+        ),
+        (
+            (),
+            [
+                (3.9, "/note/on", 1, 1), (4.25, "/node/d/play", "s", "808", "n", 3, "mode", "equal", "loop", 1),
+                (4.3, "/node/d/play", "s", "gone"), (4.5, "/cc", 64, 1),
+                (4.6, "/bend", -0.5), (4.7, "/note/pitch", 60, 0.25),
+                (5.0, "/node/a/gain", 0.75), (5.5, "/at", 5.6, "/note/on", 3, 3),
+            ],
+            [
+                '0.25 /node/d/play s "808" n 3 mode equal loop 1 velocity 127',
+                "0.5 /cc 64 1 1 d", "0.6 /bend -0.5 1 d",
+                "0.7 /note/pitch 60 0.25 1 d",
+            ],
+        ),
+        (
+            (0.0, "knobs", "a", "b"),
+            [
+                (4.0, "/note/on", 60, 100), (4.5, "/node/a/gain", 0.75), (4.75, "/node/a/mode", "wavelet"),
+                (5.25, "/node/b/steps", 4), (5.5, "/node/b/learn"), (6.0, "/node/a/cutoff", 200, 1.5),
+                (6.5, "/node/out/gain", -6),
+            ],
+            [
+                "0.5 /node/a/gain 0.75", "0.75 /node/a/mode wavelet", "1.25 /node/b/steps 4", "1.5 /node/b/learn 1",
+                "2 /node/a/cutoff 200 1.5",
+            ],
+        ),
+    ],
+)  # fmt: skip
+async def test_a_take_keeps_what_is_played_by_hand(
+    stage: Stage, options: tuple[Any, ...], played: list[tuple[Any, ...]], kept: list[str]
+) -> None:
+    await stage.at(1.5, "/clip/record", "riff", 1, *options)
+    assert await stage.state() == ("riff", "armed", 4.0, 4.0, 0)
+    for beat, *words in played:
+        await stage.at(beat, *words)
+    answers = [one for one in await stage.at(8.5) + await stage.at(8.6) if one[0] == "/done"]
+    lost = sum("gone" in words for words in played)
+    assert answers == [("/done", ("/clip/record", "riff", len(kept), lost))]
+    assert await stage.events() == kept
+    assert await stage.state() == ("riff", "playing", 8.0, 4.0, 0), "it goes on in a loop"
+
+
+async def test_a_clip_begins_and_ends_on_the_bar_each_event_once_and_no_note_hangs(stage: Stage) -> None:
+    events = "0 /note/on 60 100", "0.5 /note/off 60 0", "3 /note/on 62 100", "4.5 /note/off 62 0"
+    await stage.client.ask("/clip/put", "riff", 4.0, 1, *events[:3])
+    await stage.client.ask("/clip/put", "other", 2.0, 5, "1 /note/on 40 1", "1.25 /note/off 40 0")
+    await stage.at(1.0, "/clip/play", "riff")
+    assert stage.sent() == []
+    assert (await stage.state())[:3] == ("riff", "queued", 4.0)
+    for beat in np.arange(1.0, 9.7, 0.21):
+        await stage.at(float(beat))
+    on, off = ("on", 60), ("off", 60)
+    assert stage.sent() == [(4.0, *on), (4.5, *off), (7.0, "on", 62), (8.0, *on), (8.5, *off)]
+    await stage.at(9.7, "/clip/play", "other")
+    assert (await stage.state())[:3] == ("riff", "ending", 12.0), "of a column one plays"
+    for beat in np.arange(9.8, 14.1, 0.21):
+        await stage.at(float(beat))
+    assert stage.sent() == [(11.0, "on", 62), (12.0, "off", 62), (13.0, "on", 40), (13.25, "off", 40)]
+    await stage.at(14.2, "/clip/delete", "other")
+    await stage.at(14.3)
+    assert (await stage.state())[:2] == ("riff", "stopped")
+    await stage.at(14.4, "/patch/undo")
+    assert (await stage.state())[5:7] == ("other", "stopped")
+
+
+async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_counted(stage: Stage) -> None:
+    await stage.at(1.5, "/clip/record", "riff", 8)
+    assert await stage.at(1.6, "/clip/record", "two", 1) == [
+        ("/fail", ("/clip/record", "riff is being recorded; /clip/stop riff ends that"))
+    ]
+    stage.launcher.take.most = 4  # type: ignore[union-attr]
+    for n in range(5):
+        await stage.at(4.0 + n, "/note/on", 60 + n, 100)
+    await stage.at(10.0, "/clip/stop", "riff")
+    answers = await stage.at(12.5)
+    assert ("/done", ("/clip/record", "riff", 4, 3)) in answers
+    assert await stage.state() == ("riff", "stopped", 0.0, 8.0, 0)
+    await stage.at(14.0, "/clip/play", "riff")
+    await stage.at(17.0)
+    await stage.at(19.7)
+    await stage.at(19.7, "/clip/stop", "riff")
+    assert await stage.state() == ("riff", "ending", 24.0, 8.0, 0), "what follows the next bar line was sent"
+
+
+async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: Stage) -> None:
+    await stage.client.ask("/node/add", "reader", "r")
+    await stage.client.ask(
+        "/clip/put", "riff", 4.0, 0, "0 /node/r/file a.wav", "1 /note/on 60 1 gone", "2 /note/on 60 1"
+    )
+    await stage.at(3.5, "/clip/play", "riff")
+    await stage.at(4.5)
+    assert (stage.launcher.dropped, stage.launcher.reason) == (1, "/node/r/file a clip chooses no file")
+    await stage.at(5.5)
+    await stage.at(5.7)
+    assert stage.launcher.dropped == 2
+    assert "there is no node 'gone'" in stage.launcher.reason
+    assert stage.sent() == [(6.0, "on", 60)]
+    await stage.at(5.8, "/clip/record", "two", 1)
+    await stage.at(8.5, "/note/on", 64, 100)
+    await stage.at(8.6, "/panic")
+    await stage.at(8.7)
+    assert await stage.state() == ("riff", "stopped", 0.0, 4.0, 0, "two", "stopped", 0.0, 4.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("/clip/play", "riff"), "there is no clip 'riff'; there are: none"),
+        (("/clip/record", "riff", 65), "a clip takes 1 to 64 bars, not 65"),
+        (("/clip/record", "riff", 1, 99.0), "a step takes 0.015625 to 16 beats, or 0 for none, not 99"),
+        (("/clip/record", "riff", 1, 0.0, "nobody"), "there is no node 'nobody'"),
+        (("/clip/record", "x" * 65, 1), "a clip's name has 1 to 64 characters"),
+        (("/clip/put", "riff", 4.0, 0, "0 /patch/load dub"), "an event of a clip is a beat and a message of"),
+        (("/clip/put", "riff", 4.0, 64), "a clip takes 0 to 1024 beats and a place -1 to 63"),
+        (("/clip/put", "riff", 4.0, 0, *(["0 /cc 1 1"] * 1025)), "a clip holds 1024 events, not 1025"),
+    ],
+)
+async def test_what_cannot_be_is_one_sentence(stage: Stage, words: tuple[Any, ...], reason: str) -> None:
+    ((address, (asked, said)),) = await stage.client.ask(*words)
+    assert (address, asked) == ("/fail", words[0])
+    assert str(said).startswith(reason)
+    assert await stage.state() == ()
+
+
+def test_a_patch_keeps_clips() -> None:
+    text = (
+        'format = 1\n[clips.riff]\nbeats = 8\nevents = ["0 /note/on 60 100", \'1 /node/d/play s "808"\']\nplace = 3\n'
+    )
+    patch = parse(text, CATALOG)
+    assert parse(dump(patch), CATALOG).clips == patch.clips
+    assert patch.clips["riff"].messages() == [(0.0, "/note/on", (60, 100)), (1.0, "/node/d/play", ("s", "808"))]
+    with pytest.raises(PatchError, match=r"patch, line 2, 'clips.riff': an event of a clip is a beat and a message"):
+        parse(text.replace("/note/on", "/patch/load"), CATALOG)
+    with pytest.raises(PatchError, match=r"patch, line 3, 'clips.riff.beats': takes a number"):
+        parse(text.replace("8\nev", '"8"\nev'), CATALOG)

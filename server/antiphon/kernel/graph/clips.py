@@ -1,0 +1,104 @@
+"""Clips of a patch: messages at beats, which are played once or in a loop."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Self, TypeAlias
+
+import msgspec
+
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.shortening import short_repr
+
+MAX_CLIPS = 64
+MAX_CLIP_EVENTS = 1024
+MAX_CLIP_BEATS = 1024.0
+MAX_CLIP_TEXT = 1 << 17
+"""Most characters of all clips of a patch, whose file may be twice as large."""
+LONGEST_NAME, LONGEST_EVENT = 64, 200
+_WORD = re.compile(r'"[^"]*"|[^\s"]+')
+"""A word, or in quotes a text that may have spaces or be written as a number."""
+_ADDRESSES = ("/note/", "/node/", "/macro/", "/cc", "/bend", "/program", "/scene/recall")
+ClipMessage: TypeAlias = tuple[float, str, tuple[int | float | str, ...]]
+"""Beat from the clip's beginning, address and arguments."""
+
+
+class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages at beats.
+
+    Attributes:
+        beats: Length, after which it begins again; 0 for what is played once.
+        events: Each as text: beat, address and arguments, "1.5 /note/on 60 100 1 keys".
+        place: Place in the page's grid, from 0; -1 for none. Of those with one rest by 4 one plays at a time.
+    """
+
+    beats: float
+    events: tuple[str, ...] = ()
+    place: int = -1
+
+    @classmethod
+    def of(cls, beats: float, messages: Iterable[ClipMessage], place: int = -1) -> Self:
+        """A clip of messages, whose numbers are kept to nine digits."""
+        return cls(beats, tuple(" ".join(map(_word, (at, address, *args))) for at, address, args in messages), place)
+
+    def messages(self) -> list[ClipMessage]:
+        """The events; `RequestError` for what no clip may hold."""
+        return [_message(event) for event in self.events]
+
+
+def check_clips(clips: Mapping[str, PatchClip]) -> None:
+    """Raises `RequestError` for a name, a length, a place or an event that cannot be, and for too many."""
+    if len(clips) > MAX_CLIPS or sum(len(event) for clip in clips.values() for event in clip.events) > MAX_CLIP_TEXT:
+        raise RequestError(f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one")
+    for name, clip in clips.items():
+        if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+            raise RequestError(f"a clip's name has 1 to {LONGEST_NAME} characters, not {short_repr(name)}")
+        if not (0.0 <= clip.beats <= MAX_CLIP_BEATS and -1 <= clip.place < MAX_CLIPS):
+            raise RequestError(f"a clip takes 0 to {MAX_CLIP_BEATS:g} beats and a place -1 to {MAX_CLIPS - 1}")
+        if len(clip.events) > MAX_CLIP_EVENTS:
+            raise RequestError(f"a clip holds {MAX_CLIP_EVENTS} events, not {len(clip.events)}")
+        clip.messages()
+
+
+def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
+    """Most events of a clip of that name beside the others; `RequestError` where none fits."""
+    others = {other: clip for other, clip in clips.items() if other != name}
+    check_clips({**others, name: PatchClip(0.0)})
+    text = MAX_CLIP_TEXT - sum(len(event) for clip in others.values() for event in clip.events)
+    return min(text // LONGEST_EVENT, MAX_CLIP_EVENTS)
+
+
+def _message(event: str) -> ClipMessage:
+    """Reads an event's text; `RequestError` for what no clip may hold."""
+    beat, _, rest = event.partition(" ")
+    address, *args = _WORD.findall(rest) or ("",)
+    at = _argument(beat)
+    known = address.startswith(_ADDRESSES) and len(event) <= LONGEST_EVENT
+    if isinstance(at, str) or not 0.0 <= at <= MAX_CLIP_BEATS or not known:
+        raise RequestError(
+            "an event of a clip is a beat and a message of a note, a parameter, a macro or a scene, as in "
+            f"'1.5 /note/on 60 100', not {short_repr(event)}"
+        )
+    return float(at), address, tuple(map(_argument, args))
+
+
+def _word(value: int | float | str) -> str:
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    text = str(value)
+    return f'"{text}"' if isinstance(value, str) and (text != _argument(text) or not _WORD.fullmatch(text)) else text
+
+
+def _argument(word: str) -> int | float | str:
+    if word.startswith('"'):
+        return word.strip('"')
+    for kind in (int, float):
+        try:
+            number = kind(word)
+        except ValueError:
+            continue
+        if math.isfinite(number) and abs(number) < 1 << 31:
+            return number
+    return word
