@@ -77,15 +77,15 @@ class PerformerLink:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def run(self, script: dict[str, Any], quantum: float) -> None:
+    def run(self, script: dict[str, Any], quantum: float, *, top: bool = False) -> None:
         """Performs a script in place of the current one.
 
-        `quantum`: beats at whose multiples it begins; 0 for its bars.
+        `quantum`: beats at whose multiples it begins; 0 for its bars. `top`: from its beat 0, on a bar.
 
         Raises:
             Refusal: Nothing is evaluated, or the performer takes no message now.
         """
-        self._send({"do": "run", "quantum": quantum, **script})
+        self._send({"do": "run", "quantum": quantum, "top": top, **script})
         self.script = script
 
     def stop(self) -> None:
