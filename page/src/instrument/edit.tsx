@@ -3,7 +3,7 @@ import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
 import { onPage } from "../hints";
 import { ask, send } from "../link";
-import { graph, macros, type Node, node, type Port, say, selected, status } from "../model";
+import { graph, type Node, node, type Port, say, selected, status } from "../model";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -63,14 +63,7 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
-      {status.value.hint && (
-        <small class="hint">
-          {onPage(
-            String(status.value.hint),
-            macros.value.map((one) => one.name),
-          )}
-        </small>
-      )}
+      {status.value.hint && <small class="hint">{onPage(String(status.value.hint))}</small>}
       {adding.value && (
         <div
           class="types"

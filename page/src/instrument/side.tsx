@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { onPage } from "../hints";
 import { clearLog, connection, lost, roundTrip, send } from "../link";
-import { graph, log, macros, status } from "../model";
+import { graph, log, status } from "../model";
 import { stage, toggleStage } from "../theme";
 
 const SCENES = 8;
@@ -122,12 +122,7 @@ export function Log() {
         ))}
         {!log.value.length && (
           <li class="soft">
-            {connection.value === "open"
-              ? onPage(
-                  String(status.value.hint || "Nothing to report."),
-                  macros.value.map((one) => one.name),
-                )
-              : "Connecting."}
+            {connection.value === "open" ? onPage(String(status.value.hint || "Nothing to report.")) : "Connecting."}
           </li>
         )}
       </ol>
