@@ -2,6 +2,7 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { beatNow } from "../model";
+import { Options } from "../options";
 import { Beside, beside } from "./beside";
 import type { mount } from "./editor";
 import {
@@ -119,19 +120,11 @@ function Tools() {
         {!known && <option value={name.value}>{name.value}</option>}
         {own.length > 0 && (
           <optgroup label="Yours">
-            {own.map((one) => (
-              <option key={one.name} value={one.name}>
-                {one.name}
-              </option>
-            ))}
+            <Options of={own.map((one) => one.name)} />
           </optgroup>
         )}
         <optgroup label="Shipped">
-          {shipped.map((one) => (
-            <option key={one.name} value={one.name}>
-              {one.name}
-            </option>
-          ))}
+          <Options of={shipped.map((one) => one.name)} />
         </optgroup>
       </select>
       <span class="group">
