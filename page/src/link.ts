@@ -385,7 +385,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/late":
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
-      say(`${args[0]} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
+      say(`${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
       break;
     case "/clip":
       say("The input is clipped: turn it down at the source.");

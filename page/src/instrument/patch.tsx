@@ -112,7 +112,7 @@ export function PatchGraph() {
     const watch = new ResizeObserver(() => {
       const { clientWidth: width, clientHeight: height } = element;
       if (!element.isConnected) return;
-      down.value = width < 620;
+      down.value = width < 480;
       room.value = { width, height };
     });
     watch.observe(element);
