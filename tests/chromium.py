@@ -61,6 +61,11 @@ class Tab:
             time.sleep(0.05)
         return value
 
+    def listen(self) -> None:
+        """Keeps what its console shows from here on."""
+        self.call("Runtime.enable")
+        self.call("Log.enable")
+
     def go(self, url: str) -> None:
         """Opens an address."""
         self.call("Page.enable")
@@ -98,6 +103,7 @@ class Chromium:
 
     Attributes:
         contexts: Identifiers of the tabs' storages.
+        messages: What the consoles of its tabs have shown, and errors that nothing caught; see `Tab.listen`.
     """
 
     def __enter__(self) -> Chromium:
@@ -124,6 +130,7 @@ class Chromium:
         os.close(answers)
         self._numbers, self._buffer = itertools.count(1), b""
         self.contexts: list[str] = []
+        self.messages: list[str] = []
         return self
 
     def __exit__(
@@ -151,7 +158,7 @@ class Chromium:
             self.call("Target.disposeBrowserContext", browserContextId=self.contexts.pop())
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
-        """Sends a command and returns its result; events are discarded."""
+        """Sends a command and returns its result; of events what a console shows is kept."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
         os.write(self._send, json.dumps(message).encode() + b"\0")
@@ -162,6 +169,7 @@ class Chromium:
             while b"\0" in self._buffer:
                 text, _, self._buffer = self._buffer.partition(b"\0")
                 answer = json.loads(text)
+                self._keep(answer)
                 if answer.get("id") == number:
                     if "error" in answer:
                         raise AssertionError(f"{method}: {answer['error']}")
@@ -172,3 +180,13 @@ class Chromium:
             if not piece:
                 raise AssertionError(f"Chromium ended at {method}")
             self._buffer += piece
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        params = event.get("params", {})
+        match event.get("method"):
+            case "Log.entryAdded":
+                self.messages.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+            case "Runtime.consoleAPICalled":
+                self.messages.append(" ".join(str(one.get("value", one)) for one in params["args"]))
+            case "Runtime.exceptionThrown":
+                self.messages.append(str(params["exceptionDetails"]))

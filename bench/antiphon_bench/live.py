@@ -18,6 +18,7 @@ from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.performing import Performing
 from antiphon.performer.player import Player
+from antiphon.performer.scripts import Begin
 from antiphon_bench.events import onsets
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner
@@ -91,7 +92,7 @@ def perform(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[
         path, out = Path(name) / "set.py", Path(name) / "out.wav"
         path.write_text(SCRIPT)
         with ServerProcess("--audio", "headless", "--patch", "click", "--record", str(out)) as server:
-            performing = Performing(str(path), _silent, osc_port=server.osc, quantum=QUANTUM)
+            performing = Performing(str(path), _silent, osc_port=server.osc, begin=Begin(QUANTUM))
             before = server.status()
             waits, overs = _saved(performing, path, swaps, seconds, random)
             performing.end()

@@ -38,6 +38,7 @@ export interface EvaluateBody {
   name?: string;
   by?: string;
   quantum?: number;
+  top?: boolean;
 }
 
 export interface Explained {

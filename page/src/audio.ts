@@ -1,6 +1,6 @@
 // Taps: the sound of nodes, streamed by the server. Each keeps its last samples for the drawings; one is played.
 import { signal } from "@preact/signals";
-import { open } from "./link";
+import { hangUp, open } from "./link";
 import { say, status } from "./model";
 
 const HEADER = 32;
@@ -45,7 +45,7 @@ export class Tap {
 
   close(): void {
     this.closed = true;
-    this.socket?.close();
+    hangUp(this.socket);
     if (heard === this) heard = null;
   }
 

@@ -1,10 +1,13 @@
 // Transport, patch, load, listening, panic.
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
+import { eachFrame } from "./frames";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, missedLately, patches, playing, say, status } from "./model";
+import { Options } from "./options";
 import { enter, ROOMS, room } from "./rooms";
 import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
@@ -51,26 +54,20 @@ function Tempo() {
   );
 }
 
-function Beat() {
+/** The bar and the beat that it is now. */
+export function Beat() {
   const at = useRef<HTMLSpanElement>(null);
   const dots = useRef<HTMLSpanElement>(null);
-  useEffect(() => {
-    let frame = 0;
-    const draw = () => {
-      const beat = beatNow();
-      const whole = Math.floor(beat);
-      const text = `${Math.floor(whole / 4) + 1}.${(((whole % 4) + 4) % 4) + 1}`;
-      if (at.current && at.current.textContent !== text) {
-        at.current.textContent = text;
-        [...dots.current!.children].forEach((dot, place) =>
-          dot.toggleAttribute("data-on", place === ((whole % 4) + 4) % 4 && playing.peek()),
-        );
-      }
-      frame = requestAnimationFrame(draw);
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, []);
+  const draw = () => {
+    const whole = Math.floor(beatNow());
+    const text = `${Math.floor(whole / 4) + 1}.${(((whole % 4) + 4) % 4) + 1}`;
+    if (!at.current || at.current.textContent === text) return;
+    at.current.textContent = text;
+    [...dots.current!.children].forEach((dot, place) =>
+      dot.toggleAttribute("data-on", place === ((whole % 4) + 4) % 4 && playing.peek()),
+    );
+  };
+  useEffect(() => eachFrame(draw), []);
   return (
     <span class="beat" aria-hidden="true">
       <span class="dots" ref={dots}>
@@ -97,11 +94,7 @@ function Patch() {
       )}
       <select aria-label="Patch" value={name} onChange={(event) => send("/patch/load", event.currentTarget.value, 0.3)}>
         {!list.includes(name) && <option value={name}>{name || "no patch"}</option>}
-        {list.map((one) => (
-          <option key={one} value={one}>
-            {one}
-          </option>
-        ))}
+        <Options of={list} />
       </select>
       {set && (
         <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
@@ -136,11 +129,7 @@ function Listen() {
             aria-label="What Listen plays"
             value={shown.value?.node ?? "out"}
             onChange={(event) => show(event.currentTarget.value)}>
-            {sounding().map((one) => (
-              <option key={one} value={one}>
-                {NAMED[one] ?? one}
-              </option>
-            ))}
+            <Options of={sounding().map((one) => [one, NAMED[one] ?? one])} />
           </select>
           <input
             type="range"
@@ -154,10 +143,6 @@ function Listen() {
           <small
             title={`From the engine to this loudspeaker, as far as the browser knows; ${now?.gaps ?? 0} gaps, ${missing.value} lost.`}>
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
-            <em>
-              buffer {now ? (now.target * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
-              {missing.value ? `, ${missing.value} lost` : ""}
-            </em>
           </small>
         </>
       )}

@@ -95,6 +95,12 @@ export function open(path: string): WebSocket {
   return new WebSocket(at, known ? ["antiphon", `token.${known}`] : ["antiphon"]);
 }
 
+/** Closes a WebSocket; one that still connects once it is open, or browsers write a warning. */
+export function hangUp(one: WebSocket | null): void {
+  if (one?.readyState === WebSocket.CONNECTING) one.onopen = () => one.close();
+  else one?.close();
+}
+
 /** What a GET answers, by the types of the API; null where there is no answer, or a refusal. */
 export async function ask<P extends keyof Get>(path: P): Promise<Get[P] | null>;
 export async function ask<T>(path: string): Promise<T | null>;
@@ -177,7 +183,7 @@ export async function readGraph(): Promise<void> {
 export function connect(): void {
   // it stays "lost" until the server is back: what says so would blink with every attempt
   if (connection.value !== "lost") connection.value = "connecting";
-  socket?.close();
+  hangUp(socket);
   const mine = open("/api/feed");
   socket = mine;
   mine.onopen = () => {
@@ -384,7 +390,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/late":
       if (Date.now() - lateSaid < LATE_PAUSE_MS) break; // on a busy machine each note of a bar is
       lateSaid = Date.now();
-      say(`${args[0]} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
+      say(`${args[0] || "A message"} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);
       break;
     case "/clip":
       say("The input is clipped: turn it down at the source.");

@@ -9,7 +9,7 @@ import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
-import { Controls, Macros } from "./instrument/controls";
+import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
 import { Lyrics } from "./instrument/lyrics";
@@ -19,36 +19,41 @@ import { key, Piano } from "./instrument/piano";
 import { Roll } from "./instrument/roll";
 import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
+import { narrow, Stage } from "./instrument/stage";
 import { Surfaces } from "./instrument/surfaces";
 import { Library } from "./library/view";
 import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
 import { ahead, graph, log, meters, notes, takesNotes } from "./model";
 import { room } from "./rooms";
+import { stage } from "./theme";
 
-const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
+const TABS = ["Patch", "Controls", "Sound", "Desk", "Play"] as const;
 const tab = signal<(typeof TABS)[number]>("Patch");
 
 function Instrument() {
   return (
     <>
-      <main>
-        <PatchGraph />
-        <Sound />
-        <Controls />
-        <Roll>
-          <Lyrics />
-        </Roll>
-        <section class="side" data-view="Play" aria-label="Scenes and server">
-          <Macros />
-          <Mixer />
-          <Scenes />
-          <Cues />
-          <SetList />
-          <Surfaces />
-          <Server />
-          <Log />
-        </section>
-      </main>
+      {(narrow.value ? tab.value === "Play" : stage.value) ? (
+        <Stage />
+      ) : (
+        <main>
+          <PatchGraph />
+          <Sound />
+          <Controls />
+          <Roll>
+            <Lyrics />
+          </Roll>
+          <section class="side" data-view="Desk" aria-label="Scenes and server">
+            <Mixer />
+            <Scenes />
+            <Cues />
+            <SetList />
+            <Surfaces />
+            <Server />
+            <Log />
+          </section>
+        </main>
+      )}
       {takesNotes.value && <Piano />}
       <nav class="tabs" aria-label="Views">
         {TABS.map((name) => (
@@ -131,14 +136,10 @@ function typing(target: EventTarget | null): boolean {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "F12" && !event.ctrlKey && !event.metaKey) {
+  const act = { F12: panic, F9: capture }[event.key];
+  if (act && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
-    if (!event.repeat) panic();
-    return;
-  }
-  if (event.key === "F9") {
-    event.preventDefault();
-    if (!event.repeat) capture();
+    if (!event.repeat) act();
     return;
   }
   if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -11,28 +11,15 @@ effect(() => {
   palette = null;
 });
 
-export interface Palette {
-  ink: string;
-  soft: string;
-  line: string;
-  warm: string;
-  cool: string;
-  raised: string;
-}
+const COLOURS = ["ink", "soft", "line", "warm", "cool", "raised"] as const;
+export type Palette = Record<(typeof COLOURS)[number], string>;
 let palette: Palette | null = null;
 /** The colours of the style sheet, for canvases. */
 export function colours(): Palette {
   if (palette) return palette;
   const style = getComputedStyle(document.documentElement);
-  const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  palette = {
-    ink: of("ink"),
-    soft: of("soft"),
-    line: of("line"),
-    warm: of("warm"),
-    cool: of("cool"),
-    raised: of("raised"),
-  };
+  const all = COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
+  palette = Object.fromEntries(all) as Palette;
   return palette;
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (palette = null));

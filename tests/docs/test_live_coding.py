@@ -33,10 +33,10 @@ TUTORIAL, REFERENCE = PAGE.split("## Mini-notation")
 STEPS, SINGLE = (re.findall(r"```python\n(.*?)```", part, re.DOTALL) for part in (TUTORIAL, REFERENCE))
 SCRIPTS = ["\n\n".join(STEPS[: k + 1]) for k in range(len(STEPS))] + SINGLE
 """What a reader has in the file after each step, and the blocks of the second part."""
-OUTSIDE = {"answer", "loud", "drop", "follow"}
+OUTSIDE = {"answer", "loud", "drop", "follow", "reply"}
 """Loops that wait for other clients and for the input."""
-SILENT = {"phrase", "knock"}
-"""Loops that play nothing in a file: one cues the others, one answers the input."""
+SILENT = {"phrase", "knock", "reply"}
+"""Loops that play nothing in a file: one cues the others, two answer the input."""
 
 
 GAP = 1.5

@@ -319,6 +319,18 @@ def test_notes_are_answered_at_once_though_others_are_being_answered() -> None:
     assert begun == [(1, 60), (1, 64), (1, 67), (2, 72), (3, 72), (3, 76), (3, 79), (4, 84)]
 
 
+@pytest.mark.parametrize(
+    ("at", "begins"), [(F(1), 1), (F(1) + F(1, 200), F(201, 200)), (F(9, 8), F(3, 2)), (F(7, 4), 2)]
+)
+def test_an_answer_on_the_grid_waits_for_its_next_line(at: F, begins: F) -> None:
+    performance = Performance(script(ANSWER.replace('("hum")', '("hum", quantum=1/2)')))
+    events = performance.until(at)
+    performance.cue("hum:note", NodeNote(60, 90))
+    events += performance.until(F(5))
+    begun = [(event.beat, event.args[0]) for event in events if event.address == "/note/on"]
+    assert begun == [(begins, 60), (begins + 2, 72)]
+
+
 def played_by(text: str) -> set[str]:
     return {event.source for event in performed(text, 4)}
 

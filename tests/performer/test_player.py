@@ -20,6 +20,7 @@ from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import Player
+from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
 
 IMPORTS = "from antiphon.live import *\n"
@@ -141,6 +142,26 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
     assert stage.player.out.late == 0
+
+
+def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_ends(stage: Stage) -> None:
+    form = "arrange([2, s('bd*4')], [2, s('cp*4')])"
+    zero = stage.first(f"track('beat', {form})\ntrack('pad', note('c3'), on='keys')\n")
+    stage.play(zero + 9.5)
+    text = IMPORTS + f"track('beat', {form.replace('bd', 'sn')}.gain(slider(.25, 0, 1)))\n"
+    stage.player.save(text, 7, Begin(1.0, top=True))
+    stage.player.slide(7, text.index("slider"), 0.75)
+    stage.play(12.0)
+    drums = stage.on("/node/drums/play", zero)
+    names = ["bd"] * 8 + ["cp"] * 4 + ["sn"] * 8 + ["cp"] * 8
+    assert drums == list(zip(map(float, range(len(drums))), names, strict=False))
+    assert len(drums) >= 21
+    keys = [(e.beat - zero, e.address[6:]) for e in stage.sent if e.address.startswith("/note/")]
+    assert keys[-1][1] == "off"
+    assert keys[-1][0] <= 12.0
+    assert [e.args[e.args.index("gain") + 1] for e in stage.sent if "gain" in e.args][2] == 0.75
+    assert stage.said == ["plays from bar 1"] * 2
+    assert stage.player.begins == zero + 12.0
 
 
 def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:

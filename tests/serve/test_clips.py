@@ -45,6 +45,36 @@ def opened(browser: Chromium, server: ServerProcess, *, phone: bool = False) -> 
     return tab
 
 
+OUT = """[...document.querySelectorAll('.on-stage *, .piano *')].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 1 || box.bottom > innerHeight + 1);
+}).map(one => one.className)"""
+"""What the window does not show of what is played on a stage."""
+
+
+def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerProcess, chromium: Chromium) -> None:
+    tab = opened(chromium, server, phone=True)
+    press = "(() => {{ [...document.querySelectorAll({where!r})].find(b => b.innerText === {name!r}).click() }})()"
+    tab.run(press.format(where=".tabs button", name="Play"))
+    tab.until("!!document.querySelector('.on-stage .xy-pad') && !!document.querySelector('.drum-pads button')")
+    shown = [".on-stage .macros [role=slider]", ".on-stage .scenes button", ".xy-pad", ".drum-pads button"]
+    for size in ((390, 844), (390, 760)):
+        tab.size(*size, phone=True)
+        for one in shown[:1] + shown[2:]:
+            tab.until(f"document.querySelector('{one}').checkVisibility()")
+        tab.until(f"{OUT}.length === 0")
+    tab.size(1440, 900)
+    tab.run("localStorage.stage = '1'")
+    tab.reload()
+    tab.until("!!document.querySelector('.on-stage .beat') && !!document.querySelector('.on-stage .strip .level')")
+    assert tab.run("parseFloat(getComputedStyle(document.querySelector('.on-stage .label')).fontSize)") > 24
+    tab.until(f"{OUT}.length === 0")
+    tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
+    assert server.ask("/node/drums/mute")[1] == [1]
+    tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
+    chromium.close_tabs()
+
+
 def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, chromium: Chromium) -> None:
     tab = opened(chromium, server)
     tab.until("document.querySelector('.steps b')?.innerText === 'bd'")

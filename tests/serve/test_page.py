@@ -293,6 +293,8 @@ TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFr
 def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess, browser: Chromium) -> None:
     """Twice through all rooms, each shown; then with a change of size as a room is left, and several within a frame."""
     tab = browser.tab()
+    browser.messages.clear()
+    tab.listen()
     tab.size(1440, 900)
     tab.call("Page.enable")
     tab.call("Page.addScriptToEvaluateOnNewDocument", source=FAULTS)
@@ -323,3 +325,4 @@ def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess,
         )
     tab.run(f"{TWO_FRAMES}.then(() => 0)")
     assert tab.run("faults") == []
+    assert browser.messages == [], "the console stays empty"

@@ -123,7 +123,7 @@ async def test_a_script_reaches_the_performer_by_the_token_alone() -> None:
         assert await rig.ask("POST", "/api/live/eval", SCRIPT, origin=own) == (202, {"version": 7})
         assert await rig.ask("POST", "/api/live/stop") == (200, {"stopped": True})
         told = rig.told()
-        assert told == [{"do": "run", **SCRIPT, "quantum": 1.0}, {"do": "stop"}]
+        assert told == [{"do": "run", **SCRIPT, "quantum": 1.0, "top": False}, {"do": "stop"}]
         assert TOKEN not in json.dumps(told)
         assert await rig.ask("GET", "/api/live/script") == (200, SCRIPT)
 

@@ -60,7 +60,7 @@ export function XY() {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     move((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
   };
-  const said = `${written(x.param, now[0])}, ${written(y.param, now[1])}`;
+  const said = `${x.param.name} ${written(x.param, now[0])}, ${y.param.name} ${written(y.param, now[1])}`;
   return (
     <div class="xy">
       <div class="group">

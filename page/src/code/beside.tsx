@@ -1,7 +1,8 @@
 // Beside the editor: the tracks that play, the reference, the sounds; below them what comes, and the sound.
 import { effect, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { useDrawing, wave } from "../instrument/drawings";
+import { useMeters } from "../instrument/meters";
 import { Mixer } from "../instrument/mixer";
 import { send } from "../link";
 import { lanes } from "./lanes";
@@ -15,7 +16,8 @@ export const beside = signal((localStorage.getItem("code-beside") ?? String(inne
 effect(() => localStorage.setItem("code-beside", String(beside.value)));
 const search = signal("");
 const SHOWN = 80; // words at a time
-const LIT_MS = 350; // in which a track's meter falls
+const LIT_MS = 50; // in which a track's meter is full
+const FALL_DB = 170; // a second, of its 60
 
 export function Beside() {
   const roll = useDrawing(lanes);
@@ -43,21 +45,12 @@ export function Beside() {
   );
 }
 
-function Tracks() {
+/** The tracks and loops of the script that plays, then the mixer. */
+export function Tracks() {
   const box = useRef<HTMLUListElement>(null);
-  useEffect(() => {
-    let frame = 0;
-    const draw = (now: number) => {
-      for (const bar of box.current?.querySelectorAll<HTMLElement>(".level") ?? []) {
-        const last = hits.get(bar.dataset.track!)?.reduce((best, at) => (at <= now ? at : best), -1e9) ?? -1e9;
-        const level = Math.max(0, 1 - (now - last) / LIT_MS);
-        (bar.firstChild as HTMLElement).style.transform = `scaleX(${level.toFixed(2)})`;
-      }
-      frame = requestAnimationFrame(draw);
-    };
-    frame = requestAnimationFrame(draw);
-    return () => cancelAnimationFrame(frame);
-  }, []);
+  const struck = (bar: HTMLElement, now: number) =>
+    Number(hits.get(bar.dataset.track!)?.some((at) => at <= now && now - at < LIT_MS));
+  useMeters(box, struck, FALL_DB);
   const { tracks, muted, soloed } = { tracks: [], muted: [], soloed: [], ...live.value };
   return (
     <>

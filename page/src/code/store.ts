@@ -107,18 +107,19 @@ export const fault = computed(() => {
   return found && asRun.value && mine.value.includes(found.version) ? found : null;
 });
 
-export async function run(what: What): Promise<void> {
+/** Runs the script or a part of it; from the top it begins on a bar at its first, and what plays ends there. */
+export async function run(what: What, top = false): Promise<void> {
   const one = editor.value;
   if (!one || !live.value?.on) return;
   const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
   const part = one.part(what, live.value.playing ? live.value.version : 0);
-  const body = { text: part.doc.toString(), version, name: plain(name.value), by: me, quantum: quantum.value };
+  const body = { text: part.doc.toString(), version, name: plain(name.value), by: me, quantum: quantum.value, top };
   one.ran(version, part);
   mine.value = [...mine.value, version].slice(-KEPT_VERSIONS);
   sessionStorage.setItem(MINE, JSON.stringify(mine.value));
   asRun.value = true;
   printed.value = [];
-  const answer = await asOwner(() => void run(what), "POST", "/api/live/eval", body);
+  const answer = await asOwner(() => void run(what, top), "POST", "/api/live/eval", body);
   if (!answer || wrong(answer) || what === "all") return;
   // the part that waits has its sliders where they were when it was run
   for (const { place, value } of one.sliders(version)) if (place !== null) slide(version, place, value);
@@ -193,12 +194,6 @@ export async function translate(): Promise<void> {
 export async function stop(): Promise<void> {
   const answer = await asOwner(() => void stop(), "POST", "/api/live/stop");
   if (answer) wrong(answer);
-}
-
-/** Runs the script from its first bar: what plays is ended, else it goes on from the beat that the set has reached. */
-export async function fromTheTop(): Promise<void> {
-  const answer = await asOwner(() => void fromTheTop(), "POST", "/api/live/stop");
-  if (answer && !wrong(answer)) await run("all");
 }
 
 /** A name as the server takes it. */

@@ -12,7 +12,6 @@ import {
   fault,
   firstText,
   fresh,
-  fromTheTop,
   live,
   me,
   name,
@@ -112,8 +111,8 @@ function Tools() {
       </span>
       <button
         disabled={!on}
-        title="From the top: what plays ends, and the script begins at its first bar"
-        onClick={() => void fromTheTop()}>
+        title="From the top: the script begins at its first bar, on the next bar line"
+        onClick={() => void run("all", true)}>
         Top
       </button>
       <button

@@ -1,6 +1,8 @@
 // A and B in one player: waveforms and spectrograms above each other, one cursor, one loop region.
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { eachFrame } from "../frames";
 import { colours, stage } from "../theme";
 import { download } from "./api";
 import { extremes, spectrogram } from "./pictures";
@@ -112,16 +114,11 @@ function Empty() {
 
 function Bar({ now }: { now: { A: Loaded; B: Loaded | null } }) {
   const shown = useRef<HTMLSpanElement>(null);
-  useEffect(() => {
-    let frame = 0;
-    const draw = () => {
-      frame = requestAnimationFrame(draw);
-      const text = time(place());
-      if (shown.current && shown.current.textContent !== text) shown.current.textContent = text;
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, []);
+  const draw = () => {
+    const text = time(place());
+    if (shown.current && shown.current.textContent !== text) shown.current.textContent = text;
+  };
+  useEffect(() => eachFrame(draw), []);
   const here = now[side.value] ?? now.A;
   return (
     <div class="bar">
@@ -213,16 +210,11 @@ function Pictures({ now }: { now: { A: Loaded; B: Loaded | null } }) {
   const box = useRef<HTMLDivElement>(null);
   const cursor = useRef<HTMLElement>(null);
   const from = useRef<{ x: number; at: number; moved: boolean } | null>(null);
-  useEffect(() => {
-    let frame = 0;
-    const draw = () => {
-      frame = requestAnimationFrame(draw);
-      const share = length.peek() ? place() / length.peek() : 0;
-      if (cursor.current) cursor.current.style.transform = `translateX(${share * box.current!.clientWidth}px)`;
-    };
-    draw();
-    return () => cancelAnimationFrame(frame);
-  }, []);
+  const draw = () => {
+    const share = length.peek() ? place() / length.peek() : 0;
+    if (cursor.current) cursor.current.style.transform = `translateX(${share * box.current!.clientWidth}px)`;
+  };
+  useEffect(() => eachFrame(draw), []);
   const at = (event: PointerEvent) => {
     const place = box.current!.getBoundingClientRect();
     return Math.min(1, Math.max(0, (event.clientX - place.left) / place.width)) * length.value;

@@ -1,7 +1,7 @@
 // The lists of files and jobs, what is chosen of them, and what can be run. Changes of jobs come by a WebSocket.
 import { computed, signal } from "@preact/signals";
 import type * as api from "../api";
-import { ask, open } from "../link";
+import { ask, hangUp, open } from "../link";
 import type { Declared } from "../model";
 import { request, type Sending, send } from "./api";
 
@@ -143,7 +143,7 @@ export function follow(): () => void {
   void readChoices();
   return () => {
     open_ = false;
-    socket?.close();
+    hangUp(socket);
     socket = null;
   };
 }

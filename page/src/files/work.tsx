@@ -1,7 +1,9 @@
 // What is run: a plugin, a patch or a live set, its parameters as controls made from the declarations.
+
 import { computed, signal } from "@preact/signals";
 import { Field } from "../instrument/controls";
 import type { Declared, Value } from "../model";
+import { Options } from "../options";
 import { type Entry, files, isNotes, type Plugin, patches, plugins, run, sets, sources } from "./state";
 
 const KINDS = ["Plugin", "Patch", "Live set"] as const;
@@ -124,11 +126,7 @@ export function Work() {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          {offered.value.map((one) => (
-            <option key={one.name} value={one.name}>
-              {one.name}
-            </option>
-          ))}
+          <Options of={offered.value.map((one) => one.name)} />
         </select>
         {now && <p class="line">{now.line}</p>}
         {plugin.value && <Params plugin={plugin.value} />}
@@ -170,11 +168,7 @@ export function Work() {
               Format{" "}
               <select value={format.value} onChange={(event) => (format.value = event.currentTarget.value)}>
                 <option value="">{kind.value === "Plugin" ? "as the file" : "wav"}</option>
-                {FORMATS.map((one) => (
-                  <option key={one} value={one}>
-                    {one}
-                  </option>
-                ))}
+                <Options of={FORMATS} />
               </select>
             </label>
           )}
@@ -269,11 +263,7 @@ function FileChoice({ param, now, needed, change }: Choice<{ file: string }> & {
       value={id}
       onChange={(event) => change(event.currentTarget.value ? { file: event.currentTarget.value } : undefined)}>
       <option value="">{needed ? "choose a file" : "none"}</option>
-      {files.value.map((one) => (
-        <option key={one.id} value={one.id}>
-          {one.name}
-        </option>
-      ))}
+      <Options of={files.value.map((one) => [one.id, one.name])} />
     </select>
   );
 }

@@ -1,8 +1,10 @@
 // A control for each parameter of the selected node, made from its declaration.
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
 import { type Declared, graph, macros, type Node, node, type Param, selected, type Value, value } from "../model";
+import { Options } from "../options";
 import { Wires } from "./edit";
 import { Learn, Mapped } from "./learn";
 import { fromPlace, toPlace, written } from "./scale";
@@ -122,11 +124,7 @@ export function Field({ param, now, change, fire }: Shown & { fire: () => void }
           aria-label={param.name}
           value={String(now ?? "")}
           onChange={(event) => change(event.currentTarget.value)}>
-          {param.choices.map((choice) => (
-            <option key={choice} value={choice}>
-              {choice}
-            </option>
-          ))}
+          <Options of={param.choices} />
         </select>
       );
     case "trigger":

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { shown, type Tap } from "../audio";
 import { Spectrum } from "../fft";
+import { eachFrame } from "../frames";
 import { colours } from "../theme";
 
 const FRAMES = 4096;
@@ -24,10 +25,8 @@ export function useDrawing(draw: Draw) {
   useEffect(() => {
     const element = canvas.current!;
     const area = element.getContext("2d")!;
-    let frame = 0;
     let odd = false;
-    const next = (now: number) => {
-      frame = requestAnimationFrame(next);
+    return eachFrame((now) => {
       odd = !odd;
       const { clientWidth: width, clientHeight: height } = element;
       if (odd || !width || !height) return;
@@ -41,9 +40,7 @@ export function useDrawing(draw: Draw) {
       draw(area, width, height, now);
       spent.push(performance.now() - began);
       if (spent.length > 600) spent.splice(0, 300);
-    };
-    frame = requestAnimationFrame(next);
-    return () => cancelAnimationFrame(frame);
+    });
   }, []);
   return canvas;
 }

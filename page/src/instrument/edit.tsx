@@ -1,9 +1,11 @@
 // The patch is edited: nodes added, moved and removed, wires made and cut, undone, and saved as a patch of one's own.
+
 import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
 import { onPage } from "../hints";
 import { ask, send } from "../link";
-import { graph, macros, type Node, node, type Port, say, selected, status } from "../model";
+import { graph, type Node, node, type Port, say, selected, status } from "../model";
+import { Options } from "../options";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -63,14 +65,7 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
-      {status.value.hint && (
-        <small class="hint">
-          {onPage(
-            String(status.value.hint),
-            macros.value.map((one) => one.name),
-          )}
-        </small>
-      )}
+      {status.value.hint && <small class="hint">{onPage(String(status.value.hint))}</small>}
       {adding.value && (
         <div
           class="types"
@@ -170,11 +165,7 @@ export function Wires() {
             if (from && to) send("/node/connect", from, to);
           }}>
           <option value="">Wire it to…</option>
-          {free.map(([from, to]) => (
-            <option key={`${from} ${to}`} value={`${from} ${to}`}>
-              {from} → {to}
-            </option>
-          ))}
+          <Options of={free.map(([from, to]) => [`${from} ${to}`, `${from} → ${to}`])} />
         </select>
       )}
       {!ENDS.has(here.name) && (
@@ -188,11 +179,7 @@ export function Wires() {
               if (after) send("/node/move", here.name, after);
             }}>
             <option value="">Move behind…</option>
-            {others.map((one) => (
-              <option key={one.name} value={one.name}>
-                {one.name}
-              </option>
-            ))}
+            <Options of={others.map((one) => one.name)} />
           </select>
           <button onClick={() => send(`/node/${here.name}/reset`)}>Reset</button>
           <button onClick={() => send("/node/remove", here.name)}>Remove</button>

@@ -1,8 +1,10 @@
 // A strip for each node that makes sound, for the input and the output; and the capture of what they played last.
+
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
-import { graph, type Node, type Param, selected, value } from "../model";
+import { type Graph, graph, type Node, type Param, selected, value } from "../model";
+import { Options } from "../options";
 import { Field } from "./controls";
 import { Learn, Mapped } from "./learn";
 import { useMeters } from "./meters";
@@ -28,6 +30,23 @@ function setSolo(name: string, all: Node[]): void {
   const again = solo.value?.name === name;
   for (const one of tracks) set(mute(one), again ? muted.has(one) : one !== name);
   solo.value = again ? null : { name, muted };
+}
+
+/** The sends of a node: gains that what comes from it passes beside another way on, as to an echo or a room. */
+export function sends(patch: Graph, name: string): Node[] {
+  const ways = (from: string) =>
+    patch.wires.filter(([end]) => end.split(".")[0] === from).map(([, end]) => end.split(".")[0]!);
+  const found = new Set<string>();
+  const passed = new Set([name]);
+  for (const one of passed) {
+    const next = ways(one);
+    for (const to of next) {
+      const gain = patch.nodes.find((node) => node.name === to)?.type === "gain";
+      if (gain && next.length > 1) found.add(to);
+      else passed.add(to);
+    }
+  }
+  return patch.nodes.filter((one) => found.has(one.name));
 }
 
 const CUE = "out.cue";
@@ -66,11 +85,7 @@ export function Mixer() {
           aria-label="Bars that are captured"
           value={String(bars.value)}
           onChange={(event) => (bars.value = Number(event.currentTarget.value))}>
-          {BARS.map((one) => (
-            <option key={one} value={String(one)}>
-              {one === 1 ? "the last bar" : `the last ${one} bars`}
-            </option>
-          ))}
+          <Options of={BARS.map((one) => [String(one), one === 1 ? "the last bar" : `the last ${one} bars`])} />
         </select>
         <small>of {kept}</small>
         <Learn address={pressed} name="this capture" />
@@ -78,6 +93,11 @@ export function Mixer() {
       </span>
     </div>
   );
+}
+
+function Fader({ node, param }: { node: Node; param: Param }) {
+  const address = `/node/${node.name}/${param.name}`;
+  return <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => {}} />;
 }
 
 function Strip({ node, all }: { node: Node; all: Node[] }) {
@@ -111,18 +131,13 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
       <span class="level" data-node={node.name} aria-hidden="true">
         <i />
       </span>
-      {[level, pan].map(
-        (param) =>
-          param && (
-            <Field
-              key={param.name}
-              param={param}
-              now={value(`/node/${node.name}/${param.name}`).value}
-              change={(next) => set(`/node/${node.name}/${param.name}`, next)}
-              fire={() => {}}
-            />
-          ),
-      )}
+      {[level, pan].map((param) => param && <Fader key={param.name} node={node} param={param} />)}
+      {sends(graph.value!, node.name).map((one) => (
+        <span key={one.name} class="send">
+          <small>{one.name}</small>
+          <Fader node={one} param={one.params.find(({ name }) => name === "gain")!} />
+        </span>
+      ))}
     </div>
   );
 }

@@ -89,7 +89,7 @@ const HEIGHT = 58;
 const GAP_X = 30;
 const GAP_Y = 18;
 const EDGE = 12;
-const LEAST_ZOOM = 0.55; // below it is scrolled
+const LEAST_ZOOM = 0.5; // below it is scrolled
 
 function kindOf(patch: Graph, from: string, to: string): string {
   const [name, port] = from.split(".");
@@ -112,7 +112,7 @@ export function PatchGraph() {
     const watch = new ResizeObserver(() => {
       const { clientWidth: width, clientHeight: height } = element;
       if (!element.isConnected) return;
-      down.value = width < 620;
+      down.value = width < 480;
       room.value = { width, height };
     });
     watch.observe(element);

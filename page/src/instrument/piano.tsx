@@ -1,10 +1,12 @@
 // A piano for fingers, mouse and the computer's keyboard.
+
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Pads } from "../clips/pads";
 import { kits } from "../code/store";
 import { send } from "../link";
 import { graph, takesNotes } from "../model";
+import { Options } from "../options";
 
 const ROWS = "awsedftgyhujkolp;";
 const SHARP = new Set([1, 3, 6, 8, 10]);
@@ -124,11 +126,7 @@ export function Piano() {
           value={target.value}
           onChange={(event) => (target.value = event.currentTarget.value)}>
           <option value="">as wired</option>
-          {takers.map((one) => (
-            <option key={one.name} value={one.name}>
-              {one.name}
-            </option>
-          ))}
+          <Options of={takers.map((one) => one.name)} />
         </select>
         <label>
           <small>velocity {velocity.value}</small>

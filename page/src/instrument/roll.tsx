@@ -99,7 +99,7 @@ const roll: Draw = (area, width, height, now) => {
   const visible = [...sounded, ...comes(now).filter((one) => x(one.from) < width)];
   area.fillStyle = ink.soft;
   if (!visible.length) {
-    text(area, "Notes: what is played, what nodes find in the sound, and what is to come", 8, tall / 2);
+    text(area, "Notes: what is played, heard and to come", 8, tall / 2);
     return;
   }
   let low = 128;

@@ -1,8 +1,10 @@
 // The set list: its patches in order, one click to each; edited and saved here.
+
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send } from "../link";
 import { graph, patches, sets, status } from "../model";
+import { Options } from "../options";
 
 interface Edit {
   name: string;
@@ -62,11 +64,7 @@ function Editor({ draft }: { draft: Edit }) {
           event.currentTarget.value = "";
         }}>
         <option value="">Add a patch…</option>
-        {patches.value.map((patch) => (
-          <option key={patch.name} value={patch.name}>
-            {patch.name}
-          </option>
-        ))}
+        <Options of={patches.value.map((patch) => patch.name)} />
       </select>
       <span class="group">
         <input
@@ -121,19 +119,6 @@ export function SetList() {
             </ol>
           )}
           <span class="group">
-            {set && (
-              <button aria-label="Previous of the set" disabled={set.place <= 1} onClick={() => send("/set/previous")}>
-                ‹
-              </button>
-            )}
-            {set && (
-              <button
-                aria-label="Next of the set"
-                disabled={set.place >= set.patches.length}
-                onClick={() => send("/set/next")}>
-                ›
-              </button>
-            )}
             <button
               onClick={() =>
                 (edit.value = {
@@ -152,11 +137,7 @@ export function SetList() {
                   event.currentTarget.value = "";
                 }}>
                 <option value="">Load…</option>
-                {sets.value.map((one) => (
-                  <option key={one} value={one}>
-                    {one}
-                  </option>
-                ))}
+                <Options of={sets.value} />
               </select>
             )}
           </span>

@@ -1,8 +1,10 @@
 // Scenes, what the server is doing, and messages in words.
+
 import { signal } from "@preact/signals";
 import { onPage } from "../hints";
 import { clearLog, connection, lost, roundTrip, send } from "../link";
-import { graph, log, macros, status } from "../model";
+import { graph, log, status } from "../model";
+import { Options } from "../options";
 import { stage, toggleStage } from "../theme";
 
 const SCENES = 8;
@@ -42,11 +44,7 @@ export function Scenes() {
             aria-label="Beats over which a scene is recalled"
             value={String(beats.value)}
             onChange={(event) => (beats.value = Number(event.currentTarget.value))}>
-            {[0, 1, 2, 4, 8, 16].map((one) => (
-              <option key={one} value={String(one)}>
-                {one ? `over ${one} beats` : "at once"}
-              </option>
-            ))}
+            <Options of={[0, 1, 2, 4, 8, 16].map((one) => [String(one), one ? `over ${one} beats` : "at once"])} />
           </select>
         </label>
       </span>
@@ -122,12 +120,7 @@ export function Log() {
         ))}
         {!log.value.length && (
           <li class="soft">
-            {connection.value === "open"
-              ? onPage(
-                  String(status.value.hint || "Nothing to report."),
-                  macros.value.map((one) => one.name),
-                )
-              : "Connecting."}
+            {connection.value === "open" ? onPage(String(status.value.hint || "Nothing to report.")) : "Connecting."}
           </li>
         )}
       </ol>

@@ -40,6 +40,9 @@ def live(
     quantum: Annotated[
         float, typer.Option(metavar="BEATS", help="A saved script begins at multiples of this; 0 for its bars.")
     ] = 1.0,
+    from_top: Annotated[
+        bool, typer.Option("--from-top", help="A saved script begins at its first bar, on a bar of the server.")
+    ] = False,
     patch: Annotated[
         str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
     ] = "",
@@ -47,11 +50,12 @@ def live(
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 
-    Each time the file is saved, it takes over on the next beat, or by --quantum. One with an error changes nothing:
-    the last that was good plays on.
+    Each time the file is saved, it takes over on the next beat where the one before it is, or by --quantum and
+    --from-top. One with an error changes nothing: the last that was good plays on.
     """
     from antiphon.kernel.errors import UsageError
     from antiphon.performer.performing import Performing, ended_by_signals
+    from antiphon.performer.scripts import Begin
 
     if not 0.0 <= quantum <= MOST_QUANTUM:
         raise UsageError(f"--quantum takes 0 to {MOST_QUANTUM:g} beats, not {quantum:g}")
@@ -59,7 +63,8 @@ def live(
     for name, value in asdict(server).items():
         option = f"--{name.replace('_', '-')}"
         options += [option] if value is True else [option, str(value)] if value not in (False, "") else []
-    performing = Performing(script, show, osc_port=server.osc_port, patch=patch, quantum=quantum, serve=options)
+    begin = Begin(quantum, from_top)
+    performing = Performing(script, show, osc_port=server.osc_port, patch=patch, begin=begin, serve=options)
     ended_by_signals(performing)
     performing.run()
 

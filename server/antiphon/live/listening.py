@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.graph import IN, OUT
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.records import line_of, node_name
 from antiphon.live.stage import stage
-from antiphon.live.vocabulary import loop, sync
+from antiphon.live.vocabulary import beat, loop, sync
 
 NOTE = ":note"
 """Suffix of cue names for notes of the node named before it."""
@@ -24,6 +26,8 @@ NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
 LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
 MOST_LEVELS = 64
+ON_TIME = Fraction(1, 64)
+"""Beats after a multiple of the quantum in which a run still begins at once: notes of a chord come one by one."""
 VOICES = 16
 """Maximum concurrent runs of a function; further notes are ignored."""
 
@@ -42,7 +46,7 @@ class NodeNote(NamedTuple):
     channel: int = 1
 
 
-def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], NoteBody]:
+def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> Callable[[NoteBody], NoteBody]:
     """Runs a function for the notes that a node emits, as `@on_note("hum")` above `def answer(note, velocity):`.
 
     It is a loop that waits for the cue `hum:note`. While a run of it waits by `yield`, further notes begin
@@ -51,13 +55,18 @@ def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], 
     Args:
         node: The node that emits, as `hum`.
         on: The node that it plays where it names none.
+        quantum: Beats at whose next multiple a run begins, as 1/2; 0 at once.
     """
-    cue = f"{node_name(node)}{NOTE}"
+    cue, grid = f"{node_name(node)}{NOTE}", exact(quantum, "quantum")
+    if grid < 0:
+        raise UsageError(f"quantum takes a number of beats from 0, not {float(grid):g}")
     _listen(node)
 
     def put(function: NoteBody) -> NoteBody:
         def body() -> _Pass:
             note, velocity, *_ = yield sync(cue)
+            if grid and (late := beat() % grid) > ON_TIME:
+                yield grid - late
             yield from _rest(function(note, velocity))
 
         _answering(body, on, name or _named(function))

@@ -1,4 +1,4 @@
-"""What a step of a live script may cost: processor time, and time in which it waits for something outside."""
+"""What a step of a live script may cost, processor time and waits for something outside; how far ahead it is asked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30
 """Bytes of private memory: the interpreter and numpy take 60 MB of them."""
+AHEAD = 0.5
+"""Seconds that events are asked for ahead of the server's beat."""
+LATE = 0.25
+"""Seconds after which the beginning of a note is left out rather than played late."""
+MARGIN = 0.05
+"""Seconds before a bar in which a new version still begins on it."""
 PATIENCE = 0.2
 """Seconds that a step may run, or wait for something outside, before it is stopped."""
 FIRST_PATIENCE = 2.0

@@ -117,6 +117,13 @@ class Outgoing:
         self._sounding.clear()
         return events
 
+    def end_at(self, line: Fraction, too_late: Fraction) -> list[SentEvent]:
+        """What is sent of a script that ends at a beat of the server, at which another one's beat 0 will be."""
+        events = [*self.due(line - (self.offset or 0), too_late), *self.ends(float(line))]
+        self.clear()
+        self.offset = line
+        return events
+
     def silence(self) -> None:
         """The server has ended all notes, and beginnings of others are left out."""
         self.silent = True

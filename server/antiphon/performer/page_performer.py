@@ -17,7 +17,7 @@ from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.wire.text import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
-from antiphon.performer.scripts import Version
+from antiphon.performer.scripts import Begin, Version
 from antiphon.web.script_link import LONGEST, MOST_STEPS, pack, unpack
 
 NAME = "page.py"
@@ -141,10 +141,8 @@ class PagePerformer:
             case "run":
                 version = int(message["version"])
                 self._runs[version] = {"name": str(message["name"]), "by": str(message["by"])}
-                self._next, self._fault = (
-                    Version(str(message["text"]), version, float(message.get("quantum", 0.0))),
-                    None,
-                )
+                begin = Begin(float(message.get("quantum", 0.0)), bool(message.get("top")))
+                self._next, self._fault = Version(str(message["text"]), version, begin), None
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
                     del self._runs[old]

@@ -24,7 +24,7 @@ from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import Display, SentEvent
 from antiphon.performer.outside import OutsidePrograms, to_midi
 from antiphon.performer.player import LEAD, Player
-from antiphon.performer.scripts import ScriptFile, ScriptSource
+from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
 
@@ -55,15 +55,16 @@ class Performing:
         *,
         osc_port: int,
         patch: str = "",
-        quantum: float = 0.0,
+        begin: Begin = ON_THE_BAR,
         serve: Sequence[str] | None = (),
         source: ScriptSource | None = None,
     ) -> None:
         """Starts the processes; `run` plays.
 
-        `patch`: to play in place of the one that the script names, or "". `serve`: options of `antiphon serve`, with
-        which a server is started where none answers; None for none. `source`: of the versions; None for the file, and
-        what comes by `/live/eval`. Raises UsageError: there is no such file.
+        `patch`: to play in place of the one that the script names, or "". `begin`: of versions that do not say it.
+        `serve`: options of `antiphon serve`, with which a server is started where none answers; None for none.
+        `source`: of the versions; None for the file, and what comes by `/live/eval`. Raises UsageError: there is no
+        such file.
         """
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
         self._by_osc, self._handover = source is None, Handover(paths.config())
@@ -71,7 +72,7 @@ class Performing:
         self.wire, self._clock = ServerConnection(osc_port), BeatClock()
         self._outside = OutsidePrograms()
         self._processes = BranchProcesses()
-        self.player = Player(path, self._processes, show, quantum=quantum)
+        self.player = Player(path, self._processes, show, begin)
         self._server: OwnServer | None = None
         self.ending = False  # set to end `run`
         self._asked = self._opened = 0.0

@@ -16,21 +16,16 @@ from typing import Any
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
-from antiphon.performer.limits import FIRST_PATIENCE, PATIENCE
+from antiphon.performer.cues import Asked, WaitingCues
+from antiphon.performer.limits import AHEAD, FIRST_PATIENCE, LATE, MARGIN, PATIENCE
 from antiphon.performer.outgoing import Display, Outgoing, SentEvent, next_multiple
+from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 LEAD = 0.1
 """Seconds that events are sent ahead of their beats, at most."""
-AHEAD = 0.5
-"""Seconds that events are asked for ahead of the server's beat."""
-LATE = 0.25
-"""Seconds after which the beginning of a note is left out rather than played late."""
-MARGIN = 0.05
-"""Seconds before a bar in which a new version still begins on it."""
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 """Parts of a beat to which what was sent is counted; beats that the leader is asked for at once, and that the follower
 may be behind."""
-MOST_CUES, MOST_WAITING_CUES = 16, 256
 MOST_STRIKES = 64
 """Calls of one version that may run without end before all of it counts as failed."""
 _SHOWN = 32
@@ -47,15 +42,15 @@ class Player:
         coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
     """
 
-    def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
-        """Plays nothing before `save`. Versions begin at multiples of `quantum` beats; 0 for the script's bars."""
+    def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
+        """Plays nothing before `save`. `begin`: of versions that do not say it."""
         self._path, self._processes, self._show = path, processes, show
-        self._quantum = Fraction(quantum).limit_denominator(GRID)
+        self._line, self._when = math.inf, begin
         self._follower: Branch | None = None
         self._leader: Branch | None = None
         self._candidate: Branch | None = None
         self._header: dict[str, Any] | None = None
-        self._since: list[tuple[str, dict[str, Any]]] = []
+        self._since: list[Asked] = []
         self._text, self._texts = "", [("", 0)]
         self.version = self.tried = 0  # number of the last of them; 0 where nothing plays
         self.out = Outgoing()
@@ -64,11 +59,10 @@ class Player:
         self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
-        self._cues: deque[tuple[str, dict[str, Any]]] = deque()
+        self._cues = WaitingCues()
         self._foreseen: tuple[int, int] = 0, 0
         self._shown: deque[str] = deque(maxlen=_SHOWN)
         self._strikes = 0
-        self._levels: dict[str, list[float]] = {}
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
         self.listens: list[tuple[str, int]] = []
@@ -99,44 +93,37 @@ class Player:
         """The processes that perform now."""
         return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
-    def save(self, text: str, version: int = 0, quantum: float | None = None) -> None:
+    def save(self, text: str, version: int = 0, begin: Begin | None = None) -> None:
         """Another version of the script: it is read, and taken on the next multiple of a quantum where it can be.
 
-        By `version` its events name places in it; 0 for events without places. `quantum` as of `Version`.
+        By `version` its events name places in it; 0 for events without places. `begin` as of `Version`.
         """
-        if quantum is not None:
-            self._quantum = Fraction(quantum).limit_denominator(GRID)
+        self._when, self._line = begin or self._when, math.inf
         if self._candidate is not None:
             self._candidate.end()
         self._header, self.wanted, self._since = None, "", []
-        source = self._follower or self._processes.first
+        source = self._processes.first if self._when.top or self._follower is None else self._follower
         self._text, self.tried, self._candidate = text, version, source.fork()
-        patience = FIRST_PATIENCE if self._follower is None else PATIENCE
+        patience = FIRST_PATIENCE if source is self._processes.first else PATIENCE
         self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
 
     def cue(self, name: str, value: Any = None) -> None:
         """Wakes the loops that wait for a name, as soon as what was not sent yet allows."""
-        if name in self._awaited and self._follower is not None and len(self._cues) < MOST_WAITING_CUES:
-            self._cues.append(("cue", {"name": name, "value": value}))
+        if name in self._awaited and self._follower is not None:
+            self._cues.put("cue", {"name": name, "value": value})
 
     def slide(self, version: int, place: int, value: float) -> None:
         """Moves a slider of a version of the script, as soon as what was not sent yet allows, or once it was read."""
-        if self._follower is None and self._candidate is None:
-            return
-        moved = "slide", {"version": version, "place": place, "value": value}
-        for number, (do, given) in enumerate(self._cues):
-            if do == "slide" and (given["version"], given["place"]) == (version, place):
-                self._cues[number] = moved
-                return
-        if len(self._cues) < MOST_WAITING_CUES:
-            self._cues.append(moved)
+        if self._follower is not None or self._candidate is not None:
+            self._cues.put("slide", {"version": version, "place": place, "value": value})
 
     def level(self, node: str, decibels: float) -> None:
         """Takes the present level of a node, in dBFS."""
-        for above in self._levels.get(node, ()):
-            was, self._above[node, above] = self._above.get((node, above), False), decibels > above
-            if decibels > above and not was:
-                self.cue(level_cue(node, above))
+        for (one, above), was in self._above.items():
+            if one == node:
+                self._above[one, above] = decibels > above
+                if decibels > above and not was:
+                    self.cue(level_cue(node, above))
 
     def loaded(self) -> None:
         """Called when the patch that was `wanted` plays."""
@@ -171,7 +158,7 @@ class Player:
             if branch in self.branches():  # what another one answered may have ended it
                 self._read(branch)
         self._read(self._processes.first)
-        if self._header is not None and not self.wanted:
+        if self._header is not None and not self.wanted and self._at_line():
             self._take()
         if self._follower is not None:
             self._align()
@@ -249,11 +236,14 @@ class Player:
         self._follow("strike", run=run, fault=sentence, picture=picture or "", located=picture is not None)
         self._lead(self._advance())
 
-    def _lost(self) -> None:
+    def _end_players(self) -> None:
         for branch in (self._follower, self._leader):
             if branch is not None:
                 branch.end()
         self._follower = self._leader = None
+
+    def _lost(self) -> None:
+        self._end_players()
         self._first += self.out.ends()
         self.out.clear()
         self._texts.pop()
@@ -304,13 +294,12 @@ class Player:
             self._foreseen = seen
 
     def _give_cues(self) -> None:
-        if not self._cues or self.out.hold is not None:
+        if not self._cues.waiting or self.out.hold is not None:
             return
         at = self._advance()
         self._lead(at)
         assert self._leader is not None
-        for count in range(min(len(self._cues), MOST_CUES)):
-            do, values = self._cues.popleft()
+        for count, (do, values) in enumerate(self._cues.take()):
             beat = at + Fraction(count, GRID)  # two cues on one beat would be one
             if count:
                 self._advance(beat)
@@ -326,12 +315,10 @@ class Player:
         assert candidate is not None
         assert header is not None
         self._header, bar = None, Fraction(*header["bar"])
-        at = self._begin(candidate, bar) if self._follower is None else self._replace(candidate)
+        at = self._begin(candidate, bar) if self._follower is None or self._when.top else self._replace(candidate)
         self._candidate, self._follower, self._bar = None, candidate, bar
         self._lead(candidate.asked)
-        self._levels = {}
-        for node, above in header["levels"]:
-            self._levels.setdefault(node, []).append(above)
+        self._above = {(node, above): self._above.get((node, above), False) for node, above in header["levels"]}
         self.listens = [(node, line) for node, line in header["listens"]]
         self.tracks = [(*one, kind == "loops") for kind in ("tracks", "loops") for one in header[kind]]
         self._texts.append((self._text, self.tried))
@@ -343,9 +330,24 @@ class Player:
         bars, beats = divmod(at, self._bar)
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
 
+    def _at_line(self) -> bool:
+        """Whether the version that was read can be taken: one from the top once what plays was sent up to its bar."""
+        assert self._header is not None
+        if not self._when.top or self._follower is None:
+            return True
+        bars, soon = self._when.beats(Fraction(*self._header["bar"])), self._soon()
+        if self._line > soon + bars:  # not known yet, or the beat was set back
+            self._line = float(next_multiple(soon, bars))
+        return soon >= self._line or not self._bpm
+
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
-        """Begins on the server's next bar, as beat 0 the first time."""
-        if self.out.offset is None:
+        """Begins on the server's next bar: as beat 0 the first time and from the top."""
+        if self._follower is not None:
+            self._first += self.out.end_at(Fraction(self._line), self._here(-LATE))
+            self._end_players()
+            self._cues.restore(self._since)
+            at, self._since = Fraction(0), []
+        elif self.out.offset is None or self._when.top:
             self.out.offset = Fraction(next_multiple(self._soon(), bar))
             at = Fraction(0)
             # the beat is put on a sample, so that what follows is where a file has it
@@ -368,7 +370,7 @@ class Player:
         candidate.ask("quiet", on=False)
         candidate.asked = at
         self._since = []
-        beat = max(next_multiple(self._soon() - float(self.out.offset), self._quantum or self._bar), at)
+        beat = max(next_multiple(self._soon() - float(self.out.offset), self._when.beats(self._bar)), at)
         candidate.ask("swap", beat=beat.as_integer_ratio())
         self._follower.end()
         self.out.hold = beat

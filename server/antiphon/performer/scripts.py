@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,16 +17,35 @@ LOOK = 0.02
 """Seconds between two looks at the file: it is read once it is the same in two of them."""
 
 
+class Begin(NamedTuple):
+    """When a version begins.
+
+    `quantum`: at the next multiple of so many beats; 0 for its bars. `top`: as from its beat 0, on a bar, with no state
+    of what played before; else where that has got to.
+    """
+
+    quantum: float = 0.0
+    top: bool = False
+
+    def beats(self, bar: Fraction) -> Fraction:
+        """Of whose multiples it is one, for a script with such a bar."""
+        quantum = Fraction(self.quantum).limit_denominator(1024)
+        return max(quantum, bar) if self.top else quantum or bar
+
+
+ON_THE_BAR = Begin()
+
+
 class Version(NamedTuple):
     """A version of a script.
 
-    `text`: all of it; `number`: by which its events name places in it; 0 for events without places; `quantum`: beats at
-    whose multiples it begins, 0 for its bars; None for what the player was given.
+    `text`: all of it; `number`: by which its events name places in it; 0 for events without places; `begin`: None for
+    what the player was given.
     """
 
     text: str
     number: int = 0
-    quantum: float | None = None
+    begin: Begin | None = None
 
 
 class ScriptSource(Protocol):

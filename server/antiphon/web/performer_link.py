@@ -76,13 +76,13 @@ class PerformerLink:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def run(self, script: dict[str, Any], quantum: float) -> None:
+    def run(self, script: dict[str, Any], quantum: float, *, top: bool = False) -> None:
         """Performs a script in place of the current one.
 
-        `quantum`: beats at whose multiples it begins; 0 for its bars. Raises Refusal: nothing is evaluated, or the
-        performer takes no message now.
+        `quantum`: beats at whose multiples it begins; 0 for its bars. `top`: from its beat 0, on a bar. Raises Refusal:
+        nothing is evaluated, or the performer takes no message now.
         """
-        self._send({"do": "run", "quantum": quantum, **script})
+        self._send({"do": "run", "quantum": quantum, "top": top, **script})
         self.script = script
 
     def stop(self) -> None:

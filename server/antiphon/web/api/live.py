@@ -92,12 +92,11 @@ class LiveRoutes:
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
     async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> Response:
-        """With `serve --live`: perform a script from the next beat on, or the next multiple of `quantum` beats."""
+        """With `serve --live`: perform a script from the next beat on, or by `quantum` and `top`."""
         self._guard.check(request)
         _check_size(body.text)
-        self._performer.run(
-            {"text": body.text, "version": body.version, "name": body.name, "by": body.by}, body.quantum
-        )
+        script = {"text": body.text, "version": body.version, "name": body.name, "by": body.by}
+        self._performer.run(script, body.quantum, top=body.top)
         return answer({"version": body.version}, 202)
 
     @operation(

@@ -62,6 +62,7 @@ class EvaluateBody(Asked):
     quantum: Annotated[
         float, Meta(ge=0, le=MOST_QUANTUM, description="Beats at whose multiples it begins; 0 for the script's bars.")
     ] = 1.0
+    top: Annotated[bool, Meta(description="It begins on a bar as from its beat 0, and nothing plays on.")] = False
 
 
 class PasteBody(Asked):
