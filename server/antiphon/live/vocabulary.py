@@ -115,9 +115,9 @@ def track(
     """
     given: object = s(pattern) if isinstance(pattern, str) else pattern
     played = given.played() if isinstance(given, Change) else given
-    plain = isinstance(played, Pattern) and not isinstance(played, ControlPattern)
-    if plain and all(isinstance(one.value, Mapping) for one in played.query(0, 1)):
-        played = unnamed(played)
+    if isinstance(played, Pattern) and not isinstance(played, ControlPattern):
+        if all(isinstance(one.value, Mapping) for one in played.query(0, 1)):
+            played = unnamed(played)
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
