@@ -12,9 +12,8 @@ from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS, HOP, places
 from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
-from antiphon_denoise.floor.trust import denoise_trust
 from antiphon_denoise.gate.estimate import Estimator
-from antiphon_denoise.gate.gains import denoise_power
+from antiphon_denoise.gate.gains import denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer
 from antiphon_denoise.gate.profile import RecentSpectra

@@ -31,9 +31,8 @@ from antiphon.api.kernels import (
     offset,
 )
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.floor.trust import denoise_trust
 from antiphon_denoise.gate.estimate import LEVEL, LIMIT, Estimator, EstimatorWord, denoise_estimate, denoise_learn
-from antiphon_denoise.gate.gains import denoise_power
+from antiphon_denoise.gate.gains import denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase
 from antiphon_denoise.gate.profile import RecentSpectra, RecentWord, denoise_recent_add, denoise_recent_take
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row

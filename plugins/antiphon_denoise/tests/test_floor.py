@@ -13,7 +13,7 @@ from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.floor.features import SECOND, describe, rows_of
 from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
 from antiphon_denoise.floor.network import load_floor
-from antiphon_denoise.floor.trust import denoise_trust
+from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.spec import UNITS
 from antiphon_models.learning.user_commands import command
