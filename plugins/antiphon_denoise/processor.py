@@ -10,11 +10,10 @@ import numpy as np
 from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
-from antiphon_denoise.bands import BINS, HOP
+from antiphon_denoise.bands import BINS, HOP, places
 from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
-from antiphon_denoise.floor.bound import Bound, floor_at
 from antiphon_denoise.gate.estimate import Estimator
-from antiphon_denoise.gate.gains import denoise_power
+from antiphon_denoise.gate.gains import denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer
 from antiphon_denoise.gate.profile import RecentSpectra
@@ -90,7 +89,7 @@ class Denoise(Processor):
         self._whole: DeepFilter | None = None
         self._file_confidence: FileConfidence | None = None
         self._noise: F32 | None = None  # of a file, once it was found
-        self._floors: F32 | None = None
+        self._trust: F32 | None = None
         self._player: GatePlayer | None = None
         if mode == "deepfilter":
             try:
@@ -141,7 +140,7 @@ class Denoise(Processor):
         self._history = SampleHistory(sizes, channels)
         self._spectra = Spectra(sizes, channels)
         self._opener = ThresholdOpener(sizes.bins)
-        self._bound = Bound(sizes.bins)
+        self._places = places(sizes.bins)
         self._gain: F32 = np.ones(sizes.bins, np.float32)
         self._frame: F32 = np.zeros((channels, sizes.lag), np.float32)
         self._tail: F32 = np.zeros((channels, sizes.fade), np.float32)
@@ -184,10 +183,10 @@ class Denoise(Processor):
         self._delayed.begin(max(0, self._number))
 
     def heard(self, told: F32 | None) -> None:
-        """`told`: the noise of the bands over the file, `[n, COUNT]`, by `floor.hearing`."""
-        self._floors = told
+        """`told`: how much of the reduction is applied in each band, `[COUNT]`, by `floor.hearing`."""
+        self._trust = told
         if self._player is not None and told is not None:
-            self._player.bound(told)
+            self._player.trust(told)
 
     def look_ahead(self, frames: int | None) -> bool:
         """Notes the features of a file of so many frames, in mode `learned`.
@@ -325,9 +324,8 @@ class Denoise(Processor):
         if ceiling < 1e8:
             self._opener.open(estimator.power, ceiling, delayed.gain)
             self._opener.open(estimator.power, ceiling, delayed.mask)
-        if self._floors is not None:
-            floor = self._floors[floor_at(self._hops - self._first, self._grid, len(self._floors))]
-            self._bound.apply(estimator.power, floor, delayed.gain)
+        if self._trust is not None:
+            denoise_trust(delayed.gain, self._grid.bins, *self._places, self._trust)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

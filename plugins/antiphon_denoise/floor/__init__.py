@@ -1,1 +1,1 @@
-"""The noise floor of a sound: how much of each band is noise, and the bound that it sets on what may be removed."""
+"""The noise of a file as a whole: whether there is any, and how far a mask may be trusted to take it alone."""

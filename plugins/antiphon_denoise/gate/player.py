@@ -32,10 +32,8 @@ from antiphon.api.kernels import (
     offset,
 )
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.floor.bound import MOST, denoise_bound
-from antiphon_denoise.floor.features import ROW, STRIDE
 from antiphon_denoise.gate.estimate import LEVEL, LIMIT, Estimator, EstimatorWord, denoise_estimate, denoise_learn
-from antiphon_denoise.gate.gains import denoise_power
+from antiphon_denoise.gate.gains import denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase
 from antiphon_denoise.gate.profile import RecentSpectra, RecentWord, denoise_recent_add, denoise_recent_take
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row
@@ -77,14 +75,8 @@ class PlayerWord(IntEnum):
     PHRASE = 19
     SHRINKER = 20
     """Its words; 0 in mode `gate`."""
-    FLOORS = 21
-    """`[FLOOR_COUNT, COUNT]`: the noise of a file as it goes on; 0 where it was not heard."""
-    FLOOR_COUNT = 22
-    FLOOR_STRIDE = 23
-    """Frames from one to the next."""
-    FLOOR_FROM = 24
-    """Hops before the beginning of the file."""
-    FLOOR_WORK = 25
+    TRUST = 21
+    """`[COUNT]`, of a file; 0 where it was not heard."""
 
 
 @kernel
@@ -125,22 +117,10 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
             denoise_learn(estimator, address_f32(recent[RecentWord.MEAN]))
         w[PlayerWord.LEARN_AT] = -1
     denoise_estimate(estimator, threshold * NEPERS if threshold < 0.0 else NO_CEILING)
-    if w[PlayerWord.FLOORS] != 0:
-        stride = w[PlayerWord.FLOOR_STRIDE]
-        at = (w[PlayerWord.HOPS] - w[PlayerWord.FLOOR_FROM]) * w[PlayerWord.HOP] - stride // 2
-        row = min(max(at, 0) // stride, w[PlayerWord.FLOOR_COUNT] - 1)
-        denoise_bound(
-            power,
-            address_f32(estimator[EstimatorWord.GAIN]),
-            bins,
-            address_i64(estimator[EstimatorWord.BELOW]),
-            address_f32(estimator[EstimatorWord.FRACTION]),
-            address_f32(estimator[EstimatorWord.AREA]),
-            address_f32(w[PlayerWord.FLOORS] + 4 * row * COUNT),
-            f32(MOST),
-            COUNT,
-            address_f32(w[PlayerWord.FLOOR_WORK]),
-        )
+    if w[PlayerWord.TRUST] != 0:
+        below, fraction = address_i64(estimator[EstimatorWord.BELOW]), address_f32(estimator[EstimatorWord.FRACTION])
+        gain = address_f32(estimator[EstimatorWord.GAIN])
+        denoise_trust(gain, bins, below, fraction, address_f32(w[PlayerWord.TRUST]))
 
 
 @kernel
@@ -275,10 +255,8 @@ class GatePlayer:
         numbers = channels, grid.size, grid.hop, grid.fade, 0, 0, -1
         self._shrinker = shrinker  # whose words hold addresses of its arrays
         shrinks = address(shrinker.words) if shrinker is not None else 0
-        self._floors: F32 = np.zeros((1, COUNT), np.float32)
-        self._floor_work: F32 = np.zeros(COUNT, np.float32)
-        floor = 0, 1, STRIDE * ROW * grid.scale, 0, address(self._floor_work)
-        self._words = np.array([*numbers, *map(address, self._arrays), shrinks, *floor], np.int64)
+        self._trust: F32 = np.ones(COUNT, np.float32)
+        self._words = np.array([*numbers, *map(address, self._arrays), shrinks, 0], np.int64)
         self._never = np.zeros(1, np.int64)
 
     def clear(self) -> None:
@@ -286,17 +264,15 @@ class GatePlayer:
         for sound in self._state:
             sound.fill(0.0)
         self._words[PlayerWord.FILLED : PlayerWord.PAST] = 0, 0, -1
-        self._words[PlayerWord.FLOOR_FROM] = 0
 
     def rewind(self) -> None:
         """Begins a new hop."""
         self._words[PlayerWord.FILLED] = 0
-        self._words[PlayerWord.FLOOR_FROM] = self._words[PlayerWord.HOPS]
 
-    def bound(self, floors: F32) -> None:
-        """Takes the noise of a file, `[n, COUNT]`, which bounds what is removed from its beginning on."""
-        self._floors = np.ascontiguousarray(floors, np.float32)
-        self._words[PlayerWord.FLOORS : PlayerWord.FLOOR_STRIDE] = address(self._floors), len(floors)
+    def trust(self, trust: F32) -> None:
+        """Takes how much of a file's reduction is applied in each band, `[COUNT]`."""
+        self._trust[:] = trust
+        self._words[PlayerWord.TRUST] = address(self._trust)
 
     def step(self, io: IO) -> Step:
         """Says what a block is."""

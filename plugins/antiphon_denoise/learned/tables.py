@@ -31,7 +31,7 @@ ROWS = {
 
 
 @cache
-def _per_unit() -> F64:
+def per_unit() -> F64:
     """`[COUNT, UNITS]`: a unit's place is its middle; a band's weights over units add up to one."""
     below, way = places(BINS)
     spread = np.zeros((COUNT, BINS))
@@ -43,14 +43,14 @@ def _per_unit() -> F64:
 @cache
 def mean() -> F32:
     """`[UNITS, COUNT]`: from the units to the means of the bands."""
-    per_unit = _per_unit()
-    return np.ascontiguousarray((per_unit / per_unit.sum(axis=1, keepdims=True)).T, np.float32)
+    each = per_unit()
+    return np.ascontiguousarray((each / each.sum(axis=1, keepdims=True)).T, np.float32)
 
 
 @cache
 def wide() -> F32:
     """`[COUNT, UNITS]`: from the bands to the units between their centres."""
-    return np.ascontiguousarray(_per_unit() / np.diff(np.append(first_bins(), BINS)), np.float32)
+    return np.ascontiguousarray(per_unit() / np.diff(np.append(first_bins(), BINS)), np.float32)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The noise floor: noise is found, music without any is passed as it is, and less than the noise is removed."""
+"""The noise floor: noise is found, music without any is passed as it is, and the mask is used as far as trusted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import pytest
 import soundfile
 
 from antiphon.api import F32
-from antiphon_denoise.bands import BINS, COUNT
-from antiphon_denoise.floor.bound import MOST, Bound
-from antiphon_denoise.floor.features import ROWS, FloorFeatures
-from antiphon_denoise.floor.hearing import hear
+from antiphon_denoise.bands import BINS, COUNT, centres, places
+from antiphon_denoise.floor.features import SECOND, describe, rows_of
+from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
+from antiphon_denoise.floor.network import load_floor
+from antiphon_denoise.gate.gains import denoise_trust
+from antiphon_denoise.learned import file_mask
+from antiphon_denoise.learned.spec import UNITS
 from antiphon_models.learning.user_commands import command
 
 RATE = 44100
@@ -28,7 +31,8 @@ def dense(seconds: float = 12.0) -> F32:
         t = (n[here] - n[here][0]) / RATE
         for step in (0, 7, 12, 16):
             hertz = 82.4 * 2 ** ((step + (0, 3, 5, 7)[beat // 4 % 4]) / 12)
-            sound[here] += (2 * (hertz * t % 1) - 1) * np.exp(-2 * t)
+            partials = [np.sin(2 * np.pi * hertz * n * t) / n for n in range(1, int(8000 / hertz))]
+            sound[here] += 0.64 * np.sum(partials, 0) * np.exp(-2 * t)
         sound[here] += 2 * np.sin(2 * np.pi * 55 * t) * np.exp(-20 * t)
         sound[here] += RNG.standard_normal(len(t)) * np.exp(-25 * t)
     return np.tanh(2 * sound).astype(np.float32) * np.float32(0.9)
@@ -61,13 +65,28 @@ def test_what_went_is_said_and_how_to_keep_more(tmp_path: Path) -> None:
         assert said.endswith(end)
 
 
-def test_of_steady_noise_its_power_is_told_and_of_told_noise_nothing(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "in.wav", tones() + hiss(-40), RATE, "FLOAT")
+def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", tones() + hiss(-30), RATE, "FLOAT")
     heard = hear(tmp_path / "in.wav", {"for": "music"}, ())
     assert not heard.as_it_is
-    assert heard.told[0][30] == pytest.approx(1e-4, rel=0.5)
+    assert (heard.told[10:] > 0.5).all()
     for values, fired in (({"causal": True}, ()), ({}, ("learn",))):
         assert hear(tmp_path / "in.wav", values, fired).told is None
+
+
+def test_stretches_of_a_long_file_are_heard_from_all_over_it_however_it_is_cut() -> None:
+    weights, mask = load_floor(), file_mask.load()
+    assert weights is not None
+    assert mask is not None
+    sound = np.resize(tones() + hiss(-30), (1, round(2.5 * MOST * STRETCH * 8000)))
+    told = []
+    for cut in (sound.shape[1], 70001):
+        listener = FloorListener(weights, mask, 8000, sound.shape[1])
+        for at in range(0, sound.shape[1], cut):
+            listener.feed(sound[:, at : at + cut])
+        listener.end()
+        told.append(listener.trust)
+    assert np.array_equal(*told)
 
 
 def test_a_call_is_played_at_the_rate_of_the_networks_and_written_at_its_own(tmp_path: Path) -> None:
@@ -78,26 +97,19 @@ def test_a_call_is_played_at_the_rate_of_the_networks_and_written_at_its_own(tmp
     assert np.std(after[0][-600:]) < 0.1 * np.std(before[0][-600:])
 
 
-def test_no_more_is_removed_than_the_bound() -> None:
-    power, noise = np.ones(BINS, np.float32), np.full(COUNT, 0.05, np.float32)
-    gain = np.zeros(BINS, np.float32)
-    Bound(BINS).apply(power, noise, gain)
-    assert (1 - gain) ** 2 == pytest.approx(MOST * 0.05, rel=1e-4)
-    Bound(BINS).apply(power, np.full(COUNT, 1.0, np.float32), gain := np.zeros(BINS, np.float32))
-    assert not gain.any()
+def test_so_much_of_a_reduction_is_applied_as_is_trusted() -> None:
+    trust, gain = np.linspace(0, 1, COUNT, dtype=np.float32), np.full(BINS, 0.25, np.float32)
+    denoise_trust(gain, BINS, *places(BINS), trust)
+    assert gain[centres().astype(int)] == pytest.approx(1 - 0.75 * trust, abs=1e-6)
 
 
-def test_features_are_of_the_newest_rows() -> None:
-    """By numpy on the rows, in order, where the ring has turned."""
-    features, rows = FloorFeatures(1, np.ones(COUNT, np.float32)), RNG.uniform(0.1, 1.0, (ROWS + 37, 2, COUNT))
-    for row in rows.astype(np.float32):
-        features.add(row)
-    features.average()
-    features.describe(5)
-    levels = 10 * np.log10(rows[37:, 0, 5])
-    mean = 10 * np.log10(rows[37:, 0, 5].mean())
-    lowest = levels.reshape(-1, 25).min(1)
-    found = features.values[5]
-    assert found[0] == pytest.approx((np.sort(levels)[int(0.05 * (ROWS - 1))] - mean) / 6, abs=1e-3)
-    assert found[8] == pytest.approx(np.abs(np.diff(levels)).mean() / 3, abs=1e-3)
-    assert found[10] == pytest.approx(lowest.std() / 4, abs=1e-3)
+def test_features_tell_noise_that_is_taken_from_a_voice() -> None:
+    """By numpy: of a band that is taken in every other row, as the one beside it is left."""
+    log, gain = np.full((5 * 2 * SECOND, UNITS), -4.0, np.float32), np.full((5 * 2 * SECOND, UNITS), 0.5, np.float32)
+    log[(np.arange(len(log)) // 5) % 2 == 0] = -2.0
+    found = describe(rows_of(log, gain))[20]
+    mean = 10 * np.log10((np.exp(-2) + np.exp(-4)) / 2)
+    assert found[:2] == pytest.approx(np.log10(0.25 + 1e-4), abs=1e-3)
+    assert found[2] == pytest.approx((-40 / np.log(10) - mean) / 8, abs=1e-3)
+    assert found[13] == pytest.approx(1.0, abs=1e-3)
+    assert found[17] == pytest.approx(20 / np.log(10) / 4, abs=1e-3)

@@ -108,25 +108,23 @@ def track(
 
     Args:
         pattern: What it plays; a text is one of sounds, as for `s`.
-        on: The node's name. Without one, notes go to every node that takes notes, and sounds to the node `drums`,
-            what `sing` gives to the node `sing`.
+        on: The node's name; without one every node that takes notes, `drums` for sounds, `sing` for what is sung.
         beats: Of a cycle; without, a bar.
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
     given: object = s(pattern) if isinstance(pattern, str) else pattern
     played = given.played() if isinstance(given, Change) else given
-    if isinstance(played, Pattern) and not isinstance(played, ControlPattern):
-        if all(isinstance(one.value, Mapping) for one in played.query(0, 1)):
-            played = unnamed(played)
+    plain = played if isinstance(played, Pattern) and not isinstance(played, ControlPattern) else None
+    if plain is not None and all(isinstance(one.value, Mapping) for one in plain.query(0, 1)):
+        played = unnamed(plain)
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
     free_name(script.tracks, name, "tracks")
-    cycle = cycle_beats(script, beats)
-    where = node_name(on) if on else ""
+    where = node_name(on) if on else SINGER if isinstance(played, SungPattern) else ""
     if isinstance(played, SungPattern):
-        where = where or SINGER
         _send(f"/node/{where}/lyrics", (played.lyrics,), SET)
+    cycle = cycle_beats(script, beats)
     script.tracks[name] = LiveTrack(name, played.set(**values), where, cycle, line=line_of(script.path))
 
 

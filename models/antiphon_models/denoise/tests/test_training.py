@@ -237,3 +237,16 @@ def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
     assert {path.stem for path, _, _ in splits.tracks(tmp_path, "train")} == {"song"}
     assert not set(splits.VARIANTS["train"]) & set(splits.VARIANTS["test"])
     assert not set(splits.VARIANTS["valid"]) & set(splits.VARIANTS["test"])
+
+
+def test_examples_of_the_floor_are_made_by_their_numbers(sounds_of_training):
+    """What the mask takes of the noise is no more than both its power and that of what is taken allow."""
+    from antiphon_models.denoise.training.floor_examples import FloorExamples
+
+    records = {kind: sorted(sounds_of_training.glob(f"train-{kind}-*.ogg")) for kind in ("song", "solo")}
+    clips = sorted(sounds_of_training.glob("train-noise-*.ogg"))
+    made, again = (FloorExamples(records, sounds_of_training, clips, 1).make(n) for n in (range(5), [3]))
+    assert all(np.array_equal(made[name][3], again[name][0]) for name in made)
+    noise, both, taken, _ = made["S"].swapaxes(0, 1)
+    assert (both**2 <= 1.001 * noise * taken + 1e-12).all()
+    assert ((made["snr"] > 90) == (noise.sum(1) == 0)).all()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -95,8 +95,8 @@ def _piece(path: Path, first: float, last: float, number: int) -> F32 | None:
     return piece if len(piece) > sounds.RATE // 2 else None
 
 
-def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-    """Makes what is missing of the material; nothing when it is all there."""
+def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], few: Mapping[str, int] | None = None) -> None:
+    """Makes what is missing of the material; nothing when it is all there. few: so many of these kinds to train on."""
     done = folder / "material.json"
     mark = {"version": VERSION, "seed": seed}
     if done.is_file() and {k: v for k, v in json.loads(done.read_text()).items() if k in mark} == mark:
@@ -109,12 +109,19 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> Non
             old.unlink()
         write_atomic(begun, json.dumps(mark).encode())
     todo = list(pieces(data))
+    if few is not None:
+        todo = [(name, maker) for name, maker in todo if _among(few, *name.split("-"))]
     say(f"making {len(todo)} sounds in {folder}")
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for n, _ in enumerate(pool.map(lambda pair: _make(folder, seed, *pair), todo)):
             if n % 50 == 49:
                 say(f"{n + 1} of {len(todo)} sounds")
-    write_atomic(done, json.dumps({**mark, "files": [name for name, _ in todo]}).encode())
+    if few is None:
+        write_atomic(done, json.dumps({**mark, "files": [name for name, _ in todo]}).encode())
+
+
+def _among(few: Mapping[str, int], part: str, kind: str, number: str) -> bool:
+    return part == "train" and int(number) < few.get(kind, 0)
 
 
 def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
