@@ -34,9 +34,9 @@ FOUND = -34.0
 """dB of what would be taken beside the whole, from which on there is noise."""
 FOUND_SPEECH = -50.0
 """The same in speech, of which a mask takes little: clean voices have -53 and less."""
-RATE, LOW_RATE, CALL_RATE = 48000, 32000, 12000
+RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 """Hz at which the networks were trained, under which a file is heard and played at the first, as at its own the bands
-would be elsewhere, and under which it is a call, which is not judged: no record is so.
+would be elsewhere, and under which it is speech or a call and not judged: no record is so.
 """
 SPEECH = 0.3
 """`speechiness` from which on a file is speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""

@@ -94,7 +94,7 @@ def test_a_call_is_played_at_the_rate_of_the_networks_and_written_at_its_own(tmp
     command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "-p", "for=music")
     before, after = (soundfile.read(tmp_path / name) for name in ("in.wav", "out.wav"))
     assert (after[1], len(after[0])) == (8000, 40001)
-    assert np.std(after[0][-600:]) < 0.1 * np.std(before[0][-600:])
+    assert np.std(after[0][-600:]) < 0.2 * np.std(before[0][-600:])
 
 
 def test_so_much_of_a_reduction_is_applied_as_is_trusted() -> None:
