@@ -15,8 +15,8 @@ import numpy as np
 from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_listen import onsets
-from antiphon_listen.chords import chroma
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.spectra import chroma
 from antiphon_listen.tables import Tables
 
 LEAST = 0.5

@@ -14,11 +14,11 @@ from antiphon_listen import bars, beats, onsets, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import chord_network
-from antiphon_listen.chords.chroma import NoteSpectrum
-from antiphon_listen.chords.constant_q import ConstantQ, tuned
 from antiphon_listen.chords.song_chords import SongChords, find_chords
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.spectra.chroma import NoteSpectrum
+from antiphon_listen.spectra.constant_q import ConstantQ, tuned
 from antiphon_listen.structure.sections import Structure, find_structure
 
 _QUIETEST = 1e-4

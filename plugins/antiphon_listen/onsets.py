@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon_listen.frames import FrameBuffer, hann, magnitudes, mel_bank
+from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 1024, 256
 FRAMES_PER_SECOND = RATE / HOP

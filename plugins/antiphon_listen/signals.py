@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon_listen import onsets
-from antiphon_listen.chords import chroma
+from antiphon_listen.spectra import chroma
 
 _LEVELLED = 5.0
 """Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""

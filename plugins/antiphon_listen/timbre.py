@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
-from antiphon_listen.frames import FrameBuffer, hann, magnitudes, mel_bank
+from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 2048, 1024
 BANDS, COEFFICIENTS = 40, 20

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from antiphon.api.kernels import f64, f64p, i64, kernel
-
-if TYPE_CHECKING:
-    from antiphon_sampler.values import NoteValues
 
 LOWEST, HIGHEST = 20.0, 20000.0
 """Frequencies in Hz; a low-pass at the highest and a high-pass or band-pass at the lowest are off."""
@@ -81,40 +77,6 @@ class Color(IntEnum):
     VOWEL = 32
     STEEP = 77
     SIZE = 86
-
-
-def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
-    """Writes a voice's filters and distortions from index `at` on; returns flags, see `On`. On the block path."""
-    on = 0
-    if values.lpf < HIGHEST:
-        on |= On.LOW
-        sampler_section(color, at + Color.LOW, values.lpf, quality(values.resonance), 1.0, rate)
-        if values.ftype != "12db":
-            on |= On.STEEP
-            sampler_section(color, at + Color.STEEP, values.lpf, FLAT, 1.0, rate)
-    if values.hpf > LOWEST:
-        on |= On.HIGH
-        sampler_section(color, at + Color.HIGH, values.hpf, quality(values.hresonance), 1.0, rate)
-    if values.bandf > LOWEST:
-        on |= On.BAND
-        sampler_section(color, at + Color.BAND, values.bandf, values.bandq, 1.0, rate)
-    if values.shape > 0.0:
-        on |= On.SHAPE
-        share = min(values.shape, 0.99)
-        color[at + Color.SHAPE] = 2.0 * share / (1.0 - share)
-    if values.crush > 0.0:
-        on |= On.CRUSH
-        color[at + Color.STEP] = 0.5 ** (values.crush - 1.0)
-    if values.coarse >= 2.0:
-        on |= On.COARSE
-        color[at + Color.HOLD] = math.floor(values.coarse)
-    if values.vowel != "off":
-        on |= On.VOWEL
-        for n, (hertz, level, width) in enumerate(FORMANTS[values.vowel]):
-            gain = LIFT * 10.0 ** (level / 20.0) * WIDER * width / hertz
-            where = at + Color.VOWEL + n * FilterSection.SIZE
-            sampler_section(color, where, hertz, hertz / (WIDER * width), gain, rate)
-    return on
 
 
 def quality(resonance: float) -> float:

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from antiphon.api.kernels import f64, f64p, i64, kernel
-from antiphon_sampler.coloring import FLAT, GRID, HIGHEST, LOWEST, Color, quality, sampler_tune
-
-if TYPE_CHECKING:
-    from antiphon_sampler.values import NoteValues
+from antiphon_sampler.coloring import FLAT, GRID, HIGHEST, LOWEST, Color, sampler_tune
 
 TURN = 2.0 * math.pi
 
@@ -52,44 +48,6 @@ class Motion(IntEnum):
     FM_ATTACK = 19
     FM_LEVEL = 20
     SIZE = 21
-
-
-def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: float) -> int:
-    """Writes a voice's envelopes and modulations from index `at` on; returns their flags, see `Moves`.
-
-    `number`: the note's. For the block path.
-    """
-    on = 0
-    if values.decay > 0.0:
-        on |= Moves.DECAY
-        motion[at + Motion.ATTACK] = values.attack * rate
-        motion[at + Motion.DECAY] = max(1.0, values.decay * rate)
-        motion[at + Motion.LEVEL] = values.sustainlevel
-    if values.lpenv != 0.0 and values.lpf < HIGHEST:
-        on |= Moves.SWEEP
-        motion[at + Motion.HERTZ] = values.lpf
-        motion[at + Motion.OCTAVES] = values.lpenv
-        motion[at + Motion.SWEEP_ATTACK] = values.lpattack * rate
-        motion[at + Motion.SWEEP_DECAY] = values.lpdecay * rate
-        motion[at + Motion.SWEEP_LEVEL] = values.lpsustain
-        motion[at + Motion.SWEEP_RELEASE] = values.lprelease * rate
-        motion[at + Motion.QUALITY] = quality(values.resonance)
-        motion[at + Motion.RATE] = rate
-    if values.penv != 0.0 or (values.vib > 0.0 and values.vibmod > 0.0):
-        on |= Moves.PITCH
-        motion[at + Motion.SEMITONES] = values.penv
-        motion[at + Motion.PITCH_ATTACK] = values.pattack * rate
-        motion[at + Motion.PITCH_DECAY] = values.pdecay * rate
-        motion[at + Motion.VIBRATO] = TURN * values.vib / rate
-        motion[at + Motion.DEPTH] = values.vibmod
-    if values.fm > 0.0:
-        on |= Moves.FM
-        motion[at + Motion.INDEX] = values.fm * values.fmh
-        motion[at + Motion.CARRIER] = TURN * 440.0 * 2.0 ** ((number - 69) / 12.0) * values.fmh / rate
-        motion[at + Motion.FM_ATTACK] = values.fmattack * rate
-        motion[at + Motion.FM_DECAY] = values.fmdecay * rate
-        motion[at + Motion.FM_LEVEL] = values.fmsustain if values.fmdecay > 0.0 else 1.0
-    return on
 
 
 @kernel

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples, Step
-from antiphon_sampler.coloring import Color, put_color
+from antiphon_sampler.coloring import Color
 from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
-from antiphon_sampler.motion import Motion, put_motion
+from antiphon_sampler.motion import Motion
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -30,6 +30,7 @@ from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
 from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 from antiphon_sampler.values import NoteValues
+from antiphon_sampler.voicing import put_color, put_motion
 
 __all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
 

@@ -158,9 +158,7 @@ def test_words_of_scripts_are_listed_by_chapter_by_name_and_by_text(antiphon: Ru
     assert everything.endswith("  sysex  a server sends no system-exclusive messages\n")
     assert antiphon("words", "loopat").out.startswith("Parts of sounds\n  loop_at loopAt")
     assert "  maybe  True by chance" in antiphon("words", "by chance").out
-    assert antiphon("words", "orbit").out.splitlines()[1:] == [
-        '  orbit  name the node that plays: track(…, on="drums")'
-    ]
+    assert antiphon("words", "orbit").out.splitlines()[1].startswith("  orbit  orbit does nothing: a track names")
     found = json.loads(antiphon("words", "linger", "--json").out)
     assert [entry["names"][0] for entry in found["words"]] == ["linger"]
 

@@ -101,7 +101,7 @@ async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path
         assert address == "/node/p/file"
         assert r"it holds: Ger\udce4usch.wav" in reason
         for asked in ("/patch/load", "/set/load"):
-            ((_, (address, reason)),) = await client.ask(asked, "nothing")
+            ((_, (address, reason)),) = await client.ask(asked, "Gerusch")
             assert address == asked
             assert r"Ger\udce4usch" in reason
         for asked in ("/patch/list", "/set/list"):

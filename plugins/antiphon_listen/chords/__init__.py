@@ -1,1 +1,1 @@
-"""Chords and key of a recording: spectra of its pitch classes, the network, the labels."""
+"""Chords and key of a recording: the network, the labels, the harmony of a song."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32, F64, SHARP_NAMES
-from antiphon_listen.chords import constant_q, harmony
+from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import LABELS, ChordOdds
 from antiphon_listen.chords.harmony import I64, NO_CHORD
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.spectra import constant_q
 from antiphon_listen.tables import Tables
 
 TONES = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chords import chroma, harmony
+from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import ChordOdds
 from antiphon_listen.chords.song_chords import find_chords
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.spectra import chroma
 from antiphon_listen.tables import Tables
 
 _SOONEST = 0.25

@@ -8,11 +8,11 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon_listen import onsets
-from antiphon_listen.chords import chroma
-from antiphon_listen.chords.chroma import NoteSpectrum
-from antiphon_listen.chords.constant_q import ConstantQ, tuned
 from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.spectra import chroma
+from antiphon_listen.spectra.chroma import NoteSpectrum
+from antiphon_listen.spectra.constant_q import ConstantQ, tuned
 
 RATE = onsets.RATE
 SECONDS = 14.0

@@ -12,8 +12,8 @@ import numpy as np
 
 from antiphon.api import F64
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chords import chroma
 from antiphon_listen.signals import MusicCurves
+from antiphon_listen.spectra import chroma
 from antiphon_listen.structure import phrases, repeats
 from antiphon_listen.tables import PhraseTables
 

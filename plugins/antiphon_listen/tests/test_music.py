@@ -11,8 +11,8 @@ import pytest
 from antiphon.api import SHARP_NAMES
 from antiphon_listen import tables
 from antiphon_listen.chords import harmony
-from antiphon_listen.chords.chroma import NoteSpectrum
 from antiphon_listen.music import MusicAnalysis, StemMusicAnalysis
+from antiphon_listen.spectra.chroma import NoteSpectrum
 
 RATE = 22050
 LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))

@@ -10,9 +10,10 @@ import pytest
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
 from antiphon_listen import music
-from antiphon_listen.chords import chord_network, constant_q
-from antiphon_listen.chords.chord_notes import write_notes
+from antiphon_listen.chord_notes import write_notes
+from antiphon_listen.chords import chord_network
 from antiphon_listen.music import MusicRun
+from antiphon_listen.spectra import constant_q
 from antiphon_listen.tests.test_music import RATE, tone
 
 BEAT = 0.5

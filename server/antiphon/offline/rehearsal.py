@@ -35,7 +35,7 @@ class Verdict:
         silent: Longest run of silent bars.
         step: Largest change of loudness between two bars that sound, LU.
         notes: Most notes that begin within a beat.
-        cost: Processor time of the rendering, as a share of its length.
+        cost: Processor time of the rendering, as a share of its length; what workers take is not in it.
         why: A sentence for each fault; empty for a set that can be played.
         remarks: Sentences about what may be meant so.
     """

@@ -10,8 +10,8 @@ from typing import Any
 
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
-from antiphon.paste.syntax import is_text, is_undefined, names_of, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
+from antiphon.paste.syntax import as_tuple, because, is_text, is_undefined, key_of, names_of, polymeter
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
@@ -169,7 +169,7 @@ class Expressions:
             return name_of(word)
         if name in self.lost:
             raise UnknownPartError(f"{name} is left out above")
-        raise UnknownPartError(f"there is no {name} here{_because(name)}")
+        raise UnknownPartError(f"there is no {name} here{because(name)}")
 
     def _object(self, node: Any) -> str:
         pairs = []
@@ -180,7 +180,7 @@ class Expressions:
             if one.type != "Property" or one.computed:
                 raise UnknownPartError("an object has plain names")
             key = one.key.name if one.key.type == "Identifier" else str(one.key.value)
-            pairs.append(f"{quoted(_key(key))}: {self.expr(one.value)}")
+            pairs.append(f"{quoted(key_of(key))}: {self.expr(one.value)}")
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
@@ -208,13 +208,13 @@ class Expressions:
             raise UnknownPartError(f"there is no Math.{node.property.name} here")
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
-        return f"{self.receiver(node.object)}[{quoted(_key(node.property.name))}]"
+        return f"{self.receiver(node.object)}[{quoted(key_of(node.property.name))}]"
 
     def _tested(self, node: Any) -> str:
         """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
         if node.left.type == "MemberExpression" and is_undefined(node.right):
             shown = self.expr(node.left.object)
-            return f"(isinstance({shown}, dict) and {quoted(_key(node.left.property.name))} in {shown})"
+            return f"(isinstance({shown}, dict) and {quoted(key_of(node.left.property.name))} in {shown})"
         if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
             return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
         return ""
@@ -254,12 +254,12 @@ class Expressions:
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = RENAMED.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
-            raise UnknownPartError(f"there is no {name} here{_because(name)}")
+            raise UnknownPartError(f"there is no {name} here{because(name)}")
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         if name in _TUPLES:
-            shown = ", ".join(_tuple(str(self.expr(one))) for one in node.arguments)
+            shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
         elif name in _PATTERN_FUNCTIONS:
             shown = ", ".join(str(self._item(one)) for one in node.arguments)
         return Chain(f"{name_of(word)}({shown})")
@@ -333,7 +333,7 @@ class Expressions:
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = RENAMED.get(name, name)
         if word not in METHODS:
-            raise UnknownPartError(f"a pattern has no {name} here{_because(name)}")
+            raise UnknownPartError(f"a pattern has no {name} here{because(name)}")
         if name in ("dict", "addVoicings"):
             raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments
@@ -376,23 +376,7 @@ class Expressions:
         """Arguments of a function of the program's own: a text in double quotation marks is a pattern there."""
         return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)
 
-    def is_call_of(self, node: Any, name: str) -> bool:
-        return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
-
-
-def _key(name: str) -> str:
-    """Name of a value: that of one without a name is empty here."""
-    return "" if name == "value" else name
-
 
 def own_name(name: str) -> str:
     """A name of the program, apart from the words of live scripts."""
     return f"{name_of(name)}_" if name in FUNCTIONS else name_of(name)
-
-
-def _tuple(shown: str) -> str:
-    return f"({shown[1:-1]})" if shown.startswith("[") and shown.endswith("]") else shown
-
-
-def _because(name: str) -> str:
-    return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""

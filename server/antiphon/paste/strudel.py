@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
 from antiphon.paste.expressions import Expressions, own_name
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented
-from antiphon.paste.syntax import declarations, is_plain, is_text, names_of
+from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS
 
 MOST_CHARACTERS = 200_000
@@ -112,7 +112,7 @@ class _Program(Expressions):
         if muted:
             self.script.comment(self.source(node.body), "muted")
             return
-        if self.is_call_of(node.body.expression, "all"):
+        if is_call_of(node.body.expression, "all"):
             self._expression(node.body.expression)
             return
         self.script.track(re.sub(r"\W", "", name.strip("$_S")), self._pattern(node.body.expression))
@@ -122,7 +122,7 @@ class _Program(Expressions):
             raise UnknownPartError("names are given one by one here")
         name, value = one.id.name, one.init
         self.names.add(name)
-        if value is not None and self.is_call_of(value, "register"):
+        if value is not None and is_call_of(value, "register"):
             self._register(value)
             return
         if value is not None and value.type in ("ArrowFunctionExpression", "FunctionExpression"):
@@ -197,7 +197,7 @@ class _Program(Expressions):
         root = node
         while root.type == "CallExpression" and root.callee.type == "MemberExpression":
             root = root.callee.object
-        if not self.is_call_of(root, "arrange"):
+        if not is_call_of(root, "arrange"):
             return False
         cycles = " + ".join(str(self.expr(one.elements[0])) for one in root.arguments)
         return arithmetic.value(cycles) <= arithmetic.value(str(self.expr(node.arguments[0])))

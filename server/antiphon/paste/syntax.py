@@ -1,4 +1,4 @@
-"""Questions about nodes of the syntax tree of a program in JavaScript."""
+"""Questions about nodes of the syntax tree of a program in JavaScript, and short texts made of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from antiphon.paste.words import NOT_HERE
 
 
 def is_undefined(node: Any) -> bool:
@@ -44,3 +46,21 @@ def is_plain(node: Any) -> bool:
     if node is None or node.type != "ArrayExpression":
         return node is not None and node.type == "Literal"
     return all(is_plain(one) for one in node.elements)
+
+
+def is_call_of(node: Any, name: str) -> bool:
+    return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
+
+
+def key_of(name: str) -> str:
+    """Name of a value: that of one without a name is empty here."""
+    return "" if name == "value" else name
+
+
+def as_tuple(shown: str) -> str:
+    return f"({shown[1:-1]})" if shown.startswith("[") and shown.endswith("]") else shown
+
+
+def because(name: str) -> str:
+    """Why a word has no counterpart, as the end of a sentence; "" where nothing is known."""
+    return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""

@@ -81,6 +81,7 @@ class PlanCrossfade:
         shared = {number for number, host in new.hosts.items() if old.hosts.get(number) is host}
         before = {step.host.number: step for step in old.steps}
         ready = _ready(new, shared)
+        succeeding = {later.number for later, _ in new.successions}
         self._crosses: dict[int, list[InputCrossfade | None]] = {}
         self._rises: dict[int, list[InputCrossfade]] = {}
         for step in new.steps:
@@ -92,7 +93,7 @@ class PlanCrossfade:
                 ]
                 if any(crosses):
                     self._crosses[step.host.number] = crosses
-            elif step.ins and step.host.info.on_files.tail:
+            elif step.ins and step.host.info.on_files.tail and step.host.number not in succeeding:
                 self._rises[step.host.number] = [_rise(gather, ready) for gather in step.gathers[: len(step.ins)]]
         self._last = _cross(old.last, new.last, ready, shared)
         buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]

@@ -7,7 +7,7 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon_listen.frames import FrameBuffer, hann
+from antiphon_listen.spectra.frames import FrameBuffer, hann
 
 RATE, HOP = 22050, 2048
 FRAMES_PER_SECOND = RATE / HOP

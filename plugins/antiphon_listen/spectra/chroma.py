@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, note_number
-from antiphon_listen.frames import FrameBuffer, hann, magnitudes
+from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes
 
 RATE, SIZE, HOP = 22050, 8192, 2048
 FRAMES_PER_SECOND = RATE / HOP

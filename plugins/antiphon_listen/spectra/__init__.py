@@ -1,0 +1,1 @@
+"""Spectra of a song by frames: windows, notes, constant Q."""
