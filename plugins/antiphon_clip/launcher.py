@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from antiphon.api.backends.transports import (
@@ -25,6 +23,7 @@ from antiphon.api.backends.transports import (
     TransportServer,
     clip_room,
 )
+from antiphon_clip.runs import ClipRun, Message, due
 from antiphon_clip.take import Take
 
 PERIOD = 0.04
@@ -43,14 +42,16 @@ BEAT_STEPS = 1 / 64, 16.0
 COLUMNS = 4
 PLACES = 16
 SOURCE = "clip"
-Message = tuple[float, str, tuple[int | float | str, ...]]
 
 _open: list[Launcher] = []
 
 
 def launcher_of(request: OscRequest) -> Launcher:
     """The launcher of the server that got a message: each transport and each plugin has its own interface object."""
-    return next(one for one in _open if one.server.folder == request.server.folder)
+    for one in _open:
+        if one.server.folder == request.server.folder:
+            return one
+    raise RequestError("clips are not played now: the server starts or ends")
 
 
 class ClipTransport(Transport):
@@ -58,18 +59,6 @@ class ClipTransport(Transport):
 
     def start(self, server: TransportServer) -> None:
         Launcher(server).install()
-
-
-@dataclass(slots=True, eq=False)
-class ClipRun:
-    """A clip that plays from beat `begin` to beat `end`. `sent`: the beat before which all was sent."""
-
-    name: str
-    begin: float
-    sent: float
-    end: float = math.inf
-    sounding: dict[tuple[Arg, ...], None] = field(default_factory=dict)
-    messages: list[Message] = field(default_factory=list)
 
 
 class Launcher:
@@ -102,6 +91,8 @@ class Launcher:
         return {"playing": len(self.runs), "recording": recorded, "dropped": self.dropped, "reason": self.reason}
 
     async def _serve(self) -> None:
+        if self not in _open:
+            _open.append(self)  # it is served again, after a fault
         try:
             while True:
                 if self.runs or self.take is not None or self.server.clips() is not self._seen:
@@ -113,6 +104,10 @@ class Launcher:
             _open.remove(self)
 
     def _effect(self, effect: EngineEffect) -> None:
+        # a fault here must not keep the effect from the engine
+        self.server.attempt("the clips", lambda: self._follow(effect))
+
+    def _follow(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic | ClearSchedule):
             self.runs.clear()
             self._seen = {}  # what clients see has changed
@@ -162,11 +157,8 @@ class Launcher:
 
     def play(self, name: str) -> list[SetTransport]:
         """Plays a clip from the next bar line on, in place of others of its column."""
-        clip, others = self.clip(name), self._of(name)
-        for run in self.runs:
-            there = self.server.clips().get(run.name, clip).place
-            if min(clip.place, there) >= 0 and (there - clip.place) % COLUMNS == 0 and run not in others:
-                others.append(run)
+        self.clip(name)
+        others = self._column(name)
         begin = self._bar_line(others)
         self._end(others, begin)
         self.runs.append(ClipRun(name, begin, begin))
@@ -187,6 +179,15 @@ class Launcher:
     def _of(self, name: str) -> list[ClipRun]:
         """The runs of a clip that go on; all for ""."""
         return [run for run in self.runs if name in ("", run.name) and run.sent < math.inf]
+
+    def _column(self, name: str) -> list[ClipRun]:
+        """The runs that go on of a clip, and of others of its column."""
+        place, found = self._place(name), list[ClipRun]()
+        for run in self._of(""):
+            there = self._place(run.name)
+            if run.name == name or (min(place, there) >= 0 and (there - place) % COLUMNS == 0):
+                found.append(run)
+        return found
 
     def _end(self, runs: list[ClipRun], line: float) -> None:
         for run in runs:
@@ -222,7 +223,8 @@ class Launcher:
         take = self.take
         if take is not None and take.loops and until > take.end:
             take.loops = False
-            self.runs.append(ClipRun(take.name, take.end, take.end))
+            self._end(self._column(take.name), take.end)
+            self.runs.append(ClipRun(take.name, take.end, take.end, take=take))
         for run in self.runs:
             self._send(run, until)
         self.runs = [run for run in self.runs if run.end > now]
@@ -231,12 +233,19 @@ class Launcher:
         self._tell()
 
     def _moved(self, now: float) -> None:
-        """The beat was moved: runs go on from there in their phase, and those that wait begin at the next bar line."""
+        """The beat was moved: runs go on from there in their phase.
+
+        Those that wait begin, and those that were stopped end, at the next bar line; what is played once ends.
+        """
+        line = self._bar_line([])
         for run in self.runs:
             self._release(run, None)
-            length = self._messages(run.name)[0] if run.begin <= self._now else 0.0
-            shift = math.floor((now - run.begin) / length) * length if length else self._bar_line([]) - run.begin
-            run.begin, run.end, run.sent = run.begin + shift, math.inf, max(now, run.begin + shift)
+            length, waits, ends = self._messages(run)[0], run.begin > self._now, run.end < math.inf
+            if run.sent == math.inf or (ends if waits else not length):
+                run.end, run.sent = now, math.inf
+                continue
+            run.begin = line if waits else run.begin + math.floor((now - run.begin) / length) * length
+            run.end, run.sent = line if ends else math.inf, max(now, run.begin)
         if self.take is not None and not self.take.begin - self.server.bar() <= now <= self.take.end:
             self._finish()
 
@@ -246,30 +255,35 @@ class Launcher:
         if take is None:
             return
         clip = take.clip(self._place(take.name))
-        if clip.events:
-            self.server.keep_clips({**self.server.clips(), take.name: clip}, "/clip/record")
+        try:
+            if clip.events:
+                self.server.keep_clips({**self.server.clips(), take.name: clip}, "/clip/record")
+        except RequestError as error:
+            take.done("/fail", "/clip/record", str(error))
+            return
         take.done("/done", "/clip/record", take.name, len(clip.events), take.dropped)
 
-    def _messages(self, name: str) -> tuple[float, list[Message]]:
-        """Length and messages of a clip, or of the take of that name."""
-        take = self.take
-        if take is not None and take.name == name:
-            clip: PatchClip | None = take.clip(-1)
-        else:
-            clip = self.server.clips().get(name)
+    def _messages(self, run: ClipRun) -> tuple[float, list[Message]]:
+        """Length and messages of what a run plays: a clip, or a take that has just ended."""
+        clip = self.server.clips().get(run.name)
+        if run.take is not None and self._of_take(run):
+            clip = run.take.clip(-1)
         if clip is None:
             return 0.0, []
-        if name not in self._read or self._read[name][0] is not clip:
-            self._read[name] = clip, sorted(clip.messages(), key=lambda one: one[0])
-        return clip.beats, self._read[name][1]
+        if run.name not in self._read or self._read[run.name][0] is not clip:
+            self._read[run.name] = clip, sorted(clip.messages(), key=lambda one: one[0])
+        return clip.beats, self._read[run.name][1]
+
+    def _of_take(self, run: ClipRun) -> bool:
+        return run.take is not None and run.take is self.take
 
     def _send(self, run: ClipRun, until: float) -> None:
-        length, messages = self._messages(run.name)
+        length, messages = self._messages(run)
         if messages is not run.messages:
             self._changed(run, messages)
         to = min(until, run.end)
         if to > run.sent:
-            for beat, address, args in _due(messages, run.begin, length, run.sent, to):
+            for beat, address, args in due(messages, run.begin, length, run.sent, to):
                 self._at(run, beat, address, args)
             run.sent = to
         if not length and messages and run.sent > run.begin + messages[-1][0]:
@@ -281,8 +295,7 @@ class Launcher:
     def _changed(self, run: ClipRun, messages: list[Message]) -> None:
         """Other events, or none where the clip was deleted: notes that none of them ends are ended."""
         run.messages = messages
-        take = self.take
-        if run.name not in self.server.clips() and (take is None or take.name != run.name):
+        if run.name not in self.server.clips() and not self._of_take(run):
             run.end = min(run.end, self._now)
         ends = {args[:1] + args[2:] for _, address, args in messages if address == "/note/off"}
         kept = {what: None for what in run.sounding if what in ends or str(what[0]).startswith("/")}
@@ -292,12 +305,7 @@ class Launcher:
         run.sounding = kept
 
     def _at(self, run: ClipRun, beat: float, address: str, args: tuple[Arg, ...]) -> None:
-        if address == "/note/on":
-            run.sounding[args[:1] + args[2:]] = None
-        elif address == "/note/off":
-            run.sounding.pop(args[:1] + args[2:], None)
-        elif address.endswith("/play") and "cut" in args:
-            run.sounding[(address, *args)] = None
+        run.began(address, args)
         if self._names_file(address):
             self._answered("/fail", (address, "a clip chooses no file"))
         else:
@@ -311,17 +319,14 @@ class Launcher:
 
     def _release(self, run: ClipRun, beat: float | None) -> None:
         """Ends what a run began and did not end: at a beat, or now."""
-        sounding, run.sounding = run.sounding, {}
-        for what in sounding:
-            if str(what[0]).startswith("/"):
-                # a sound of a choke group: a silent one of its group ends it
-                message: tuple[Arg, ...] = (*what, "gain", 0)
-            else:
-                message = ("/note/off", what[0], 0, *what[1:])
-            if beat is None:
-                self.server.message(str(message[0]), *message[1:], source=SOURCE, reply=self._answered)
-            else:
-                self.server.message("/at", Double(beat), *message, source=SOURCE, reply=self._answered)
+        for message in run.release():
+            at: tuple[Arg, ...] = () if beat is None else ("/at", Double(beat))
+            address, *args = *at, *message
+            try:
+                self.server.message(str(address), *args, source=SOURCE, reply=self._answered)
+            except RequestError as error:
+                # its node was removed
+                self._answered("/fail", (str(address), str(error)))
 
     def _answered(self, address: str, args: tuple[Arg, ...]) -> None:
         if address == "/fail":
@@ -356,19 +361,3 @@ class Launcher:
             self.server.event("/clip/state", name, "gone", Double(0.0), 0.0, -1)
             self._read.pop(name, None)
         self._told, self._seen = states, self.server.clips()
-
-
-def _due(
-    messages: list[Message], begin: float, length: float, since: float, to: float
-) -> Iterator[tuple[float, str, tuple[Arg, ...]]]:
-    """The messages in [since, to) of a clip that repeats after `length` beats, or is played once where that is 0."""
-    first = max(0, math.floor((since - begin) / length) - 1) if length else 0
-    last = max(0, math.floor((to - begin) / length)) if length else 0
-    for turn in range(first, last + 1):
-        base = begin + turn * length
-        place = bisect_left(messages, since - base, key=lambda one: one[0])
-        for beat, address, args in messages[place:]:
-            if beat >= to - base:
-                break
-            if beat <= length or not length:
-                yield base + beat, address, args

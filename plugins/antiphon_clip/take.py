@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from struct import pack, unpack
 
-from antiphon.api import Value
+from antiphon.api import Param, Value
 from antiphon.api.backends.transports import (
     VALUES_BEGIN,
     EngineEffect,
@@ -18,21 +19,32 @@ from antiphon.api.backends.transports import (
     Sample,
     TransportServer,
     note_params,
+    plays,
     value_place,
     word_number,
 )
 
+_MOST_VALUES = 64
+"""More than a note can have: what follows is a device's."""
+_LONGEST_BEAT = 1.23456789e-05
+"""One whose text is as long as a beat's can be."""
+_SHORTEST = 0.01
+"""Beats of a note that ends where it begins."""
 _ADDRESSES = {"control": "/cc", "bend": "/bend", "program": "/program"}
 Words = tuple[int | float | str, ...]
 
 
 @dataclass(slots=True)
 class _Held:
-    """A note: where it began, where it begins when it is played, and where it ended, None while it is held."""
+    """A note: where it began, where it begins when it is played, and where it ended, None while it is held.
+
+    Attributes:
+        on: Address and arguments that begin it.
+    """
 
     played: float
     beat: float
-    velocity: float
+    on: tuple[str, Words]
     ended: float | None = None
 
 
@@ -85,10 +97,14 @@ class Take:
                 self._add(beat, f"/node/{node.name}/{param.name}", (value, *ramp))
         elif effect.kind in ("on", "off"):
             self._note(beat, node, effect)
-        elif effect.kind == "control" and effect.number == VALUES_BEGIN:
+        elif effect.kind == "control" and effect.number == VALUES_BEGIN and plays(node.info):
             self._values[node.id] = [effect]
-        elif effect.kind == "control" and value_place(effect.number) >= 0:
-            self._values.setdefault(node.id, []).append(effect)
+        elif (
+            effect.kind == "control"
+            and value_place(effect.number) >= 0
+            and 0 < len(self._values.get(node.id, ())) < _MOST_VALUES
+        ):
+            self._values[node.id].append(effect)
         elif address := _ADDRESSES.get(effect.kind):
             amounts = {"bend": (effect.value,), "program": (effect.number,)}
             own = amounts.get(effect.kind, (effect.number, effect.value))
@@ -106,21 +122,32 @@ class Take:
         at = round(beat / self.step) * self.step if self.step else beat
         velocity = 127.0 * effect.value
         velocity = round(velocity) if abs(velocity - round(velocity)) < 1e-6 else velocity
-        if (begun := self._values.pop(node.id, None)) is not None:
-            words = self._named(node, begun)
+        begun, on = self._values.pop(node.id, None), ("/note/on", (effect.number, velocity, *key[1:]))
+        if begun is not None:
+            declared = note_params(node.info.params)
+            words = self._declared(node, declared, begun) if declared else _by_name(node, begun)
             if words is None:
                 self.dropped += 1
-            else:
-                number = ("note", effect.number) if begun[0].value else ()
-                self._add(at, f"/node/{node.name}/play", (*words, *number, "velocity", velocity))
-        elif self._fits(at, 2):
-            self._notes.setdefault(key, []).append(_Held(beat, at, velocity))
+                return
+            number = ("note", effect.number) if begun[0].value else ()
+            on = f"/node/{node.name}/play", (*words, *number, "velocity", velocity)
+            if declared:
+                self._add(at, *on, beat)
+                return
+            if not _holdable(on):
+                self.dropped += 1
+                return
+        if self._fits(at, 2, beat):
+            self._notes.setdefault(key, []).append(_Held(beat, at, on))
 
-    def _named(self, node: Node, values: list[NodeEvent]) -> Words | None:
-        """Names and values of a note that has its own; None where a word is not known."""
-        params, words = note_params(node.info.params), list[int | float | str]()
+    def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
+        """Names and values of a note that has its own; None where one is not known."""
+        words = list[int | float | str]()
         for effect in values[1:]:
-            param = params[value_place(effect.number)]
+            place = value_place(effect.number)
+            if place >= len(params):
+                return None
+            param = params[place]
             known = node.vocabulary.get(param.name, ())
             if param.kind != "text":
                 words += param.name, _plain(param.from_norm(effect.value))
@@ -130,8 +157,8 @@ class Take:
                 return None
         return tuple(words)
 
-    def _fits(self, beat: float, count: int) -> bool:
-        if not -1e-9 <= beat < self.beats - 1e-9:
+    def _fits(self, beat: float, count: int, heard: float) -> bool:
+        if not (beat >= -1e-9 and heard < self.beats - 1e-9):
             return False
         if self._count + count > self.most:
             self.dropped += 1
@@ -139,32 +166,56 @@ class Take:
         self._count += count
         return True
 
-    def _add(self, beat: float, address: str, words: Words) -> None:
-        if self._fits(beat, 1):
-            message = max(0.0, beat), address, words
-            try:
-                PatchClip.of(0.0, [message]).messages()
-            except RequestError:
-                # longer than an event may be
-                self.dropped += 1
+    def _add(self, beat: float, address: str, words: Words, heard: float | None = None) -> None:
+        if self._fits(beat, 1, beat if heard is None else heard):
+            if _holdable((address, words)):
+                self._messages.append((beat, address, words))
             else:
-                self._messages.append(message)
+                self.dropped += 1
+
+    def _wrapped(self, beat: float) -> float:
+        """Place in the loop: a beginning that was moved to its end is at its first beat."""
+        return max(0.0, beat) if beat < self.beats - 1e-9 else 0.0
 
     def clip(self, place: int) -> PatchClip:
         """What was recorded so far: a note that is held ends with the clip, or where it begins again."""
-        messages = list(self._messages)
+        messages = [(self._wrapped(beat), address, words) for beat, address, words in self._messages]
         for (number, channel, node), notes in self._notes.items():
-            notes = sorted(notes, key=lambda note: note.beat)
-            ends = [note.beat for note in notes[1:]] + [self.beats]
-            for note, latest in zip(notes, ends, strict=True):
-                if latest <= note.beat:
+            begun = sorted(((self._wrapped(note.beat), note) for note in notes), key=lambda one: one[0])
+            ends = [begin for begin, _ in begun[1:]] + [self.beats]
+            for (begin, note), latest in zip(begun, ends, strict=True):
+                if latest <= begin:
                     continue  # the same note again on one step
-                length = self.beats if note.ended is None else note.ended - note.played
-                end = min(note.beat + length, latest)
-                begin = max(0.0, note.beat)
-                messages.append((begin, "/note/on", (number, note.velocity, channel, node)))
-                messages.append((end, "/note/off", (number, 0, channel, node)))
+                held = self.step if begin < note.beat else self.beats
+                length = held if note.ended is None else max(note.ended - note.played, _SHORTEST)
+                messages.append((begin, *note.on))
+                messages.append((min(begin + length, latest), "/note/off", (number, 0, channel, node)))
         return PatchClip.of(self.beats, sorted(messages, key=lambda one: (one[0], one[1] != "/note/off")), place)
+
+
+def _holdable(message: tuple[str, Words]) -> bool:
+    """Whether a clip may hold it: it is not too long, and no text of it has a quotation mark."""
+    try:
+        PatchClip.of(0.0, [(_LONGEST_BEAT, *message)]).messages()
+    except RequestError:
+        return False
+    return True
+
+
+def _by_name(node: Node, values: list[NodeEvent]) -> Words | None:
+    """Names and values of a note whose node has no parameters for them; None where a name is not known.
+
+    Each is three controllers: 24 bits of its name's hash, and the halves of a 32-bit float, in 65536ths.
+    """
+    words: list[int | float | str] = ["length", 0]
+    names = {int(word_number(name) * (1 << 24)): name for name in node.vocabulary.get("play", ())}
+    shares = [effect.value for effect in values[1:]]
+    for name, high, low in zip(shares[::3], shares[1::3], shares[2::3], strict=False):
+        if (known := names.get(round(name * (1 << 24)))) is None:
+            return None
+        bits = round(high * 65536) << 16 | round(low * 65536)
+        words += known, unpack(">f", pack(">I", bits))[0]
+    return tuple(words)
 
 
 def _plain(value: Value) -> int | float | str:

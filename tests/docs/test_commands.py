@@ -62,6 +62,10 @@ PARSED = {
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
     ),
+    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon_clip/tests/test_clip.py plays what is recorded, on the bar",
+    "antiphon osc /clip/record sweep 4 0 knobs": "the same",
+    "antiphon osc /clip/stop riff": "the same",
+    "antiphon osc /clip/play riff": "the same",
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",

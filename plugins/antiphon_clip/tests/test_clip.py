@@ -16,13 +16,15 @@ import antiphon_clip
 from antiphon.api.backends.transports import AddressList, EngineEffect
 from antiphon.kernel.contract.catalog import ProcessorInfo, TransportInfo
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.ports import AUDIO_OUT
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.link import NodeVocabulary
-from antiphon.kernel.errors import PatchError
+from antiphon.kernel.errors import PatchError, RequestError
+from antiphon.kernel.graph.clips import MAX_CLIP_TEXT, PatchClip, clip_room
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import NOTES
+from antiphon.kernel.session.commands import Panic
 from antiphon_clip.launcher import Launcher, _open
 
 
@@ -57,6 +59,7 @@ class Stage:
         return found
 
 
+NAMED = ProcessorInfo("named", "Plays.", "test", (EVENTS_IN,), (AUDIO_OUT,), (Param("play", "trigger", False),))
 READER = ProcessorInfo("reader", "Reads.", "test", (), (AUDIO_OUT,), (Param("file", "file", ""),))
 
 
@@ -67,7 +70,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     antiphon_clip.antiphon_addresses(osc)
     catalog = replace(
         CATALOG,
-        types={**CATALOG.types, "drums": DRUMS, "reader": READER},
+        types={**CATALOG.types, "drums": DRUMS, "reader": READER, "named": NAMED},
         addresses=tuple(info for info, _ in osc.added),
         hooks={"antiphon_clip": ("antiphon_addresses", "antiphon_transports")},
         transports=(TransportInfo("clip", "", "antiphon_clip"),),
@@ -94,7 +97,8 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 (7.4, "/note/on", 64, 64, 2), (7.76, "/note/on", 7, 9),
             ],
             [
-                "0 /note/on 60 100 1 d", "0.5 /note/off 60 0 1 d", "0.5 /note/on 62 1 1 d", "1 /note/off 62 0 1 d",
+                "0 /note/on 60 100 1 d", "0 /note/on 7 9 1 d", "0.5 /note/off 60 0 1 d", "0.5 /note/off 7 0 1 d",
+                "0.5 /note/on 62 1 1 d", "1 /note/off 62 0 1 d",
                 "1 /note/on 62 127 1 d", "1.2 /note/off 62 0 1 d", "3.5 /note/on 64 64 2 d", "4 /note/off 64 0 2 d",
             ],
         ),
@@ -102,13 +106,13 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             (),
             [
                 (3.9, "/note/on", 1, 1), (4.25, "/node/d/play", "s", "808", "n", 3, "mode", "equal", "loop", 1),
-                (4.3, "/node/d/play", "s", "gone"), (4.5, "/cc", 64, 1),
+                (4.3, "/node/d/play", "s", "gone"), (4.5, "/cc", 64, 1), (4.55, "/cc", 103, 1),
                 (4.6, "/bend", -0.5), (4.7, "/note/pitch", 60, 0.25),
                 (5.0, "/node/a/gain", 0.75), (5.5, "/at", 5.6, "/note/on", 3, 3),
             ],
             [
                 '0.25 /node/d/play s "808" n 3 mode equal loop 1 velocity 127',
-                "0.5 /cc 64 1 1 d", "0.6 /bend -0.5 1 d",
+                "0.5 /cc 64 1 1 d", "0.55 /cc 103 1 1 d", "0.6 /bend -0.5 1 d",
                 "0.7 /note/pitch 60 0.25 1 d",
             ],
         ),
@@ -233,3 +237,94 @@ def test_a_patch_keeps_clips() -> None:
         parse(text.replace("/note/on", "/patch/load"), CATALOG)
     with pytest.raises(PatchError, match=r"patch, line 3, 'clips.riff.beats': takes a number"):
         parse(text.replace("8\nev", '"8"\nev'), CATALOG)
+
+
+async def test_a_note_with_values_by_name_is_kept_as_one_and_ends_with_its_clip(stage: Stage) -> None:
+    await stage.client.ask("/node/add", "named", "k")
+    number = stage.live.app.session.state.nodes["k"].id
+    stage.live.engine.say(NodeVocabulary(number, {"play": ("cutoff",)}))
+    await stage.at(1.5, "/clip/record", "riff", 1, 0.0, "k")
+    await stage.at(4.25, "/node/k/play", "length", 0, "cutoff", 800.25, "note", 62)
+    await stage.at(5.25, "/note/off", 62, 0, 1, "k")
+    await stage.at(5.5, "/node/k/play", "length", 0, "other", 1, "note", 62)
+    await stage.at(7.0, "/node/k/play", "length", 0, "cutoff", -0.1)
+    assert ("/done", ("/clip/record", "riff", 4, 1)) in await stage.at(8.5) + await stage.at(8.6)
+    assert await stage.events() == [
+        "0.25 /node/k/play length 0 cutoff 800.25 note 62 velocity 127", "1.25 /note/off 62 0 1 k",
+        "3 /node/k/play length 0 cutoff -0.100000001 velocity 127", "4 /note/off 60 0 1 k",
+    ]  # fmt: skip
+    stage.effects.clear()
+    await stage.at(11.8, "/clip/stop")
+    for beat in (12.0, 15.5, 16.1):
+        await stage.at(beat)
+    assert stage.sent()[-2:] == [(15.0, "on", 60), (16.0, "off", 60)]
+
+
+async def test_a_fault_of_a_take_keeps_no_note_and_no_panic_from_the_engine(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RequestError("there is no room")
+
+    await stage.at(1.5, "/clip/record", "riff", 1)
+    await stage.at(4.5, "/note/on", 60, 100)
+    monkeypatch.setattr(stage.launcher.server, "keep_clips", refused)
+    assert ("/fail", ("/clip/record", "there is no room")) in await stage.at(4.6, "/panic")
+    assert sum(isinstance(one, Panic) for one in stage.effects) == 1
+    assert stage.live.app.counts()["faults"] == 0
+    await stage.at(5.0, "/clip/record", "riff", 1)
+    monkeypatch.setattr(type(stage.launcher.take), "effect", refused)
+    stage.effects.clear()
+    await stage.at(5.1, "/note/on", 60, 100)
+    assert [one.kind for one in stage.effects if isinstance(one, NOTES)] == ["on"]
+    assert stage.live.app.counts()["faults"] == 1
+
+
+async def test_a_clip_plays_until_it_is_recorded_over_and_a_take_replaces_its_column(stage: Stage) -> None:
+    await stage.client.ask("/clip/put", "riff", 4.0, 0, "1 /note/on 60 1", "2 /note/off 60 0")
+    await stage.client.ask("/clip/put", "other", 1.0, 4, "0 /note/on 40 1", "0.5 /note/off 40 0")
+    await stage.at(3.5, "/clip/play", "riff")
+    await stage.at(4.2, "/clip/record", "riff", 1)
+    for beat in (5.0, 6.0, 7.0):
+        await stage.at(beat)
+    assert stage.sent() == [(5.0, "on", 60), (6.0, "off", 60)]
+    await stage.at(7.5, "/clip/play", "other")
+    for beat in (9.0, 11.0, 11.5, 11.7, 12.0, 12.2, 13.0):
+        await stage.at(beat)
+    assert [beat for beat, kind, note in stage.sent() if (kind, note) == ("on", 40)] == [8.0, 9.0, 10.0, 11.0]
+    assert (await stage.state())[5:7] == ("other", "stopped")
+
+
+async def test_what_ends_is_not_in_the_way_and_the_beat_brings_nothing_back(stage: Stage) -> None:
+    await stage.client.ask("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1 1 d", "4 /note/off 60 0 1 d")
+    await stage.client.ask("/clip/put", "once", 0.0, 1, "0 /note/on 50 1", "3 /note/off 50 0")
+    await stage.client.ask("/clip/play", "once")
+    await stage.at(3.5, "/clip/play", "riff")
+    await stage.at(3.9)
+    await stage.at(4.5, "/clip/stop", "riff")
+    assert await stage.at(7.7, "/clip/play", "riff") == []
+    assert (await stage.state())[1:3] == ("queued", 8.0)
+    await stage.at(8.2, "/clip/play", "once")
+    for beat in (12.0, 12.2):
+        await stage.at(beat)
+    await stage.client.ask("/clip/stop", "riff")
+    await stage.client.ask("/node/delete", "d")
+    await stage.client.ask("/beat", 101.0)
+    await stage.at(101.0)
+    assert (await stage.state())[:3] == ("riff", "ending", 104.0)
+    assert (await stage.state())[5:7] == ("once", "stopped")
+    await stage.at(104.1)
+    assert [run.name for run in stage.launcher.runs] == []
+    assert stage.live.app.counts()["faults"] == 0
+
+
+def test_a_clip_has_room_and_its_texts_come_back_as_they_are() -> None:
+    with pytest.raises(RequestError, match="a text of a clip has no quotation mark"):
+        PatchClip.of(1.0, [(0.0, "/node/a/text", ('say "so"',))])
+    for event in ('0 /node/a/text "so', '0 /node/a/text a"b c"'):
+        with pytest.raises(RequestError, match="an event of a clip is"):
+            PatchClip(1.0, (event,)).messages()
+    full = {"a": PatchClip(1.0, ("x" * (MAX_CLIP_TEXT - 199),))}
+    with pytest.raises(RequestError, match="a patch holds 64 clips of 131072 characters"):
+        clip_room({"a": PatchClip(1.0, ("0 /cc 1 1" + " " * 190,) * 658)}, "b")
+    assert clip_room(full, "a") == 655

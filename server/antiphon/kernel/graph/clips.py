@@ -18,8 +18,9 @@ MAX_CLIP_BEATS = 1024.0
 MAX_CLIP_TEXT = 1 << 17
 """Most characters of all clips of a patch, whose file may be twice as large."""
 LONGEST_NAME, LONGEST_EVENT = 64, 200
-_WORD = re.compile(r'"[^"]*"|[^\s"]+')
+_WORD = re.compile(r'(?:"[^"]*"|[^\s"]+)(?!\S)')
 """A word, or in quotes a text that may have spaces or be written as a number."""
+_FULL = f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one"
 _ADDRESSES = ("/note/", "/node/", "/macro/", "/cc", "/bend", "/program", "/scene/recall")
 ClipMessage: TypeAlias = tuple[float, str, tuple[int | float | str, ...]]
 """Beat from the clip's beginning, address and arguments."""
@@ -40,7 +41,7 @@ class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, beats: float, messages: Iterable[ClipMessage], place: int = -1) -> Self:
-        """A clip of messages, whose numbers are kept to nine digits."""
+        """A clip of messages, whose numbers are kept to nine digits; `RequestError` for a text with a `"`."""
         return cls(beats, tuple(" ".join(map(_word, (at, address, *args))) for at, address, args in messages), place)
 
     def messages(self) -> list[ClipMessage]:
@@ -51,7 +52,7 @@ class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check_clips(clips: Mapping[str, PatchClip]) -> None:
     """Raises `RequestError` for a name, a length, a place or an event that cannot be, and for too many."""
     if len(clips) > MAX_CLIPS or sum(len(event) for clip in clips.values() for event in clip.events) > MAX_CLIP_TEXT:
-        raise RequestError(f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one")
+        raise RequestError(_FULL)
     for name, clip in clips.items():
         if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
             raise RequestError(f"a clip's name has 1 to {LONGEST_NAME} characters, not {short_repr(name)}")
@@ -67,6 +68,8 @@ def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
     others = {other: clip for other, clip in clips.items() if other != name}
     check_clips({**others, name: PatchClip(0.0)})
     text = MAX_CLIP_TEXT - sum(len(event) for clip in others.values() for event in clip.events)
+    if text < LONGEST_EVENT:
+        raise RequestError(_FULL)
     return min(text // LONGEST_EVENT, MAX_CLIP_EVENTS)
 
 
@@ -75,7 +78,7 @@ def _message(event: str) -> ClipMessage:
     beat, _, rest = event.partition(" ")
     address, *args = _WORD.findall(rest) or ("",)
     at = _argument(beat)
-    known = address.startswith(_ADDRESSES) and len(event) <= LONGEST_EVENT
+    known = address.startswith(_ADDRESSES) and len(event) <= LONGEST_EVENT and not _WORD.sub("", rest).strip()
     if isinstance(at, str) or not 0.0 <= at <= MAX_CLIP_BEATS or not known:
         raise RequestError(
             "an event of a clip is a beat and a message of a note, a parameter, a macro or a scene, as in "
@@ -88,6 +91,8 @@ def _word(value: int | float | str) -> str:
     if isinstance(value, float):
         return f"{value:.9g}"
     text = str(value)
+    if '"' in text:
+        raise RequestError(f"a text of a clip has no quotation mark, unlike {short_repr(text)}")
     return f'"{text}"' if isinstance(value, str) and (text != _argument(text) or not _WORD.fullmatch(text)) else text
 
 
