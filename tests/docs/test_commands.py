@@ -62,7 +62,7 @@ PARSED = {
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
     ),
-    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon_clip/tests/test_clip.py plays what is recorded, on the bar",
+    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon_clip/tests/test_clip.py records and plays",
     "antiphon osc /clip/record sweep 4 0 knobs": "the same",
     "antiphon osc /clip/stop riff": "the same",
     "antiphon osc /clip/play riff": "the same",
