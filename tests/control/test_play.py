@@ -247,6 +247,7 @@ def test_a_note_by_name_at_a_beat_may_have_a_length() -> None:
             ["note", 60, "x", 1],
             "a note of k has a length in beats, or 0 until /note/off; in a script write .synth(",
         ),
+        (["note", 60, "length"], "play takes names and values in turn"),
         (["note", 60, "length", 2], "a length above 0 is of notes at a beat"),
         (["note", 60, "length", 0, "x", "word"], "'x' takes a number, not 'word'"),
         (["length", 0, *(part for n in range(20) for part in (f"v{n}", n))], "at most 16 values by name"),

@@ -10,10 +10,11 @@ from tests import accepted
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
+from antiphon.live.notes import to_commands
 from antiphon.live.patterns.words import table
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.outside import to_midi
@@ -408,6 +409,28 @@ def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> Non
     ]
     sent = [to_midi(SentEvent(0.0, event.address, event.args)).args for event in events if event.beat == 0]
     assert sorted(sent) == [("synth", 0x92, 60, 100), ("synth", 0xB2, 74, 0)]
+
+
+def test_a_midi_port_gets_a_note_of_a_synth_without_its_values() -> None:
+    given = {"note": 60, "synth": "keys", "cutoff": 800, "channel": 3}
+    note = to_commands(given, F(0), F(1), "@/Synth", "", 0)
+    assert isinstance(note, LiveNote)
+    assert (note.begun().address, note.begun().args) == ("@/note/on", (60, 100.0, 3, "@/Synth"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "notes"),
+    [
+        ('mini("1 0 1").note("c4")', [60, 60, 60]),
+        ('mini("1 0 1").gain(1).set(note=60)', [60, 60, 60]),
+        ('mini("1 0").gain(1).note("c4").add(note=1).set(gain=0)', [61, 61]),
+        ('mini("c4 e4").gain(1).add(note=12).note()', [72, 76]),
+    ],
+)
+def test_a_note_that_is_set_takes_the_place_of_a_value_without_a_name(pattern: str, notes: list[int]) -> None:
+    events = performed(f'track("t", {pattern})')
+    begun = [event.args for event in events if event.address.endswith(("/on", "/play"))]
+    assert [args[args.index("note") + 1] if "note" in args else args[0] for args in begun] == notes
 
 
 # ---- refusals

@@ -18,6 +18,7 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
+from antiphon.performer.cues import MOST_WAITING_CUES, WaitingCues
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
@@ -282,7 +283,7 @@ GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8
         ("while my.k == 70: pass", ENDLESS),
         ("if my.k == 70: sum(range(10**12))", ENDLESS),
         ("if my.k == 70: __import__('os')._exit(3)", "set.py line 3: its process has ended"),
-        ("if my.k == 70: __import__('time').sleep(1000)", ENDLESS),
+        ("if my.k == 70: __import__('time').sleep(1000)", "set.py line 8: time.sleep stops all that plays"),
         ("if my.k == 70: x = bytearray(10**10)", "set.py line 8: it takes more memory"),
         ("if my.k == 70: print('x' * 10**6, flush=True)", ""),
         ("if my.k == 70: __import__('sys').stdout.close()", ""),
@@ -306,7 +307,7 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
     assert drums[-1][0] >= 21.0
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     # a call that never ends is left out, one that raises has played its note
-    before = 10 if "raise" in bad or "bytearray" in bad or not sentence else 9
+    before = 10 if any(word in bad for word in ("raise", "bytearray", "sleep")) or not sentence else 9
     assert notes[:before] == [(float(k), 60 + k) for k in range(before)]
     assert stage.player.out.late == 0
     if sentence:
@@ -367,6 +368,40 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert after[0].beat >= zero + 1002.0
     assert len(after) >= 3
     assert stage.player.out.ends() == [], "what is ended stays ended"
+
+
+def test_a_note_with_values_of_a_synth_ends_where_the_script_stops_or_begins_anew(stage: Stage) -> None:
+    stage.first("track('k', synth('keys', note='c4', cutoff=800, length=3, channel=2))\n")
+    stage.play(stage.sent[0].beat + 9.0)
+    begun = [e.args for e in stage.sent if e.address == "/node/keys/play"]
+    assert begun[0] == ("note", 60, "velocity", 100.0, "length", 0, "cutoff", 800)
+    assert {e.args for e in stage.sent if e.address == "/note/off"} == {(60, 0, 1, "keys")}
+    assert [(e.address, e.args) for e in stage.player.out.ends()] == [("/note/off", (60, 0, 1, "keys"))]
+
+
+def test_after_a_version_from_the_top_was_lost_the_one_before_goes_on_in_its_bar(stage: Stage) -> None:
+    zero = stage.first(BEAT)
+    stage.play(zero + 1.0)
+    stage.player.save(IMPORTS + BEAT, 7, Begin(top=True))
+    stage.until_true(lambda: stage.player._header, "the second version was read")
+    stage.play(5.0)
+    for branch in stage.player.branches():
+        assert branch.pid
+        os.kill(branch.pid, signal.SIGKILL)
+    stage.until_true(lambda: stage.player.swaps == 3, "the version before")
+    assert stage.said[-2:] == ["the version before is started anew", "plays from bar 2"]
+
+
+def test_moves_of_sliders_that_are_put_back_are_merged_with_those_that_wait() -> None:
+    def move(place: int, value: float) -> dict[str, float]:
+        return {"version": 7, "place": place, "value": value}
+
+    cues = WaitingCues()
+    cues.put("cue", {"name": "go"})
+    cues.put("slide", move(1, 0.5))
+    cues.restore([("slide", move(place % 300, 0.25)) for place in range(600)])
+    assert len(cues.waiting) == MOST_WAITING_CUES
+    assert cues.waiting[:3] == [("slide", move(0, 0.25)), ("slide", move(1, 0.5)), ("slide", move(2, 0.25))]
 
 
 def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(

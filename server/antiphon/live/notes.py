@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns.controls import UNNAMED
+from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact
-from antiphon.live.records import LiveEvent, LiveNote, node_name
+from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
 
 VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
@@ -89,8 +89,11 @@ def _note(
     if "note" not in values:
         raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
     lasts, channel = _length(values, length), _whole(values.get("channel", 1), "channel", 1, 16)
-    own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
     on = on or (node_name(values["synth"]) if "synth" in values else "")
+    own: tuple[Any, ...] = ()
+    if not on.startswith(OUTSIDE):  # MIDI has no values by name
+        own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
+    channel = 1 if own else channel  # as `/node/NAME/play` begins it
     note, lit = _whole(values["note"], "note", 0, HIGHEST), mark(places, lasts)
     return LiveNote(beat, note, _velocity(values), lasts, on, channel, source, line, lit, own)
 
@@ -130,10 +133,9 @@ def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
         raise UsageError(
             f"unit takes c (speed counts cycles) or r (speed is a factor), not {str(values['unit'])[:40]!r}"
         )
-    speed = float(found.get("speed", 1.0))
+    speed, begin, end = (plain_number(found.get(name, at)) for name, at in (("speed", 1), ("begin", 0), ("end", 1)))
     if values["unit"] == "c" and speed:
-        share = float(found.get("end", 1.0)) - float(found.get("begin", 0.0))
-        found |= {"beats": share * float(cycle) / abs(speed), "speed": 1.0 if speed > 0 else -1.0}
+        found |= {"beats": (end - begin) * float(cycle) / abs(speed), "speed": 1.0 if speed > 0 else -1.0}
     return found
 
 

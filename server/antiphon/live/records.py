@@ -46,7 +46,7 @@ class LiveNote:
         velocity: 1 to 127.
         length: In beats, above 0.
         on: The node's name; "" for every node that takes notes.
-        channel: 1 to 16.
+        channel: 1 to 16; 1 with `values`.
         source: As of `LiveEvent`.
         values: Names and values of its own, in turn, for the node's SynthDef.
     """

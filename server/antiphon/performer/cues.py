@@ -36,8 +36,10 @@ class WaitingCues:
         return taken
 
     def restore(self, given: list[Asked]) -> None:
-        """Puts back the moves among requests that went to a script which has ended."""
-        self.waiting = [one for one in given if one[0] == "slide"] + self.waiting
+        """Puts moves that went to a script which has ended before those that wait, of which each replaces its own."""
+        waiting, self.waiting = self.waiting, []
+        for do, values in [*given, *waiting]:
+            self.put(do, values)
 
 
 def _slider(given: dict[str, Any]) -> tuple[int, int]:

@@ -141,6 +141,11 @@ class Outgoing:
 
 
 def _key(address: str, args: tuple[Any, ...]) -> Key | None:
+    if address.startswith("/node/") and address.endswith("/play"):
+        given = dict(zip(args[::2], args[1::2], strict=False))
+        # one without a length of its own lasts until its note-off, see `LiveNote.begun`
+        note = given.get("note") if given.get("length") == 0 else None
+        return (address.split("/")[2], 1, note) if isinstance(note, int) else None
     if address.removeprefix(OUTSIDE) not in ("/note/on", "/note/off"):
         return None
     return str(args[3]) if len(args) > 3 else "", int(args[2]), int(args[0])

@@ -44,13 +44,14 @@ class Player:
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
         """Plays nothing before `save`. `begin`: of versions that do not say it."""
-        self._path, self._processes, self._show = path, processes, show
+        self._path, self._processes, self._show, self._usual = path, processes, show, begin
         self._line, self._when = math.inf, begin
         self._follower: Branch | None = None
         self._leader: Branch | None = None
         self._candidate: Branch | None = None
         self._header: dict[str, Any] | None = None
-        self._since: list[Asked] = []
+        self._since: list[Asked] = []  # what the follower was asked while another version was read
+        self._moved = WaitingCues()  # the moves of sliders among it, for a version from the top
         self._text, self._texts = "", [("", 0)]
         self.version = self.tried = 0  # number of the last of them; 0 where nothing plays
         self.out = Outgoing()
@@ -98,10 +99,10 @@ class Player:
 
         By `version` its events name places in it; 0 for events without places. `begin` as of `Version`.
         """
-        self._when, self._line = begin or self._when, math.inf
+        self._when, self._line = begin or self._usual, math.inf
         if self._candidate is not None:
             self._candidate.end()
-        self._header, self.wanted, self._since = None, "", []
+        self._header, self.wanted, self._since, self._moved = None, "", [], WaitingCues()
         source = self._processes.first if self._when.top or self._follower is None else self._follower
         self._text, self.tried, self._candidate = text, version, source.fork()
         patience = FIRST_PATIENCE if source is self._processes.first else PATIENCE
@@ -213,7 +214,7 @@ class Player:
         elif branch is self._follower:
             # what the leader gave was computed from the same state: it goes on as both
             self._follower, self._leader = self._leader, None
-            if self._follower is None:
+            if self._follower is None or not branch.pid:  # a copy of one that never began does not begin either
                 self._lost()
             else:
                 self._follower.ask("quiet", on=False)
@@ -251,7 +252,7 @@ class Player:
         if before[0]:
             self._show("the version before is started anew", fault=True)
             if self._candidate is None:
-                self.save(*before)
+                self.save(*before, self._usual._replace(top=False))
         else:
             self._texts.append(("", 0))
             self._show("there is silence until the script is saved", fault=True)
@@ -262,8 +263,10 @@ class Player:
         """Asks the follower, and later the version that is being read, which goes on from the same state."""
         assert self._follower is not None
         self._follower.ask(do, **values)
-        if self._candidate is not None:
+        if self._candidate is not None and not self._when.top:
             self._since.append((do, values))
+        elif self._candidate is not None and do == "slide":
+            self._moved.put(do, values)
 
     def _advance(self, beat: Fraction | None = None) -> Fraction:
         """Brings the follower to a beat, that up to which all was sent if none is given; its beat."""
@@ -345,8 +348,8 @@ class Player:
         if self._follower is not None:
             self._first += self.out.end_at(Fraction(self._line), self._here(-LATE))
             self._end_players()
-            self._cues.restore(self._since)
-            at, self._since = Fraction(0), []
+            self._cues.restore(self._moved.waiting)
+            at = Fraction(0)
         elif self.out.offset is None or self._when.top:
             self.out.offset = Fraction(next_multiple(self._soon(), bar))
             at = Fraction(0)

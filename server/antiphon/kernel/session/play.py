@@ -112,9 +112,9 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)
     names = (*own, "note", "velocity")
-    length, args = (0.0, args) if own else _length(node, args, when)
     if len(args) % 2:
         raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
+    length, args = (0.0, args) if own else _length(node, args, when)
     note, velocity = -1, 1.0
     values: list[Note] = []
     for at in range(0, len(args), 2):

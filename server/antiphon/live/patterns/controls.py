@@ -40,7 +40,7 @@ class ControlPattern(Pattern[Values]):
         Args:
             values: By name: a number, a text in mini-notation or a pattern, as `pan=sine`, `speed="1 <2 3>"`.
         """
-        return self._with(values, lambda old, new: new)
+        return self._with(values, lambda old, new: new, sets=True)
 
     def add(self, other: Argument = 0, **values: Argument) -> Self:
         """Adds to values of each event, as `add(speed=1)`; one that is not there counts as 0.
@@ -59,14 +59,14 @@ class ControlPattern(Pattern[Values]):
         """Multiplies values of each event, as `times(speed=2)`; one that is not there counts as 1."""
         return self._with(values, lambda old, new: _product(old, new))
 
-    def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value]) -> Self:
-        result = self.events
+    def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value], *, sets: bool = False) -> Self:
+        result, named = self.events, (lambda old, new: new) if sets else _named_as
         for name, argument in values.items():
             given = values_of(name, argument)
             result = queries.apply_left(
                 result,
                 given,
-                lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in _named_as(old, new).items()}},
+                lambda old, new: {**old, **{k: join(old.get(k), v) for k, v in named(old, new).items()}},
             )
         return self._new(result)
 
@@ -91,7 +91,7 @@ class ControlPattern(Pattern[Values]):
 
         def repeated(k: int) -> Query[Values]:
             def softer(values: Values) -> Values:
-                return {**values, "velocity": max(1.0, _float(values.get("velocity", 100.0)) * fade**k)}
+                return {**values, "velocity": max(1.0, plain_number(values.get("velocity", 100.0)) * fade**k)}
 
             return queries.map_values(queries.shift(self.events, gap * k), softer) if k else self.events
 
@@ -107,7 +107,7 @@ class ControlPattern(Pattern[Values]):
                 if event.whole is None:
                     continue
                 length = (event.whole.end - event.whole.begin) / count
-                first, last = _float(event.value.get("begin", 0.0)), _float(event.value.get("end", 1.0))
+                first, last = plain_number(event.value.get("begin", 0.0)), plain_number(event.value.get("end", 1.0))
                 for k in range(count):
                     at = event.whole.begin + k * length
                     piece = Span(at, at + length)
@@ -130,7 +130,7 @@ def unnamed(p: Pattern[Any]) -> ControlPattern:
 
 def _named_as(old: Values, new: Values) -> Values:
     """New values, with those for a note changing the value without a name where there is one."""
-    unnamed = UNNAMED in old and "note" in new
+    unnamed = UNNAMED in old and "note" not in old
     return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
 
 
@@ -148,7 +148,8 @@ silence = _Silence(queries.silence)
 """A pattern without events."""
 
 
-def _float(value: Value) -> float:
+def plain_number(value: Value) -> float:
+    """Number of a value. Raises `UsageError` for a word."""
     if isinstance(value, str):
         raise UsageError(f"a number is wanted here, not {value[:40]!r}")
     return float(value)
@@ -166,9 +167,10 @@ def _arithmetic(old: Value, new: Value) -> Value:
 
 
 def _product(old: Value | None, new: Value) -> Value:
+    old = 1 if old is None else old
     if isinstance(old, str) or isinstance(new, str):
         raise UsageError(f"{old!r} and {new!r} cannot be multiplied: one of them is a word")
-    return new if old is None else old * new
+    return old * new
 
 
 def _word_or_number(word: str) -> tuple[Value]:

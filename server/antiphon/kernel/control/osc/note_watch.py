@@ -13,13 +13,13 @@ from antiphon.kernel.session.actions import NodeControl, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Beat, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.play import BEGIN
+from antiphon.kernel.session.play import BEGIN, note_params
 from antiphon.kernel.session.schedule import due_beat
 from antiphon.kernel.wire.osc import Double, encode
 
 ADDRESS = "/note/event"
 SHORT = 0.125
-"""Displayed length in beats of a `/node/NAME/play` note, which has no end of its own."""
+"""Displayed length in beats of a `/node/NAME/play` note, which has no end of its own where its values are declared."""
 
 
 class NoteWatch:
@@ -52,8 +52,10 @@ class NoteWatch:
             return
         match effect:
             case NodeControl(node, number) if number == BEGIN:
-                # the controller of `/node/NAME/play` before its note
-                self._brief.add(node)
+                # the controller of `/node/NAME/play` before its note; one with values by name has a note-off
+                known = self._state.by_id.get(node)
+                if known is not None and note_params(known.info.params):
+                    self._brief.add(node)
             case NodeNoteOn(node, note, velocity, channel):
                 beat = self._beat(effect.when)
                 self._send(beat, note, max(1, min(127, round(127.0 * velocity))), channel, node)

@@ -10,7 +10,7 @@ from typing import Any
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, figure, numbers, whole
-from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
+from antiphon.live.patterns.controls import ControlPattern, plain_number, unnamed, values_of
 from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P, above
@@ -61,8 +61,8 @@ def _fitted(query: Query[Any]) -> Query[Any]:
         for event in query(span, seed):
             length = event.reach.end - event.reach.begin
             value = event.value
-            share = value.get("end", 1.0) - value.get("begin", 0.0)
-            speed = value.get("speed", 1.0) * share / float(length)
+            share = plain_number(value.get("end", 1.0)) - plain_number(value.get("begin", 0.0))
+            speed = plain_number(value.get("speed", 1.0)) * share / float(length)
             events.append(event.with_value({**_public(value), "speed": speed, "unit": "c"}))
         return events
 
@@ -113,7 +113,7 @@ def _resonance(q: float) -> float:
 
 _SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
     "bpq": ("bandq", lambda q: min(max(q, 1.0), 30.0)),
-    "distort": ("shape", lambda amount: 1.0 - 2.0 / (math.exp(amount) + 1.0)),
+    "distort": ("shape", lambda amount: math.tanh(amount / 2.0)),
     "hpq": ("hresonance", _resonance),
     "lpq": ("resonance", _resonance),
 }
@@ -135,7 +135,7 @@ def _several(name: str, keys: list[str]) -> Callable[..., Any]:
                 raise UsageError(f"{name} takes numbers and words, not {str(one)[:40]!r}")
             result = dict(old)
             for key, part in zip(keys, str(one).split(":") if isinstance(one, str) else [one], strict=False):
-                _put(result, key, figure(part)[0] if isinstance(part, str) else part)
+                _put(result, key, _part(part, name, keys))
             return result
 
         return p._new(apply_left(p.events, values_of(name, given, plain=True), named))
@@ -143,9 +143,17 @@ def _several(name: str, keys: list[str]) -> Callable[..., Any]:
     return function
 
 
+def _part(part: str | float, name: str, keys: list[str]) -> float:
+    try:
+        return figure(part)[0] if isinstance(part, str) else part
+    except UsageError:
+        form = f", or {':'.join(keys)}" if len(keys) > 1 else ""
+        raise UsageError(f"{name} takes a number{form}, not {str(part)[:40]!r}") from None
+
+
 def _put(values: dict[str, Any], key: str, number: float) -> None:
     if key == "postgain":
-        values["gain"] = values.get("gain", 1.0) * number
+        values["gain"] = plain_number(values.get("gain", 1.0)) * number
         return
     name, change = _SCALED.get(key, (key, lambda number: number))
     values[name] = round(change(number), 6) if key in _SCALED else number
