@@ -22,7 +22,7 @@ _TRAININGS = (
     "denoise-autoencoder denoise.training.recipe_autoencoder:AutoencoderRecipe The denoiser's variational autoencoder.",
     "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "
     "How far the denoiser's mask may be believed.",
-    "denoise-floor denoise.training.recipe_floor:FloorRecipe The noise in each band, by the last seconds of a sound.",
+    "denoise-floor denoise.training.recipe_floor:FloorRecipe How far the file mask may be trusted.",
     "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
     "The same on files, in both directions.",
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",

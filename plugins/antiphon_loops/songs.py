@@ -16,6 +16,8 @@ from antiphon.api.backends.files import AudioWriter, library_folder, make_folder
 
 BARS, KEPT = 4, 3
 """Bars of a loop, and number of loops of each stem."""
+FASTEST = 300.0
+"""Beats a minute, above which a song's bars have three fast beats: half of that is taken."""
 QUIET = 0.05
 """Share of the power of a stem's loudest bars below which it rests; and of the song's, below which it is absent."""
 SHORTEST, LONGEST = 1.0, 30.0
@@ -67,8 +69,10 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float
                 held, start, place = held[:, :, last - start :], last, place + 1
             if info.frames:
                 progress(min(1.0, total / info.frames))
-    bpm = round(240.0 * BARS * rate / float(np.median(np.diff(edges))), 2)
-    return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0), bpm
+    bpm = 240.0 * BARS * rate / float(np.median(np.diff(edges)))
+    while bpm > FASTEST:  # bars of three fast beats
+        bpm /= 2.0
+    return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0), round(bpm, 2)
 
 
 def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) -> Samples:

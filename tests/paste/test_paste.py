@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
+from antiphon.paste import safe
 from antiphon.paste.program import translated
 
 CASES = [
@@ -82,3 +83,33 @@ def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     except UsageError:
         return
     ast.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("program", "wanted"),
+    [
+        ("""$: s(`bd${"'+__import__('os').system('id')+'"}`)""", """format("'+__import__('os').system('id')+'")"""),
+        ("exec = exec\n$: exec('import os')", "exec_("),
+        ("$: exec('x');\nlet exec = s('bd')", "exec_("),
+        ("let __import__ = 3\n$: s('bd').fast(__import__)", "fast(import__)"),
+        ('$: s("bd _@999999999")', '"bd _@999999999"'),
+        ("$: " + "stack(" * 24 + 's("bd")' + ")" * 24, 's("bd")'),
+        ("$: s('bd').fast(1234567)", "fast(1234567)"),
+        ("setcpm()\n$: s('bd')", "# it cannot be read:"),
+        ("let f = x => !x == 1\n$: s('bd')", "return (not x) == 1"),
+    ],
+)
+def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, wanted: str) -> None:
+    script = translated(program).text()
+    assert wanted in script
+    assert len(script) < 2000 + 2 * len(program)
+    used = {node.id for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Name)}
+    assert used.isdisjoint({"exec", "eval", "open", "__import__", "getattr", "compile"})
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [("x = open('a')", "open"), ("x = s('a').__class__", "__class__"), ("import os", "module")]
+)
+def test_a_script_that_would_do_more_than_play_is_refused(line: str, name: str) -> None:
+    with pytest.raises(UsageError, match=f"the translation would .*{name}"):
+        safe.check(f"from antiphon.live import *\n{line}\n")

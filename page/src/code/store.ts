@@ -187,6 +187,7 @@ export async function translate(): Promise<void> {
   const { text: made, left_out: left } = answer.data as unknown as Translated;
   const now = editor.value.text();
   const at = now.indexOf(program);
+  if (at < 0) return;
   editor.value.write(`${now.slice(0, at)}${made}${now.slice(at + program.length)}`, at);
   say(left ? `Left out, each with its reason in the text: ${left}.` : "All of it is translated.", false);
 }
@@ -235,6 +236,7 @@ function show(which: string, original: string, shown: string): void {
   name.value = which;
   saved.value = original;
   text.value = shown;
+  pasted.value = "";
   editor.value?.show(shown);
   asRun.value = false;
   keep();

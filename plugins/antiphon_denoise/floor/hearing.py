@@ -104,7 +104,9 @@ class FloorListener:
 
     @property
     def found(self) -> float:
-        """dB of what would be taken beside the whole."""
+        """dB of what would be taken beside the whole; of a silent sound, or one too short to be judged, -120."""
+        if not self._whole:
+            return -120.0
         return float(10.0 * np.log10((self.trust**2 @ self._taken + QUIET) / (self._whole + QUIET)))
 
 

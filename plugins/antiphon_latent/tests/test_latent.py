@@ -149,6 +149,7 @@ def test_the_command_gives_the_samples_of_the_node(tmp_path):
 
 
 def test_notes_of_a_folder_are_learned_and_played(tmp_path):
+    pytest.importorskip("torch")
     sounds = tmp_path / "sounds"
     sounds.mkdir()
     t = np.arange(RATE) / RATE

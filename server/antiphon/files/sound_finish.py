@@ -28,7 +28,7 @@ class SoundFinish:
     """How a sound is finished.
 
     `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
-    `tags`: texts by name, those of `sound_tags.NAMES` and `FOUND`. `tagger`: makes what finds further tags, by rate and
+    `tags`: texts by name, those of `id3.NAMES` and `FOUND`. `tagger`: makes what finds further tags, by rate and
     channels; None for none.
     """
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text
+from antiphon.paste.safe import RESERVED
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, because, is_text, is_undefined, key_of, names_of, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
@@ -26,6 +28,8 @@ _OCTAVE = ".in_octave(3)"
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
+MOST_EXPRESSIONS = 100_000
+"""Of a program, each as often as it is translated: functions in functions are looked at twice a level."""
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
@@ -46,7 +50,7 @@ class Expressions:
         self.names: set[str] = set()
         self.lost: set[str] = set()
         self._ahead: list[str] = []
-        self._functions = 0
+        self._functions = self._translated = 0
 
     def body(self, node: Any) -> list[str]:
         """Lines of the body of a function."""
@@ -81,7 +85,10 @@ class Expressions:
         return shown
 
     def expr(self, node: Any, kind: str = "") -> Chain | str:
-        """An expression of Python; `kind` is the word that takes it."""
+        """An expression of Python; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
+        self._translated += 1
+        if self._translated > MOST_EXPRESSIONS:
+            raise UsageError("this program is too large to be translated")
         match node.type:
             case "Literal":
                 return self._literal(node, kind)
@@ -117,9 +124,8 @@ class Expressions:
 
     def _operand(self, node: Any) -> str:
         shown = str(self.expr(node))
-        return (
-            f"({shown})" if node.type in ("BinaryExpression", "LogicalExpression", "ArrowFunctionExpression") else shown
-        )
+        kinds = ("BinaryExpression", "LogicalExpression", "ArrowFunctionExpression", "UnaryExpression")
+        return f"({shown})" if node.type in kinds else shown
 
     def _literal(self, node: Any, kind: str) -> str:
         if isinstance(node.value, str):
@@ -129,11 +135,8 @@ class Expressions:
         if isinstance(node.value, bool):
             return "True" if node.value else "False"
         if isinstance(node.value, int | float):
-            return (
-                f"{node.value:g}"
-                if float(node.value).is_integer() and abs(node.value) < 1e15
-                else repr(float(node.value))
-            )
+            whole = float(node.value).is_integer() and abs(node.value) < 1e15
+            return str(int(node.value)) if whole else repr(float(node.value))
         raise UnknownPartError("a live script has no such value")
 
     def text_of(self, node: Any, kind: str) -> str:
@@ -146,12 +149,8 @@ class Expressions:
         return quoted(mini_text.mended(text, kind))
 
     def _template(self, node: Any, kind: str) -> str:
-        parts = []
-        for place, quasi in enumerate(node.quasis):
-            parts.append(mini_text.mended(quasi.value.cooked, kind).replace("{", "{{").replace("}", "}}"))
-            if place < len(node.expressions):
-                parts.append("{" + str(self.expr(node.expressions[place])).replace('"', "'") + "}")
-        return "f" + quoted("".join(parts))
+        texts = [mini_text.mended(one.value.cooked, kind).replace("{", "{{").replace("}", "}}") for one in node.quasis]
+        return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
@@ -213,7 +212,9 @@ class Expressions:
     def _tested(self, node: Any) -> str:
         """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
         if node.left.type == "MemberExpression" and is_undefined(node.right):
-            shown = self.expr(node.left.object)
+            shown = str(self.expr(node.left.object))
+            if len(shown) > 1000:
+                raise UnknownPartError("what is tested is too long")
             return f"(isinstance({shown}, dict) and {quoted(key_of(node.left.property.name))} in {shown})"
         if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
             return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
@@ -257,11 +258,12 @@ class Expressions:
             raise UnknownPartError(f"there is no {name} here{because(name)}")
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
-        shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         if name in _TUPLES:
             shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
         elif name in _PATTERN_FUNCTIONS:
             shown = ", ".join(str(self._item(one)) for one in node.arguments)
+        else:
+            shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         return Chain(f"{name_of(word)}({shown})")
 
     def _item(self, node: Any) -> Chain | str:
@@ -271,13 +273,13 @@ class Expressions:
     def _noted(self, node: Any) -> Chain | str:
         """`note(…)`; of a text with names of notes the changes come behind it."""
         one = node.arguments[0]
-        root = one
+        root, picks = one, False
         while root.type == "CallExpression" and root.callee.type == "MemberExpression":
+            picks |= str(root.callee.property.name).startswith("pick")
             root = root.callee.object
-        if root is not one and is_text(root):
+        if root is not one and is_text(root) and not picks:
             inner = self.expr(one)
-            picks = isinstance(inner, Chain) and any(link.startswith(".pick") for link in inner.links)
-            if isinstance(inner, Chain) and inner.head.startswith("mini(") and not picks:
+            if isinstance(inner, Chain) and inner.head.startswith("mini("):
                 return Chain(f"note({self.text_of(root, 'note')})", inner.links)
         shown = self.expr(one, "note")
         return Chain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
@@ -312,7 +314,8 @@ class Expressions:
 
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
-            return f".apply(lambda p: {own_name(name)}({', '.join(filter(None, [self._given(node.arguments), 'p']))}))"
+            given = ", ".join(filter(None, [self._given(node.arguments), "pattern_"]))
+            return f".apply(lambda pattern_: {own_name(name)}({given}))"
         if name == "as" and is_text(node.arguments[0]):
             names = str(node.arguments[0].value).split(":")
             return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
@@ -378,5 +381,6 @@ class Expressions:
 
 
 def own_name(name: str) -> str:
-    """A name of the program, apart from the words of live scripts."""
-    return f"{name_of(name)}_" if name in FUNCTIONS else name_of(name)
+    """A name of the program, apart from the words of live scripts and of Python."""
+    plain = name_of(name).lstrip("_") or "own"
+    return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain

@@ -10,8 +10,8 @@ from antiphon.paste.words import BOUNDS, RENAMED, SETTERS, VALUE_NAMES
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
-_HELD = re.compile(r"(?<!\S)_@(\d+)(?!\S)")
-_LATER_PART = re.compile(r"([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
+_HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
+_LATER_PART = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
 """A word of which a part stands behind its weight: d4@2:1."""
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
 _FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import strudel, tidal
+from antiphon.paste import safe, strudel, tidal
 from antiphon.paste.script import Script
 
 
@@ -21,4 +21,5 @@ def translated(text: str) -> Script:
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
+    safe.check(script.text())
     return script

@@ -14,6 +14,10 @@ PATCH = "strudel"
 """Patch in which a translated program plays: sounds by name at any pitch, drums among them."""
 
 
+UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError)
+"""What a statement raises that is none: a word without what it takes, a number that is too large."""
+
+
 class UnknownPartError(Exception):
     """The reason why a part of a program has no counterpart."""
 

@@ -11,7 +11,7 @@ import esprima
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
 from antiphon.paste.expressions import Expressions, own_name
-from antiphon.paste.script import Chain, Script, UnknownPartError, indented
+from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, indented
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS
 
@@ -44,6 +44,8 @@ class _Program(Expressions):
     def __init__(self, text: str, script: Script) -> None:
         super().__init__(text, script)
         self._numbers: dict[str, str] = {}
+        words = list(re.finditer(r"[\w$]+", text))
+        self._first = {word[0]: word.start() for word in reversed(words)}
 
     # ---- statements
 
@@ -70,6 +72,11 @@ class _Program(Expressions):
                 self.script.comment(self.source(node), str(error))
             except RecursionError:
                 self.script.comment(self.source(node)[:200], "it is nested too deeply")
+            except UNREADABLE:
+                self.ahead()
+                self._lose(node)
+                self.script.pending.clear()
+                self.script.comment(self.source(node), "it cannot be read")
 
     def _lose(self, node: Any) -> None:
         """Notes the names that a statement would have declared."""
@@ -82,8 +89,7 @@ class _Program(Expressions):
         return node.type == "VariableDeclaration" and all(
             one.id.type == "Identifier"
             and is_plain(one.init)
-            and (found := re.search(rf"\b{re.escape(one.id.name)}\b", self._text)) is not None
-            and found.start() < node.range[0]
+            and self._first.get(one.id.name, node.range[0]) < node.range[0]
             for one in node.declarations
         )
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from antiphon.paste import arithmetic
-from antiphon.paste.script import Script, UnknownPartError
+from antiphon.paste.script import UNREADABLE, Script, UnknownPartError
 from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
 
 _TOKEN = re.compile(
@@ -39,16 +39,20 @@ def translate(text: str, script: Script) -> None:
             script.comment(block, str(error))
         except RecursionError:
             script.comment(block, "it is nested too deeply")
+        except UNREADABLE:
+            script.pending.clear()
+            script.comment(block, "it cannot be read")
 
 
 def is_tidal(text: str) -> bool:
     """True for a text with a line that begins as Tidal's do."""
-    return re.search(r"^\s*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
+    return re.search(r"^[ \t]*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
 
 
 def _blocks(text: str) -> Iterator[str]:
     """Statements: a line and the indented or continuing ones after it."""
-    text = re.sub(r"\{-.*?-\}", "", text, flags=re.S)
+    first, *rest = text.split("{-")
+    text = first + "".join(part.partition("-}")[2] for part in rest)
     block: list[str] = []
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)--(?=\s|$|-).*", "", raw).rstrip()

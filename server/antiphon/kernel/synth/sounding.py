@@ -69,9 +69,12 @@ class Sounding:
                             del self._pedalled[next(iter(self._pedalled))]
                         self._pedalled[key] = note
                 case "control":
-                    ChannelBends.keep(self._controls, event)
                     if event.number == RESET:
-                        self._controls.pop((event.channel, PEDAL), None)
+                        self._bends.pop(event.channel, None)
+                        for number in (1, 7, 11, PEDAL, 98, 99, 100, 101):
+                            self._controls.pop((event.channel, number), None)
+                    else:
+                        ChannelBends.keep(self._controls, event)
                     if event.number == RESET or (event.number == PEDAL and event.value < 0.5):
                         for note_key in [k for k in self._pedalled if k[0] == event.channel]:
                             del self._pedalled[note_key]
