@@ -158,8 +158,8 @@ class Rack:
         voices = self.voices
         voices.age[voice] = event.age
         voices.attack[voice] = max(1.0, own.get("attack", like.attack) * self._rate)
-        voices.decay[voice] = own.get("decay", 0.0) * self._rate
-        voices.sustain[voice] = own.get("sustainlevel", 0.0)
+        voices.decay[voice] = max(0.0, own.get("decay", 0.0)) * self._rate
+        voices.sustain[voice] = min(1.0, max(0.0, own.get("sustainlevel", 0.0)))
         damper = like.release if note <= like.damped else 4 * like.release
         voices.release[voice] = max(1.0, own.get("release", damper) * self._rate)
         voices.resume[voice] = RESUME * self._rate if event.age else 1.0
@@ -171,7 +171,8 @@ class Rack:
         self._pitches.put(voice, shape.pitch)
         self._presses.put(voice, pressure_gain(shape.pressure))
         self._factors[voice] = 2.0 ** (shape.pitch / 12.0)
-        cutoff = self._cutoffs[voice] = own.get("lpf") or zone.cutoff(note, velocity)
+        asked = own.get("lpf")
+        cutoff = self._cutoffs[voice] = max(20.0, asked) if asked else zone.cutoff(note, velocity)
         self.banks[voice // SIZE].begin(
             voice % SIZE, zone, phase if zone.loop else position / zone.size, cutoff * _brightness(shape.timbre)
         )

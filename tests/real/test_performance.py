@@ -114,10 +114,10 @@ class Performer:
         self.tab.until("!!document.querySelector('.clip.is-sound')")
 
     def page(self) -> None:
-        """Launches the clip or ends it, captures by F9, stops the beat and starts it."""
+        """Launches the clip or ends it, where the patch has it, captures by F9, stops the beat and starts it."""
         if self.tab is None:
             return
-        self.tab.run("document.querySelector('.clip.is-sound').click()")
+        self.tab.run("document.querySelector('.clip.is-sound')?.click()")
         self.tab.run("document.activeElement?.blur()")
         for key, code, number in (("F9", "F9", 120), (" ", "Space", 32), (" ", "Space", 32)):
             for kind in ("keyDown", "keyUp"):
