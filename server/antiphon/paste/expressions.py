@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text
-from antiphon.paste.safe import RESERVED
+from antiphon.paste.safe import own_name
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, because, is_text, is_undefined, key_of, names_of, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
@@ -378,9 +378,3 @@ class Expressions:
     def _given(self, nodes: Sequence[Any]) -> str:
         """Arguments of a function of the program's own: a text in double quotation marks is a pattern there."""
         return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)
-
-
-def own_name(name: str) -> str:
-    """A name of the program, apart from the words of live scripts and of Python."""
-    plain = name_of(name).lstrip("_") or "own"
-    return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain

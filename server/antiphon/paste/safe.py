@@ -6,6 +6,7 @@ import ast
 import builtins
 
 from antiphon.kernel.errors import UsageError
+from antiphon.paste.script import name_of
 from antiphon.paste.words import FUNCTIONS
 
 PLAIN = frozenset(
@@ -57,3 +58,9 @@ def check(text: str) -> None:
                 raise UsageError("the translation would import a module; write it by hand")
             case ast.ImportFrom(module=module) if module not in _MODULES:
                 raise UsageError("the translation would import a module; write it by hand")
+
+
+def own_name(name: str) -> str:
+    """A name of the program, apart from the words of live scripts and of Python."""
+    plain = name_of(name).lstrip("_") or "own"
+    return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain

@@ -10,7 +10,8 @@ import esprima
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import arithmetic
-from antiphon.paste.expressions import Expressions, own_name
+from antiphon.paste.expressions import Expressions
+from antiphon.paste.safe import own_name
 from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, indented
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS
