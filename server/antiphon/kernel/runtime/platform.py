@@ -7,6 +7,7 @@ Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 if sys.platform == "win32":
@@ -51,6 +52,7 @@ def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> b
     """
     try:
         if sys.platform == "win32":
+            _at(descriptor, 0)
             msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         else:
             kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -94,10 +96,6 @@ def widen_pipe(descriptor: int, size: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
 
 
-if sys.platform == "win32":
-
-    def _at(descriptor: int, number: int) -> None:
-        """Moves to the place that is to be locked."""
-        import os
-
-        os.lseek(descriptor, number, os.SEEK_SET)
+def _at(descriptor: int, number: int) -> None:
+    """Moves to the place that Windows is to lock."""
+    os.lseek(descriptor, number, os.SEEK_SET)
