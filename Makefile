@@ -26,7 +26,7 @@ BEYOND := plugins/test_hooks.py signal/test_features.py engine/test_block_path.p
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-kernel test-real lint types format bench docs page third-party wheel containers models clean help
+.PHONY: play test test-kernel test-real lint types format bench docs page third-party wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
 	@sh tools/system_packages.sh play
@@ -77,6 +77,9 @@ page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py
+
+release: $(DEV)  ## build and check what is published, into dist/, with notes out of CHANGELOG.md
+	@$(PY) tools/release.py
 
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py

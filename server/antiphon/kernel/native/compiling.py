@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -38,21 +39,44 @@ def declared_kernels() -> Sequence[Kernel[Any, Any]]:
     return tuple(_declared)
 
 
-def compile_all() -> None:
+def compile_all(processes: int = 1) -> bool:
     """Compiles every declared kernel that is not compiled yet and not in the library.
 
-    A kernel that fails to compile raises when it is called; the others are compiled.
+    Returns whether the cache lacked any. A kernel that fails to compile raises when it is called; the others are
+    compiled.
+
+    processes: of them all but this are forked, where the system can, and compile their share into the cache. Only a
+        process without threads of its own may ask for more than one.
     """
-    for module in dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0):
+    modules = list(dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0))
+    processes = max(1, min(processes, len(modules))) if hasattr(os, "fork") else 1
+    children = [_fork(modules[n::processes]) for n in range(1, processes)]
+    lacked = [_compile_module(module) for module in modules[::processes]]
+    for child in children:
+        os.waitpid(child, 0)
+    for module in modules:  # what the children have compiled is in the cache
         _compile_module(module)
+    return any(lacked)
 
 
-def _compile_module(module: str) -> None:
+def _fork(modules: Sequence[str]) -> int:
+    """Process id of a copy of this process, which compiles `modules` into the cache and ends."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for module in modules:
+                _compile_module(module)
+        finally:
+            os._exit(0)
+    return child
+
+
+def _compile_module(module: str) -> bool:
     fresh = library.link(
         item for item in _declared if item.address == 0 and item.error is None and item.function.__module__ == module
     )
     if not fresh:
-        return
+        return False
     try:
         from antiphon.kernel.native import loading  # noqa: F401 - it imports llvmlite
     except ModuleNotFoundError as error:
@@ -60,16 +84,17 @@ def _compile_module(module: str) -> None:
             raise
         for item in fresh:
             item.error = EngineError(extras.sentence(f"the kernel {item.name}", "llvmlite"))
-        return
-    _compile(fresh)
+        return False
+    return _compile(fresh)
 
 
-def _compile(items: Sequence[Kernel[Any, Any]]) -> None:
-    """Compiles kernels in one LLVM module; where that fails, each in its own."""
+def _compile(items: Sequence[Kernel[Any, Any]]) -> bool:
+    """Compiles kernels in one LLVM module, where that fails each in its own, unless the cache has them: then False."""
     from antiphon.kernel.native import loading
 
     key = loading.fingerprint(items)
     image = loading.read_cached(key)
+    lacked = image is None
     if image is None:
         from antiphon.kernel.native.lower import KernelSyntaxError, build
 
@@ -81,7 +106,7 @@ def _compile(items: Sequence[Kernel[Any, Any]]) -> None:
             else:
                 for item in items:
                     _compile([item])
-            return
+            return True
         loading.write_cached(key, image)
     names = [symbol(item, n) for n, item in enumerate(items)]
     # an engine each: local symbols of two images in one are taken for another
@@ -89,3 +114,4 @@ def _compile(items: Sequence[Kernel[Any, Any]]) -> None:
     _compiled.append(engine)
     for item, address, packed in zip(items, addresses[: len(items)], addresses[len(items) :], strict=True):
         item.link(address, packed)
+    return lacked

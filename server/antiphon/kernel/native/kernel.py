@@ -196,7 +196,7 @@ class Kernel(Generic[P, R]):
     type of each argument by name, and of a record's fields by `argument.field`.
     """
 
-    def __init__(self, python: Callable[P, R], compile_declared: Callable[[], None]) -> None:
+    def __init__(self, python: Callable[P, R], compile_declared: Callable[[], object]) -> None:
         self.function = python
         self._compile_declared = compile_declared
         self.name = python.__name__

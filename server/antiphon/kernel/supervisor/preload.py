@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +35,10 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     from antiphon.kernel.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
 
-    compile_all()
+    cores = os.cpu_count() or 1
+    if compile_all(processes=cores):  # the first start: the plugins' kernels too, shared by the cores, before they run
+        loader.load(check=False)
+        compile_all(processes=cores)
     loaded = loader.load()
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())

@@ -1,0 +1,75 @@
+"""Builds a release into dist/: wheel and sdist of Antiphon, the lab's wheel, checked, and notes out of CHANGELOG.md.
+
+python tools/release.py          the version of pyproject.toml; exits 1 with a sentence where something is amiss
+
+Uploading them is left to whoever owns the name: `twine upload dist/*`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DIST = ROOT / "dist"
+MOST = 42_000_000
+"""Bytes that the wheel of `antiphon` may have."""
+
+
+def main() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    notes = notes_of(version, (ROOT / "CHANGELOG.md").read_text())
+    run("licences", "tools/third_party.py", "--check")
+    shutil.rmtree(DIST, ignore_errors=True)
+    run("build", "-m", "build", "--outdir", str(DIST), str(ROOT))
+    # the lab's wheel takes bench/ from beside models/, which an sdist of it would not have
+    run("build of the lab", "-m", "build", "--wheel", "--outdir", str(DIST), str(ROOT / "models"))
+    files = sorted(DIST.iterdir())
+    for file in files:
+        expect("LICENSE" in {Path(name).name for name in members(file)}, f"{file.name} has no LICENSE")
+    wheel = next(file for file in files if file.name.startswith("antiphon-") and file.suffix == ".whl")
+    expect(wheel.stat().st_size <= MOST, f"{wheel.name} has {wheel.stat().st_size / 1e6:.1f} MB; 42 are allowed")
+    run("twine", "-m", "twine", "check", "--strict", *map(str, files))
+    run("the wheel in an empty environment", "tools/wheel_check.py")
+    (DIST / "NOTES.md").write_text(notes)
+    print(f"{version}: {', '.join(file.name for file in files)} and NOTES.md in {DIST}")
+
+
+def notes_of(version: str, changelog: str) -> str:
+    """The section of a version, that of what is not released yet where the version has none."""
+    sections = dict(re.findall(r"^## \[([^]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL))
+    text = sections.get(version, sections.get("Unreleased", "")).strip()
+    expect(bool(text), f"CHANGELOG.md has no section [{version}] and none [Unreleased]; write one")
+    return f"# Antiphon {version}\n\n{text}\n"
+
+
+def members(file: Path) -> list[str]:
+    """Names of the files in a wheel or an sdist."""
+    if file.suffix == ".whl":
+        return zipfile.ZipFile(file).namelist()
+    with tarfile.open(file) as archive:
+        return archive.getnames()
+
+
+def run(what: str, *command: str) -> None:
+    """Runs Python in the checkout; what it prints is shown where it fails."""
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
+    expect(done.returncode == 0, f"{what} failed (exit {done.returncode})")
+    print(f"{what}: ok", flush=True)
+
+
+def expect(true: bool, otherwise: str) -> None:
+    if not true:
+        sys.exit(f"release: {otherwise}")
+
+
+if __name__ == "__main__":
+    main()
