@@ -164,12 +164,7 @@ def ring_write(x: Audio, ring: Audio, at: i64p, frames: i64) -> None:
 
 @kernel
 def copy_sound(x: Audio, y: Audio) -> None:
-    """y ← x.
-
-    Args:
-        x: Sound, float32 `[channels, frames]`, with at least the channels and frames of `y`.
-        y: Gets it, in all its channels and frames.
-    """
+    """y ← x, which has at least the channels and frames of y."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = x[c, n]
@@ -177,12 +172,7 @@ def copy_sound(x: Audio, y: Audio) -> None:
 
 @kernel
 def fill_sound(y: Audio, value: f64) -> None:
-    """y ← value, in all channels.
-
-    Args:
-        y: Sound, float32 `[channels, frames]`.
-        value: Each of its samples afterwards, rounded to 32 bits.
-    """
+    """y ← value, in all channels."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = f32(value)

@@ -146,12 +146,7 @@ def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
 def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) -> None:
     """Inverse FFT to real sound, as `numpy.fft.irfft`; x needs space for size / 2 + 1 complex numbers.
 
-    Args:
-        bins: size / 2 + 1 complex numbers; of the first and last the real parts count.
-        size: A power of two, 4 at least.
-        turns: As `RealFft.turns`.
-        work: As `RealFft.work`.
-        x: Written: `size` frames. It is used on the way, and may be `bins`.
+    Arguments as for `fft_real`. Of the first and last of `bins` the real parts count; `x` may be `bins`.
     """
     half = size // 2
     scale = f32(1.0) / f32(half)
@@ -188,14 +183,7 @@ class RealFft:
     """
 
     def __init__(self, size: int) -> None:
-        """Computes the table.
-
-        Args:
-            size: Frames of a transform.
-
-        Raises:
-            ValueError: It is no power of two, or less than 4.
-        """
+        """Computes the table."""
         if size < 4 or size & (size - 1):
             raise ValueError(f"a transform has a power of two of frames, 4 at least, not {size}")
         self.size = size

@@ -136,11 +136,7 @@ class TransportServer(Protocol):
     def beat_of(self, when: When) -> float:
         """Beat by which a command with that time would be dated, the inverse of `due`: without the swing.
 
-        Args:
-            when: The time; `NOW` is the present sample.
-
-        Returns:
-            In beats.
+        `NOW` is the present sample.
         """
 
     def bar(self) -> int:
@@ -201,41 +197,21 @@ class TransportServer(Protocol):
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
 
     def clips(self) -> Mapping[str, PatchClip]:
-        """The patch's clips.
-
-        Returns:
-            Clips by name; another mapping after each change.
-        """
+        """The patch's clips by name; another mapping after each change."""
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         """Replaces the patch's clips: they are saved with it, and an undo restores those before.
 
-        Args:
-            what: The address that asked for it, as an undo names it.
-
-        Raises:
-            RequestError: There are too many, or one cannot be.
+        `what`: the address that asked for it, as an undo names it.
         """
 
     def controls(self) -> Mapping[str, str]:
-        """Controller assignments of the current patch and set list.
-
-        Returns:
-            Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
-        """
+        """The patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address."""
 
     async def capture(self, path: Path, node: str, bars: int) -> int:
         """Writes the last bars of a node that the server keeps into a WAV file.
 
-        Args:
-            node: Name of the node; `in` and `out` are the ends of the patch.
-
-        Returns:
-            Beats that the file holds.
-
-        Raises:
-            RequestError: There is no such node, or fewer bars are kept.
-            EngineError: The recorder is busy.
+        `node`: its name; `in` and `out` are the ends of the patch. Returns the beats that the file holds.
         """
 
     # ---- listeners
