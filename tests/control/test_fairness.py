@@ -10,12 +10,11 @@ from tests.control.rig import Rig, rig
 from tests.waiting import comes
 
 from antiphon.kernel.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
-from antiphon.kernel.control.osc.patch_questions import MOST_WAITING
+from antiphon.kernel.control.osc.note_watch import MOST_WAITING
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.io.osc_lanes import Rotation
-from antiphon.kernel.io.osc_peer import Lane, Peer
+from antiphon.kernel.io.osc_peer import Lane, Peer, Rotation
 from antiphon.kernel.wire.osc import Message, decode, encode, encode_bundle
 
 NAMES = [f"n{n}" for n in range(8)]

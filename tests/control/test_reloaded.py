@@ -7,7 +7,7 @@ import pytest
 from tests.control.rig import CATALOG, Rig
 
 from antiphon.kernel.control import patch_watch
-from antiphon.kernel.control.patches.reload_report import MOST, reload_line
+from antiphon.kernel.control.patch_watch import MOST, reload_line
 from antiphon.kernel.graph import patch
 
 TEXT = """format = 1

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.native.limit import KNEE, limit, release_fall
+from antiphon.kernel.native.dsp import KNEE, limit, release_fall
 
 RATE = 48000
 

@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.control.commands.wall_clock import WallClock
+from antiphon.kernel.control.commands.engine_clock import WallClock
 from antiphon.kernel.wire.ntp import from_unix_ns, to_unix_ns
 
 

@@ -15,8 +15,7 @@ from itertools import cycle
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.contract.parameter_cell import ParamCell, ParamCells
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor

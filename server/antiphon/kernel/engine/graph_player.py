@@ -18,13 +18,10 @@ from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine import clock_actions
 from antiphon.kernel.engine.action_schedule import OTHER, ActionSchedule
 from antiphon.kernel.engine.clock_actions import CLOCK_ACTIONS
-from antiphon.kernel.engine.edges import Edges
-from antiphon.kernel.engine.levels import Levels, MasterLevel
+from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel
 from antiphon.kernel.engine.output_buses import OutputBuses
-from antiphon.kernel.engine.plan_state import resume_nodes, state_of
-from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport
-from antiphon.kernel.engine.playing import Playing
-from antiphon.kernel.engine.retries import Retries
+from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport, resume_nodes, state_of
+from antiphon.kernel.engine.playing import Playing, Retries
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost

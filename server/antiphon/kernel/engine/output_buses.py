@@ -12,7 +12,7 @@ from antiphon.kernel.graph.graph import OUT, Graph
 from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.plan import Sounding
 from antiphon.kernel.native import dsp
-from antiphon.kernel.native.limit import limit, release_fall
+from antiphon.kernel.native.dsp import limit, release_fall
 
 FIRST = "1-2"
 """Name of the main pair, `OUT` itself."""

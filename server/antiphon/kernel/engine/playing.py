@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.session.actions import NodeEvent, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.graph.plan import NodeFailure, Plan
+from antiphon.kernel.session.actions import NodeEvent, NodeNoteOff, NodeNoteOn, NodeReset
 from antiphon.kernel.session.commands import Now
 
 
@@ -54,3 +55,40 @@ class Playing:
         """Clears the queue and all sounding notes."""
         self.waiting.clear()
         self.sounding.clear()
+
+
+_MOST = 4096
+_NONE: tuple[NodeReset, ...] = ()
+
+
+class Retries:
+    """Failed nodes with the sample of their next retry."""
+
+    def __init__(self, rate: int) -> None:
+        """rate: Hz."""
+        self._rate = rate
+        self._nodes: deque[tuple[int, int]] = deque(maxlen=_MOST)
+
+    @property
+    def rests(self) -> bool:
+        """True if no retry is pending."""
+        return not self._nodes
+
+    def add(self, failure: NodeFailure, sample: int) -> None:
+        """Schedules the retry of a node that failed in the block at `sample`."""
+        if failure.retry:
+            self._nodes.append((sample + round(failure.retry * self._rate), failure.number))
+
+    def due(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
+        """Resets of the nodes whose retry is due at `sample`."""
+        if not self._nodes or plan is None:
+            return _NONE
+        resets = []
+        for _ in range(len(self._nodes)):
+            at, node = self._nodes.popleft()
+            host = plan.hosts.get(node)
+            if at > sample:
+                self._nodes.append((at, node))
+            elif host is not None and host.retry:  # else it was reset meanwhile, or failed otherwise
+                resets.append(NodeReset(node))
+        return resets

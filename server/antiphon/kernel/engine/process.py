@@ -20,8 +20,7 @@ from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.io.capture_memory import CaptureMemory

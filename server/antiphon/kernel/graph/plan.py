@@ -14,8 +14,8 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO, BlockTime, Event
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native.packed_calls import PackedCalls
 from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.native.rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.succession import succeed
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey

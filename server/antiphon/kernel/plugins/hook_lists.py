@@ -72,7 +72,7 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
                 answer = reason_of(error)
         else:
             from antiphon.kernel.plugins.checks import in_child
-            from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+            from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 
             answer = in_child(partial(_hooks, source), CHECK_LIMIT)
         try:

@@ -20,7 +20,7 @@ from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.plugins.factories import Factory, resolve
 from antiphon.kernel.plugins.finding import BUILT_IN, sources
 from antiphon.kernel.plugins.reasons import reason_of
-from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 from antiphon.kernel.runtime.suggestion import instead
 
 KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")

@@ -28,7 +28,7 @@ from antiphon.kernel.plugins.factories import Factory, resolve
 from antiphon.kernel.plugins.finding import sources
 from antiphon.kernel.plugins.loader import PluginLoading
 from antiphon.kernel.plugins.reasons import reason_of
-from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.platform import limit_resources

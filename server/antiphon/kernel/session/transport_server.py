@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -271,3 +272,18 @@ class TransportServer(Protocol):
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
         """Calls a function, and passes its exception to `fault`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OscRequest:
+    """A message to a plugin's OSC address.
+
+    `args`: the arguments, whose count and types are as declared; numbers are int for i, float for f and d. `sender`:
+    who sent it, for `TransportServer.command`. `reply`: sends the sender a message: `reply("/wobble/shaken", 3)`.
+    """
+
+    server: TransportServer
+    args: tuple[Arg, ...]
+    sender: str
+    when: When
+    reply: Callable[..., None]

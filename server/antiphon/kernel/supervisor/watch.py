@@ -22,8 +22,7 @@ from antiphon.kernel.runtime.processes import pidfile, signals
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
-from antiphon.kernel.supervisor.faults import SupervisorFaults, why
-from antiphon.kernel.supervisor.parts import Parts
+from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
 from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
 from antiphon.kernel.synth import backends, choosing, info as synths
 from antiphon.kernel.workers import devices

@@ -14,8 +14,7 @@ from antiphon.kernel.control.osc.deferred import Deferred, asks
 from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
-from antiphon.kernel.io.osc_lanes import Rotation
-from antiphon.kernel.io.osc_peer import Lane, Level, Peer
+from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
 from antiphon.kernel.runtime.suggestion import list_names, suggest
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.router import Router

@@ -22,8 +22,7 @@ from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, R
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.session.osc_request import OscRequest
-from antiphon.kernel.session.transport_server import TransportServer
+from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.osc import Arg, encode
 
 log = logging.getLogger("antiphon.plugins")

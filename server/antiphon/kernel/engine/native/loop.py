@@ -23,12 +23,11 @@ from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native.dsp import release_fall
 from antiphon.kernel.native.kernel import address
-from antiphon.kernel.native.limit import release_fall
 from antiphon.kernel.workers.pool import Pool
 
 _libc = ctypes.CDLL(None)
