@@ -18,7 +18,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import Event, Processor
 from antiphon.kernel.errors import PluginError, UsageError
-from antiphon.kernel.plugins import factories, finding, loader, reasons
+from antiphon.kernel.plugins import finding, loader
 from antiphon.kernel.runtime import importing
 
 ROOT = Path(__file__).parents[2]
@@ -203,7 +203,7 @@ def test_unknown_types_and_broken_factories_are_plugin_errors():
     with pytest.raises(PluginError, match="not a Processor"):
         loaded.make("odd")
     with pytest.raises(PluginError, match="module:Name"):
-        factories.resolve("nothing")
+        importing.resolve("nothing")
 
 
 def test_importing_a_plugin_imports_no_processor_and_no_torch():
@@ -263,6 +263,6 @@ def test_the_harness_refuses_what_makes_no_sense():
 
 
 def test_a_reason_is_one_short_line():
-    reason = reasons.reason_of(ValueError("a\nb" * 4000))
+    reason = importing.reason_of(ValueError("a\nb" * 4000))
     assert "\n" not in reason
     assert len(reason) < 500

@@ -5,7 +5,7 @@ import sys
 
 SWALLOWED = """
 import os, signal, sys
-from antiphon.kernel.runtime.processes.signals import watch
+from antiphon.kernel.runtime.processes.child_process import watch
 watch()
 try:
     os.kill(os.getpid(), signal.SIGINT)

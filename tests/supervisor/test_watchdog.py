@@ -17,7 +17,7 @@ from antiphon.kernel.engine.shared import HeaderWord as SharedWord, MappingShape
 from antiphon.kernel.runtime.processes.child_process import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, watchdog
-from antiphon.kernel.synth import choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import SynthInfo
 from antiphon.kernel.workers.arena import State, WorkerWord
 
@@ -27,9 +27,9 @@ LUTE = SynthInfo("lute", "lute:Lute", auto=1)
 
 @pytest.fixture(autouse=True)
 def harp() -> Iterator[None]:
-    choosing.use(synths.BackendChoice(HARP))
+    backends.use(synths.BackendChoice(HARP))
     yield
-    choosing.use(None)
+    backends.use(None)
 
 
 def arena() -> Any:
@@ -54,12 +54,12 @@ def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     heard: list[str] = []
     assert watchdog.synth_given_up(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
-    assert choosing.chosen().instead
+    assert backends.chosen().instead
     assert not watchdog.synth_given_up(arena(), registered, heard.append)
 
 
 def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
-    choosing.use(synths.BackendChoice(replace(HARP, fallback=False)))
+    backends.use(synths.BackendChoice(replace(HARP, fallback=False)))
     assert not watchdog.synth_given_up(arena(), {}, print)
 
 

@@ -14,7 +14,7 @@ from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths
 
 HOOKS = """
 from antiphon.kernel.contract.hookspecs import hookimpl
@@ -95,7 +95,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return Done(code, captured.out, captured.err)
 
     yield command
-    choosing.use(None)
+    backends.use(None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lute"]:
         del sys.modules[name]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.wire import slip
+from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import encode
 
@@ -25,7 +25,7 @@ def read(framer: Framer, pieces: list[bytes]) -> list[bytes | WireError]:
 
 @given(PACKETS, st.lists(st.integers(0, 1000), max_size=20), st.booleans())
 def test_any_cut_gives_the_same_packets(packets: list[bytes], places: list[int], slipped: bool) -> None:
-    wrap = slip.wrap if slipped else lambda p: struct.pack(">I", len(p)) + p
+    wrap = frames.wrap if slipped else lambda p: struct.pack(">I", len(p)) + p
     framer = Framer()
     assert read(framer, cut(b"".join(map(wrap, packets)), places)) == packets
     assert framer.framing == ("slip" if slipped else "length")
@@ -44,18 +44,18 @@ def test_any_bytes_give_values(stream: bytes, places: list[int]) -> None:
 
 @given(st.binary(max_size=60))
 def test_slip_wraps_any_bytes(packet: bytes) -> None:
-    assert slip.unwrap(slip.wrap(packet)[1:-1]) == packet
+    assert frames.unwrap(frames.wrap(packet)[1:-1]) == packet
 
 
 def test_slip_with_one_end_only_and_empty_frames() -> None:
     ping = encode("/ping")
     framer = Framer()
-    assert framer.feed(ping + slip.END + slip.END + slip.END + ping + slip.END) == [ping, ping]
+    assert framer.feed(ping + frames.END + frames.END + frames.END + ping + frames.END) == [ping, ping]
 
 
 def test_a_bad_escape_spoils_its_frame_only() -> None:
     ping = encode("/ping")
-    first, second = Framer().feed(slip.END + b"/a\xdbX" + slip.END + slip.wrap(ping))
+    first, second = Framer().feed(frames.END + b"/a\xdbX" + frames.END + frames.wrap(ping))
     assert isinstance(first, WireError)
     assert second == ping
 
@@ -66,7 +66,7 @@ def test_a_slip_frame_too_long_is_skipped_to_its_end() -> None:
     assert len(found) == 1
     assert isinstance(found[0], WireError)
     assert framer.partial
-    assert framer.feed(slip.END + slip.wrap(b"/ok\0")) == [b"/ok\0"]
+    assert framer.feed(frames.END + frames.wrap(b"/ok\0")) == [b"/ok\0"]
 
 
 @pytest.mark.parametrize("head", [b"\0\x10\0\1", b"\0\xff\xff\xff"])

@@ -15,9 +15,8 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.engine import clock_actions
-from antiphon.kernel.engine.action_schedule import OTHER, ActionSchedule
-from antiphon.kernel.engine.clock_actions import CLOCK_ACTIONS
+from antiphon.kernel.engine import action_schedule
+from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule
 from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel
 from antiphon.kernel.engine.output_buses import OutputBuses
 from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport, resume_nodes, state_of
@@ -322,7 +321,7 @@ class GraphPlayer:
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         if isinstance(action, CLOCK_ACTIONS):
-            clock_actions.apply(self.tempo, sample, action)
+            action_schedule.apply(self.tempo, sample, action)
             return
         match action:
             case NodeSet(_, cell, number, ramp):

@@ -29,7 +29,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
-from antiphon.kernel.synth import choosing
+from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
 from antiphon.kernel.workers.devices import Device
@@ -100,7 +100,7 @@ def run(
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     if synth:
-        choice = choosing.chosen()
+        choice = backends.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))

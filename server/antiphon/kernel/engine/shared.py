@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.runtime.resources import anonymous_file
 from antiphon.kernel.session.actions import ACTIONS, Action
 from antiphon.kernel.session.records import SIZE
 

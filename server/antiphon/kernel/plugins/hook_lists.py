@@ -58,7 +58,7 @@ def hook_lists() -> HookLists:
 
 def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
     """Imports all plugins; third-party ones in a child process that may hang or crash."""
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
 
     lists = HookLists()
     for source in plugin_sources:

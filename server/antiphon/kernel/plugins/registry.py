@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.plugins.factories import Factory, resolve
 from antiphon.kernel.plugins.hook_lists import hook_lists
 from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.runtime.importing import Factory, resolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.runtime import extras, memory
+from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.importing import import_object, take_modules, versions
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes import scheduling
@@ -171,7 +171,7 @@ class Worker:
         compile_all()  # what it has not called yet would be compiled in the middle of a hop
         self._measure()
         gc.collect()
-        memory.trim()
+        resources.trim()
         gc.freeze()
         gc.disable()
         scheduling.short_slices()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.kernel.control.osc.arguments import Args, is_press, most
-from antiphon.kernel.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
+from antiphon.kernel.control.osc.handlers import graph, learn, live, notes, server, sets, time
 from antiphon.kernel.control.osc.route import Handler
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
@@ -148,10 +148,10 @@ ADDRESSES = (
             timed=True),
     Address("/beat/nudge", "f:beats", "Adds -16 to 16 beats to the beat as it is at that time, to get into step with "
             "other players.", time.plain(NudgeBeat), timed=True),
-    Address("/scene/store", "i:number", "Stores all values as scene 0 to 127. Answers `/done`.", scenes.store),
+    Address("/scene/store", "i:number", "Stores all values as scene 0 to 127. Answers `/done`.", sets.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Sets all values to a scene's, numbers by ramps of so "
             "many beats; with a quantum, at its next multiple. Where one value is refused, `/fail` is answered and "
-            "none changes.", scenes.recall, timed=True),
+            "none changes.", sets.recall, timed=True),
     Address("/set/load", "s:name", "Loads a set list, patches in their order, and the first patch of it. Answers "
             "`/done` or `/fail`.", sets.load, OWNER),
     Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",
