@@ -9,7 +9,7 @@ import pytest
 from tests.control.rig import Rig, rig
 from tests.waiting import comes
 
-from antiphon.kernel.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
+from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.kernel.control.osc.note_watch import MOST_WAITING
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.kernel.graph import patch_list

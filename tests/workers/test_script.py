@@ -3,7 +3,7 @@
 from hypothesis import given, settings, strategies as st
 
 from antiphon.kernel.contract.processor import IO, BlockTime
-from antiphon.kernel.workers.dropout_log import DropoutLog
+from antiphon.kernel.workers.dropout_fader import DropoutLog
 
 
 class Stream:

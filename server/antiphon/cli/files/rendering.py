@@ -17,7 +17,7 @@ from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.engine.output_buses import pairs_of
+from antiphon.kernel.engine.levels import pairs_of
 from antiphon.kernel.errors import FileError, RequestError, UsageError
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, order

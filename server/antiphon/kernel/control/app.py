@@ -34,10 +34,9 @@ from antiphon.kernel.control.reports import Reports
 from antiphon.kernel.control.server_events import ServerEvents
 from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
-from antiphon.kernel.control.subscribers.discretion import discreet
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor, NotesOut
-from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.control.subscribers.replies import Replies, discreet
 from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.remote import RemoteEngine

@@ -17,10 +17,16 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine import action_schedule
 from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule
-from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel
-from antiphon.kernel.engine.output_buses import OutputBuses
-from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport, resume_nodes, state_of
-from antiphon.kernel.engine.playing import Playing, Retries
+from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel, OutputBuses
+from antiphon.kernel.engine.playing import (
+    Applied,
+    PlayerCounters,
+    PlayerReport,
+    Playing,
+    Retries,
+    resume_nodes,
+    state_of,
+)
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost

@@ -14,9 +14,9 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput

@@ -196,7 +196,7 @@ class Starts:
         """Starts an engine that plays by `driver`."""
         from antiphon.kernel.engine import process
         from antiphon.kernel.engine.drivers.base import DriverOptions, default_ahead
-        from antiphon.kernel.engine.output_buses import device_pairs
+        from antiphon.kernel.engine.levels import device_pairs
 
         s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
         options = DriverOptions(

@@ -13,9 +13,9 @@ from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.osc.intake import Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
-from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets

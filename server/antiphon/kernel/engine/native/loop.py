@@ -16,10 +16,10 @@ from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
-from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput

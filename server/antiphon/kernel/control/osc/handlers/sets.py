@@ -1,12 +1,14 @@
-"""Handlers of scenes and set lists."""
+"""Handlers of notes, scenes and set lists."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from antiphon.kernel.control.osc.arguments import Args, number, text, whole
 from antiphon.kernel.control.osc.handlers.graph import listing
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.io.osc_peer import Peer
-from antiphon.kernel.session import scenes, set_list
+from antiphon.kernel.session import notes, scenes, set_list
 from antiphon.kernel.session.commands import NOW, Beat, When
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.wire.osc import encode
@@ -77,3 +79,12 @@ def recall_scene(
     server.executor.perform(server.session.recall(commands, server.clock.moment(), source))
     server.saver.soon()
     server.feedback.event("/scene/recalled", place)
+
+
+def handler(address: str) -> Callable[[OscServer, Peer, Args, When], None]:
+    """Handler of an address that `session.notes.read` parses."""
+
+    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+        server.executor.do(notes.read(address, args, when), peer.key)
+
+    return handle
