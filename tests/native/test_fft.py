@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon.kernel.native.fft import RealFft, fft_real, fft_real_inverse
+from antiphon.api._kernels import RealFft, fft_real, fft_real_inverse
 
 
 @pytest.mark.parametrize("size", [4, 8, 16, 32, 128, 2048, 4096, 16384])

@@ -23,9 +23,32 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
-from antiphon.kernel.graph.wire_signals import DelayLine, InputMix
+from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import address, words_of
 from antiphon.kernel.native.step import Call, PackedKernel, Step
+
+
+@dataclass(slots=True)
+class NodeStep:
+    """One node of a plan, with its input mixes, wires and buffers."""
+
+    host: NodeHost
+    gathers: tuple[InputMix, ...]
+    lines: tuple[DelayLine, ...]
+    io: IO
+    ins: list[Samples]
+    outs: list[Samples]
+    notes: tuple[NoteWire, ...] = ()
+    moves: tuple[Modulation, ...] = ()
+    depends_on: frozenset[int] = frozenset()
+    input_names: tuple[str, ...] = ()  # names of the ports and parameters of `gathers`
+    listeners: tuple[NodeHost, ...] = ()
+
+    def gather(self, name: str) -> InputMix:
+        """The signal at a port or parameter of that name; silence where no wire ends."""
+        if name in self.input_names:
+            return self.gathers[self.input_names.index(name)]
+        return InputMix([], 1, self.host.spec.block)
 
 
 class BlockWord(Enum):
@@ -73,26 +96,7 @@ class LayoutIO(IO):
         raise PluginError("a step cannot emit events")
 
 
-class NativeNode(Protocol):
-    """A node's step of a plan, from which its row is packed."""
-
-    @property
-    def host(self) -> NodeHost: ...
-    @property
-    def lines(self) -> tuple[DelayLine, ...]: ...
-    @property
-    def gathers(self) -> tuple[InputMix, ...]: ...
-    @property
-    def ins(self) -> list[Samples]: ...
-    @property
-    def outs(self) -> list[Samples]: ...
-    @property
-    def io(self) -> IO: ...
-    @property
-    def moves(self) -> tuple[Modulation, ...]: ...
-
-
-def laid_out(node: NativeNode, block: int) -> Step | None:
+def laid_out(node: NodeStep, block: int) -> Step | None:
     """A node's calls up to the output check; None if the interpreter has to run it."""
     host = node.host
     io = LayoutIO(node.ins, node.outs, host.by_name, block)
@@ -147,7 +151,7 @@ class _Place:
     always runs it.
     """
 
-    node: NativeNode
+    node: NodeStep
     kernels: tuple[PackedKernel, ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
@@ -158,7 +162,7 @@ class _Place:
 class NativePlan:
     """The rows of one plan. Built off the block path."""
 
-    def __init__(self, nodes: Sequence[NativeNode], spec: StreamSpec) -> None:
+    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec) -> None:
         """Packs the rows of the nodes that rest."""
         self._spec, self._period = spec, spec.block * 1e9 / spec.rate
         self._places: list[_Place] = []
