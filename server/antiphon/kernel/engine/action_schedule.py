@@ -118,7 +118,7 @@ def _cut(heap: list[tuple[N, int, Action]], keep_from: int) -> list[Sync]:
 CLOCK_ACTIONS = (SetTempo, SetSwing, SetTransport, NudgeBeat)
 
 
-def apply(tempo: TempoMap, sample: int, action: Action) -> None:
+def apply_to_clock(tempo: TempoMap, sample: int, action: Action) -> None:
     """Changes the tempo map at a sample of the engine's clock by one of `CLOCK_ACTIONS`; others change nothing."""
     match action:
         case SetTempo(bpm, beats):

@@ -15,8 +15,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.engine import action_schedule
-from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule
+from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule, apply_to_clock
 from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel, OutputBuses
 from antiphon.kernel.engine.playing import (
     Applied,
@@ -327,7 +326,7 @@ class GraphPlayer:
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         if isinstance(action, CLOCK_ACTIONS):
-            action_schedule.apply(self.tempo, sample, action)
+            apply_to_clock(self.tempo, sample, action)
             return
         match action:
             case NodeSet(_, cell, number, ramp):
