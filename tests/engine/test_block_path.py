@@ -7,7 +7,7 @@ PLAY = """
 import sys
 import numpy as np
 from antiphon.demo import melody_loop, hum_loop
-from antiphon.kernel.contract.ports import StreamSpec
+from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.graph.compiler import compile_plan

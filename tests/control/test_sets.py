@@ -1,0 +1,132 @@
+"""A set list on stage: next and previous by OSC and by pedal, and what happens at its ends and with a bad patch."""
+
+from pathlib import Path
+
+import pytest
+from tests.control.rig import Rig, rig
+
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session import set_list
+
+SET = """format = 1
+name = "Friday"
+patches = ["one", "two", "three"]
+fade = 0.25
+[midi]
+"cc 66" = "next"
+"""
+
+
+@pytest.fixture
+async def stage(live: Rig) -> Rig:
+    client = live.client()
+    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
+        await client.ask("/node/a/gain", gain)
+        await client.ask("/patch/save", name)
+    (paths.make_folder(paths.patches() / "live") / "friday.toml").write_text(SET)
+    return live
+
+
+async def gain(live: Rig) -> object:
+    ((_, args),) = await live.client().ask("/node/a/gain")
+    return args[0]
+
+
+async def test_through_a_set_and_back(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    assert await client.ask("/set/list") == [("/set/list.reply", ("evening", "friday", "jam"))]
+    assert await client.ask("/set/load", "friday") == [("/done", ("/set/load", "one"))]
+    assert stage.engine.loads[-1][4] == 0.25
+    assert await gain(stage) == 0.25
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+    assert await client.ask("/set/next", 0) == []
+    assert await gain(stage) == 0.5
+    assert await client.ask("/set/go", 3) == [("/done", ("/set/go", "three"))]
+    ((address, args),) = await client.ask("/set/next")
+    assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
+    assert await gain(stage) == 0.75
+    assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
+    assert stage.app.status()["set"] == {
+        "file": "friday",
+        "name": "Friday",
+        "place": 2,
+        "patches": ["one", "two", "three"],
+        "outside": False,
+    }
+    assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 2, "one", "two", "three"))
+    await client.ask("/patch/load", "three")
+    assert stage.app.status()["set"]["outside"]
+    assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 0, "one", "two", "three"))
+    assert await client.ask("/set/go", 2) == [("/done", ("/set/go", "two"))]
+    told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
+    assert told[:4] == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
+    assert (await client.ask("/set/go", 4))[0][0] == "/fail"
+
+
+async def test_a_set_with_a_patch_that_is_not_one_is_refused_before_anybody_hears_it(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    (paths.patches() / "bad.toml").write_text("format = 1\nnonsense = 3\n")
+    (paths.patches() / "live" / "bad.toml").write_text('format = 1\npatches = ["two", "bad"]\n')
+    ((address, args),) = await client.ask("/set/load", "bad")
+    assert (address, args[0]) == ("/fail", "/set/load")
+    assert "bad.toml, line 2, 'nonsense'" in args[1]
+    assert await gain(stage) == 0.25
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+
+
+async def test_a_patch_that_went_bad_meanwhile_is_passed_over_and_said(stage: Rig) -> None:
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    await client.ask("/set/load", "friday")
+    (paths.patches() / "two.toml").write_text("format = 1\nnonsense = 3\n")
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "three"))]
+    assert any(m[0] == "/patch/failed" and "two.toml, line 2" in m[1][0] for m in surface.heard())
+
+
+async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Path, stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    await client.ask("/set/next")
+    async with rig(tmp_path / "state") as again:
+        assert again.app.status()["set"]["place"] == 2
+        assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]
+
+
+async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    await client.ask("/set/next")
+    loads = len(stage.engine.loads)
+    assert await client.ask("/set/save", "friday", "two", "one", "three", "one") == [("/done", ("/set/save", "friday"))]
+    assert len(stage.engine.loads) == loads, "what plays goes on"
+    listed = ["two", "one", "three", "one"]
+    shown = {"file": "friday", "name": "Friday", "place": 1, "patches": listed, "outside": False}
+    assert stage.app.status()["set"] == shown
+    folder = paths.patches() / "live"
+    assert (folder / "friday~.toml").read_text() == SET, "the old file is kept"
+    saved = set_list.load("friday")
+    assert (saved.fade, dict(saved.midi)) == (0.25, {"cc 66": "next"})
+    await client.ask("/set/next")
+    assert await gain(stage) == 0.25
+    assert "friday~" not in (await client.ask("/set/list"))[0][1]
+
+
+async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig) -> None:
+    client = stage.client()
+    for wrong, said in (
+        (("x",), "patch is missing"),
+        (("x", "nowhere"), "there is no patch"),
+        (("../x", "one"), "is not a name"),
+    ):
+        ((address, (_, reason)),) = await client.ask("/set/save", *wrong)
+        assert address == "/fail"
+        assert said in reason
+    assert stage.app.status()["set"] is None
+    await client.ask("/set/save", "short", "three")
+    made = {"file": "short", "name": "short", "place": 1, "patches": ["three"], "outside": True}
+    assert stage.app.status()["set"] == made
+    await client.ask("/set/save", "other", "one", "two")
+    assert set_list.load("other").name == "other"
+    assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "jam", "other", "short")
