@@ -22,7 +22,7 @@ PROCESSES ?= $(shell expr $$(nproc) + 1)
 # the rooms of the kernel, and what of their tests goes beyond it: whole servers and the command line, librosa, which is
 # compiled for ten seconds, every plugin that ships
 KERNEL := kernel contract graph engine workers native session control io wire runtime supervisor plugins synth signal
-BEYOND := plugins/test_hooks.py signal/test_features.py engine/test_block_path.py
+BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_stranger.py signal/test_features.py engine/test_block_path.py
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 

@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.contract.parameter_cell import ParamCell, ParamCells
 from antiphon.kernel.contract.params import Param
 
 RATE, BLOCK = 48000, 64

@@ -13,7 +13,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.engine.action_schedule import OTHER
-from antiphon.kernel.engine.link import Late
+from antiphon.kernel.engine.link import EVERY_NODE, Late, PlayedNote
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import NoteOn
 from antiphon.kernel.session.schedule import MAX_PENDING
@@ -239,3 +239,29 @@ async def test_a_flood_of_notes_is_cut_and_takes_no_place_of_other_events(live: 
 async def test_subscribers_are_sent_that_the_schedule_was_cleared(live: Rig, keys: Client) -> None:
     await keys.ask("/notify", 1)
     assert await keys.ask("/clearSched") == [("/clearSched", ())]
+
+
+async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
+    client = live.client()
+    await live.settle(2)
+    assert live.engine.echoed == 0, "nobody listens"
+    await client.ask("/notify", 1)
+    await live.settle(2)
+    assert live.engine.echoed == EVERY_NODE
+    for report in (
+        PlayedNote(1, "on", 60, 0.5, 2, 0),
+        PlayedNote(1, "control", 7, 0.5, 2, 0),
+        PlayedNote(2, "on", 61, 0.001, 1, 0),
+        PlayedNote(1, "off", 60, 0.0, 2, 0),
+        PlayedNote(99, "on", 1, 1.0, 1, 0),
+    ):
+        live.engine.say(report)
+    await live.settle(2)
+    assert [m for m in client.heard() if m[0].startswith("/note")] == [
+        ("/note/on", (60, 64, 2, "a")),
+        ("/note/on", (61, 1, 1, "b")),
+        ("/note/off", (60, 0, 2, "a")),
+    ]
+    await client.ask("/notify", 0)
+    await live.settle(2)
+    assert live.engine.echoed == 0

@@ -15,7 +15,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.subscribers import clients
 from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS
-from antiphon.kernel.control.subscribers.discretion import FILE
+from antiphon.kernel.control.subscribers.replies import FILE
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.log_lines import Line
 from antiphon.kernel.io.osc_peer import Level

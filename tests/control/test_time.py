@@ -1,15 +1,17 @@
 """Time tags, syncs, and what is put off until its time. The clock is moved by hand."""
 
-from unittest.mock import ANY
+from typing import Any
+from unittest.mock import ANY, Mock
 
 import pytest
 from tests.control.fake_engine import RATE
 from tests.control.rig import Rig
 
+from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import BeatPassed, Late
 from antiphon.kernel.session.actions import ACTIONS, NodeReset
-from antiphon.kernel.session.commands import ClearSchedule, NudgeBeat, Panic
+from antiphon.kernel.session.commands import NOW, ClearSchedule, NudgeBeat, Panic
 from antiphon.kernel.wire.osc import encode, encode_bundle
 
 GAIN = 3
@@ -281,3 +283,15 @@ async def test_bars_begin_at_whole_multiples_of_its_beats(live: Rig) -> None:
         ("/bar", (2, 132.0)),
         ("/beat", (7, 132.0)),
     ]
+
+
+def test_a_sync_that_is_reached_while_its_sender_is_answered_is_answered_behind() -> None:
+    replies: Any = Mock()
+    syncs, making = Syncs(replies, Mock()), [1]
+    syncs.busy.append(lambda peer: bool(making))
+    syncs.synced(syncs.expect(Mock(), 7, NOW))
+    syncs.release()
+    assert not replies.reply.called
+    making.clear()
+    syncs.release()
+    assert [call.args[1] for call in replies.reply.call_args_list] == [encode("/synced", 7)]

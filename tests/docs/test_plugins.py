@@ -20,7 +20,7 @@ from antiphon.kernel.contract.harness import run_processor
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.synth import choosing
+from antiphon.kernel.synth import backends
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import files
 
@@ -145,7 +145,7 @@ def test_the_exported_file_plays(folder, monkeypatch):
 
 
 def test_the_synth_is_registered_under_its_name(folder):
-    found = choosing.choose("beeper", loader.load(folder).factories["synths"])
+    found = backends.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.keeping import keep_for_capture
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
+from antiphon.kernel.engine.taps.node_taps import NodeCapture
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io import capture_memory

@@ -1,14 +1,22 @@
 """The software clock, driven by a clock of the test's own."""
 
 import ctypes
+import os
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.engine.fake_driver import BLOCK, FakeDriver
+from tests.local import RATE
 
+from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.drivers import headless
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 
 MS = 1_000_000
 ORIGIN = 5_000 * MS
@@ -114,3 +122,20 @@ def test_every_block_is_played_or_missed_and_counted_once(delays):
             clock.now += delay
             played += driver.deliver(block, np.zeros((2, 48), np.float32))
         assert played + driver.counts()[0] == last + 1
+
+
+@pytest.mark.parametrize("stalled", range(6))
+def test_a_stall_in_the_middle_of_a_block_is_counted(stalled: int) -> None:
+    class Stalling(FakeDriver):
+        def deliver(self, block: int, samples: np.ndarray) -> bool:
+            if block == stalled:
+                time.sleep(0.15)
+            return super().deliver(block, samples)
+
+    shared, bell = Shared.create(MappingShape(RATE, BLOCK, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
+    loop = EngineLoop(GraphPlayer(StreamSpec(RATE, BLOCK, 2)), Stalling(), shared, bell)  # type: ignore[arg-type]
+    for _ in range(8):
+        assert loop.run_block()
+    assert shared.words[HeaderWord.STALLS] >= 1
+    os.close(bell)
+    os.close(shared.fd)

@@ -11,7 +11,7 @@ from tests.local import graph, play, put, staged
 from tests.session.records import logged, records
 
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.player_reports import Applied
+from antiphon.kernel.engine.playing import Applied
 from antiphon.kernel.engine.recording.journal import Journal, to_line
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.session.actions import ACTIONS, EVENTS

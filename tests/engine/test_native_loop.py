@@ -26,15 +26,14 @@ from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.remote import SAID
 from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape

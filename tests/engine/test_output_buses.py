@@ -7,7 +7,7 @@ from tests.local import CATALOG, RATE, graph, plan, play, put, staged
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.output_buses import ChosenPairs, device_pairs, pairs_of
+from antiphon.kernel.engine.levels import ChosenPairs, device_pairs, pairs_of
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.session.actions import FadeOut
 from antiphon.kernel.session.commands import Panic

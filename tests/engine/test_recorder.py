@@ -1,6 +1,7 @@
 """Recordings and sets: beyond 4 GiB, private, said when they end, and never a power cut's sound without its log."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import soundfile
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile, describe_take
-from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.audiofile import stream
 from antiphon.kernel.io.containers.layout import layout
@@ -206,3 +208,25 @@ def test_a_recording_ends_complete_at_its_limit(
     recorder.handle({"do": "record", "path": str(tmp_path / "next.wav")})
     assert words[HeaderWord.TAPPING] != 0
     recorder.close()
+
+
+def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop() -> None:
+    shared, bell = Shared.create(MappingShape(48000, 64, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
+    ours, theirs = socket.socketpair()
+    try:
+        link = RemoteEngine(shared, bell, ours)
+        assert not link.keeping
+        # begun by the command line, or by a control process before this one
+        shared.words[HeaderWord.TAPPING] = SESSION
+        assert link.keeping
+        link.session(None)
+        assert not link.keeping, "the next may be asked for at once: the recorder takes it behind this"
+        link.session("x")
+        assert link.keeping
+        shared.words[HeaderWord.TAPPING] = 0
+        assert not link.keeping, "the recorder could not begin, or had to end it"
+    finally:
+        ours.close()
+        theirs.close()
+        os.close(bell)
+        os.close(shared.fd)

@@ -5,12 +5,17 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from tests.engine.fake_driver import BLOCK, FakeDriver
+from tests.local import RATE, graph, staged
 
-from antiphon.kernel.engine.link import PlanRefused
+from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused, PlayedNote
+from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.runtime.processes.child_process import pair
+from antiphon.kernel.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.session.effects import EngineLoad
 
 
@@ -56,3 +61,56 @@ def test_a_plan_for_an_engine_that_is_away_is_asked_for_later(ends: Ends) -> Non
     ends.theirs.close()
     ends.load(100, 10)
     assert ends.link.reports() == []
+
+
+def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
+    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    here, there = socket.socketpair()
+    stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
+    loop = EngineLoop(stage, FakeDriver(), shared, bell)  # type: ignore[arg-type]
+    engine = RemoteEngine(shared, bell, here)
+
+    def told() -> list[PlayedNote]:
+        assert loop.run_block()
+        return [report for report in engine.reports() if isinstance(report, PlayedNote)]
+
+    for node in (1, 2):
+        engine.send(NodeNoteOn(node, 127, 0.75, 16, when=Sample(300)))
+        engine.send(NodeBend(node, -0.5, 2, when=Sample(299)))
+    assert told() == []
+    engine.echo(2)
+    assert told() == [PlayedNote(2, "bend", 0, -0.5, 2, 299), PlayedNote(2, "on", 127, 0.75, 16, 300)]
+    assert told() == []
+    engine.echo(0)
+    engine.send(NodeNoteOff(2, 127, 16))
+    assert told() == []
+    engine.echo(9)
+    assert told() == []
+    engine.echo(EVERY_NODE)
+    for node in (1, 2):
+        engine.send(NodeNoteOn(node, 60 + node, 0.5))
+    assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
+    assert told() == []
+    here.close()
+    there.close()
+    os.close(bell)
+    os.close(shared.fd)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
+def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
+    from antiphon.kernel.contract.processor import Event
+
+    shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+    here, there = socket.socketpair()
+    stage = staged(graph({"k": "noteclick"}, ["k > out"]))
+    loop, engine = EngineLoop(stage, FakeDriver(), shared, bell), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
+    engine.echo(1)
+    assert stage.plan is not None
+    stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
+    assert loop.run_block()
+    assert [report for report in engine.reports() if isinstance(report, PlayedNote)] == []
+    here.close()
+    there.close()
+    os.close(bell)
+    os.close(shared.fd)

@@ -8,10 +8,12 @@ from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.modulation import FADE
 from antiphon.kernel.graph.patch import dump, parse
+from antiphon.kernel.graph.wire_signals import NoteWire
 
 ONES = np.ones((2, 6000), np.float32)
 WIRES = ["in > g", "saw > g.gain", "g > out"]
@@ -131,3 +133,20 @@ type = "gain"
     assert y[0, 1000] == pytest.approx(1.4, abs=1e-5)
     with pytest.raises(PatchError, match=r'line 9, wires\.saw: .*"mode"|cannot|no input'):
         parse(text.replace("g.gain", "g.nothing"), CATALOG)
+
+
+def test_a_wire_of_one_channel() -> None:
+    events = [
+        Event("on", 0, 60, 0.5),
+        Event("on", 1, 36, 0.5, 10),
+        Event("off", 2, 60),
+        Event("control", 3, 64, 1.0, 10),
+    ]
+    every, drums = NoteWire((1, "notes"), events), NoteWire((1, "drums"), events, 10)
+    taken: tuple[list[Event], list[Event]] = ([], [])
+    for wire, into in zip((every, drums), taken, strict=True):
+        wire.take(into)
+    assert taken[0] == events
+    assert taken[1] == [events[1], events[3]]
+    assert drums.held == {(10, 36)}
+    assert {e.number for e in drums.endings() if e.kind == "off"} == {36}

@@ -15,7 +15,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import NodeError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.succession import STATE_BYTES
+from antiphon.kernel.graph.succession import STATE_BYTES, succeeds
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.session.actions import NodeSet
 
@@ -119,3 +119,8 @@ def test_a_node_that_has_failed_is_succeeded_by_one_that_runs() -> None:
     player.run(np.ones((1, SPEC.block), np.float32))
     assert player.plan is not None
     assert player.plan.hosts[1].failed == ""
+
+
+def test_a_node_made_anew_succeeds_another_version_alone() -> None:
+    old, same, later = (plan(Keeping, version).hosts[1] for version in (0, 0, 1))
+    assert [succeeds(host, old) for host in (old, same, later)] == [False, False, True]

@@ -14,7 +14,7 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.io import osc_tcp
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.io.osc_tcp import PATIENCE, TcpServer
-from antiphon.kernel.wire import slip
+from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.osc import decode, encode
 
 
@@ -56,7 +56,7 @@ async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore
         yield made
 
 
-@pytest.mark.parametrize("wrap", [prefixed, slip.wrap])
+@pytest.mark.parametrize("wrap", [prefixed, frames.wrap])
 async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # type: ignore[no-untyped-def]
     client = TcpClient(live)
     assert await client.say(wrap(encode("/node/a/gain"))) == wrap(encode("/node/a/gain", 0.5))
@@ -69,7 +69,7 @@ async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # t
     client.sock.close()
 
 
-@pytest.mark.parametrize("wrap", [prefixed, slip.wrap])
+@pytest.mark.parametrize("wrap", [prefixed, frames.wrap])
 @pytest.mark.parametrize("bad", [b"junk", b"/x\0\0,Q\0\0", bytes(12), b"#bundle\0\0", b"/x\0\0,f\0\0"])
 async def test_a_bad_packet_leaves_the_connection_open(live: Rig, wrap, bad: bytes) -> None:  # type: ignore[no-untyped-def]
     client = TcpClient(live)

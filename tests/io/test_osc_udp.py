@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from antiphon.kernel.io import osc_udp
-from antiphon.kernel.io.osc_lanes import Rotation
-from antiphon.kernel.io.osc_peer import Lane, Level
+from antiphon.kernel.io.osc_peer import Lane, Level, Rotation
 from antiphon.kernel.io.osc_udp import MAX_PEERS, UdpEndpoint, _listed_drops
 
 

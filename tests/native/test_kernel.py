@@ -26,8 +26,8 @@ from antiphon.kernel.native import (
     loading,
     resample,
 )
+from antiphon.kernel.native.dsp import limit, release_fall
 from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
-from antiphon.kernel.native.limit import limit, release_fall
 from antiphon.kernel.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)

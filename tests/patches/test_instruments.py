@@ -11,7 +11,7 @@ from tests import audio
 from tools import patch_pages as pages, performances
 from tools.performances import PERFORMANCES, RATE, Rendered, difference
 
-from antiphon.kernel.graph import asset_names, patch, patch_list
+from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import resources
@@ -138,7 +138,7 @@ def test_it_needs_nothing_that_a_fresh_install_lacks(loaded):
             for param in loaded.catalog[node.type].params:
                 value = node.values.get(param.name)
                 if param.kind == "file" and value:
-                    found_at = Path(asset_names.locate_asset(str(value)))
+                    found_at = Path(clips.locate_asset(str(value)))
                     assert found_at.is_relative_to(resources.folder("library")), (node.name, value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
+from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
@@ -185,3 +187,37 @@ def test_a_pipe_among_the_sounds_is_refused_before_anything_is_read_from_it(tmp_
     os.mkfifo(tmp_path / "endless.wav")
     with pytest.raises(FileError, match="it is not an ordinary file"):
         file_digest(tmp_path / "endless.wav")
+
+
+def counts(link: ParentLink, most: int) -> None:
+    for number in range(most):
+        link.send("number", number)
+
+
+def fails(link: ParentLink, how: str) -> None:
+    print("some last words", flush=True)
+    if how == "refusal":
+        raise UsageError("so it is not to be had")
+    if how == "fault":
+        raise ZeroDivisionError("of nothing")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_it_sends_comes_in_order(tmp_path: Path) -> None:
+    sent: list[object] = []
+    run_apart(counts, (3,), tmp_path / "log", "counts", lambda *values: sent.append(values))
+    assert sent == [("number", 0), ("number", 1), ("number", 2)]
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("refusal", "^so it is not to be had$"),
+        ("fault", "^the process that fails has failed: ZeroDivisionError: of nothing; .*log has the rest$"),
+        ("kill", "^the process that fails has ended; .*log has what it printed$"),
+    ],
+)
+def test_however_it_ends_there_is_a_sentence(tmp_path: Path, how: str, sentence: str) -> None:
+    with pytest.raises(FileError, match=sentence):
+        run_apart(fails, (how,), tmp_path / "log", "fails")
+    assert "some last words" in (tmp_path / "log").read_text()

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from tests import accepted
 
+from antiphon.api import hookimpl
 from antiphon.cli.plugins import card, listing
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
@@ -18,7 +20,9 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import Event, Processor
 from antiphon.kernel.errors import PluginError, UsageError
-from antiphon.kernel.plugins import factories, finding, loader, reasons
+from antiphon.kernel.plugins import finding, loader
+from antiphon.kernel.plugins.finding import PluginSource
+from antiphon.kernel.plugins.importing import import_plugins
 from antiphon.kernel.runtime import importing
 
 ROOT = Path(__file__).parents[2]
@@ -118,24 +122,22 @@ def test_one_that_hangs_is_given_up_on(tmp_path, monkeypatch):
 
 def test_what_is_bad_is_a_reason_and_the_rest_go_on(tmp_path):
     second = GOOD.replace("class P", "class Q") + HOOK.replace("NAME", "fine").replace("P,", "Q,")
-
-    def answer(given):
+    inputs = accepted.inputs(__file__)
+    for n, given in enumerate(inputs):
         kind, _, code = given.partition(": ")
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        folder.mkdir()
         text = code.replace("HEAD\n", HEAD)
         if kind == "processor":
-            both = 'register("bad", P); register("fine", Q)'
+            both = f'register("bad{n}", P); register("fine{n}", Q)'
             text = body(code, "").replace('register("bad", P, "Doubles it.")', both) + second.partition("@hookimpl")[0]
-        put(folder, "bad", text)
-        put(folder, "b_good", good("twice"))
-        loaded = loader.load(folder)
-        forget_modules(folder)
-        assert {"twice", "gain", *(["fine"] if kind == "processor" else [])} <= set(loaded.catalog.types)
-        assert "bad" not in loaded.catalog
-        return failed(loaded)["bad"].replace(str(folder), "")
-
-    accepted.compare(__file__, answer)
+        put(tmp_path, f"bad{n}", text)
+    put(tmp_path, "z_good", good("twice"))
+    loaded, reasons = loader.load(tmp_path), {}
+    for n, given in enumerate(inputs):
+        reasons[given] = re.sub(r"\bbad\d+", "bad", failed(loaded)[f"bad{n}"].replace(str(tmp_path), ""))
+        assert (f"fine{n}" in loaded.catalog) is given.startswith("processor")
+        assert f"bad{n}" not in loaded.catalog
+    assert {"twice", "gain"} <= set(loaded.catalog.types)
+    accepted.compare(__file__, reasons.__getitem__)
 
 
 def test_names_are_taken_once(tmp_path):
@@ -203,7 +205,7 @@ def test_unknown_types_and_broken_factories_are_plugin_errors():
     with pytest.raises(PluginError, match="not a Processor"):
         loaded.make("odd")
     with pytest.raises(PluginError, match="module:Name"):
-        factories.resolve("nothing")
+        importing.resolve("nothing")
 
 
 def test_importing_a_plugin_imports_no_processor_and_no_torch():
@@ -263,6 +265,45 @@ def test_the_harness_refuses_what_makes_no_sense():
 
 
 def test_a_reason_is_one_short_line():
-    reason = reasons.reason_of(ValueError("a\nb" * 4000))
+    reason = importing.reason_of(ValueError("a\nb" * 4000))
     assert "\n" not in reason
     assert len(reason) < 500
+
+
+def plugin(name: str, called: list[str]) -> ModuleType:
+    module = ModuleType(name)
+
+    @hookimpl
+    def antiphon_startup(app: object) -> None:
+        called.append(name)
+
+    module.antiphon_startup = antiphon_startup  # type: ignore[attr-defined]
+    return module
+
+
+def test_those_asked_for_are_imported_and_one_that_fails_does_not_keep_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+
+    def broken() -> ModuleType:
+        raise SystemExit("no")
+
+    def never() -> ModuleType:
+        raise AssertionError("imported, and nobody asked for it")
+
+    found = [
+        PluginSource("broken", broken),
+        PluginSource("other", never),
+        PluginSource("twice", never, problem="the name is taken"),
+        PluginSource("first", lambda: plugin("first", called)),
+        PluginSource("second", lambda: plugin("second", called)),
+    ]
+    monkeypatch.setattr("antiphon.kernel.plugins.importing.sources", lambda: found)
+    failures: list[tuple[str, str]] = []
+    dispatcher = import_plugins(
+        {"broken", "twice", "first", "second"}, lambda name, error: failures.append((name, repr(error)))
+    )
+    assert failures == [("broken", "SystemExit('no')")]
+    assert dispatcher.call("antiphon_startup", app=None) == ()
+    assert called == ["first", "second"]

@@ -12,7 +12,7 @@ from antiphon.kernel.contract.harness import run_processor
 from antiphon.kernel.errors import FileError, PluginError
 from antiphon.kernel.plugins import finding, version_files
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess

@@ -19,7 +19,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
-from antiphon.kernel.engine.output_buses import device_pairs
+from antiphon.kernel.engine.levels import device_pairs
 from antiphon.kernel.engine.process import make_driver
 
 RATE, GAIN = 48000, 0.5

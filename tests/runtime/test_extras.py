@@ -8,6 +8,8 @@ import pytest
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras, resources
+from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, near
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -90,3 +92,44 @@ def test_only_what_is_missing_is_refused() -> None:
 def test_an_unknown_module_is_a_fault_and_no_sentence() -> None:
     assert extras.of_error("this", ModuleNotFoundError(name="antiphon.nowhere")) == ""
     assert extras.of_error("this", ModuleNotFoundError(name="pyarrow.parquet")).startswith("this needs pyarrow, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("denose", "denoise"),
+        ("Denoise", "denoise"),
+        ("anser", "answer"),
+        ("fedback", "feedback"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name_is_offered_first(name: str, found: str) -> None:
+    assert (near(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    names = [f"name-{n}" for n in range(1000)]
+    text = list_names(names)
+    shown = text.partition(", and ")[0].split(", ")
+    assert len(text) < MOST + 30
+    assert text.endswith(f", and {1000 - len(shown)} more")
+    assert shown == names[: len(shown)]
+    assert "did you mean name-999" in instead("nam-999", names)
+
+
+def test_a_name_of_a_stranger_that_is_longer_than_any_is_compared_with_none() -> None:
+    assert near("a" * 65, ["a" * 64]) == ()
+
+
+def test_a_text_is_cut_where_it_is_too_long_and_nowhere_else():
+    assert shorten("x" * 40) == "x" * 40
+    assert shorten("x" * 41) == "x" * 37 + "..."
+    assert len(shorten("x" * 500, 60)) == 60
+
+
+def test_a_value_is_written_as_python_does():
+    assert short_repr("a'b") == '"a\'b"'
+    assert short_repr("y" * 100) == "'" + "y" * 36 + "..."
+    assert short_repr(1 << 20_000) == "a number of thousands of digits"

@@ -136,3 +136,39 @@ def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixt
 def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int) -> None:
     end = run_forked(work, 0.2 if late else 60.0, 100)  # type: ignore[arg-type]
     assert (end.data, end.late, end.status) == (b"", late, status)
+
+
+def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
+    """Before it could ask for that itself: the program that it executes knows nothing of its parent."""
+    child = "import time; time.sleep(60)"
+    parent = (
+        "import os, signal, subprocess, sys\n"
+        "from antiphon.kernel.runtime.processes.child_process import end_with_parent\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], preexec_fn=end_with_parent, stdout=2)\n"
+        "print(child.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, check=False, timeout=300)
+    pid = int(done.stdout)
+    until(lambda: start_time(pid) == 0, 10.0, "it has ended")
+
+
+SWALLOWED = """
+import os, signal, sys
+from antiphon.kernel.runtime.processes.child_process import watch
+watch()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    pass  # as an import that tries something does
+sys.argv = ["antiphon", "serve", "--audio", "headless", "--osc-port", "0", "--http-port", "0"]
+from antiphon.cli import main
+main()
+"""
+
+
+def test_a_ctrl_c_that_was_swallowed_ends_the_server_all_the_same():
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 130, done.stderr
+    assert "ready" not in done.stdout
+    assert "Traceback" not in done.stderr

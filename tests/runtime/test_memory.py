@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 from __future__ import annotations
 from antiphon.kernel.native import compile_all, dsp
-from antiphon.kernel.runtime.memory import unmap_clean
+from antiphon.kernel.runtime.resources import unmap_clean
 
 def resident():
     total, counts = 0, False
@@ -39,7 +39,7 @@ print(before, after, double(21.0))
 FORKED = """
 import os, sys
 from antiphon.kernel.native import compile_all, dsp
-from antiphon.kernel.runtime.memory import unmap_clean
+from antiphon.kernel.runtime.resources import unmap_clean
 
 compile_all()
 pid = os.fork()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +78,23 @@ def test_a_free_ports_folder_goes_with_its_server_and_a_named_ports_stays(runtim
         (place / pidfile.LIST).unlink()
         pidfile.clear(place, settings)
         assert place.exists() == stays
+
+
+ASKED = """
+import os
+from antiphon.kernel.runtime.processes import scheduling
+os.nice(7)
+scheduling.short_slices()
+print(os.getpriority(os.PRIO_PROCESS, 0))
+"""
+
+
+def test_short_slices_leave_the_priority_that_somebody_gave() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; before = os.nice(0)\n" + ASKED + "print(before)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after, before = map(int, done.stdout.split())
+    assert after == min(19, before + 7)

@@ -1,8 +1,12 @@
 """Rises of level: where a click is, and what comes before a sound's beginning."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
+from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 from antiphon.signal.level_rises import ONSET_RISE, level_rises, piece_frames
 
 RATE = 48000
@@ -26,3 +30,17 @@ def test_before_the_beginning_is_silence_or_the_end() -> None:
     sound = np.full(100 * STEP, 0.1)
     assert level_rises(sound, RATE, range(1, 10), circular=False)[0] > ONSET_RISE
     assert level_rises(sound, RATE, range(1, 10), circular=True).max() < 0.1
+
+
+@given(st.floats(0, 127))
+def test_a_number_and_an_array_have_the_same_pitch(note):
+    assert frequency(note) == 440.0 * math.pow(2.0, (note - 69.0) / 12.0)
+    assert frequency(np.full(3, note)) == pytest.approx([frequency(note)] * 3, rel=1e-12)
+    assert note_number(frequency(note)) == pytest.approx(note, abs=1e-9)
+    assert note_number(np.full(3, frequency(note))) == pytest.approx([note] * 3, abs=1e-9)
+
+
+def test_known_pitches():
+    assert (frequency(69), frequency(57), note_number(880.0)) == (440.0, 220.0, 81.0)
+    assert all(type(made) is float for made in (frequency(60), frequency(np.float64(60)), note_number(261.6)))
+    assert SHARP_NAMES.index("A#") == FLAT_NAMES.index("Bb") == 10

@@ -18,7 +18,7 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime.processes.child_process import Child, leave, pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import Supervisor, recordings, watch, watchdog
-from antiphon.kernel.supervisor.faults import SupervisorFaults
+from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Starts
 
 

@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests import accepted
 from tests.cli.conftest import Done
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths, null
+from antiphon.kernel.synth.backend import SynthSettings
+from antiphon.kernel.synth.controls import Dial, parse
+from antiphon.kernel.synth.null import Null
 
 HOOKS = """
 from antiphon.kernel.contract.hookspecs import hookimpl
@@ -95,7 +101,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return Done(code, captured.out, captured.err)
 
     yield command
-    choosing.use(None)
+    backends.use(None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lute"]:
         del sys.modules[name]
 
@@ -149,3 +155,58 @@ def test_what_is_no_synth_is_said_where_it_is_asked_for(antiphon: Run, name: str
     assert done.code != 0
     assert why in done.err
     assert "Traceback" not in done.err
+
+
+def test_numbers_and_ranges():
+    found = parse("cutoff=800 density=1:200 tone=200:8000:log  pan=-1:1")
+    assert found.fixed == (("cutoff", 800.0),)
+    assert found.dials == (Dial("density", 1.0, 200.0), Dial("tone", 200.0, 8000.0, True), Dial("pan", -1.0, 1.0))
+    assert parse("").names == ()
+
+
+def test_a_dial_goes_from_end_to_end():
+    assert [Dial("x", -1.0, 3.0).value(p) for p in (0.0, 0.25, 1.0, 7.0)] == [-1.0, 0.0, 3.0, 3.0]
+    assert Dial("x", 100.0, 10000.0, True).value(0.5) == pytest.approx(1000.0)
+    assert Dial("x", 2.0, 1.0).value(1.0) == 1.0
+
+
+def test_what_makes_no_sense_is_refused():
+    accepted.compare(__file__, lambda text: accepted.refusal(lambda: parse(text)))
+
+
+def _tell(backend: Null, hop: int, *events: Event) -> None:
+    out = np.ones((4, 2, 64), np.float32)
+    backend.play(1, hop * 64, events)
+    backend.render(out, np.array([False, True, False, False]))
+    assert np.abs(out[1]).max() == 0.0
+    assert out[0].min() == 1.0
+
+
+def test_it_keeps_what_it_was_told() -> None:
+    backend = Null(48000, 64)
+    backend.open(1, SynthSettings("bass"))
+    _tell(backend, 3, Event("on", 5, 40, 0.5, 2), Event("off", 9, 40, 0.0, 2))
+    assert list(backend.received) == [
+        {"sample": 192, "slot": 1, "instrument": "bass", "kind": "on", "offset": 5, "number": 40, "value": 0.5,
+         "channel": 2},
+        {"sample": 192, "slot": 1, "instrument": "bass", "kind": "off", "offset": 9, "number": 40, "value": 0.0,
+         "channel": 2},
+    ]  # fmt: skip
+
+
+def test_it_writes_lines_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(null, "MOST", 5)
+    path = tmp_path / "notes.jsonl"
+    backend = Null(48000, 64, path=str(path))
+    backend.open(1, SynthSettings())
+    for hop in range(4):
+        _tell(backend, hop, Event("on", hop, 60, 1.0), Event("bend", hop, 0, -0.5))
+        assert len(path.read_text().splitlines()) == min(5, 2 * (hop + 1))  # at once, for whoever looks
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["sample"] for line in lines] == [0, 0, 64, 64, 128]
+    assert (backend.count, backend.lost) == (8, 3)
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(AntiphonError, match="cannot be recorded in"):
+        Null(48000, 64, path=str(tmp_path / "no" / "folder"))

@@ -1,9 +1,16 @@
 """What is remembered of the notes that sound."""
 
+import numpy as np
+import pytest
 from hypothesis import given, strategies as st
+from tests.local import graph, staged
 
 from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.session.actions import NodeNoteOn
+from antiphon.kernel.session.commands import Sample
+from antiphon.kernel.synth.backend import pack, shape_in, unpack
 from antiphon.kernel.synth.controls import FIRST_DIAL
+from antiphon.kernel.synth.shapes import ChannelBends
 from antiphon.kernel.synth.sounding import MOST, TOLD, Sounding
 
 
@@ -94,3 +101,107 @@ def test_dials_are_told_first_however_many_controls_there_are() -> None:
     again = sounding.again(10)
     assert (again[0].number, again[0].value) == (FIRST_DIAL + 2, 0.25)
     assert len(again) <= TOLD
+
+
+SELECT = ((101, 0), (100, 0))
+OWN = 2.0
+
+
+def controls(*pairs: tuple[int, int], channel: int = 1) -> list[Event]:
+    return [Event("control", 0, number, value / 127.0, channel) for number, value in pairs]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "semitones"),
+    [
+        ((), 2.0),
+        ((*SELECT, (6, 2)), 2.0),
+        ((*SELECT, (6, 12), (38, 0), (101, 127), (100, 127)), 12.0),
+        (((100, 0), (101, 0), (6, 0)), 0.0),
+        ((*SELECT, (6, 3), (38, 50)), 3.5),
+        ((*SELECT, (38, 25)), 2.25),
+        ((*SELECT, (6, 127)), 96.0),
+        ((*SELECT, (101, 127), (100, 127), (6, 12)), 2.0),
+        ((*SELECT, (99, 1), (98, 5), (6, 12)), 2.0),
+        (((101, 0), (100, 1), (6, 12)), 2.0),
+        (((6, 12),), 2.0),
+        ((*SELECT, (6, 7), (121, 0)), 7.0),
+        ((*SELECT, (121, 0), (6, 7)), 2.0),
+    ],
+)
+def test_a_full_bend_is_the_range_that_the_channel_states(pairs: tuple[tuple[int, int], ...], semitones: float) -> None:
+    bends = ChannelBends()
+    for event in controls(*pairs, channel=3):
+        assert not bends.follow(event, OWN)
+    for value, expected in ((1.0, semitones), (-0.5, -semitones / 2), (0.0, 0.0)):
+        bends.follow(Event("bend", 0, 0, value, 3), OWN)
+        assert bends.semitones[3] == pytest.approx(expected)
+    assert bends.follow(Event("bend", 0, 0, 1.0, 4), OWN)
+    assert bends.semitones[4] == OWN
+
+
+def test_a_range_that_changes_moves_what_is_bent() -> None:
+    bends = ChannelBends()
+    bends.follow(Event("bend", 0, 0, 0.5), OWN)
+    assert [bends.follow(event, OWN) for event in controls(*SELECT, (6, 12))] == [False, False, True]
+    assert bends.semitones[1] == 6.0
+    assert bends.follow(controls((121, 0))[0], OWN)
+    assert bends.semitones[1] == 0.0
+
+
+NUMBERS = st.sampled_from([101, 100, 99, 98, 6, 38, 7, 64])
+
+
+@given(st.lists(st.tuples(NUMBERS, st.sampled_from([0, 1, 5, 12, 127])), max_size=40))
+def test_what_is_kept_restores_the_range(pairs: list[tuple[int, int]]) -> None:
+    played, restored, state = ChannelBends(), ChannelBends(), dict[tuple[object, ...], Event]()
+    for event in controls(*pairs):
+        played.follow(event, OWN)
+        ChannelBends.keep(state, event)
+    for event in state.values():
+        restored.follow(event, OWN)
+    for bends in (played, restored):
+        bends.follow(Event("bend", 0, 0, 1.0), OWN)
+    assert restored.semitones == played.semitones
+    assert len(state) <= 40
+
+
+KEYS = graph({"k": "noteclick"}, ["k > out"])
+
+
+def test_what_has_no_time_is_live_and_what_has_one_is_not():
+    stage = staged(KEYS)
+    assert stage.plan is not None
+    (host,) = stage.plan.hosts.values()
+    stage.take(NodeNoteOn(1, 60, 0.5))
+    stage.take(NodeNoteOn(1, 61, 0.5, when=Sample(10)))
+    seen: list[tuple[int, bool]] = []
+    play = host.play
+    host.play = lambda event: seen.append((event.number, event.live)) or play(event)  # type: ignore[method-assign]
+    stage.run(np.zeros((2, 256), np.float32))
+    assert seen == [(60, True), (61, False)]
+
+
+def test_a_serial_comes_through_the_engine():
+    stage = staged(KEYS)
+    assert stage.plan is not None
+    (host,) = stage.plan.hosts.values()
+    stage.take(NodeNoteOn(1, 60, 0.5, serial=1234))
+    seen: list[Event] = []
+    play = host.play
+    host.play = lambda event: seen.append(event) or play(event)  # type: ignore[method-assign]
+    stage.run(np.zeros((2, 256), np.float32))
+    assert seen == [Event("on", 0, 60, 0.5, 1, 0, True, 1234)]
+    assert seen[0].moved(5) == Event("on", 5, 60, 0.5, 1, 0, True, 1234)
+
+
+def test_a_hop_carries_it():
+    packed = np.zeros(shape_in(), np.float32)
+    told = [
+        Event("on", 3, 60, 0.5, 2, 7),
+        Event("off", 3, 60, 0.0, 2, 0, True),
+        Event("on", 3, 60, 0.5, 2, 0, True, 2),
+        Event("bend", 3, 0, 0.5, 2, 0, True, (1 << 24) - 1),
+    ]
+    assert pack((1 << 40) + 12345, told, packed) == 0
+    assert unpack(packed) == ((1 << 40) + 12345, told)

@@ -1,15 +1,20 @@
 """SLIP and length-prefixed frames, however the stream is cut."""
 
 import itertools
+import json
 import struct
 
 import pytest
 from hypothesis import given, strategies as st
 
+from antiphon.kernel.control.commands.engine_clock import WallClock
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.wire import slip
+from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.ntp import from_unix_ns, to_unix_ns
 from antiphon.kernel.wire.osc import encode
+from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)
 
@@ -25,7 +30,7 @@ def read(framer: Framer, pieces: list[bytes]) -> list[bytes | WireError]:
 
 @given(PACKETS, st.lists(st.integers(0, 1000), max_size=20), st.booleans())
 def test_any_cut_gives_the_same_packets(packets: list[bytes], places: list[int], slipped: bool) -> None:
-    wrap = slip.wrap if slipped else lambda p: struct.pack(">I", len(p)) + p
+    wrap = frames.wrap if slipped else lambda p: struct.pack(">I", len(p)) + p
     framer = Framer()
     assert read(framer, cut(b"".join(map(wrap, packets)), places)) == packets
     assert framer.framing == ("slip" if slipped else "length")
@@ -44,18 +49,18 @@ def test_any_bytes_give_values(stream: bytes, places: list[int]) -> None:
 
 @given(st.binary(max_size=60))
 def test_slip_wraps_any_bytes(packet: bytes) -> None:
-    assert slip.unwrap(slip.wrap(packet)[1:-1]) == packet
+    assert frames.unwrap(frames.wrap(packet)[1:-1]) == packet
 
 
 def test_slip_with_one_end_only_and_empty_frames() -> None:
     ping = encode("/ping")
     framer = Framer()
-    assert framer.feed(ping + slip.END + slip.END + slip.END + ping + slip.END) == [ping, ping]
+    assert framer.feed(ping + frames.END + frames.END + frames.END + ping + frames.END) == [ping, ping]
 
 
 def test_a_bad_escape_spoils_its_frame_only() -> None:
     ping = encode("/ping")
-    first, second = Framer().feed(slip.END + b"/a\xdbX" + slip.END + slip.wrap(ping))
+    first, second = Framer().feed(frames.END + b"/a\xdbX" + frames.END + frames.wrap(ping))
     assert isinstance(first, WireError)
     assert second == ping
 
@@ -66,7 +71,7 @@ def test_a_slip_frame_too_long_is_skipped_to_its_end() -> None:
     assert len(found) == 1
     assert isinstance(found[0], WireError)
     assert framer.partial
-    assert framer.feed(slip.END + slip.wrap(b"/ok\0")) == [b"/ok\0"]
+    assert framer.feed(frames.END + frames.wrap(b"/ok\0")) == [b"/ok\0"]
 
 
 @pytest.mark.parametrize("head", [b"\0\x10\0\1", b"\0\xff\xff\xff"])
@@ -88,3 +93,108 @@ def test_what_is_neither_framing_breaks_the_stream(start: bytes) -> None:
 
 def test_a_zero_length_frame_is_an_empty_packet() -> None:
     assert Framer().feed(b"\0\0\0\0\0\0\0\4/a\0\0") == [b"", b"/a\0\0"]
+
+
+@given(st.integers(0, 4_000_000_000_000_000_000))
+def test_round_trip_to_the_nanosecond(ns: int) -> None:
+    assert to_unix_ns(from_unix_ns(ns)) == ns
+
+
+def test_known_moments() -> None:
+    assert to_unix_ns(2208988800 << 32) == 0
+    # The 32-bit seconds began again on 7 February 2036.
+    assert to_unix_ns(1 << 32) == ((1 << 32) + 1 - 2208988800) * 10**9
+
+
+@given(st.integers(0, 2**62), st.integers(1, 10_000), st.sampled_from([44100, 48000, 96000]))
+def test_tags_frames_apart_stay_frames_apart(start: int, frames: int, rate: int) -> None:
+    first = to_unix_ns(from_unix_ns(start))
+    later = to_unix_ns(from_unix_ns(start) + round(frames * 2**32 / rate))
+    assert round((later - first) * rate / 1e9) == frames
+
+
+class Clocks:
+    def __init__(self) -> None:
+        self.ns, self.offset, self.jitter = 5_000, 1_700_000_000_000_000_000, 0
+
+    def monotonic(self) -> int:
+        self.ns += 50
+        return self.ns
+
+    def realtime(self) -> int:
+        return self.ns + self.offset + self.jitter
+
+
+def test_the_offset_is_kept_until_the_wall_clock_steps() -> None:
+    clocks = Clocks()
+    wall = WallClock(clocks.realtime, clocks.monotonic)
+    first = wall.offset
+    assert abs(first - clocks.offset) <= 50
+    clocks.jitter = 900_000
+    assert not wall.update()
+    assert wall.offset == first
+    clocks.jitter = 5_000_000
+    assert wall.update()
+    assert abs(wall.offset - clocks.offset - 5_000_000) <= 50
+    assert wall.steps == 1
+    tag = wall.timetag(clocks.ns)
+    assert abs(wall.moment(tag) - clocks.ns) <= 1
+
+
+@given(st.integers(0, MAX_NUMBER - 1), st.sampled_from(list(Topic)), st.text(max_size=40))
+def test_a_request_comes_back(number: int, topic: Topic, ip: str) -> None:
+    assert WebRequest.unpack(WebRequest(number, topic, ip).pack()) == WebRequest(number, topic, ip)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
+    try:
+        WebRequest.unpack(data)
+    except WireError:
+        return
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        [],
+        {"number": 1, "topic": "status"},
+        {"number": 1, "topic": "eval", "ip": ""},
+        {"number": -1, "topic": "status", "ip": ""},
+        {"number": True, "topic": "status", "ip": ""},
+        {"number": 2**60, "topic": "status", "ip": ""},
+        {"number": 1, "topic": "approve", "ip": 5},
+    ],
+)
+def test_what_is_no_request_is_refused(fields: object) -> None:
+    with pytest.raises(WireError):
+        WebRequest.unpack(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize("size", [0, 1, PART, 3 * PART + 5])
+def test_an_answer_is_put_together_from_its_parts(size: int) -> None:
+    answer, assembly = {"data": "x" * size}, Assembly(7)
+    messages = list(parts(7, json.dumps(answer).encode()))
+    found = [assembly.add(message) for message in messages]
+    assert found == [None] * (len(messages) - 1) + [answer]
+
+
+def test_parts_of_others_are_passed_over_and_an_answer_that_begins_again_counts() -> None:
+    assembly = Assembly(7)
+    own = list(parts(7, json.dumps({"data": "x" * 3 * PART}).encode()))
+    other = next(parts(8, b"{}"))
+    for message in (other, STARTED, own[0], own[1], other):
+        assert assembly.add(message) is None
+    for message in own[:-1]:
+        assert assembly.add(message) is None
+    assert assembly.add(own[-1]) == {"data": "x" * 3 * PART}
+
+
+def test_what_is_no_part_is_refused() -> None:
+    with pytest.raises(WireError):
+        Assembly(1).add(b"short")
+
+
+def test_an_address_in_its_usual_form() -> None:
+    assert plain_ip(" ::ffff:192.168.1.20 ") == "192.168.1.20"

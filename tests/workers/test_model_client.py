@@ -1,5 +1,6 @@
 """A model's client: with a network in numpy it computes at once, without a worker; on a GPU a worker does."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,13 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime import model_files
-from antiphon.kernel.workers import pool
+from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
+from antiphon.networks import model_client
 from antiphon.networks.array_stepper import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
+from antiphon_hum.learned.spec import HUM
 
 HOP = 4
 
@@ -169,3 +173,51 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
     stepper.open(0, "")
     stepper.step(np.array([2, -1, -1]), x, y)
     assert y[0, 0, 0] == 104.0
+
+
+INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2, 3, slots=5)
+
+
+def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
+    cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
+    assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
+    assert (cpu.factory, cuda.factory) == (
+        "antiphon.networks.torch_stepper:build",
+        "antiphon.networks.cuda:build",
+    )
+    assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")
+    assert cpu.settings == {"network": "somewhere:Tiny", "weights": "tiny-weights"}
+    assert WorkerSpec.from_json(cuda.to_json()) == cuda
+
+
+def test_its_own_folder_of_weights_goes_along() -> None:
+    assert replace(INFO, folder="beside/it").worker("cpu").settings["folder"] == "beside/it"
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu", "auto"])
+def test_a_device_it_does_not_run_on_is_refused(device: str) -> None:
+    with pytest.raises(WorkerError, match=f"tiny runs on cpu, not on '{device}'"):
+        replace(INFO, devices=("cpu",)).worker(device)
+
+
+def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "installed_torch", lambda: None)
+    said = model_client.usable(replace(HUM, array_network=""))
+    assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
+
+    assert model_client.usable(HUM) == ""
+
+
+def test_it_is_said_once_and_never_of_what_is_only_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(model_client, "_SAID", set())
+    log = logging.getLogger("antiphon.hum")
+    with pool.without_workers():
+        model_client.say_instead(log, "hum does without")
+    assert caplog.messages == []
+    for _ in range(3):
+        model_client.say_instead(log, "hum does without")
+    assert caplog.messages == ["hum does without"]
+    model_client.say_instead(logging.getLogger("antiphon.denoise"), "denoise does without")
+    assert caplog.messages == ["hum does without", "denoise does without"]

@@ -6,7 +6,7 @@ from tests.audio import write
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.kernel.plugins.factories import resolve
+from antiphon.kernel.runtime.importing import resolve
 from antiphon_effects import antiphon_processors
 from antiphon_effects.tests.measure import RATE, SPEC, noise, roughness, sine
 

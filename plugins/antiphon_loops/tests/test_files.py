@@ -9,7 +9,7 @@ import soundfile
 
 from antiphon.api import FileError, PluginError
 from antiphon.api.jobs import FileJob
-from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.runtime import resources
 from antiphon_loops.jobs import MOST_QUESTIONS, run
 from antiphon_loops.library import ready

@@ -12,7 +12,7 @@ from antiphon.kernel.contract.harness import prepare
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.node_host import cell_of
-from antiphon.kernel.plugins.factories import resolve
+from antiphon.kernel.runtime.importing import resolve
 from antiphon_notes import antiphon_processors
 
 RATE, BLOCK = 4000, 256

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.kernel.plugins.factories import resolve
+from antiphon.kernel.runtime.importing import resolve
 from antiphon_utilities import antiphon_processors
 
 FACTORIES = {}

@@ -14,7 +14,7 @@ def main() -> None:
     # before numpy: a fork does not copy its threads, and for small blocks they cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from antiphon.kernel.runtime.processes.signals import watch
+        from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
         from antiphon.cli.commands import application

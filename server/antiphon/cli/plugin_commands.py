@@ -79,7 +79,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
     from antiphon.kernel.plugins.finding import sources
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
 
     dispatcher, added = HookDispatcher(), []
     for source in sources():

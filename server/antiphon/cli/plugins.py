@@ -125,7 +125,7 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
     from antiphon.kernel.contract.block import StreamSpec
     from antiphon.kernel.contract.harness import prepare
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
     from antiphon.kernel.workers.pool import without_workers
 
     try:

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.kernel.plugins.factories import resolve
 from antiphon.kernel.plugins.hook_lists import hook_lists
 from antiphon.kernel.plugins.importing import import_plugins
-from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.runtime.importing import reason_of, resolve
 from antiphon.kernel.session.transport import Transport
 
 log = logging.getLogger("antiphon.plugins")

@@ -16,7 +16,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.errors import ParamError, WireError
-from antiphon.kernel.graph import asset_names, patch_list
+from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
@@ -218,7 +218,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
                 return str(path_of(value["file"]))
             if not isinstance(value, str):
                 raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
-            return asset_names.locate_asset(asset_names.check_name(value), WireError)
+            return clips.locate_asset(clips.check_name(value), WireError)
         case "trigger":
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MOST_TRIGGER:
                 raise ParamError(f"{param.name} takes the seconds at which it fires, 0 or more")

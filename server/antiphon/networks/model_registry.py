@@ -30,7 +30,7 @@ class Row:
 def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
     """Registered models by name, and a sentence for each whose description failed."""
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
     from antiphon.networks.info import ModelInfo
     from antiphon.networks.listing import ModelFolder
 

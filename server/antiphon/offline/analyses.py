@@ -40,8 +40,8 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
-    from antiphon.kernel.plugins.reasons import reason_of
     from antiphon.kernel.plugins.registry import factories
+    from antiphon.kernel.runtime.importing import reason_of
 
     found, reasons = {}, {}
     for name, factory in factories("analyses").items():

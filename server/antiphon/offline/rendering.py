@@ -13,7 +13,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import Graph

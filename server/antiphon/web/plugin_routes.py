@@ -20,7 +20,7 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     if not wanted:
         return
     from antiphon.kernel.plugins.importing import import_plugins
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))

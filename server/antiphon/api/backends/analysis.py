@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.plugins.services import service
+from antiphon.kernel.plugins.registry import service
 from antiphon.offline.analyses import (
     AnalysisFeed,
     AnalysisResult,

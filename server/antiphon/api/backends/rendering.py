@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.harness import prepare as prepare_processor
-from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.contract.parameter_cell import ParamCells
 from antiphon.kernel.plugins.checks import check_type_name
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.kernel.plugins.registry import Registration, registrations

@@ -34,7 +34,6 @@ from antiphon.kernel.session.commands import (
 )
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.osc_request import OscRequest
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
     note_params,
@@ -44,8 +43,15 @@ from antiphon.kernel.session.play import (
     value_place,
     word_number,
 )
-from antiphon.kernel.session.steering import LEAP, same_tempo, steered_tempo
-from antiphon.kernel.session.transport import Transport, pressable, pressed_message, settable
-from antiphon.kernel.session.transport_server import EmittedEvent, TransportServer
+from antiphon.kernel.session.transport import (
+    LEAP,
+    Transport,
+    pressable,
+    pressed_message,
+    same_tempo,
+    settable,
+    steered_tempo,
+)
+from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle

@@ -5,7 +5,7 @@ For a torch model there is `antiphon.api.backends.models`, which is built on thi
 
 from __future__ import annotations
 
-from antiphon.kernel.contract.channels import convert_channels
+from antiphon.kernel.contract.block import convert_channels
 from antiphon.kernel.contract.processor import ProcessorPart
 from antiphon.kernel.runtime.processes.pidfile import start_time as process_start
 from antiphon.kernel.runtime.processes.scheduling import short_slices

@@ -144,16 +144,16 @@ def report(*written: Written) -> None:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.kernel.synth import choosing, info as synths
+    from antiphon.kernel.synth import backends, info as synths
     from antiphon.kernel.workers import devices, pool
 
     devices.resolve(device)
     pool.prefer(device)
-    chosen = choosing.choose(synth, loaded.factories["synths"])
-    choosing.use(synths.BackendChoice(chosen))
+    chosen = backends.choose(synth, loaded.factories["synths"])
+    backends.use(synths.BackendChoice(chosen))
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
-        complain(choosing.silence(loaded.factories["synths"]))
+        complain(backends.silence(loaded.factories["synths"]))
 
 
 def hertz(rate: int) -> int:
@@ -202,7 +202,7 @@ def plan_jobs(
     Raises UsageError: they are not what the plugin takes.
     """
     from antiphon.kernel.contract.file_use import NOTHING
-    from antiphon.kernel.graph.asset_names import locate_asset
+    from antiphon.kernel.graph.clips import locate_asset
     from antiphon.kernel.io.decode import path_text
 
     paths = [path if path.isascii() else str(spelled(Path(path))) for path in paths]

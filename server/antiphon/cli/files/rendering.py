@@ -17,9 +17,9 @@ from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.engine.output_buses import pairs_of
+from antiphon.kernel.engine.levels import pairs_of
 from antiphon.kernel.errors import FileError, RequestError, UsageError
-from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.audiofile import stream
@@ -27,7 +27,7 @@ from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.synth.choosing import chosen
+from antiphon.kernel.synth.backends import chosen
 from antiphon.kernel.synth.info import OfflinePasses
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events

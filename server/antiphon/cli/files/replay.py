@@ -28,7 +28,7 @@ def replay(
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.supervisor.recordings import SET
-    from antiphon.kernel.synth.choosing import chosen
+    from antiphon.kernel.synth.backends import chosen
     from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play

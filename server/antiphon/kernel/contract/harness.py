@@ -15,8 +15,7 @@ from itertools import cycle
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.contract.parameter_cell import ParamCell, ParamCells
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
@@ -66,11 +65,6 @@ def run_processor(
 
     Returns:
         float32 `[channels, frames]`, as many frames as came in; latency is not removed.
-
-    Raises:
-        PluginError: The processor breaks its contract.
-        UsageError: An input, a parameter or a block size that does not exist.
-        ParamError: A value that a parameter does not take.
     """
     return render(processor, spec, audio, settings, events, blocks).audio[0]
 
@@ -86,13 +80,7 @@ def render(
 ) -> Rendered:
     """Runs a processor as `run_processor` does, and returns every output.
 
-    Args:
-        notes: Events that come in; offsets count from the first frame of the run.
-
-    Raises:
-        PluginError: The processor breaks its contract.
-        UsageError: An input, a parameter or a block size that does not exist.
-        ParamError: A value that a parameter does not take.
+    `notes`: events that come in; offsets count from the first frame of the run.
     """
     cells = prepare(processor, spec, settings or {})
     inputs, frames = _inputs(processor, spec, audio)
@@ -124,14 +112,7 @@ def render(
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> ParamCells:
     """Prepares a processor with initial parameter values, for a caller that calls `process` itself.
 
-    Returns:
-        A cell for each parameter by name, for `IO.cells`.
-
-    Raises:
-        PluginError: The stream is not what the processor insists on, or its latency is no whole number of frames from
-            0.
-        UsageError: A parameter that does not exist.
-        ParamError: A value that a parameter does not take.
+    Returns a cell for each parameter by name, for `IO.cells`.
     """
     params = {p.name: p for p in processor.params}
     cells = ParamCells()

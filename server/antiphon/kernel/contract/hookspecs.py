@@ -29,11 +29,9 @@ class Register(Protocol):
     """
 
     def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
-        """Registers one thing.
+        """Registers one thing, under the name that performers write: letters, digits, `_` and `-`, a letter first.
 
-        Args:
-            name: What performers write: letters, digits, `_` and `-`, a letter first.
-            factory: A callable without arguments, or "module:Name", which is imported only when it is used.
+        `factory`: a callable without arguments, or "module:Name", which is imported only when it is used.
         """
 
 

@@ -56,23 +56,14 @@ class Param:
     doc: str = ""
 
     def agrees(self, other: Param) -> bool:
-        """True if two versions of a plugin declare the parameter alike.
-
-        Returns:
-            Whether a value of the one, and its encoding as a number, is one of the other with the same meaning.
-        """
+        """True if a value of this parameter, and its encoding, means the same in another version of the plugin."""
         return replace(other, default=self.default, smooth=self.smooth, unit=self.unit, doc=self.doc) == self
 
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.
 
-        Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on.
-
-        Returns:
-            The value as float, int, bool or str, by `kind`.
-
-        Raises:
-            ParamError: The value is not allowed; the message says what is.
+        Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on. A `ParamError` says what
+        is allowed.
         """
         if self.readonly:
             raise ParamError(f"{self.name} is read-only: its node reports it")
@@ -91,11 +82,7 @@ class Param:
                 return self._text(value)
 
     def takes(self, value: object) -> bool:
-        """True if `check` accepts the value.
-
-        Args:
-            value: As for `check`.
-        """
+        """True if `check` accepts the value."""
         try:
             self.check(value)
         except ParamError:
@@ -103,17 +90,7 @@ class Param:
         return True
 
     def typed(self, value: object) -> Value:
-        """Checks a value that a person typed: a fraction is refused for an int, where `check` rounds it.
-
-        Args:
-            value: As for `check`.
-
-        Returns:
-            As for `check`.
-
-        Raises:
-            ParamError: The value is not allowed; the message says what is.
-        """
+        """Checks a value that a person typed: a fraction is refused for an int, where `check` rounds it."""
         checked = self.check(value)
         if self.kind == "int" and (number := self._number(value)) != checked:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number}")
@@ -124,14 +101,7 @@ class Param:
         return min(max(number, self.low), self.high)
 
     def to_norm(self, value: Value) -> float:
-        """Converts a value to its place in the range.
-
-        Args:
-            value: A value that `check` gave.
-
-        Returns:
-            The place, 0 to 1; 0 for text and files, which have none.
-        """
+        """Converts a value to its place in the range, 0 to 1; 0 for text and files, which have none."""
         match self.kind:
             case "switch" | "trigger":
                 return 1.0 if value else 0.0
@@ -145,14 +115,7 @@ class Param:
         return (number - self.low) / (self.high - self.low)
 
     def from_norm(self, place: object) -> Value:
-        """Converts a place in the range to its value; the inverse of `to_norm`.
-
-        Args:
-            place: 0 to 1.
-
-        Raises:
-            ParamError: The place is outside 0 to 1, or the parameter is text or a file.
-        """
+        """Converts a place in the range, 0 to 1, to its value; the inverse of `to_norm`."""
         where = self._number(place)
         if not 0.0 <= where <= 1.0:
             raise ParamError(f"{self.name}/norm takes 0 to 1, not {where:g}")
@@ -173,14 +136,7 @@ class Param:
         return round(number) if self.kind == "int" else number
 
     def encode(self, value: Value) -> float:
-        """Converts a value to the one float that a real-time command carries.
-
-        Args:
-            value: A value that `check` gave.
-
-        Raises:
-            ParamError: The parameter is text or a file.
-        """
+        """Converts a checked value to the one float that a real-time command carries; not for text and files."""
         if self.kind == "choice":
             return float(self.choices.index(str(value)))
         if self.kind in ("text", "file"):
@@ -188,14 +144,7 @@ class Param:
         return float(value)
 
     def decode(self, number: float) -> Value:
-        """Converts the float of a real-time command to a value; the inverse of `encode`.
-
-        Args:
-            number: What `encode` gave.
-
-        Returns:
-            The value, by `kind`.
-        """
+        """Converts the float of a real-time command to a value; the inverse of `encode`."""
         match self.kind:
             case "choice":
                 return self.choices[int(number)]

@@ -53,25 +53,11 @@ class BlockTime:
     playing: bool = True
 
     def beats_per_frame(self, rate: float) -> float:
-        """Increment of the musical clock per frame, in beats.
-
-        Args:
-            rate: Of the stream, Hz.
-
-        Returns:
-            Beats a frame; 0 while the clock stands.
-        """
+        """Increment of the musical clock per frame, in beats; 0 while the clock stands. `rate`: of the stream, Hz."""
         return self.tempo / (60.0 * rate) if self.playing else 0.0
 
     def frames_per_beat(self, rate: float) -> float:
-        """Length of a beat in frames.
-
-        Args:
-            rate: Of the stream, Hz.
-
-        Returns:
-            Frames, by the tempo, whether the clock runs or not.
-        """
+        """Length of a beat in frames, whether the clock runs or not. `rate`: of the stream, Hz."""
         return 60.0 * rate / self.tempo
 
 
@@ -105,11 +91,7 @@ class Event:
     serial: int = 0
 
     def moved(self, by: int) -> Event:
-        """Copies the event to another offset.
-
-        Args:
-            by: Frames to add to `offset`.
-        """
+        """Copies the event to an offset `by` frames later."""
         return Event(
             self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live, self.serial
         )
@@ -148,11 +130,7 @@ class IO:
     marks: list[tuple[str, int]] = field(default_factory=list)
 
     def curve(self, name: str) -> NDArray[np.float32]:
-        """Values of a parameter at every frame, smoothed and modulated.
-
-        Returns:
-            float32 `[frames]`, not to be written, valid during this call.
-        """
+        """Values of a parameter at every frame, float32 `[frames]`, smoothed and modulated; valid during this call."""
         full = self.cells[name].full
         if self.base == 0 and self.frames == full.shape[0]:
             return full
@@ -163,25 +141,14 @@ class IO:
         return self.at(name, 0)
 
     def at(self, name: str, offset: int) -> Value:
-        """Value of a parameter at one frame.
-
-        Args:
-            offset: The frame, 0 to `frames` - 1.
-        """
+        """Value of a parameter at one frame, 0 to `frames` - 1."""
         cell = self.cells[name]
         if cell.param.kind in ("text", "file"):
             return cell.text
         return cell.param.decode(cell.number_at(self.base + offset))
 
     def fired(self, name: str) -> list[int]:
-        """Frames at which a trigger was sent.
-
-        Args:
-            name: The parameter's name, of kind "trigger".
-
-        Returns:
-            Frames of this call, in order.
-        """
+        """Frames of this call at which a trigger was sent, in order."""
         fired = self.cells[name].fired
         if not fired or (self.base == 0 and fired[-1] < self.frames):
             return fired
@@ -193,21 +160,14 @@ class IO:
             self.events_out.append(event)
 
     def report(self, name: str, number: float) -> None:
-        """Publishes the value of a `readonly` parameter: a meter, a detected tempo.
-
-        Args:
-            number: Its value; of a choice the place of its word, from 0.
-        """
+        """Publishes the value of a `readonly` parameter; of a choice the place of its word, from 0."""
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
         """Writes a line into the session log, for an event that a replay cannot compute.
 
-        At most 1024 are taken in one call; more are dropped.
-
-        Args:
-            number: A number of the processor's own. `ProcessorPart.recall` is given both before the same block in a
-                replay.
+        At most 1024 are taken in one call; more are dropped. `ProcessorPart.recall` is given both before the same
+        block in a replay.
         """
         if len(self.marks) < 1024:
             self.marks.append((kind, number))
@@ -281,8 +241,7 @@ class Processor:
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
 
-        Raises:
-            AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
+        An `AntiphonError` refuses the patch with its sentence.
         """
 
     def step(self, io: IO) -> Step | None:
@@ -290,24 +249,17 @@ class Processor:
 
         Has no side effects. The plan calls it once the node's parameters are steady, and repeats the kernel calls for
         every block until one changes: array addresses are fixed, state that changes from block to block is in the
-        arrays, and fields of `io.time` are passed to kernels unevaluated.
+        arrays, and fields of `io.time`, which may be unknown yet, are passed to kernels unevaluated.
 
-        Args:
-            io: As for `process`; `io.time` may be unknown yet.
-
-        Returns:
-            `kernel.step(…)`, or several joined by `then`; with `provided`, blocks that only `process` can compute are
-            found one by one. None where `process` computes every block until a parameter moves.
+        Returns `kernel.step(…)`, or several joined by `then`; with `provided`, blocks that only `process` can compute
+        are found one by one. None where `process` computes every block until a parameter moves.
         """
         return None
 
     def process(self, io: IO) -> None:
         """Computes one block. It returns None, and must not read or write files, lock, log, import or grow arrays.
 
-        A processor defines this or `step`.
-
-        Args:
-            io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
+        A processor defines this or `step`. It fills every frame of `io.audio_out`.
         """
         step = self.step(io)
         if step is None or step.conditions:
@@ -325,11 +277,8 @@ class Processor:
     def look_ahead(self, frames: int | None) -> bool:
         """True for a preroll: a pass over the whole file without output before it is played. Never called live.
 
-        After a pass `rewind` is called, and this again, four times at most.
-
-        Args:
-            frames: Length of the file; the pass adds silence as long as the latency. None where the length is unknown
-                or over half an hour: there is no pass then.
+        After a pass `rewind` is called, and this again, four times at most. `frames`: length of the file, to which the
+        pass adds silence as long as the latency; None, for no pass, where it is unknown or over half an hour.
         """
         return False
 
@@ -340,23 +289,17 @@ class Processor:
         """State for a newer version of the plugin to continue from (hot reload).
 
         Called between two blocks, on the block path, and once before as a trial, from another thread. It has no side
-        effects, and returns the buffers themselves, not copies.
-
-        Returns:
-            Numbers, texts and arrays of numbers by name, 1 MiB at most; empty where nothing is carried over, and the
-            new version begins as after `prepare`.
+        effects, and returns the buffers themselves, not copies: numbers, texts and arrays of numbers by name, 1 MiB at
+        most; empty where the new version begins as after `prepare`.
         """
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restores the `save_state` of another version. Called after `prepare`, on the block path.
 
-        Args:
-            state: What that version gave: names may be missing, and arrays of another shape. Arrays are copied into
-                the processor's own, for the other version plays on during the crossfade.
-
-        Raises:
-            Exception: The state cannot be used. In the trial it refuses the new version; later the node begins anew.
+        Names may be missing, and arrays have another shape. Arrays are copied into the processor's own, for the other
+        version plays on during the crossfade. An exception refuses the new version in the trial; later the node begins
+        anew.
         """
 
     def close(self) -> None:

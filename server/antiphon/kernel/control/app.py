@@ -14,35 +14,29 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.captures import Captures
-from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.engine_clock import EngineClock, WallClock
 from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts
 from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns, TurnSteps
-from antiphon.kernel.control.commands.wall_clock import WallClock
 from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.machine import MachineWatch
 from antiphon.kernel.control.osc.directory import Directory
 from antiphon.kernel.control.osc.intake import Intake
-from antiphon.kernel.control.osc.note_watch import NoteWatch
-from antiphon.kernel.control.osc.patch_questions import PatchQuestions
+from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.osc.served import Service
-from antiphon.kernel.control.osc.unknown_words import UnknownWords
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.reports import Reports
-from antiphon.kernel.control.saver import StateSaver
 from antiphon.kernel.control.server_events import ServerEvents
-from antiphon.kernel.control.state import StateFolder
+from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
-from antiphon.kernel.control.subscribers.discretion import discreet
 from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.monitor import Monitor
-from antiphon.kernel.control.subscribers.notes_out import NotesOut
-from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.control.subscribers.monitor import Monitor, NotesOut
+from antiphon.kernel.control.subscribers.replies import Replies, discreet
 from antiphon.kernel.control.subscribers.subscribers import Subscribers
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.remote import RemoteEngine

@@ -89,7 +89,7 @@ class ServerHooks:
 
     def _register(self, name: str, factory: Any, doc: str = "") -> None:
         from antiphon.kernel.errors import PluginError
-        from antiphon.kernel.plugins.factories import resolve
+        from antiphon.kernel.runtime.importing import resolve
 
         if name not in self._asked:
             return
@@ -108,7 +108,7 @@ def _warn(failure: Failure, more: str = "") -> None:
 
 
 def _say(what: str, error: BaseException) -> None:
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
 
     log.warning("%s: %s", what, reason_of(error))
 

@@ -22,8 +22,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.plugins import version_files
-from antiphon.kernel.plugins.version_files import Stamp
-from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.version_files import BEGUN, Stamp, VersionCheck
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.helper_process import HelperProcess
 

@@ -22,7 +22,7 @@ from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.patch_watch import watch
 from antiphon.kernel.control.plugin_watch import PluginWatch
 from antiphon.kernel.control.web_requests import WebRequests
-from antiphon.kernel.engine.recording import session_header
+from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.errors import AntiphonError
@@ -86,7 +86,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
             surfaces=[surface_address(s) for s in settings.surface],
             allow=settings.allow,
             live_token=OwnerToken(paths.config()) if settings.live else None,
-            session_header=lambda: session_header.header(settings),
+            session_header=lambda: journal.header(settings),
         ),
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)

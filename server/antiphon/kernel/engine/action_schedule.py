@@ -7,9 +7,9 @@ import math
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
-from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.kernel.session.actions import NOTES, Action, NodeNote, NodeNoteOff
-from antiphon.kernel.session.commands import Sync
+from antiphon.kernel.session.commands import NudgeBeat, SetSwing, SetTempo, SetTransport, Sync
 
 CAPACITY = 65536
 N = TypeVar("N", int, float)
@@ -113,3 +113,19 @@ def _cut(heap: list[tuple[N, int, Action]], keep_from: int) -> list[Sync]:
     heap[:] = [item for item in heap if 0 < keep_from <= item[1]]
     heapq.heapify(heap)
     return syncs
+
+
+CLOCK_ACTIONS = (SetTempo, SetSwing, SetTransport, NudgeBeat)
+
+
+def apply_to_clock(tempo: TempoMap, sample: int, action: Action) -> None:
+    """Changes the tempo map at a sample of the engine's clock by one of `CLOCK_ACTIONS`; others change nothing."""
+    match action:
+        case SetTempo(bpm, beats):
+            tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
+        case SetSwing(amount, step):
+            tempo.swing, tempo.step = amount, step
+        case SetTransport(playing, beat):
+            tempo.set_transport(sample, playing, beat)
+        case NudgeBeat(beats):
+            tempo.set_transport(sample, None, tempo.beat_at(sample) + beats)

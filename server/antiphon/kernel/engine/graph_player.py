@@ -15,16 +15,17 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.engine import clock_actions
-from antiphon.kernel.engine.action_schedule import OTHER, ActionSchedule
-from antiphon.kernel.engine.clock_actions import CLOCK_ACTIONS
-from antiphon.kernel.engine.edges import Edges
-from antiphon.kernel.engine.levels import Levels, MasterLevel
-from antiphon.kernel.engine.output_buses import OutputBuses
-from antiphon.kernel.engine.plan_state import resume_nodes, state_of
-from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport
-from antiphon.kernel.engine.playing import Playing
-from antiphon.kernel.engine.retries import Retries
+from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule, apply_to_clock
+from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel, OutputBuses
+from antiphon.kernel.engine.playing import (
+    Applied,
+    PlayerCounters,
+    PlayerReport,
+    Playing,
+    Retries,
+    resume_nodes,
+    state_of,
+)
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
@@ -325,7 +326,7 @@ class GraphPlayer:
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         if isinstance(action, CLOCK_ACTIONS):
-            clock_actions.apply(self.tempo, sample, action)
+            apply_to_clock(self.tempo, sample, action)
             return
         match action:
             case NodeSet(_, cell, number, ramp):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.engine.playing import PlayerCounters
+from antiphon.kernel.graph.graph import OUT, Graph
 from antiphon.kernel.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
+from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.node_host import cell_of
-from antiphon.kernel.native import Audio, f32p, f64, i64, kernel
+from antiphon.kernel.graph.plan import Sounding
+from antiphon.kernel.native import Audio, dsp, f32p, f64, i64, kernel
+from antiphon.kernel.native.dsp import limit, release_fall
 
 _NEPER = math.log(10.0) / 20.0
 _OPEN = SILENCE + 1.0
@@ -100,3 +108,142 @@ class Levels:
         for number, end in self.ends.items():
             if str(number) in cells:
                 end.resume([tuple(held) for held in cells[str(number)]])
+
+
+RISE = 0.010
+"""Seconds of the fade-in."""
+FALL = 0.020
+"""Seconds of the fade-out before the device is closed."""
+
+
+class Edges:
+    """Fade-in at an engine's first plan, after missed blocks and a panic; fade-out once, at the end.
+
+    The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
+    frames later, after the plan's latency: a source without an input behind a delay line begins only then. `wait`:
+    frames of silence before the output's fade-in.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._rise, self._fall = max(1, round(RISE * spec.rate)), max(1, round(FALL * spec.rate))
+        self._lead = -self._fall % spec.block
+        self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._curve, self._cube = np.zeros((2, spec.block), np.float32)
+        self.rising = self.wait = 0  # frames until the output has its full level; 0 when no fade-in is under way
+        self._falling = -1
+
+    def rise(self, wait: int = 0) -> None:
+        """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
+        self.rising, self.wait = wait + self._rise, wait
+
+    def fall(self) -> None:
+        """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
+        if self._falling < 0:
+            self._falling = self._lead + self._fall
+
+    @property
+    def over(self) -> bool:
+        """True once the fade-out has ended; the output is silent from here."""
+        return self._falling == 0
+
+    @property
+    def rests(self) -> bool:
+        """True while no fade is active."""
+        return not self.rising and self._falling < 0
+
+    def into(self, x: Samples, frames: int) -> None:
+        """Applies the fade-in to a block of input `[channels, frames]`, in place."""
+        elapsed = self.wait + self._rise - self.rising
+        if self.rising and elapsed < self._rise:
+            self._apply_rise(x, elapsed, frames)
+
+    def out(self, x: Samples, frames: int) -> None:
+        """Applies both fades to a block of output `[channels, frames]`, in place; once a block, after `into`."""
+        if self.rising:
+            self._apply_rise(x, self._rise - self.rising, frames)
+            self.rising = max(0, self.rising - frames)
+        if self._falling >= 0:
+            curve = np.subtract(self._falling, self._steps[:frames], out=self._curve[:frames])
+            self._scale(x, np.divide(curve, self._fall, out=curve))
+            self._falling = max(0, self._falling - frames)
+
+    def _apply_rise(self, x: Samples, elapsed: int, frames: int) -> None:
+        """Scales `x` by the fade-in. `elapsed` is frames since its start; negative before it."""
+        curve = np.add(self._steps[:frames], elapsed, out=self._curve[:frames])
+        self._scale(x, np.divide(curve, self._rise, out=curve))
+
+    def _scale(self, x: Samples, line: Samples) -> None:
+        """Scales by 3c² - 2c³ of a line c from 0 to 1: a fade with a corner at either end is heard as a tick."""
+        np.minimum(np.maximum(line, 0.0, out=line), 1.0, out=line)
+        square = np.multiply(line, line, out=self._cube[: line.size])
+        np.subtract(3.0, np.multiply(line, 2.0, out=line), out=line)
+        dsp.scale(x, np.multiply(square, line, out=line), line.size)
+
+
+FIRST = "1-2"
+"""Name of the main pair, `OUT` itself."""
+
+
+class OutputBuses:
+    """Output channels of one player.
+
+    `channels`: float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self.channels: Samples = np.zeros((spec.channels + 2 * len(BUSES), spec.block), np.float32)
+        self._buses, self._block = self.channels[spec.channels :], spec.block
+        self.sounding: Sounding = ()
+        self._spec, self._fall = spec, release_fall(spec.rate)
+        self.reductions = np.zeros(1 + len(BUSES), np.float64)
+        self._at, self._reductions_at = self.channels.ctypes.data, self.reductions.ctypes.data
+
+    def take(self, sounding: Sounding, frames: int) -> None:
+        """Copies a block of the buses with a signal; the others are silent."""
+        if sounding or self.sounding:
+            self._buses.fill(0.0)
+        for place, sound in sounding:
+            self._buses[2 * place : 2 * place + 2, :frames] = sound[:, :frames]
+        self.sounding = sounding
+
+    def guard(self, counters: PlayerCounters, frames: int) -> None:
+        """Limits the output and each bus to full scale: an output with NaN becomes silence."""
+        channels, block = self._spec.channels, self._block
+        if dsp.peak.call(self._at, block, channels, frames) < 0.0:
+            counters.nan_blocks += 1
+            self.channels[:channels, :frames] = 0.0
+            self.reductions[0] = 0.0
+        elif limit.call(self._at, block, self._reductions_at, self._fall, channels, frames):
+            counters.limited_blocks += 1
+        for place, _ in self.sounding:
+            at = self._at + 4 * block * (channels + 2 * place)
+            limit.call(at, block, self._reductions_at + 8 * (1 + place), self._fall, 2, frames)
+
+
+class ChosenPairs:
+    """Gathers the channels of a device, or of a file, from those of a player.
+
+    `rows`: the player's channel of each, int64.
+    """
+
+    def __init__(self, pairs: Sequence[str], spec: StreamSpec) -> None:
+        """`pairs`: `FIRST`, or a name of `BUSES`, for each two channels."""
+        first = [-2 if pair == FIRST else BUSES.index(pair) * 2 for pair in pairs]
+        self.rows = np.array([spec.channels + place + side for place in first for side in (0, 1)], np.int64)
+        self._gathered = np.zeros((len(self.rows), spec.block), np.float32)
+
+    def gather(self, buses: OutputBuses) -> Samples:
+        """Selected pairs of the last block, float32 `[2 * pairs, block]`, valid until the next call."""
+        return np.take(buses.channels, self.rows, axis=0, out=self._gathered, mode="clip")
+
+
+def pairs_of(graph: Graph, cue: str = "") -> tuple[str, ...]:
+    """Pairs of a file: up to the last one a wire of the graph names. `cue`: the pair that holds the cue."""
+    used = [BUSES.index(wire.dest.port) for wire in graph.wires if wire.dest.node == OUT and wire.dest.port in BUSES]
+    return device_pairs(max((2 * n + 4 for n in used if BUSES[n] != CUE), default=2), cue)
+
+
+def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
+    """Pairs played by a device of `channels` channels, extended up to pair `cue`, which the cue replaces."""
+    pairs = (FIRST, *BUSES[: max(channels, BUSES.index(cue) * 2 + 4 if cue else 2) // 2 - 1])
+    return tuple(CUE if pair == cue else pair for pair in pairs)

@@ -17,7 +17,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
-from antiphon.kernel.engine.player_reports import PlayerReport
+from antiphon.kernel.engine.playing import PlayerReport
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
 from antiphon.kernel.engine.shared import HeaderWord, Shared, command_ring, report_ring

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.session.actions import NodeEvent, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.graph.plan import NodeFailure, Plan
+from antiphon.kernel.session.actions import Action, NodeEvent, NodeNoteOff, NodeNoteOn, NodeReset
 from antiphon.kernel.session.commands import Now
 
 
@@ -54,3 +57,97 @@ class Playing:
         """Clears the queue and all sounding notes."""
         self.waiting.clear()
         self.sounding.clear()
+
+
+_MOST = 4096
+_NONE: tuple[NodeReset, ...] = ()
+
+
+class Retries:
+    """Failed nodes with the sample of their next retry."""
+
+    def __init__(self, rate: int) -> None:
+        """rate: Hz."""
+        self._rate = rate
+        self._nodes: deque[tuple[int, int]] = deque(maxlen=_MOST)
+
+    @property
+    def rests(self) -> bool:
+        """True if no retry is pending."""
+        return not self._nodes
+
+    def add(self, failure: NodeFailure, sample: int) -> None:
+        """Schedules the retry of a node that failed in the block at `sample`."""
+        if failure.retry:
+            self._nodes.append((sample + round(failure.retry * self._rate), failure.number))
+
+    def due(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
+        """Resets of the nodes whose retry is due at `sample`."""
+        if not self._nodes or plan is None:
+            return _NONE
+        resets = []
+        for _ in range(len(self._nodes)):
+            at, node = self._nodes.popleft()
+            host = plan.hosts.get(node)
+            if at > sample:
+                self._nodes.append((at, node))
+            elif host is not None and host.retry:  # else it was reset meanwhile, or failed otherwise
+                resets.append(NodeReset(node))
+        return resets
+
+
+@dataclass(slots=True)
+class PlayerCounters:
+    """Counters of the graph player, since its start."""
+
+    late: int = 0  # actions that came after their sample
+    schedule_dropped: int = 0
+    reports_dropped: int = 0
+    nan_blocks: int = 0  # blocks of input or output that held a NaN and were replaced by silence
+    limited_blocks: int = 0  # blocks of output that the master limiter changed
+    clipped_blocks: int = 0  # blocks of input at full scale
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerReport:
+    """A report of the graph player about a block; the loop turns it into a report of `engine.link`.
+
+    `kind`: "synced" (uses token), "late" (node, cell, number), "failed" (node, cell, text), "running" (node), "loaded"
+    (token, number), "beat" (token), "mark" (node, cell, token, text; for the session log).
+    """
+
+    kind: str
+    node: int = 0  # the node's number; 0 for none
+    cell: int = 0  # index of the parameter. In "failed" and "mark" 1 for a node of the plan that fades out, else 0.
+    number: float = 0.0  # seconds of lateness in "late", latency in frames in "loaded"
+    token: int = 0  # the sync's token, the load's serial, the beat, or the mark's number
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An action with the sample at which it took effect, for the session log."""
+
+    sample: int
+    action: Action
+
+
+def state_of(plan: Plan | None) -> dict[str, Any]:
+    """State for `resume_nodes`: cells by node number as a string, marks, and failure reasons by node number."""
+    hosts = plan.hosts if plan is not None else {}
+    return {
+        "cells": {str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
+        "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.runner.standing()],
+        "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
+    }
+
+
+def resume_nodes(plan: Plan, state: dict[str, Any]) -> None:
+    """Restores a `state_of` the same plan, compiled anew."""
+    for number, host in plan.hosts.items():
+        if str(number) in state["failed"]:
+            host.mark_failed(state["failed"][str(number)])
+        host.resume([tuple(held) for held in state["cells"][str(number)]])
+        for node, kind, at in state.get("marks", ()):
+            if node == number:
+                host.runner.recall(kind, at)

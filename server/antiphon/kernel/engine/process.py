@@ -14,14 +14,13 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.io.capture_memory import CaptureMemory
@@ -30,7 +29,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.processes import scheduling
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
-from antiphon.kernel.synth import choosing
+from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
 from antiphon.kernel.workers.devices import Device
@@ -101,7 +100,7 @@ def run(
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     if synth:
-        choice = choosing.chosen()
+        choice = backends.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, overlay, pool, options, spec))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.runtime.resources import anonymous_file
 from antiphon.kernel.session.actions import ACTIONS, Action
 from antiphon.kernel.session.records import SIZE
 
@@ -84,7 +84,6 @@ class HeaderWord(IntEnum):
     DRIVER = 41
     JOURNAL_DROPPED = 42
     POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
-    SKIPPED_NS = 44  # longest gap between device callbacks
     ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
     FIRST_BLOCK = 46  # the first block of this server
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine bypasses it

@@ -13,7 +13,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import NodeError, sentence
-from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire, check, order
 from antiphon.kernel.graph.node_host import NodeHost, Unprepared
 from antiphon.kernel.graph.plan import Plan

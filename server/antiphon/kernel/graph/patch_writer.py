@@ -9,7 +9,7 @@ from pathlib import Path
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph import asset_names
+from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.patch import Patch, dump, parse
 from antiphon.kernel.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.kernel.runtime import paths
@@ -88,7 +88,7 @@ def _by_names(patch: Patch, catalog: Catalog) -> Patch:
 
 
 def _name(key: str, text: str) -> str:
-    name = asset_names.name_asset(text)
+    name = clips.name_asset(text)
     if name is None:
         raise PatchError(
             f"{key} plays {text}, which is not in the library: a saved patch names files of the library alone. Copy it "

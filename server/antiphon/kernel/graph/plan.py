@@ -11,41 +11,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.processor import IO, BlockTime, Event
+from antiphon.kernel.contract.processor import BlockTime, Event
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native.packed_calls import PackedCalls
-from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.native.plan import NativePlan, NodeStep
+from antiphon.kernel.graph.native.rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.succession import succeed
-from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
+from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.native.step import Step
 
 Sounding = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
-
-
-@dataclass(slots=True)
-class NodeStep:
-    """One node of a plan, with its input mixes, wires and buffers."""
-
-    host: NodeHost
-    gathers: tuple[InputMix, ...]
-    lines: tuple[DelayLine, ...]
-    io: IO
-    ins: list[Samples]
-    outs: list[Samples]
-    notes: tuple[NoteWire, ...] = ()
-    moves: tuple[Modulation, ...] = ()
-    depends_on: frozenset[int] = frozenset()
-    input_names: tuple[str, ...] = ()  # names of the ports and parameters of `gathers`
-    listeners: tuple[NodeHost, ...] = ()
-
-    def gather(self, name: str) -> InputMix:
-        """The signal at a port or parameter of that name; silence where no wire ends."""
-        if name in self.input_names:
-            return self.gathers[self.input_names.index(name)]
-        return InputMix([], 1, self.host.spec.block)
 
 
 @dataclass(slots=True)

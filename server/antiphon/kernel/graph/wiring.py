@@ -14,8 +14,9 @@ from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, Wire
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.names import BUSES, CUE
+from antiphon.kernel.graph.native.plan import NodeStep
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.graph.plan import NodeStep, Plan
+from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
 
 MAX_LATENCY_SECONDS = 10.0

@@ -18,7 +18,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.runtime.resources import anonymous_file
 
 CHANNELS = 256
 """Channels of a node at most: an owner is the node's number times this, plus the channel."""

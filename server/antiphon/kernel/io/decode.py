@@ -64,13 +64,6 @@ class Decoder:
             so.
         name: What messages call it; its path otherwise.
         process: One that decodes nothing else meanwhile; one of `decoders` otherwise.
-
-    Attributes:
-        rate: Frames per second of the blocks: the asked rate, else the file's.
-        frames: Of all blocks together, as promised or counted; None where that is not known.
-
-    Raises:
-        FileError: It cannot be read; `blocks` may raise it as well.
     """
 
     def __init__(

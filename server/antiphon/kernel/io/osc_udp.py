@@ -10,8 +10,7 @@ import struct
 from collections.abc import Callable
 
 from antiphon.kernel.io.listening import beside
-from antiphon.kernel.io.osc_lanes import Rotation
-from antiphon.kernel.io.osc_peer import Level, Peer, Room
+from antiphon.kernel.io.osc_peer import Level, Peer, Room, Rotation
 from antiphon.kernel.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from enum import IntEnum
 
-from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.runtime.resources import anonymous_file
 
 TAPS = 4
 """Nodes that can be listened to at a time."""

@@ -21,11 +21,7 @@ def store_release(words: Any, at: int, value: int) -> int:
 
 
 def address_f32(address: int) -> Any:
-    """Pointer to 32-bit floats at an address; in compiled kernels only.
-
-    Args:
-        address: In bytes.
-    """
+    """Pointer to 32-bit floats at an address in bytes; in compiled kernels only."""
     raise TypeError("address_f32 exists in compiled kernels alone")
 
 
@@ -40,14 +36,7 @@ def address_i64(address: int) -> Any:
 
 
 def channel(sound: Any, at: int) -> Any:
-    """Pointer to the first frame of a channel.
-
-    Args:
-        sound: An `Audio` argument of the kernel.
-
-    Returns:
-        A pointer to 32-bit floats.
-    """
+    """Pointer to the first frame of a channel. `sound`: an `Audio` argument of the kernel."""
     return sound.array[at]
 
 

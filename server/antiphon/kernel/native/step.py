@@ -52,11 +52,7 @@ class Step:
         return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
 
     def provided(self, condition: Step) -> Step:
-        """Adds a condition kernel: blocks at which it returns 0 go to `process`.
-
-        Args:
-            condition: The call of a kernel that changes nothing, and returns 0 for such a block.
-        """
+        """Adds a condition: a kernel that changes nothing; blocks at which it returns 0 go to `process`."""
         return replace(self, conditions=(*self.conditions, *condition.calls))
 
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:

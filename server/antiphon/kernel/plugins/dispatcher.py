@@ -12,7 +12,7 @@ import pluggy
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.catalog import Failure
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.runtime.importing import reason_of
 
 Caller = Callable[..., list[Any]]
 HOOKS = {key: item for key, item in vars(hookspecs).items() if key.startswith("antiphon_")}

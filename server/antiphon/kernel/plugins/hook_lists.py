@@ -58,7 +58,7 @@ def hook_lists() -> HookLists:
 
 def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
     """Imports all plugins; third-party ones in a child process that may hang or crash."""
-    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.runtime.importing import reason_of
 
     lists = HookLists()
     for source in plugin_sources:
@@ -72,7 +72,7 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
                 answer = reason_of(error)
         else:
             from antiphon.kernel.plugins.checks import in_child
-            from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+            from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 
             answer = in_child(partial(_hooks, source), CHECK_LIMIT)
         try:

@@ -17,10 +17,9 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
-from antiphon.kernel.plugins.factories import Factory, resolve
 from antiphon.kernel.plugins.finding import BUILT_IN, sources
-from antiphon.kernel.plugins.reasons import reason_of
-from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+from antiphon.kernel.plugins.version_files import CHECK_LIMIT
+from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.suggestion import instead
 
 KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")

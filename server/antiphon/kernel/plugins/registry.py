@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from antiphon.kernel.plugins.factories import Factory, resolve
+from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins.hook_lists import hook_lists
 from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.runtime.importing import Factory, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,15 @@ def registrations(kind: str) -> dict[str, Registration]:
 
 def _left_out(name: str, error: BaseException) -> None:
     pass
+
+
+@cache
+def service(name: str) -> Any:
+    """The service that a plugin registered under a name, made once in a process.
+
+    Raises PluginError: no plugin has registered it.
+    """
+    found = factories("services")
+    if name not in found:
+        raise PluginError(f"no plugin offers the service {name!r}; `antiphon plugins` says which plugins there are")
+    return found[name]()

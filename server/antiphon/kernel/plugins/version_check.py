@@ -21,16 +21,15 @@ from antiphon.kernel.contract.harness import render
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.plugins.factories import Factory, resolve
 from antiphon.kernel.plugins.finding import sources
 from antiphon.kernel.plugins.loader import PluginLoading
-from antiphon.kernel.plugins.reasons import reason_of
-from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
+from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.workers.pool import without_workers

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
@@ -86,3 +89,26 @@ def _copy(folder: Path, place: Path) -> None:
             _copy(entry, place / entry.name)
         else:
             (place / entry.name).symlink_to(entry.resolve())
+
+
+CHECK_LIMIT = 5.0
+"""Maximum seconds for a third-party plugin to import and pass its check."""
+BEGUN = {"begun": True}
+"""Message sent before the plugin is imported; the time limit starts there."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCheck:
+    """Request to check one version of a plugin."""
+
+    folder: str
+    plugin: str
+    rate: int
+    block: int
+    channels: int
+    nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
+    limit: float = CHECK_LIMIT  # seconds, from the beginning of the import
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's fields as JSON values."""
+        return asdict(self)

@@ -16,9 +16,9 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.plugins.factories import Factory
 from antiphon.kernel.plugins.loader import Loaded, PluginLoading, construct
 from antiphon.kernel.runtime import importing
+from antiphon.kernel.runtime.importing import Factory
 
 
 def number_of(folder: str) -> int:

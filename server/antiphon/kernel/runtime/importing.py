@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from antiphon.kernel.errors import PluginError
+from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime import paths, resources
 
 
@@ -99,3 +101,29 @@ def raised_at(error: BaseException) -> str:
             place, installed = (place, found) if "/site-packages/" in name else (found, installed)
         step = step.tb_next
     return place or installed
+
+
+Factory = Callable[[], Any]
+
+
+def resolve(factory: str | Factory) -> Factory:
+    """The factory as a callable; "module:Name" is imported when it is called."""
+    if callable(factory):
+        return factory
+    if not isinstance(factory, str) or not all(part for part in factory.partition(":")):
+        raise PluginError(f'the factory is {factory!r}; a callable or "module:Name" is allowed')
+    return partial(_call_named, factory)
+
+
+def _call_named(where: str) -> Any:
+    return import_object(where)()
+
+
+def reason_of(error: BaseException) -> str:
+    """An exception as one sentence, with file and line in the plugin where it was raised."""
+    # the text of a SyntaxError has the place already
+    text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:300]
+    if isinstance(error, AntiphonError):
+        return text
+    where = raised_at(error)
+    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"

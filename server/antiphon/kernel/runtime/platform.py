@@ -45,11 +45,7 @@ def most_open_files() -> int:
 
 
 def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
-    """Locks a file until it is closed or the process ends; False where another process has it and `wait` is not set.
-
-    Raises:
-        OSError: The file system has no locks.
-    """
+    """Locks a file until it is closed or the process ends; False where another process has it and `wait` is not set."""
     try:
         if sys.platform == "win32":
             _at(descriptor, 0)
@@ -63,11 +59,7 @@ def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> b
 
 
 def lock_number(descriptor: int, number: int) -> bool:
-    """Locks one place of a file for this process; False where another process has it.
-
-    Raises:
-        OSError: The file system has no locks.
-    """
+    """Locks one place of a file for this process; False where another process has it."""
     try:
         if sys.platform == "win32":
             _at(descriptor, number)

@@ -16,8 +16,7 @@ from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import SetSwing, SetTempo
 from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, travels
-from antiphon.kernel.session.node_table import NodeTable
-from antiphon.kernel.session.pending_values import PendingValues
+from antiphon.kernel.session.node_table import NodeTable, PendingValues
 
 FADE = 0.05
 MAX_FADE = 60.0

@@ -101,7 +101,6 @@ class RecordRow:
         Args:
             code: the record's number, 1 to 255; it is never given to another.
             record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
-            body: its fields but `when`.
             address: by which performers know it where it is late, "" where its node has the name.
             live: whether the log says that it was asked for without a time.
         """

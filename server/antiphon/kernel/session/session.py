@@ -9,7 +9,7 @@ from typing import TypeAlias
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError, RequestError
-from antiphon.kernel.graph import asset_names
+from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import unswung
 from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
@@ -132,7 +132,7 @@ class Session:
         good = []
         for command in commands:
             try:
-                good.append(self._checked(command, asset_names.there))
+                good.append(self._checked(command, clips.there))
             except RequestError as error:
                 where = f"{command.node}.{command.param}"
                 raise RequestError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
@@ -144,7 +144,7 @@ class Session:
         return effects
 
     def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
-        return self._apply(command, *self._checked(command, asset_names.check_name), now, source)
+        return self._apply(command, *self._checked(command, clips.check_name), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
         """Node, parameter cell and checked value; `file` checks the name of a file."""

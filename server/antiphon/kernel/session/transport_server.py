@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -136,11 +137,7 @@ class TransportServer(Protocol):
     def beat_of(self, when: When) -> float:
         """Beat by which a command with that time would be dated, the inverse of `due`: without the swing.
 
-        Args:
-            when: The time; `NOW` is the present sample.
-
-        Returns:
-            In beats.
+        `NOW` is the present sample.
         """
 
     def bar(self) -> int:
@@ -201,41 +198,21 @@ class TransportServer(Protocol):
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
 
     def clips(self) -> Mapping[str, PatchClip]:
-        """The patch's clips.
-
-        Returns:
-            Clips by name; another mapping after each change.
-        """
+        """The patch's clips by name; another mapping after each change."""
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         """Replaces the patch's clips: they are saved with it, and an undo restores those before.
 
-        Args:
-            what: The address that asked for it, as an undo names it.
-
-        Raises:
-            RequestError: There are too many, or one cannot be.
+        `what`: the address that asked for it, as an undo names it.
         """
 
     def controls(self) -> Mapping[str, str]:
-        """Controller assignments of the current patch and set list.
-
-        Returns:
-            Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
-        """
+        """The patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address."""
 
     async def capture(self, path: Path, node: str, bars: int) -> int:
         """Writes the last bars of a node that the server keeps into a WAV file.
 
-        Args:
-            node: Name of the node; `in` and `out` are the ends of the patch.
-
-        Returns:
-            Beats that the file holds.
-
-        Raises:
-            RequestError: There is no such node, or fewer bars are kept.
-            EngineError: The recorder is busy.
+        `node`: its name; `in` and `out` are the ends of the patch. Returns the beats that the file holds.
         """
 
     # ---- listeners
@@ -295,3 +272,18 @@ class TransportServer(Protocol):
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
         """Calls a function, and passes its exception to `fault`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OscRequest:
+    """A message to a plugin's OSC address.
+
+    `args`: the arguments, whose count and types are as declared; numbers are int for i, float for f and d. `sender`:
+    who sent it, for `TransportServer.command`. `reply`: sends the sender a message: `reply("/wobble/shaken", 3)`.
+    """
+
+    server: TransportServer
+    args: tuple[Arg, ...]
+    sender: str
+    when: When
+    reply: Callable[..., None]

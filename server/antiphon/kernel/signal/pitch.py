@@ -23,11 +23,7 @@ def frequency(note: float) -> float: ...
 @overload
 def frequency(note: NDArray[Any]) -> NDArray[Any]: ...
 def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
-    """Converts a MIDI note number to a frequency, in equal temperament at a' = 440 Hz.
-
-    Args:
-        note: MIDI note number, or an array of them of any shape; 69 is a', and fractions are allowed.
-    """
+    """Converts MIDI note numbers, 69 for a' = 440 Hz, with fractions, to frequencies in equal temperament."""
     hertz = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
     return float(hertz) if isinstance(hertz, float) else hertz
 
@@ -37,14 +33,7 @@ def note_number(hertz: float) -> float: ...
 @overload
 def note_number(hertz: NDArray[Any]) -> NDArray[Any]: ...
 def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
-    """Converts a frequency to a MIDI note number; the inverse of `frequency`.
-
-    Args:
-        hertz: Frequency above 0, or an array of them of any shape.
-
-    Returns:
-        The note number with its fraction: a float for a float, an array of the same shape for an array.
-    """
+    """Converts frequencies above 0 to MIDI note numbers with fractions; the inverse of `frequency`."""
     note: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
     return float(note) if isinstance(note, float) else note
 

@@ -7,9 +7,11 @@ import socket
 from dataclasses import dataclass
 
 from antiphon.kernel.engine.drivers.probe import Found
-from antiphon.kernel.engine.shared import MappingShape, Shared
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote
@@ -70,3 +72,28 @@ class Parts:
             TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
             CaptureMemory.create(kept) if kept else None, performer, scripts,
         )  # fmt: skip
+
+
+class SupervisorFaults:
+    """The error count of one supervisor, `supervisor_faults` in the status."""
+
+    def __init__(self, words: memoryview) -> None:
+        self._words, self._last_text = words, ""
+
+    def add(self, text: str) -> None:
+        """Counts an error, and prints its text unless it is the same as the last one's."""
+        self._words[HeaderWord.SUPERVISOR_FAULTS] += 1
+        if text != self._last_text:
+            say(text)
+        self._last_text = text
+
+    def clear(self) -> None:
+        """Forgets the last text, so that the same error is printed again when it recurs."""
+        self._last_text = ""
+
+
+def why(error: Exception) -> str:
+    """The cause as one line of text, without a traceback."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"

@@ -12,10 +12,10 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.runtime import memory, paths
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.synth.info import TOLD
 
 
@@ -43,17 +43,17 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     registered = loaded.factories["synths"]
-    choice = backends.choice_with(settings, synths.BackendChoice(choosing.choose(settings.synth, registered)))
+    choice = backends.choice_with(settings, synths.BackendChoice(backends.choose(settings.synth, registered)))
     if choice.info.name == synths.NULL.name:
         log = folder / TOLD
         log.unlink(missing_ok=True)
         choice = replace(choice, settings=(("path", str(log)),))
         if settings.synth == "auto":
-            say(choosing.silence(registered))
-    choosing.use(choice)
+            say(backends.silence(registered))
+    backends.use(choice)
     path = settings.input_file
     sound = None if path is None else file_loop.load_sound(path, settings.rate)
     decoders().close()  # no other file is decoded here before the fork
-    memory.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
+    resources.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(loaded, sound)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.engine.recording import recorder, session_header
+from antiphon.kernel.engine.recording import journal, recorder
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -63,7 +63,7 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
     recorder.forget(folder)
     begin: list[dict[str, Any]] = []
     if settings.session:
-        begin.append({"do": "session", "path": settings.session, "header": session_header.header(settings)})
+        begin.append({"do": "session", "path": settings.session, "header": journal.header(settings)})
     if settings.record:
         begin.append({"do": "record", "path": settings.record})
         notes.append(

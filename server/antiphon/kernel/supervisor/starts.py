@@ -22,9 +22,9 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import Child, block_signals, end_with_parent, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import preload, wake_probe
+from antiphon.kernel.supervisor import preload, watchdog
 from antiphon.kernel.supervisor.parts import Parts
-from antiphon.kernel.synth.choosing import Registered
+from antiphon.kernel.synth.backends import Registered
 from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4
@@ -190,13 +190,13 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._fork(lambda: wake_probe.run(self.parts.shared.words))
+        return self._fork(lambda: watchdog.run(self.parts.shared.words))
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
         from antiphon.kernel.engine import process
         from antiphon.kernel.engine.drivers.base import DriverOptions, default_ahead
-        from antiphon.kernel.engine.output_buses import device_pairs
+        from antiphon.kernel.engine.levels import device_pairs
 
         s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
         options = DriverOptions(

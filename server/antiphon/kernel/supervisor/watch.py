@@ -18,14 +18,13 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
-from antiphon.kernel.runtime.processes import pidfile, signals
+from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
-from antiphon.kernel.supervisor.faults import SupervisorFaults, why
-from antiphon.kernel.supervisor.parts import Parts
+from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
 from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
-from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
 
@@ -73,7 +72,7 @@ class Supervisor:
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
         self._catch_signals()
-        if signals.end_requested():
+        if child_process.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one
         try:
             self._open()
@@ -117,7 +116,7 @@ class Supervisor:
         if self.settings.lan:
             self.starts.secrets()
         self.starts.warm()
-        self._synth = choosing.chosen().info
+        self._synth = backends.chosen().info
         self.starts.catalog()
         if self._synth.zygote != "none" and self.settings.patch and self.starts.plays_notes():
             # it imports while the patch is tried

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from enum import Enum
 
 from antiphon.kernel.engine import shared
 from antiphon.kernel.engine.plans.loading import LoadingNote
+from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
+from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, end_with_parent
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import choosing, info as synths
+from antiphon.kernel.synth import backends, info as synths
 from antiphon.kernel.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
@@ -87,24 +90,24 @@ def forget_control(words: memoryview) -> None:
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
-def synth_given_up(arena: Arena, registered: choosing.Registered, say: Callable[[str], None]) -> bool:
+def synth_given_up(arena: Arena, registered: backends.Registered, say: Callable[[str], None]) -> bool:
     """Chooses another backend where the present synth's workers are quarantined or refused: whether there was another.
 
     It plays notes from the next engine on.
     """
-    info = choosing.chosen().info
+    info = backends.chosen().info
     if not info.fallback:
         return False
     name = synths.PREFIX + info.name
     for entry in arena.entries:
         given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
-            other = choosing.choose("auto", registered)
+            other = backends.choose("auto", registered)
             consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
             if other.name == synths.NULL.name:
                 consequence = "notes make no sound from here on"
             say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
-            choosing.use(synths.BackendChoice(other, instead=True))
+            backends.use(synths.BackendChoice(other, instead=True))
             return True
     return False
 
@@ -118,3 +121,25 @@ def device_back(settings: ServeSettings, wanted: str) -> bool:
     except AntiphonError:
         return False
     return (device.rate, device.block) == (settings.rate, settings.block)
+
+
+SECONDS = 1.5
+"""Longest time of a measurement; the supervisor ends it before it starts the engine."""
+_STEP_NS = 1_000_000
+
+
+def run(words: memoryview) -> int:
+    """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up.
+
+    words: the shared header, indexed by `HeaderWord`.
+    """
+    end_with_parent()
+    scheduling.short_slices()
+    due = time.monotonic_ns()
+    end = due + round(SECONDS * 1e9)
+    while due < end:
+        now = time.monotonic_ns()
+        words[HeaderWord.WAKE_LATE_NS] = max(words[HeaderWord.WAKE_LATE_NS], now - due)
+        due = now + _STEP_NS
+        time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
+    return 0

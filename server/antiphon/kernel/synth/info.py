@@ -168,11 +168,7 @@ class SynthSupport:
         return settings
 
     def controls(self, settings: SynthSettings) -> Iterable[str]:
-        """Names of the values that a note may have of its own, as `/node/NAME/play note 60 cutoff 800`.
-
-        Args:
-            settings: As `playable` gave them back.
-        """
+        """Names of the values that a note may have of its own, as `/node/NAME/play note 60 cutoff 800`."""
         return ()
 
     def check_option(self, value: str) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from abc import abstractmethod
 from collections import deque
+from enum import IntEnum
 
 import numpy as np
 
@@ -14,15 +15,42 @@ from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import IO, Event
+from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import scale
+from antiphon.kernel.native.kernel import f32, f32p, i64, i64p
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.session.play import PLAY
 from antiphon.kernel.synth.backend import COLUMNS, SynthSettings, pack
-from antiphon.kernel.synth.event_kernels import EventWord, no_events, quiet_head
 from antiphon.kernel.synth.info import BackendChoice
 from antiphon.kernel.synth.sounding import Sounding
+from antiphon.kernel.workers.hop_kernels import HopWord
 from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.spec import WorkerSpec
+
+
+class EventWord(IntEnum):
+    """Indices of the words of a `SynthProcessor`."""
+
+    SKIPPED = 0  # samples by which the clock is ahead of the hops, for blocks that were missed
+    WAITING = 1  # events for later hops
+    SIZE = 2
+
+
+@kernel
+def no_events(s: i64p, words: i64p, hop: i64, sample: i64) -> i64:
+    """1 if the coming block is one hop without events, else 0. words: `HopWord`; hop: its frames."""
+    if s[EventWord.WAITING] != 0 or words[HopWord.FILL] != 0:
+        return 0
+    return 1 if words[HopWord.NUMBER] * hop + s[EventWord.SKIPPED] == sample else 0
+
+
+@kernel
+def quiet_head(head: f32p, sample: i64) -> None:
+    """Packed head of a hop without events, as `backend.pack`."""
+    head[0] = f32(0.0)
+    head[1] = f32(sample >> 24)
+    head[2] = f32(sample & 16777215)
+
 
 MAX_WAITING = 8192
 MOST_EVENTS = 128

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.runtime.resources import anonymous_file
 from antiphon.kernel.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 
 MAX_WORKERS = 12

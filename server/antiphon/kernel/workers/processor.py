@@ -7,8 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.channels import convert_channels
+from antiphon.kernel.contract.block import Samples, StreamSpec, convert_channels
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.runtime import extras, memory
+from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.importing import import_object, take_modules, versions
 from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes import scheduling
@@ -29,8 +31,39 @@ from antiphon.kernel.workers.arena import (
     tag,
 )
 from antiphon.kernel.workers.low_latency_events import EventReader
-from antiphon.kernel.workers.preloading import Preloading
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+
+SWITCH_SECONDS = 2e-4
+"""Interpreter switch interval of the loading thread, s: the worker's own thread has to answer a hop in milliseconds;
+Python's default is 5 ms."""
+
+
+class Preloading:
+    """One background task at a time, in its own thread. `notify`: called in that thread at its end."""
+
+    def __init__(self, notify: Callable[[], None]) -> None:
+        self._notify = notify
+        self._running = False
+        self._ended = ""
+
+    def ended(self, name: str, work: Callable[[], None]) -> bool:
+        """Starts the task unless one is running; True if it was the last task that ended.
+
+        An exception in the thread ends the task: the caller repeats the work itself and raises the same one.
+        """
+        if self._running or self._ended == name:
+            return not self._running
+        self._running = True
+        sys.setswitchinterval(SWITCH_SECONDS)
+        threading.Thread(target=self._run, args=(name, work), daemon=True).start()
+        return False
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        with contextlib.suppress(Exception):
+            work()
+        self._ended, self._running = name, False
+        self._notify()
+
 
 AWAY = 77
 """Exit status if the worker's program or device did not answer: restarted without limit."""
@@ -138,7 +171,7 @@ class Worker:
         compile_all()  # what it has not called yet would be compiled in the middle of a hop
         self._measure()
         gc.collect()
-        memory.trim()
+        resources.trim()
         gc.freeze()
         gc.disable()
         scheduling.short_slices()

@@ -15,7 +15,7 @@ from antiphon.kernel.contract.processor import IO, ProcessorPart
 from antiphon.kernel.native import dsp
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import MAX_DEPTH
-from antiphon.kernel.workers.dropout_log import DropoutLog
+from antiphon.kernel.workers.dropout_fader import DropoutLog
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import HopStart, Stream
 

@@ -10,8 +10,8 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.saver import StateSaver
 from antiphon.kernel.control.server_events import ServerEvents
+from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine

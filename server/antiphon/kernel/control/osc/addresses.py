@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.kernel.control.osc.arguments import Args, is_press, most
-from antiphon.kernel.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
-from antiphon.kernel.control.osc.route import Handler
+from antiphon.kernel.control.osc.arguments import Args, Handler, is_press, most
+from antiphon.kernel.control.osc.handlers import graph, learn, live, server, sets, time
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.io.osc_peer import Level, Peer
@@ -107,23 +106,23 @@ ADDRESSES = (
             graph.node_connect, OWNER),
     Address("/node/disconnect", "s:from.port s:to.port", "Removes a wire.", graph.node_disconnect, OWNER),
     Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127 or a name as c4; "
-            "velocity 1 to 127, 0 ends it; channel 1 to 16, by default 1.", notes.handler("/note/on"), timed=True),
+            "velocity 1 to 127, 0 ends it; channel 1 to 16, by default 1.", sets.handler("/note/on"), timed=True),
     Address("/note/off", "i:note [i:velocity] [i:channel] [s:node]", "Ends a note; the velocity is ignored.",
-            notes.handler("/note/off"), timed=True),
+            sets.handler("/note/off"), timed=True),
     Address("/cc", "i:number f:value [i:channel] [s:node]", "Sets controller 0 to 127 (64 is the sustain pedal) to a "
             "value from 0 to 1; a whole number from 2 to 127 is divided by 127, so 1 is the full value.",
-            notes.handler("/cc"), timed=True),
+            sets.handler("/cc"), timed=True),
     Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.",
-            notes.handler("/bend"), timed=True),
+            sets.handler("/bend"), timed=True),
     Address("/note/pitch", "i:note f:semitones [i:channel] [s:node]", "Moves the pitch of one note, -96 to 96 "
             "semitones from its own: of the note that sounds, or else of the next with this number and channel.",
-            notes.handler("/note/pitch"), timed=True),
+            sets.handler("/note/pitch"), timed=True),
     Address("/note/pressure", "i:note f:value [i:channel] [s:node]", "How hard the key of one note is pressed, 0 to 1 "
-            "as for `/cc`.", notes.handler("/note/pressure"), timed=True),
+            "as for `/cc`.", sets.handler("/note/pressure"), timed=True),
     Address("/note/timbre", "i:note f:value [i:channel] [s:node]", "How bright one note is, 0 to 1 as for `/cc`; 0.5 "
-            "is the instrument's own.", notes.handler("/note/timbre"), timed=True),
+            "is the instrument's own.", sets.handler("/note/timbre"), timed=True),
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
-            "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
+            "that play by programs, as `soundfont`.", sets.handler("/program"), timed=True),
     Address("/learn", "s:address [x:cue] [s:node]", "The next MIDI controller that moves is mapped to "
             "`/node/NAME/PARAM`, over its whole range, or by steps where it is endless (told by its values, or by "
             "`relative`, `twos`, `offset` or `sign` behind it), or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE)
@@ -148,10 +147,10 @@ ADDRESSES = (
             timed=True),
     Address("/beat/nudge", "f:beats", "Adds -16 to 16 beats to the beat as it is at that time, to get into step with "
             "other players.", time.plain(NudgeBeat), timed=True),
-    Address("/scene/store", "i:number", "Stores all values as scene 0 to 127. Answers `/done`.", scenes.store),
+    Address("/scene/store", "i:number", "Stores all values as scene 0 to 127. Answers `/done`.", sets.store),
     Address("/scene/recall", "i:number [f:beats] [f:quantum]", "Sets all values to a scene's, numbers by ramps of so "
             "many beats; with a quantum, at its next multiple. Where one value is refused, `/fail` is answered and "
-            "none changes.", scenes.recall, timed=True),
+            "none changes.", sets.recall, timed=True),
     Address("/set/load", "s:name", "Loads a set list, patches in their order, and the first patch of it. Answers "
             "`/done` or `/fail`.", sets.load, OWNER),
     Address("/set/next", "", "The next patch of the set. Answers `/done /set/next s:patch` or `/fail`.",

@@ -1,11 +1,15 @@
-"""Reads a message's arguments; a number may have any numeric type tag. Each function raises `RequestError`."""
+"""Routes and arguments of OSC addresses."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from antiphon.kernel.errors import MissingArgument, RequestError
+from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.commands import When
 from antiphon.kernel.wire.osc import Arg
 
 Args = tuple[Arg, ...]
@@ -62,3 +66,28 @@ def is_press(args: Args) -> bool:
     if isinstance(value, int | float):
         return value != 0
     return value is not None
+
+
+Handler = Callable[[Peer, tuple[Arg, ...], When], None]
+"""(sender, arguments, time); raises `AntiphonError`, whose text is sent to the sender."""
+
+
+@dataclass(slots=True, eq=False)
+class AddressRoute:
+    """The route of one address.
+
+    `low`, `high`: a single number in this range only sets `param` of `node`, so that `Intake` may gather it; low above
+    high for none.
+    """
+
+    address: str
+    handler: Handler
+    level: Level = Level.OWNER
+    timed: bool = False  # whether the handler applies `when` itself; other handlers are called when the message is due
+    low: float = 1.0
+    high: float = 0.0
+    node: str = ""
+    param: str = ""
+    asks: bool = False  # whether a message without arguments asks for the value
+    at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
+    usage: str = ""

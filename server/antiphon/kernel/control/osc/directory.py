@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.osc.handlers.graph import node_routes
 from antiphon.kernel.control.osc.handlers.live import CODE
-from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.session.graph_state import GraphState

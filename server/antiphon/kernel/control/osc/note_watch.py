@@ -1,21 +1,29 @@
-"""Sends subscribers on request every note sent to a node, by OSC, MIDI, page, script or schedule, with its beat."""
+"""Answers to notes and questions that are not certain at once: unknown words, notes that nothing plays, patches."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 from antiphon.kernel.control.commands.engine_clock import EngineClock
 from antiphon.kernel.control.subscribers.clients import Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
+from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.errors import RequestError
+from antiphon.kernel.errors import EngineBusy, RequestError
+from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clock import swung
-from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import NodeControl, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Beat, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.play import BEGIN, note_params
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.play import BEGIN, note_params, silent, stands_in, substituted, unknown_words
 from antiphon.kernel.session.schedule import due_beat
-from antiphon.kernel.wire.osc import Double, encode
+from antiphon.kernel.wire.osc import MAX_DATAGRAM, Double, encode
 
 ADDRESS = "/note/event"
 SHORT = 0.125
@@ -77,3 +85,85 @@ class NoteWatch:
         known = self._state.by_id.get(node)
         if known is not None:
             self._feedback.note(encode(ADDRESS, Double(beat), note, velocity, channel, known.name))
+
+
+MOST_WAITING = 100
+"""Maximum queries waiting for the next list; a further one is refused."""
+
+
+class PatchQuestions:
+    """Open queries. Those that arrive while a list is read share the next one, which includes their changes."""
+
+    def __init__(self, replies: Replies) -> None:
+        """No open queries; answers go by `replies`."""
+        self._replies = replies
+        self._waiting: list[Peer] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    def ask(self, peer: Peer) -> None:
+        """Answers `/patch/list.reply s:name…` to the sender, later."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise EngineBusy(f"{MOST_WAITING} wait for the list of patches already; wait for the answer")
+        self._waiting.append(peer)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._answer())
+
+    async def _answer(self) -> None:
+        while self._waiting:
+            peers, self._waiting = self._waiting, []
+            packet = await asyncio.to_thread(_listed)
+            for peer in peers:
+                self._replies.reply(peer, packet)
+            self._replies.send()
+
+
+def _listed() -> bytes:
+    return words_packet("/patch/list.reply", patch_list.names())
+
+
+def words_packet(address: str, words: list[str]) -> bytes:
+    """Message of words, cut to fit into a datagram."""
+    packet = encode(address, *words)
+    while len(packet) > MAX_DATAGRAM:
+        words = words[: len(words) * 3 // 4]
+        packet = encode(address, *words)
+    return packet
+
+
+AGAIN_SECONDS = 10.0
+"""Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
+MOST = 256
+"""Maximum words whose last answer is remembered; the oldest is dropped first."""
+
+
+class UnknownWords:
+    """Reports unknown words, each at most once in `AGAIN_SECONDS`, and what others stand in for, once to a peer."""
+
+    def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
+        self._replies, self._now = replies, now
+        self._answered: dict[tuple[int, str, str], float] = {}
+        self._remarked: set[tuple[object, int, str]] = set()
+
+    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
+        """Answers the sender of a note whose values (alternating names and values) contain unknown words."""
+        for name, word, known in unknown_words(node.vocabulary, args):
+            if self._due((node.id, name, word)):
+                # a library's content is private to the owner, as file names are
+                more = instead(word, known) if peer.level is Level.OWNER else ""
+                self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
+        for word, known in substituted(node.vocabulary, args):
+            if peer.level is Level.OWNER and (peer.key, node.id, word) not in self._remarked:
+                if len(self._remarked) >= MOST:
+                    self._remarked.clear()
+                self._remarked.add((peer.key, node.id, word))
+                self._replies.reply(peer, encode("/remark", address, stands_in(node.name, word, known)))
+
+    def _due(self, key: tuple[int, str, str]) -> bool:
+        now = self._now()
+        if now - self._answered.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._answered.pop(key, None)
+        while len(self._answered) >= MOST:
+            del self._answered[next(iter(self._answered))]
+        self._answered[key] = now
+        return True

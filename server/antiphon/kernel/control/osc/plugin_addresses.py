@@ -14,16 +14,14 @@ from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.osc.arguments import Args
+from antiphon.kernel.control.osc.arguments import AddressRoute, Args
 from antiphon.kernel.control.osc.directory import OWN_ROOTS, Directory
-from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.session.osc_request import OscRequest
-from antiphon.kernel.session.transport_server import TransportServer
+from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.osc import Arg, encode
 
 log = logging.getLogger("antiphon.plugins")

@@ -13,18 +13,15 @@ from antiphon.kernel.control.commands.outbox import Outbox
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.osc.intake import Intake
-from antiphon.kernel.control.osc.note_watch import NoteWatch
-from antiphon.kernel.control.osc.patch_questions import PatchQuestions
-from antiphon.kernel.control.osc.route import AddressRoute
+from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.script_gate import ScriptGate
-from antiphon.kernel.control.osc.unknown_words import UnknownWords
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
-from antiphon.kernel.control.saver import StateSaver
 from antiphon.kernel.control.server_events import ServerEvents
-from antiphon.kernel.control.state import StateFolder
+from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.monitor import Monitor

@@ -15,8 +15,17 @@ from msgspec import convert, to_builtins
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
-from antiphon.kernel.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
-from antiphon.kernel.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
+from antiphon.kernel.control.patches.history import (
+    MAX_ANSWERS,
+    MAX_EDITS,
+    Before,
+    EditHistory,
+    PlanAnswer,
+    PlanAnswers,
+    Rollback,
+    before,
+    graph_to_restore,
+)
 from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError

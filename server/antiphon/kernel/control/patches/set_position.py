@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.control.saver import StateSaver
+from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.errors import AntiphonError, RequestError
 from antiphon.kernel.graph.patch import SUFFIX

@@ -6,7 +6,7 @@ import socket
 from time import monotonic
 from typing import Any
 
-from antiphon.kernel.control.saver import StateSaver
+from antiphon.kernel.control.state import StateSaver
 from antiphon.kernel.control.subscribers.clients import MAX_SURFACES, Access, Surfaces
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer

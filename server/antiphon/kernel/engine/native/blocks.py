@@ -39,14 +39,12 @@ from antiphon.kernel.engine.native.waiting import (
 )
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.native.packed_calls import run_calls
-from antiphon.kernel.graph.native.rows import PlanWord, run_rows
+from antiphon.kernel.graph.native.rows import PlanWord, run_calls, run_rows
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import peak
+from antiphon.kernel.native.dsp import limit, peak
 from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
 from antiphon.kernel.native.kernel import f32, f64, f64p, i64, i64p
-from antiphon.kernel.native.limit import limit
 from antiphon.kernel.workers.arena import MAX_WORKERS
 
 STALL_NS = SECOND // 10

@@ -16,19 +16,18 @@ from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
-from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_capture import NodeCapture
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native.dsp import release_fall
 from antiphon.kernel.native.kernel import address
-from antiphon.kernel.native.limit import release_fall
 from antiphon.kernel.workers.pool import Pool
 
 _libc = ctypes.CDLL(None)

@@ -6,16 +6,23 @@ They go through a bounded ring to the recorder, while `HeaderWord.TAPPING` is `S
 from __future__ import annotations
 
 import json
+import platform
 import struct
 from collections import deque
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from antiphon import __version__
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.player_reports import Applied, PlayerReport
+from antiphon.kernel.engine.playing import Applied, PlayerReport
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.kernel.runtime.model_files import checksums
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.records import SIZE
+from antiphon.kernel.synth import backends
+from antiphon.kernel.workers import devices
 
 _ACTION = struct.Struct("<cq")
 """Header of a packed action: the record's kind, and the sample at which the action took effect."""
@@ -125,3 +132,32 @@ def to_line(record: bytes) -> dict[str, Any]:
         return dict(json.loads(record[1:]))
     _, first, last = _SPAN.unpack(record)
     return {"missed": [first, last]} if kind == b"M" else {"unheard": first}
+
+
+SEED = 1
+"""Seed of every random generator in a recorded session; processors take it where they need one."""
+
+
+def header(settings: ServeSettings) -> dict[str, Any]:
+    """Versions, machine and settings: a replay gives the same samples if all of these are equal."""
+    return {
+        "version": __version__,
+        "numpy": _version("numpy"),
+        "torch": _version("torch"),
+        **{info.needs: _version(info.needs) for info in backends.infos() if info.needs},
+        "device": devices.resolve(settings.device),
+        "synth": settings.synth,
+        "llvmlite": _version("llvmlite"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "seed": SEED,
+        "patch": settings.patch,
+        "weights": checksums(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -19,9 +19,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from antiphon.kernel.engine.recording.capture_file import write_capture
 from antiphon.kernel.engine.recording.journal import VERSION, to_line
-from antiphon.kernel.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
+from antiphon.kernel.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take, write_capture
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.errors import AntiphonError, FileError, RequestError
+from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, channel_order
 
@@ -119,3 +120,22 @@ def describe_take(what: Path, seconds: float, size: int) -> str:
         length = f"{minutes} min {whole % 60:02} s" if minutes else f"{seconds:.1f} s"
     amount = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
     return f"wrote {what}: {length}, {amount}"
+
+
+def write_capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
+    """Writes the requested bars to a new file; returns the answer, with the reason as error or ""."""
+    path, why = Path(message["path"]), ""
+    try:
+        if kept is None:
+            raise RequestError("nothing is kept, since this machine has little memory free; use /record/start")
+        sound = kept.cut(message["node"], message["bars"], message["bar"])
+        take = TakeFile(path, kept.shape.rate, sound.shape[1], "FLOAT")
+        try:
+            take.write(sound)
+        finally:
+            take.close()
+    except AntiphonError as error:
+        why = str(error)
+    except Exception as error:
+        why = f"{path}: {paths.why(error) if isinstance(error, OSError) else error}"
+    return {"capture": message["number"], "path": str(path), "error": why}

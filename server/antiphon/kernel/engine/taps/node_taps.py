@@ -1,13 +1,15 @@
-"""Copies the sound of listened-to nodes into the memory that the web process reads."""
+"""Copies of nodes' sound for listeners and for `/capture`: the interpreter's part."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.loop_words import LoopWord
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.io.tap_memory import TAPS, TapMemory
 from antiphon.kernel.native.kernel import address
 
@@ -53,3 +55,50 @@ class NodeTaps:
             LoopWord.LISTEN_SLOTS: self._slots,
             LoopWord.LISTEN_CHANNELS: self._channels,
         }
+
+
+_WORDS = (
+    LoopWord.CAPTURE_PLACE,
+    LoopWord.CAPTURE_TAGS,
+    LoopWord.CAPTURE_OWNERS,
+    LoopWord.CAPTURE_BEAT_TAGS,
+    LoopWord.CAPTURE_BEATS,
+    LoopWord.CAPTURE_SOUND,
+)
+
+
+class NodeCapture:
+    """Engine's end of a `CaptureMemory`."""
+
+    def __init__(self, memory: CaptureMemory) -> None:
+        """Continues at the write position of the previous engine."""
+        self._memory, self._slots = memory, memory.shape.slots
+        self._plan: Plan | None = None
+        self._owners: NDArray[np.int64] | None = None
+
+    @property
+    def tables(self) -> dict[LoopWord, int]:
+        """Addresses of the memory, for machine code."""
+        memory = self._memory
+        parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
+        return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+
+    def sources(self, x: Samples, out: Samples, plan: Plan | None) -> tuple[list[Samples], NDArray[np.int64]]:
+        """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order."""
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan)
+        assert self._owners is not None
+        return [out, x, *(host.outs[0] for host in self._hosts)], self._owners
+
+    def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
+        hosts = plan.hosts if plan is not None else {}
+        found = {number: host for number, host in hosts.items() if host.outs}
+        counts = {
+            OUT_NUMBER: len(out),
+            IN_NUMBER: len(x),
+            **{number: len(one.outs[0]) for number, one in found.items()},
+        }
+        self._plan, self._hosts = plan, list(found.values())
+        self._owners = np.array(
+            [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64
+        )

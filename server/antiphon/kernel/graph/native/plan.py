@@ -9,18 +9,107 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.contract.processor import BlockTime
-from antiphon.kernel.graph.native.layout import BlockWord, NativeNode, laid_out
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import IO, BlockTime, Event
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
+from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import address, words_of
 from antiphon.kernel.native.step import Call, PackedKernel, Step
+
+
+@dataclass(slots=True)
+class NodeStep:
+    """One node of a plan, with its input mixes, wires and buffers."""
+
+    host: NodeHost
+    gathers: tuple[InputMix, ...]
+    lines: tuple[DelayLine, ...]
+    io: IO
+    ins: list[Samples]
+    outs: list[Samples]
+    notes: tuple[NoteWire, ...] = ()
+    moves: tuple[Modulation, ...] = ()
+    depends_on: frozenset[int] = frozenset()
+    input_names: tuple[str, ...] = ()  # names of the ports and parameters of `gathers`
+    listeners: tuple[NodeHost, ...] = ()
+
+    def gather(self, name: str) -> InputMix:
+        """The signal at a port or parameter of that name; silence where no wire ends."""
+        if name in self.input_names:
+            return self.gathers[self.input_names.index(name)]
+        return InputMix([], 1, self.host.spec.block)
+
+
+class BlockWord(Enum):
+    """Placeholder for a block-time argument in a step's layout; takes no part in arithmetic."""
+
+    SAMPLE = PlanWord.SAMPLE
+    BEAT = PlanWord.BEAT
+    TEMPO = PlanWord.TEMPO
+    PLAYING = PlanWord.PLAYING
+    STEP = PlanWord.STEP
+    LENGTH = PlanWord.LENGTH
+
+    def __bool__(self) -> bool:
+        raise PluginError("a step cannot decide by the block's time; its kernel can")
+
+
+class _LayoutTime(BlockTime):
+    """Block time in a step's layout, made of placeholders."""
+
+    def __init__(self) -> None:
+        self.sample: Any = BlockWord.SAMPLE
+        self.beat: Any = BlockWord.BEAT
+        self.tempo: Any = BlockWord.TEMPO
+        self.playing: Any = BlockWord.PLAYING
+
+    def beats_per_frame(self, rate: float) -> Any:
+        return BlockWord.STEP
+
+    def frames_per_beat(self, rate: float) -> Any:
+        return BlockWord.LENGTH
+
+
+class LayoutIO(IO):
+    """`IO` for packing `Processor.step`: whole blocks, and placeholders for the block's time."""
+
+    def __init__(self, ins: Sequence[Samples], outs: Sequence[Samples], cells: Mapping[str, ParamCell], block: int):
+        super().__init__(ins, outs, cells, _LayoutTime(), block)
+        self.reads: set[str] = set()
+
+    def at(self, name: str, offset: int) -> Value:
+        self.reads.add(name)
+        return super().at(name, offset)
+
+    def emit(self, event: Event) -> None:
+        raise PluginError("a step cannot emit events")
+
+
+def laid_out(node: NodeStep, block: int) -> Step | None:
+    """A node's calls up to the output check; None if the interpreter has to run it."""
+    host = node.host
+    io = LayoutIO(node.ins, node.outs, host.by_name, block)
+    try:
+        own = host.processor.step(io)
+    except Exception:
+        return None  # where it is the processor's fault, `process` says so
+    if own is None or io.reads & {move.cell.param.name for move in node.moves}:
+        return None
+    wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
+    steps = [*wires, *(move.step(block) for move in node.moves)]
+    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)
+
 
 _NEVER = 1 << 62
 """Nanoseconds of a block without a limit."""
@@ -62,7 +151,7 @@ class _Place:
     always runs it.
     """
 
-    node: NativeNode
+    node: NodeStep
     kernels: tuple[PackedKernel, ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
@@ -73,7 +162,7 @@ class _Place:
 class NativePlan:
     """The rows of one plan. Built off the block path."""
 
-    def __init__(self, nodes: Sequence[NativeNode], spec: StreamSpec) -> None:
+    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec) -> None:
         """Packs the rows of the nodes that rest."""
         self._spec, self._period = spec, spec.block * 1e9 / spec.rate
         self._places: list[_Place] = []

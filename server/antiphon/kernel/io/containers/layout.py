@@ -7,8 +7,8 @@ import os
 import stat
 
 from antiphon.kernel.io.containers import chunks
+from antiphon.kernel.io.containers.chunks import ogg_links
 from antiphon.kernel.io.containers.mpeg import before_tags, behind_tags, mpeg_links
-from antiphon.kernel.io.containers.ogg import ogg_links
 from antiphon.kernel.io.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
 KINDS = "wav, flac, ogg, mp3, m4a, aiff, au, w64 or caf"

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import NoReturn
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
@@ -150,3 +151,22 @@ def pair() -> tuple[socket.socket, socket.socket]:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         end.set_inheritable(True)
     return a, b
+
+
+_asked = False
+
+
+def watch() -> None:
+    """From here on SIGINT raises KeyboardInterrupt and is recorded."""
+    signal.signal(signal.SIGINT, _stop)
+
+
+def end_requested() -> bool:
+    """Whether SIGINT has been received since `watch`."""
+    return _asked
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt

@@ -103,20 +103,7 @@ class HelperProcess:
         write_message(self._pipes[0].fileno(), message, *raw)
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
-        """Reads the next answer.
-
-        Args:
-            most: Raw bytes that are accepted.
-            silence: Seconds without a byte after which it gives up; None for no end.
-
-        Returns:
-            The JSON object and the raw bytes.
-
-        Raises:
-            EOFError: The helper has ended.
-            TimeoutError: Nothing came in time.
-            ValueError: The answer is no message, or too long.
-        """
+        """Reads the next answer, its JSON object and raw bytes, as `read_message`."""
         return read_message(self._pipes[1].fileno(), most, silence)
 
     def wait(self) -> int:

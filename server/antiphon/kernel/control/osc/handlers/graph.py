@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.control.osc.arguments import Args, is_press, most, number, text, whole
-from antiphon.kernel.control.osc.patch_questions import words_packet
-from antiphon.kernel.control.osc.route import AddressRoute, Handler
+from antiphon.kernel.control.osc.arguments import AddressRoute, Args, Handler, is_press, most, number, text, whole
+from antiphon.kernel.control.osc.note_watch import words_packet
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
 from antiphon.kernel.control.subscribers.replies import Replies

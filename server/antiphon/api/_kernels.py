@@ -1,20 +1,19 @@
-"""FFT of real sound as kernels, for spectral processors that run without Python.
-
-A real signal of `size` frames is packed as size / 2 complex numbers, each of two neighbouring frames. The transform is
-Stockham's (W. T. Cochran and others, "What is the fast Fourier transform?", Proc. IEEE 55, 1967), radix 4 with one
-radix-2 pass for lengths that need it: it needs no bit reversal, as each pass writes to another buffer. The spectra of
-the even and the odd frames are then separated (J. W. Cooley, P. A. W. Lewis and P. D. Welch, "The fast Fourier
-transform algorithm", J. Sound Vib. 12, 1970).
-"""
+"""Kernels for authors of processors that the server itself does not use: spectra, and rests on the musical clock."""
 
 from __future__ import annotations
+
+import math
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import fill_sound
 from antiphon.kernel.native.intrinsics import offset
-from antiphon.kernel.native.kernel import f32, f32p, i64
+from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64
+from antiphon.kernel.native.step import Step
 
 
 @kernel
@@ -146,12 +145,7 @@ def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
 def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) -> None:
     """Inverse FFT to real sound, as `numpy.fft.irfft`; x needs space for size / 2 + 1 complex numbers.
 
-    Args:
-        bins: size / 2 + 1 complex numbers; of the first and last the real parts count.
-        size: A power of two, 4 at least.
-        turns: As `RealFft.turns`.
-        work: As `RealFft.work`.
-        x: Written: `size` frames. It is used on the way, and may be `bins`.
+    Arguments as for `fft_real`. Of the first and last of `bins` the real parts count; `x` may be `bins`.
     """
     half = size // 2
     scale = f32(1.0) / f32(half)
@@ -188,17 +182,93 @@ class RealFft:
     """
 
     def __init__(self, size: int) -> None:
-        """Computes the table.
-
-        Args:
-            size: Frames of a transform.
-
-        Raises:
-            ValueError: It is no power of two, or less than 4.
-        """
+        """Computes the table."""
         if size < 4 or size & (size - 1):
             raise ValueError(f"a transform has a power of two of frames, 4 at least, not {size}")
         self.size = size
         angle = 2.0 * np.pi * np.arange(3 * size // 4) / size
         self.turns: NDArray[np.float32] = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32).ravel()
         self.work: NDArray[np.float32] = np.zeros(2 * size, np.float32)
+
+
+NEVER = 1 << 60
+"""Frame number above any real one."""
+_EARLY = 1e-6
+"""Frames of tolerance for the rounding of a beat's frame."""
+
+
+class _Word(IntEnum):
+    DUE = 0  # the beat of the next thing to do
+    EXPECTED = 1  # the beat at which the next block begins; NaN while the clock stands
+
+
+@kernel
+def beat_rests(words: f64p, jump: f64, beat: f64, step: f64, playing: i64, frames: i64) -> i64:
+    """1 if the node is idle in this block: the clock continues or stands as expected and no event is due, else 0."""
+    expected = words[_Word.EXPECTED]
+    if playing == 0:
+        return 1 if expected != expected else 0
+    # a frame more, for the rounding of a beat's frame
+    due = words[_Word.DUE] <= beat + step * f64(frames + 1)
+    return 1 if abs(beat - expected) <= jump and not due else 0
+
+
+@kernel
+def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) -> None:
+    """Stores the beat at which the next block begins."""
+    if playing != 0:
+        words[_Word.EXPECTED] = beat + step * f64(frames)
+
+
+class BeatRest:
+    """A node's position on the musical clock, and the frame of its next event: until then machine code plays it.
+
+    `process` checks `moved` for clock jumps, and calls `until` at its end.
+
+    Args:
+        rate: Of the stream, Hz.
+        jump: Beats by which the clock differs from `expected` where it was moved.
+        ahead: The same where it is further on; None for as many.
+    """
+
+    def __init__(self, rate: int, jump: float, ahead: float | None = None) -> None:
+        self._rate, self._jump, self._ahead = rate, jump, jump if ahead is None else ahead
+        self._words = np.array([-math.inf, math.nan])
+
+    @property
+    def expected(self) -> float | None:
+        """Beat at which the next block begins; None while the clock stands, and before the first block."""
+        beat = float(self._words[_Word.EXPECTED])
+        return None if math.isnan(beat) else beat
+
+    def moved(self, beat: float) -> bool:
+        """True if the clock jumped between two blocks."""
+        expected = self.expected
+        return expected is not None and not -self._jump <= beat - expected <= self._ahead
+
+    def frame(self, beat: float, time: BlockTime) -> int:
+        """First frame of a block at or after a beat.
+
+        Returns the frame, 0 for a beat before the block, more than any for an infinite one.
+        """
+        per_frame = time.tempo / 60.0 / self._rate
+        return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
+
+    def forget(self) -> None:
+        """Clears the clock position: the next block may begin at any beat."""
+        self._words[_Word.EXPECTED] = math.nan
+
+    def until(self, beat: float, io: IO) -> None:
+        """Ends a block: stores the beat of the next event and of the next block."""
+        time, words = io.time, self._words
+        ends = time.beat + time.beats_per_frame(self._rate) * io.frames
+        words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan
+
+    def step(self, io: IO) -> Step:
+        """Step of an idle block: silence, unless an event is due or the clock jumped."""
+        time, jump = io.time, min(self._jump, self._ahead)
+        now = time.beat, time.beats_per_frame(self._rate), time.playing, io.frames
+        step = follow_beat.step(self._words, *now).provided(beat_rests.step(self._words, jump, *now))
+        for sound in io.audio_out:
+            step = step.then(fill_sound.step(sound, 0.0))
+        return step
