@@ -18,7 +18,7 @@ from tests.cli.conftest import Done
 from antiphon import __version__
 from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors, progress, style
+from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import extras, paths
 from antiphon_bench import jackd
@@ -393,13 +393,13 @@ class Terminal(io.StringIO):
 def test_colour_is_for_terminals_and_for_who_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert style.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
-    assert style.style_text("x", "bad", io.StringIO()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
+    assert progress.style_text("x", "bad", io.StringIO()) == "x"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert style.style_text("x", "bad", Terminal()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "x"
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert style.style_text("x", "bad", Terminal()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "x"
 
 
 def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,7 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.cues import MOST_WAITING_CUES, WaitingCues
-from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.outgoing import MOST_WAITING_CUES, SentEvent, WaitingCues
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon.signal.level_rises import ONSET_RISE, level_rises, piece_frames
+from antiphon.signal.landmarks import ONSET_RISE, level_rises, piece_frames
 
 RATE = 48000
 STEP = piece_frames(RATE)

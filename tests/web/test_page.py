@@ -35,7 +35,7 @@ from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Response
 from antiphon.web.page import feed, files as page, node_sound as sound, routes as pages
-from antiphon.web.protocol.limits import Limits
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 
 SOURCES = Path(__file__).parents[2] / "page"

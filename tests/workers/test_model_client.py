@@ -13,7 +13,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import pool
-from antiphon.networks.array_stepper import build
+from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.progress import Json, echo_answer
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import LibraryReport

@@ -12,7 +12,7 @@ import typer
 from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
-    from antiphon.networks.listing import FileListing
+    from antiphon.networks.info import FileListing
 
 FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "state")
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")

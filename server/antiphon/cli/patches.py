@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.progress import Json
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.patch import Patch
@@ -47,7 +47,7 @@ def sets(as_json: Json = False) -> None:
 
 
 def _show_one(name: str, as_json: bool) -> None:
-    from antiphon.cli.terminal.style import style_text
+    from antiphon.cli.terminal.progress import style_text
     from antiphon.kernel.graph import patch
     from antiphon.kernel.graph.patch_list import entries
     from antiphon.kernel.plugins.loader import load
@@ -84,7 +84,7 @@ def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
 
 
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
-    from antiphon.cli.terminal.style import style_text
+    from antiphon.cli.terminal.progress import style_text
 
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in entries]))

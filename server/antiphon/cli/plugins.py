@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.progress import Json
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 
@@ -49,7 +49,7 @@ def plugins(
 
 def _print(lines: Iterator[str]) -> None:
     """Prints lines; those that are not indented as headings."""
-    from antiphon.cli.terminal.style import style_text
+    from antiphon.cli.terminal.progress import style_text
 
     for line in lines:
         name, gap, rest = line.partition("  ")

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.doctor.finding import either
+from antiphon.doctor.machine import either
 from antiphon.kernel.contract.finding import Condition, Finding
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.processes import pidfile

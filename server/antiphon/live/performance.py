@@ -14,15 +14,12 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
-from antiphon.live.loop_stage import LoopStage
-from antiphon.live.loop_state import LoopState, voice_key
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
-from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
-from antiphon.live.sounding import SoundingNotes
-from antiphon.live.stage import CueWait, LiveScript, LiveTrack, StopLoop, acting
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
+from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, acting, voice_key
 from antiphon.live.transitions import start_transitions
 
 MOST_EVENTS = 8192

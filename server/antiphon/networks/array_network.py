@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.model_files import ModelError
-from antiphon.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
-from antiphon.networks.array_weights import Weights
+from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.networks import (
+    array_layers,  # noqa: F401 - its kernels are compiled with all others, at the start
+    array_network,
+)
+from antiphon.networks.array_layers import Weights
 
 WARM_STEPS = 16
 """Warm-up steps of a network before it plays, so that no first step is slow."""
@@ -87,3 +92,32 @@ def _weights(name: str, folder: str) -> Weights:
 @lru_cache(maxsize=8)
 def _read(name: str, folder: Path | None, checksum: str) -> Weights:
     return {key: np.asarray(array, np.float32) for key, array in model_files.weights(name, folder).items()}
+
+
+def build(spec: WorkerSpec) -> Stepper:
+    """The worker's factory. Raises ModelError when the network or its weights are not as declared."""
+    where, weights, folder = (str(spec.settings.get(name, "")) for name in ("network", "weights", "folder"))
+    return _ArrayStepper(
+        [array_network.load(where, weights, folder, spec.inputs, spec.outputs) for _ in range(spec.slots)]
+    )
+
+
+class _ArrayStepper:
+    """`Stepper` that computes the slots with a hop, one after another."""
+
+    def __init__(self, networks: list[ArrayNetwork]) -> None:
+        self._networks = networks
+
+    def warm(self) -> None:
+        """No operation: the networks are loaded warm."""
+
+    def open(self, slot: int, config: str) -> None:
+        self._networks[slot].start()
+
+    def close(self, slot: int) -> None:
+        """No operation: `open` resets a reused slot."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        for slot, network in enumerate(self._networks):
+            if hops[slot] >= 0:
+                network.step(x[slot], y[slot])

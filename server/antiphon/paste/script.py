@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import keyword
+import operator
 import re
 import textwrap
 from collections.abc import Iterator
@@ -143,3 +145,25 @@ def quoted(text: str) -> str:
 def indented(lines: list[str]) -> list[str]:
     """Lines one level deeper."""
     return textwrap.indent("\n".join(lines), "    ").split("\n")
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def number_of(text: str) -> float:
+    """Value of an expression of numbers, + - * / and brackets. Raises UnknownPartError: it is another, or has none."""
+    try:
+        return _number(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ZeroDivisionError, KeyError, RecursionError):
+        raise UnknownPartError("the tempo is no number") from None
+
+
+def _number(node: ast.expr) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_number(inner)
+        case ast.BinOp(left=left, op=op, right=right):
+            return float(_OPERATORS[type(op)](_number(left), _number(right)))
+    raise UnknownPartError("the tempo is no number")

@@ -16,9 +16,8 @@ from typing import Any
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
-from antiphon.performer.cues import Asked, WaitingCues
 from antiphon.performer.limits import AHEAD, FIRST_PATIENCE, LATE, MARGIN, PATIENCE
-from antiphon.performer.outgoing import Display, Outgoing, SentEvent, next_multiple
+from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 LEAD = 0.1

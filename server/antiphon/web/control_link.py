@@ -18,7 +18,7 @@ from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.http_message import Refusal
-from antiphon.web.osc_json import check_address
+from antiphon.web.osc_socket import check_address
 
 PATIENCE = 10.0
 """Timeout in seconds of a request; a killed control is back within two."""

@@ -6,9 +6,15 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from antiphon.web.api.table import OPERATIONS
-from antiphon.web.operations import Operation
+from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.live import LiveRoutes
+from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
+from antiphon.web.operations import Operation, operations_of
 from antiphon.web.server import HttpServer
+
+OWNERS = (ServerRoutes, DocumentRoute, JobRoutes, LiveRoutes)
+OPERATIONS = tuple(one for owner in OWNERS for one in operations_of(owner))
+
 
 log = logging.getLogger("antiphon.plugins")
 HOOK = "antiphon_routes"

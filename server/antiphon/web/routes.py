@@ -31,10 +31,10 @@ from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response,
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
-from antiphon.web.page.opening import PageOpening
+from antiphon.web.page.routes import PageOpening
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.application import Endpoint
-from antiphon.web.protocol.limits import Limits
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer, Uploads
 
 log = logging.getLogger("antiphon.http")

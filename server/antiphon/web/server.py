@@ -9,6 +9,7 @@ await server.stop()
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,8 +27,7 @@ from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.gate import RequestGate
-from antiphon.web.protocol.guard import LOOPBACK, Site
-from antiphon.web.protocol.limits import HttpCounters, Limits
+from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, Site
 from antiphon.web.protocol.routing import Routes
 from antiphon.web.protocol.websocket import ServeWebSocket
 
@@ -167,3 +167,29 @@ class HttpServer:
             return None
         self.gate.counters.requests += 1
         return serve
+
+
+TURN_SECONDS = 0.05
+"""Poll interval in seconds of running requests."""
+
+
+async def drain(server: HttpServer, seconds: float) -> bool:
+    """Closes the port, and returns once all requests and jobs are finished, or after `seconds`.
+
+    Idle connections are closed at once, others after their answer. WebSockets are not waited for. Returns True if
+    nothing was left.
+    """
+    connections = server.connections
+    connections.close_port()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        for connection in list(connections.waiting):
+            if connection.idle:
+                connection.drop()
+        left = connections.count + sum(hold() for hold in server.draining)
+        if left == 0:
+            return True
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(TURN_SECONDS)

@@ -20,14 +20,14 @@ def paste(
     from antiphon.kernel.runtime.paths import write_atomic
     from antiphon.paste.program import translated
 
-    script = translated(_text(file))
+    made, script = translated(_text(file))
     if not out:
-        typer.echo(script.text(), nl=False)
+        typer.echo(made, nl=False)
     else:
         target = Path(out)
         if target.exists() and not force:
             raise UsageError(f"{out} is there already; --force replaces it")
-        write_atomic(target, script.text().encode(), 0o644)
+        write_atomic(target, made.encode(), 0o644)
     left = len(script.left_out)
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
     tracks = len(script.tracks)

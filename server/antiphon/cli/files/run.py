@@ -27,7 +27,7 @@ from antiphon.cli.files.file_tasks import (
 from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.cli.terminal.question import ask
+from antiphon.cli.terminal.progress import ask
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free

@@ -16,8 +16,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from antiphon.cli.terminal.progress import clear
-from antiphon.cli.terminal.style import style_text
+from antiphon.cli.terminal.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import extras
 

@@ -170,8 +170,8 @@ def _check_size(text: str) -> None:
 def _translated(text: str) -> dict[str, object]:
     from antiphon.paste.program import translated  # when it is asked for first: it loads a parser of JavaScript
 
-    script = translated(text)
-    return {"text": script.text(), "left_out": len(script.left_out)}
+    made, script = translated(text)
+    return {"text": made, "left_out": len(script.left_out)}
 
 
 def _listed() -> list[dict[str, object]]:

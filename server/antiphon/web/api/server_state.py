@@ -21,8 +21,8 @@ from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
-from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals
+from antiphon.web.osc_socket import check_message
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 

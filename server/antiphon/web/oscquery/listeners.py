@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import Arg, encode
-from antiphon.web.changes import ValueSubscription
 from antiphon.web.http_message import Refusal
+from antiphon.web.osc_socket import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
 from antiphon.web.protocol.websocket import WebSocket
 

@@ -8,14 +8,88 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request as BodyReader
-from starlette.responses import Response as BytesResponse
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response as BytesResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from antiphon.jobs.errors import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
 from antiphon.kernel.errors import AntiphonError
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.web.protocol.bodies import FileBody, body_pieces
+from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.gate import RequestGate, count_failure
-from antiphon.web.statuses import refusal_of
+
+STATUSES: dict[type[AntiphonError], int] = {
+    Missing: 404,
+    InUse: 409,
+    UnsupportedFormat: 415,
+    Unreadable: 422,
+    TooMany: 429,
+    Unavailable: 503,
+    StorageFull: 507,
+}
+"""Any other error is 400: the request's fault."""
+
+
+def refusal_of(error: AntiphonError) -> Refusal:
+    """Refusal sent to a client for an error."""
+    if isinstance(error, Refusal):
+        return error
+    wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooMany) else ()
+    return Refusal(STATUSES.get(type(error), 400), str(error), wait)
+
+
+SLOWEST, AFTER = 16 * 1024, 10.0
+"""Minimum average upload speed in bytes a second, and the seconds after which it applies: a few slow clients would
+occupy all upload slots otherwise."""
+SLOWEST_LIVE = 1024
+"""Minimum speed of live sound: speech has at least 8 kbit/s."""
+LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
+"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds of its next piece."""
+
+
+async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
+    """The pieces of a request's body, none empty.
+
+    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
+    too slow, or its framing is wrong.
+    """
+    connection: HttpConnection = scope["state"]["connection"]
+    connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST
+    if live:
+        connection.piece_seconds, slowest, connection.chunks_left = LIVE_SECONDS, SLOWEST_LIVE, LIVE_CHUNKS
+    loop, received = asyncio.get_running_loop(), 0
+    began = loop.time()
+    while not connection.complete:
+        piece = (await receive())["body"]
+        received += len(piece)
+        if received > most:
+            raise Refusal(413, f"a request body has at most {most} bytes")
+        seconds = loop.time() - began
+        if not connection.complete and seconds > AFTER and received < seconds * slowest:
+            raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
+        if piece:
+            yield piece
+
+
+class FileBody(FileResponse):
+    """File as the body of a response, or the one range of it that a request asks for.
+
+    For several ranges, or an invalid one, the whole file is the answer, as RFC 9110 allows: no client of sound files
+    asks for several.
+    """
+
+    chunk_size = 256 * 1024
+    max_ranges = 1
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []
+        except RangeNotSatisfiable:
+            headers = (("Content-Range", f"bytes */{file_size}"),)
+            raise Refusal(416, f"the file has {file_size} bytes", headers) from None
+
 
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
 
