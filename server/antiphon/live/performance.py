@@ -39,10 +39,9 @@ _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 class Performance:
     """Performs a script in virtual time.
 
-    Attributes:
-        runs: How often loops have run so far. It does not depend on how often or in what steps events are asked for.
-        before: Called before the script's code is: with the number of the loop's run, from 1, or for the events of a
-            track with its place among the script's tracks, -1 for the first.
+    `runs`: how often loops have run so far. It does not depend on how often or in what steps events are asked for.
+    `before`: called before the script's code is: with the number of the loop's run, from 1, or for the events of a
+    track with its place among the script's tracks, -1 for the first.
     """
 
     def __init__(
@@ -85,8 +84,7 @@ class Performance:
 
         In order; on one beat note-offs first, then the tempo, settings and note-ons.
 
-        Raises:
-            ScriptError: A loop or a pattern failed, with the line.
+        Raises ScriptError: a loop or a pattern failed, with the line.
         """
         events: list[LiveEvent] = []
         while self._next is not None and self._next[0] < beat:

@@ -25,9 +25,8 @@ TEMPO, SET, PLAY = range(3)
 class LiveEvent:
     """A message at a beat: one line of a file of events.
 
-    Attributes:
-        source: Name of the track or the loop that it comes from; "" for the script itself.
-        line: Of the script, from 1; 0 where it is not known.
+    `source`: name of the track or the loop that it comes from; "" for the script itself. `line`: of the script, from 1;
+    0 where it is not known.
     """
 
     beat: Fraction
@@ -90,8 +89,7 @@ class LiveNote:
 class ScriptError(UsageError):
     """A live script that cannot continue.
 
-    Attributes:
-        picture: The text at fault, and below it a caret at the character; "" where there is none.
+    `picture`: the text at fault, and below it a caret at the character; "" where there is none.
     """
 
     def __init__(self, message: str, picture: str = "") -> None:

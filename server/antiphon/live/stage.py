@@ -60,9 +60,7 @@ class LiveTrack:
 class LiveLoop:
     """A repeatedly run function.
 
-    Attributes:
-        on: The node that it plays where it names none.
-        every: Beats of a pass at least; None for as long as its waits.
+    `on`: the node that it plays where it names none. `every`: beats of a pass at least; None for as long as its waits.
     """
 
     name: str
@@ -116,11 +114,9 @@ class LiveScript:
 class Stage(Protocol):
     """Target of a live script's words.
 
-    Attributes:
-        source: Name of the loop that runs; "" while the script is read.
-        on: The node to play where none is named.
-        memory: What a loop keeps from pass to pass, and from one version of the script to the next.
-        turn: Number of the pass, from 0.
+    `source`: name of the loop that runs; "" while the script is read. `on`: the node to play where none is named.
+    `memory`: what a loop keeps from pass to pass, and from one version of the script to the next. `turn`: number of the
+    pass, from 0.
     """
 
     script: LiveScript

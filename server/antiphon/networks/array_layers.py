@@ -142,11 +142,8 @@ class Gru:
     def __init__(self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples) -> None:
         """Stores the weights; gates in the order reset, update, new.
 
-        Args:
-            weight_input: float32 `[3 * units, inputs]`.
-            weight_state: float32 `[3 * units, units]`.
-            bias_input: float32 `[3 * units]`.
-            bias_state: float32 `[3 * units]`.
+        `weight_input`: float32 `[3 * units, inputs]`. `weight_state`: float32 `[3 * units, units]`. `bias_input`:
+        float32 `[3 * units]`. `bias_state`: float32 `[3 * units]`.
         """
         units = weight_state.shape[1]
         self._from_input, self._from_state = Linear(weight_input, bias_input), Linear(weight_state, bias_state)

@@ -1,7 +1,7 @@
 """Trained networks in numpy: play shipped models on the CPU, equal to their torch networks, without torch.
 
 `ModelInfo.array_network` names the class. It is created, with its weights, in the playing process: in the engine by
-`ModelClient`, in a worker by `array_stepper`.
+`ModelClient`, in a worker by `build`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.model_files import ModelError
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
-from antiphon.networks import (
-    array_layers,  # noqa: F401 - its kernels are compiled with all others, at the start
-    array_network,
-)
+from antiphon.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
 from antiphon.networks.array_layers import Weights
 
 WARM_STEPS = 16
@@ -50,15 +47,8 @@ class ArrayNetwork(Protocol):
 def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> ArrayNetwork:
     """Creates a network with its weights, and warms it up by steps of noise and silence.
 
-    Args:
-        where: "module:Class" of the network.
-        folder: Of the manifest; "" for the one that ships with Antiphon.
-
-    Returns:
-        The network, without a past.
-
-    Raises:
-        ModelError: The network, its weights or its answers are not what was declared.
+    `where`: "module:Class" of the network. `folder`: of the manifest; "" for the one that ships with Antiphon. Returns
+    the network, without a past. Raises ModelError: the network, its weights or its answers are not what was declared.
     """
     try:
         network: ArrayNetwork = import_object(where)(_weights(weights, folder))
@@ -97,9 +87,7 @@ def _read(name: str, folder: Path | None, checksum: str) -> Weights:
 def build(spec: WorkerSpec) -> Stepper:
     """The worker's factory. Raises ModelError when the network or its weights are not as declared."""
     where, weights, folder = (str(spec.settings.get(name, "")) for name in ("network", "weights", "folder"))
-    return _ArrayStepper(
-        [array_network.load(where, weights, folder, spec.inputs, spec.outputs) for _ in range(spec.slots)]
-    )
+    return _ArrayStepper([load(where, weights, folder, spec.inputs, spec.outputs) for _ in range(spec.slots)])
 
 
 class _ArrayStepper:

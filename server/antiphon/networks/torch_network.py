@@ -35,15 +35,10 @@ def one_thread() -> None:
 def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
     """Creates a network, loads its weights, and checks it by steps of silence and noise.
 
-    Args:
-        spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
-            of the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own.
-
-    Returns:
-        The network, in evaluation, without gradients.
-
-    Raises:
-        ModelError: The network, its weights or its answers are not what was declared.
+    `spec`: a worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name of
+    the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own. Returns the
+    network, in evaluation, without gradients. Raises ModelError: the network, its weights or its answers are not what
+    was declared.
     """
     where, weights = str(spec.settings.get("network", "")), str(spec.settings.get("weights", ""))
     kind = _class(where)

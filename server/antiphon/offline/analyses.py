@@ -60,15 +60,9 @@ def analyse_file(
 ) -> dict[str, AnalysisResult]:
     """Decodes a file once, block by block, and feeds it to analyses.
 
-    Args:
-        progress: Called after each block with the seconds that are done.
-        remark: Called with what is to be said of how the file was heard.
-
-    Returns:
-        By name the version, the values or None, and why there are none.
-
-    Raises:
-        FileError: The file cannot be read.
+    `progress`: called after each block with the seconds that are done. `remark`: called with what is to be said of how
+    the file was heard. Returns by name the version, the values or None, and why there are none. Raises FileError: the
+    file cannot be read.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         return analyse_decoded(decoder, names, progress, remark=remark)

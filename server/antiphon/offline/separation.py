@@ -30,13 +30,8 @@ def separated_file(
 ) -> Iterator[tuple[Path, Path]]:
     """Files with one part of a sound and with all the others, of its rate, channels and length, within a context.
 
-    Args:
-        part: Its name: "voice".
-        progress: Takes the share that is done.
-
-    Raises:
-        FileError: The sound cannot be read.
-        PluginError: No plugin takes sounds apart, or none into such a part.
+    `part`: its name: "voice". `progress`: takes the share that is done. Raises FileError: the sound cannot be read.
+    Raises PluginError: no plugin takes sounds apart, or none into such a part.
     """
     with tempfile.TemporaryDirectory(prefix="antiphon-stems-") as folder, audiofile.stream(source) as (info, blocks):
         own, rest = Path(folder) / "part.wav", Path(folder) / "rest.wav"

@@ -38,9 +38,7 @@ _PATTERN_FUNCTIONS = frozenset(
 class Expressions:
     """Translator of expressions within one program.
 
-    Attributes:
-        names: Names that the program has declared so far.
-        lost: Names whose declarations are left out.
+    `names`: names that the program has declared so far. `lost`: names whose declarations are left out.
     """
 
     def __init__(self, text: str, script: Script, body: Callable[[Any], list[str]]) -> None:

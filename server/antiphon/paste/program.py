@@ -21,8 +21,7 @@ _MODULES = frozenset({"math", "antiphon.live"})
 def translated(text: str) -> tuple[str, Script]:
     """The live script of a program, as text and as what it was made of.
 
-    Raises:
-        UsageError: It is of neither language, or nothing in it plays.
+    Raises UsageError: it is of neither language, or nothing in it plays.
     """
     script = Script()
     if tidal.is_tidal(text):
@@ -40,9 +39,8 @@ def translated(text: str) -> tuple[str, Script]:
 def check(text: str) -> None:
     """Refuses a script that would do anything but play.
 
-    Raises:
-        UsageError: It is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
-            Python's own.
+    Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
+    Python's own.
     """
     try:
         nodes = list(ast.walk(ast.parse(text)))

@@ -41,22 +41,14 @@ class Chain:
 
 @dataclass(slots=True)
 class Script:
-    """Lines of a script.
+    """Lines of a script."""
 
-    Attributes:
-        tempo: Beats per minute.
-        everything: Changes of all tracks, as expressions of functions.
-        left_out: Parts without a counterpart, each with its reason.
-        imports: Modules of Python that it needs.
-        waves: Signals whose values are taken at the beginning of an event.
-    """
-
-    tempo: str = ""
+    tempo: str = ""  # beats per minute
     lines: list[str] = field(default_factory=list)
-    everything: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    imports: set[str] = field(default_factory=set)
-    waves: set[str] = field(default_factory=set)
+    everything: list[str] = field(default_factory=list)  # changes of all tracks, as expressions of functions
+    left_out: list[str] = field(default_factory=list)  # parts without a counterpart, each with its reason
+    imports: set[str] = field(default_factory=set)  # modules of Python that it needs
+    waves: set[str] = field(default_factory=set)  # signals whose values are taken at the beginning of an event
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
 

@@ -20,11 +20,7 @@ SLOWEST, FASTEST = 40.0, 300.0
 
 
 def translate(text: str, script: Script) -> None:
-    """Adds a program's statements to a script.
-
-    Raises:
-        UsageError: It is no JavaScript.
-    """
+    """Adds a program's statements to a script. Raises UsageError: it is no JavaScript."""
     if len(text) > MOST_CHARACTERS:
         raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)

@@ -172,11 +172,7 @@ MOST_CUES, MOST_WAITING_CUES = 16, 256
 
 
 class WaitingCues:
-    """A queue, in which the last move of a slider replaces the one before it.
-
-    Attributes:
-        waiting: The requests, oldest first.
-    """
+    """A queue, in which the last move of a slider replaces the one before it. `waiting`: the requests, oldest first."""
 
     def __init__(self) -> None:
         """Nothing waits."""

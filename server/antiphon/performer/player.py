@@ -34,11 +34,10 @@ _SHOWN = 32
 class Player:
     """Plays the versions of a script.
 
-    Attributes:
-        wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
-        begins: The server's beat at which the last of them begins.
-        tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
-        coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
+    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `begins`: the
+    server's beat at which the last of them begins. `tracks`: its tracks, then its loops: name, node or "", and whether
+    it is a loop. `coming`: a beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at
+    first.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:

@@ -63,13 +63,8 @@ class HttpOptions:
 async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOptions) -> HttpServer:
     """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
-    Returns:
-        The server; `.port` is the port it listens on.
-
-    Raises:
-        EngineError: The port is taken.
-        FileError: With `lan` or `proxy`, the token or the certificate cannot be written.
-        Refusal: Control does not answer.
+    Returns the server; `.port` is the port it listens on. Raises EngineError: the port is taken. Raises FileError: with
+    `lan` or `proxy`, the token or the certificate cannot be written. Raises Refusal: control does not answer.
     """
     server = HttpServer(control, limits=options.limits)
     _guard(server, options)

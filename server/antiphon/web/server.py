@@ -56,13 +56,10 @@ class Uploads:
 class HttpServer:
     """HTTP server: routes, connections and limits.
 
-    Attributes:
-        token: What every request needs with `--lan`, else "".
-        operations: Those that `serve` has added, in order.
-        uploads: Files that clients have sent; None where nothing is done with files.
-        port: The port that it listens on, after `start`.
-        draining: Called again and again while it drains; each begins nothing new, and returns how much still runs.
-        counts: Further counters for `/api/status`, by name.
+    `token`: what every request needs with `--lan`, else "". `operations`: those that `serve` has added, in order.
+    `uploads`: files that clients have sent; None where nothing is done with files. `port`: the port that it listens on,
+    after `start`. `draining`: called again and again while it drains; each begins nothing new, and returns how much
+    still runs. `counts`: further counters for `/api/status`, by name.
     """
 
     def __init__(
@@ -93,14 +90,11 @@ class HttpServer:
     def add(self, method: str, path: str, handler: Handler, *, token: bool = False) -> None:
         """Adds a route.
 
-        Args:
-            method: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD.
-            path: Such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the
-                path, which `request.parts` then holds. Below /plugins/ no path is reserved.
-            handler: Called with each request; it returns a `Response` or an awaitable of one.
-
-        Raises:
-            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        `method`: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD. `path`:
+        such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the path, which
+        `request.parts` then holds. Below /plugins/ no path is reserved. `handler`: called with each request; it returns
+        a `Response` or an awaitable of one. Raises PluginError: the path is reserved, taken or malformed, or there is
+        no such method.
         """
         self.routes.add(method.upper(), path, Endpoint(handler, token or method.upper() != "GET"))
 

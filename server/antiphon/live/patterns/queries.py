@@ -258,8 +258,7 @@ def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query
     With `pulses` below 0, on the steps without an onset of the rhythm of `-pulses`; the pattern starts `rotation` steps
     later.
 
-    Raises:
-        UsageError: Too many steps.
+    Raises UsageError: too many steps.
     """
     if steps <= 0:
         return silence

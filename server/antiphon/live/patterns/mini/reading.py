@@ -39,8 +39,8 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
 
     `value` returns the simultaneous values of a word; it raises `UsageError` for an invalid word.
 
-    Raises:
-        MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
+    Raises MiniError: the text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS`
+    events.
     """
     node = parse(text)
     seeker = current()
