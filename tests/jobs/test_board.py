@@ -13,12 +13,10 @@ import soundfile
 from tests.waiting import comes
 
 from antiphon.jobs import board as board_module, files as files_module, process
-from antiphon.jobs.board import JobBoard
+from antiphon.jobs.board import JobBoard, Overviews
 from antiphon.jobs.errors import StorageFull
-from antiphon.jobs.job import Job, JobState, Task
-from antiphon.jobs.overviews import Overviews
+from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.process import Outcome
-from antiphon.jobs.table import JobTable, Upload
 from antiphon.kernel.errors import AntiphonError, FileError
 
 

@@ -26,8 +26,7 @@ from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
-from antiphon.web.api.live import LiveRoutes
-from antiphon.web.api.live_words import sound_names, words
+from antiphon.web.api.live import LiveRoutes, sound_names, words
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
 from antiphon.web.osc_socket import check_message

@@ -19,8 +19,7 @@ def new_plugin(
     """Write a working plugin, with its test and card, as a template."""
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.runtime import paths
-    from antiphon.newplugin.shapes import SHAPES
-    from antiphon.newplugin.writing import write
+    from antiphon.newplugin.writing import SHAPES, write
 
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded

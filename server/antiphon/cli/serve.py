@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import asdict
 from functools import partial
@@ -83,7 +84,6 @@ def _take_token(path: str, *, needed: bool) -> None:
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
-    from antiphon.cli.terminal.process_title import cover
     from antiphon.kernel.session.transport import is_wanted
 
     for transport in transports:
@@ -169,3 +169,32 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
         if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")
     recordings.check(settings, folder)
+
+
+_ARG_START, _ARG_END = 45, 46
+"""Fields 48 and 49 of /proc/PID/stat, counted from the one behind the name."""
+
+
+def cover(argument: str, secret: str) -> bool:
+    """Overwrites `secret` with x wherever `argument` stands in this process's command line.
+
+    False where that cannot be done (no /proc); then only the environment keeps a secret.
+    """
+    whole, part = argument.encode(errors="surrogateescape"), secret.encode(errors="surrogateescape")
+    if not part or part not in whole:
+        return False
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+        line = Path("/proc/self/cmdline").read_bytes()
+    except (OSError, ValueError, IndexError):
+        return False
+    # the process list shows this memory; nothing is written unless its address is known
+    if not 0 < start < end or ctypes.string_at(start, end - start) != line[: end - start]:
+        return False
+    at, covered = line.find(whole), False
+    while at >= 0:
+        ctypes.memmove(start + at, whole.replace(part, b"x" * len(part)), len(whole))
+        covered = True
+        at = line.find(whole, at + len(whole))
+    return covered

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
-from antiphon.jobs.table import JobTable, Upload
+from antiphon.jobs.job import JobTable, Upload
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
 from antiphon.kernel.runtime.shortening import shorten

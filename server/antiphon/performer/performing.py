@@ -23,8 +23,7 @@ from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent
 from antiphon.performer.player import LEAD, Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
-from antiphon.performer.server import OwnServer
-from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, ServerConnection, to_midi
+from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
 
 TICK = 0.01
 """Seconds between two steps of the player at most."""

@@ -24,11 +24,10 @@ from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, 
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.protocol.application import Endpoint, Guard
+from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, Site
-from antiphon.web.protocol.routing import Routes
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [

@@ -10,9 +10,10 @@ from antiphon.offline.analyses import (
     analyse_file,
     analyses,
     named_analyses,
+    separate_blocks,
+    separated_file,
     separator,
 )
-from antiphon.offline.separation import separate_blocks, separated_file
 from antiphon.signal.analysis import (
     EACH,
     Analysis,

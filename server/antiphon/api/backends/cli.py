@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.cli.commands import application
+from antiphon.cli.commands import application, command_group, epilog
 from antiphon.cli.completion import evaluations as complete_evaluations, trainings as complete_trainings
-from antiphon.cli.examples import command_group, epilog
 from antiphon.cli.osc import Host, closing_socket, listen, refusal, silent
 from antiphon.cli.ports import InsteadOfOsc, Osc as OscPort, osc_port
 from antiphon.cli.terminal.errors import complain, endable, run as run_command

@@ -26,6 +26,5 @@ from antiphon.networks.array_layers import (
 )
 from antiphon.networks.array_network import ArrayNetwork, load as load_arrays
 from antiphon.networks.info import FileListing, ModelFolder, ModelInfo
-from antiphon.networks.model_client import ModelClient, say_instead, usable
+from antiphon.networks.model_client import ModelClient, ModelProcessor, say_instead, usable
 from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
-from antiphon.networks.processor import ModelProcessor
