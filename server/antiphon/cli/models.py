@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli.terminal.errors import complain
 from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def models(
     """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
     import json
 
-    from antiphon.cli.terminal.errors import complain
     from antiphon.kernel.workers import devices
 
     registered, failed = known_models(plugins_dir)

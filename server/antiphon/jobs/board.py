@@ -33,7 +33,6 @@ class Overviews:
     """Folder of overviews, a JSON file each."""
 
     def __init__(self, folder: Path) -> None:
-        """Creates a missing folder; raises `FileError` on failure."""
         self._folder = make_folder(folder, PRIVATE_FOLDER)
         self._turn = asyncio.Lock()
 

@@ -142,11 +142,11 @@ class JobTable:
         for row in self._rows(
             "SELECT id, task, state, error, summary, created, ended, results FROM job ORDER BY created"
         ):
-            key, task, state, *told, results = row
+            key, task, state, error, summary, created, ended, results = row
             done = 1.0 if state == JobState.DONE else 0.0
             try:
                 asked = Task.from_plain(json.loads(task))
-                yield Job(key, asked, JobState(state), done, *told, results=json.loads(results))
+                yield Job(key, asked, JobState(state), done, error, summary, created, ended, json.loads(results))
             except (ValueError, KeyError, TypeError):
                 raise FileError(f"the table of jobs {self._path} is damaged; {_ADVICE}") from None
 

@@ -18,8 +18,10 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.io import audiofile
 from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.signal.analysis import (
     EACH,
     Analysis,
@@ -44,7 +46,6 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
-    from antiphon.kernel.plugins.reasons import reason_of
     from antiphon.kernel.plugins.registry import factories
 
     found, reasons = {}, {}
@@ -216,8 +217,6 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
 
     Raises PluginError: there is none of a name.
     """
-    from antiphon.kernel.runtime.suggestion import instead
-
     present = analyses()
     for name in names:
         if name not in present:

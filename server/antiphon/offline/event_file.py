@@ -25,7 +25,7 @@ from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.shortening import is_finite_number
-from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.suggestion import nearest
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS
@@ -183,7 +183,9 @@ def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Player
             return ClearSchedule(when)
     row = ACTIONS.of_message(address)
     if row is None:
-        raise UsageError(f"{address[:80]!r} cannot be played from a file{instead(address, _ADDRESSES)}")
+        raise UsageError(
+            f"{address[:80]!r} cannot be played from a file; {nearest(address, _ADDRESSES)} (docs/formats.md has all)"
+        )
     _count(arguments, row.least, len(row.fields), address)
     pairs = zip(row.names, row.fields, arguments, strict=False)
     values = {name: _number(value, name, *field.bounds) for name, field, value in pairs}

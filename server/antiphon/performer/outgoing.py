@@ -45,7 +45,6 @@ class Outgoing:
     """
 
     def __init__(self) -> None:
-        """Nothing is known."""
         self.offset: Fraction | None = None  # the server's beat at which the script's beat 0 is; None until it is known
         self.sent = Fraction(0)  # the script's beat before which all was sent
         self.hold: Fraction | None = None
@@ -175,7 +174,6 @@ class WaitingCues:
     """A queue, in which the last move of a slider replaces the one before it. `waiting`: the requests, oldest first."""
 
     def __init__(self) -> None:
-        """Nothing waits."""
         self.waiting: list[Asked] = []
 
     def put(self, do: str, given: dict[str, Any]) -> None:

@@ -61,10 +61,7 @@ class ControlLink:
     """
 
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
-        """Idle until `serve` runs.
-
-        `link`: web's end of the socket; `osc`: host and port of the OSC socket.
-        """
+        """`link`: web's end of the socket; `osc`: host and port of the OSC socket."""
         link.setblocking(False)
         self._link, self.osc = link, osc
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

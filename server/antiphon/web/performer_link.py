@@ -31,10 +31,7 @@ class PerformerLink:
     """
 
     def __init__(self, sock: socket.socket | None, feed: PageFeed) -> None:
-        """Reads nothing before `start`.
-
-        `sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages.
-        """
+        """`sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages."""
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None

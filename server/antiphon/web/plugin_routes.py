@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
@@ -26,7 +27,6 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     if not wanted:
         return
     from antiphon.kernel.plugins.importing import import_plugins
-    from antiphon.kernel.plugins.reasons import reason_of
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))

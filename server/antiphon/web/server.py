@@ -64,7 +64,6 @@ class HttpServer:
     def __init__(
         self, control: ControlLink | None = None, authorise: Authorise | None = None, limits: Limits | None = None
     ) -> None:
-        """Idle before `start`."""
         self.control = control
         self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.paths import write_atomic
 
 
 def paste(
@@ -17,7 +18,6 @@ def paste(
     force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
 ) -> None:
     """Translate a program of Strudel or Tidal into a live script; what has no counterpart stands as a comment."""
-    from antiphon.kernel.runtime.paths import write_atomic
     from antiphon.paste.program import translated
 
     made, script = translated(_text(file))
