@@ -18,7 +18,7 @@ from tests.cli.conftest import Done
 from antiphon import __version__
 from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors, progress, style
+from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import extras, paths
 from antiphon_bench import jackd
@@ -315,9 +315,6 @@ def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatc
     assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
 
 
-# ---- names and numbers that are wrong
-
-
 # ---- completion
 
 
@@ -393,13 +390,13 @@ class Terminal(io.StringIO):
 def test_colour_is_for_terminals_and_for_who_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert style.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
-    assert style.style_text("x", "bad", io.StringIO()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
+    assert progress.style_text("x", "bad", io.StringIO()) == "x"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert style.style_text("x", "bad", Terminal()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "x"
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert style.style_text("x", "bad", Terminal()) == "x"
+    assert progress.style_text("x", "bad", Terminal()) == "x"
 
 
 def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,6 +411,33 @@ def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -
         errors.complain("something is wrong")
     assert "\r\033[Kantiphon: something is wrong\n" in terminal.getvalue()
     assert terminal.getvalue().endswith("wrong\n")
+
+
+@pytest.mark.parametrize("terminal", [Terminal(), io.StringIO()])
+def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
+    monkeypatch: pytest.MonkeyPatch, terminal: io.StringIO
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with progress.ProgressBar("in.wav", 1000, 48000) as shown:
+        now = 101.9
+        shown.update(250)
+        assert terminal.getvalue() == ""
+        now = 102.1
+        shown.update(500)
+        drawn = terminal.getvalue()
+        shown.update(501)
+        assert terminal.getvalue() == drawn
+    assert ("in.wav [" in drawn and " 50%" in drawn) == terminal.isatty()
+    assert terminal.getvalue().endswith("\r\033[K") == terminal.isatty()
+
+
+@pytest.mark.parametrize("columns", [10, 40, 200])
+def test_the_bar_fits_its_line(columns: int) -> None:
+    for done in (0, 1, 999, 1000, 2000):
+        assert len(progress.bar("a long name of a file.wav", done, 1000, 48000, columns)) < columns
+    assert progress.bar("x", 96_000, None, 48000, 80) == "x 2 s"
 
 
 @pytest.mark.parametrize(

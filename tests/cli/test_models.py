@@ -12,8 +12,7 @@ from antiphon.cli import models as command
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import model_files, resources
 from antiphon.kernel.workers import devices
-from antiphon.networks.info import ModelInfo
-from antiphon.networks.listing import FileListing
+from antiphon.networks.info import FileListing, ModelInfo
 
 Run = Callable[..., tuple[int, str, list[str]]]
 BESIDE = ModelInfo("beside", "its.network:Net", "denoise-gate", "test", devices=("cpu",))

@@ -11,8 +11,7 @@ from antiphon.cli.newplugin import new_plugin
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
-from antiphon.newplugin.shapes import SHAPES
-from antiphon.newplugin.writing import write
+from antiphon.newplugin.writing import SHAPES, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from antiphon.cli.newplugin import new_plugin
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
 from antiphon.kernel.errors import FileError
-from antiphon.newplugin.shapes import SHAPES
+from antiphon.newplugin.writing import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon_pyo.info import PYO
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +12,6 @@ import soundfile
 from tests import audio
 
 from antiphon.cli.files import run as run_module
-from antiphon.cli.terminal import progress
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
@@ -22,7 +19,6 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
-from antiphon.offline import runner
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
 
 Command = Callable[..., Any]
@@ -278,14 +274,6 @@ def test_rate_resamples_out_and_says_so(antiphon: Command, tmp_path: Path) -> No
         assert audio.read(tmp_path / arguments[2])[1] == rate
 
 
-def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
-    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.1, level=-1.0))
-    done = antiphon("run", "gain", "in.wav", "out.wav", "-p", "gain=2")
-    assert done.code == 0
-    assert "samples were over full scale" in done.complaint
-    assert audio.peak(audio.read(tmp_path / "out.wav")[0]) <= 1.0
-
-
 @pytest.mark.parametrize(
     "line", ["gain in.wav out.mp3 -p gain=2", "gain in.wav out.ogg -p gain=2", "stretch in.wav out.opus -p factor=1.1"]
 )
@@ -404,64 +392,6 @@ def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(
     assert err == "antiphon: cannot write out.wav: file too large for this disk or account; write elsewhere\n"
     assert int(out) < 200 * 1024
     assert os.listdir(tmp_path) == ["in.flac"]
-
-
-def test_help_is_quick_for_it_imports_little() -> None:
-    script = (
-        "import sys, antiphon.cli.files.run, antiphon.cli.files.render\n"
-        "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.kernel.graph.plan') if m in sys.modules])"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
-    assert done.stdout == "[]\n"
-    assert run_module.run.__doc__ is not None
-
-
-# ---- the bar
-
-
-class Terminal:
-    """Standard error as a terminal that keeps what is drawn on it."""
-
-    def __init__(self, is_terminal: bool) -> None:
-        self.is_terminal, self.text = is_terminal, ""
-
-    def isatty(self) -> bool:
-        return self.is_terminal
-
-    def write(self, text: str) -> None:
-        self.text += text
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
-    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
-) -> None:
-    now = 100.0
-    terminal = Terminal(is_terminal)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    monkeypatch.setattr(progress.sys, "stderr", terminal)
-    with progress.ProgressBar("in.wav", 1000, 48000) as shown:
-        now = 101.9
-        shown.update(250)
-        assert terminal.text == ""
-        now = 102.1
-        shown.update(500)
-        drawn = terminal.text
-        shown.update(501)
-        assert terminal.text == drawn
-    assert ("in.wav [" in drawn and " 50%" in drawn) == is_terminal
-    assert terminal.text.endswith("\r\033[K") == is_terminal
-
-
-@pytest.mark.parametrize("columns", [10, 40, 200])
-def test_the_bar_fits_its_line(columns: int) -> None:
-    for done in (0, 1, 999, 1000, 2000):
-        assert len(progress.bar("a long name of a file.wav", done, 1000, 48000, columns)) < columns
-    assert progress.bar("x", 96_000, None, 48000, 80) == "x 2 s"
 
 
 def test_a_bypassed_denoiser_gives_back_the_very_samples(antiphon: Command, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
 
 
 def test_every_address_and_key_is_in_it() -> None:
-    for address in re.findall(r"/[/a-zA-Z]+", event_file._ADDRESSES):
+    for address in re.findall(r"/[/a-zA-Z]+", " ".join(event_file._ADDRESSES)):
         assert f"`{address}`" in PAGE
     for key in event_file.FileEvent.__struct_fields__:
         assert f"| `{key}` |" in PAGE

@@ -21,8 +21,7 @@ from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.synth import backends
-from antiphon.newplugin.shapes import SHAPES
-from antiphon.newplugin.writing import files
+from antiphon.newplugin.writing import SHAPES, files
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()

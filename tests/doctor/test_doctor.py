@@ -15,7 +15,7 @@ import typer
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
 from antiphon.cli.terminal import errors
-from antiphon.doctor import finding, loopback, machine, software, sound
+from antiphon.doctor import loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime import model_files, paths, resources
@@ -81,7 +81,7 @@ def test_a_check_that_fails_itself_stops_no_other():
     def the_weather():
         raise RuntimeError("no window")
 
-    found = list(finding.findings([the_weather, software.python]))
+    found = list(machine.findings([the_weather, software.python]))
     assert found[0].state == "limited"
     assert "RuntimeError: no window" in found[0].text
     assert found[1].subject == "Python"

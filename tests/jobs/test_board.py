@@ -12,13 +12,11 @@ import pytest
 import soundfile
 from tests.waiting import comes
 
-from antiphon.jobs import board as board_module, files as files_module, process, spool
-from antiphon.jobs.board import JobBoard
+from antiphon.jobs import board as board_module, files as files_module, process
+from antiphon.jobs.board import JobBoard, Overviews
 from antiphon.jobs.errors import StorageFull
-from antiphon.jobs.job import Job, JobState, Task
-from antiphon.jobs.overviews import Overviews
+from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.process import Outcome
-from antiphon.jobs.table import JobTable, Upload
 from antiphon.kernel.errors import AntiphonError, FileError
 
 
@@ -319,7 +317,7 @@ async def test_room_is_counted_without_a_look_at_the_folder(
     assert [folder.name for folder in (tmp_path / "results").iterdir()] == [done.id]
     again.cancel(done.id)
     assert again.files.size == 3
-    monkeypatch.setattr(spool, "BUFFER", 4)
+    monkeypatch.setattr(files_module, "BUFFER", 4)
     with pytest.raises(AntiphonError, match="more than"):
         await again.receive("y.wav", pieces(b"abcd", b"abcd"))
     again.remove_file(file.id)

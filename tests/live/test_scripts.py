@@ -17,7 +17,7 @@ from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.outgoing import SentEvent
-from antiphon.performer.outside import to_midi
+from antiphon.performer.wire import to_midi
 
 IMPORTS = "from antiphon.live import *\n"
 

@@ -46,8 +46,8 @@ def plain(values: Mapping[str, Any], loudest: float = 1.0) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["program"][:60] for case in CASES])
 def test_a_translated_program_plays_the_events_of_strudel(case: dict[str, Any]) -> None:
-    made = translated(case["program"])
-    script = reading.read("set.py", made.text())
+    text, made = translated(case["program"])
+    script = reading.read("set.py", text)
     ours = [
         (event.whole.begin, event.whole.end, plain(event.value, 127.0))
         for track in script.tracks.values()

@@ -11,8 +11,7 @@ from hypothesis import given, strategies as st
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
-from antiphon.paste import safe
-from antiphon.paste.program import translated
+from antiphon.paste.program import check, translated
 
 CASES = [
     line.split(" → ", 1)
@@ -25,7 +24,7 @@ LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
 
 @pytest.mark.parametrize(("program", "wanted"), CASES, ids=[case[0][:50] for case in CASES])
 def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: str) -> None:
-    text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program)).text()
+    text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program))[0]
     shown = LONG.sub(lambda found: f"({found[1]}, {re.sub(chr(10) + ' +', '', found[2])})", text)
     for line in wanted.replace("\\n", "\n").split(" | "):
         assert line in shown
@@ -62,7 +61,7 @@ NASTY = [
 def test_texts_stay_texts(program: str) -> None:
     """No text or comment of a program becomes code: what is called are words of live scripts alone."""
     try:
-        tree = ast.parse(translated(program).text())
+        tree = ast.parse(translated(program)[0])
     except UsageError:
         return
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -79,7 +78,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     try:
-        text = translated(program).text()
+        text = translated(program)[0]
     except UsageError:
         return
     ast.parse(text)
@@ -100,7 +99,7 @@ def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     ],
 )
 def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, wanted: str) -> None:
-    script = translated(program).text()
+    script = translated(program)[0]
     assert wanted in script
     assert len(script) < 2000 + 2 * len(program)
     used = {node.id for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Name)}
@@ -112,4 +111,4 @@ def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, w
 )
 def test_a_script_that_would_do_more_than_play_is_refused(line: str, name: str) -> None:
     with pytest.raises(UsageError, match=f"the translation would .*{name}"):
-        safe.check(f"from antiphon.live import *\n{line}\n")
+        check(f"from antiphon.live import *\n{line}\n")

@@ -6,7 +6,7 @@ import socket
 import time
 
 from antiphon.kernel.wire.osc import Bundle, Message, decode
-from antiphon.performer.outside import OutsidePrograms
+from antiphon.performer.wire import OutsidePrograms
 
 
 def test_a_message_has_the_time_of_its_beat() -> None:

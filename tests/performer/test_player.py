@@ -18,8 +18,7 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.cues import MOST_WAITING_CUES, WaitingCues
-from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.outgoing import MOST_WAITING_CUES, SentEvent, WaitingCues
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
@@ -36,7 +35,7 @@ def processes() -> Iterator[BranchProcesses]:
     shared.close()
 
 
-class Stage:
+class PlayerRig:
     """A player, what it showed and sent, and a clock that waits for its processes."""
 
     def __init__(self, processes: BranchProcesses) -> None:
@@ -89,8 +88,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(processes: BranchProcesses) -> Iterator[Stage]:
-    made = Stage(processes)
+def stage(processes: BranchProcesses) -> Iterator[PlayerRig]:
+    made = PlayerRig(processes)
     yield made
     made.player.close()
 
@@ -100,7 +99,7 @@ ENDLESS = r"set\.py(?: line \d+)?: it runs without end"
 BEAT = "track('beat', 'bd*4')\n"
 
 
-def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_ahead(stage: Stage) -> None:
+def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_ahead(stage: PlayerRig) -> None:
     text = BEAT + "@loop(on='keys')\ndef l():\n    play(pick([60, 64, 67]), length=1/3)\n    yield pick([1/3, 1/2])\n"
     zero = stage.first(text)
     assert zero % 4 == 0
@@ -115,7 +114,7 @@ def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_a
     assert got == expected[: len(got)]
 
 
-def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(stage: Stage) -> None:
+def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(stage: PlayerRig) -> None:
     text = f"tempo(90)\n{BEAT}"
     stage.now, stage.bpm = 5.5, 0.0
     zero = stage.first(text)
@@ -130,7 +129,7 @@ def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(
     assert stage.said == ["plays from bar 1"] * 3
 
 
-def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stage) -> None:
+def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: PlayerRig) -> None:
     text = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8)\n    my.k += 1\n    yield 3\n"
     zero = stage.first(text)
     stage.play(zero + 5.0)
@@ -145,7 +144,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
     assert stage.player.out.late == 0
 
 
-def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_ends(stage: Stage) -> None:
+def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_ends(stage: PlayerRig) -> None:
     form = "arrange([2, s('bd*4')], [2, s('cp*4')])"
     zero = stage.first(f"track('beat', {form})\ntrack('pad', note('c3'), on='keys')\n")
     stage.play(zero + 9.5)
@@ -165,7 +164,7 @@ def test_a_version_from_the_top_begins_at_its_first_bar_where_the_one_before_end
     assert stage.player.begins == zero + 12.0
 
 
-def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
+def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: PlayerRig) -> None:
     zero = stage.first(BEAT + "@on_note('hum')\ndef answer(note, velocity):\n    play(note + 12, velocity=velocity)\n")
     stage.play(zero + 1.3)
     stage.until_true(lambda: stage.player._awaited, "the loop waits")
@@ -180,7 +179,7 @@ def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_
     assert drums == [(float(k), "bd") for k in range(len(drums))]
 
 
-def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a_file(stage: Stage) -> None:
+def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a_file(stage: PlayerRig) -> None:
     text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
     stage.player.save(text, version=7)
     stage.until_true(lambda: stage.player.playing, "it plays")
@@ -200,7 +199,7 @@ def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a
     assert event.args[event.args.index("gain") + 1] == 0.25
 
 
-def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: Stage) -> None:
+def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: PlayerRig) -> None:
     text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
     stage.player.save(text, version=7)
     stage.player.slide(7, text.index("slider"), 0.75)
@@ -211,7 +210,7 @@ def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: Stage
     assert gains[-1] == 0.75
 
 
-def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Stage) -> None:
+def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: PlayerRig) -> None:
     text = IMPORTS + BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n"
     stage.player.save(text, version=7)
     stage.until_true(lambda: stage.player.playing, "it plays")
@@ -231,7 +230,7 @@ def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Stag
     assert stage.on("/node/drums/play", zero)[-1][0] >= 4.0
 
 
-def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
+def test_a_level_that_rises_is_a_cue_once(stage: PlayerRig) -> None:
     zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
     stage.play(zero + 1.0)
     stage.until_true(lambda: stage.player._awaited, "the loop waits")
@@ -260,7 +259,7 @@ def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
         ("def f(): f()\nf()\n", "set.py line 2: it calls itself too deeply"),
     ],
 )
-def test_a_version_that_cannot_be_read_changes_nothing(stage: Stage, bad: str, sentence: str) -> None:
+def test_a_version_that_cannot_be_read_changes_nothing(stage: PlayerRig, bad: str, sentence: str) -> None:
     zero = stage.first(BEAT)
     stage.play(zero + 2.0)
     stage.save(bad)
@@ -291,7 +290,7 @@ GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8
     ],
 )
 def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
-    stage: Stage, bad: str, sentence: str, processes: BranchProcesses
+    stage: PlayerRig, bad: str, sentence: str, processes: BranchProcesses
 ) -> None:
     zero = stage.first(GOOD)
     stage.play(zero + 2.5)
@@ -317,7 +316,7 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
         assert len(notes) > 16
 
 
-def test_a_first_version_with_a_fault_says_that_nothing_plays(stage: Stage) -> None:
+def test_a_first_version_with_a_fault_says_that_nothing_plays(stage: PlayerRig) -> None:
     waits = "nothing plays until the script is saved without this fault"
     stage.save("track('hats', s('hh*4'\n")
     stage.until_true(lambda: len(stage.said) > 1, "both sentences")
@@ -328,7 +327,7 @@ def test_a_first_version_with_a_fault_says_that_nothing_plays(stage: Stage) -> N
     assert stage.said.count(waits) == 1, "the version before plays on"
 
 
-def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: Stage) -> None:
+def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: PlayerRig) -> None:
     zero = stage.first(BEAT + "track('hats', 'hh*4')\n")
     stage.play(zero + 2.0)
     endless = "track('hats', s('hh*4').when(lambda c: c < 3 or sum(range(10**12)) < 0, fast(2)))\n"
@@ -344,7 +343,7 @@ def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: Stage) -> 
     assert [said for said in stage.said if re.match(ENDLESS, said)], stage.said
 
 
-def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: Stage) -> None:
+def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: PlayerRig) -> None:
     zero = stage.first(GOOD)
     stage.play(zero + 2.0)
     stage.player.panic()
@@ -356,7 +355,7 @@ def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: Stage
     assert [beat for beat, _ in stage.on("/node/drums/play", zero)][3] > 5.0
 
 
-def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_bar(stage: Stage) -> None:
+def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_bar(stage: PlayerRig) -> None:
     zero = stage.first(BEAT + "@loop\ndef l():\n    play([60, 64], length=100)\n    yield 200\n")
     stage.play(zero + 1.0)
     stage.now += 1001.0
@@ -370,7 +369,7 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert stage.player.out.ends() == [], "what is ended stays ended"
 
 
-def test_a_note_with_values_of_a_synth_ends_where_the_script_stops_or_begins_anew(stage: Stage) -> None:
+def test_a_note_with_values_of_a_synth_ends_where_the_script_stops_or_begins_anew(stage: PlayerRig) -> None:
     stage.first("track('k', synth('keys', note='c4', cutoff=800, length=3, channel=2))\n")
     stage.play(stage.sent[0].beat + 9.0)
     begun = [e.args for e in stage.sent if e.address == "/node/keys/play"]
@@ -379,7 +378,7 @@ def test_a_note_with_values_of_a_synth_ends_where_the_script_stops_or_begins_ane
     assert [(e.address, e.args) for e in stage.player.out.ends()] == [("/note/off", (60, 0, 1, "keys"))]
 
 
-def test_after_a_version_from_the_top_was_lost_the_one_before_goes_on_in_its_bar(stage: Stage) -> None:
+def test_after_a_version_from_the_top_was_lost_the_one_before_goes_on_in_its_bar(stage: PlayerRig) -> None:
     zero = stage.first(BEAT)
     stage.play(zero + 1.0)
     stage.player.save(IMPORTS + BEAT, 7, Begin(top=True))

@@ -6,7 +6,7 @@ from fractions import Fraction as F
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.performer.test_player import IMPORTS, Stage, processes, stage
+from tests.performer.test_player import IMPORTS, PlayerRig, processes, stage
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load
@@ -43,7 +43,7 @@ def rendered(events: list[LiveEvent]) -> NDArray[np.float32]:
     return np.concatenate(blocks, axis=1)
 
 
-def test_the_samples_are_those_of_a_render_whatever_is_saved_meanwhile(stage: Stage) -> None:
+def test_the_samples_are_those_of_a_render_whatever_is_saved_meanwhile(stage: PlayerRig) -> None:
     zero = stage.first(TEXT)
     stage.play(zero + 2.0)
     for more in ("# the same\n", "1 / 0\n", "while True: pass\n", "# again\n"):

@@ -16,7 +16,7 @@ ROOTS = (SERVER, ROOT / "plugins", ROOT / "models", ROOT / "bench")
 PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
-TORCH = tuple(f"server/antiphon/networks/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda"))
+TORCH = tuple(f"server/antiphon/networks/{name}.py" for name in ("streaming", "torch_network", "cuda"))
 HEAVY = {
     "torch": (
         *TORCH,

@@ -24,7 +24,7 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
         assert (answer.status, b"https://" in answer.read()) == (400, True)
         plain.close()
         before = running_server.look("/api/status", folder, server.http)
-        assert approve.let_in("192.168.77.7", folder, server.http) == "192.168.77.7"
+        assert approve.change("approve", "192.168.77.7", folder, server.http) == "approved 192.168.77.7"
         for name in ("control", "web"):
             os.kill(before[name]["pid"], signal.SIGKILL)
 

@@ -4,7 +4,6 @@ import http.client
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
@@ -205,18 +204,6 @@ def test_of_a_thousand_moves_a_second_none_is_lost_and_the_last_counts(
     for name in ("osc_dropped", "osc_failed", "osc_queue_dropped", "commands_dropped", "page_dropped"):
         assert after[name] == before[name], name
     server.send("/node/gain/gain", 1.0)
-
-
-def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:
-    foreign = tmp_path / "foreign.html"
-    foreign.write_text("<!doctype html><title>foreign</title>")
-    tab = browser.tab()
-    tab.go(foreign.as_uri())
-    tab.until("document.title === 'foreign'")
-    for path in ("/api/feed", "/api/sound?node=out"):
-        url = f"ws://127.0.0.1:{server.http}{path}"
-        script = f"new Promise(end => {{ const s = new WebSocket('{url}', ['antiphon']); "
-        assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
 
 
 def test_nodes_and_wires_are_edited_and_undone_in_all_browsers(server: ServerProcess, browser: Chromium) -> None:

@@ -37,7 +37,7 @@ MAPPED = {
 }
 
 
-class Stage:
+class LanRig:
     """A server with `--lan`, and its home."""
 
     def __init__(self, server: ServerProcess) -> None:
@@ -56,7 +56,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanRig]:
     home = tmp_path_factory.mktemp("stage")
     for folder in ("config", "data/patches/live"):
         (home / folder).mkdir(parents=True, exist_ok=True)
@@ -68,11 +68,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (own / "live" / "two.toml").write_text(SET)
     options = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "stage", "--synth", "null", "--midi")
     with ServerProcess(*options, home=home, wait=120.0) as server:
-        yield Stage(server)
+        yield LanRig(server)
 
 
 @pytest.fixture(scope="module")
-def pages(stage: Stage) -> Iterator[tuple[Tab, Tab]]:
+def pages(stage: LanRig) -> Iterator[tuple[Tab, Tab]]:
     """Two browsers, for all tests: each opens in seconds on a busy machine."""
     with Chromium() as browser:
         yield stage.opened(browser), stage.opened(browser)
@@ -83,7 +83,7 @@ def click(tab: Tab, label: str) -> None:
     tab.run(f"document.querySelector('[aria-label={json.dumps(label)}]').click()")
 
 
-def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: LanRig, pages: tuple[Tab, Tab]) -> None:
     outside = [ip for ip in local_addresses() if not ip.startswith("127.")]
     if not outside:
         pytest.skip("this machine has no address but loopback's, so that no packet comes from another")
@@ -105,7 +105,7 @@ def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Sta
         stage.server.send("/node/keys/wet", 1.0)
 
 
-def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: LanRig, pages: tuple[Tab, Tab]) -> None:
     one, two = pages
     for tab in pages:
         tab.until("[...document.querySelectorAll('.cue')].some(e => e.innerText.includes('note 40, channel 10'))")
@@ -125,7 +125,7 @@ def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tu
     two.until("window.lit === true")
 
 
-def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: LanRig, pages: tuple[Tab, Tab]) -> None:
     one, two = pages
     beat = stage.server.ask("/beat")[1][0]
     for note in (60, 64):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
-from antiphon.signal.level_rises import ONSET_RISE, level_rises, piece_frames
+from antiphon.signal.landmarks import ONSET_RISE, level_rises, piece_frames
 
 RATE = 48000
 STEP = piece_frames(RATE)

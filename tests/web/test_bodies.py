@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import comes
 
 from antiphon.kernel.errors import PluginError
-from antiphon.web.protocol import application, bodies, connection
+from antiphon.web.protocol import application, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
 LIMITS = Limits(request_seconds=60.0, idle_seconds=60.0)
@@ -112,8 +112,8 @@ async def test_a_client_that_disconnects_ends_the_handler() -> None:
 
 
 async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "AFTER", 0.0)
-    monkeypatch.setattr(bodies, "SLOWEST", 10**12)
+    monkeypatch.setattr(application, "AFTER", 0.0)
+    monkeypatch.setattr(application, "SLOWEST", 10**12)
     async with serving(Sink()) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 1000) + b"slow")
@@ -146,7 +146,7 @@ async def test_the_clients_time_does_not_run_while_the_handler_works() -> None:
 
 
 async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies.FileBody, "chunk_size", 1000)
+    monkeypatch.setattr(application.FileBody, "chunk_size", 1000)
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:
@@ -182,7 +182,7 @@ async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_part_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, status: int, part: slice | None
 ) -> None:
-    monkeypatch.setattr(bodies.FileBody, "chunk_size", 1000)
+    monkeypatch.setattr(application.FileBody, "chunk_size", 1000)
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:

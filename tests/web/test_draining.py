@@ -9,11 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.waiting import comes
 
-from antiphon.web.draining import drain
 from antiphon.web.http_message import HttpRequest, Response, text
-from antiphon.web.protocol.guard import Site
-from antiphon.web.protocol.limits import Limits
-from antiphon.web.server import HttpServer
+from antiphon.web.protocol.guard import Limits, Site
+from antiphon.web.server import HttpServer, drain
 
 LONG = 600.0
 """Seconds that no test waits for."""

@@ -135,20 +135,6 @@ async def test_a_foreign_host_is_refused(host: str) -> None:
         assert server.gate.counters.refused == 1
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
-async def test_our_names_are_answered(host: str) -> None:
-    async with serving() as server:
-        assert status(await send(server, get(server, host=host.format(port=server.port)))) == 200
-
-
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize("count", [0, 2])
-async def test_exactly_one_host(version: str, count: int) -> None:
-    async with serving() as server:
-        hosts = f"Host: 127.0.0.1:{server.port}\r\n" * count
-        assert status(await send(server, f"GET /hello HTTP/{version}\r\n{hosts}\r\n".encode())) == 400
-
-
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
@@ -170,12 +156,6 @@ async def test_exactly_one_host(version: str, count: int) -> None:
 async def test_absolute_targets_name_us_too(target: str, expected: int) -> None:
     async with serving() as server:
         assert status(await send(server, get(server, target.format(port=server.port)))) == expected
-
-
-async def test_an_absolute_target_does_not_make_up_for_a_foreign_host() -> None:
-    async with serving() as server:
-        target = f"http://127.0.0.1:{server.port}/hello"
-        assert status(await send(server, get(server, target, host="evil.example"))) == 421
 
 
 @pytest.mark.parametrize(

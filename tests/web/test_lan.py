@@ -544,9 +544,9 @@ async def test_surfaces_approve_and_forget_ask_the_running_server(tmp_path: Path
         assert await run(tmp_path, "forget", "192.168.1.7", port) == "forgot 192.168.1.7\n"
         assert app.access.let_in == set()
         with pytest.raises(WireError, match="neither approved nor held"):
-            await asyncio.to_thread(cli_approve.take_back, "192.168.1.7", tmp_path, server.port)
+            await asyncio.to_thread(cli_approve.change, "forget", "192.168.1.7", tmp_path, server.port)
     with pytest.raises(EngineError, match="no server answers"):
-        await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+        await asyncio.to_thread(cli_approve.change, "approve", "10.0.0.1", tmp_path, server.port)
 
 
 def test_a_machine_is_named_by_its_address_or_its_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,7 +565,7 @@ async def test_a_server_without_lan_is_asked_in_clear_and_never_with_the_token(t
     async with serving(tmp_path) as server:
         assert await run(tmp_path, "surfaces", f"--http-port={server.port}") == "held 192.168.1.7\n"
         with pytest.raises(EngineError, match="--lan"):
-            await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
+            await asyncio.to_thread(cli_approve.change, "approve", "10.0.0.1", tmp_path, server.port)
         assert server.gate.counters.requests == 1
 
 
@@ -616,7 +616,7 @@ async def test_a_stranger_on_the_port_gets_no_token(tmp_path: Path) -> None:
     load_token(mine)
     async with serving(tmp_path / "theirs", use_lan=True) as theirs:
         with pytest.raises(EngineError, match="not this user's"):
-            await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", mine, theirs.port)
+            await asyncio.to_thread(cli_approve.change, "approve", "10.0.0.1", mine, theirs.port)
         assert theirs.gate.counters.requests == 0
 
 

@@ -26,16 +26,15 @@ from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
-from antiphon.web.api.live import LiveRoutes
-from antiphon.web.api.live_words import sound_names, words
+from antiphon.web.api.live import LiveRoutes, sound_names, words
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
-from antiphon.web.osc_json import check_message
+from antiphon.web.osc_socket import check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import gate
-from antiphon.web.protocol.limits import Limits
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 from antiphon.web.server import HttpServer
 

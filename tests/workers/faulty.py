@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.kernel.contract.hookspecs import hookimpl
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.networks.processor import ModelProcessor
+from antiphon.networks.model_client import ModelProcessor
 
 HOP, RATE = 960, 48000
 CODES = {

@@ -118,7 +118,7 @@ def spec(network: str = "Leaky", slots: int = 4, weights: str = "", folder: Path
     shape = {"hop": HOP, "inputs": (inputs, HOP), "outputs": (outputs, HOP)}
     return WorkerSpec(
         "test",
-        "antiphon.networks.torch_stepper:build",
+        "antiphon.networks.torch_network:build",
         slots=slots,
         settings=settings,
         **{**shape, **given},

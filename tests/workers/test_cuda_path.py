@@ -18,8 +18,7 @@ torch = pytest.importorskip("torch")
 from tests.workers.networks import HOP, as_it_was, noise, play, spec
 
 from antiphon.networks import cuda
-from antiphon.networks.torch_network import load
-from antiphon.networks.torch_stepper import TorchStepper
+from antiphon.networks.torch_network import TorchStepper, load
 
 CPU = torch.device("cpu")
 

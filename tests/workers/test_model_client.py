@@ -16,7 +16,7 @@ from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import devices, pool
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 from antiphon.networks import model_client
-from antiphon.networks.array_stepper import build
+from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
 from antiphon_hum.learned.spec import HUM

@@ -26,7 +26,7 @@ from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.stream import Stream
-from antiphon.networks.processor import ModelProcessor
+from antiphon.networks.model_client import ModelProcessor
 from antiphon_synth.processor import Synth
 
 SPEC = StreamSpec(48000, 64, 2)

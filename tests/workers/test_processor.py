@@ -22,7 +22,7 @@ from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.networks.processor import ModelProcessor
+from antiphon.networks.model_client import ModelProcessor
 
 RATE = 48000
 

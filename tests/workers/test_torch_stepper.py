@@ -15,7 +15,7 @@ from tests.workers.networks import HOP, as_it_was, noise, play, spec, write_weig
 
 from antiphon.kernel.runtime.model_files import ModelError
 from antiphon.networks import torch_network
-from antiphon.networks.torch_stepper import build
+from antiphon.networks.torch_network import build
 
 
 @pytest.fixture(autouse=True)

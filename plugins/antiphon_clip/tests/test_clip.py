@@ -28,7 +28,7 @@ from antiphon.kernel.session.commands import Panic
 from antiphon_clip.launcher import Launcher, _open
 
 
-class Stage:
+class ClipRig:
     """Control with clips, and a client."""
 
     def __init__(self, live: Rig, client: Client) -> None:
@@ -64,7 +64,7 @@ READER = ProcessorInfo("reader", "Reads.", "test", (), (AUDIO_OUT,), (Param("fil
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ClipRig]:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     osc = AddressList("antiphon_clip")
     antiphon_clip.antiphon_addresses(osc)
@@ -83,7 +83,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         made.engine.bpm = 60.0
         await client.ask("/ping")
         made.engine.applied.clear()
-        yield Stage(made, client)
+        yield ClipRig(made, client)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     ],
 )  # fmt: skip
 async def test_a_take_keeps_what_is_played_by_hand(
-    stage: Stage, options: tuple[Any, ...], played: list[tuple[Any, ...]], kept: list[str]
+    stage: ClipRig, options: tuple[Any, ...], played: list[tuple[Any, ...]], kept: list[str]
 ) -> None:
     await stage.at(1.5, "/clip/record", "riff", 1, *options)
     assert await stage.state() == ("riff", "armed", 4.0, 4.0, 0)
@@ -144,7 +144,7 @@ async def test_a_take_keeps_what_is_played_by_hand(
     assert await stage.state() == ("riff", "playing", 8.0, 4.0, 0), "it goes on in a loop"
 
 
-async def test_a_clip_begins_and_ends_on_the_bar_each_event_once_and_no_note_hangs(stage: Stage) -> None:
+async def test_a_clip_begins_and_ends_on_the_bar_each_event_once_and_no_note_hangs(stage: ClipRig) -> None:
     events = "0 /note/on 60 100", "0.5 /note/off 60 0", "3 /note/on 62 100", "4.5 /note/off 62 0"
     await stage.client.ask("/clip/put", "riff", 4.0, 1, *events[:3])
     await stage.client.ask("/clip/put", "other", 2.0, 5, "1 /note/on 40 1", "1.25 /note/off 40 0")
@@ -167,7 +167,7 @@ async def test_a_clip_begins_and_ends_on_the_bar_each_event_once_and_no_note_han
     assert (await stage.state())[5:7] == ("other", "stopped")
 
 
-async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_counted(stage: Stage) -> None:
+async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_counted(stage: ClipRig) -> None:
     await stage.at(1.5, "/clip/record", "riff", 8)
     assert await stage.at(1.6, "/clip/record", "two", 1) == [
         ("/fail", ("/clip/record", "riff is being recorded; /clip/stop riff ends that"))
@@ -186,7 +186,7 @@ async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_c
     assert await stage.state() == ("riff", "ending", 24.0, 8.0, 0), "what follows the next bar line was sent"
 
 
-async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: Stage) -> None:
+async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: ClipRig) -> None:
     await stage.client.ask("/node/add", "reader", "r")
     await stage.client.ask(
         "/clip/put", "riff", 4.0, 0, "0 /node/r/file a.wav", "1 /note/on 60 1 gone", "2 /note/on 60 1"
@@ -219,7 +219,7 @@ async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: Stag
         (("/clip/put", "riff", 4.0, 0, *(["0 /cc 1 1"] * 1025)), "a clip holds 1024 events, not 1025"),
     ],
 )
-async def test_what_cannot_be_is_one_sentence(stage: Stage, words: tuple[Any, ...], reason: str) -> None:
+async def test_what_cannot_be_is_one_sentence(stage: ClipRig, words: tuple[Any, ...], reason: str) -> None:
     ((address, (asked, said)),) = await stage.client.ask(*words)
     assert (address, asked) == ("/fail", words[0])
     assert str(said).startswith(reason)
@@ -239,7 +239,7 @@ def test_a_patch_keeps_clips() -> None:
         parse(text.replace("8\nev", '"8"\nev'), CATALOG)
 
 
-async def test_a_note_with_values_by_name_is_kept_as_one_and_ends_with_its_clip(stage: Stage) -> None:
+async def test_a_note_with_values_by_name_is_kept_as_one_and_ends_with_its_clip(stage: ClipRig) -> None:
     await stage.client.ask("/node/add", "named", "k")
     number = stage.live.app.session.state.nodes["k"].id
     stage.live.engine.say(NodeVocabulary(number, {"play": ("cutoff",)}))
@@ -261,7 +261,7 @@ async def test_a_note_with_values_by_name_is_kept_as_one_and_ends_with_its_clip(
 
 
 async def test_a_fault_of_a_take_keeps_no_note_and_no_panic_from_the_engine(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ClipRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
         raise RequestError("there is no room")
@@ -280,7 +280,7 @@ async def test_a_fault_of_a_take_keeps_no_note_and_no_panic_from_the_engine(
     assert stage.live.app.counts()["faults"] == 1
 
 
-async def test_a_clip_plays_until_it_is_recorded_over_and_a_take_replaces_its_column(stage: Stage) -> None:
+async def test_a_clip_plays_until_it_is_recorded_over_and_a_take_replaces_its_column(stage: ClipRig) -> None:
     await stage.client.ask("/clip/put", "riff", 4.0, 0, "1 /note/on 60 1", "2 /note/off 60 0")
     await stage.client.ask("/clip/put", "other", 1.0, 4, "0 /note/on 40 1", "0.5 /note/off 40 0")
     await stage.at(3.5, "/clip/play", "riff")
@@ -295,7 +295,7 @@ async def test_a_clip_plays_until_it_is_recorded_over_and_a_take_replaces_its_co
     assert (await stage.state())[5:7] == ("other", "stopped")
 
 
-async def test_what_ends_is_not_in_the_way_and_the_beat_brings_nothing_back(stage: Stage) -> None:
+async def test_what_ends_is_not_in_the_way_and_the_beat_brings_nothing_back(stage: ClipRig) -> None:
     await stage.client.ask("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1 1 d", "4 /note/off 60 0 1 d")
     await stage.client.ask("/clip/put", "once", 0.0, 1, "0 /note/on 50 1", "3 /note/off 50 0")
     await stage.client.ask("/clip/play", "once")

@@ -17,7 +17,7 @@ HOP = 480
 @pytest.fixture
 def arrays():
     """A warm stepper of the reference in numpy."""
-    from antiphon.networks.array_stepper import build
+    from antiphon.networks.array_network import build
     from antiphon_model.spec import reference
 
     stepper = build(reference().worker("cpu"))
@@ -29,7 +29,7 @@ def arrays():
 def reference():
     """A warm stepper of the reference in torch, and torch as it was afterwards."""
     torch = pytest.importorskip("torch")
-    from antiphon.networks.torch_stepper import build
+    from antiphon.networks.torch_network import build
     from antiphon_model.spec import reference
 
     threads = torch.get_num_threads()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.progress import Json, echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT
@@ -38,28 +38,21 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     @cli.command("approve")
     def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Approve a surface: the server handles its OSC from now on, for twelve hours."""
-        typer.echo(f"approved {let_in(machine, folder(), ports.http_port(http_port, osc_port))}")
+        typer.echo(change("approve", machine, folder(), ports.http_port(http_port, osc_port)))
 
     @cli.command("forget")
     def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
-        typer.echo(f"forgot {take_back(machine, folder(), ports.http_port(http_port, osc_port))}")
+        typer.echo(change("forget", machine, folder(), ports.http_port(http_port, osc_port)))
 
 
-def let_in(machine: str, folder: Path, port: int) -> str:
-    """Has the running server approve an address; returns the address as the server stores it."""
+def change(word: str, machine: str, folder: Path, port: int) -> str:
+    """Has the running server `approve` or `forget` an address: what it did, and the address as it stores it."""
     from antiphon.cli.running_server import ask
 
-    answer = ask("POST", "/api/surfaces/approve", folder, port, {"ip": address_of(machine)})
-    return printable(str(answer["approved"]))
-
-
-def take_back(machine: str, folder: Path, port: int) -> str:
-    """Has the running server revoke an approval; returns the address as the server stored it."""
-    from antiphon.cli.running_server import ask
-
-    answer = ask("POST", "/api/surfaces/forget", folder, port, {"ip": address_of(machine)})
-    return printable(str(answer["forgot"]))
+    answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})
+    done = "approved" if word == "approve" else "forgot"
+    return printable(f"{done} {answer[done]}")
 
 
 def address_of(machine: str) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 import typer
 
+from antiphon.kernel.runtime import paths, resources
+
 FILE = "names.json"
 KINDS = ("trainings", "evaluations")
 
@@ -66,8 +68,6 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 def load_names() -> dict[str, Any]:
     """Loads what completion offers: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
-    from antiphon.kernel.runtime import paths
-
     file, stamp = paths.cache() / FILE, _stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cached = json.loads(file.read_bytes())
@@ -95,8 +95,6 @@ def _load() -> dict[str, Any]:
 
 def _stamp() -> list[Any]:
     """A value that changes with the files of plugins, the installed packages and Antiphon's location."""
-    from antiphon.kernel.runtime import paths, resources
-
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
     changed = [stat.stat() for folder in folders for stat in _sources(folder)]

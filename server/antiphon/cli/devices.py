@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.progress import Json, echo_answer
+from antiphon.kernel.wire.text import printable
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import LibraryReport
@@ -16,7 +17,6 @@ def devices(as_json: Json = False) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
     from antiphon.cli.transports import transports
     from antiphon.doctor.sound import ask
-    from antiphon.kernel.wire.text import printable
 
     ports = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
     report = ask()

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.terminal.answers import Json
-from antiphon.cli.terminal.style import Role, style_text
+from antiphon.cli.terminal.progress import Json, Role, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
@@ -37,7 +36,7 @@ def doctor(
         return
     from antiphon.cli.transports import transports
     from antiphon.doctor import machine, software, sound
-    from antiphon.doctor.finding import findings, lines
+    from antiphon.doctor.machine import findings, lines
 
     broken, every = False, []
     checks = [transport.findings for _, transport in transports()]

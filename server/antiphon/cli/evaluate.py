@@ -13,7 +13,10 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.osc import Timeout, closing_socket, listen, refusal, send
 from antiphon.kernel.errors import EngineError, UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.paths import why
 from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, encode
 
@@ -42,8 +45,6 @@ def hand_over(text: str, port: int, timeout: float) -> int:
     Raises UsageError: this user has no token. Raises WireError: the server refuses; with its reason. Raises
     EngineError: no server answers, or it does not have this user's token.
     """
-    from antiphon.kernel.runtime import paths
-    from antiphon.kernel.runtime.token import find_token
     from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
     token, asked = "", nonce()
@@ -70,7 +71,6 @@ def hand_over(text: str, port: int, timeout: float) -> int:
 def _read(path: str) -> str:
     """The text of a script; `UsageError` where there is none, or it is too long to be sent."""
     from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
-    from antiphon.kernel.runtime.paths import why
 
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:

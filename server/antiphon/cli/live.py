@@ -10,6 +10,8 @@ import typer
 
 from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
+from antiphon.cli.terminal.errors import complain
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
 from antiphon.web.script_link import MOST_QUANTUM
 
@@ -53,7 +55,6 @@ def live(
     Each time the file is saved, it takes over on the next beat where the one before it is, or by --quantum and
     --from-top. One with an error changes nothing: the last that was good plays on.
     """
-    from antiphon.kernel.errors import UsageError
     from antiphon.performer.performing import Performing, ended_by_signals
     from antiphon.performer.scripts import Begin
 
@@ -71,8 +72,6 @@ def live(
 
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
     """Prints a sentence: one of a fault on standard error, with the picture of the place below it."""
-    from antiphon.cli.terminal.errors import complain
-
     if not fault:
         typer.echo(sentence)
         sys.stdout.flush()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli.terminal.errors import complain
 from antiphon.networks.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
-    from antiphon.networks.listing import FileListing
+    from antiphon.networks.info import FileListing
 
 FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "state")
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")
@@ -26,7 +27,6 @@ def models(
     """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
     import json
 
-    from antiphon.cli.terminal.errors import complain
     from antiphon.kernel.workers import devices
 
     registered, failed = known_models(plugins_dir)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from antiphon.kernel.runtime import paths
+
 
 def new_plugin(
     name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
@@ -18,9 +20,7 @@ def new_plugin(
 ) -> None:
     """Write a working plugin, with its test and card, as a template."""
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime import paths
-    from antiphon.newplugin.shapes import SHAPES
-    from antiphon.newplugin.writing import write
+    from antiphon.newplugin.writing import SHAPES, write
 
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded

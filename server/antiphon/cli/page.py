@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
+from antiphon.web.page.page_secret import FILE, page_address
 
 
 def page(
@@ -19,9 +22,6 @@ def page(
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
 ) -> None:
     """Open the page of a running server of yours in your browser, which needs no token then."""
-    from antiphon.kernel.errors import UsageError
-    from antiphon.web.page.page_secret import page_address
-
     port = ports.http_port(http_port, osc_port)
     found = next((one for one in ports.running() if one.settings.http_port == port), None)
     if found is None:
@@ -40,10 +40,6 @@ def graphical() -> bool:
 
 def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
     """Prints the address with a secret, of a server with `--live` for this machine alone, and opens it if `opens`."""
-    from antiphon.kernel.errors import FileError
-    from antiphon.kernel.runtime.console import say, write_output
-    from antiphon.web.page.page_secret import page_address
-
     if not (settings.live and settings.local):
         return
     try:
@@ -58,7 +54,6 @@ def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
 def open_page(folder: Path) -> None:
     """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
     from antiphon.kernel.runtime.processes.helper_process import start_helper
-    from antiphon.web.page.page_secret import FILE
 
     if graphical():
         start_helper("webbrowser", (folder / FILE).as_uri(), env=None, start_new_session=True)

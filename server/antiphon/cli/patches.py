@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.kernel.graph.patch_list import SETS, entries
+from antiphon.kernel.runtime import paths
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.patch import Patch
@@ -23,9 +25,6 @@ def patches(
     as_json: Json = False,
 ) -> None:
     """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
-    from antiphon.kernel.graph.patch_list import entries
-    from antiphon.kernel.runtime import paths
-
     if name:
         _show_one(name, as_json)
         return
@@ -38,18 +37,13 @@ def patches(
 
 def sets(as_json: Json = False) -> None:
     """List the set lists: what each is for, and whether it is shipped or yours."""
-    from antiphon.kernel.graph.patch_list import SETS, entries
-    from antiphon.kernel.runtime import paths
-
     _show(entries(SETS), as_json)
     if not as_json:
         typer.echo(f"your own sets are in {paths.patches() / SETS}")
 
 
 def _show_one(name: str, as_json: bool) -> None:
-    from antiphon.cli.terminal.style import style_text
     from antiphon.kernel.graph import patch
-    from antiphon.kernel.graph.patch_list import entries
     from antiphon.kernel.plugins.loader import load
 
     path = patch.find(name)
@@ -84,8 +78,6 @@ def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
 
 
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
-    from antiphon.cli.terminal.style import style_text
-
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in entries]))
         return

@@ -16,6 +16,8 @@ import typer
 
 from antiphon.cli import completion, ports
 from antiphon.cli.option_records import by_records
+from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -75,7 +77,6 @@ def play(
 
 
 def _find(song: str, patch: str) -> None:
-    from antiphon.kernel.errors import UsageError
     from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find, read_text
 
@@ -140,7 +141,6 @@ def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
 
 def hint_of(patch: str) -> str:
     """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
-    from antiphon.kernel.errors import AntiphonError
     from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find
 
@@ -153,8 +153,6 @@ def hint_of(patch: str) -> str:
 
 def command(settings: ServeSettings, message: str) -> str:
     """The shell command that sends an OSC message to this server."""
-    from antiphon.kernel.runtime import resources
-
     # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
     port = f"--osc-port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
@@ -163,8 +161,6 @@ def command(settings: ServeSettings, message: str) -> str:
 
 def recordings_folder() -> Path:
     """The performer's folder of recordings, as `antiphon doctor` names it; made where it is not there."""
-    from antiphon.kernel.runtime import paths
-
     return paths.make_folder(paths.recordings(), paths.PRIVATE_FOLDER)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from antiphon.kernel.plugins.reasons import reason_of
+
 HOOK = "antiphon_commands"
 
 
@@ -79,7 +81,6 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
     from antiphon.kernel.plugins.finding import sources
-    from antiphon.kernel.runtime.importing import reason_of
 
     dispatcher, added = HookDispatcher(), []
     for source in sources():

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
+from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.runtime.paths import plugins as own_folder
 
 if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
@@ -29,7 +31,6 @@ def plugins(
     """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
     from antiphon.kernel.graph.graph import known_type
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime.paths import plugins as own_folder
 
     loaded = load(plugins_dir)
     if name:
@@ -49,8 +50,6 @@ def plugins(
 
 def _print(lines: Iterator[str]) -> None:
     """Prints lines; those that are not indented as headings."""
-    from antiphon.cli.terminal.style import style_text
-
     for line in lines:
         name, gap, rest = line.partition("  ")
         typer.echo(line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}")
@@ -125,7 +124,6 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
     from antiphon.kernel.contract.block import StreamSpec
     from antiphon.kernel.contract.harness import prepare
-    from antiphon.kernel.runtime.importing import reason_of
     from antiphon.kernel.workers.pool import without_workers
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +24,12 @@ from antiphon.cli.serve_options import (
     given_options,
     transports_of,
 )
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.listening import local_addresses, open_sockets
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.processes import pidfile
+from antiphon.kernel.runtime.settings import ServeSettings, surface_address
+from antiphon.kernel.runtime.token import keep_token, load_token, read_secret, store_token
 
 if TYPE_CHECKING:
     from antiphon.kernel.session.transport import Transport
@@ -66,10 +72,6 @@ def serve(
 
 def _take_token(path: str, *, needed: bool) -> None:
     """Stores the token that the environment or a file gives, as containers get theirs, in the configuration folder."""
-    from antiphon.kernel.errors import UsageError
-    from antiphon.kernel.runtime import paths
-    from antiphon.kernel.runtime.token import load_token, read_secret, store_token
-
     given = os.environ.pop(TOKEN, "")  # children must not have it
     if path and given:
         raise UsageError(f"--token-file and {TOKEN} exclude each other")
@@ -83,7 +85,6 @@ def _take_token(path: str, *, needed: bool) -> None:
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
-    from antiphon.cli.terminal.process_title import cover
     from antiphon.kernel.session.transport import is_wanted
 
     for transport in transports:
@@ -97,9 +98,6 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import announce
     from antiphon.kernel.io.log_lines import server_log
-    from antiphon.kernel.runtime import paths
-    from antiphon.kernel.runtime.processes import pidfile
-    from antiphon.kernel.runtime.token import keep_token
     from antiphon.kernel.supervisor import Companions, Supervisor
 
     folder = pidfile.folder(settings)
@@ -119,9 +117,6 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
 
 def _make_secrets() -> None:
     """Makes the token and the certificate of `--lan`, where there are none that serve."""
-    from antiphon.kernel.io.listening import local_addresses
-    from antiphon.kernel.runtime import paths
-    from antiphon.kernel.runtime.token import load_token
     from antiphon.web import certificate
 
     load_token(paths.config())
@@ -130,9 +125,6 @@ def _make_secrets() -> None:
 
 def startable(settings: ServeSettings) -> None:
     """Raises `UsageError` if a server or another program uses these ports; changes nothing."""
-    from antiphon.kernel.io.listening import open_sockets
-    from antiphon.kernel.runtime.processes import pidfile
-
     if settings.osc_port:
         pidfile.refuse_running(pidfile.folder(settings))
     for sock in open_sockets(settings):
@@ -142,9 +134,6 @@ def startable(settings: ServeSettings) -> None:
 def _resolved(surface: str) -> str:
     """HOST:PORT with the host as an IPv4 address: resolving a name while playing would delay every message."""
     import socket
-
-    from antiphon.kernel.errors import UsageError
-    from antiphon.kernel.runtime.settings import surface_address
 
     host, port = surface_address(surface)
     try:
@@ -156,7 +145,6 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Checks settings that would otherwise fail after all processes have started. folder: the server's own."""
-    from antiphon.kernel.errors import UsageError
     from antiphon.kernel.supervisor import recordings
 
     path = settings.input_file
@@ -169,3 +157,32 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
         if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")
     recordings.check(settings, folder)
+
+
+_ARG_START, _ARG_END = 45, 46
+"""Fields 48 and 49 of /proc/PID/stat, counted from the one behind the name."""
+
+
+def cover(argument: str, secret: str) -> bool:
+    """Overwrites `secret` with x wherever `argument` stands in this process's command line.
+
+    False where that cannot be done (no /proc); then only the environment keeps a secret.
+    """
+    whole, part = argument.encode(errors="surrogateescape"), secret.encode(errors="surrogateescape")
+    if not part or part not in whole:
+        return False
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+        line = Path("/proc/self/cmdline").read_bytes()
+    except (OSError, ValueError, IndexError):
+        return False
+    # the process list shows this memory; nothing is written unless its address is known
+    if not 0 < start < end or ctypes.string_at(start, end - start) != line[: end - start]:
+        return False
+    at, covered = line.find(whole), False
+    while at >= 0:
+        ctypes.memmove(start + at, whole.replace(part, b"x" * len(part)), len(whole))
+        covered = True
+        at = line.find(whole, at + len(whole))
+    return covered

@@ -9,7 +9,10 @@ from typing import Any
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.errors import complain
+from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import HTTP_PORT
 from antiphon.kernel.wire.text import printable
 
@@ -19,10 +22,6 @@ Row = tuple[str, str]
 def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """Show the state of the running server: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 if none runs."""
     from antiphon.cli.running_server import look
-    from antiphon.cli.terminal.errors import complain
-    from antiphon.cli.terminal.style import style_text
-    from antiphon.kernel.errors import EngineError
-    from antiphon.kernel.runtime import paths
 
     try:
         answer = look("/api/status", paths.config(), ports.http_port(http_port, osc_port))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.terminal.answers import Json
+from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import suggest
 
 if TYPE_CHECKING:
     from antiphon.live.reference import Entry
@@ -22,8 +23,6 @@ def words(
     as_json: Json = False,
 ) -> None:
     """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
-    from antiphon.cli.terminal.style import style_text
-    from antiphon.kernel.runtime.suggestion import suggest
     from antiphon.live.patterns.words.table import NOT_HERE
     from antiphon.live.reference import entries
 

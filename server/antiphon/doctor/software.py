@@ -9,9 +9,9 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.doctor.finding import either
+from antiphon.doctor.machine import either
 from antiphon.kernel.contract.finding import Condition, Finding
-from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime import extras, paths
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
@@ -65,7 +65,6 @@ def sound_files() -> Iterator[Finding]:
 
 def plugins() -> Iterator[Finding]:
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime import paths
 
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
@@ -75,8 +74,6 @@ def plugins() -> Iterator[Finding]:
 
 
 def folders() -> Iterator[Finding]:
-    from antiphon.kernel.runtime import paths
-
     named = {
         "settings": paths.config(),
         "patches": paths.patches(),

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.processes.helper_process import command, environment
+from antiphon.kernel.runtime.settings import RATES
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
@@ -119,8 +121,6 @@ def _default(devices: list[Device], flag: str) -> str:
 
 def _portaudio() -> dict[str, Any]:
     from antiphon.kernel.engine.drivers.portaudio import load_library
-    from antiphon.kernel.errors import EngineError
-    from antiphon.kernel.runtime.settings import RATES
 
     try:
         sd = load_library()

@@ -16,21 +16,13 @@ Tempo = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class MidiNote:
-    """A note of a MIDI file.
+    """A note of a MIDI file."""
 
-    Attributes:
-        start: In beats (quarter notes) from the beginning.
-        length: In beats.
-        number: 0 to 127.
-        velocity: Above 0 to 1.
-        channel: 1 to 16.
-    """
-
-    start: float
-    length: float
-    number: int
-    velocity: float = 0.8
-    channel: int = 1
+    start: float  # in beats (quarter notes) from the beginning
+    length: float  # in beats
+    number: int  # 0 to 127
+    velocity: float = 0.8  # above 0 to 1
+    channel: int = 1  # 1 to 16
 
     @property
     def end(self) -> float:
@@ -66,19 +58,14 @@ class MidiTrack:
 class MidiSong:
     """A MIDI file.
 
-    Attributes:
-        tempo: (beat, bpm) from there on, the first at beat 0.
-        ticks: Ticks of a beat in the file.
-        length: Beats to the end of its longest track.
-        signatures: (beat, upper, lower) of each time signature, in order.
-        texts: (beat, kind, text) of each of its lyrics, markers and texts, in order; kind as mido names it.
+    `texts`: (beat, kind, text) of each of its lyrics, markers and texts, in order; kind as mido names it.
     """
 
     tracks: tuple[MidiTrack, ...]
-    tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
-    ticks: int = TICKS
-    length: float = 0.0
-    signatures: tuple[tuple[float, int, int], ...] = ()
+    tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)  # (beat, bpm) from there on, the first at beat 0
+    ticks: int = TICKS  # ticks of a beat in the file
+    length: float = 0.0  # beats to the end of its longest track
+    signatures: tuple[tuple[float, int, int], ...] = ()  # (beat, upper, lower) of each time signature, in order
     texts: tuple[tuple[float, str, str], ...] = ()
 
     @property

@@ -10,7 +10,7 @@ def bass():
     yield 1/2
 """
 
-from antiphon.live.listening import NodeNote, on_level, on_note
+from antiphon.live.listening import NodeNote, on_level, on_note, slider
 from antiphon.live.outside import midi_out, osc
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence, synth
 from antiphon.live.patterns.harmony import Scale
@@ -19,7 +19,6 @@ from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, 
 from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
 from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
-from antiphon.live.sliders import slider
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,

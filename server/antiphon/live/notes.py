@@ -42,8 +42,7 @@ def to_commands(
     `on`: the node; "" for every note-taking node, or `SAMPLER` for sampler-only values. `source`: the track's or loop's
     name; `places`: its positions in the script; `cycle`: beats of a cycle.
 
-    Raises:
-        UsageError: A value that no note takes.
+    Raises UsageError: a value that no note takes.
     """
     if not SHARED.keys().isdisjoint(values):
         values = {name: value for name, value in values.items() if name not in SHARED}

@@ -14,15 +14,12 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
-from antiphon.live.loop_stage import LoopStage
-from antiphon.live.loop_state import LoopState, voice_key
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
-from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
-from antiphon.live.sounding import SoundingNotes
-from antiphon.live.stage import CueWait, LiveScript, LiveTrack, StopLoop, acting
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
+from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, acting, voice_key
 from antiphon.live.transitions import start_transitions
 
 MOST_EVENTS = 8192
@@ -42,10 +39,9 @@ _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 class Performance:
     """Performs a script in virtual time.
 
-    Attributes:
-        runs: How often loops have run so far. It does not depend on how often or in what steps events are asked for.
-        before: Called before the script's code is: with the number of the loop's run, from 1, or for the events of a
-            track with its place among the script's tracks, -1 for the first.
+    `runs`: how often loops have run so far. It does not depend on how often or in what steps events are asked for.
+    `before`: called before the script's code is: with the number of the loop's run, from 1, or for the events of a
+    track with its place among the script's tracks, -1 for the first.
     """
 
     def __init__(
@@ -88,8 +84,7 @@ class Performance:
 
         In order; on one beat note-offs first, then the tempo, settings and note-ons.
 
-        Raises:
-            ScriptError: A loop or a pattern failed, with the line.
+        Raises ScriptError: a loop or a pattern failed, with the line.
         """
         events: list[LiveEvent] = []
         while self._next is not None and self._next[0] < beat:

@@ -69,8 +69,7 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
 
     A script without tracks and loops is refused, with `patch_plays` only if it sets no parameter of its patch.
 
-    Raises:
-        ScriptError: It cannot be read, with the line.
+    Raises ScriptError: it cannot be read, with the line.
     """
     if len(source) > LARGEST:
         raise ScriptError(f"{path}: a script has at most {LARGEST} characters; split it into modules")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,9 +25,8 @@ TEMPO, SET, PLAY = range(3)
 class LiveEvent:
     """A message at a beat: one line of a file of events.
 
-    Attributes:
-        source: Name of the track or the loop that it comes from; "" for the script itself.
-        line: Of the script, from 1; 0 where it is not known.
+    `source`: name of the track or the loop that it comes from; "" for the script itself. `line`: of the script, from 1;
+    0 where it is not known.
     """
 
     beat: Fraction
@@ -89,8 +89,7 @@ class LiveNote:
 class ScriptError(UsageError):
     """A live script that cannot continue.
 
-    Attributes:
-        picture: The text at fault, and below it a caret at the character; "" where there is none.
+    `picture`: the text at fault, and below it a caret at the character; "" where there is none.
     """
 
     def __init__(self, message: str, picture: str = "") -> None:
@@ -119,3 +118,35 @@ def node_name(name: object) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UsageError(f"a node's name is a word of the patch, as drums, not {str(name)[:40]!r}")
     return name
+
+
+class SoundingNotes:
+    """Tracks note-ons and note-offs; of equal notes a channel holds one."""
+
+    def __init__(self) -> None:
+        """Starts without sounding notes."""
+        self._count = 0
+        self._ends: list[tuple[Fraction, int, LiveNote]] = []
+        self._numbers: dict[tuple[str, int, int], int] = {}
+
+    @property
+    def keys(self) -> set[tuple[str, int, int]]:
+        """Node, channel and number of each note."""
+        return set(self._numbers)
+
+    def begin(self, note: LiveNote, events: list[LiveEvent]) -> None:
+        """Adds a note-on to the events."""
+        if note.key in self._numbers:  # a note that begins again ends before, or its end would end the new one
+            events.append(note.ended(note.beat))
+        self._count += 1
+        self._numbers[note.key] = self._count
+        heapq.heappush(self._ends, (note.beat + note.length, self._count, note))
+        events.append(note.begun())
+
+    def end(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
+        """Adds the note-offs before a beat to the events. through: including those on it."""
+        while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
+            at, number, note = heapq.heappop(self._ends)
+            if self._numbers.get(note.key) == number:
+                del self._numbers[note.key]
+                events.append(note.ended(at))

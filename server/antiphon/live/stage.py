@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import UsageError
+from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import ScriptPlaces, seeking
@@ -59,9 +60,7 @@ class LiveTrack:
 class LiveLoop:
     """A repeatedly run function.
 
-    Attributes:
-        on: The node that it plays where it names none.
-        every: Beats of a pass at least; None for as long as its waits.
+    `on`: the node that it plays where it names none. `every`: beats of a pass at least; None for as long as its waits.
     """
 
     name: str
@@ -115,11 +114,9 @@ class LiveScript:
 class Stage(Protocol):
     """Target of a live script's words.
 
-    Attributes:
-        source: Name of the loop that runs; "" while the script is read.
-        on: The node to play where none is named.
-        memory: What a loop keeps from pass to pass, and from one version of the script to the next.
-        turn: Number of the pass, from 0.
+    `source`: name of the loop that runs; "" while the script is read. `on`: the node to play where none is named.
+    `memory`: what a loop keeps from pass to pass, and from one version of the script to the next. `turn`: number of the
+    pass, from 0.
     """
 
     script: LiveScript
@@ -172,3 +169,71 @@ def acting(on: Stage) -> Iterator[None]:
     finally:
         _current.reset(token)
         PACE.reset(pace)
+
+
+@dataclass(slots=True)
+class LoopState:
+    """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
+
+    Attributes:
+        place: Its order among loops that run on one beat.
+        begun: Beat of its pass.
+        turn: Number of its pass, from 0.
+        pass_: The pass that waits, or None between two.
+        waits_for: Name of the cue that it waits for, or "".
+        taken: Numbers of the cues that it took last, by name; the voices of a loop share it.
+        answer: What the next `yield` gives it.
+    """
+
+    loop: LiveLoop
+    place: int
+    beat: Fraction
+    begun: Fraction
+    turn: int = 0
+    draws: int = 0
+    memory: SimpleNamespace = field(default_factory=SimpleNamespace)
+    pass_: Generator[Any, Any, Any] | None = None
+    waits_for: str = ""
+    synced: bool = False
+    taken: dict[str, int] = field(default_factory=dict)
+    passes: list[int] = field(default_factory=lambda: [0])
+    key: str = ""
+    answer: object = None
+    ended: bool = False
+    running: LiveLoop | None = None
+    good: LiveLoop | None = None
+    before: LiveLoop | None = None
+
+
+def voice_key(name: str, voice: int) -> str:
+    """Name of a loop's voice; the first one's is the loop's."""
+    return name if voice == 0 else f"{name}\0{voice}"
+
+
+class LoopStage:
+    """Stage of the words while a loop runs; see `Stage`."""
+
+    def __init__(self, performance: Any, state: LoopState) -> None:
+        self._performance, self._state = performance, state
+        self.script = performance.script
+        self.beat = state.beat
+        self.source, self.on = state.loop.name, state.loop.on
+        self.memory, self.turn = state.memory, state.turn
+
+    def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
+        """Plays an event at its beat."""
+        self._performance.put(event, rank)
+
+    def random(self) -> float:
+        """Next random number of the loop's pass."""
+        state = self._state
+        state.draws += 1
+        return chance(self.script.seed, stream_of(self.source) + state.draws, Fraction(state.turn))
+
+    def cue(self, name: str, value: object) -> None:
+        """Wakes the loops that wait for the cue."""
+        self._performance.cue(name, value)
+
+    def seconds(self, beats: Fraction) -> float:
+        """Length in seconds of a number of beats from now."""
+        return float(self._performance.seconds(beats))

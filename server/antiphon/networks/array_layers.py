@@ -5,14 +5,33 @@ Weights have torch's shapes. Calls are for the block path: they allocate nothing
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native import f32, f32p, i64, i64p, kernel
-from antiphon.networks.array_weights import Weights, find_array
+from antiphon.kernel.runtime.model_files import ModelError
+
+Weights: TypeAlias = Mapping[str, Samples]
+"""Weight arrays by name: float32, in torch's shapes."""
+
+
+def find_array(weights: Weights, name: str, *shape: int) -> Samples:
+    """Looks up one array of a network's weights.
+
+    Raises ModelError: it is missing, has another shape, or is not finite.
+    """
+    if name not in weights:
+        raise ModelError(f"{name} is missing in the weights; train the model again")
+    found = weights[name]
+    if found.shape != shape:
+        raise ModelError(f"{name} is {list(found.shape)} and should be {list(shape)}; train the model again")
+    if not np.isfinite(found).all():
+        raise ModelError(f"{name} holds NaN or infinity; train the model again")
+    return found
 
 
 @kernel
@@ -123,11 +142,8 @@ class Gru:
     def __init__(self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples) -> None:
         """Stores the weights; gates in the order reset, update, new.
 
-        Args:
-            weight_input: float32 `[3 * units, inputs]`.
-            weight_state: float32 `[3 * units, units]`.
-            bias_input: float32 `[3 * units]`.
-            bias_state: float32 `[3 * units]`.
+        `weight_input`: float32 `[3 * units, inputs]`. `weight_state`: float32 `[3 * units, units]`. `bias_input`:
+        float32 `[3 * units]`. `bias_state`: float32 `[3 * units]`.
         """
         units = weight_state.shape[1]
         self._from_input, self._from_state = Linear(weight_input, bias_input), Linear(weight_state, bias_state)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from antiphon.networks.info import ModelInfo
-    from antiphon.networks.listing import FileListing
+    from antiphon.networks.info import FileListing, ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,7 @@ def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo],
     """Registered models by name, and a sentence for each whose description failed."""
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.runtime.importing import reason_of
-    from antiphon.networks.info import ModelInfo
-    from antiphon.networks.listing import ModelFolder
+    from antiphon.networks.info import ModelFolder, ModelInfo
 
     infos: dict[str, ModelInfo] = {}
     failed = []
@@ -52,7 +50,7 @@ def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo],
 def files(plugins_dir: Path | None = None) -> list[FileListing]:
     """User's model files, from every plugin that lists some. A new file is loaded once, which takes seconds."""
     from antiphon.kernel.plugins.loader import load
-    from antiphon.networks.listing import ModelFolder
+    from antiphon.networks.info import ModelFolder
 
     listings: list[FileListing] = []
     for factory in load(plugins_dir, check=False).factories["models"].values():

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.model_files import ModelError
-from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.networks.streaming import State, StreamingModel
 
 log = logging.getLogger("antiphon.workers")
@@ -33,15 +35,10 @@ def one_thread() -> None:
 def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
     """Creates a network, loads its weights, and checks it by steps of silence and noise.
 
-    Args:
-        spec: A worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name
-            of the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own.
-
-    Returns:
-        The network, in evaluation, without gradients.
-
-    Raises:
-        ModelError: The network, its weights or its answers are not what was declared.
+    `spec`: a worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name of
+    the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own. Returns the
+    network, in evaluation, without gradients. Raises ModelError: the network, its weights or its answers are not what
+    was declared.
     """
     where, weights = str(spec.settings.get("network", "")), str(spec.settings.get("weights", ""))
     kind = _class(where)
@@ -201,3 +198,50 @@ def _few(names: list[str]) -> str:
 def _shown(error: Exception) -> str:
     text = " ".join(str(error).split())[:200]
     return text if isinstance(error, AntiphonError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def build(spec: WorkerSpec) -> Stepper:
+    """The worker's factory. Raises ModelError when the network or its weights are not as declared."""
+    one_thread()
+    return TorchStepper(load(spec, torch.device("cpu")), spec.slots)
+
+
+class TorchStepper:
+    """`Stepper` that computes every slot at every step, so that results do not depend on the other streams."""
+
+    def __init__(self, network: StreamingModel, slots: int) -> None:
+        self._network = network
+        self._fresh = tuple(t.clone() for t in network.start(slots))
+        self._state = tuple(t.clone() for t in self._fresh)
+        self._x = torch.zeros(slots, network.inputs, network.hop)
+        self._y = torch.zeros(slots, *network.said)
+        self._going = torch.zeros(slots, dtype=torch.bool)
+        # numpy views of the same memory
+        self._inputs, self._outputs, self._mask = self._x.numpy(), self._y.numpy(), self._going.numpy()
+
+    def warm(self) -> None:
+        """Computes steps until they are no faster."""
+        x = np.random.default_rng(0).uniform(-0.5, 0.5, self._inputs.shape).astype(np.float32)
+        y = np.zeros(self._outputs.shape, np.float32)
+        hops = np.zeros(len(x), np.int64)
+        until_steady(lambda: self.step(hops, x, y))
+        for slot in range(len(x)):
+            self.open(slot, "")
+
+    def open(self, slot: int, config: str) -> None:
+        """Clears the state of a slot."""
+        with torch.inference_mode():
+            for state, fresh in zip(self._state, self._fresh, strict=True):
+                state[slot].copy_(fresh[slot])
+
+    def close(self, slot: int) -> None:
+        """No operation: a slot without hops is masked, and `open` resets a reused slot."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Computes a hop of each slot that has one."""
+        np.greater_equal(hops, 0, out=self._mask)
+        # idle slots may hold NaN, which must not get into the batch
+        np.copyto(self._inputs, x, where=self._mask[:, None, None])
+        with torch.inference_mode():
+            advance(self._network, self._x, self._y, self._state, self._going)
+        y[...] = self._outputs

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.io import audiofile
 from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.signal.analysis import (
     EACH,
     Analysis,
@@ -60,15 +66,9 @@ def analyse_file(
 ) -> dict[str, AnalysisResult]:
     """Decodes a file once, block by block, and feeds it to analyses.
 
-    Args:
-        progress: Called after each block with the seconds that are done.
-        remark: Called with what is to be said of how the file was heard.
-
-    Returns:
-        By name the version, the values or None, and why there are none.
-
-    Raises:
-        FileError: The file cannot be read.
+    `progress`: called after each block with the seconds that are done. `remark`: called with what is to be said of how
+    the file was heard. Returns by name the version, the values or None, and why there are none. Raises FileError: the
+    file cannot be read.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         return analyse_decoded(decoder, names, progress, remark=remark)
@@ -218,8 +218,6 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
 
     Raises PluginError: there is none of a name.
     """
-    from antiphon.kernel.runtime.suggestion import instead
-
     present = analyses()
     for name in names:
         if name not in present:
@@ -229,3 +227,40 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
     if names:
         return tuple(names)
     return tuple(n for n, each in present.items() if not each.by_name or (of_short and each.longest < math.inf))
+
+
+def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tuple[tuple[str, ...], Iterator[Samples]]:
+    """Takes a sound apart in bounded memory.
+
+    `blocks`: float32 `[channels, n]`. Returns the names of the parts, and blocks `[parts, channels, n]`, which add up
+    to the sound. Raises PluginError: no plugin takes sounds apart.
+    """
+    found = separator()
+    return found.parts, found.separate(blocks, rate, channels)
+
+
+@contextmanager
+def separated_file(
+    source: Path, part: str, progress: Callable[[float], None] = lambda _: None
+) -> Iterator[tuple[Path, Path]]:
+    """Files with one part of a sound and with all the others, of its rate, channels and length, within a context.
+
+    `part`: its name: "voice". `progress`: takes the share that is done. Raises FileError: the sound cannot be read.
+    Raises PluginError: no plugin takes sounds apart, or none into such a part.
+    """
+    with tempfile.TemporaryDirectory(prefix="antiphon-stems-") as folder, audiofile.stream(source) as (info, blocks):
+        own, rest = Path(folder) / "part.wav", Path(folder) / "rest.wav"
+        parts, stems = separate_blocks(blocks, info.rate, info.channels)
+        if part not in parts:
+            raise PluginError(f"there is no stem {part!r}; there are {', '.join(parts)}")
+        with (
+            AudioWriter(own, info.rate, info.channels, "FLOAT") as writer,
+            AudioWriter(rest, info.rate, info.channels, "FLOAT") as others,
+        ):
+            for block in stems:
+                alone = block[parts.index(part)]
+                writer.write(alone)
+                others.write(block.sum(axis=0) - alone)
+                if info.frames:
+                    progress(min(1.0, writer.frames / info.frames))
+        yield own, rest

@@ -25,6 +25,7 @@ from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.runtime.shortening import is_finite_number
+from antiphon.kernel.runtime.suggestion import nearest
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS
@@ -45,11 +46,11 @@ MAX_EVENTS = 500_000
 MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
-_ADDRESSES = ", ".join((
+_ADDRESSES = (
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
-    "/macro/NAME", "/scene/recall",
-    "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
-))  # fmt: skip
+    "/macro/NAME", "/scene/recall", "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic",
+    "/clearSched",
+)  # fmt: skip
 
 
 class FileEvent(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +59,7 @@ class FileEvent(Struct, forbid_unknown_fields=True, kw_only=True):
     time: Annotated[float, Meta(ge=0.0, le=MAX_SECONDS)] | None = None
     sample: Annotated[float, Meta(ge=0.0)] | None = None
     beat: Annotated[float, Meta(ge=0.0, le=1e9)] | None = None
-    address: Annotated[str, Meta(description=f"one of {_ADDRESSES}")]
+    address: Annotated[str, Meta(description="an address of OSC, such as /node/NAME/PARAM")]
     args: Annotated[list[Any], Meta(description="a list, as in [0.5] or [0.5, 2.0]")] = []
 
 
@@ -182,7 +183,9 @@ def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Player
             return ClearSchedule(when)
     row = ACTIONS.of_message(address)
     if row is None:
-        raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
+        raise UsageError(
+            f"{address[:80]!r} cannot be played from a file; {nearest(address, _ADDRESSES)} (docs/formats.md has all)"
+        )
     _count(arguments, row.least, len(row.fields), address)
     pairs = zip(row.names, row.fields, arguments, strict=False)
     values = {name: _number(value, name, *field.bounds) for name, field, value in pairs}

@@ -64,13 +64,9 @@ class Decay:
 def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
     """Fades the end of a sound out by half a cosine, unless it is below -60 dB by then.
 
-    Args:
-        blocks: float32 `[channels, n]` each.
-        rate: Frames per second.
-        seconds: Length of the fade; a sound shorter than twice of it is faded over its second half.
-
-    Yields:
-        The same frames; each block holds until the next is asked for.
+    `blocks`: float32 `[channels, n]` each. `rate`: frames per second. `seconds`: length of the fade; a sound shorter
+    than twice of it is faded over its second half. Yields the same frames; each block holds until the next is asked
+    for.
     """
     most = round(seconds * rate)
     tail: Samples | None = None

@@ -66,13 +66,8 @@ class FileJob:
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no output file is an input file, or another output file.
 
-    Args:
-        read: What each file that is read is called on the command line, and its path. A folder stands for what is in
-            it.
-        mend: What to do where it is OUT; "" for giving it another name.
-
-    Raises:
-        UsageError: Two of them are the same file.
+    `read`: what each file that is read is called on the command line, and its path. A folder stands for what is in it.
+    `mend`: what to do where it is OUT; "" for giving it another name. Raises UsageError: two of them are the same file.
     """
     from antiphon.kernel.io.decode import path_text
 

@@ -64,15 +64,8 @@ def sounds(
 ) -> Iterator[Samples]:
     """Renders several parts together, each with its own node, by the live code.
 
-    Args:
-        frames: As for `sound`; so are the others.
-        channels: 1 or 2.
-
-    Yields:
-        As `sound`.
-
-    Raises:
-        AntiphonError: A node cannot be prepared, for this reason.
+    `frames`: as for `sound`; so are the others. `channels`: 1 or 2. Yields as `sound`. Raises AntiphonError: a node
+    cannot be prepared, for this reason.
     """
     names = [f"{NODE}{n}" for n in range(len(parts))]
     nodes = tuple(NodeSpec(name, kind, dict(values)) for name, (kind, values, _) in zip(names, parts, strict=True))

@@ -42,9 +42,8 @@ class Written:
     ) -> Written:
         """Summary of a writer's sound.
 
-        Returns:
-            With the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it is,
-            and what is over full scale.
+        Returns with the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it
+        is, and what is over full scale.
         """
         found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
         at = writer.seconds, writer.rate, writer.channels

@@ -25,31 +25,18 @@ _SILENCE = -60.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Figures of the rehearsed bars, and what speaks against playing them.
+    """Figures of the rehearsed bars, and what speaks against playing them."""
 
-    Attributes:
-        loudness: Integrated, LUFS.
-        peak: Largest sample, dBFS.
-        clipped: Samples beyond full scale.
-        bars: Loudness of each bar, LUFS.
-        silent: Longest run of silent bars.
-        step: Largest change of loudness between two bars that sound, LU.
-        notes: Most notes that begin within a beat.
-        cost: Processor time of the rendering, as a share of its length; what workers take is not in it.
-        why: A sentence for each fault; empty for a set that can be played.
-        remarks: Sentences about what may be meant so.
-    """
-
-    loudness: float
-    peak: float
-    clipped: int
-    bars: tuple[float, ...]
-    silent: int
-    step: float
-    notes: int
-    cost: float
-    why: tuple[str, ...]
-    remarks: tuple[str, ...]
+    loudness: float  # integrated, LUFS
+    peak: float  # largest sample, dBFS
+    clipped: int  # samples beyond full scale
+    bars: tuple[float, ...]  # loudness of each bar, LUFS
+    silent: int  # longest run of silent bars
+    step: float  # largest change of loudness between two bars that sound, LU
+    notes: int  # most notes that begin within a beat
+    cost: float  # processor time of the rendering, as a share of its length; what workers take is not in it
+    why: tuple[str, ...]  # a sentence for each fault; empty for a set that can be played
+    remarks: tuple[str, ...]  # sentences about what may be meant so
 
     @property
     def ok(self) -> bool:

@@ -5,15 +5,14 @@ What a program declares is known by name; all else is a word of live scripts, or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text
-from antiphon.paste.safe import own_name
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, because, is_text, is_undefined, key_of, names_of, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES, own_name
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
@@ -39,22 +38,17 @@ _PATTERN_FUNCTIONS = frozenset(
 class Expressions:
     """Translator of expressions within one program.
 
-    Attributes:
-        names: Names that the program has declared so far.
-        lost: Names whose declarations are left out.
+    `names`: names that the program has declared so far. `lost`: names whose declarations are left out.
     """
 
-    def __init__(self, text: str, script: Script) -> None:
-        self._text, self.script = text, script
+    def __init__(self, text: str, script: Script, body: Callable[[Any], list[str]]) -> None:
+        """body: gives the lines of a function's body."""
+        self._text, self.script, self._lines_of = text, script, body
         self.words: dict[str, str] = {}
         self.names: set[str] = set()
         self.lost: set[str] = set()
         self._ahead: list[str] = []
         self._functions = self._translated = 0
-
-    def body(self, node: Any) -> list[str]:
-        """Lines of the body of a function."""
-        raise NotImplementedError
 
     def ahead(self) -> list[str]:
         """Functions that the expressions since the last call need before them."""
@@ -187,7 +181,7 @@ class Expressions:
         before, outer = set(self.names), self.ahead()
         self.names |= set(names_of(node.params))
         try:
-            parameters, lines = self.parameters(node.params), self.body(node.body)
+            parameters, lines = self.parameters(node.params), self._lines_of(node.body)
         finally:
             self.names = before
             self._ahead = outer

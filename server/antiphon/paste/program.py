@@ -1,17 +1,27 @@
-"""A program of Strudel or Tidal, told apart and translated."""
+"""A program of Strudel or Tidal, told apart, translated, and checked to do nothing but play."""
 
 from __future__ import annotations
 
+import ast
+import builtins
+
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import safe, strudel, tidal
+from antiphon.paste import strudel, tidal
 from antiphon.paste.script import Script
+from antiphon.paste.words import FUNCTIONS
+
+PLAIN = frozenset({
+    "abs", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max", "min", "round",
+    "str",
+})  # fmt: skip
+"""Functions of Python that translated programs are written with."""
+_MODULES = frozenset({"math", "antiphon.live"})
 
 
-def translated(text: str) -> Script:
-    """The live script of a program.
+def translated(text: str) -> tuple[str, Script]:
+    """The live script of a program, as text and as what it was made of.
 
-    Raises:
-        UsageError: It is of neither language, or nothing in it plays.
+    Raises UsageError: it is of neither language, or nothing in it plays.
     """
     script = Script()
     if tidal.is_tidal(text):
@@ -21,5 +31,32 @@ def translated(text: str) -> Script:
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
-    safe.check(script.text())
-    return script
+    made = script.text()
+    check(made)
+    return made, script
+
+
+def check(text: str) -> None:
+    """Refuses a script that would do anything but play.
+
+    Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
+    Python's own.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UsageError("the translation is no script that can be read; write it by hand") from None
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    known = PLAIN | FUNCTIONS | {"math"} | (made - set(dir(builtins)))
+    for node in nodes:
+        match node:
+            case ast.Name(id=name) if name not in known or name.startswith("__"):
+                raise UsageError(f"the translation would use {name}, which no pattern needs; write it by hand")
+            case ast.Attribute(attr=name) if name.startswith("_"):
+                raise UsageError(f"the translation would use .{name}, which no pattern needs; write it by hand")
+            case ast.Import(names=names) if any(one.name not in _MODULES for one in names):
+                raise UsageError("the translation would import a module; write it by hand")
+            case ast.ImportFrom(module=module) if module not in _MODULES:
+                raise UsageError("the translation would import a module; write it by hand")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import keyword
+import operator
 import re
 import textwrap
 from collections.abc import Iterator
@@ -39,22 +41,14 @@ class Chain:
 
 @dataclass(slots=True)
 class Script:
-    """Lines of a script.
+    """Lines of a script."""
 
-    Attributes:
-        tempo: Beats per minute.
-        everything: Changes of all tracks, as expressions of functions.
-        left_out: Parts without a counterpart, each with its reason.
-        imports: Modules of Python that it needs.
-        waves: Signals whose values are taken at the beginning of an event.
-    """
-
-    tempo: str = ""
+    tempo: str = ""  # beats per minute
     lines: list[str] = field(default_factory=list)
-    everything: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    imports: set[str] = field(default_factory=set)
-    waves: set[str] = field(default_factory=set)
+    everything: list[str] = field(default_factory=list)  # changes of all tracks, as expressions of functions
+    left_out: list[str] = field(default_factory=list)  # parts without a counterpart, each with its reason
+    imports: set[str] = field(default_factory=set)  # modules of Python that it needs
+    waves: set[str] = field(default_factory=set)  # signals whose values are taken at the beginning of an event
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
 
@@ -143,3 +137,25 @@ def quoted(text: str) -> str:
 def indented(lines: list[str]) -> list[str]:
     """Lines one level deeper."""
     return textwrap.indent("\n".join(lines), "    ").split("\n")
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def number_of(text: str) -> float:
+    """Value of an expression of numbers, + - * / and brackets. Raises UnknownPartError: it is another, or has none."""
+    try:
+        return _number(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ZeroDivisionError, KeyError, RecursionError):
+        raise UnknownPartError("the tempo is no number") from None
+
+
+def _number(node: ast.expr) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_number(inner)
+        case ast.BinOp(left=left, op=op, right=right):
+            return float(_OPERATORS[type(op)](_number(left), _number(right)))
+    raise UnknownPartError("the tempo is no number")

@@ -9,12 +9,10 @@ from typing import Any
 import esprima
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import arithmetic
 from antiphon.paste.expressions import Expressions
-from antiphon.paste.safe import own_name
-from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, indented
+from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, indented, number_of
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
-from antiphon.paste.words import SILENT_FUNCTIONS
+from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
 MOST_CHARACTERS = 200_000
 SLOWEST, FASTEST = 40.0, 300.0
@@ -22,11 +20,7 @@ SLOWEST, FASTEST = 40.0, 300.0
 
 
 def translate(text: str, script: Script) -> None:
-    """Adds a program's statements to a script.
-
-    Raises:
-        UsageError: It is no JavaScript.
-    """
+    """Adds a program's statements to a script. Raises UsageError: it is no JavaScript."""
     if len(text) > MOST_CHARACTERS:
         raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)
@@ -43,7 +37,7 @@ class _Program(Expressions):
     """One program: its statements in order."""
 
     def __init__(self, text: str, script: Script) -> None:
-        super().__init__(text, script)
+        super().__init__(text, script, self._body)
         self._numbers: dict[str, str] = {}
         words = list(re.finditer(r"[\w$]+", text))
         self._first = {word[0]: word.start() for word in reversed(words)}
@@ -180,7 +174,7 @@ class _Program(Expressions):
         value = re.sub(r"[A-Za-z_]\w*", lambda name: self._numbers.get(name[0], name[0]), text)
         if not re.fullmatch(r"[\d.\s()*/+-]+", value):
             return f"{'' if called.startswith('set') else 'set'}{called.lower()}({text})"
-        cycles = arithmetic.value(value) * factor
+        cycles = number_of(value) * factor
         fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if SLOWEST <= cycles * n <= FASTEST)
         beats = next(fits, 1 if cycles > 1 else 64)
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
@@ -207,7 +201,7 @@ class _Program(Expressions):
         if not is_call_of(root, "arrange"):
             return False
         cycles = " + ".join(str(self.expr(one.elements[0])) for one in root.arguments)
-        return arithmetic.value(cycles) <= arithmetic.value(str(self.expr(node.arguments[0])))
+        return number_of(cycles) <= number_of(str(self.expr(node.arguments[0])))
 
     def _register(self, node: Any) -> None:
         word, function = node.arguments[0].value, node.arguments[1]
@@ -220,11 +214,11 @@ class _Program(Expressions):
         before = set(self.names)
         self.names |= set(names_of(node.params))
         try:
-            return [f"def {name}({self.parameters(node.params)}):", *indented(self.body(node.body))]
+            return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
         finally:
             self.names = before
 
-    def body(self, node: Any) -> list[str]:
+    def _body(self, node: Any) -> list[str]:
         if node.type == "BlockStatement":
             return self._block(node) if node.body else ["return None"]
         returned = f"return {self.expr(node)}"

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from antiphon.paste import arithmetic
-from antiphon.paste.script import UNREADABLE, Script, UnknownPartError
+from antiphon.paste.script import UNREADABLE, Script, UnknownPartError, number_of
 from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
 
 _TOKEN = re.compile(
@@ -73,7 +72,7 @@ def _statement(block: str, script: Script) -> None:
     if code == "hush" or code.startswith(("import ", ":set", "resetCycles", "unsolo", "panic")):
         return
     if found := re.fullmatch(r"setcps\s*\$?\s*(.+)", code):
-        script.tempo = f"tempo({240 * arithmetic.value(found[1]):g})"
+        script.tempo = f"tempo({240 * number_of(found[1]):g})"
         return
     found = re.fullmatch(r"(?:let\s+)?([a-z]\w*)((?:\s+[a-z]\w*)*)\s*=\s*(.+)", code)
     if found:

@@ -23,16 +23,13 @@ _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w'.])")
 class Term:
     """A part of an expression in Python.
 
-    Attributes:
-        kind: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`), or
-            "list".
-        code: Its expression; of a control the value.
-        name: Of a control, or of a word that still lacks arguments.
+    `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`), or
+    "list".
     """
 
     kind: str
-    code: Chain | str
-    name: str = ""
+    code: Chain | str  # its expression; of a control the value
+    name: str = ""  # of a control, or of a word that still lacks arguments
     given: tuple[str, ...] = ()
 
 

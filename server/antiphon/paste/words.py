@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.table import NOT_HERE as NOT_HERE, WORDS
+from antiphon.paste.script import name_of
 
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 RENAMED: dict[str, str] = _TABLES["renamed"]
@@ -30,3 +32,11 @@ METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
 """Words of patterns."""
+RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "pattern_"}
+"""Names that a program's own are kept apart from."""
+
+
+def own_name(name: str) -> str:
+    """A name of the program, apart from the words of live scripts and of Python."""
+    plain = name_of(name).lstrip("_") or "own"
+    return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain

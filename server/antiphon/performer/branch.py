@@ -170,7 +170,6 @@ class BranchProcesses:
     """All processes: starts the first, which performs nothing itself, and reaps its forks."""
 
     def __init__(self) -> None:
-        """Starts the first process."""
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         self._free = list(range(SLOTS))

@@ -45,7 +45,6 @@ class Outgoing:
     """
 
     def __init__(self) -> None:
-        """Nothing is known."""
         self.offset: Fraction | None = None  # the server's beat at which the script's beat 0 is; None until it is known
         self.sent = Fraction(0)  # the script's beat before which all was sent
         self.hold: Fraction | None = None
@@ -163,3 +162,40 @@ def _off(key: Key) -> tuple[Any, ...]:
 def next_multiple(beat: float, quantum: Fraction) -> Fraction:
     """The first multiple of a quantum from a beat on."""
     return math.ceil(Fraction(beat) / quantum) * quantum
+
+
+Asked: TypeAlias = tuple[str, dict[str, Any]]
+"""A request to a process that performs: what it does, and its values."""
+MOST_CUES, MOST_WAITING_CUES = 16, 256
+"""Of them, those that are given at once, and those that wait; further ones are left out."""
+
+
+class WaitingCues:
+    """A queue, in which the last move of a slider replaces the one before it. `waiting`: the requests, oldest first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Asked] = []
+
+    def put(self, do: str, given: dict[str, Any]) -> None:
+        """Appends a request: `cue` or `slide`."""
+        for number, (before, known) in enumerate(self.waiting):
+            if do == before == "slide" and _slider(known) == _slider(given):
+                self.waiting[number] = do, given
+                return
+        if len(self.waiting) < MOST_WAITING_CUES:
+            self.waiting.append((do, given))
+
+    def take(self) -> list[Asked]:
+        """Removes those that are given at once."""
+        taken, self.waiting = self.waiting[:MOST_CUES], self.waiting[MOST_CUES:]
+        return taken
+
+    def restore(self, given: list[Asked]) -> None:
+        """Puts moves that went to a script which has ended before those that wait, of which each replaces its own."""
+        waiting, self.waiting = self.waiting, []
+        for do, values in [*given, *waiting]:
+            self.put(do, values)
+
+
+def _slider(given: dict[str, Any]) -> tuple[int, int]:
+    return given["version"], given["place"]

@@ -56,7 +56,6 @@ class PagePerformer:
     """Performs what comes on a socket. `ending`: set to end `run`."""
 
     def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
-        """Performs nothing yet."""
         sock.setblocking(False)
         self._sock, self._path, self._osc_port = sock, str(folder / NAME), osc_port
         self._performing: _Lighting | None = None

@@ -20,13 +20,10 @@ from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import Display, SentEvent
-from antiphon.performer.outside import OutsidePrograms, to_midi
 from antiphon.performer.player import LEAD, Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
-from antiphon.performer.server import OwnServer
-from antiphon.performer.wire import BeatClock, ServerConnection
+from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
 
 TICK = 0.01
 """Seconds between two steps of the player at most."""

@@ -16,9 +16,8 @@ from typing import Any
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
-from antiphon.performer.cues import Asked, WaitingCues
 from antiphon.performer.limits import AHEAD, FIRST_PATIENCE, LATE, MARGIN, PATIENCE
-from antiphon.performer.outgoing import Display, Outgoing, SentEvent, next_multiple
+from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 LEAD = 0.1
@@ -35,11 +34,10 @@ _SHOWN = 32
 class Player:
     """Plays the versions of a script.
 
-    Attributes:
-        wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
-        begins: The server's beat at which the last of them begins.
-        tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
-        coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
+    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `begins`: the
+    server's beat at which the last of them begins. `tracks`: its tracks, then its loops: name, node or "", and whether
+    it is a loop. `coming`: a beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at
+    first.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:

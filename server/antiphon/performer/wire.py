@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import re
 import socket
+import subprocess
+import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, messages_of
+from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
+from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
 
 HOST = "127.0.0.1"
@@ -151,3 +163,133 @@ def _exact(value: Any) -> Arg:
     if isinstance(value, int) and not isinstance(value, bool):
         return Long(value) if abs(value) >= 1 << 31 else value
     return value if isinstance(value, bool | str) else str(value)
+
+
+_EPOCH = 2_208_988_800
+"""Seconds from 1900, where OSC's time begins, to 1970."""
+
+
+_STATUS = {"@/note/on": 0x90, "@/note/off": 0x80, "@/cc": 0xB0}
+
+
+def to_midi(event: SentEvent) -> SentEvent:
+    """The message `/midi/out` for an event that goes to a MIDI port."""
+    number, value, channel, port = event.args
+    status = _STATUS[event.address] + int(channel) - 1
+    return replace(event, address="/midi/out", args=(str(port).removeprefix(MIDI), status, int(number), round(value)))
+
+
+class OutsidePrograms:
+    """The socket that messages leave by; one that cannot be sent is counted in `lost`."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self.lost = 0
+
+    def send(self, address: str, args: tuple[Any, ...], later: float) -> None:
+        """Sends a message that is to take effect so many seconds from now."""
+        host, _, rest = address.removeprefix(OUTSIDE).partition(":")
+        port, _, path = rest.partition("/")
+        tag = int((time.time() + max(later, 0.0) + _EPOCH) * 2**32)
+        packet = encode_bundle(tag, [encode(f"/{path}", *args)])
+        try:
+            self._socket.sendto(packet, (host, int(port)))
+        except OSError:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Closes the socket."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+
+class Handover:
+    """A performing program's end of `antiphon.kernel.control.osc.script_gate`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Takes nothing before `begin`. folder: the configuration folder, with the token."""
+        self._folder = folder
+        self._token = self._asked = ""
+        self._proof: TokenProof | None = None
+        self._number = 0
+
+    def begin(self) -> str:
+        """The nonce for a new connection; "" where this user has no token."""
+        self._token, self._proof, self._number = "", None, 0
+        with contextlib.suppress(OSError):
+            self._token = find_token(self._folder)
+        self._asked = nonce() if self._token else ""
+        return self._asked
+
+    def answer(self, port: int, given: str, proof: object) -> str:
+        """Takes a server's challenge.
+
+        What proves the token to the server; "" where it has not proved its own, or was not asked now.
+        """
+        asked, self._asked = self._asked, ""  # one answer to each question
+        found = TokenProof(self._token, port, asked, given)
+        if not asked or not found.check(proof, "server"):
+            return ""
+        self._proof, self._number = found, 0
+        return found.make("performer")
+
+    def takes(self, script: str, number: int, proof: object) -> bool:
+        """Whether a script is to be performed: it is proved, and came after all that were taken before."""
+        found = self._proof
+        if found is None or number <= self._number or not found.check(proof, "perform", str(number), script):
+            return False
+        self._number = number
+        return True
+
+
+_PATIENCE = 10.0
+"""Seconds in which a server ends."""
+
+
+class OwnServer:
+    """`antiphon serve` in a process of its own, which ends with the performance.
+
+    `patch`: that it was started with; `ready`: the line by which it says that it is ready.
+    """
+
+    def __init__(self, options: Sequence[str], patch: str) -> None:
+        """Starts it, and returns when it is ready.
+
+        Raises EngineError: it does not start; it has said why on standard error.
+        """
+        self.patch, self.ready = patch, ""
+        words = ("serve", *options, "--patch", patch)
+        # in a session of its own: Ctrl-C ends the performance, which ends it
+        self._process = start_helper(
+            "antiphon", *words, stdout=subprocess.PIPE, stderr=None, env=None, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(b"ready"):
+                self.ready = line.decode("utf-8", "replace").strip()
+                break
+        if not self.ready:
+            self._process.wait()
+            raise EngineError("the server could not be started; what it said stands above")
+        # what it says later is of no use here, and a full pipe would stop it
+        threading.Thread(target=self._process.stdout.read, daemon=True).start()
+
+    def port(self) -> int:
+        """OSC port of the server."""
+        found = re.search(r":(\d+)", self.ready)
+        return int(found[1]) if found else 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        """Ends it."""
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

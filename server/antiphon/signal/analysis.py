@@ -59,22 +59,18 @@ class AnalysisRun(ABC):
 class Analysis(ABC):
     """An analysis, registered by the hook `antiphon_analyses`.
 
-    Attributes:
-        rate: Frames per second that it requires; None takes the sound's own.
-        channels: 1 to be given the mean of all channels; None for the sound's own.
-        by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
-        shortest: Seconds of sound that it needs at least.
-        longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
-        stem: What it is given: "" for the sound, the name of a part of those that the analysis `stems` takes it apart
-            into, or `EACH` for all of them, a channel each, which is the mean of the part's own.
+    `by_name`: whether it is computed only where its name is given: it is slow, or of few sounds. `longest`: longest of
+    one by name, seconds of sound up to which `library analyse` computes it all the same. `stem`: what it is given: ""
+    for the sound, the name of a part of those that the analysis `stems` takes it apart into, or `EACH` for all of them,
+    a channel each, which is the mean of the part's own.
     """
 
     version: ClassVar[int] = 1
     by_name: ClassVar[bool] = False
     quantities: ClassVar[tuple[Quantity, ...]] = ()
-    rate: ClassVar[int | None] = None
-    channels: ClassVar[Literal[1] | None] = None
-    shortest: ClassVar[float] = 0.0
+    rate: ClassVar[int | None] = None  # frames per second that it requires; None takes the sound's own
+    channels: ClassVar[Literal[1] | None] = None  # 1 to be given the mean of all channels; None for the sound's own
+    shortest: ClassVar[float] = 0.0  # seconds of sound that it needs at least
     longest: ClassVar[float] = math.inf
     classifier: ClassVar[bool] = False
     stem: ClassVar[str] = ""

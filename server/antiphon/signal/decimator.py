@@ -94,15 +94,9 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
-    Args:
-        around: The decimated rate is as near to so many Hz as a whole factor allows.
-        hop: Decimated samples of a hop.
-
-    Attributes:
-        factor: Input frames per decimated sample.
-        rate: Decimated samples per second.
-        hop: Decimated samples of a hop.
-        lag: Input frames by which a decimated sample lags the sound.
+    `around`: the decimated rate is as near to so many Hz as a whole factor allows. `hop`: decimated samples of a hop.
+    `factor`: input frames per decimated sample. `rate`: decimated samples per second. `hop`: decimated samples of a
+    hop. `lag`: input frames by which a decimated sample lags the sound.
     """
 
     def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:

@@ -25,19 +25,12 @@ LOW_FADE = 56
 
 @dataclass(frozen=True, slots=True)
 class SpectrumSizes:
-    """Frame sizes at one sampling rate.
+    """Frame sizes at one sampling rate."""
 
-    Attributes:
-        size: Samples of an analysis frame.
-        hop: Samples between two frames.
-        scale: Factor on the sizes of 44.1 and 48 kHz, 1 or more.
-        overlap: Samples that synthesis frames overlap by; 0 for a hop.
-    """
-
-    size: int
-    hop: int
-    scale: int
-    overlap: int = 0
+    size: int  # samples of an analysis frame
+    hop: int  # samples between two frames
+    scale: int  # factor on the sizes of 44.1 and 48 kHz, 1 or more
+    overlap: int = 0  # samples that synthesis frames overlap by; 0 for a hop
 
     @property
     def fade(self) -> int:

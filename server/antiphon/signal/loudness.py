@@ -25,11 +25,8 @@ K_STATE = 4
 def k_weigh(x: f32p, power: f64p, frames: i64, k: f64p, state: f64p, weight: f64) -> None:
     """power[n] += weight * v², v the K-weighted x: two second-order sections in series, with persistent state.
 
-    Args:
-        x: The samples of a channel, `[frames]`.
-        power: What is added to, `[frames]`.
-        k: b0 b1 b2 a1 a2 of each section, as `k_sections` gives them.
-        state: Two numbers of each section, `[K_STATE]`, 0 at the beginning.
+    `x`: the samples of a channel, `[frames]`. `power`: what is added to, `[frames]`. `k`: b0 b1 b2 a1 a2 of each
+    section, as `k_sections` gives them. `state`: two numbers of each section, `[K_STATE]`, 0 at the beginning.
     """
     s1 = state[0]
     s2 = state[1]

@@ -23,24 +23,15 @@ FRAMES_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class MelSettings:
-    """Window and band settings of a log-mel spectrogram.
+    """Window and band settings of a log-mel spectrogram."""
 
-    Attributes:
-        rate: Hz of the sound.
-        window: Frames of a window.
-        hop: Frames between two windows.
-        low: Hz at which the lowest band begins.
-        high: Hz at which the highest band ends.
-        features: `MEL`, or a feature of `signal.features` by librosa, with bands of its own.
-    """
-
-    rate: int = 22050
-    window: int = 1024
-    hop: int = 512
+    rate: int = 22050  # Hz of the sound
+    window: int = 1024  # frames of a window
+    hop: int = 512  # frames between two windows
     bands: int = 64
-    low: float = 30.0
-    high: float = 10000.0
-    features: str = MEL
+    low: float = 30.0  # Hz at which the lowest band begins
+    high: float = 10000.0  # Hz at which the highest band ends
+    features: str = MEL  # `MEL`, or a feature of `signal.features` by librosa, with bands of its own
 
 
 class LogMel:

@@ -25,11 +25,9 @@ OVER, SIDE = 4, 24
 def limiter_gain(peaks: f32p, gain: f32p, frames: i64, low: f64p, smooth: f64p, ahead: i64, state: f64p) -> None:
     """gain[n] ← that of frame n - ahead + 1, at most 1 / peaks there: least of what is ahead, its recovery smoothed.
 
-    Args:
-        peaks: Each frame's true peak over the ceiling.
-        low: Ring of `ahead` wanted gains, 1 at first.
-        smooth: Ring of `ahead` gains that are averaged, 1 at first.
-        state: Place in the rings, present gain (1 at first), share of the recovery a frame.
+    `peaks`: each frame's true peak over the ceiling. `low`: ring of `ahead` wanted gains, 1 at first. `smooth`: ring of
+    `ahead` gains that are averaged, 1 at first. `state`: place in the rings, present gain (1 at first), share of the
+    recovery a frame.
     """
     at = i64(state[0])
     for n in range(frames):

@@ -18,7 +18,7 @@ from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.http_message import Refusal
-from antiphon.web.osc_json import check_address
+from antiphon.web.osc_socket import check_address
 
 PATIENCE = 10.0
 """Timeout in seconds of a request; a killed control is back within two."""
@@ -61,10 +61,7 @@ class ControlLink:
     """
 
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
-        """Idle until `serve` runs.
-
-        `link`: web's end of the socket; `osc`: host and port of the OSC socket.
-        """
+        """`link`: web's end of the socket; `osc`: host and port of the OSC socket."""
         link.setblocking(False)
         self._link, self.osc = link, osc
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

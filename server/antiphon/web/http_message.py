@@ -58,12 +58,9 @@ class HttpRequest:
 class Response:
     """Answer of a handler: status, headers, body.
 
-    Attributes:
-        status: Of HTTP, up to 599.
-        body: Bytes of the type `type`.
-        file: A file that is sent in pieces in place of `body`; None for `body`.
-        pieces: What is sent in place of `body` as it comes, of unknown length; None for `body`. It may begin before the
-            request's body is complete.
+    `status`: of HTTP, up to 599. `body`: bytes of the type `type`. `file`: a file that is sent in pieces in place of
+    `body`; None for `body`. `pieces`: what is sent in place of `body` as it comes, of unknown length; None for `body`.
+    It may begin before the request's body is complete.
     """
 
     status: int = 200

@@ -5,40 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.web.access import START
 from antiphon.web.http_message import Refusal
 from antiphon.web.script_link import LONGEST, pack, unpack
 
+if TYPE_CHECKING:
+    from antiphon.web.page.feed import PageFeed
+
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
-    "playing": False,
-    "reading": False,
-    "silent": False,
-    "version": 0,
-    "tried": 0,
-    "begins": 0.0,
-    "name": "",
-    "by": "",
-    "fault": None,
-    "tracks": [],
-    "muted": [],
-    "soloed": [],
-}
+    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0,
+    "name": "", "by": "", "fault": None, "tracks": [], "muted": [], "soloed": [],
+}  # fmt: skip
 """State of an idle performer."""
-
-
-class Pages(Protocol):
-    """Interface of `PageFeed` used here."""
-
-    def put(self, name: str, value: Any) -> None:
-        """Adds a field to the next object."""
-
-    def add(self, name: str, values: list[Any]) -> int:
-        """Adds to a list in the next object; returns the number dropped."""
 
 
 class PerformerLink:
@@ -47,11 +30,8 @@ class PerformerLink:
     `script`: the script that was run last, with its version, name and sender; None before one.
     """
 
-    def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
-        """Reads nothing before `start`.
-
-        `sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages.
-        """
+    def __init__(self, sock: socket.socket | None, feed: PageFeed) -> None:
+        """`sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages."""
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None

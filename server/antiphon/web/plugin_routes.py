@@ -6,9 +6,16 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from antiphon.web.api.table import OPERATIONS
-from antiphon.web.operations import Operation
+from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.live import LiveRoutes
+from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
+from antiphon.web.operations import Operation, operations_of
 from antiphon.web.server import HttpServer
+
+OWNERS = (ServerRoutes, DocumentRoute, JobRoutes, LiveRoutes)
+OPERATIONS = tuple(one for owner in OWNERS for one in operations_of(owner))
+
 
 log = logging.getLogger("antiphon.plugins")
 HOOK = "antiphon_routes"
@@ -20,7 +27,6 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     if not wanted:
         return
     from antiphon.kernel.plugins.importing import import_plugins
-    from antiphon.kernel.runtime.importing import reason_of
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))

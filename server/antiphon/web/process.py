@@ -26,10 +26,9 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import bound_to, listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
-from antiphon.web.draining import drain
 from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import HttpOptions, serve_http
-from antiphon.web.server import HttpServer
+from antiphon.web.server import HttpServer, drain
 
 log = logging.getLogger("antiphon.web")
 NICE = 10

@@ -31,10 +31,10 @@ from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response,
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
-from antiphon.web.page.opening import PageOpening
+from antiphon.web.page.routes import PageOpening
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.application import Endpoint
-from antiphon.web.protocol.limits import Limits
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer, Uploads
 
 log = logging.getLogger("antiphon.http")
@@ -63,13 +63,8 @@ class HttpOptions:
 async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOptions) -> HttpServer:
     """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
-    Returns:
-        The server; `.port` is the port it listens on.
-
-    Raises:
-        EngineError: The port is taken.
-        FileError: With `lan` or `proxy`, the token or the certificate cannot be written.
-        Refusal: Control does not answer.
+    Returns the server; `.port` is the port it listens on. Raises EngineError: the port is taken. Raises FileError: with
+    `lan` or `proxy`, the token or the certificate cannot be written. Raises Refusal: control does not answer.
     """
     server = HttpServer(control, limits=options.limits)
     _guard(server, options)

@@ -9,6 +9,7 @@ await server.stop()
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,12 +24,10 @@ from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, 
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.protocol.application import Endpoint, Guard
+from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.gate import RequestGate
-from antiphon.web.protocol.guard import LOOPBACK, Site
-from antiphon.web.protocol.limits import HttpCounters, Limits
-from antiphon.web.protocol.routing import Routes
+from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, Site
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [
@@ -56,19 +55,15 @@ class Uploads:
 class HttpServer:
     """HTTP server: routes, connections and limits.
 
-    Attributes:
-        token: What every request needs with `--lan`, else "".
-        operations: Those that `serve` has added, in order.
-        uploads: Files that clients have sent; None where nothing is done with files.
-        port: The port that it listens on, after `start`.
-        draining: Called again and again while it drains; each begins nothing new, and returns how much still runs.
-        counts: Further counters for `/api/status`, by name.
+    `token`: what every request needs with `--lan`, else "". `operations`: those that `serve` has added, in order.
+    `uploads`: files that clients have sent; None where nothing is done with files. `port`: the port that it listens on,
+    after `start`. `draining`: called again and again while it drains; each begins nothing new, and returns how much
+    still runs. `counts`: further counters for `/api/status`, by name.
     """
 
     def __init__(
         self, control: ControlLink | None = None, authorise: Authorise | None = None, limits: Limits | None = None
     ) -> None:
-        """Idle before `start`."""
         self.control = control
         self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)
@@ -93,14 +88,11 @@ class HttpServer:
     def add(self, method: str, path: str, handler: Handler, *, token: bool = False) -> None:
         """Adds a route.
 
-        Args:
-            method: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD.
-            path: Such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the
-                path, which `request.parts` then holds. Below /plugins/ no path is reserved.
-            handler: Called with each request; it returns a `Response` or an awaitable of one.
-
-        Raises:
-            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        `method`: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD. `path`:
+        such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the path, which
+        `request.parts` then holds. Below /plugins/ no path is reserved. `handler`: called with each request; it returns
+        a `Response` or an awaitable of one. Raises PluginError: the path is reserved, taken or malformed, or there is
+        no such method.
         """
         self.routes.add(method.upper(), path, Endpoint(handler, token or method.upper() != "GET"))
 
@@ -167,3 +159,29 @@ class HttpServer:
             return None
         self.gate.counters.requests += 1
         return serve
+
+
+TURN_SECONDS = 0.05
+"""Poll interval in seconds of running requests."""
+
+
+async def drain(server: HttpServer, seconds: float) -> bool:
+    """Closes the port, and returns once all requests and jobs are finished, or after `seconds`.
+
+    Idle connections are closed at once, others after their answer. WebSockets are not waited for. Returns True if
+    nothing was left.
+    """
+    connections = server.connections
+    connections.close_port()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        for connection in list(connections.waiting):
+            if connection.idle:
+                connection.drop()
+        left = connections.count + sum(hold() for hold in server.draining)
+        if left == 0:
+            return True
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(TURN_SECONDS)

@@ -10,9 +10,10 @@ from antiphon.offline.analyses import (
     analyse_file,
     analyses,
     named_analyses,
+    separate_blocks,
+    separated_file,
     separator,
 )
-from antiphon.offline.separation import separate_blocks, separated_file
 from antiphon.signal.analysis import (
     EACH,
     Analysis,
@@ -31,8 +32,7 @@ from antiphon.signal.features import (
     import_librosa,
 )
 from antiphon.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
-from antiphon.signal.landmarks import unpack_landmarks
-from antiphon.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, piece_frames, unpack_landmarks
 from antiphon.signal.listening_mix import ListeningMix, listening_mono
 from antiphon.signal.loudness import (
     K_STATE,

@@ -46,4 +46,4 @@ from antiphon.kernel.runtime.resources import folder as built_in_folder
 from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES
 from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
 from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields, read_toml
-from antiphon.offline.chord_file import SUFFIXES as CHORD_SUFFIXES, chord_text
+from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text

@@ -13,11 +13,18 @@ from antiphon.kernel.runtime.model_files import (
     write as write_weights,
 )
 from antiphon.kernel.runtime.resources import models as models_folder
-from antiphon.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.networks.array_layers import (
+    BandedSums,
+    Conv1d,
+    Gru,
+    Linear,
+    SiluLinear,
+    Weights,
+    find_array,
+    gelu,
+    sigmoid,
+)
 from antiphon.networks.array_network import ArrayNetwork, load as load_arrays
-from antiphon.networks.array_weights import Weights, find_array
-from antiphon.networks.info import ModelInfo
-from antiphon.networks.listing import FileListing, ModelFolder
-from antiphon.networks.model_client import ModelClient, say_instead, usable
+from antiphon.networks.info import FileListing, ModelFolder, ModelInfo
+from antiphon.networks.model_client import ModelClient, ModelProcessor, say_instead, usable
 from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
-from antiphon.networks.processor import ModelProcessor

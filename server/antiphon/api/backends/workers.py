@@ -15,5 +15,4 @@ from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.kernel.workers.worker_client import WorkerClient
-from antiphon.networks.reporter import WorkerReporter
-from antiphon.networks.reporting import RecentSound, ReportingStepper
+from antiphon.networks.reporter import RecentSound, ReportingStepper, WorkerReporter

@@ -14,6 +14,7 @@ import typer
 from antiphon.cli.terminal.errors import complain
 from antiphon.files.midifile import SUFFIXES, WRITTEN
 from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
@@ -201,7 +202,6 @@ def plan_jobs(
 
     Raises UsageError: they are not what the plugin takes.
     """
-    from antiphon.kernel.contract.file_use import NOTHING
     from antiphon.kernel.graph.clips import locate_asset
     from antiphon.kernel.io.decode import path_text
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.paths import write_atomic
 
 
 def paste(
@@ -17,17 +18,16 @@ def paste(
     force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
 ) -> None:
     """Translate a program of Strudel or Tidal into a live script; what has no counterpart stands as a comment."""
-    from antiphon.kernel.runtime.paths import write_atomic
     from antiphon.paste.program import translated
 
-    script = translated(_text(file))
+    made, script = translated(_text(file))
     if not out:
-        typer.echo(script.text(), nl=False)
+        typer.echo(made, nl=False)
     else:
         target = Path(out)
         if target.exists() and not force:
             raise UsageError(f"{out} is there already; --force replaces it")
-        write_atomic(target, script.text().encode(), 0o644)
+        write_atomic(target, made.encode(), 0o644)
     left = len(script.left_out)
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
     tracks = len(script.tracks)

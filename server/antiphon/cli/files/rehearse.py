@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ def rehearse(
     Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
     """
     from antiphon.cli.files.render_script import show
-    from antiphon.cli.terminal.errors import endable
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import is_script
 

@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from antiphon.cli.files.file_tasks import MOST_FADE, MOST_TAIL, failures, hertz, play_with, within
+from antiphon.cli.files.file_tasks import (
+    MOST_FADE,
+    MOST_TAIL,
+    failures,
+    gather_tasks,
+    hertz,
+    play_with,
+    sound_suffix,
+    within,
+)
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.files.midifile import SUFFIXES
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.paths import make_folder
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, check_cue
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.offline.file_job import check_distinct, free
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import RenderJob
@@ -32,7 +45,6 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
     MIDI file is played at its tempo by every node that takes notes and that no wire plays.
     """
-    from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, check_cue
     from antiphon.offline.script_run import is_script
 
     if asked.block and not MIN_BLOCK <= asked.block <= MAX_BLOCK:
@@ -62,7 +74,6 @@ def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFini
     from antiphon.kernel.graph.patch import load as load_patch
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
-    from antiphon.offline.file_job import check_distinct, free
 
     loaded = load(check=False)
     patch = load_patch(asked.patch, loaded.catalog, trusted=True)
@@ -89,12 +100,9 @@ def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFini
 
 def _jobs(asked: RenderOptions) -> list[RenderJob]:
     """The files to render. Raises `UsageError` where --out, --out-dir, --in and --events do not go together."""
-    from antiphon.cli.files.file_tasks import gather_tasks, sound_suffix
     from antiphon.cli.files.rendering import RenderJob
     from antiphon.files.audiowrite import format_of
-    from antiphon.files.midifile import SUFFIXES
     from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
     from antiphon.offline.note_file import is_midi
 
     events, sources = asked.events, asked.source or []

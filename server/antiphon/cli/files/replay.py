@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.files.file_tasks import play_with, report
 from antiphon.cli.files.finish_options import FinishOptions, finish_of
 from antiphon.cli.option_records import by_records
+from antiphon.cli.terminal.errors import endable
+from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.kernel.errors import FileError
+from antiphon.offline.file_job import check_distinct, free
 
 
 @by_records
@@ -19,17 +24,12 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Render a recorded set to a file: the same samples on the same machine."""
-    from antiphon.cli.files.file_tasks import play_with, report
-    from antiphon.cli.terminal.errors import endable
-    from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.files.audiowrite import AudioWriter, format_of
-    from antiphon.kernel.errors import FileError
     from antiphon.kernel.io.audiofile import stream
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.supervisor.recordings import SET
     from antiphon.kernel.synth.backends import chosen
-    from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder

@@ -27,9 +27,14 @@ from antiphon.cli.files.file_tasks import (
 from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.cli.terminal.question import ask
+from antiphon.cli.terminal.progress import ProgressBar, ask
+from antiphon.files.midifile import WRITTEN
 from antiphon.files.sound_finish import SoundFinish
+from antiphon.kernel.contract.params import instead_of
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.paths import make_folder
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
@@ -108,7 +113,6 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     """
     from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 
     if not MIN_BLOCK <= asked.block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
@@ -298,11 +302,7 @@ def _file_job(
 
 def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
     """Runs a plugin that processes files itself: `own` names its function."""
-    from antiphon.cli.terminal.progress import ProgressBar
-    from antiphon.files.midifile import WRITTEN
     from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.runtime.importing import import_object
-    from antiphon.kernel.runtime.paths import make_folder
     from antiphon.offline.output_summary import Written
 
     if asked.out_dir is not None:
@@ -330,8 +330,6 @@ def read_settings(
     """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
     allowed.
     """
-    from antiphon.kernel.contract.params import instead_of
-
     cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
     values: dict[str, Value] = {}
     fires: list[tuple[str, float]] = []
@@ -367,7 +365,6 @@ def _seconds(name: str, text: str) -> float:
 def _each(asked: RunOptions, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
     from antiphon.cli.files.run_file import one
-    from antiphon.kernel.runtime.paths import make_folder
 
     def write(job: FileTask) -> bool:
         make_folder(job.target.parent)

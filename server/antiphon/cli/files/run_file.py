@@ -24,13 +24,13 @@ from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.offline import note_file
+from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.level_change import PieceLevels, taken_text
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
-from antiphon.offline.separation import separated_file
 
 MOST_PASSES = 4
 """Times that a file is played ahead at most: a processor that always asks would never end."""

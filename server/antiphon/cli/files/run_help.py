@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from antiphon.kernel.contract.params import HOST_PARAMS
+
 PLUGIN = "antiphon.run.plugin"
 """Key of the name in the context's `meta`."""
 
@@ -28,7 +30,6 @@ class RunCommand(TyperCommand):
             super().format_help(ctx, formatter)
             return
         from antiphon.cli.plugins import describe_param, operands, ports
-        from antiphon.kernel.contract.params import HOST_PARAMS
         from antiphon.kernel.graph.graph import known_type
         from antiphon.kernel.plugins.loader import load
 

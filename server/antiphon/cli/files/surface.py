@@ -9,6 +9,8 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.kernel.errors import PatchError, UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.offline.file_job import free
 
 TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 
@@ -33,9 +35,7 @@ def surface(
     """Write a control surface for a patch: its parameters, levels, tempo, scenes, keys."""
     from antiphon.kernel.graph.patch import load as load_patch
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime import paths
     from antiphon.layout import controls, stage_control, touchosc
-    from antiphon.offline.file_job import free
 
     path = Path(out)
     if path.suffix not in (TOUCHOSC, STAGE_CONTROL):

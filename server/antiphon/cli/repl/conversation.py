@@ -3,22 +3,99 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
 from antiphon.cli.osc import ask, value
-from antiphon.cli.repl.declarations import Declaration, declarations
 from antiphon.cli.running_server import look
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.suggestion import suggest
 from antiphon.kernel.wire.text import printable
+from antiphon.web.oscquery.query import UNITS
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.key_binding import KeyBindings
+
+NORM = "/norm"
+_UNITS = {theirs: ours for ours, theirs in UNITS.items()}
+WRITE = 2
+"""Bit of OSCQuery's ACCESS: the address takes a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One address. `low`, `high`: range of a number; None without one."""
+
+    address: str
+    doc: str
+    types: str  # OSC type tags of its arguments; N for none
+    value: str = ""  # as text, "" for an address without one
+    low: float | None = None
+    high: float | None = None
+    words: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What it takes, as text: "0 to 0.98", "gate or learned", ""."""
+        if self.words:
+            return " or ".join(self.words)
+        if self.low is None or self.high is None:
+            return "on or off" if self.types in ("T", "F") else ""
+        unit = f" {_UNITS.get(self.unit, self.unit)}" if self.unit else ""
+        return f"{self.low:g} to {self.high:g}{unit}"
+
+    @property
+    def line(self) -> str:
+        """The address with its value, what it takes, and its sentence."""
+        shown = (self.address, self.value and f"= {self.value}", self.allowed and f"({self.allowed})", self.doc)
+        return " ".join(part for part in shown if part)
+
+
+def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
+    """The addresses that take a message, of an OSCQuery tree; `/norm` is left out, which only faders need."""
+    found: dict[str, Declaration] = {}
+    _read(tree, found)
+    return found
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "on" if value else "off"
+        case float():
+            return f"{value:g}"
+    return str(value)
+
+
+def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
+    path = str(entry.get("FULL_PATH", ""))
+    if "TYPE" in entry and int(entry.get("ACCESS", 0)) & WRITE and not path.endswith(NORM):
+        bounds = (entry.get("RANGE") or [{}])[0]
+        value = (entry.get("VALUE") or [None])[0]
+        found[path] = Declaration(
+            path,
+            str(entry.get("DESCRIPTION", "")),
+            str(entry["TYPE"]),
+            _shown(value),
+            bounds.get("MIN"),
+            bounds.get("MAX"),
+            tuple(map(str, bounds.get("VALS", ()))),
+            (entry.get("UNIT") or [""])[0],
+        )
+    for below in entry.get("CONTENTS", {}).values():
+        _read(below, found)
+
 
 HOST = "127.0.0.1"
 PATIENCE = 5.0
@@ -177,3 +254,38 @@ def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
         run_in_terminal(now)
 
     return bindings
+
+
+OWN = {"help": "what can be typed, or what it does", "status": "how the server is", "quit": "ends the REPL"}
+SWITCH = ("on", "off")
+
+
+class AddressCompleter(Completer):
+    """Completes by the declarations of the moment."""
+
+    def __init__(self, declared: Callable[[], Mapping[str, Declaration]]) -> None:
+        self._declared = declared
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """Yields what can stand at the end of the text before the cursor."""
+        before = document.text_before_cursor
+        words = before.split()
+        last = "" if not words or before.endswith(" ") else words.pop()
+        for text, doc in self._candidates(words):
+            if text.startswith(last):
+                yield Completion(text, start_position=-len(last), display_meta=doc)
+
+    def _candidates(self, words: list[str]) -> Iterable[tuple[str, str]]:
+        declared = self._declared()
+        if words in ([], ["help"]):
+            yield from {**OWN, **{address: _meta(one) for address, one in declared.items()}}.items()
+        elif len(words) == 1 and words[0] in declared:
+            found = declared[words[0]]
+            for word in found.words or (SWITCH if found.types in ("T", "F") else ()):
+                yield word, "now" if word == found.value else ""
+
+
+def _meta(declaration: Declaration) -> str:
+    value = f"{declaration.value}  " if declaration.value else ""
+    allowed = f"{declaration.allowed}. " if declaration.allowed else ""
+    return f"{value}{allowed}{declaration.doc}"

@@ -16,16 +16,13 @@ from typing import Any, NoReturn
 
 import typer
 
-from antiphon.cli.terminal.progress import clear
-from antiphon.cli.terminal.style import style_text
+from antiphon.cli.terminal.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import extras
 
 # typer carries its command-line library inside in some versions and beside it in others; both give
 # `BadParameter` its base classes.
 _Usage, _Shown = typer.BadParameter.__mro__[1:3]
-
-
 NOTHING_HALF = "no incomplete file was left"
 """What is said of work whose files are written whole or not at all."""
 
@@ -50,7 +47,6 @@ class Complaints(logging.Handler):
 
 def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
-    logging.lastResort = Complaints(logging.WARNING)
     code = run(app, arguments)
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -59,7 +55,7 @@ def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    logging.lastResort = _Warnings(logging.WARNING)
+    logging.lastResort = Complaints(logging.WARNING)
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
         sys.stdout.flush()
@@ -98,13 +94,6 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         if not isinstance(error, _Shown):
             raise
         return _refused(error)
-
-
-class _Warnings(logging.Handler):
-    """Warnings of commands that keep no log, in their form of a complaint."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        complain(record.getMessage())
 
 
 def complain(message: str) -> None:

@@ -7,13 +7,17 @@ line each time: "0.25".
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
+from typing import Annotated, Any, Literal, TextIO
+
+import typer
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
@@ -118,3 +122,38 @@ def _left(share: float, spent: float) -> str:
     minutes, seconds = divmod(math.ceil(spent * (1.0 - share) / share), 60)
     hours, minutes = divmod(minutes, 60)
     return f" {hours}:{minutes:02d}:{seconds:02d} left" if hours else f" {minutes}:{seconds:02d} left"
+
+
+def ask(question: str) -> str:
+    """Puts a question on standard error and reads a line; "" without a terminal, and at the end of input."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return ""
+    clear()
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().rstrip("\n")
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+"""Annotation of the option `--json` of a command."""
+
+
+def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:
+    """Prints an answer as JSON or as lines, which may be a generator."""
+    for line in (json.dumps(data),) if as_json else lines:
+        typer.echo(line)
+
+
+Role = Literal["head", "good", "warn", "bad", "faint"]
+CODES: dict[Role, str] = {"head": "1", "good": "32", "warn": "33", "bad": "31", "faint": "2"}
+"""SGR parameters (ECMA-48): bold, green, yellow, red, faint."""
+
+
+def shows_colour(stream: TextIO) -> bool:
+    """Whether what is written to `stream` is shown in colour."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style_text(text: str, role: Role, stream: TextIO | None = None) -> str:
+    """The text in the colour of its role, where the stream (standard output) shows colours."""
+    return f"\033[{CODES[role]}m{text}\033[0m" if shows_colour(stream or sys.stdout) else text

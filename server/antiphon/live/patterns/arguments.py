@@ -33,11 +33,7 @@ _FALSE = ("f", "false", "0")
 
 
 def figure(word: str) -> tuple[float]:
-    """Number of a mini-notation word: `3`, `-0.5`, `1%8`.
-
-    Raises:
-        UsageError: The word is no number.
-    """
+    """Number of a mini-notation word: `3`, `-0.5`, `1%8`. Raises UsageError: the word is no number."""
     above, _, below = word.partition("%")
     try:
         value = float(above) / float(below or "1")
@@ -67,8 +63,7 @@ def number_of(value: object, what: str) -> Fraction:
 def numbers(argument: Argument, what: str) -> Query[float]:
     """Query of a number argument; `what`: its use, for the error.
 
-    Raises:
-        UsageError: It is no number, text or pattern.
+    Raises UsageError: it is no number, text or pattern.
     """
     if isinstance(argument, str):
         return read(argument, figure)
@@ -100,8 +95,7 @@ def truths(argument: Truth, what: str) -> Query[bool]:
 def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) -> Query[T]:
     """Result of `change` for an argument: once for a number, else for each value while it is active.
 
-    Raises:
-        UsageError: It is no number, text or pattern, or `change` refuses the number.
+    Raises UsageError: it is no number, text or pattern, or `change` refuses the number.
     """
     if isinstance(argument, int | float | Fraction):
         return change(exact(argument, what))

@@ -24,15 +24,8 @@ Notes: TypeAlias = str | int | float | Iterable[str | int | float]
 def note_number(name: str | int | float) -> int | float:
     """MIDI number of a note.
 
-    Args:
-        name: A letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an
-            octave the fourth. A number stays as it is.
-
-    Returns:
-        The MIDI note number.
-
-    Raises:
-        UsageError: There is no such note.
+    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an octave
+    the fourth. A number stays as it is. Returns the MIDI note number. Raises UsageError: there is no such note.
     """
     if isinstance(name, int | float) and not isinstance(name, bool):
         return name
@@ -65,16 +58,9 @@ def note_numbers(notes: Notes) -> Iterable[int | float]:
 def chord(name: str) -> tuple[int | float, ...]:
     """The notes of a chord.
 
-    Args:
-        name: A root and a name of `CHORDS`, "c4 minor7" or "c4'minor7"; a root alone is major. After further
-            quotation marks: a number for how many notes, `i` for each inversion, `o` for open position:
-            "c4'maj7'5'ii".
-
-    Returns:
-        MIDI note numbers, from the lowest.
-
-    Raises:
-        UsageError: There is no such note or chord.
+    `name`: a root and a name of `CHORDS`, "c4 minor7" or "c4'minor7"; a root alone is major. After further quotation
+    marks: a number for how many notes, `i` for each inversion, `o` for open position: "c4'maj7'5'ii". Returns MIDI note
+    numbers, from the lowest. Raises UsageError: there is no such note or chord.
     """
     root, *rest = re.split(r"['\s]+", name.strip())
     kind, changes = (rest[0], rest[1:]) if rest and rest[0] else ("major", [])
@@ -127,8 +113,7 @@ class Scale:
 def scale_of(name: str) -> Scale:
     """A scale by its root and name, as "c4 minor", "c4:minor" or "a minPent".
 
-    Raises:
-        UsageError: There is no such note or scale.
+    Raises UsageError: there is no such note or scale.
     """
     root, kind = re.fullmatch(r"([^\s:]*)[\s:]*(.*)", name.strip(), re.DOTALL).groups()  # type: ignore[union-attr]
     if not kind and scale_name(root) in SCALES:
@@ -148,14 +133,8 @@ def note_words(word: str) -> tuple[int | float, ...]:
 def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
     """Notes of a chord symbol, and its bass.
 
-    Args:
-        text: As "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it.
-
-    Returns:
-        The notes from the root on, the root in octave 3, and the pitch class of the bass.
-
-    Raises:
-        UsageError: There is no such chord.
+    `text`: as "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it. Returns the notes from the root on, the root in
+    octave 3, and the pitch class of the bass. Raises UsageError: there is no such chord.
     """
     found = SYMBOL.fullmatch(text.strip())
     if found is None:

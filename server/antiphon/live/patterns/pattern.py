@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries, rhythms
+from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.harmony import named_number
@@ -249,11 +249,11 @@ class Pattern(Generic[T]):
 
         def rotated(k: int, n: int) -> Query[T]:
             return each(
-                rotation, "euclid", lambda r: rhythms.euclid(self.events, k, n, whole(r, "euclid", -1024, 1024))
+                rotation, "euclid", lambda r: queries.euclid(self.events, k, n, whole(r, "euclid", -1024, 1024))
             )
 
         def stepped(k: int) -> Query[T]:
-            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 1, rhythms.MOST_STEPS)))
+            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 1, queries.MOST_STEPS)))
 
         return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.places import Places, join_places
 from antiphon.live.patterns.spans import CycleEvent, Span
@@ -230,3 +231,39 @@ def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
         return queries[int(chance(seed, stream, Fraction(cycle)) * len(queries))](span, seed)
 
     return by_cycle(inner) if queries else silence
+
+
+MOST_STEPS = 1024
+"""Maximum steps of a rhythm: more than anyone plays in a cycle."""
+
+
+def rhythm(pulses: int, steps: int) -> list[bool]:
+    """Onset flags of `steps` steps, by Bjorklund's algorithm.
+
+    See Toussaint, "The Euclidean algorithm generates traditional musical rhythms", 2005. With more than `steps` pulses
+    every step has an onset.
+    """
+    pulses = min(pulses, steps)
+    groups, rest = [[True]] * pulses, [[False]] * (steps - pulses)
+    while len(rest) > 1 and groups:
+        both = min(len(groups), len(rest))
+        joined = [a + b for a, b in zip(groups, rest, strict=False)]
+        groups, rest = joined, groups[both:] + rest[both:]
+    return [step for group in groups + rest for step in group]
+
+
+def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query[T]:
+    """A pattern's cycle on each onset of a rhythm of `steps` a cycle; silence for 0.
+
+    With `pulses` below 0, on the steps without an onset of the rhythm of `-pulses`; the pattern starts `rotation` steps
+    later.
+
+    Raises UsageError: too many steps.
+    """
+    if steps <= 0:
+        return silence
+    if max(steps, abs(pulses)) > MOST_STEPS:
+        raise UsageError(f"a euclidean rhythm takes up to {MOST_STEPS} steps, not {max(steps, abs(pulses))}")
+    on = pulses >= 0
+    cycle = fastcat([query if step is on else silence for step in rhythm(abs(pulses), steps)])
+    return shift(cycle, Fraction(-rotation, steps))

@@ -65,8 +65,7 @@ def run(count: Argument) -> Pattern[int]:
 def choose(*values: T, seed: int = 0) -> Pattern[T]:
     """One of several values by chance for each moment; `segment(4)` makes four events a cycle of it.
 
-    Raises:
-        UsageError: There is no value to choose from.
+    Raises UsageError: there is no value to choose from.
     """
     if not values:
         raise UsageError("choose takes one or more values, as in choose('c4', 'e4')")

@@ -24,8 +24,7 @@ FURTHEST = 1_000_000_000
 def exact(value: Number, what: str = "a time") -> Fraction:
     """Fraction of a number; for a float the nearest with a denominator up to `FINEST`.
 
-    Raises:
-        UsageError: It is no number, or not finite, or beyond `FURTHEST`.
+    Raises UsageError: it is no number, or not finite, or beyond `FURTHEST`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise UsageError(f"{what} takes a number, not {str(value)[:40]!r}")
@@ -80,8 +79,7 @@ class Span:
 class CycleEvent(Generic[T]):
     """A value active for a time.
 
-    Attributes:
-        whole: From its beginning to its end; None for a sample of a signal, which has neither.
+    `whole`: from its beginning to its end; None for a sample of a signal, which has neither.
     """
 
     whole: Span | None

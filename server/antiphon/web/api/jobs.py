@@ -18,7 +18,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
-from antiphon.web.api.graph_json import known_plugin
+from antiphon.web.api.server_state import known_plugin
 from antiphon.web.http_message import HttpRequest, Response, answer
 from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,21 +11,76 @@ from typing import Any
 
 import segno
 
-from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.graph import NodeSpec, known_type
+from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg
 from antiphon.signal.lyrics import syllables
 from antiphon.web import openapi
 from antiphon.web.api import types
-from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
-from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals
+from antiphon.web.osc_socket import check_message
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
+
+
+def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
+    """Answer to `GET /api/graph`: control's plan, with values and each type's declaration."""
+    return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
+
+
+def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
+    """Processor of that name; raises `Refusal` 404 if there is none."""
+    try:
+        return known_type(name, catalog)
+    except PatchError as error:
+        raise Refusal(404, str(error)) from None
+
+
+def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
+    """A processor for `GET /api/plugins`."""
+    return {
+        "name": info.type,
+        "plugin": info.plugin,
+        "needs": list(info.on_files.needs),
+        "splits": list(info.on_files.splits),
+        **_declared(info),
+    }
+
+
+def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:
+    info = declaration(NodeSpec(node["name"], node["type"]), catalog)
+    if info is None:
+        return {**node, "doc": "", "inputs": [], "outputs": [], "params": []}
+    shown = {**node, **_declared(info)}
+    shown["params"] = [{**param, "value": _plain(values.get(param["name"]))} for param in shown["params"]]
+    return shown
+
+
+def _declared(info: ProcessorInfo) -> dict[str, Any]:
+    return {
+        "doc": info.doc,
+        "inputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.inputs],
+        "outputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.outputs],
+        "params": [_param(param) for param in info.cells],
+    }
+
+
+def _param(param: Param) -> dict[str, Any]:
+    shown = {name: _plain(getattr(param, name)) for name in types.Param.__struct_fields__}
+    return {**shown, "choices": list(param.choices)}
+
+
+def _plain(value: Value | None) -> Value | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
 
 PATIENCE = 3.0
 """Timeout in seconds of control for the health; load balancers wait for 5 or more."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import Arg, encode
-from antiphon.web.changes import ValueSubscription
 from antiphon.web.http_message import Refusal
+from antiphon.web.osc_socket import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
 from antiphon.web.protocol.websocket import WebSocket
 
@@ -47,7 +47,6 @@ class WebListener:
     """
 
     def __init__(self) -> None:
-        """Starts without addresses."""
         self.addresses: set[str] = set()
         self.pending: dict[str, bytes | str] = {}
         self.paths: dict[str, list[str]] = {}
@@ -102,7 +101,7 @@ class Listeners:
     """All clients. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink | None) -> None:
-        """Starts without clients; without `control`, in tests, there are no changes."""
+        """Without `control`, in tests, there are no changes."""
         self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
         self._control = control
         self._changes = None if control is None else ValueSubscription(control.osc, self._changed)

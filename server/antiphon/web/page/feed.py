@@ -17,11 +17,9 @@ from typing import Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.osc import Arg, Message, encode
-from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Refusal
-from antiphon.web.osc_json import check_message
-from antiphon.web.osc_socket import OscSocket
+from antiphon.web.osc_socket import OscSocket, ValueSubscription, check_message
 from antiphon.web.protocol.websocket import WebSocket
 
 PERIOD = 1 / 30

@@ -73,10 +73,7 @@ class NodeSounds:
     """All taps and their listeners. `dropped`: messages lost by slow browsers."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
-        """Starts without taps in the memory of the engine's copies.
-
-        `numbers` queries the nodes' numbers by name from control, `in` and `out` too.
-        """
+        """`numbers` queries the nodes' numbers by name from control, `in` and `out` too."""
         self._memory, self._numbers = memory, numbers
         self._taps: list[_Tap | None] = [None] * TAPS
         self._running: asyncio.Task[None] | None = None

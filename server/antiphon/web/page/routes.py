@@ -9,17 +9,48 @@ WebSocket /api/input          sound from a browser, as the server's input
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from antiphon.kernel.io.tap_memory import TapMemory
+from antiphon.web.access import TokenGuard
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Response
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.operations import convert
 from antiphon.web.page import files
 from antiphon.web.page.browser_input import BrowserSound
 from antiphon.web.page.feed import PageFeed
 from antiphon.web.page.node_sound import NodeSounds
+from antiphon.web.page.page_secret import take_secret
 from antiphon.web.protocol.websocket import WebSocket
 from antiphon.web.server import HttpServer
+
+EXPIRED = "this address was used before or is over ten minutes old; `antiphon page` opens another"
+
+
+class OpenBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Request body of the page."""
+
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageOpening:
+    """Exchanges one-time secrets for the page's key."""
+
+    folder: Path
+    guard: TokenGuard
+
+    def serve(self, request: HttpRequest) -> Response:
+        """The key for a secret; `Refusal` unless it is the newest one and unused."""
+        body: OpenBody = convert(request.json(), OpenBody)
+        if not take_secret(self.folder, body.secret):
+            self.guard.wrong(request.peer)
+            raise Refusal(403, EXPIRED)
+        return answer({"key": self.guard.page_key})
 
 
 def install(

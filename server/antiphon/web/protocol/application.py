@@ -3,19 +3,96 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect, Request as BodyReader
-from starlette.responses import Response as BytesResponse
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response as BytesResponse
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from antiphon.kernel.errors import AntiphonError
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.web.protocol.bodies import FileBody, body_pieces
+from antiphon.jobs.errors import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
+from antiphon.kernel.errors import AntiphonError, PluginError
+from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
+from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.gate import RequestGate, count_failure
-from antiphon.web.statuses import refusal_of
+from antiphon.web.protocol.websocket import ServeWebSocket
+
+STATUSES: dict[type[AntiphonError], int] = {
+    Missing: 404,
+    InUse: 409,
+    UnsupportedFormat: 415,
+    Unreadable: 422,
+    TooMany: 429,
+    Unavailable: 503,
+    StorageFull: 507,
+}
+"""Any other error is 400: the request's fault."""
+
+
+def refusal_of(error: AntiphonError) -> Refusal:
+    """Refusal sent to a client for an error."""
+    if isinstance(error, Refusal):
+        return error
+    wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooMany) else ()
+    return Refusal(STATUSES.get(type(error), 400), str(error), wait)
+
+
+SLOWEST, AFTER = 16 * 1024, 10.0
+"""Minimum average upload speed in bytes a second, and the seconds after which it applies: a few slow clients would
+occupy all upload slots otherwise."""
+SLOWEST_LIVE = 1024
+"""Minimum speed of live sound: speech has at least 8 kbit/s."""
+LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
+"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds of its next piece."""
+
+
+async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
+    """The pieces of a request's body, none empty.
+
+    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
+    too slow, or its framing is wrong.
+    """
+    connection: HttpConnection = scope["state"]["connection"]
+    connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST
+    if live:
+        connection.piece_seconds, slowest, connection.chunks_left = LIVE_SECONDS, SLOWEST_LIVE, LIVE_CHUNKS
+    loop, received = asyncio.get_running_loop(), 0
+    began = loop.time()
+    while not connection.complete:
+        piece = (await receive())["body"]
+        received += len(piece)
+        if received > most:
+            raise Refusal(413, f"a request body has at most {most} bytes")
+        seconds = loop.time() - began
+        if not connection.complete and seconds > AFTER and received < seconds * slowest:
+            raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
+        if piece:
+            yield piece
+
+
+class FileBody(FileResponse):
+    """File as the body of a response, or the one range of it that a request asks for.
+
+    For several ranges, or an invalid one, the whole file is the answer, as RFC 9110 allows: no client of sound files
+    asks for several.
+    """
+
+    chunk_size = 256 * 1024
+    max_ranges = 1
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []
+        except RangeNotSatisfiable:
+            headers = (("Content-Range", f"bytes */{file_size}"),)
+            raise Refusal(416, f"the file has {file_size} bytes", headers) from None
+
 
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
 
@@ -127,3 +204,92 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
     async for piece in response.pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+Owner: TypeAlias = Callable[[HttpRequest], None]
+"""Check that raises `Refusal` if a request with the token is not allowed."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Routes:
+    """Routes of a server, an ASGI application.
+
+    `fallback`: answers GET for paths without a route; `websockets`: by path the handler, and the check of token
+    requests.
+    """
+
+    def __init__(self, gate: RequestGate) -> None:
+        self._gate = gate
+        self._router = Router(redirect_slashes=False, default=self._unknown)
+        self._resources: dict[str, Resource] = {}
+        self.websockets: dict[str, tuple[ServeWebSocket, Owner | None]] = {}
+        self._reserved: frozenset[str] | None = None
+        self.fallback: Handler | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        await self._router(scope, receive, send)
+
+    def add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
+
+        A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
+        HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
+        """
+        if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
+            raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
+        _, first, *more = path.split("/")
+        if self._reserved is not None:
+            own_api = first == "api" and not (more and _NAME.fullmatch(more[0]))
+            if own_api or first in self._reserved or "/".join((first, *more[:1])) in self._reserved:
+                raise PluginError(f"{path!r} is reserved; put the route below /plugins/ or /api/NAME")
+        if method not in _METHODS:
+            raise PluginError(f"{method!r} is not a method a route takes: GET, POST, PUT, PATCH or DELETE")
+        if path not in self._resources:
+            resource = Resource(self._gate)
+            pattern = path.removesuffix("*") + "{rest:path}" if path.endswith("/*") else path
+            try:
+                route = Route(pattern, resource)
+            except (ValueError, AssertionError) as error:
+                raise PluginError(f"{path!r} is not a route ({error}); write a path like /plugins/NAME/THING") from None
+            self._resources[path] = resource
+            self._router.routes.append(route)
+            self._router.routes.sort(key=lambda one: _order(one.path))  # type: ignore[attr-defined]
+        if method in self._resources[path].endpoints:
+            raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
+        self._resources[path].endpoints[method] = endpoint
+
+    def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
+        """Serves the WebSockets of a path; a plain request is answered 426.
+
+        `owner`: requires the token, and is called with the request to raise `Refusal`; None for any page.
+        """
+        self.websockets[path] = serve, owner
+
+        def upgrade(request: HttpRequest) -> Response:
+            if owner is not None:
+                owner(request)
+            raise Refusal(426, "this address is for WebSockets")
+
+        self.add("GET", path, Endpoint(upgrade, owner is not None))
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Path and method of every route."""
+        return [(path, method) for path, one in self._resources.items() for method in one.endpoints]
+
+    def reserve(self, names: frozenset[str]) -> None:
+        """Makes `add` refuse "/" and paths whose first part, or first two, are among `names`, from now on."""
+        self._reserved = names | {"", "*"}
+
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.fallback is None or (scope["method"] not in ("GET", "HEAD") and scope["path"].startswith("/api/")):
+            raise Refusal(404, "there is nothing at this address")
+        resource = Resource(self._gate)
+        resource.endpoints["GET"] = Endpoint(self.fallback, False)
+        await resource(scope, receive, send)
+
+
+def _order(path: str) -> tuple[bool, int, int]:
+    return "{rest:path}" in path, path.count("{"), -len(path)

@@ -9,8 +9,7 @@ from email.utils import formatdate
 from starlette.types import Scope
 
 from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
-from antiphon.web.protocol.guard import Headers, Site, asks_health, check_framing, check_size
-from antiphon.web.protocol.limits import HttpCounters, Limits
+from antiphon.web.protocol.guard import Headers, HttpCounters, Limits, Site, asks_health, check_framing, check_size
 
 log = logging.getLogger("antiphon.http")
 COMMON = (

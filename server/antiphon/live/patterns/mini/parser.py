@@ -49,8 +49,7 @@ _DEFAULT_SHARE = 0.5
 def parse(text: str) -> Node:
     """Tree of a text of at most `LONGEST` characters, with at most `DEEPEST` nested brackets.
 
-    Raises:
-        MiniError: It cannot be read; the error names the column.
+    Raises MiniError: it cannot be read; the error names the column.
     """
     if len(text) > LONGEST:
         raise MiniError(f"a text in mini-notation has at most {LONGEST} characters, not {len(text)}", text, LONGEST)

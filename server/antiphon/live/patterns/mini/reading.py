@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries, rhythms
+from antiphon.live.patterns import queries
 from antiphon.live.patterns.mini.parser import MOST_COPIES, parse
 from antiphon.live.patterns.mini.tree import (
     Choice,
@@ -39,8 +39,8 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
 
     `value` returns the simultaneous values of a word; it raises `UsageError` for an invalid word.
 
-    Raises:
-        MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
+    Raises MiniError: the text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS`
+    events.
     """
     node = parse(text)
     seeker = current()
@@ -96,9 +96,9 @@ class _Reading:
                 most = max(counts, default=0)
                 if 0 in counts:
                     raise MiniError("a euclidean rhythm takes 1 step or more, not 0", self._text, column)
-                if most > rhythms.MOST_STEPS:
+                if most > queries.MOST_STEPS:
                     raise MiniError(
-                        f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",
+                        f"a euclidean rhythm takes up to {queries.MOST_STEPS} steps, not {float(most):g}",
                         self._text,
                         column,
                     )
@@ -223,7 +223,7 @@ class _Reading:
         return self._each(
             node.pulses,
             lambda k: self._each(
-                node.steps, lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r)))
+                node.steps, lambda n: self._each(rotation, lambda r: queries.euclid(played, int(k), int(n), int(r)))
             ),
         )
 

@@ -124,11 +124,7 @@ Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed
 
 
 def number(word: Word, text: str, what: str) -> Fraction:
-    """Number of a word: `3`, `-0.5`, `1%8`.
-
-    Raises:
-        MiniError: It is none, or its denominator is 0.
-    """
+    """Number of a word: `3`, `-0.5`, `1%8`. Raises MiniError: it is none, or its denominator is 0."""
     try:
         above, _, below = word.text.partition("%")
         if len(word.text) > 40 or abs(_exponent(above)) > 12:

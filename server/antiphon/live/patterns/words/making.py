@@ -9,7 +9,7 @@ from typing import Any
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, signals
 from antiphon.live.patterns.arguments import Argument, each, whole
-from antiphon.live.patterns.controls import mini
+from antiphon.live.patterns.controls import ControlPattern, mini
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
 from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.time import P, above
@@ -60,8 +60,6 @@ def scan(count: Argument) -> P:
 
 
 def grain(begin: Number, length: Number) -> Any:
-    from antiphon.live.patterns.controls import ControlPattern
-
     first, lasts = float(exact(begin, "grain")), float(exact(length, "grain"))
     return ControlPattern(queries.pure({"begin": first, "end": first + lasts}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from antiphon.live.patterns import joins, queries, rhythms
+from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, truths, whole
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -16,14 +16,14 @@ from antiphon.live.patterns.words.time import Change, P
 def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
     def stepped(k: Fraction) -> Query[Any]:
         count = whole(k, "euclid", -1024, 1024)
-        return each(steps, "euclid", lambda n: made(count, whole(n, "euclid", 1, rhythms.MOST_STEPS)))
+        return each(steps, "euclid", lambda n: made(count, whole(n, "euclid", 1, queries.MOST_STEPS)))
 
     return each(pulses, "euclid", stepped)
 
 
 def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P:
     def moved(k: int, n: int, r: Fraction) -> Query[Any]:
-        rhythm = queries.shift(rhythms.euclid(queries.pure(None), k, n), Fraction(whole(r, "euclid", -1024, 1024), n))
+        rhythm = queries.shift(queries.euclid(queries.pure(None), k, n), Fraction(whole(r, "euclid", -1024, 1024), n))
         return queries.apply_left(rhythm, p.events, lambda _, value: value)
 
     return p._new(_euclid(pulses, steps, lambda k, n: each(rotation, "euclid", lambda r: moved(k, n, r))))
@@ -34,14 +34,14 @@ def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) 
         _euclid(
             pulses,
             steps,
-            lambda k, n: each(rotation, "euclid", lambda r: rhythms.euclid(p.events, -k or -1024, n, int(r))),
+            lambda k, n: each(rotation, "euclid", lambda r: queries.euclid(p.events, -k or -1024, n, int(r))),
         )
     )
 
 
 def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
     def lasting(k: int, n: int, r: int) -> Query[Any]:
-        on = [step is (k >= 0) for step in rhythms.rhythm(abs(k), n)]
+        on = [step is (k >= 0) for step in queries.rhythm(abs(k), n)]
         places = [place for place, step in enumerate(on) if step]
         if not places:
             return queries.silence
@@ -133,7 +133,7 @@ MORE: dict[str, Any] = {
         _euclid(
             pulses,
             steps,
-            lambda k, n: each(rotation, "euclid", lambda r: queries.shift(rhythms.euclid(p.events, k, n), -r / n)),
+            lambda k, n: each(rotation, "euclid", lambda r: queries.shift(queries.euclid(p.events, k, n), -r / n)),
         )
     ),
     "binary": lambda number: _digits(number, None),

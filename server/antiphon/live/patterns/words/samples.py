@@ -89,8 +89,6 @@ def freq(p: Any, hertz: Argument) -> Any:
 
 
 def bank(p: Any, name: Argument) -> Any:
-    from antiphon.live.patterns.controls import values_of
-
     def joined(value: Any, given: Any) -> Any:
         return {**value, "s": f"{given['bank']}_{value['s']}"} if "s" in value else value
 
