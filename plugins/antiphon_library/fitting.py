@@ -19,8 +19,7 @@ from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
-from antiphon_library.kinds import findings
-from antiphon_library.records import SUMMARY
+from antiphon_library.records import SUMMARY, findings
 from antiphon_library.searching import NEAR_TEMPO
 
 F64 = NDArray[np.float64]

@@ -140,7 +140,7 @@ class LibraryRoutes:
         """
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon_library.taste.choosing_request import next_summaries, request_of
+            from antiphon_library.taste.choosing import next_summaries, request_of
 
             return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
 
@@ -161,7 +161,7 @@ class LibraryRoutes:
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.fitting import fitting_summaries
-            from antiphon_library.taste.choosing_request import catalogue_id, file_of
+            from antiphon_library.taste.choosing import catalogue_id, file_of
 
             path = file_of(catalogue, body.file)
             catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
@@ -263,6 +263,6 @@ def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str
 
 def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Matches with the number of the catalogue by which a sound is asked for."""
-    from antiphon_library.taste.choosing_request import catalogue_id
+    from antiphon_library.taste.choosing import catalogue_id
 
     return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

@@ -13,8 +13,8 @@ from antiphon.signal.analysis import plain_result
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 from antiphon_library.catalogue import Catalogue
+from antiphon_library.identification.fingerprints import FOLDER, update_shards
 from antiphon_library.identification.identifying import identify_files
-from antiphon_library.identification.shards import FOLDER, update_shards
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 SONGS = 6

@@ -12,7 +12,7 @@ from antiphon.kernel.runtime import paths
 from antiphon_identify.processor import HOP, Identify
 from antiphon_identify.worker import HOLD, Identifier
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identification.shards import update_shards as updated_index
+from antiphon_library.identification.fingerprints import update_shards as updated_index
 
 from .test_identify import RATE, melody, put
 

@@ -11,10 +11,8 @@ import numpy as np
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses, unpack_landmarks
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identification.agreement import SoundLandmarks
-from antiphon_library.identification.fingerprints import F64
-from antiphon_library.identification.matching import FingerprintMatch, matches
-from antiphon_library.identification.shards import ShardSet
+from antiphon_library.identification.fingerprints import F64, ShardSet
+from antiphon_library.identification.matching import FingerprintMatch, SoundLandmarks, matches
 
 WINDOW = 12.0
 """Seconds that are asked at once."""

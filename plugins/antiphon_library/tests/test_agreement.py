@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon_library.identification.agreement import SoundLandmarks, agreement, is_copy, is_recording
+from antiphon_library.identification.matching import SoundLandmarks, agreement, is_copy, is_recording
 
 
 def landmarks(seed: int, count: int = 2000, seconds: float = 60.0) -> SoundLandmarks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon.kernel.errors import UsageError
-from antiphon_library.keys import key_named
+from antiphon_library.searching import key_named
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from antiphon_library.kinds import findings
+from antiphon_library.records import findings
 
 NO_LOOP = {"loop_confidence": 0.1, "loop_ending": -1.0}
 NO_MUSIC = {"tempo_confidence": 0.0, "key_confidence": 0.0}

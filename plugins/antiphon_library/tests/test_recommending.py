@@ -20,12 +20,11 @@ from antiphon.files.png import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_library import excerpt
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.map import chart, picture, placing
+from antiphon_library.map import chart, picture
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
-from antiphon_library.taste.choosing import TrackTable, playlist, taste
-from antiphon_library.taste.choosing_request import NextRequest, next_summaries, request_of
-from antiphon_library.taste.companions import companions
+from antiphon_library.taste.choosing import NextRequest, TrackTable, next_summaries, playlist, request_of, taste
+from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
 from antiphon_library.taste.preference import TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TrackRow
@@ -216,13 +215,13 @@ def test_a_forgotten_file_takes_its_signals_and_place_with_it(catalogue: Catalog
 def test_the_map_keeps_neighbours_better_than_two_components() -> None:
     rng = np.random.default_rng(5)
     points = components(np.concatenate([c + rng.normal(0.0, 0.6, (30, 10)) for c in 3.0 * np.eye(10)[:6]]))
-    places = placing.place(points)
-    trust = placing.trustworthiness(points, places)
+    places = chart.place(points)
+    trust = chart.trustworthiness(points, places)
     assert trust > 0.85
-    assert trust > placing.trustworthiness(points, placing.flat(points)) + 0.02
-    assert np.array_equal(places, placing.place(points))
-    assert placing.trustworthiness(points, points) == 1.0
-    beside = placing.beside(points[:3], points[3:], places[3:])
+    assert trust > chart.trustworthiness(points, chart.flat(points)) + 0.02
+    assert np.array_equal(places, chart.place(points))
+    assert chart.trustworthiness(points, points) == 1.0
+    beside = chart.beside(points[:3], points[3:], places[3:])
     near = np.linalg.norm(places[3:30] - places[3:30].mean(axis=0), axis=1).max()
     assert (np.linalg.norm(beside - places[3:30].mean(axis=0), axis=1) < 2.0 * near).all()
 
@@ -230,7 +229,7 @@ def test_the_map_keeps_neighbours_better_than_two_components() -> None:
 def test_without_scikit_learn_a_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"needs scikit-learn, .*; `pip install 'antiphon\[map\]'` installs it"):
-        placing.place(np.eye(9))
+        chart.place(np.eye(9))
 
 
 def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from antiphon_library import vector_file
 from antiphon_library.records import CatalogueRow
-from antiphon_library.similarity import vector_of
-from antiphon_library.vector_file import VectorTable
+from antiphon_library.vector_file import VectorTable, vector_of
 
 STATE = [1, 2, 0, 0]
 
