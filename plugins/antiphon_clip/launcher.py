@@ -23,8 +23,7 @@ from antiphon.api.backends.transports import (
     TransportServer,
     clip_room,
 )
-from antiphon_clip.runs import ClipRun, Message, due
-from antiphon_clip.take import Take
+from antiphon_clip.take import ClipRun, Message, Take, due
 
 PERIOD = 0.04
 """Seconds between two looks at the beat."""

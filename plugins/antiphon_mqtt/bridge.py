@@ -23,7 +23,7 @@ from antiphon.api.backends.transports import Panic, RequestError, SetParam, Tran
 from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AT_MOST_SENT, Arrivals, MqttConnection, Once
-from antiphon_mqtt.publications import Outward
+from antiphon_mqtt.topics import Outward
 
 log = logging.getLogger("antiphon.mqtt")
 

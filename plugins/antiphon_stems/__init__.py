@@ -22,4 +22,4 @@ def antiphon_analyses(register: Register) -> None:
 @hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the network of the node."""
-    register("stems-live", "antiphon_stems.spec:live", "Shares of drums, bass and voice in a hop, for `stems`.")
+    register("stems-live", "antiphon_stems.grids:live", "Shares of drums, bass and voice in a hop, for `stems`.")

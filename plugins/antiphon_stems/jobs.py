@@ -13,11 +13,10 @@ from antiphon.api import Samples
 from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.backends.models import ModelError, read_weights, say_instead
 from antiphon.api.jobs import FileJob, Written
-from antiphon_stems.grids import FILE, STEMS
+from antiphon_stems.grids import FILE, FILE_WEIGHTS, STEMS, VOICE_WEIGHTS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.network import FileNetwork
 from antiphon_stems.processor import BY, BY_MEDIANS
-from antiphon_stems.spec import FILE_WEIGHTS, VOICE_WEIGHTS
 from antiphon_stems.splitting import Shares, Splitter, StemMasks
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork
 

@@ -11,9 +11,8 @@ from antiphon.api import F32, IO, FileUse, Param, Port, Processor, StreamSpec, W
 from antiphon.api.backends.models import ModelClient, say_instead, usable
 from antiphon.api.backends.signal import C64, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon.api.kernels import Audio, f32, f32p, i64, i64p, kernel
-from antiphon_stems.grids import LIVE, STEMS
+from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
 from antiphon_stems.hpss import Medians
-from antiphon_stems.spec import LIVE_MODEL
 
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1

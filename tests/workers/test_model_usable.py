@@ -7,7 +7,7 @@ import pytest
 
 from antiphon.kernel.workers import devices, pool
 from antiphon.networks import model_client
-from antiphon_hum.learned.spec import HUM
+from antiphon_hum.learned.tables import HUM
 
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

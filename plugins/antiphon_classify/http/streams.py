@@ -12,7 +12,7 @@ from typing import Any
 from antiphon.api import AntiphonError
 from antiphon.api.backends.http import Refusal
 from antiphon.api.backends.transports import WireError
-from antiphon_classify.http.process import ANSWER_SECONDS, ClassifierProcess, answer_of, too_many
+from antiphon_classify.http.pool import ANSWER_SECONDS, ClassifierProcess, answer_of, too_many
 
 MAX_STREAMS = 4
 

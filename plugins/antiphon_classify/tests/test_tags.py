@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.analysis import plain_result
-from antiphon_classify.features import DIMENSIONS
+from antiphon_classify.features import DIMENSIONS, FEWEST, LEAST, Tags, tags
 from antiphon_classify.musicnn import MEL, NETWORKS, UNITS, MusicnnAnswers, tags_of
-from antiphon_classify.tags import FEWEST, LEAST, Tags, tags
 
 
 def answer(network: str, given: dict[str, float]) -> MusicnnAnswers:

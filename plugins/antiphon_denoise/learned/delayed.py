@@ -18,7 +18,7 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.tables import UNITS, UNKNOWN, first_bins, unit_of_bin
 
 
 @kernel

@@ -12,8 +12,19 @@ import numpy as np
 from antiphon.api import Samples
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.spec import UNITS, UNKNOWN
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT
+from antiphon_denoise.learned.tables import (
+    BLOCK,
+    DETAILS,
+    FEATURES,
+    LEVEL,
+    LONG,
+    NO_FLOOR,
+    PAST,
+    QUIET,
+    SHORT,
+    UNITS,
+    UNKNOWN,
+)
 
 POWER, NOISE, LOG, FAST, SLOW, FLOOR = range(6)
 _KEEPS = np.array([[SHORT], [LONG]], np.float32)

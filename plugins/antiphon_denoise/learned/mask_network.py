@@ -9,8 +9,7 @@ from antiphon.api.backends.models import Gru, Linear, SiluLinear, Weights, find_
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.features import HopFeatures
-from antiphon_denoise.learned.spec import UNITS
-from antiphon_denoise.learned.tables import DETAILS, FEATURES
+from antiphon_denoise.learned.tables import DETAILS, FEATURES, UNITS
 
 WIDTH, TELLS, LAST = 96, 4, 12
 UNSURE = 0.5

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.signal import grid, symlet_filters, wavelet_join, wavelet_split
-from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT, centres, places
+from antiphon_denoise.bands import BINS, COUNT, BandMeans, centres, places
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.wavelet import Shrinker, denoise_shrink_row

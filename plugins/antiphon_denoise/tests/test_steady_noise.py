@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon_denoise.learned.steady_noise import SteadyNoise
+from antiphon_denoise.learned.file_confidence import SteadyNoise
 
 BINS, HOPS = 256, 500
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon_denoise.gate.suppression_limit import MIN_LIMIT, SuppressionLimit
+from antiphon_denoise.gate.gains import MIN_LIMIT, SuppressionLimit
 
 
 def follow(frames):

@@ -20,9 +20,8 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import value_number
-from antiphon_dirt.events import NoteNumbers, commands
+from antiphon_dirt.events import NoteNumbers, commands, orbits
 from antiphon_dirt.fields import MOST_FIELDS, DirtEvent, read
-from antiphon_dirt.orbits import orbits
 
 RATE = 48000
 AT = Sample(96000)

@@ -7,10 +7,8 @@ from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_effects.bitcrush import Bitcrush
 from antiphon_effects.drive import LATENCY, Drive
-from antiphon_effects.ringmod import Ringmod
 from antiphon_effects.tests.measure import RATE, SPEC, db, noise, response, sine
-from antiphon_effects.tremolo import Tremolo
-from antiphon_effects.width import Width
+from antiphon_effects.tremolo import Ringmod, Tremolo, Width
 
 
 def lines(y, hertz):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.testing import render, run_processor
-from antiphon_effects.compressor import Compressor
-from antiphon_effects.gate import Gate
+from antiphon_effects.compressor import Compressor, Gate
 from antiphon_effects.shared import effects_exp, effects_log, effects_sine
 from antiphon_effects.tests.measure import RATE, SPEC, db, noise, sine
 

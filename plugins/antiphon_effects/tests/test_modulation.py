@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from antiphon.api.testing import run_processor
-from antiphon_effects.chorus import Chorus
-from antiphon_effects.flanger import Flanger
-from antiphon_effects.phaser import Phaser
 from antiphon_effects.pingpong import Pingpong
+from antiphon_effects.swept import Chorus, Flanger, Phaser
 from antiphon_effects.tests.measure import RATE, SPEC, db, impulse, noise, response, sine
 
 TONES = np.array([50.0, 200.0, 500.0, 1000.0, 2345.0, 5000.0, 8000.0])

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned import tables
+from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, _pitch, decode_file
-from antiphon_hum.learned.lead_voice import LeadVoice
 
 LATE = {
-    spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
-    spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET),
+    tables.NEAR: (tables.KEY, tables.KEY_SURE, tables.NOTE, tables.ONSET, tables.PITCH, tables.SURE, tables.VOICED),
+    tables.FAR: (tables.FAR_KEY, tables.FAR_SURE, tables.FAR_NOTE, tables.FAR_ONSET),
 }
 
 
@@ -22,8 +21,8 @@ def answers(pitch, onsets=(), chance=0.99, attack=0.9):
     onset = np.full(hops, 0.002)
     for at in onsets:
         onset[at] = attack
-    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - spec.LOWEST) / spec.SEMITONES, 0.4)
-    values = np.zeros((hops + spec.FAR, spec.ANSWER), np.float32)
+    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - tables.LOWEST) / tables.SEMITONES, 0.4)
+    values = np.zeros((hops + tables.FAR, tables.ANSWER), np.float32)
     for late, (where, sure, note, begins, *more) in LATE.items():
         rows = slice(late - 1, late - 1 + hops)
         values[rows, where] = key
@@ -84,7 +83,7 @@ def test_the_same_pitch_is_repeated_at_an_onset_and_not_without_one():
 
 def test_a_note_that_steps_at_its_very_middle_has_a_pitch():
     """Its median lies between the two, and none of its pitches is near that."""
-    values = answers(rests(np.full(5, 60.0), np.full(5, 62.0)))[spec.FAR - 1 :]
+    values = answers(rests(np.full(5, 60.0), np.full(5, 62.0)))[tables.FAR - 1 :]
     assert _pitch(values[:10]) == pytest.approx(61.0, abs=1.01)
 
 
@@ -139,14 +138,14 @@ def test_a_long_sound_is_the_same_in_any_chunks(monkeypatch):
 def test_the_lead_voice_is_followed_where_several_sound_and_an_only_voice_is_unchanged():
     """Over a band the network's probabilities of notes and onsets fall, its pitch stays."""
     alone = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120])
-    alone[:, spec.MANY] = 0.01
+    alone[:, tables.MANY] = 0.01
     lead = LeadVoice()
     assert np.allclose(lead.all(alone), alone, atol=1e-5)
     band = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120], chance=0.05, attack=0.05)
     # where nobody sings there is less than that
-    band[:, spec.NOTE] = np.where(band[:, spec.NOTE] < 0.03, 1e-4, band[:, spec.NOTE])
-    band[:, spec.FAR_NOTE] = np.where(band[:, spec.FAR_NOTE] < 0.03, 1e-4, band[:, spec.FAR_NOTE])
-    band[:, spec.MANY] = 0.95
+    band[:, tables.NOTE] = np.where(band[:, tables.NOTE] < 0.03, 1e-4, band[:, tables.NOTE])
+    band[:, tables.FAR_NOTE] = np.where(band[:, tables.FAR_NOTE] < 0.03, 1e-4, band[:, tables.FAR_NOTE])
+    band[:, tables.MANY] = 0.95
     assert decode_file(band) == []
     assert live_notes(band) == []
     followed = lead.all(band)

@@ -1,4 +1,4 @@
-"""Pairs of landmarks as 32-bit hashes (after Wang, 2003), and their index: files beside the database, mapped into memory."""
+"""Pairs of landmarks as 32-bit hashes (after Wang, 2003), and the files of their index, mapped into memory."""
 
 from __future__ import annotations
 

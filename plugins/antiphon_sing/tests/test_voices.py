@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon_sing import neural
-from antiphon_sing.spoken import Phone, VoiceError
+from antiphon_sing.song import Phone, VoiceError
 from antiphon_sing.tests.singing import RATE, FakeTexts, line, sing
 from antiphon_sing.texts import Texts
 from antiphon_sing.voicing import voice_name

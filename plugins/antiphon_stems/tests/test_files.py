@@ -8,8 +8,7 @@ import soundfile
 
 from antiphon_models.learning.user_commands import command
 from antiphon_stems.grids import FILE, STEMS
-from antiphon_stems.splitting import Splitter, StemMasks
-from antiphon_stems.wiener import refine
+from antiphon_stems.splitting import Splitter, StemMasks, refine
 
 RATE = 22050
 RNG = np.random.default_rng(4)

@@ -11,8 +11,8 @@ import soundfile
 from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.spleeter import checkpoint, voice_arrays
+from antiphon_stems.grids import VOICE_WEIGHTS
 from antiphon_stems.jobs import separate
-from antiphon_stems.spec import VOICE_WEIGHTS
 from antiphon_stems.splitting import Splitter
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork, doubled, halved
 
