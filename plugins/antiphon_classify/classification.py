@@ -55,14 +55,9 @@ def descriptions() -> list[dict[str, Any]]:
 def classify(name: str, path: Path) -> dict[str, Any]:
     """Classifies a file: duration in seconds, labels, and every quantity of the classifier by its name.
 
-    labels is the value of its first quantity of that kind, None without one.
-
-    Raises:
-        NoSound: It is no sound file.
-        FileError: It cannot be decoded.
-        UsageError: It is too short, or too long.
-        PluginError: It failed.
-        LookupError: There is no such classifier.
+    labels is the value of its first quantity of that kind, None without one. Raises `NoSound`: it is no sound file;
+    `FileError`: it cannot be decoded; `UsageError`: it is too short, or too long; `PluginError`: it failed;
+    `LookupError`: there is no such classifier.
     """
     analysis = _classifier(name)
     try:

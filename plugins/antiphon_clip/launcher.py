@@ -141,8 +141,7 @@ class Launcher:
     ) -> list[SetTransport]:
         """Records a clip from the next bar line on.
 
-        Raises:
-            RequestError: Another is being recorded, there is no such node, or there is no room for it.
+        Raises `RequestError`: another is being recorded, there is no such node, or there is no room for it.
         """
         clips, nodes = self.server.clips(), tuple(word for word in of if word != "knobs")
         if self.take is not None:

@@ -20,10 +20,7 @@ def key_named(text: str) -> str:
     """The key that a text names, as "A# minor": a note of A to H, # or b, and the mode.
 
     Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
-    small letter minor. With moll and dur names are German: B is a semitone below H.
-
-    Raises:
-        UsageError: It names none.
+    small letter minor. With moll and dur names are German: B is a semitone below H. Raises `UsageError`: it names none.
     """
     match = _KEY.fullmatch(text.strip())
     if match is not None:

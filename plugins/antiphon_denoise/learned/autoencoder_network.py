@@ -23,11 +23,7 @@ class ArrayAutoencoder:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers.
-
-        Raises:
-            ModelError: They do not fit.
-        """
+        """Makes the buffers. Raises `ModelError`: they do not fit."""
         self._features = HopFeatures()
         enter = by_feature(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", HIDDEN))

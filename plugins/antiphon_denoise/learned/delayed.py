@@ -52,11 +52,7 @@ class DelayedSpectra:
     def __init__(
         self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int, confidence: Confidence | None
     ) -> None:
-        """Allocates the ring and connects to the worker.
-
-        Raises:
-            WorkerError: The worker could not be started.
-        """
+        """Allocates the ring and connects to the worker. Raises `WorkerError`: the worker could not be started."""
         self.client = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self.client.lead
         self.delay = max(0, self.lead - 1) if grid.overlap else self.lead

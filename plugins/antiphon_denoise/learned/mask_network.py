@@ -28,11 +28,7 @@ class ArrayMaskNetwork:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers.
-
-        Raises:
-            ModelError: They do not fit.
-        """
+        """Makes the buffers. Raises `ModelError`: they do not fit."""
         told = DETAILS + 1 + TELLS
         # what the bend takes: details, the last rows of the rule, and the push
         self._seen: Samples = np.zeros((told, UNITS), np.float32)

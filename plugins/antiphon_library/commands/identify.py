@@ -56,10 +56,8 @@ class CurrentTrack:
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
     """Yields the sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
-    Raises:
-        EngineError: No server answers within `PATIENCE`.
-        UsageError: It has no node of the type.
-        WireError: It refuses.
+    Raises `EngineError`: no server answers within `PATIENCE`; `UsageError`: it has no node of the type; `WireError`:
+    it refuses.
     """
     with closing_socket(host, port, False) as sock:
         nodes: set[str] | None = None
@@ -115,8 +113,7 @@ def _reported(message: Message, nodes: set[str]) -> tuple[str, float] | None:
 def read_patches(path: Path) -> Mapping[str, str]:
     """A table of TOML from files to patches: `"Music/night.flac" = "night"`.
 
-    Raises:
-        FileError: It cannot be read, or holds something else.
+    Raises `FileError`: it cannot be read, or holds something else.
     """
     try:
         table = tomllib.loads(path.read_text())
@@ -146,9 +143,7 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
 def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
     """The loops of a server's library that go best with the last bars of a node: `path`, `score` and `why`.
 
-    Raises:
-        EngineError: No server answers.
-        WireError: It refuses, as where too little has sounded.
+    Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
     """
     with closing_socket(host, port, False) as sock:
         sock.send(encode("/library/fits", min(count, MOST_FITTING), node))

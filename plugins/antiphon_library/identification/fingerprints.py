@@ -113,8 +113,7 @@ def present(catalogue: Catalogue) -> ShardSet:
 def update_shards(catalogue: Catalogue) -> ShardSet:
     """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
 
-    Raises:
-        FileError: The database cannot be used, or a shard cannot be written.
+    Raises `FileError`: the database cannot be used, or a shard cannot be written.
     """
     folder = catalogue.path.parent / FOLDER
     alive = catalogue.landmark_serials()

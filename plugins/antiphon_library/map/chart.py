@@ -59,8 +59,7 @@ def flat(points: F64) -> F64:
 def place(points: F64) -> F64:
     """Places `[n, 2]`, around 0, of standard deviation about 1, for points `[n, d]`.
 
-    Raises:
-        UsageError: scikit-learn is not installed.
+    Raises `UsageError`: scikit-learn is not installed.
     """
     try:
         from sklearn.manifold import TSNE
@@ -142,10 +141,7 @@ def place_tracks(
     """Places the tracks of a catalogue that have been analysed, with `again` all anew, and stores where.
 
     Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
-    then that of two principal components, which is not stored.
-
-    Raises:
-        UsageError: There is nothing to place.
+    then that of two principal components, which is not stored. Raises `UsageError`: there is nothing to place.
     """
     table = TrackTable.load(catalogue.taste) if table is None else table
     points = components(table.vectors)

@@ -216,10 +216,8 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
     """Stores the signals of a request, and chooses.
 
     For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
-    next one first. `table`: the catalogue's tracks where they are in memory already.
-
-    Raises:
-        UsageError: A file is not in the catalogue, or cannot be read, or there is nothing to choose from.
+    next one first. `table`: the catalogue's tracks where they are in memory already. Raises `UsageError`: a file is not
+    in the catalogue, or cannot be read, or there is nothing to choose from.
     """
     table = TrackTable.load(catalogue.taste) if table is None else table
     if not table.rows:
@@ -254,10 +252,7 @@ def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
 def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     """A request from JSON: {"count": 5, "after": FILE, "like": FILE or [FILE, …], "skip": …, "dislike": …}.
 
-    A file is a path, or the number that the map and `next` give as `id`.
-
-    Raises:
-        UsageError: It is something else.
+    A file is a path, or the number that the map and `next` give as `id`. Raises `UsageError`: it is something else.
     """
     known = ("count", "after", "like", "skip", "dislike")
     if not isinstance(data, Mapping) or set(data) - set(known):

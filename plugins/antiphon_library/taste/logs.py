@@ -63,10 +63,8 @@ Named = tuple[str, str]
 def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
     """Lists of what was played together, of whichever data set a folder holds.
 
-    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`.
-
-    Raises:
-        FileError: There are no such files, or one is not as it should be.
+    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`. Raises
+    `FileError`: there are no such files, or one is not as it should be.
     """
     for place in (folder, folder / "data"):
         slices = sorted(place.glob(SLICES)) if place.is_dir() else []
