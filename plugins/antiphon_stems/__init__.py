@@ -16,7 +16,7 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers `stems`."""
-    register("stems", "antiphon_stems.analysis:StemLevels", "Drums, bass, voice and the rest: how loud each is.")
+    register("stems", "antiphon_stems.jobs:StemLevels", "Drums, bass, voice and the rest: how loud each is.")
 
 
 @hookimpl

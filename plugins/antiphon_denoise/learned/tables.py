@@ -32,7 +32,7 @@ AUTOENCODER = replace(
     MASK,
     name="denoise-autoencoder",
     network="antiphon_models.denoise.network.autoencoder:Autoencoder",
-    array_network="antiphon_denoise.learned.autoencoder_network:ArrayAutoencoder",
+    array_network="antiphon_denoise.learned.mask_network:ArrayAutoencoder",
     weights="denoise-autoencoder",
 )
 UNKNOWN = -100.0

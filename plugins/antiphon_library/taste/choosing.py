@@ -17,7 +17,7 @@ from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import is_finite_number, shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import SUMMARY
-from antiphon_library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
+from antiphon_library.taste.preference import F64, TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
@@ -118,7 +118,7 @@ def playlist(
     at = None if last is None else table.place.get(last)
     if at is not None:
         allowed[at] = False
-    score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
+    score = _of_best(found) + 1e-6 * np.random.default_rng(0).random(size)
     heard = _heard(table, signals, now)
     chosen: list[TrackChoice] = []
     while len(chosen) < min(count, LONGEST) and allowed.any():
@@ -128,7 +128,7 @@ def playlist(
         before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = FADING * heard + _same(kernel.artist, at)
-        chosen.append(TrackChoice(table.rows[at], float(found.mean[at]), _why(table, liked, at, before)))
+        chosen.append(TrackChoice(table.rows[at], float(found[at]), _why(table, liked, at, before)))
     return chosen
 
 
@@ -160,7 +160,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
 
 
-def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:
+def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     """Predicts the preference for each track from its last signal, which counts less the older it is."""
     latest: dict[int, float] = {}
     for signal in signals:

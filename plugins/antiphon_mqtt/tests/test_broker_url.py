@@ -9,8 +9,7 @@ from hypothesis import given, strategies as st
 
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
-from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.transport import MQTT_URL, MqttTransport
+from antiphon_mqtt.transport import MQTT_URL, Broker, MqttTransport, mqtt_broker
 
 SECRET = "hunter2-hunter2"
 

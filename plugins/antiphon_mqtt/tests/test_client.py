@@ -8,8 +8,8 @@ import pytest
 from tests.clock import FakeClock
 
 from antiphon_mqtt import client as mqtt_client
-from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, Arrivals, MqttConnection, MqttError, Once
+from antiphon_mqtt.transport import Broker
 
 
 def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
