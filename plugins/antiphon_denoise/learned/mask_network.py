@@ -1,4 +1,4 @@
-"""The networks of `mode=learned` and `mode=autoencoder` in numpy; `antiphon_models.denoise.network` has them in torch."""
+"""The networks of `mode=learned` and `mode=autoencoder` in numpy; in torch: `antiphon_models.denoise.network`."""
 
 from __future__ import annotations
 
