@@ -80,18 +80,10 @@ def _check_length(frames: int, rate: int) -> None:
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
-    """Classifies sound as it arrives.
+    """Classifies sound as it arrives from a pipe, a wav, ogg, mp3, aiff or au file from its beginning; of any length.
 
-    Args:
-        pipe: The descriptor of a pipe with a sound file that is read from its beginning: wav, ogg, mp3, aiff or au.
-        every: Seconds of sound for each interim answer, at least the classifier's shortest.
-
-    Yields:
-        For each such part start and end, in seconds, and what `classify` returns, without the duration; when the sound
-        has ended what `classify` returns.
-
-    Raises:
-        NoSound, FileError, UsageError, PluginError, LookupError: As `classify`; a stream may be of any length.
+    For each `every` seconds, at least the classifier's shortest, start and end, in seconds, and what `classify`
+    returns, without the duration; when the sound has ended what `classify` returns. Raises as `classify`.
     """
     analysis = _classifier(name)
     every = max(every, analysis.shortest)

@@ -213,14 +213,7 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
 
 @kernel
 def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
-    """Fades out voices whose pages are missing for `frames` plus the fade; returns their number.
-
-    Args:
-        whole: See `Whole`.
-        real: See `Real`.
-        words: See `streams.StreamWord`.
-        fade: Frames of the fade.
-    """
+    """Fades out voices whose pages are missing for `frames` plus the fade; returns their number."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE

@@ -32,13 +32,7 @@ TOP = 0.98
 def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -> list[tuple[float, float]]:
     """Pitch contour within a note: peaks of the normalised autocorrelation around the note's period.
 
-    Args:
-        start: Seconds.
-        end: Seconds.
-        number: The note, a MIDI number.
-
-    Returns:
-        (second, semitones from the note) every `HOP` where the sound is periodic.
+    (second, semitones from the note) every `HOP` where the sound is periodic; `number`: of MIDI.
     """
     period = rate / (440.0 * 2.0 ** ((number - 69) / 12.0))
     low, high = int(period * 2.0 ** (-REACH / 12.0)), int(period * 2.0 ** (REACH / 12.0)) + 2

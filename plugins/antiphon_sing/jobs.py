@@ -38,15 +38,9 @@ BLOCK = 2048
 def run(job: FileJob) -> tuple[Written, ...]:
     """Sings a MIDI file or MusicXML, one voice for each track with notes, or the vocal of a recording.
 
-    Args:
-        job: `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the
-            file are. A recording keeps its notes, its pitch inside them, its loudness, rate and length; with `mix` it
-            is a song, whose voice is taken by `stems`.
-
-    Raises:
-        UsageError: It is neither, or there are no notes.
-        VoiceError: The voice is not installed.
-        FileError: A file cannot be read or written.
+    `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the file are. A
+    recording keeps its notes, its pitch inside them, its loudness, rate and length; with `mix` it is a song, whose
+    voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError` without the voice.
     """
     if is_midi(job.source) or job.source.suffix.lower() in XML_SUFFIXES:
         return _written(job, *_score(job), RATE)
