@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.learned import file_mask
-from antiphon_denoise.learned.features import HopFeatures
 from antiphon_denoise.learned.file_mask import FileMask, bands_and_details, gains_of
+from antiphon_denoise.learned.mask_network import HopFeatures
 from antiphon_denoise.learned.tables import DETAILS, FEATURES, UNITS, UNKNOWN
 
 HOPS = 250

@@ -14,7 +14,7 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside, roles_of, shift_to
-from antiphon_loops.arrangement.stretch import onsets
+from antiphon_loops.arrangement.maker import onsets
 from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse
 from antiphon_loops.record import ROLES, scale_of
