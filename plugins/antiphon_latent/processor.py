@@ -65,7 +65,7 @@ class Latent(Processor):
         self._shapes = NoteShapes()
         self._bends = ChannelBends()
         self._pedal = [False] * 17
-        self._gains, self._tuned, self._pressed = [0.0] * ROWS, [0.0] * ROWS, [1.0] * ROWS
+        self._gains, self._tuned = [0.0] * ROWS, [0.0] * ROWS
         self._pedalled = [False] * ROWS
         self.reset()
 

@@ -216,15 +216,13 @@ def third(
     second: F32,
     rate: int,
     progress: Callable[[float], None] = lambda part: None,
-    apart: Callable[[F32, int], tuple[F32, F32]] | None = None,
 ) -> F32:
     """Notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
     The harmonic part gets B's long-term spectrum and then `transfer`. The percussive part is half A's own with B's
-    spectrum, half units of B's; both have their share in B. The result has A's level. apart: separation function, else
-    `separate`.
+    spectrum, half units of B's; both have their share in B. The result has A's level.
     """
-    (held, struck), (their_held, their_struck) = ((apart or separate)(sound, rate) for sound in (first, second))
+    (held, struck), (their_held, their_struck) = (separate(sound, rate) for sound in (first, second))
     if _level(their_held) < 0.02 * _level(second):
         their_held = second
     progress(0.3)
