@@ -1,4 +1,4 @@
-"""musicnn's vectors as frames: a stream has those of the whole sound, whatever the blocks; settings are its own."""
+"""Vectors of musicnn as frames, tags, details of a classifier file, one sound through one classifier."""
 
 from __future__ import annotations
 

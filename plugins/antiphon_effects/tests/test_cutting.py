@@ -1,4 +1,4 @@
-"""Granular, stutter and resonator: what is heard."""
+"""Granular, stutter, resonator, and what an LFO or the beat modulates: what is heard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drive, bitcrush, tremolo, ring modulation, width: what each does, measured."""
+"""Drive, bitcrush, tremolo, ring modulation, width and dynamics: what each does, measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From answers to notes: answers made here, of a voice whose pitch, onsets and confidence are known."""
+"""From answers to notes, made here of a known voice; struck lines."""
 
 from __future__ import annotations
 

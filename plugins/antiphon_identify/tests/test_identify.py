@@ -1,4 +1,4 @@
-"""Melodies made by seed are recognised, with their place, through noise, speed, a telephone and a room."""
+"""Melodies made by seed are recognised through noise, speed, a telephone and a room; in files and by the node."""
 
 from __future__ import annotations
 

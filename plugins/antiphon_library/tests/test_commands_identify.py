@@ -1,4 +1,4 @@
-"""`antiphon library identify`: the file, the place, and a sentence for each bad input."""
+"""`antiphon library identify`: the file, the place, a sentence for each bad input; agreement of landmarks."""
 
 from __future__ import annotations
 

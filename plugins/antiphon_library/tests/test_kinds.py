@@ -1,4 +1,4 @@
-"""The kind of a sound by what analyses state of it."""
+"""The kind of a sound by what analyses state of it; names of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database: versions, damage, locks and full disks are a sentence each, and nothing is lost."""
+"""The database: versions, damage, locks and full disks are a sentence each; the file of vectors beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MPE: each note's own bend, pressure and timbre, by zones; and aftertouch without."""
+"""MIDI input: messages as events, pedals; MPE: each note's own bend, pressure and timbre."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is delivered again is known, what is new is never taken for it, and nothing is waited for without an end."""
+"""The client: what is delivered again is known, nothing is waited for without an end; addresses of brokers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node: pitches, beginnings, syllables, slurs."""
+"""The node: pitches, beginnings, syllables, slurs; its voices; its patch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`antiphon run stems`: files by the command, measured."""
+"""`antiphon run stems`: files by the command, and the voice of records, measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node as the host runs it: four outputs, measured."""
+"""The node as the host runs it, and the analysis `stems` in the library: measured."""
 
 from __future__ import annotations
 

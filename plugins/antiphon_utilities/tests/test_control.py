@@ -1,4 +1,4 @@
-"""The two that turn parameters: the slow wave and the follower."""
+"""Utilities that turn parameters, wired in patches; every utility split anywhere, and reset."""
 
 from __future__ import annotations
 
