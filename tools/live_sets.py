@@ -63,7 +63,7 @@ PARTS: Mapping[str, tuple[int, int]] = {
 }
 """Bars from and to that the fast test renders, some 6 s: where most of a set's instruments play."""
 SUNG = {"round"}
-"""What needs a voice: plugins/antiphon_sing/tests/test_patch.py renders it."""
+"""What needs a voice: plugins/antiphon_sing/tests/test_sing.py renders it."""
 SPREAD = 1.5
 """LU by which a set may be louder or softer than `LEVEL`."""
 BANDS, SEGMENTS = 24, 16

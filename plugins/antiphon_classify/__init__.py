@@ -31,7 +31,7 @@ def antiphon_analyses(register: Register) -> None:
         "Energy, danceability, arousal, valence, computed.",
     )
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of fourteen genres, or unknown.")
-    register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of a hundred, and a vector of it.")
+    register("tags", "antiphon_classify.features:Tags", "Words that hold of a sound, of a hundred, and a vector of it.")
     register(
         "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
     )

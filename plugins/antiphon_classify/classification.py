@@ -55,14 +55,9 @@ def descriptions() -> list[dict[str, Any]]:
 def classify(name: str, path: Path) -> dict[str, Any]:
     """Classifies a file: duration in seconds, labels, and every quantity of the classifier by its name.
 
-    labels is the value of its first quantity of that kind, None without one.
-
-    Raises:
-        NoSound: It is no sound file.
-        FileError: It cannot be decoded.
-        UsageError: It is too short, or too long.
-        PluginError: It failed.
-        LookupError: There is no such classifier.
+    labels is the value of its first quantity of that kind, None without one. Raises `NoSound`: it is no sound file;
+    `FileError`: it cannot be decoded; `UsageError`: it is too short, or too long; `PluginError`: it failed;
+    `LookupError`: there is no such classifier.
     """
     analysis = _classifier(name)
     try:
@@ -85,18 +80,10 @@ def _check_length(frames: int, rate: int) -> None:
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
-    """Classifies sound as it arrives.
+    """Classifies sound as it arrives from a pipe, a wav, ogg, mp3, aiff or au file from its beginning; of any length.
 
-    Args:
-        pipe: The descriptor of a pipe with a sound file that is read from its beginning: wav, ogg, mp3, aiff or au.
-        every: Seconds of sound for each interim answer, at least the classifier's shortest.
-
-    Yields:
-        For each such part start and end, in seconds, and what `classify` returns, without the duration; when the sound
-        has ended what `classify` returns.
-
-    Raises:
-        NoSound, FileError, UsageError, PluginError, LookupError: As `classify`; a stream may be of any length.
+    For each `every` seconds, at least the classifier's shortest, start and end, in seconds, and what `classify`
+    returns, without the duration; when the sound has ended what `classify` returns. Raises as `classify`.
     """
     analysis = _classifier(name)
     every = max(every, analysis.shortest)

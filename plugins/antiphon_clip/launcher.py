@@ -23,8 +23,7 @@ from antiphon.api.backends.transports import (
     TransportServer,
     clip_room,
 )
-from antiphon_clip.runs import ClipRun, Message, due
-from antiphon_clip.take import Take
+from antiphon_clip.take import ClipRun, Message, Take, due
 
 PERIOD = 0.04
 """Seconds between two looks at the beat."""
@@ -142,8 +141,7 @@ class Launcher:
     ) -> list[SetTransport]:
         """Records a clip from the next bar line on.
 
-        Raises:
-            RequestError: Another is being recorded, there is no such node, or there is no room for it.
+        Raises `RequestError`: another is being recorded, there is no such node, or there is no room for it.
         """
         clips, nodes = self.server.clips(), tuple(word for word in of if word != "knobs")
         if self.take is not None:

@@ -13,16 +13,15 @@ from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS, HOP, places
 from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
 from antiphon_denoise.gate.estimate import Estimator
-from antiphon_denoise.gate.gains import denoise_power, denoise_trust
+from antiphon_denoise.gate.gains import ThresholdOpener, denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer
 from antiphon_denoise.gate.profile import RecentSpectra
-from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file_confidence
 from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
-from antiphon_denoise.learned.spec import AUTOENCODER, MASK
+from antiphon_denoise.learned.tables import AUTOENCODER, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.wavelet import Shrinker
 

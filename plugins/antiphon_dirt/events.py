@@ -1,4 +1,4 @@
-"""Events to commands: a note with its own values, its end, and the parameters of its orbit's effects.
+"""Events to commands for the nodes of their orbit: a note with its own values, its end, effect parameters.
 
 Pure: event, orbit and time in, commands out.
 """
@@ -6,10 +6,13 @@ Pure: event, orbit and time in, commands out.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle
+from types import MappingProxyType
 
+from antiphon.api import Param
 from antiphon.api.backends.transports import (
     Command,
     Node,
@@ -19,10 +22,78 @@ from antiphon.api.backends.transports import (
     Sample,
     SetParam,
     When,
+    note_params,
     play_commands,
+    plays,
 )
 from antiphon_dirt.fields import DirtEvent
-from antiphon_dirt.orbits import EFFECTS, Orbit
+
+_ORBIT = re.compile(r"orbit(\d{1,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectField:
+    """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if there is no such node.
+
+    `factor`, `offset`: the parameter's value is the field's times `factor` plus `offset`.
+    """
+
+    node: str  # the node's name without the orbit's number
+    param: str
+    neutral: float | None  # value in the field's unit where the event has none; None leaves the parameter as it is
+    low: float = 0.0
+    high: float = 1.0
+    factor: float = 1.0
+    offset: float = 0.0
+    shared: bool = False  # whether a node of the name without a number is meant too, by all orbits
+
+
+EFFECTS = MappingProxyType(
+    {
+        "room": EffectField("room", "gain", 0.0),
+        "delay": EffectField("delay", "gain", 0.0),
+        "size": EffectField("reverb", "size", None, factor=1.7, offset=0.3, shared=True),
+        "delayfeedback": EffectField("echo", "feedback", None, high=0.95, shared=True),
+        "lpf": EffectField("lpf", "cutoff", 20000.0, 20.0, 20000.0),
+        "hpf": EffectField("hpf", "cutoff", 20.0, 20.0, 20000.0),
+        # decibels of drive for SuperDirt's 0 to 1
+        "shape": EffectField("shape", "drive", 0.0, factor=36.0),
+        "distort": EffectField("shape", "drive", 0.0, factor=36.0),
+    }
+)
+"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set at an event's
+start, for the whole orbit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """Nodes and parameters of one orbit."""
+
+    number: int
+    node: str  # name of the node that plays its samples
+    effects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    values: Mapping[str, Param] = field(default_factory=dict)
+
+
+def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
+    """Orbits of a patch's nodes, in order; empty if no node plays samples."""
+    players = [name for name, node in nodes.items() if plays(node.info)]
+    numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
+    chosen = numbered or list(enumerate(players))
+    return tuple(_orbit(place, name, number, nodes) for place, (number, name) in enumerate(chosen))
+
+
+def _orbit(place: int, name: str, number: int, nodes: Mapping[str, Node]) -> Orbit:
+    values = {param.name: param for param in note_params(nodes[name].info.params)}
+    found = {}
+    for key, effect in EFFECTS.items():
+        node = nodes.get(f"{effect.node}{number}") or (nodes.get(effect.node) if effect.shared else None)
+        # distort is the notes' shape where they have one
+        own = key in values or (key == "distort" and "shape" in values)
+        if node is not None and effect.param in node.index and not own:
+            found[key] = (node.name, effect.param)
+    return Orbit(place, name, found, values)
+
 
 MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
 """Note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""

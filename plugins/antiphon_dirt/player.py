@@ -11,12 +11,38 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.runtime import say
+from antiphon.api.backends.runtime import instead, say
 from antiphon.api.backends.transports import Arg, Node, Now, Panic, RequestError, Sample, TransportServer
 from antiphon_dirt import fields
-from antiphon_dirt.events import NoteNumbers, commands, is_instrument
-from antiphon_dirt.orbits import Orbit, orbits
-from antiphon_dirt.unknown import UnknownSounds
+from antiphon_dirt.events import NoteNumbers, Orbit, commands, is_instrument, orbits
+
+MOST = 64
+"""Maximum names counted and reported separately; further ones are counted as one, without a sentence."""
+SHOWN = 40
+"""Maximum characters of a name in a sentence."""
+OTHERS = "others"
+
+
+class UnknownSounds:
+    """Counter of requested sounds that were not found. `counts`: number of requests, by name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        """Clears the names, for another patch."""
+        self.counts.clear()
+
+    def note(self, node: str, sound: str, known: Sequence[str]) -> str:
+        """Counts an unknown sound; returns a sentence with the nearest names the first time, "" afterwards."""
+        name = sound if len(sound) <= SHOWN else f"{sound[: SHOWN - 3]}..."
+        if name not in self.counts and len(self.counts) >= MOST:
+            name = OTHERS
+        self.counts[name] += 1
+        if self.counts[name] > 1 or name == OTHERS:
+            return ""
+        return f"{node} has no sound {name!r}, and its events are silent{instead(sound, known)}"
+
 
 SOURCE = "dirt"
 PLAY = ("/dirt/play", "/play2")

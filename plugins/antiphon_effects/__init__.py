@@ -5,28 +5,28 @@ from antiphon.api import Register, hookimpl
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    def effect(name: str, kind: str, doc: str) -> None:
-        register(name, f"antiphon_effects.{name}:{kind}", doc)
+    def effect(name: str, kind: str, doc: str, module: str = "") -> None:
+        register(name, f"antiphon_effects.{module or name}:{kind}", doc)
 
     effect("compressor", "Compressor", "Compressor: reduces the level above a threshold; side chain for ducking.")
-    effect("gate", "Gate", "Noise gate: silences what is below a threshold; with side chain.")
+    effect("gate", "Gate", "Noise gate: silences what is below a threshold; with side chain.", "compressor")
     effect("eq", "Eq", "Parametric equaliser of eight bands: peak, shelf, cut, notch.")
     effect("reverb", "Reverb", "Algorithmic reverb, from a small room to a cathedral.")
     effect("drive", "Drive", "Distortion: soft or hard clipping or a wave folder, with aliases 80 dB down.")
     effect("bitcrush", "Bitcrush", "Bitcrusher: reduces bit depth and sample rate.")
     effect("tremolo", "Tremolo", "Tremolo and auto-pan: modulates the level by an LFO, free or in time with the beat.")
-    effect("ringmod", "Ringmod", "Ring modulator: multiplies the sound by a sine or by another sound.")
-    effect("width", "Width", "Stereo width by mid and side, from mono to twice as wide, with mono bass.")
-    effect("chorus", "Chorus", "Chorus: adds delayed voices whose pitch an LFO modulates; vibrato at mix 1.")
-    effect("flanger", "Flanger", "Flanger: a comb filter swept by an LFO.")
-    effect("phaser", "Phaser", "Phaser: notches of an allpass chain, swept by an LFO.")
+    effect("ringmod", "Ringmod", "Ring modulator: multiplies the sound by a sine or by another sound.", "tremolo")
+    effect("width", "Width", "Stereo width by mid and side, from mono to twice as wide, with mono bass.", "tremolo")
+    effect("chorus", "Chorus", "Chorus: adds delayed voices whose pitch an LFO modulates; vibrato at mix 1.", "swept")
+    effect("flanger", "Flanger", "Flanger: a comb filter swept by an LFO.", "swept")
+    effect("phaser", "Phaser", "Phaser: notches of an allpass chain, swept by an LFO.", "swept")
     effect("pingpong", "Pingpong", "Stereo ping-pong tape delay, in time with the beat.")
     effect(
         "convolution",
         "Convolution",
         "Convolution reverb: a room, cabinet or filter by the file of its impulse response.",
     )
-    effect("transient", "Transient", "Transient shaper: more or less attack, more or less sustain.")
+    effect("transient", "Transient", "Transient shaper: more or less attack, more or less sustain.", "compressor")
     effect("pitch", "Pitch", "Pitch shifter: transposes without changing speed; keeps formants on request.")
     effect("stretch", "Stretch", "Time stretch: slower or faster without changing pitch.")
     effect("freeze", "Freeze", "Spectral freeze: sustains the sound of a moment.")

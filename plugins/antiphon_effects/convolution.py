@@ -164,17 +164,10 @@ class ConvolutionState(NamedTuple):
 
 @kernel
 def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s: ConvolutionState) -> None:
-    """y ← x filtered by the response, `size` frames later, at that level (dB).
+    """y ← x filtered by the response, `size` frames (a small partition) later, at that level (dB).
 
-    Args:
-        level: dB, of each frame.
-        size: Frames of a small partition.
-        take: `[channels, size]`, the input of which a partition is made.
-        give: `[channels, size]`, the output that is ready.
-        place: Frames of `take` that are there, and small partitions of `gathered`.
-        head: The words (`PartWord`) of the small partitions; with 0 of them the sound passes.
-        gathered: `[channels, large]`, the input of which a large partition is made.
-        late: `[channels, large]`, the output of the large ones that is ready.
+    Partitions are made of `take` `[channels, size]` and `gathered` `[channels, large]`; `give` and `late`, of the same
+    shapes, are ready. `place`: frames in `take`, small partitions in `gathered`. Without words in `head` sound passes.
     """
     last = f64(-1000.0)
     g = f32(1.0)

@@ -144,49 +144,36 @@ class Freeze(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         size = 1 << round(math.log2(SECONDS * spec.rate))
-        self._hop = size // OVERLAP
-        self._mask = 2 * size - 1
-        self._fft = RealFft(size)
+        fft = RealFft(size)
         channels, words = spec.channels, size + 2
-        self._past = np.zeros((channels, 2 * size), np.float32)
-        self._window = np.hanning(size + 1)[:-1].astype(np.float32)
-        # windows on both ways, which add up to 1.5 at an overlap of four
-        self._scaled = (self._window / 1.5).astype(np.float32)
-        self._frame, self._sums = (np.zeros((channels, size), np.float32) for _ in range(2))
-        self._now, self._before = (np.zeros((channels, words), np.float32) for _ in range(2))
-        self._wave, self._turn = (np.zeros((channels, words), np.float64) for _ in range(2))
-        self._gain = np.zeros(1, np.float64)
-        self._place = np.zeros(3, np.int64)
+        window = np.hanning(size + 1)[:-1].astype(np.float32)
+        self._state = FreezeState(
+            gain=np.zeros(1, np.float64),
+            place=np.zeros(3, np.int64),
+            past=np.zeros((channels, 2 * size), np.float32),
+            mask=2 * size - 1,
+            hop=size // OVERLAP,
+            window=window,
+            # windows on both ways, which add up to 1.5 at an overlap of four
+            scaled=(window / 1.5).astype(np.float32),
+            frame=np.zeros((channels, size), np.float32),
+            now=np.zeros((channels, words), np.float32),
+            before=np.zeros((channels, words), np.float32),
+            wave=np.zeros((channels, words), np.float64),
+            turn=np.zeros((channels, words), np.float64),
+            sums=np.zeros((channels, size), np.float32),
+            turns=fft.turns,
+            work=fft.work,
+        )
         self._step = 1.0 / (FADE * spec.rate)
 
     def reset(self) -> None:
-        for state in (self._past, self._sums, self._wave, self._turn, self._gain, self._place):
+        s = self._state
+        for state in (s.past, s.sums, s.wave, s.turn, s.gain, s.place):
             state.fill(0)
 
     def step(self, io: IO) -> Step:
+        hold, through, level = int(io.at("hold", 0)), io.curve("through"), io.curve("level")
         return effects_freeze.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            io.frames,
-            int(io.at("hold", 0)),
-            io.curve("through"),
-            io.curve("level"),
-            FreezeState(
-                self._gain,
-                self._place,
-                self._past,
-                self._mask,
-                self._hop,
-                self._window,
-                self._scaled,
-                self._frame,
-                self._now,
-                self._before,
-                self._wave,
-                self._turn,
-                self._sums,
-                self._fft.turns,
-                self._fft.work,
-            ),
-            self._step,
+            io.audio_in[0], io.audio_out[0], io.frames, hold, through, level, self._state, self._step
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.phases import (
+from antiphon_effects.pitch import (
     TAU,
     PhaseSpectra,
     SpectraBuffers,

@@ -7,9 +7,104 @@ from typing import NamedTuple
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite, effects_turns, hertz, smooth_param
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, effects_turns, hertz, smooth_param
+
+FADE = 0.01
+"""Time constant in seconds of the crossfade between carriers."""
+
+
+@kernel
+def effects_ringmod(
+    x: Audio, carrier: Audio, y: Audio, source: f32p, hertz: f32p, state: f64p, slide: f64, rate: f64
+) -> None:
+    """y ← x times the carrier. state: the sine's phase in turns, the input carrier's weight, 1 once started."""
+    for n in range(y.frames):
+        share = f64(source[n])
+        if state[2] == 1.0:
+            share = state[1] + (share - state[1]) * slide
+            share = f64(source[n]) if abs(share - f64(source[n])) < 1e-6 else share
+        state[1] = share
+        state[2] = 1.0
+        s = math.sin(TAU * state[0])
+        turns = state[0] + f64(hertz[n]) / rate
+        state[0] = turns - math.floor(turns)
+        for c in range(y.channels):
+            other = effects_finite(carrier[c, n])
+            y[c, n] = effects_finite(x[c, n]) * (s + (other - s) * share)
+
+
+class Ringmod(Processor):
+    """Multiplies the sound by a carrier: sums and differences of their frequencies."""
+
+    on_files = FileUse(changes=("pitch", "level"))
+    inputs = (AUDIO_IN, Port("carrier"))
+    params = (
+        Param("source", "choice", "sine", choices=("sine", "carrier"), doc="A sine, or the input `carrier`."),
+        hertz("frequency", 220.0, 0.5, 10000.0, "Frequency of the sine."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
+        self._state = np.zeros(3, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def step(self, io: IO) -> Step:
+        x, carrier = io.audio_in
+        return effects_ringmod.step(
+            x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
+        )
+
+
+@kernel
+def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate: f64) -> None:
+    """First two channels of y ← x with the side signal scaled. state: two lowpasses of the side."""
+    last = f64(0.0)
+    pole = f64(1.0)
+    for n in range(y.frames):
+        if f64(bass[n]) != last:
+            last = f64(bass[n])
+            pole = effects_fall(1.0 / (TAU * last), rate) if last >= 1.0 else 1.0
+        left = effects_finite(x[0, n])
+        right = effects_finite(x[1, n])
+        side = 0.5 * (left - right)
+        one = side + (state[0] - side) * pole
+        two = one + (state[1] - one) * pole
+        state[0] = effects_rest(one)
+        state[1] = effects_rest(two)
+        # two equal lowpasses, subtracted: a highpass of two poles
+        high = side - 2.0 * one + two if last >= 1.0 else side
+        more = f64(width[n]) * high - side
+        y[0, n] = left + more
+        y[1, n] = right - more
+
+
+class Width(Processor):
+    """Scales the side signal: 0 is mono, 1 unchanged, 2 doubled. Mono, and channels above two, pass unchanged."""
+
+    params = (
+        smooth_param("width", 1.0, 0.0, 2.0, "Stereo width: 0 mono, 1 unchanged, 2 twice as wide."),
+        Param("bass", high=500.0, unit="Hz", smooth=0.05, doc="Crossover below which it is mono; 0 is off."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def step(self, io: IO) -> Step:
+        x, y = io.audio_in[0], io.audio_out[0]
+        if x.shape[0] < 2:
+            return copy_sound.step(x, y)
+        widened = effects_width.step(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)
+        return widened if x.shape[0] == 2 else copy_sound.step(x, y).then(widened)
+
 
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi

@@ -17,5 +17,7 @@ def antiphon_processors(register: Register) -> None:
 def antiphon_models(register: Register) -> None:
     """Registers the network of `mode=learned`."""
     register(
-        "hum-learned", "antiphon_hum.learned.spec:learned_model", "Pitch, beginnings and notes of a voice, hop by hop."
+        "hum-learned",
+        "antiphon_hum.learned.tables:learned_model",
+        "Pitch, beginnings and notes of a voice, hop by hop.",
     )

@@ -24,7 +24,7 @@ from antiphon.api import (
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
 from antiphon_hum.learned.model_tracker import ModelTracker
-from antiphon_hum.learned.spec import HOP, HUM, RATE
+from antiphon_hum.learned.tables import HOP, HUM, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 

@@ -8,10 +8,8 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon_latent.decoder import AXES, FARTHEST, load
-from antiphon_latent.kernels import latent_out
-from antiphon_latent.likeness import place_of
-from antiphon_latent.voices import ROWS, LatentVoices
+from antiphon_latent.decoder import AXES, FARTHEST, load, place_of
+from antiphon_latent.voices import ROWS, LatentVoices, latent_out
 
 TICK = 256
 """Samples between two readings of the axes."""
@@ -67,7 +65,7 @@ class Latent(Processor):
         self._shapes = NoteShapes()
         self._bends = ChannelBends()
         self._pedal = [False] * 17
-        self._gains, self._tuned, self._pressed = [0.0] * ROWS, [0.0] * ROWS, [1.0] * ROWS
+        self._gains, self._tuned = [0.0] * ROWS, [0.0] * ROWS
         self._pedalled = [False] * ROWS
         self.reset()
 

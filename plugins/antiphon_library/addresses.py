@@ -131,7 +131,7 @@ def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
 def next_paths(root: Path, count: int, given: Iterable[tuple[Arg, Arg]]) -> list[str]:
     """The paths of the next tracks; stores the signals, (kind, path) each."""
     from antiphon_library.catalogue import Catalogue
-    from antiphon_library.taste.choosing_request import next_summaries, request_of
+    from antiphon_library.taste.choosing import next_summaries, request_of
 
     if not Catalogue.exists(root):
         raise UsageError("the library is empty; `antiphon library add FOLDER` adds sound files")

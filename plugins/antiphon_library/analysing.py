@@ -78,10 +78,7 @@ def analyse(
     """Analyses the sounds below `places`, none for all there is, that lack results in the present version.
 
     `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
-    `progress` is called several times a second with seconds of sound.
-
-    Raises:
-        FileError: The database cannot be used.
+    `progress` is called several times a second with seconds of sound. Raises `FileError`: the database cannot be used.
     """
     work: dict[str, _Work] = {}
     known = set()

@@ -31,8 +31,7 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
 def wav(path: bytes, start: float, seconds: float = SECONDS) -> bytes:
     """At most `seconds` of a file as WAV of 16 bits, one or two channels, its ends faded by 10 ms.
 
-    Raises:
-        FileError: It cannot be read.
+    Raises `FileError`: it cannot be read.
     """
     pieces, at = [], 0
     with Decoder(Path(os.fsdecode(path))) as decoder:

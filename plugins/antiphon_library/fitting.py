@@ -19,8 +19,7 @@ from antiphon.api.backends.files import Decoder, printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
-from antiphon_library.kinds import findings
-from antiphon_library.records import SUMMARY
+from antiphon_library.records import SUMMARY, findings
 from antiphon_library.searching import NEAR_TEMPO
 
 F64 = NDArray[np.float64]
@@ -112,10 +111,8 @@ def tempo_off(one: float, other: float) -> float:
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
     """Sounds by path with score and reasons, the one that goes best with a sound first.
 
-    By what each has as quantities, with its `findings`.
-
-    Raises:
-        UsageError: The sound is no loop, or has not been analysed.
+    By what each has as quantities, with its `findings`. Raises `UsageError`: the sound is no loop, or has not been
+    analysed.
     """
     found = []
     rule = {name: value for name, value in values.items() if not name.startswith("fit")}
@@ -166,11 +163,8 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
 
     A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
-    it holds, 0 where that is not known.
-
-    Raises:
-        UsageError: It is no loop, or none in the catalogue has been analysed.
-        FileError: It cannot be read.
+    it holds, 0 where that is not known. Raises `UsageError`: it is no loop, or none in the catalogue has been analysed;
+    `FileError`: it cannot be read.
     """
     rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
     own = rows.pop(path, None)

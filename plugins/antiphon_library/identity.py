@@ -23,8 +23,7 @@ LONGEST_REASON = 300
 def digest_of(path: bytes) -> str:
     """The digest of a file's bytes.
 
-    Raises:
-        OSError: It cannot be read, or is a pipe or device, which might never end.
+    Raises `OSError`: it cannot be read, or is a pipe or device, which might never end.
     """
     hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with open(path, "rb", buffering=0, opener=open_ordinary) as file:
@@ -79,10 +78,8 @@ def identify_and_analyse(
 ) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
     """What the catalogue holds of a file: the sound's identity, the file's tags, and results of analyses by name.
 
-    `beats`: how many the sound holds, 0 where that is not known.
-
-    Raises:
-        FileError: The file cannot be read, or holds no sound.
+    `beats`: how many the sound holds, 0 where that is not known. Raises `FileError`: the file cannot be read, or holds
+    no sound.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         whole = SoundDigest(decoder.info)

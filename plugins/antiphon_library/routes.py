@@ -12,12 +12,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from antiphon.api import UsageError
-from antiphon.api.backends.http import HttpRequest, HttpServer, Refusal, Response, json_response as answer, operation
+from antiphon.api.backends.http import (
+    Asked,
+    HttpRequest,
+    HttpServer,
+    Name,
+    Refusal,
+    Response,
+    json_response as answer,
+    list_of,
+    maybe,
+    operation,
+    record,
+)
 from antiphon.api.backends.runtime import (
     TERM_SECONDS,
     end_session,
@@ -26,11 +39,36 @@ from antiphon.api.backends.runtime import (
     module_command,
     start_command,
 )
-from antiphon_library import route_types as types
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.taste.choosing import TrackTable
+
+TRACK: Any = str | int
+TRACKS: Any = str | int | list[str | int]
+PLACE: Any = {"x": float, "y": float}
+MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
+MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
+MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
+KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
+Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
+Placing = record("Placing", placing=bool)
+Next = record(
+    "Next",
+    Asked,
+    count=maybe(Annotated[int, Meta(ge=1, le=500)]),
+    after=maybe(TRACK),
+    like=maybe(TRACKS),
+    skip=maybe(TRACKS),
+    dislike=maybe(TRACKS),
+)
+NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
+Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
+Matches = record("Matches", matches=list_of(Track))
+Fits = record("Fits", Asked, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
+FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
+FitMatches = record("FitMatches", matches=list_of(FitTrack))
+
 
 Found = TypeVar("Found")
 EXCERPTS = 2
@@ -76,7 +114,7 @@ class LibraryRoutes:
         if self._placing is not None and self._placing.returncode is None:
             await end_session(self._placing, TERM_SECONDS)
 
-    @operation("GET", "/api/library/map", types.Map)
+    @operation("GET", "/api/library/map", Map)
     async def get_map(self, request: HttpRequest) -> Response:
         """The library's tracks, artists and genres in two dimensions.
 
@@ -87,7 +125,7 @@ class LibraryRoutes:
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
 
-    @operation("POST", "/api/library/map", types.Placing, 202)
+    @operation("POST", "/api/library/map", Placing, 202)
     async def place(self, request: HttpRequest) -> Response:
         """Place all tracks anew, in a process of its own."""
         await self._in_thread(self._with_catalogue, lambda _: None)
@@ -96,7 +134,7 @@ class LibraryRoutes:
         self._begin(("map", "--again"))
         return answer({"placing": True}, 202)
 
-    @operation("POST", "/api/library/analyse", types.Placing, 202)
+    @operation("POST", "/api/library/analyse", Placing, 202)
     async def analyse(self, request: HttpRequest) -> Response:
         """Add the sound files in the library's own folder, analyse what is not yet, and place all.
 
@@ -128,8 +166,8 @@ class LibraryRoutes:
     @operation(
         "POST",
         "/api/library/next",
-        types.Matches,
-        body=types.Next,
+        Matches,
+        body=Next,
         plain=True,
         example={"body": {"count": 8, "like": 1}},
     )
@@ -140,13 +178,13 @@ class LibraryRoutes:
         """
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon_library.taste.choosing_request import next_summaries, request_of
+            from antiphon_library.taste.choosing import next_summaries, request_of
 
             return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
 
         return answer({"matches": await self._in_thread(self._with_catalogue, work)})
 
-    @operation("POST", "/api/library/fits", types.FitMatches, body=types.Fits, example={"body": {"file": 1}})
+    @operation("POST", "/api/library/fits", FitMatches, body=Fits, example={"body": {"file": 1}})
     async def fits(self, request: HttpRequest, body: Any) -> Response:
         """The library's loops that go best with one of its files, a path or an `id`.
 
@@ -161,7 +199,7 @@ class LibraryRoutes:
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon_library.fitting import fitting_summaries
-            from antiphon_library.taste.choosing_request import catalogue_id, file_of
+            from antiphon_library.taste.choosing import catalogue_id, file_of
 
             path = file_of(catalogue, body.file)
             catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
@@ -263,6 +301,6 @@ def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str
 
 def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Matches with the number of the catalogue by which a sound is asked for."""
-    from antiphon_library.taste.choosing_request import catalogue_id
+    from antiphon_library.taste.choosing import catalogue_id
 
     return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

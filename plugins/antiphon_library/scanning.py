@@ -46,9 +46,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
     """Adds files, and folders with all below them; each file's row is written as soon as it has been read.
 
     `progress` is called with bytes before each file that is read; `again` also reads bad files that have not changed.
-
-    Raises:
-        FileError: A place is not there, or the database cannot be used.
+    Raises `FileError`: a place is not there, or the database cannot be used.
     """
     counts = ScanCounts()
     known = catalogue.states()

@@ -54,10 +54,8 @@ and played, `companions` which sounds others play together, and `places` where a
 def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
     """Opens the database in a folder, made where there is none. WAL, each statement a transaction unless one is begun.
 
-    Without `make`, where there is none, an empty one in memory.
-
-    Raises:
-        FileError: The folder cannot be made, or the file is damaged, in use, or of another version.
+    Without `make`, where there is none, an empty one in memory. Raises `FileError`: the folder cannot be made, or the
+    file is damaged, in use, or of another version.
     """
     if not make and not os.path.lexists(root / FILE):
         base = sqlite3.connect(":memory:", isolation_level=None)

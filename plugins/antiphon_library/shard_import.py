@@ -49,11 +49,8 @@ def take_in(
     """Writes what shards say into the catalogue.
 
     It may be done again; each sound is written whole or not at all. `source`: the folder of the sounds; None takes the
-    one that the manifest names. `progress` is called with shards done, all of them, and the name of one.
-
-    Raises:
-        FileError: There are no shards, or one is damaged.
-        UsageError: Arrow is not installed.
+    one that the manifest names. `progress` is called with shards done, all of them, and the name of one. Raises
+    `FileError`: there are no shards, or one is damaged; `UsageError`: Arrow is not installed.
     """
     require_modules("reading shards", ["pyarrow"])
     folder = out / ANALYSES
@@ -125,8 +122,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
 def about_of(path: Path) -> dict[str, Any]:
     """What a shard's metadata says: its task's digest, and what it was computed with.
 
-    Raises:
-        FileError: It is no shard.
+    Raises `FileError`: it is no shard.
     """
     import pyarrow
     from pyarrow import parquet
@@ -141,8 +137,7 @@ def about_of(path: Path) -> dict[str, Any]:
 def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
     """The results in a row of a shard, as the catalogue takes them.
 
-    Raises:
-        KeyError: The row is not of those analyses.
+    Raises `KeyError`: the row is not of those analyses.
     """
     found: dict[str, AnalysisResult] = {}
     for name, version in versions.items():

@@ -13,9 +13,9 @@ from sys import intern
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_library.kinds import findings
+from antiphon_library.records import findings
 from antiphon_library.schema import explain_errors, transaction
-from antiphon_library.similarity import QUANTITY
+from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
 MOST_SIGNALS = 10000

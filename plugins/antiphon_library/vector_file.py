@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 from antiphon.api.backends.files import write_atomic
 from antiphon_library.records import CatalogueRow
-from antiphon_library.similarity import vector_of
+
+QUANTITY = "tag_embedding"
+"""The quantity of kind vector by which sounds are compared."""
+OTHER_KIND, WEIGHED = 0.2, 4
+"""What a sound of another kind is less alike, and how many times as many of the nearest are weighed so."""
+
+
+def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:
+    """The vector of a sound, `[n]`; None without one."""
+    value = row.values.get(QUANTITY)
+    return None if value is None else np.asarray(value, np.float64)
+
 
 FILE = "vectors.npz"
 F32 = NDArray[np.float32]

@@ -26,7 +26,6 @@ class LinkTransport(Transport):
             )
 
     def start(self, server: TransportServer) -> None:
-        from antiphon_link.library import LinkLibrary
-        from antiphon_link.session import LinkSession
+        from antiphon_link.session import LinkLibrary, LinkSession
 
         LinkSession(server, LinkLibrary(server.tempo()[1])).install()

@@ -11,7 +11,7 @@ def antiphon_analyses(register: Register) -> None:
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
     register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
     register("music-stems", "antiphon_listen.music:StemMusicAnalysis", "The same, with chords and key without drums.")
-    register("librosa", "antiphon_listen.second_opinion:LibrosaBeats", "Tempo and beats by librosa, asked by name.")
+    register("librosa", "antiphon_listen.music:LibrosaBeats", "Tempo and beats by librosa, asked by name.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
 
 
@@ -28,4 +28,4 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_transports(register: Register) -> None:
     """Registers the tempo driver."""
-    register("listen", "antiphon_listen.live.tempo_driver:TempoDriver", "The server's tempo by a node listen.")
+    register("listen", "antiphon_listen.live.next_beats:TempoDriver", "The server's tempo by a node listen.")

@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon_listen import onsets
+from antiphon_listen import signals
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.spectra import chroma
 from antiphon_listen.tables import Tables
@@ -116,7 +116,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     odds = []
     for first, last in itertools.pairwise(edges):
         inside = (grid.beats >= first) & (grid.beats < last)
-        part = strength[round(first * onsets.FRAMES_PER_SECOND) : round(last * onsets.FRAMES_PER_SECOND)]
+        part = strength[round(first * signals.FRAMES_PER_SECOND) : round(last * signals.FRAMES_PER_SECOND)]
         if inside.sum() < 2 or part.std() == 0.0:
             odds.append(-np.inf)
         else:
@@ -128,7 +128,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
 def _regularity(strength: F64, on: F64, period: float) -> F64:
     """Regularity features of a part: repetition, strength on beats over the mean, clear beats, their spread."""
     row = _autocorrelation(strength, len(strength))
-    lags = np.outer((1, 2, 4), (0.98, 0.99, 1.0, 1.01, 1.02)) * period * onsets.FRAMES_PER_SECOND
+    lags = np.outer((1, 2, 4), (0.98, 0.99, 1.0, 1.01, 1.02)) * period * signals.FRAMES_PER_SECOND
     repeated = float(np.interp(lags, np.arange(len(row)), row).max())
     mean = float(strength.mean()) + 1e-9
     spread = min(2.0, float(on.std() / (on.mean() + 1e-9)))
@@ -146,9 +146,9 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
-    if len(strength) < shortest * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
+    if len(strength) < shortest * signals.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
         return []
-    frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / onsets.FRAMES_PER_SECOND)
+    frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / signals.FRAMES_PER_SECOND)
     change = np.interp(frames, np.arange(len(curves.novelty)), curves.novelty)
     observed = strength / strength.std() + 0.3 * np.minimum(change, 4.0)
     periods, correlation = _periods(strength)
@@ -157,7 +157,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
         periods = [even]
     grids = []
     for period in periods:
-        beats = _path(observed / observed.std(), period) / onsets.FRAMES_PER_SECOND - _LATE
+        beats = _path(observed / observed.std(), period) / signals.FRAMES_PER_SECOND - _LATE
         lags = np.arange(len(correlation))
         peaks = tuple(max(0.0, float(np.interp(lag, lags, correlation))) for lag in (2 * period, period / 2))
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
@@ -183,20 +183,20 @@ def even_pulse(strength: F64) -> float:
     away = abs(heights[::2].mean() - heights[1::2].mean())
     if np.abs(gaps - period).max() > max(2.0, _UNEVEN * period) or max(heights.std(), away) > _UNLIKE * heights.mean():
         return 0.0
-    while period < SHORTEST * onsets.FRAMES_PER_SECOND:
+    while period < SHORTEST * signals.FRAMES_PER_SECOND:
         period *= 2.0
-    return period if period <= LONGEST * onsets.FRAMES_PER_SECOND else 0.0
+    return period if period <= LONGEST * signals.FRAMES_PER_SECOND else 0.0
 
 
 def _periods(strength: F64) -> tuple[list[float], F64]:
     """Likely periods in frames, and the autocorrelation."""
-    row = _autocorrelation(strength, round(3.0 * onsets.FRAMES_PER_SECOND))
-    inner = np.arange(round(0.15 * onsets.FRAMES_PER_SECOND), len(row) - 1)
+    row = _autocorrelation(strength, round(3.0 * signals.FRAMES_PER_SECOND))
+    inner = np.arange(round(0.15 * signals.FRAMES_PER_SECOND), len(row) - 1)
     peaks = inner[(row[inner] > row[inner - 1]) & (row[inner] >= row[inner + 1])]
     peaks = peaks[np.argsort(-row[peaks], kind="stable")][:_PEAKS]
     beside = 0.5 * (row[peaks - 1] - row[peaks + 1]) / (row[peaks - 1] - 2 * row[peaks] + row[peaks + 1] - 1e-12)
     every = np.outer(peaks + beside, _RATIOS).ravel()
-    seconds = every / onsets.FRAMES_PER_SECOND
+    seconds = every / signals.FRAMES_PER_SECOND
     every = every[(seconds >= SHORTEST) & (seconds <= LONGEST)]
     places = np.arange(len(row))
     found = sum((np.interp(n * every, places, row) * (n * every < len(row)) for n in (1, 2)), np.zeros(len(every)))

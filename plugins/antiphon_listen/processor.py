@@ -16,7 +16,9 @@ SHORTEST, LONGEST = 1.0, 3600.0
 class Summary(Processor):
     """Plays a song's chorus, verse and remarkable parts, in its order."""
 
-    on_files = FileUse("antiphon_listen.jobs:write_summary", beside=("report", "picture"), changes=("length", "time"))
+    on_files = FileUse(
+        "antiphon_listen.chord_notes:write_summary", beside=("report", "picture"), changes=("length", "time")
+    )
     params = (
         Param("seconds", default=30.0, low=SHORTEST, high=LONGEST, unit="s", doc="Length; at most a bar is missing."),
     )
@@ -28,7 +30,9 @@ class Summary(Processor):
 class Compact(Processor):
     """Plays every part of a song once."""
 
-    on_files = FileUse("antiphon_listen.jobs:write_compact", beside=("report", "picture"), changes=("length", "time"))
+    on_files = FileUse(
+        "antiphon_listen.chord_notes:write_compact", beside=("report", "picture"), changes=("length", "time")
+    )
 
     def process(self, io: IO) -> None:
         np.copyto(io.audio_out[0], io.audio_in[0])

@@ -1,12 +1,107 @@
-"""Bar selection of a song's summary: the chorus, then the verse, then remarkable parts, in the song's order."""
+"""Summary of a song: selection of bars, their joins, and an image of the structure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from antiphon.api import F64, Samples
+from antiphon.api.backends.files import png_bytes
 from antiphon_listen.structure.sections import Phrase, Structure
+
+CROSSFADE = 0.02
+"""Crossfade in seconds, before the cut in both parts, so that the onset on it is whole."""
+OPEN = 0.005
+"""Fade-in in seconds if the first part does not begin with the sound."""
+
+
+def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate: int) -> Iterator[Samples]:
+    """Parts (first frame, end frame; in order) of float32 `[channels, n]`, joined.
+
+    `sum(end - start)` frames less what the sound lacks at its end.
+    """
+    joined = _follow(parts)
+    size = round(CROSSFADE * rate)
+    source = _Reader(blocks)
+    tail: Samples | None = None
+    for place, (start, end) in enumerate(joined):
+        lead = 0 if place == 0 else min(size, start - source.at, 0 if tail is None else tail.shape[1])
+        source.skip_to(start - lead)
+        if tail is not None:
+            intro = source.read(lead)
+            yield _crossed(tail, intro, lead)
+        last = place == len(joined) - 1
+        keep = 0 if last else min(size, end - start, max(0, joined[place + 1][0] - end))
+        left, opened = end - start - keep, 0
+        while left > 0:
+            piece = source.read(min(left, 1 << 15))
+            if not piece.shape[1]:
+                return
+            if place == 0 and start > 0 and opened < round(OPEN * rate):
+                piece = _faded_in(piece, opened, round(OPEN * rate))
+            opened += piece.shape[1]
+            left -= piece.shape[1]
+            yield piece
+        tail = source.read(keep) if keep else None
+
+
+def _follow(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Contiguous parts merged into one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in parts:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        elif end > start:
+            joined.append((start, end))
+    return joined
+
+
+def _crossed(tail: Samples, intro: Samples, size: int) -> Samples:
+    """`tail`, with its last `size` frames crossfaded into `intro` at equal power."""
+    out = tail.copy()
+    size = min(size, intro.shape[1], tail.shape[1])
+    if size:
+        turn = np.linspace(0.0, np.pi / 2, size + 2)[1:-1].astype(np.float32)
+        out[:, -size:] = tail[:, -size:] * np.cos(turn) + intro[:, :size] * np.sin(turn)
+    return out
+
+
+def _faded_in(piece: Samples, opened: int, size: int) -> Samples:
+    gain = np.minimum(1.0, (opened + np.arange(piece.shape[1])) / size).astype(np.float32)
+    return piece * gain
+
+
+class _Reader:
+    """Sequential reader of frames from a stream of blocks."""
+
+    def __init__(self, blocks: Iterable[Samples]) -> None:
+        self._blocks = iter(blocks)
+        self._rest: Samples | None = None
+        self.at = 0
+
+    def read(self, frames: int) -> Samples:
+        """Next frames, fewer at the end."""
+        pieces: list[Samples] = []
+        while frames > 0:
+            if self._rest is None or not self._rest.shape[1]:
+                self._rest = next(self._blocks, None)
+                if self._rest is None:
+                    break
+            pieces.append(self._rest[:, :frames].copy())
+            taken = pieces[-1].shape[1]
+            self._rest = self._rest[:, taken:]
+            frames -= taken
+            self.at += taken
+        return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
+
+    def skip_to(self, frame: int) -> None:
+        """Skips the frames before `frame`."""
+        while self.at < frame and self.read(min(1 << 15, frame - self.at)).shape[1]:
+            pass
+
 
 CHORUS_SHARE = 0.75
 """Maximum share of the chorus before the other parts have their bars."""
@@ -181,3 +276,62 @@ def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list
         else:
             parts.append((first, last, phrase))
     return [SummaryPart(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]
+
+
+SIDE = 800
+"""Approximate size of the matrix in pixels: each bar has a whole number of them."""
+_STRIP, _GAP = 16, 4
+_COLOURS = {
+    "chorus": (232, 89, 60),
+    "verse": (63, 124, 191),
+    "bridge": (122, 82, 168),
+    "intro": (150, 150, 150),
+    "outro": (110, 110, 110),
+}
+_OTHERS = ((60, 150, 90), (200, 160, 40), (30, 160, 170), (180, 90, 140), (130, 110, 60))
+Pixels = NDArray[np.uint8]
+
+
+def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
+    """PNG of the dissimilarity of bars from dark (alike) to bright, phrases in colour above, played parts below.
+
+    `rows` `[beats, f]`, of length 1; empty for an empty image.
+    """
+    if structure is None or not len(rows):
+        return png_bytes(np.full((64, 64, 3), 128, np.uint8))
+    first, last = structure.phrases[0].first, structure.phrases[-1].last
+    edges = np.unique(
+        [beat for phrase in structure.phrases for beat in range(phrase.first, phrase.last, structure.bar)]
+    )
+    step = max(1, len(edges) // SIDE + (len(edges) % SIDE > 0))
+    edges = edges[::step]
+    bars = np.add.reduceat(rows[first:last], edges - first, axis=0)
+    bars /= np.linalg.norm(bars, axis=1, keepdims=True) + 1e-9
+    unlike = np.clip(1.0 - bars @ bars.T, 0.0, 1.0)
+    field = np.stack([unlike**0.8, unlike**1.3, unlike**2.2], axis=2)
+    matrix = np.rint(255.0 * field).astype(np.uint8)
+    times = np.array([structure.at(int(beat)) for beat in edges])
+    colours = np.zeros((len(edges), 3), np.uint8)
+    for phrase in structure.phrases:
+        colours[(edges >= phrase.first) & (edges < phrase.last)] = colour_of(phrase.name, phrase.letter)
+    played = np.full_like(colours, 40)
+    for part in parts:
+        inside = (times >= part.start - 1e-6) & (times < part.end - 1e-6)
+        played[inside] = colours[inside]
+    scale = max(1, SIDE // len(edges))
+    picture = [
+        _draw_bars(colours, _STRIP, scale),
+        np.repeat(np.repeat(matrix, scale, 0), scale, 1),
+        _draw_bars(played, _STRIP, scale),
+    ]
+    gap = np.full((_GAP, scale * len(edges), 3), 255, np.uint8)
+    return png_bytes(np.concatenate([picture[0], gap, picture[1], gap, picture[2]]))
+
+
+def colour_of(name: str, letter: int) -> tuple[int, int, int]:
+    """Colour of a part's name."""
+    return _COLOURS.get(name, _OTHERS[letter % len(_OTHERS)])
+
+
+def _draw_bars(colours: Pixels, height: int, scale: int) -> Pixels:
+    return np.repeat(np.repeat(colours[None], height, 0), scale, 1)

@@ -6,7 +6,11 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     register("loop", "antiphon_loops.analysis.catalogued:LoopAnalysis", "Tempo, bars, key and role of a loop; by name.")
-    register("fit", "antiphon_loops.analysis.fit:FitAnalysis", "Harmony and rhythm of a loop, to be compared; by name.")
+    register(
+        "fit",
+        "antiphon_loops.analysis.catalogued:FitAnalysis",
+        "Harmony and rhythm of a loop, to be compared; by name.",
+    )
 
 
 @hookimpl

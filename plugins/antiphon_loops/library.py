@@ -21,8 +21,7 @@ from antiphon.api.backends.files import (
     write_atomic,
 )
 from antiphon_loops import rules
-from antiphon_loops.analysis.labels import TempoLabel
-from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large
+from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, TempoLabel, too_large
 from antiphon_loops.record import Loop
 from antiphon_loops.store import LoopStore, SoundKey
 

@@ -33,7 +33,6 @@ class _Cut:
     first: int
     sound: Samples
     power: float
-    course: Samples
     like: float
 
 
@@ -84,7 +83,7 @@ def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) 
     if before is not None:
         like = float(course @ before / (np.linalg.norm(course) * np.linalg.norm(before) + 1e-9))
     power = float(np.mean(sound**2))
-    kept.append(_Cut(first, sound.copy(), power, course, like))
+    kept.append(_Cut(first, sound.copy(), power, like))
     most = max(cut.power for cut in kept)
     kept.sort(key=lambda cut: (cut.power >= QUIET * most, cut.like), reverse=True)
     del kept[KEPT:]

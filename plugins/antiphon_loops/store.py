@@ -15,9 +15,18 @@ from typing import Any
 
 from antiphon.api.backends.analysis import CatalogueService, SoundCatalogue, plain_result, service
 from antiphon.api.backends.files import library_folder, printable_path
-from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
-from antiphon_loops.analysis.fit import NAME as FIT, FitAnalysis
-from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
+from antiphon_loops.analysis.catalogued import (
+    FIT,
+    NAME,
+    READ,
+    REASON,
+    FitAnalysis,
+    loop_of,
+    quantities_of,
+    reason_values,
+    to_stored,
+)
+from antiphon_loops.analysis.reading import TempoLabel, label_of, number_in
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 

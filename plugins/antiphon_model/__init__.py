@@ -17,4 +17,4 @@ def antiphon_processors(register: Register) -> None:
 def antiphon_models(register: Register) -> None:
     """Registers `reference`, and the model files of the library."""
     register("reference", "antiphon_model.spec:reference", "Passes its input unchanged; for tests and measurements.")
-    register("library", "antiphon_model.library:Library", "Model files of the library.")
+    register("library", "antiphon_model.model_file:Library", "Model files of the library.")

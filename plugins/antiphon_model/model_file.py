@@ -14,14 +14,15 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
-from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.models import FileListing, ModelError
 from antiphon.api.backends.runtime import say, start_helper
 from antiphon_model.landlock import landlock_version
 
@@ -229,3 +230,44 @@ def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
 def as_data(method: ModelMethod) -> dict[str, Any]:
     """Attributes of a method by name, for JSON."""
     return asdict(method)
+
+
+class Library:
+    """The `ModelFolder` of the performer's library."""
+
+    def listed(self) -> Sequence[FileListing]:
+        """Describes every method, and files that cannot be played; one that is new is tried, which takes seconds."""
+        listings = []
+        for path in in_library():
+            try:
+                file = describe(str(path))
+            except AntiphonError as error:
+                listings.append(FileListing(path.name, _size(path), problem=str(error)))
+                continue
+            for method in file.methods:
+                problem = f"{path.name}: its method {method.name} {method.problem}" if method.problem else ""
+                listings.append(
+                    FileListing(
+                        path.name,
+                        file.bytes,
+                        file.format,
+                        method.name,
+                        inputs=method.inputs,
+                        in_ratio=method.in_ratio,
+                        outputs=method.outputs,
+                        out_ratio=method.out_ratio,
+                        rate=file.rate,
+                        hop=file.hop,
+                        latency=method.latency,
+                        source=method.source,
+                        problem=problem,
+                    )
+                )
+        return listings
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

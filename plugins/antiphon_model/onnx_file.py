@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Samples
 from antiphon.api.backends.models import ModelError, check_onnx
-from antiphon_model.foreign import Run, sentence
+from antiphon_model.landlock import Run, sentence
 
 TYPES = {
     "tensor(float)": np.float32,

@@ -24,7 +24,7 @@ from antiphon.api.backends.files import lock_file, write_atomic
 from antiphon.api.backends.models import ModelError, looks_like_onnx
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
-from antiphon_model.foreign import StreamProgram, confine, sentence
+from antiphon_model.landlock import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
 
 MAX_ANSWER = 1 << 16

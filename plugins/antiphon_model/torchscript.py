@@ -20,7 +20,7 @@ from torch.jit._recursive import wrap_cpp_module
 from antiphon.api import Samples
 from antiphon.api.backends.models import ModelError
 from antiphon_model import archive, operators
-from antiphon_model.foreign import Run, sentence
+from antiphon_model.landlock import Run, sentence
 
 KINDS = ("bool", "int", "float", "str")
 RATES = ("sr", "sampling_rate", "sample_rate")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples
 from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.workers import Stepper, WorkerSpec
-from antiphon_model.foreign import Run, StreamProgram, confine, sentence
+from antiphon_model.landlock import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
 WARM_STEPS = 12

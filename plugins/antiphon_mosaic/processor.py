@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
-from antiphon_mosaic.chooser import MOST_STEPS, UnitChooser
-from antiphon_mosaic.corpus import CLUSTERS, MOST_UNITS, corpus, read
+from antiphon_mosaic.corpus import CLUSTERS, MOST_STEPS, MOST_UNITS, UnitChooser, corpus, read
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
-from antiphon_mosaic.genre import GENRES
-from antiphon_mosaic.grains import GrainPool, Window
+from antiphon_mosaic.kernels import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
+from antiphon_mosaic.third import GENRES
 
 NOTES = 8
 """Maximum simultaneous notes; the finger is one more stream."""

@@ -21,9 +21,9 @@ from aiomqtt.exceptions import MqttConnectError
 from antiphon.api import AntiphonError, Value
 from antiphon.api.backends.transports import Panic, RequestError, SetParam, TransportServer, WireError
 from antiphon_mqtt import topics
-from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AT_MOST_SENT, Arrivals, MqttConnection, Once
-from antiphon_mqtt.publications import Outward
+from antiphon_mqtt.topics import Outward
+from antiphon_mqtt.transport import Broker
 
 log = logging.getLogger("antiphon.mqtt")
 
@@ -39,11 +39,8 @@ SOURCE = "mqtt"
 class MqttBridge:
     """Maintains a connection to the broker while the server runs, reconnecting after any failure.
 
-    Args:
-        server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do
-            with what the broker kept.
-        broker: To connect to.
-        MqttBridge(server, broker).install()     # before the server runs its services
+    `install` it before the server runs its services. A server that took up nothing of an earlier one has nothing to do
+    with what the broker kept.
     """
 
     def __init__(self, server: TransportServer, broker: Broker) -> None:

@@ -13,7 +13,7 @@ def antiphon_processors(register: Register) -> None:
     register("scale", "antiphon_notes.mapping:ScaleNode", "Scale: moves notes into a scale, or drops those outside it.")
     register("probability", "antiphon_notes.mapping:Probability", "Probability: passes each note by chance.")
     register("split", "antiphon_notes.mapping:SplitNode", "Split: low notes to one output, high notes to another.")
-    register("hold", "antiphon_notes.holding:Hold", "Hold: sustains notes after their keys are up.")
+    register("hold", "antiphon_notes.mapping:Hold", "Hold: sustains notes after their keys are up.")
     register("arpeggiator", "antiphon_notes.arpeggiator:Arpeggiator", "Arpeggiator: held notes in turn, on the clock.")
     register("echo", "antiphon_notes.delaying:EchoNode", "Note echo: repeats notes, in time with the beat.")
     register("strum", "antiphon_notes.delaying:Strum", "Strum: spreads the notes of a chord in time.")

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 
 from antiphon.api import IO, Event, Param
-from antiphon_notes.dice import dice
 from antiphon_notes.mapping import SEED
-from antiphon_notes.node import JUMP, LEFT_OUT, ClockNode, Key, Made
+from antiphon_notes.node import JUMP, LEFT_OUT, ClockNode, Key, Made, dice
 
 MODES = ("up", "down", "updown", "played", "random", "chord")
 LATE = 0.25

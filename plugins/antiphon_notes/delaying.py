@@ -7,9 +7,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 
 from antiphon.api import IO, Event, FileUse, Param
-from antiphon_notes.dice import dice
 from antiphon_notes.mapping import SEED
-from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made
+from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made, dice
 
 DIRECTIONS = ("up", "down", "alternate")
 WINDOW = 0.05

@@ -121,15 +121,7 @@ def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f
 
 @kernel
 def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
-    """One frame of a voice's channel through its active stages.
-
-    Args:
-        color: See `Color`.
-        channel: 0 or 1.
-        on: See `On`.
-        age: Frames since the voice began.
-        x: The frame.
-    """
+    """One frame `x` of a voice's channel, `age` frames after it began, through its active stages."""
     if (on & On.VOWEL) > 0:
         total = f64(0.0)
         for n in range(BANDS):

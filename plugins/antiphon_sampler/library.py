@@ -18,8 +18,6 @@ from antiphon.api.backends.runtime import composed
 
 MOST_FILES = 20000
 """Maximum files of one library."""
-SHOWN = 8
-"""Maximum names in a message."""
 _LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
 _LAYER_FOLDER = re.compile(r"^v([0-9]{1,3})$")
 _VELOCITY_DIGITS = 3

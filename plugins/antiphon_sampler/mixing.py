@@ -8,9 +8,8 @@ from antiphon.api.backends.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.motion import Motion, Moves, sampler_level, sampler_pace, sampler_sweep
-from antiphon_sampler.rows import NO_END, ROWS, Real, Whole, sampler_fall
+from antiphon_sampler.rows import FAR, NEAR, NO_END, PHASES, ROWS, Real, Whole, sampler_fall, sampler_value
 from antiphon_sampler.samples import PAGE
-from antiphon_sampler.sinc import FAR, NEAR, PHASES, sampler_value
 from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
 
 GLIDE = 1.0 / 480.0

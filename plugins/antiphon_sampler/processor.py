@@ -12,14 +12,12 @@ from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.library import folder_of, list_folder
-from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
-from antiphon_sampler.missed import MissedNotes
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.slices import between, region
+from antiphon_sampler.slices import AT_ONCE, LEAST, MOST_LOOPS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
-from antiphon_sampler.voices import VOICES, NewVoice, SampleVoices
+from antiphon_sampler.voices import VOICES, MissedNotes, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
@@ -89,7 +87,7 @@ class Sampler(Processor):
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
-        self._loops: list[ClockedLoop | None] = [None] * MOST
+        self._loops: list[ClockedLoop | None] = [None] * MOST_LOOPS
         self._bends = ChannelBends()
         self._shapes = NoteShapes()
         self._down: set[tuple[int, int]] = set()
@@ -101,7 +99,7 @@ class Sampler(Processor):
         self._shapes.clear()
         self._down.clear()
         self._missed = self._at = self._fired = self._sliced = 0
-        self._loops[:] = [None] * MOST
+        self._loops[:] = [None] * MOST_LOOPS
         self._bends.reset()
 
     def process(self, io: IO) -> None:
@@ -326,11 +324,11 @@ class Sampler(Processor):
     def _begin(
         self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
-        """Starts a loop, or a sliced part; at `MOST` loops, the oldest ends."""
+        """Starts a loop, or a sliced part; at `MOST_LOOPS` loops, the oldest ends."""
         values.beats = max(LEAST, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
-            slot = min(range(MOST), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
+            slot = min(range(MOST_LOOPS), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
             self._end(slot)
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)

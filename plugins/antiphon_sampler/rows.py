@@ -1,13 +1,80 @@
-"""Voice rows of a sampler: their fields, and the kernels that start, bend and end them."""
+"""Voice rows of a sampler: their fields, the kernels that start, bend and end them, interpolation by windowed sincs."""
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
+from functools import cache
 
-from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.kernels import f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.samples import PAGE
-from antiphon_sampler.sinc import sampler_table
 from antiphon_sampler.streams import sampler_page
+
+NEAR, FAR = 8, 16
+"""Half-widths of the interpolation in frames: at the sample's speed or slower, and faster."""
+PHASES = 512
+"""Stored fractional positions of the coefficients, linearly interpolated in between."""
+STEPS = 8
+"""Low-pass filters for faster playback, half an octave apart: up to 16 times the speed."""
+BETA = 8.0
+"""Kaiser window parameter: side lobes at -80 dB."""
+
+
+@kernel
+def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
+    """One channel at a fractional position: a windowed sinc with interpolated coefficients.
+
+    `x`: the channel's first frame. `position`: place in frames; `half` frames around it can be read.
+    """
+    base = i64(math.floor(position))
+    part = (position - f64(base)) * f64(PHASES)
+    phase = i64(part)
+    mix = f32(part - f64(phase))
+    at = row + phase * 2 * half
+    further = at + 2 * half
+    first = base - half + 1
+    # four sums, so that one addition does not wait for the one before
+    a = f32(0.0)
+    b = f32(0.0)
+    c = f32(0.0)
+    d = f32(0.0)
+    for n in range(0, 2 * half, 4):
+        a = a + x[first + n] * (table[at + n] + mix * (table[further + n] - table[at + n]))
+        b = b + x[first + n + 1] * (table[at + n + 1] + mix * (table[further + n + 1] - table[at + n + 1]))
+        c = c + x[first + n + 2] * (table[at + n + 2] + mix * (table[further + n + 2] - table[at + n + 2]))
+        d = d + x[first + n + 3] * (table[at + n + 3] + mix * (table[further + n + 3] - table[at + n + 3]))
+    return f64(a + b + c + d)
+
+
+@kernel
+def sampler_table(step: f64) -> i64:
+    """Table index for a playback speed: 0 up to 1, then one for each half octave."""
+    speed = abs(step)
+    if speed <= 1.0:
+        return 0
+    return min(STEPS, i64(math.floor(2.0 * math.log2(speed) - 0.02)) + 1)
+
+
+@cache
+def sinc_tables() -> NDArray[np.float32]:
+    """Kaiser-windowed sincs: one to 20 kHz at 44.1, then `STEPS` low-passes, half an octave apart.
+
+    Each is `[PHASES + 1, 2 * half]`, one row a fractional position, with sum 1; all are concatenated.
+    """
+    tables = [_sinc(NEAR, 1.0)] + [_sinc(FAR, 2.0 ** (-n / 2.0)) for n in range(1, STEPS + 1)]
+    return np.ascontiguousarray(np.concatenate([table.ravel() for table in tables]), np.float32)
+
+
+def _sinc(half: int, cutoff: float) -> NDArray[np.float64]:
+    part = np.arange(PHASES + 1)[:, None] / PHASES
+    at = np.arange(-half + 1, half + 1)[None, :] - part
+    window = np.i0(BETA * np.sqrt(np.maximum(0.0, 1.0 - (at / half) ** 2))) / np.i0(BETA)
+    table = np.sinc(cutoff * at) * window
+    return np.asarray(table / table.sum(axis=1, keepdims=True), np.float64)
+
 
 VOICES = 64
 """Maximum simultaneous notes."""
@@ -146,14 +213,7 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
 
 @kernel
 def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
-    """Fades out voices whose pages are missing for `frames` plus the fade; returns their number.
-
-    Args:
-        whole: See `Whole`.
-        real: See `Real`.
-        words: See `streams.StreamWord`.
-        fade: Frames of the fade.
-    """
+    """Fades out voices whose pages are missing for `frames` plus the fade; returns their number."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE

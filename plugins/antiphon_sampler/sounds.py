@@ -14,10 +14,9 @@ import numpy as np
 from antiphon.api import FileError, Samples
 from antiphon.api.backends.files import KeptDecoder, printable_path
 from antiphon.api.backends.runtime import say
-from antiphon_sampler.decoding import decode
 from antiphon_sampler.library import Listing, list_folder, sample_name
 from antiphon_sampler.reader import PageReader
-from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way_of
+from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, decode, way_of
 from antiphon_sampler.slices import onsets
 
 LONGEST = 30.0

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples, Step
+from antiphon.api.backends.workers import ProcessorPart
 from antiphon_sampler.coloring import Color
 from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
-from antiphon_sampler.motion import Motion
+from antiphon_sampler.motion import Motion, put_color, put_motion
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -25,12 +26,32 @@ from antiphon_sampler.rows import (
     sampler_off,
     sampler_shape,
     sampler_starving,
+    sampler_table,
+    sinc_tables,
 )
 from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
-from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 from antiphon_sampler.values import NoteValues
-from antiphon_sampler.voicing import put_color, put_motion
+
+
+class MissedNotes(ProcessorPart):
+    """Notes without a loaded sample, and voices whose file was read too late: a replay omits the same."""
+
+    def __init__(self) -> None:
+        self.notes: set[int] = set()
+        self.voices: list[int] = []
+
+    def recall(self, kind: str, number: int) -> None:
+        if kind == "missed":
+            self.notes.add(number)
+        elif kind == "underrun":
+            self.voices.append(number)
+
+    def clear(self) -> None:
+        """Clears both at the end of their block."""
+        self.notes.clear()
+        self.voices.clear()
+
 
 __all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
 

@@ -44,8 +44,7 @@ def main() -> None:
 
 def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
     """Frames of a text. Loaded voices are cached in `voices`."""
-    from antiphon_sing.song import song
-    from antiphon_sing.spoken import VoiceError
+    from antiphon_sing.song import VoiceError, song
 
     name = voice_name(name)
     parts = syllables(text)

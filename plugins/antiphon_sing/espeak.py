@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_sing.spoken import REFERENCE, Phone, Spoken, VoiceError
+from antiphon_sing.song import REFERENCE, Phone, Spoken, VoiceError
 
 RETRIEVE, PHONES_AS_IPA = 1, 3
 """`espeak_Initialize`: sound by callback; events for phonemes, in IPA."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_sing.spoken import REFERENCE, Phone, Spoken
+from antiphon_sing.song import REFERENCE, Phone, Spoken
 
 VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵊᵻeɚɝo")
 GLIDES = frozenset("AIOQWY")

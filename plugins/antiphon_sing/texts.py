@@ -8,8 +8,7 @@ from collections import OrderedDict
 import numpy as np
 
 from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
-from antiphon_sing.song import Place, Song
-from antiphon_sing.spoken import VoiceError
+from antiphon_sing.song import Place, Song, VoiceError
 
 MOST_BYTES = 1 << 30
 STALL = 60.0

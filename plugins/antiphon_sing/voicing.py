@@ -6,7 +6,7 @@ import re
 from ctypes.util import find_library
 from importlib.util import find_spec
 
-from antiphon_sing.spoken import VoiceError
+from antiphon_sing.song import VoiceError
 
 NEURAL = "neural"
 AUTO = "auto"

@@ -16,10 +16,10 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers `stems`."""
-    register("stems", "antiphon_stems.analysis:StemLevels", "Drums, bass, voice and the rest: how loud each is.")
+    register("stems", "antiphon_stems.jobs:StemLevels", "Drums, bass, voice and the rest: how loud each is.")
 
 
 @hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the network of the node."""
-    register("stems-live", "antiphon_stems.spec:live", "Shares of drums, bass and voice in a hop, for `stems`.")
+    register("stems-live", "antiphon_stems.grids:live", "Shares of drums, bass and voice in a hop, for `stems`.")

@@ -1,4 +1,4 @@
-"""Frequency grids of the masks: units of a spectrum's bins, and bands of units."""
+"""Frequency grids of the masks: units of a spectrum's bins, bands of units; the node's network as plain data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import ModelInfo
 
 STEMS = ("drums", "bass", "voice", "other")
 NOMINAL = 44100
@@ -80,3 +81,24 @@ FILE = UnitGrid(4096, 1024, 384, 1024, 56, 200.0)
 """Grid of files: frames of 93 ms."""
 LIVE = UnitGrid(2048, 384, 256, 640, 48, 400.0)
 """Grid of the node: frames of 43 to 46 ms with a sharp end."""
+
+
+FILE_WEIGHTS, VOICE_WEIGHTS = "stems-file", "stems-voice"
+LIVE_MODEL = ModelInfo(
+    name="stems-live",
+    network="antiphon_models.stems.streaming:StreamStems",
+    array_network="antiphon_stems.network:LiveNetwork",
+    weights="stems-live",
+    plugin="stems",
+    hop=LIVE.units,
+    answer=LIVE.units,
+    frames=LIVE.hop,
+    slots=1,
+    inputs=2,
+    outputs=len(STEMS) - 1,
+)
+
+
+def live() -> ModelInfo:
+    """Model of mode `learned`."""
+    return LIVE_MODEL

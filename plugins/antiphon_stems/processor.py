@@ -11,9 +11,8 @@ from antiphon.api import F32, IO, FileUse, Param, Port, Processor, StreamSpec, W
 from antiphon.api.backends.models import ModelClient, say_instead, usable
 from antiphon.api.backends.signal import C64, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon.api.kernels import Audio, f32, f32p, i64, i64p, kernel
-from antiphon_stems.grids import LIVE, STEMS
+from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
 from antiphon_stems.hpss import Medians
-from antiphon_stems.spec import LIVE_MODEL
 
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1
@@ -75,16 +74,9 @@ class StemsReady(NamedTuple):
 
 @kernel
 def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio) -> None:
-    """y[at : at + frames] ← one stem from place on, times its gain and what `solo` leaves of it.
+    """y[at : at + frames] ← one stem from frame `place` of the hop on, times its gain and what `solo` leaves of it.
 
-    Args:
-        ready: `[channels, hop]`, rows of it `rows` apart.
-        place: Frame of the hop to begin with.
-        at: Frame of the block to begin with.
-        gain: Of each frame of the block.
-        to: What `solo` is to leave, 0 or 1.
-        step: By how much that changes in a frame.
-        state: `[1]` what it leaves now.
+    What it leaves goes to `to`, 0 or 1, by `step` a frame.
     """
     now = s.state[0]
     for n in range(frames):

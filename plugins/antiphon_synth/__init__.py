@@ -19,4 +19,4 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_synths(register: Register) -> None:
     """Registers `null`."""
-    register("null", "antiphon_synth.backends:null", "Silence; records its events.")
+    register("null", "antiphon_synth.processor:null", "Silence; records its events.")

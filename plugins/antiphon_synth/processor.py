@@ -10,13 +10,20 @@ from antiphon.api.backends.synths import (
     INSTRUMENTS,
     LEVEL,
     MORE_INSTRUMENTS,
+    NULL,
     VOICES,
     BackendChoice,
+    SynthInfo,
     SynthProcessor,
     SynthSettings,
     chosen_backend,
     parse_controls,
 )
+
+
+def null() -> SynthInfo:
+    """Silent backend that records its events."""
+    return NULL
 
 
 class Synth(SynthProcessor):

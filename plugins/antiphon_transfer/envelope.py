@@ -14,8 +14,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon_transfer.features import BANDS, NUMBERS, RANGE, TimbreDescriber
-from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, Framing
+from antiphon_transfer.stream import C64, Framing, spectra
 
 RIDGE = 0.02
 OWN_RIDGE = 20.0

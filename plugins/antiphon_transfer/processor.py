@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon_transfer.level import LevelFollower, PeakLimiter
-from antiphon_transfer.reference import read
-from antiphon_transfer.stream import Overlap, grid
+from antiphon_transfer.stream import Overlap, grid, read
 
 if TYPE_CHECKING:
     from antiphon_transfer.envelope import EnvelopeMethod

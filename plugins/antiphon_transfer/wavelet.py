@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.signal import symlet_filters, wavelet_join, wavelet_split
-from antiphon_transfer.reference import frames
-from antiphon_transfer.stream import Framing
+from antiphon_transfer.stream import Framing, frames
 
 DEPTH = 7
 PIECES = 2

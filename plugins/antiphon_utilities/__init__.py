@@ -5,14 +5,14 @@ from antiphon.api import Register, hookimpl
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    register("gain", "antiphon_utilities.gain:Gain", "Gain: makes the sound louder or softer.")
+    register("gain", "antiphon_utilities.mix:Gain", "Gain: makes the sound louder or softer.")
     register("filter", "antiphon_utilities.filter:Filter", "Filter: low-pass, high-pass, band-pass or notch.")
     register("delay", "antiphon_utilities.delay:Delay", "Delay (echo) with feedback.")
-    register("pan", "antiphon_utilities.pan:Pan", "Pan: between left and right at equal power.")
+    register("pan", "antiphon_utilities.mix:Pan", "Pan: between left and right at equal power.")
     register("mix", "antiphon_utilities.mix:Mix", "Mixer: adds up to four sounds, each at its level.")
-    register("meter", "antiphon_utilities.meter:Meter", "Level meter: passes the sound and reports peak and RMS.")
+    register("meter", "antiphon_utilities.follower:Meter", "Level meter: passes the sound and reports peak and RMS.")
     register("limiter", "antiphon_utilities.limiter:Limiter", "Look-ahead limiter: keeps peaks below a ceiling.")
-    register("click", "antiphon_utilities.click:Click", "Makes a click at the exact sample of its trigger.")
+    register("click", "antiphon_utilities.tone:Click", "Makes a click at the exact sample of its trigger.")
     register("tone", "antiphon_utilities.tone:Tone", "Test tone: a sine or noise, for patches without an input.")
     register("metronome", "antiphon_utilities.metronome:Metronome", "Metronome: adds a click on the beats.")
     register("looper", "antiphon_utilities.looper:Looper", "Records a loop and plays it, with more on top.")

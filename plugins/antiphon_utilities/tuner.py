@@ -227,43 +227,30 @@ class Tuner(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = spec.rate
-        self._hop = round(HOP * spec.rate)
-        self._size = 1 << math.ceil(math.log2(WINDOW * spec.rate))
-        self._most = min(self._size // 2, round(spec.rate / LOWEST))
-        self._fft = RealFft(2 * self._size)
-        self._ring = np.zeros(self._size, np.float32)
-        self._place = np.zeros(2, np.int64)
-        self._state = np.zeros(10, np.float64)
-        self._frame = np.zeros(2 * self._size, np.float32)
-        self._spectrum = np.zeros(2 * self._size + 2, np.float32)
-        self._like = np.zeros(2 * self._size, np.float32)
-        self._period = np.zeros(2, np.float64)
+        size = 1 << math.ceil(math.log2(WINDOW * spec.rate))
+        fft = RealFft(2 * size)
+        self._state = TunerState(
+            ring=np.zeros(size, np.float32),
+            size=size,
+            hop=round(HOP * spec.rate),
+            place=np.zeros(2, np.int64),
+            state=np.zeros(10, np.float64),
+            rate=float(spec.rate),
+            most=min(size // 2, round(spec.rate / LOWEST)),
+            frame=np.zeros(2 * size, np.float32),
+            spectrum=np.zeros(2 * size + 2, np.float32),
+            like=np.zeros(2 * size, np.float32),
+            period=np.zeros(2, np.float64),
+            turns=fft.turns,
+            work=fft.work,
+        )
 
     def reset(self) -> None:
-        for state in (self._ring, self._place, self._state):
+        for state in (self._state.ring, self._state.place, self._state.state):
             state.fill(0)
 
     def step(self, io: IO) -> Step:
-        state = self._state
-        return utilities_tuner.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            io.frames,
-            float(io.at("reference", 0)),
-            TunerState(
-                self._ring,
-                self._size,
-                self._hop,
-                self._place,
-                state,
-                float(self._rate),
-                self._most,
-                self._frame,
-                self._spectrum,
-                self._like,
-                self._period,
-                self._fft.turns,
-                self._fft.work,
-            ),
-        ).reporting(note=(state, _NOTE), cents=(state, _CENTS), hertz=(state, _HERTZ), sure=(state, _SURE))
+        state, reference = self._state.state, float(io.at("reference", 0))
+        return utilities_tuner.step(io.audio_in[0], io.audio_out[0], io.frames, reference, self._state).reporting(
+            note=(state, _NOTE), cents=(state, _CENTS), hertz=(state, _HERTZ), sure=(state, _SURE)
+        )

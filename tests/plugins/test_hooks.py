@@ -160,7 +160,7 @@ ONE_PROCESSOR = (
     + """
 @hookimpl
 def antiphon_processors(register):
-    register("plays", "antiphon_utilities.gain:Gain", "As gain.")
+    register("plays", "antiphon_utilities.mix:Gain", "As gain.")
 """
 )
 RAISES = (

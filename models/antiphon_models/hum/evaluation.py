@@ -16,7 +16,7 @@ from antiphon.api import F32
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.backends.runtime import missing_modules
-from antiphon_hum.learned.spec import HUM
+from antiphon_hum.learned.tables import HUM
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
 from antiphon_models.hum.material import colours

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.api.backends.networks import State, StreamingModel
-from antiphon_hum.learned import spec, tables
+from antiphon_hum.learned import tables
 
 
 class PitchNetwork(StreamingModel):
     """The network; see the module. `logits` is for training, over a whole sound; `step` gives an answer a hop."""
 
     name: ClassVar[str] = "hum-learned"
-    rate: ClassVar[int] = spec.RATE
-    hop: ClassVar[int] = spec.HOP
-    answer: ClassVar[int | None] = spec.ANSWER
+    rate: ClassVar[int] = tables.RATE
+    hop: ClassVar[int] = tables.HOP
+    answer: ClassVar[int | None] = tables.ANSWER
 
     places: Tensor
 
@@ -39,9 +39,9 @@ class PitchNetwork(StreamingModel):
         self.two = nn.Conv1d(16, 16, 5, padding=2)
         self.three = nn.Conv1d(16, tables.BODY, 5, padding=2)
         self.local = nn.Conv1d(tables.BODY, 2, 3, padding=1)
-        self.squeeze = nn.Linear(tables.BODY * spec.SEMITONES, tables.CONTEXT)
+        self.squeeze = nn.Linear(tables.BODY * tables.SEMITONES, tables.CONTEXT)
         self.time = nn.GRU(tables.CONTEXT + 2 * tables.BANDS, tables.HIDDEN, batch_first=True)
-        self.keys = nn.Linear(tables.HIDDEN, 3 * spec.SEMITONES)
+        self.keys = nn.Linear(tables.HIDDEN, 3 * tables.SEMITONES)
         self.tell = nn.Linear(tables.HIDDEN, 7)
         self.weigh = nn.Parameter(torch.ones(1))
         self.register_buffer("places", torch.arange(tables.BINS, dtype=torch.float32), persistent=False)
@@ -83,7 +83,7 @@ class PitchNetwork(StreamingModel):
 
     def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
         """hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago → logits `[n, 3, BINS]` and `[n, 7]`."""
-        keys = self.keys(hidden).reshape(-1, 3, spec.SEMITONES).repeat_interleave(tables.PER_SEMITONE, 2)
+        keys = self.keys(hidden).reshape(-1, 3, tables.SEMITONES).repeat_interleave(tables.PER_SEMITONE, 2)
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
         return salience + keys, self.tell(hidden)
 
@@ -127,7 +127,7 @@ class PitchNetwork(StreamingModel):
         middle = (near * self.places).sum(-1) / sure
         middle = (middle - 1.0) / tables.BINS
         p = torch.sigmoid(said)
-        keys = chances[..., 2, :].unflatten(-1, (spec.SEMITONES, tables.PER_SEMITONE)).sum(-1)
+        keys = chances[..., 2, :].unflatten(-1, (tables.SEMITONES, tables.PER_SEMITONE)).sum(-1)
         values = [
             middle[..., 0], sure[..., 0], p[..., 0], p[..., 1], p[..., 2], middle[..., 1], sure[..., 1],
             p[..., 3], p[..., 4], p[..., 5], middle[..., 2], sure[..., 2], p[..., 6],

@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.api import F64, note_number
 from antiphon.api.backends.signal import CENTRE, HOP, Decimator, MedianPitch
-from antiphon_hum.learned import spec
+from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH
 from antiphon_hum.tracking.tracker import PITCH_LAG, NoteTracker, TrackerSettings
@@ -80,7 +80,7 @@ def learned_live() -> System:
 
     A correction by more than a bend's reach is another note, as the processor has it.
     """
-    from antiphon_hum.learned.offline_model import OfflineModel
+    from antiphon_hum.learned.model_tracker import OfflineModel
 
     def run(clip: Clip) -> Result:
         begun = time.perf_counter()
@@ -115,9 +115,9 @@ def latency(rate: int) -> float:
     """Seconds of latency that the learned mode declares, where the engine computes its network."""
     from antiphon_hum.learned.model_tracker import SETTLING
 
-    intake = Decimator(rate, spec.RATE, spec.HOP)
-    hop = spec.HOP * intake.factor
-    return ((spec.NEAR + SETTLING) * hop + intake.lag - 1) / rate
+    intake = Decimator(rate, tables.RATE, tables.HOP)
+    hop = tables.HOP * intake.factor
+    return ((tables.NEAR + SETTLING) * hop + intake.lag - 1) / rate
 
 
 class TruePitch(MedianPitch):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, UsageError, note_number
 from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
-from antiphon_latent.likeness import VELOCITY, pitch_of
+from antiphon_latent.decoder import VELOCITY, pitch_of
 from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change

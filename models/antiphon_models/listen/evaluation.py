@@ -17,7 +17,7 @@ from antiphon_listen.chords.harmony import viterbi_states
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_listen.spectra.constant_q import FRAMES_PER_SECOND, ConstantQ
+from antiphon_listen.spectra.frames import FRAMES_PER_SECOND, ConstantQ
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song

@@ -17,8 +17,7 @@ import numpy as np
 from antiphon.api import F32, F64
 from antiphon_listen import bars, beats
 from antiphon_listen.chords import harmony
-from antiphon_listen.onsets import OnsetStrength
-from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
 from antiphon_listen.spectra.chroma import NoteSpectrum
 from antiphon_listen.tables import Tables
 from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad

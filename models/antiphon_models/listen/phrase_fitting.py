@@ -17,7 +17,7 @@ import numpy as np
 from antiphon.api import F64
 from antiphon_listen import bars, beats, tables
 from antiphon_listen.signals import MusicCurves
-from antiphon_listen.structure import phrases, repeats
+from antiphon_listen.structure import phrases
 from antiphon_listen.tables import Odds, PhraseTables
 from antiphon_models.listen.fitting import measure_curves
 from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song
@@ -62,7 +62,7 @@ def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
         return None
     odds = bars.bar_odds(curves, grid, fitted)
     on_bar = np.isin(grid.beats, bars.find_downbeats(odds, grid.beats)).astype(np.float64)
-    rows = repeats.beat_rows(curves, grid.beats)
+    rows = phrases.beat_rows(curves, grid.beats)
     similarity = rows @ rows.T
     table = phrases.features(phrases.beat_features(curves, grid, odds), similarity, on_bar)
     target = np.zeros(len(grid.beats))

@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import make_folder
-from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
+from antiphon_loops.analysis.compatibility import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command

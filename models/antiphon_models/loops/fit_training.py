@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from antiphon.api import F32
-from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS, grid
+from antiphon_loops.analysis.compatibility import BANDS, CLASSES, ROWS, STEPS, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.loops.fit_material import BARS, sounds_of, windows

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F64
-from antiphon_loops.analysis import family, key, tempo
+from antiphon_loops.analysis import key, tables, tempo
 from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
@@ -50,7 +50,7 @@ def item(seen: Picture, role: str, bars: int, key_name: str | None) -> LabelledL
     options = tempo.candidates(seen.seconds)
     place = -1 if key_name is None else key.LABELS.index(key_name)
     return LabelledLoop(
-        role, bars, place, options, tempo.features(seen, options), key.features(seen.notes), family.features(seen)
+        role, bars, place, options, tempo.features(seen, options), key.features(seen.notes), tables.features(seen)
     )
 
 
@@ -111,7 +111,7 @@ def _key(known: Sequence[LabelledLoop]) -> F64:
 def _family(known: Sequence[LabelledLoop]) -> LinearScore:
     rows = np.array([x.family for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    a = family.expand_features(rows, mean, spread)
+    a = tables.expand_features(rows, mean, spread)
     wanted = np.eye(len(ROLES))[[ROLES.index(x.role) for x in known]]
     ridge = _RIDGE["family"] * np.eye(a.shape[1])
     return LinearScore(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))

@@ -10,9 +10,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from antiphon_stems.features import DETAILS, KEEPS, REACHES, ROWS
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
-from antiphon_stems.network import BENT, SLOPE, WIDTH
+from antiphon_stems.network import BENT, DETAILS, KEEPS, REACHES, ROWS, SLOPE, WIDTH
 
 
 class StemNetwork(torch.nn.Module):

@@ -18,9 +18,9 @@ from antiphon.api import F32
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.stems import material
 from antiphon_models.stems.network import file_network, live_network
-from antiphon_stems.features import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
+from antiphon_models.stems.spectra import analysis_frames
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
-from antiphon_stems.spectra import analysis_frames
+from antiphon_stems.network import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
 
 LENGTH = 6.0
 """Seconds of a mix."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.backends.models import write_weights
-from antiphon_stems.spec import VOICE_WEIGHTS
+from antiphon_stems.grids import VOICE_WEIGHTS
 from antiphon_stems.voice import LAYERS
 
 CHECKPOINT = "spleeter/pretrained_models/2stems/model"

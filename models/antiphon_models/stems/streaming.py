@@ -8,10 +8,8 @@ import torch
 
 from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_models.stems.network import StemNetwork
-from antiphon_stems.features import KEEPS, LEVEL_KEEP, NEIGHBOURS, QUIET, SIDE, smoother
-from antiphon_stems.grids import LIVE, STEMS
-from antiphon_stems.network import MASKS
-from antiphon_stems.spec import LIVE_MODEL
+from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
+from antiphon_stems.network import KEEPS, LEVEL_KEEP, MASKS, NEIGHBOURS, QUIET, SIDE, smoother
 
 AROUND = len(KEEPS) + 1
 
@@ -70,7 +68,7 @@ class StreamStems(StemNetwork, StreamingModel):
     def _described(
         self, power: torch.Tensor, side: torch.Tensor, log: torch.Tensor, level: torch.Tensor, around: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The features, as `antiphon_stems.features.describe` has them."""
+        """The features, as `antiphon_stems.network.describe` has them."""
         band_power = power @ self.mean + QUIET
         band = band_power.log()
         bands = torch.stack([band - level, log @ self.mean - band, (side @ self.mean / band_power + SIDE).log()], 1)

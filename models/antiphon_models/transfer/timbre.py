@@ -17,8 +17,18 @@ from antiphon.api.backends.files import SOUND_FORMATS, read_sound
 from antiphon.api.backends.signal import Decimator
 from antiphon_models.learning.making import slug
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
-from antiphon_transfer.instrument import HARMONICS, HIGHEST_PARTIAL, NOISES, PREFIX, TOP, WIDTH, noise_bands
-from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker
+from antiphon_transfer.instrument import (
+    BEHIND,
+    FEATURES,
+    HARMONICS,
+    HIGHEST_PARTIAL,
+    NOISES,
+    PREFIX,
+    TOP,
+    WIDTH,
+    VoiceTracker,
+    noise_bands,
+)
 
 FLOOR, NOISE_FLOOR = -9.2, -13.8
 """Natural logarithms of the least levels relative to the frame's: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""

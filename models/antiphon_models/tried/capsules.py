@@ -27,8 +27,7 @@ from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, Traini
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE
 from antiphon_transfer.features import BANDS, NUMBERS, TimbreDescriber
-from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import Framing, grid
+from antiphon_transfer.stream import Framing, grid, spectra
 
 WIDTH, CODE, HIDDEN = 96, 24, 64
 """Numbers of a layer, of the reference's code, and of the layer before the code."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.api import F32
-from antiphon_hum.learned import spec
+from antiphon_hum.learned import tables
 from antiphon_models.hum.matching import note_f1
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import HOPS, Batcher, FrameTruth
@@ -71,7 +71,7 @@ class Painter(nn.Module):
 
     def seen(self, sound: Tensor) -> Tensor:
         """`[rows, hops * HOP]` → spectra `[rows, hops, BINS]`: logarithms of magnitudes, from 0 for the floor."""
-        frames = functional.pad(sound, (FRAME - spec.HOP, 0)).unfold(1, FRAME, spec.HOP) * self.window
+        frames = functional.pad(sound, (FRAME - tables.HOP, 0)).unfold(1, FRAME, tables.HOP) * self.window
         return torch.log1p(torch.fft.rfft(frames).abs()[..., :BINS] / FLOOR) * 0.2
 
     def forward(self, spectra: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def templates(piano: F32) -> F32:
 
 def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
     """The notes of likenesses to templates `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds."""
-    second = spec.HOP / spec.RATE
+    second = tables.HOP / tables.RATE
     found: list[tuple[float, float, int]] = []
     key, leads, held, start, most, since = -1, -1, 0, 0.0, 0.0, 99
     for hop, row in enumerate(likes):
@@ -109,13 +109,13 @@ def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
         repeats = leads >= 0 and best == key and since > APART and like > STRUCK * before > 0.0
         ends = like < max(QUIET * most, 0.7 * LIKE)
         if key >= 0 and (begins or repeats or ends):
-            found.append((start, max(now, start + second), spec.LOWEST + key))
+            found.append((start, max(now, start + second), tables.LOWEST + key))
             key = -1
         if begins or repeats:
             ago = HELD - 1 if begins else RISE // 2
             key, start, most, since = best, now - ago * second, like, 0
     if key >= 0:
-        found.append((start, len(likes) * second, spec.LOWEST + key))
+        found.append((start, len(likes) * second, tables.LOWEST + key))
     return found
 
 
@@ -147,18 +147,18 @@ class SpectrogramRecipe(Recipe):
 
     def _painted(self, truth: FrameTruth) -> np.ndarray[Any, Any]:
         """`[HOPS, BINS]`: what a piano that plays the notes would look like, `LATE` hops ago."""
-        first = spec.FAR + 1 - LATE
+        first = tables.FAR + 1 - LATE
         painted = np.zeros((HOPS, BINS), np.float32)
         tail = np.zeros(BINS, np.float32)
-        fall = np.float32(np.exp(-spec.HOP / spec.RATE / RELEASE))
+        fall = np.float32(np.exp(-tables.HOP / tables.RATE / RELEASE))
         hops = self._piano.shape[1]
         for n, (key, age) in enumerate(
             zip(truth.key[first : first + HOPS], truth.age[first : first + HOPS], strict=True)
         ):
             if np.isfinite(key):
                 # the frame that holds the note's newest sound ends with it
-                at = min(hops - 1, max(0, int(age * spec.RATE / spec.HOP)))
-                tail = self._piano[min(spec.SEMITONES - 1, max(0, round(float(key)) - spec.LOWEST)), at]
+                at = min(hops - 1, max(0, int(age * tables.RATE / tables.HOP)))
+                tail = self._piano[min(tables.SEMITONES - 1, max(0, round(float(key)) - tables.LOWEST)), at]
                 painted[n] = tail
             else:
                 tail = tail * fall
@@ -179,7 +179,7 @@ class SpectrogramRecipe(Recipe):
         found: dict[str, list[float]] = {"f1": []}
         for whole in self._valid:
             clip = whole.first(8.0)
-            x = torch.from_numpy(clip.sound[: len(clip.sound) // spec.HOP * spec.HOP]).to(self.job.device)[None]
+            x = torch.from_numpy(clip.sound[: len(clip.sound) // tables.HOP * tables.HOP]).to(self.job.device)[None]
             painted = network(network.seen(x))[0].cpu().numpy()
             score = note_f1(clip.notes, notes_of_painting(painted @ self._templates.T))
             found["f1"].append(score)

@@ -14,10 +14,9 @@ import numpy as np
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import K_STATE, Analysis, AnalysisRun, Quantity, gated_loudness, k_sections, k_weigh
 from antiphon.api.backends.models import ModelError
-from antiphon_classify.character import fluctuation, pulse, tones
-from antiphon_classify.character.presence import PresenceMeasures, PresenceStream
+from antiphon_classify.character import pulse, tones
 from antiphon_classify.character.pulse import FluxStream, PulseMeasures
-from antiphon_classify.character.tones import ToneMeasures, ToneStream
+from antiphon_classify.character.tones import PresenceMeasures, PresenceStream, ToneMeasures, ToneStream
 from antiphon_classify.instruments import Instruments, InstrumentsRun
 
 RATE = tones.RATE
@@ -26,7 +25,7 @@ SHORTEST = 3.0
 _HOP = 0.1
 _MOMENTARY = 4
 """Hops of a block of integrated loudness, .4 s (ITU-R BS.1770-4)."""
-_BLOCK = round(fluctuation.BLOCK * RATE)
+_BLOCK = round(pulse.BLOCK * RATE)
 LOUD = (-40.0, -6.0)
 """LUFS of the share 0 and 1."""
 RATE_FULL, FLUX_FULL = 8.0, 0.035
@@ -134,7 +133,7 @@ class CharacterRun(AnalysisRun):
             return {quantity.name: None for quantity in Character.quantities}
         energies = np.concatenate(self._energies).astype(np.float64)
         blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
-        exponent = fluctuation.exponent(np.concatenate(self._levels))
+        exponent = pulse.exponent(np.concatenate(self._levels))
         voice = None if self._voice is None else self._voice.result()["voice"]
         sure = None if self._voice is None else self._voice.voice_probability()
         return {

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon_classify.character import fluctuation, pulse
+from antiphon_classify.character import pulse
 from antiphon_classify.character.analysis import RATE, Character, combine_presence
-from antiphon_classify.character.presence import PresenceStream
+from antiphon_classify.character.tones import PresenceStream
 
 SECONDS = 12.0
 QUANTITIES = {quantity.name for quantity in Character.quantities}
@@ -109,11 +109,11 @@ def test_silence_and_what_is_too_short_have_no_character() -> None:
 def test_the_exponent_is_that_of_known_processes() -> None:
     rng = np.random.default_rng(5)
     independent = rng.normal(size=6000)
-    assert fluctuation.exponent(independent) == pytest.approx(0.5, abs=0.1)
-    assert fluctuation.exponent(np.cumsum(independent)) == pytest.approx(1.5, abs=0.15)
-    assert fluctuation.exponent(np.sin(2 * np.pi * np.arange(6000) / 50)) < 0.35
-    assert fluctuation.exponent(np.zeros(6000)) is None
-    assert fluctuation.exponent(np.ones(20)) is None
+    assert pulse.exponent(independent) == pytest.approx(0.5, abs=0.1)
+    assert pulse.exponent(np.cumsum(independent)) == pytest.approx(1.5, abs=0.15)
+    assert pulse.exponent(np.sin(2 * np.pi * np.arange(6000) / 50)) < 0.35
+    assert pulse.exponent(np.zeros(6000)) is None
+    assert pulse.exponent(np.ones(20)) is None
 
 
 def test_room_treatment_and_syllables_are_measured() -> None:

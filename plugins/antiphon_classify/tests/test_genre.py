@@ -8,11 +8,11 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
+from antiphon_classify.features import tags
 from antiphon_classify.genre import Genre, probabilities
 from antiphon_classify.instruments import MEL
 from antiphon_classify.labels import GENRES, UNKNOWN, shipped_labels
 from antiphon_classify.musicnn import NETWORKS, MusicnnAnswers, tags_of
-from antiphon_classify.tags import tags
 
 RATE = MEL.rate
 

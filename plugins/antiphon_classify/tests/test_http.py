@@ -17,7 +17,7 @@ from tests.web.test_lan import serving
 
 from antiphon.kernel.runtime import paths
 from antiphon.web.server import HttpServer
-from antiphon_classify.http import pool, streams
+from antiphon_classify.http import pool, routes
 
 RATE = 8000
 PLUGIN = '''
@@ -239,7 +239,7 @@ async def test_the_queue_is_bounded_and_counts_what_it_refuses(tmp_path: Path, m
         assert (counts["classify_done"], counts["classify_refused"]) == (statuses.count(200), len(refused))
         monkeypatch.setattr(pool, "MAX_BYTES", 1000)
         assert (await asking.post("/api/classify/height", tone(1000)))[0] == 429
-        monkeypatch.setattr(streams, "MAX_STREAMS", 0)
+        monkeypatch.setattr(routes, "MAX_STREAMS", 0)
         headers = {"Accept": "application/x-ndjson"}
         assert (await asking.post("/api/classify/height", tone(1000), **headers))[0] == 429
 
@@ -281,13 +281,13 @@ async def test_a_stream_is_answered_while_it_comes(tmp_path: Path) -> None:
 
 async def test_a_stream_that_is_cut_off_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
-    start = streams.ClassifierProcess.start
+    start = routes.ClassifierProcess.start
 
     async def noted(*words: str) -> Any:
         begun.append(await start(*words))
         return begun[-1]
 
-    monkeypatch.setattr(streams.ClassifierProcess, "start", noted)
+    monkeypatch.setattr(routes.ClassifierProcess, "start", noted)
     async with client(tmp_path) as asking:
         _, writer = await asyncio.open_connection("127.0.0.1", asking.server.port)
         sound = tone(1000, 3.0)

@@ -10,9 +10,17 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
 from antiphon.api.backends.models import ModelError, read_weights
-from antiphon_classify.instruments import EXCERPT, MEL, WEIGHTS, Instruments, InstrumentsRun, join_logits, rank_labels
+from antiphon_classify.instruments import (
+    EXCERPT,
+    MEL,
+    WEIGHTS,
+    ClassifierNetwork,
+    Instruments,
+    InstrumentsRun,
+    join_logits,
+    rank_labels,
+)
 from antiphon_classify.musicnn import PatchStream
-from antiphon_classify.network import ClassifierNetwork
 
 LABELS = ["low", "high", "voice"]
 PART = EXCERPT * MEL.hop

@@ -19,13 +19,11 @@ from antiphon.api.backends.analysis import analyse_file, analyses, listening_mon
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import say_instead
 from antiphon.api.backends.signal import grid, windows
-from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT, HOP
-from antiphon_denoise.floor.features import HOPS, QUIET, SECOND, describe, rows_of
-from antiphon_denoise.floor.network import load_floor, trust_of
+from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
+from antiphon_denoise.floor.network import HOPS, QUIET, ROWS_A_SECOND, describe, load_floor, rows_of, trust_of
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.delayed import denoise_units
-from antiphon_denoise.learned.spec import UNITS, first_bins
+from antiphon_denoise.learned.tables import UNITS, first_bins
 
 log = logging.getLogger("antiphon.denoise")
 STRETCH, MOST = 8.0, 8
@@ -81,7 +79,7 @@ class FloorListener:
         sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
         self._parts.clear()
         count = (len(sound) - self._size) // self._hop + 1
-        if count < SECOND * HOPS:
+        if count < ROWS_A_SECOND * HOPS:
             return
         self._heard += 1
         logs, first = np.empty((count, UNITS), np.float32), first_bins()

@@ -13,17 +13,17 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.backends.intrinsics import address_f64, address_i64
 from antiphon.api.kernels import address, address_f32, f32, f32p, f64, i64p, kernel, offset
-from antiphon_denoise.band_means import BandMeans, denoise_band_means
-from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.bands import BINS, COUNT, BandMeans, denoise_band_means, places
 from antiphon_denoise.gate.gains import (
     QUIET,
+    SuppressionLimit,
     denoise_gain,
     denoise_gate_logits,
+    denoise_limit,
     denoise_removed_power,
     denoise_smooth_log_power,
 )
 from antiphon_denoise.gate.network import Network, denoise_network, load_weights
-from antiphon_denoise.gate.suppression_limit import SuppressionLimit, denoise_limit
 
 _LEVEL = 0.99
 # places in `numbers`: mean power of the frame, the share of the removal that is allowed, the running mean of levels and

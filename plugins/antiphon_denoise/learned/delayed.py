@@ -18,7 +18,7 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.tables import UNITS, UNKNOWN, first_bins, unit_of_bin
 
 
 @kernel
@@ -52,11 +52,7 @@ class DelayedSpectra:
     def __init__(
         self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int, confidence: Confidence | None
     ) -> None:
-        """Allocates the ring and connects to the worker.
-
-        Raises:
-            WorkerError: The worker could not be started.
-        """
+        """Allocates the ring and connects to the worker. Raises `WorkerError`: the worker could not be started."""
         self.client = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self.client.lead
         self.delay = max(0, self.lead - 1) if grid.overlap else self.lead

@@ -1,14 +1,63 @@
-"""What both forms of the learned modes' networks, torch's and numpy's, are built of: constants and fixed matrices."""
+"""What both forms of the learned modes' networks, torch's and numpy's, are built of, and the models as plain data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.learned.spec import GROUP, SINGLE, UNITS, first_bins
+from antiphon.api.backends.models import ModelInfo
+from antiphon_denoise.bands import BINS, COUNT, HOP, places
+
+SINGLE, GROUP = 512, 4
+UNITS = SINGLE + (BINS - 1 - SINGLE) // GROUP
+
+MASK = ModelInfo(
+    name="denoise-mask",
+    network="antiphon_models.denoise.network.mask:MaskNetwork",
+    array_network="antiphon_denoise.learned.mask_network:ArrayMaskNetwork",
+    weights="denoise-mask",
+    plugin="denoise",
+    hop=UNITS,
+    answer=UNITS,
+    frames=HOP,
+    slots=1,
+    inputs=2,
+    outputs=1,
+)
+AUTOENCODER = replace(
+    MASK,
+    name="denoise-autoencoder",
+    network="antiphon_models.denoise.network.autoencoder:Autoencoder",
+    array_network="antiphon_denoise.learned.mask_network:ArrayAutoencoder",
+    weights="denoise-autoencoder",
+)
+UNKNOWN = -100.0
+"""First value of the second input where no noise has been learned."""
+
+
+def mask() -> ModelInfo:
+    """The model of mode `learned`."""
+    return MASK
+
+
+def autoencoder() -> ModelInfo:
+    return AUTOENCODER
+
+
+def unit_of_bin() -> NDArray[np.int64]:
+    """`[BINS]`: index of the unit that each bin belongs to."""
+    k = np.arange(BINS)
+    return np.where(k < SINGLE, k, np.minimum(SINGLE + (k - SINGLE) // GROUP, UNITS - 1))
+
+
+def first_bins() -> NDArray[np.int64]:
+    """`[UNITS]`: first bin of each unit."""
+    return np.searchsorted(unit_of_bin(), np.arange(UNITS)).astype(np.int64)
+
 
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
 """Share of the hop before in the two smoothed spectra, and its weight in the mean power."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import load_arrays
-from antiphon_denoise.learned.spec import AUTOENCODER, MASK, UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import AUTOENCODER, MASK, UNITS, UNKNOWN
 
 HOPS = 300
 """Longer than the floor remembers: what was silent at first is forgotten at the end."""

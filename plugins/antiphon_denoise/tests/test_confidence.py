@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.bands import BINS, COUNT
-from antiphon_denoise.learned.confidence import CHOICES, LAYOUT, Confidence
-from antiphon_denoise.learned.confidence_features import INPUTS, ConfidenceFeatures
+from antiphon_denoise.learned.confidence import CHOICES, INPUTS, LAYOUT, Confidence, ConfidenceFeatures
 from antiphon_denoise.learned.file_confidence import shares_of
 
 HOPS = 60

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.learned import file_mask
-from antiphon_denoise.learned.features import HopFeatures
-from antiphon_denoise.learned.file_features import bands_and_details
-from antiphon_denoise.learned.file_mask import FileMask, gains_of
-from antiphon_denoise.learned.spec import UNITS, UNKNOWN
-from antiphon_denoise.learned.tables import DETAILS, FEATURES
+from antiphon_denoise.learned.file_mask import FileMask, bands_and_details, gains_of
+from antiphon_denoise.learned.mask_network import HopFeatures
+from antiphon_denoise.learned.tables import DETAILS, FEATURES, UNITS, UNKNOWN
 
 HOPS = 250
 """More than the floor's four blocks, and an odd part of one."""

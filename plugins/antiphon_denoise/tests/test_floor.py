@@ -10,12 +10,11 @@ import soundfile
 
 from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, centres, places
-from antiphon_denoise.floor.features import SECOND, describe, rows_of
 from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
-from antiphon_denoise.floor.network import load_floor
+from antiphon_denoise.floor.network import ROWS_A_SECOND, describe, load_floor, rows_of
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
-from antiphon_denoise.learned.spec import UNITS
+from antiphon_denoise.learned.tables import UNITS
 from antiphon_models.learning.user_commands import command
 
 RATE = 44100
@@ -105,7 +104,10 @@ def test_so_much_of_a_reduction_is_applied_as_is_trusted() -> None:
 
 def test_features_tell_noise_that_is_taken_from_a_voice() -> None:
     """By numpy: of a band that is taken in every other row, as the one beside it is left."""
-    log, gain = np.full((5 * 2 * SECOND, UNITS), -4.0, np.float32), np.full((5 * 2 * SECOND, UNITS), 0.5, np.float32)
+    log, gain = (
+        np.full((5 * 2 * ROWS_A_SECOND, UNITS), -4.0, np.float32),
+        np.full((5 * 2 * ROWS_A_SECOND, UNITS), 0.5, np.float32),
+    )
     log[(np.arange(len(log)) // 5) % 2 == 0] = -2.0
     found = describe(rows_of(log, gain))[20]
     mean = 10 * np.log10((np.exp(-2) + np.exp(-4)) / 2)

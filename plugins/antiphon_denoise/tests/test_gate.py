@@ -8,7 +8,7 @@ import pytest
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.network import load_weights
-from antiphon_denoise.learned.spec import UNKNOWN
+from antiphon_denoise.learned.tables import UNKNOWN
 
 torch = pytest.importorskip("torch")
 HOPS, LEARNED = 160, 60

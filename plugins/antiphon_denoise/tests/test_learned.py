@@ -19,8 +19,8 @@ from antiphon.kernel.workers import pool
 from antiphon.networks import model_client
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
+from antiphon_denoise.learned.file_confidence import SteadyNoise
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.learned.steady_noise import SteadyNoise
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr

@@ -5,12 +5,125 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from antiphon.api import IO, BlockTime, StreamSpec
 from antiphon.api.backends.signal import grid, symlet_filters, wavelet_join, wavelet_split
-from antiphon_denoise.band_means import BandMeans
-from antiphon_denoise.bands import BINS, COUNT, centres, places
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon_denoise.bands import BINS, COUNT, BandMeans, centres, places
+from antiphon_denoise.gate.gains import MIN_LIMIT, SuppressionLimit
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
+from antiphon_denoise.learned.file_confidence import SteadyNoise
+from antiphon_denoise.processor import Denoise
+from antiphon_denoise.tests.running import run
 from antiphon_denoise.wavelet import Shrinker, denoise_shrink_row
+
+RATE = 48000
+
+
+def prepared(mode: str, latency: str = "normal", rate: int = RATE) -> tuple[Denoise, StreamSpec]:
+    processor, spec = Denoise(), StreamSpec(rate, 512, 2)
+    processor.settings.update(mode=mode, latency=latency)
+    processor.prepare(spec)
+    return processor, spec
+
+
+def noisy(frames: int) -> np.ndarray:
+    """Tones that come and go on the left and in the middle, and hiss."""
+    t = np.arange(frames) / RATE
+    tones = [0.2 * np.sin(2.0 * np.pi * hertz * t) * (np.sin(2.0 * np.pi * 1.3 * t) > 0.0) for hertz in (440, 1710)]
+    hiss = 0.01 * np.random.default_rng(3).standard_normal((2, frames))
+    return (np.stack([tones[0] + tones[1], tones[0]]) + hiss).astype(np.float32)
+
+
+@pytest.mark.parametrize(("mode", "latency"), [("gate", "normal"), ("gate", "low"), ("wavelet", "normal")])
+def test_after_a_preroll_it_goes_on_with_what_it_knows_and_after_a_reset_is_silent(mode, latency):
+    sound = noisy(RATE)
+    (processor, spec), fresh = prepared(mode, latency), prepared(mode, latency)
+    run(processor, sound[:, :10001], spec)
+    processor.rewind()
+    known = run(processor, sound, spec)
+    assert np.abs(known - run(fresh[0], sound, spec))[:, : RATE // 2].max() > 1e-3
+    processor.reset()
+    assert not run(processor, np.zeros_like(sound), spec).any()
+
+
+@pytest.mark.parametrize("rate", [44100, 96000, 144000, 192000])
+def test_a_step_is_offered_at_every_rate(rate):
+    processor, spec = prepared("gate", rate=rate)
+    cells = {p.name: ParamCell(p, spec.rate, spec.block) for p in processor.params}
+    sounds = [np.zeros((spec.channels, spec.block), np.float32) for _ in range(2)]
+    assert processor.step(IO(sounds[:1], sounds[1:], cells, BlockTime(), spec.block)) is not None
+    assert run(processor, noisy(8000), spec).any()
+
+
+def follow(frames):
+    limit = SuppressionLimit()
+    return [limit.update(level, taken) for level, taken in frames]
+
+
+def test_little_taken_is_always_allowed():
+    assert min(follow([(1.0, 0.002)] * 300)) == 1.0
+
+
+def test_a_sudden_large_removal_after_little_noise_is_mostly_let_through():
+    assert follow([(1.0, 0.001)] * 300 + [(1.0, 0.9)])[-1] < MIN_LIMIT + 0.1
+
+
+def test_steady_noise_alone_goes_entirely():
+    assert min(follow([(0.01, 0.0099)] * 500)) == 1.0
+
+
+def test_what_changes_and_is_nearly_all_there_is_stays():
+    frames = [(0.01, 0.0099)] * 20 + [(1.0, 0.95)] * 200
+    assert max(follow(frames)[40:]) == 0.0
+
+
+def test_as_much_noise_as_sound_is_taken():
+    frames = [(1.0, 0.45), (0.8, 0.4), (1.2, 0.5)] * 100
+    assert min(follow(frames)) == 1.0
+
+
+NOISE_BINS, HOPS = 256, 500
+
+
+def heard(noise: float, often: float) -> SteadyNoise:
+    """Sound in a third of the bins, and noise of that mean power in so many of the hops, divided by a good mask."""
+    rng = np.random.default_rng(1)
+    made = SteadyNoise(NOISE_BINS)
+    for _ in range(HOPS):
+        sound = np.where(np.arange(NOISE_BINS) % 3 == 0, rng.exponential(1.0, NOISE_BINS), 0.0)
+        other = rng.exponential(noise, NOISE_BINS) * (rng.random() < often)
+        power = (sound + other + 1e-9).astype(np.float32)
+        made.add(power, np.sqrt(sound / power).astype(np.float32))
+    return made
+
+
+def test_noise_that_stays_is_found_with_its_power() -> None:
+    power = heard(0.2, 1.0).power()
+    assert power is not None
+    between = power[np.arange(NOISE_BINS) % 3 != 0]
+    assert abs(10.0 * np.log10(between.mean() / 0.2)) < 0.3
+
+
+@pytest.mark.parametrize(("noise", "often"), [(1e-3, 1.0), (0.5, 0.1), (0.0, 1.0)])
+def test_little_noise_and_noise_that_comes_and_goes_are_not(noise: float, often: float) -> None:
+    assert heard(noise, often).power() is None
+
+
+def test_noise_in_which_a_bin_comes_and_goes_is_not() -> None:
+    rng = np.random.default_rng(3)
+    made = SteadyNoise(NOISE_BINS)
+    for _ in range(HOPS):
+        power = (rng.exponential(1.0, NOISE_BINS) ** 4).astype(np.float32)
+        made.add(power, np.full(NOISE_BINS, 0.3, np.float32))
+    assert made.power() is None
+
+
+def test_silence_has_none() -> None:
+    made = SteadyNoise(NOISE_BINS)
+    assert made.power() is None
+    made.add(np.zeros(NOISE_BINS, np.float32), np.ones(NOISE_BINS, np.float32))
+    assert made.power() is None
 
 
 def test_network_is_the_plain_formula():

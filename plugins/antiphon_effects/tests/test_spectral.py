@@ -6,10 +6,10 @@ from tests.audio import read, write
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
+from antiphon_effects.compressor import Transient
 from antiphon_effects.convolution import Convolution
 from antiphon_effects.freeze import Freeze
 from antiphon_effects.tests.measure import RATE, SPEC, db, noise, sine
-from antiphon_effects.transient import Transient
 from antiphon_effects.vocoder import Vocoder
 
 

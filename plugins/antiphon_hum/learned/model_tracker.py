@@ -1,4 +1,4 @@
-"""Mode `learned`: sends hops of sound to a worker and turns its answers into notes. Counterpart of `NoteTracker`."""
+"""Mode `learned`: hops to a worker and its answers to notes, live; on files the network hop by hop in this process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,54 @@ from collections.abc import Callable
 
 import numpy as np
 
-from antiphon.api import F32, IO
-from antiphon.api.backends.models import ModelClient
+from antiphon.api import F32, IO, Samples
+from antiphon.api.backends.models import ModelClient, load_arrays
 from antiphon.api.backends.signal import Decimator
-from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import Live, NoteDecoder
-from antiphon_hum.learned.lead_voice import LeadVoice
-from antiphon_hum.tracking.candidate import Candidate
-from antiphon_hum.tracking.tracker import TrackerSettings
+from antiphon_hum.learned import tables
+from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
+from antiphon_hum.tracking.tracker import Candidate, TrackerSettings
+
+RATE = 3 * tables.RATE
+"""Hz that files are resampled to: a whole multiple of the network's rate."""
+
+
+class OfflineModel:
+    """Computes the answers to a sound at `RATE`, given piece by piece. `frames`: frames taken so far."""
+
+    def __init__(self) -> None:
+        """Loads the network. Raises `ModelError` where its weights do not fit."""
+        model, worker = tables.HUM, tables.HUM.worker("cpu")
+        self._network = load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
+        self._decimator = Decimator(RATE, tables.RATE, tables.HOP)
+        self.hop = tables.HOP * self._decimator.factor
+        self.lag = self._decimator.lag
+        self._answers: list[F32] = []
+        self._levels: list[float] = []
+        self.frames = 0
+
+    def feed(self, sound: Samples) -> None:
+        """Takes the next float32 `[channels, n]` of the sound."""
+        self.frames += sound.shape[1]
+        self._take(sound)
+
+    def end(self) -> tuple[F32, F32]:
+        """Ends the sound: the answers `[hops, …]` and the level of each hop in dB `[hops]`."""
+        late = (tables.FAR + 2) * self.hop + self.lag
+        self._take(np.zeros((1, late), np.float32))
+        return np.concatenate(self._answers), np.array(self._levels, np.float32)
+
+    def _take(self, sound: Samples) -> None:
+        decimator, at = self._decimator, 0
+        while at < sound.shape[1]:
+            at += decimator.take(sound, at, sound.shape[1])
+            if decimator.full:
+                newest = decimator.newest(tables.HOP)
+                answer: F32 = np.zeros((1, tables.ANSWER), np.float32)
+                self._network.step(np.ascontiguousarray(newest[None]), answer)
+                self._answers.append(answer)
+                self._levels.append(10.0 * float(np.log10(float(np.dot(newest, newest)) / tables.HOP + 1e-9)))
+                decimator.turn()
+
 
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""
@@ -41,15 +81,15 @@ class ModelTracker:
         Raises WorkerError: the worker could not be started.
         """
         self._decimator = decimator
-        self.hop = spec.HOP * decimator.factor
-        self.client = ModelClient(spec.HUM, 1, self.hop, block, node)
-        self._seconds = spec.HOP / decimator.rate
-        self._up = 12.0 * math.log2(decimator.rate / spec.RATE)
+        self.hop = tables.HOP * decimator.factor
+        self.client = ModelClient(tables.HUM, 1, self.hop, block, node)
+        self._seconds = tables.HOP / decimator.rate
+        self._up = 12.0 * math.log2(decimator.rate / tables.RATE)
         self._decoder = NoteDecoder(Live(), self._up)
-        self.lag = spec.NEAR + SETTLING + self.client.lead
+        self.lag = tables.NEAR + SETTLING + self.client.lead
         self.behind = self.lag * self.hop + decimator.lag - 1
         self._lead = LeadVoice()
-        self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
+        self._sent: F32 = np.zeros((1, 1, tables.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
         self.on_answer: Callable[[F32 | None, float], object] | None = None
         self._number = self._first = -1
@@ -79,10 +119,10 @@ class ModelTracker:
 
     def step(self, settings: TrackerSettings, io: IO) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
-        newest = self._decimator.newest(spec.HOP)
+        newest = self._decimator.newest(tables.HOP)
         self._sent[0, 0] = newest
         self._levels.pop(0)
-        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / spec.HOP + 1e-9))
+        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / tables.HOP + 1e-9))
         self.client.send(self._number, self._sent, io)
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
@@ -105,9 +145,9 @@ class ModelTracker:
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
         followed = self._lead(answer) if settings.lead else answer
         decoder.step(followed, patience, REACH * (settings.sensitivity - 0.5))
-        voiced = float(answer[spec.VOICED]) >= 0.5
-        self.pitch = spec.pitch(float(answer[spec.PITCH])) + self._up if voiced else 0.0
-        self.many = float(answer[spec.MANY])
+        voiced = float(answer[tables.VOICED]) >= 0.5
+        self.pitch = tables.pitch(float(answer[tables.PITCH])) + self._up if voiced else 0.0
+        self.many = float(answer[tables.MANY])
         if decoder.ended and self._sounding:
             self.ended, self._sounding = True, False
         if decoder.begun is not None:

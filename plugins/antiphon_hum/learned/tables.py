@@ -1,4 +1,4 @@
-"""What both forms of the pitch network, torch's and numpy's, are built of: sizes, windows, and fixed matrices."""
+"""The network of `hum` as plain data: layout of its answers, sizes, windows and tables of both its forms."""
 
 from __future__ import annotations
 
@@ -9,10 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, frequency
-from antiphon_hum.learned import spec
+from antiphon.api.backends.models import ModelInfo
+
+RATE = 16000
+"""Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""
+HOP = 160
+NEAR, FAR = 3, 12
+"""Hops by which the two groups of an answer's values lag the newest sample."""
+LOWEST, SEMITONES = 35, 62
+"""MIDI number of the lowest semitone, and number of semitones."""
+# places in an answer; pitches are parts of `SEMITONES` above `LOWEST`, so that all values are of one size
+PITCH, SURE, VOICED, NOTE, ONSET, KEY, KEY_SURE = range(7)
+FAR_VOICED, FAR_NOTE, FAR_ONSET, FAR_KEY, FAR_SURE, MANY = range(7, 13)
+FAR_KEYS = 13
+"""First of `SEMITONES` values: the probability that the note `FAR` hops ago has this semitone."""
+ANSWER = FAR_KEYS + SEMITONES
+
+
+def pitch(value: float) -> float:
+    """The MIDI number of a pitch value, 0 to 1, in an answer."""
+    return LOWEST + SEMITONES * value
+
+
+HUM = ModelInfo(
+    name="hum-learned",
+    network="antiphon_models.hum.network:PitchNetwork",
+    array_network="antiphon_hum.learned.pitch_network:ArrayPitchNetwork",
+    weights="hum-learned",
+    plugin="hum",
+    rate=RATE,
+    hop=HOP,
+    inputs=1,
+    outputs=1,
+    slots=1,
+    answer=ANSWER,
+)
+
+
+def learned_model() -> ModelInfo:
+    return HUM
+
 
 PER_SEMITONE = 3
-BINS = spec.SEMITONES * PER_SEMITONE
+BINS = SEMITONES * PER_SEMITONE
 GRID = 280
 """Bins of the spectra: the pitches' and those of their harmonics above."""
 LONG, MIDDLE, SHORT = 2048, 1024, 512
@@ -24,14 +63,14 @@ SHIFTS = tuple(round(PER_SEMITONE * 12 * math.log2(h)) for h in HARMONICS)
 BANDS = 20
 """Of the short window, for what begins."""
 CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
-LATE = spec.FAR - spec.NEAR
+LATE = FAR - NEAR
 ROOT = 0.35
 """Exponent of the power spectrum in the autocorrelation; below 1, strong harmonics do not mask others."""
 
 
 def hertz(places: NDArray[np.int64]) -> F64:
     """Frequencies of bins of the grid. The middle bin of a semitone is in tune."""
-    return np.asarray(frequency(spec.LOWEST + (places - 1.0) / PER_SEMITONE))
+    return np.asarray(frequency(LOWEST + (places - 1.0) / PER_SEMITONE))
 
 
 @cache
@@ -47,17 +86,17 @@ def window(size: int) -> F32:
 @cache
 def log_grid(size: int) -> F32:
     """`[size // 2 + 1, GRID]`: a triangle for each bin, as wide as the wider of the two spacings."""
-    lines = np.arange(size // 2 + 1) * spec.RATE / size
+    lines = np.arange(size // 2 + 1) * RATE / size
     middle = hertz(np.arange(GRID))
-    width = np.maximum(middle * (2 ** (1 / 36) - 1), spec.RATE / size)
+    width = np.maximum(middle * (2 ** (1 / 36) - 1), RATE / size)
     weights = np.maximum(0.0, 1.0 - np.abs(lines[:, None] - middle) / width)
     weights = weights / np.maximum(weights.sum(0), 1e-6)
-    return np.asarray(weights * (middle < 0.49 * spec.RATE), np.float32)
+    return np.asarray(weights * (middle < 0.49 * RATE), np.float32)
 
 
 @cache
 def lags(size: int) -> F32:
     """`[size // 2 + 1, BINS]`: cosines that turn a power spectrum into the autocorrelation at each pitch's period."""
     lines = np.arange(size // 2 + 1)[:, None]
-    lag = spec.RATE / hertz(np.arange(BINS))
+    lag = RATE / hertz(np.arange(BINS))
     return np.asarray(np.cos(2 * math.pi * lines * lag / size) * (lines > 0), np.float32)

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import load_arrays
-from antiphon_hum.learned import spec
+from antiphon_hum.learned import tables
 
 HOPS = 250
-MODEL = spec.HUM
+MODEL = tables.HUM
 
 
 def sound(seed: int) -> np.ndarray:
     """Tones of two partials that slide, with rests between, and noise: float32 `[HOPS, 1, HOP]`."""
-    t = np.arange(HOPS * spec.HOP) / spec.RATE
+    t = np.arange(HOPS * tables.HOP) / tables.RATE
     hertz = 150.0 + 110.0 * seed + 30.0 * t
     tone = 0.2 * np.sin(2 * np.pi * hertz * t) + 0.1 * np.sin(4 * np.pi * hertz * t)
     noise = 0.02 * np.random.default_rng(seed).standard_normal(len(t))
-    return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, spec.HOP)
+    return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, tables.HOP)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -28,7 +28,7 @@ def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
     from antiphon.networks.torch_network import load as load_network
 
     theirs = load_network(MODEL.torch_worker("cpu"), torch.device("cpu"))
-    ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, spec.HOP), (1, MODEL.answer))
+    ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, tables.HOP), (1, MODEL.answer))
     x, state, y = sound(seed), theirs.start(1), np.zeros((1, MODEL.answer), np.float32)
     answers = []
     with torch.inference_mode():
@@ -43,7 +43,7 @@ def test_answers_are_those_of_torch_hop_by_hop_and_at_once(seed) -> None:
 
 
 def test_a_start_forgets_and_what_goes_in_is_left_as_it_was() -> None:
-    network = load_arrays(MODEL.array_network, MODEL.weights, "", (1, spec.HOP), (1, MODEL.answer))
+    network = load_arrays(MODEL.array_network, MODEL.weights, "", (1, tables.HOP), (1, MODEL.answer))
     x = sound(1)[:60]
     before, runs = x.copy(), []
     for _ in range(2):

@@ -1,16 +1,62 @@
-"""From answers to notes: answers made here, of a voice whose pitch, onsets and confidence are known."""
+"""From answers to notes, made here of a known voice; struck lines."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
 
-from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon.api import Samples
+from antiphon_hum.learned import tables
+from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, _pitch, decode_file
-from antiphon_hum.learned.lead_voice import LeadVoice
+from antiphon_hum.transcription.notes import Play, transcribe
+from antiphon_hum.transcription.struck import StruckLine
+
+RATE = 44100
+LINE = (48, 50, 52, 53, 55, 57, 59, 60, 60, 57, 55, 64, 48)
+
+
+def plucked(chords: list[tuple[int, ...]], apart: float, decay: float) -> Samples:
+    """Strings, each struck harmonic dying the sooner the higher it is."""
+    sound = np.zeros(round((len(chords) * apart + 1.0) * RATE))
+    for n, chord in enumerate(chords):
+        at = round((0.2 + n * apart) * RATE)
+        t = np.arange(len(sound) - at) / RATE
+        for number in chord:
+            hertz = 440.0 * 2.0 ** ((number - 69) / 12.0)
+            for k in range(1, 12):
+                level = 0.2 / k * np.exp(-t * decay * (1.0 + 0.3 * k)) * np.minimum(1.0, t * 400.0)
+                sound[at:] += level * np.sin(2.0 * np.pi * hertz * k * t + k)
+    return np.stack([sound, -sound]).astype(np.float32)
+
+
+def player(sound: Samples) -> Play:
+    return lambda at, feed: feed(sound if at in (0, RATE) else np.asarray(soxr.resample(sound.T, RATE, at).T))
+
+
+@pytest.mark.parametrize("decay", [0.6, 3.0], ids=["rings on", "dies"])
+def test_each_note_of_a_line_is_found(decay: float) -> None:
+    found = transcribe(player(plucked([(number,) for number in LINE], 0.35, decay)), RATE, {})
+    assert [note.number for note in found.notes] == list(LINE)
+    assert found.struck
+    assert found.cancelled
+    starts = np.array([note.start / RATE for note in found.notes])
+    assert np.abs(starts - 0.2 - 0.35 * np.arange(len(LINE))).max() < 0.03
+
+
+def test_chords_and_noise_are_no_line() -> None:
+    chords = plucked([(48, 52, 55), (45, 48, 52), (41, 45, 48), (43, 47, 50)] * 2, 0.5, 1.0)
+    assert not transcribe(player(chords), RATE, {}).struck
+    line = StruckLine()
+    line.feed(np.random.default_rng(1).normal(0.0, 0.1, (1, 60000)).astype(np.float32))
+    assert line.notes(0, 127) == []
+    assert StruckLine().notes(0, 127) == []
+
 
 LATE = {
-    spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
-    spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET),
+    tables.NEAR: (tables.KEY, tables.KEY_SURE, tables.NOTE, tables.ONSET, tables.PITCH, tables.SURE, tables.VOICED),
+    tables.FAR: (tables.FAR_KEY, tables.FAR_SURE, tables.FAR_NOTE, tables.FAR_ONSET),
 }
 
 
@@ -22,8 +68,8 @@ def answers(pitch, onsets=(), chance=0.99, attack=0.9):
     onset = np.full(hops, 0.002)
     for at in onsets:
         onset[at] = attack
-    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - spec.LOWEST) / spec.SEMITONES, 0.4)
-    values = np.zeros((hops + spec.FAR, spec.ANSWER), np.float32)
+    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - tables.LOWEST) / tables.SEMITONES, 0.4)
+    values = np.zeros((hops + tables.FAR, tables.ANSWER), np.float32)
     for late, (where, sure, note, begins, *more) in LATE.items():
         rows = slice(late - 1, late - 1 + hops)
         values[rows, where] = key
@@ -84,7 +130,7 @@ def test_the_same_pitch_is_repeated_at_an_onset_and_not_without_one():
 
 def test_a_note_that_steps_at_its_very_middle_has_a_pitch():
     """Its median lies between the two, and none of its pitches is near that."""
-    values = answers(rests(np.full(5, 60.0), np.full(5, 62.0)))[spec.FAR - 1 :]
+    values = answers(rests(np.full(5, 60.0), np.full(5, 62.0)))[tables.FAR - 1 :]
     assert _pitch(values[:10]) == pytest.approx(61.0, abs=1.01)
 
 
@@ -139,14 +185,14 @@ def test_a_long_sound_is_the_same_in_any_chunks(monkeypatch):
 def test_the_lead_voice_is_followed_where_several_sound_and_an_only_voice_is_unchanged():
     """Over a band the network's probabilities of notes and onsets fall, its pitch stays."""
     alone = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120])
-    alone[:, spec.MANY] = 0.01
+    alone[:, tables.MANY] = 0.01
     lead = LeadVoice()
     assert np.allclose(lead.all(alone), alone, atol=1e-5)
     band = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120], chance=0.05, attack=0.05)
     # where nobody sings there is less than that
-    band[:, spec.NOTE] = np.where(band[:, spec.NOTE] < 0.03, 1e-4, band[:, spec.NOTE])
-    band[:, spec.FAR_NOTE] = np.where(band[:, spec.FAR_NOTE] < 0.03, 1e-4, band[:, spec.FAR_NOTE])
-    band[:, spec.MANY] = 0.95
+    band[:, tables.NOTE] = np.where(band[:, tables.NOTE] < 0.03, 1e-4, band[:, tables.NOTE])
+    band[:, tables.FAR_NOTE] = np.where(band[:, tables.FAR_NOTE] < 0.03, 1e-4, band[:, tables.FAR_NOTE])
+    band[:, tables.MANY] = 0.95
     assert decode_file(band) == []
     assert live_notes(band) == []
     followed = lead.all(band)

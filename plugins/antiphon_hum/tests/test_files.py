@@ -84,9 +84,8 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
     from antiphon.api.backends.files import read_midi
     from antiphon_hum.transcription.jobs import write_notes
-    from antiphon_hum.transcription.note import Note
     from antiphon_hum.transcription.notes import Transcription
-    from antiphon_hum.transcription.quantise import on_grid
+    from antiphon_hum.transcription.quantise import Note, on_grid
 
     sung = [
         Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)

@@ -13,8 +13,8 @@ from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.kernel.runtime import model_files
 from antiphon.networks import model_client
-from antiphon_hum.learned import spec
-from antiphon_hum.learned.offline_model import RATE, OfflineModel
+from antiphon_hum.learned import tables
+from antiphon_hum.learned.model_tracker import RATE, OfflineModel
 from antiphon_hum.processor import Hum
 from antiphon_hum.transcription import notes as files, polyphonic
 from antiphon_hum.transcription.jobs import run
@@ -216,7 +216,7 @@ def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
     assert [n.number for n in notes] == TUNE
     assert len(caplog.records) == 1
     assert "found by yin" in caplog.text
-    assert spec.HUM.weights in caplog.text
+    assert tables.HUM.weights in caplog.text
 
 
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])

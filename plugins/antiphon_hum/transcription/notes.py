@@ -10,18 +10,15 @@ import numpy as np
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon_hum.learned import offline_model, spec
-from antiphon_hum.learned.decode import SECONDS
+from antiphon_hum.learned import model_tracker, tables
+from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
-from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription import polyphonic, struck
-from antiphon_hum.transcription.note import Note
-from antiphon_hum.transcription.pure_tones import PURE, PureTones
-from antiphon_hum.transcription.quantise import on_grid, timing
-from antiphon_hum.transcription.struck import StruckLine
+from antiphon_hum.transcription.quantise import Note, on_grid, timing
+from antiphon_hum.transcription.struck import PURE, PureTones, StruckLine
 
 BLOCK = 2048
 SEVERAL = 0.1
@@ -126,7 +123,7 @@ def whole_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
     if mode == polyphonic.MODE:
         return polyphonic.RATE
-    return offline_model.RATE if mode == "learned" else 0
+    return model_tracker.RATE if mode == "learned" else 0
 
 
 def _at(found: Transcription, by: float, frames: int) -> Transcription:
@@ -195,8 +192,8 @@ def _by_network(play: Play, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
     settings = hum.settings
     odds = REACH * (float(settings["sensitivity"]) - 0.5)
-    transcriber = offline_model.OfflineModel()
-    play(offline_model.RATE, transcriber.feed)
+    transcriber = model_tracker.OfflineModel()
+    play(model_tracker.RATE, transcriber.feed)
     frames = transcriber.frames
     answers, levels = transcriber.end()
     followed = LeadVoice().all(answers) if settings["lead"] else answers
@@ -211,11 +208,11 @@ def _by_network(play: Play, hum: Hum) -> Transcription:
         if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
             number = min(127, max(0, round(pitch)))
             notes.append(Note(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
-    key = _key(notes, offline_model.RATE, hum)
+    key = _key(notes, model_tracker.RATE, hum)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     loud = levels > float(settings["threshold"])
-    many = float(answers[loud, spec.MANY].mean()) if loud.any() else 0.0
+    many = float(answers[loud, tables.MANY].mean()) if loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
 
 

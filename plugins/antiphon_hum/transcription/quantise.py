@@ -1,15 +1,29 @@
-"""Finds one constant tempo from the onsets of a file, and moves notes to its grid."""
+"""Notes of a whole sound, one constant tempo found from their onsets, and their places on its grid."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from antiphon.api import F64
 from antiphon_hum.scale_snap import GRIDS
-from antiphon_hum.transcription.note import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note of MIDI number `number` from frame `start` to `end`, after it; velocity above 0 to 1.
+
+    `pitch`: the MIDI number with its fraction, as sung; -1 where it is not known.
+    """
+
+    start: int
+    end: int
+    number: int
+    velocity: float
+    pitch: float = -1.0
+
 
 SLOWEST, FASTEST = 60.0, 180.0
 """Range of tempos searched, bpm."""

@@ -8,8 +8,7 @@ from numpy.testing import assert_allclose
 
 from antiphon.api import Event, FileError, PluginError, StreamSpec, frequency
 from antiphon.api.testing import render
-from antiphon_latent.decoder import load
-from antiphon_latent.likeness import pitch_of, place_of
+from antiphon_latent.decoder import load, pitch_of, place_of
 from antiphon_latent.partials import hz_of
 from antiphon_latent.processor import Latent
 from antiphon_latent.voices import VOICES

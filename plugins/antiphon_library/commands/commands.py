@@ -15,11 +15,10 @@ from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
 from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
-from antiphon_library.commands.identify import identify
-from antiphon_library.commands.live import fitting_now
+from antiphon_library.commands.identify import fitting_now, identify
 from antiphon_library.commands.options import EXAMPLES, Files, open_catalogue, places_of, root_of, row_of
 from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
-from antiphon_library.kinds import KINDS, findings
+from antiphon_library.records import KINDS, findings
 
 ANSWER = (
     "tempo",
@@ -144,7 +143,7 @@ def analyse(
     from antiphon.api.backends.cli import complain, endable
     from antiphon_library import analysing, scanning
     from antiphon_library.commands.printing import card
-    from antiphon_library.identification.shards import update_shards
+    from antiphon_library.identification.fingerprints import update_shards
 
     names = named_analyses(only or (), of_short=True)
     if by:
@@ -213,9 +212,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
-    from antiphon_library.keys import key_named
     from antiphon_library.records import SUMMARY
-    from antiphon_library.searching import LabelSearch
+    from antiphon_library.searching import LabelSearch, key_named
 
     low, high = _range(tempo)
     key = key_named(key) if key else ""
@@ -264,7 +262,7 @@ def similar(
     """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon_library import vector_file
     from antiphon_library.searching import shared_traits
-    from antiphon_library.similarity import OTHER_KIND, QUANTITY, WEIGHED, vector_of
+    from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
     with open_catalogue(context) as catalogue:
         target = row_of(catalogue, file)

@@ -1,32 +1,162 @@
-"""`antiphon library identify`: which file of the catalogue a sound comes from."""
+"""`antiphon library identify`, and what a running server plays: `identify --live` and `fits --live`."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import (
     OSC_PORT,
     Host,
     InsteadOfOsc,
     Json,
     OscPort,
+    closing_socket,
     echo_answer,
+    listen,
     osc_port as osc_port_at,
     progress_bar,
+    refusal,
+    silent,
 )
+from antiphon.api.backends.transports import Message, encode
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
     from antiphon.api.backends.analysis import IdentifiedFile
-    from antiphon_library.identification.shards import ShardSet
+    from antiphon_library.identification.fingerprints import ShardSet
+
+NODE_TYPE = "identify"
+RENEW = 5.0
+"""Seconds between two requests: a restarted server has forgotten the previous one."""
+PATIENCE = 3.0
+"""Seconds for the first answer."""
+MOST_FITTING, FITTING_SECONDS = 50, 60.0
+"""Loops of one answer, and seconds that it may take: the sound is analysed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTrack:
+    """The track that sounds. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
+
+    number: int
+    position: float | None
+    score: float | None
+
+
+def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
+    """Yields the sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
+
+    Raises `EngineError`: no server answers within `PATIENCE`; `UsageError`: it has no node of the type; `WireError`:
+    it refuses.
+    """
+    with closing_socket(host, port, False) as sock:
+        nodes: set[str] | None = None
+        values: dict[str, float] = {}
+        last = -1
+        while time.monotonic() < until:
+            try:
+                for address, arguments in (("/notify", (1,)), ("/node/list", ())):
+                    sock.send(encode(address, *arguments))
+            except ConnectionRefusedError:
+                time.sleep(0.1)  # the server is being started again, or never was there
+            wait = RENEW if nodes is not None else PATIENCE
+            for message in listen(sock, None, min(until, time.monotonic() + wait)):
+                if message.address == b"/fail":
+                    raise refusal(message, sock)
+                if message.address == b"/node/list.reply":
+                    nodes = _nodes(message, nodes)
+                elif nodes and (reported := _reported(message, nodes)) is not None:
+                    values[reported[0]] = reported[1]
+                    number = round(values.get("track", 0.0))
+                    # a track's number, position and score come in one bundle, in any order
+                    if number != last and (number == 0 or {"position", "score"} <= set(values)):
+                        last = number
+                        yield CurrentTrack(number, values.get("position"), values.get("score"))
+                        if (patch := load(number)) is not None:
+                            sock.send(encode("/patch/load", patch))
+                    if number == 0:
+                        values = {"track": 0.0}
+            if nodes is None:
+                raise silent(sock, host, port)
+
+
+def _nodes(message: Message, before: set[str] | None) -> set[str]:
+    """Names of the nodes of the type; a patch that is loaded later may have none, and then nothing is said."""
+    words = [str(word) for word in message.args]
+    names = {name for name, kind in zip(words[::2], words[1::2], strict=False) if kind == NODE_TYPE}
+    if not names and before is None:
+        raise UsageError(
+            f"the server has no node of the type {NODE_TYPE}; `antiphon osc /node/add {NODE_TYPE} {NODE_TYPE} in` adds "
+            "one behind the input"
+        )
+    return names
+
+
+def _reported(message: Message, nodes: set[str]) -> tuple[str, float] | None:
+    """A parameter and its value, of a message about one of the nodes."""
+    match message.address.decode("utf-8", "replace").split("/"), message.args:
+        case ["", "node", name, ("track" | "position" | "score") as parameter], [float() | int() as value, *_]:
+            return (parameter, float(value)) if name in nodes else None
+    return None
+
+
+def read_patches(path: Path) -> Mapping[str, str]:
+    """A table of TOML from files to patches: `"Music/night.flac" = "night"`.
+
+    Raises `FileError`: it cannot be read, or holds something else.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"cannot read {path}: {error}") from None
+    for name, patch in table.items():
+        if not isinstance(patch, str):
+            raise FileError(f'{path}: {name} is no patch; a line is "FILE" = "PATCH"')
+    return table
+
+
+def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
+    """The patch of the first of these files that a table names, by its path or its last part."""
+    for file in files:
+        path = Path(os.fsdecode(file))
+        for name in (str(path), path.name):
+            if name in patches:
+                return patches[name]
+        for name, patch in patches.items():
+            if Path(name).absolute() == path:
+                return patch
+    return None
+
+
+def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
+    """The loops of a server's library that go best with the last bars of a node: `path`, `score` and `why`.
+
+    Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
+    """
+    with closing_socket(host, port, False) as sock:
+        sock.send(encode("/library/fits", min(count, MOST_FITTING), node))
+        for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
+            if message.address == b"/fail":
+                raise refusal(message, sock)
+            if message.address == b"/library/fits.reply":
+                rows = zip(message.args[::3], message.args[1::3], message.args[2::3], strict=True)
+                return [
+                    {"path": path, "score": round(float(score), 4), "why": str(why).split(", ")}  # type: ignore[arg-type]
+                    for path, score, why in rows
+                ]
+        raise silent(sock, host, port)
 
 
 def identify(
@@ -46,13 +176,13 @@ def identify(
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
+    from antiphon_library.identification.fingerprints import update_shards
     from antiphon_library.identification.identifying import (
         SHORTEST,
         analysis_of_landmarks,
         identify_files,
         landmarks_of,
     )
-    from antiphon_library.identification.shards import update_shards
 
     if live and file is None:
         _live(context, host, osc_port_at(osc_port, http_port), seconds, patches, as_json)
@@ -74,7 +204,6 @@ def identify(
 def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
     """Prints a line whenever another track sounds."""
     from antiphon.api.backends.files import printable_path
-    from antiphon_library.commands.live import patch_of, read_patches, watch
     from antiphon_library.commands.printing import clock
 
     table = {} if patches is None else read_patches(patches)

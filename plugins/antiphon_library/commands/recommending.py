@@ -5,17 +5,143 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import Json, echo_answer
 from antiphon_library.commands.options import open_catalogue, row_of
-from antiphon_library.commands.personality import personality
 from antiphon_library.commands.printing import print_rows
+
+if TYPE_CHECKING:
+    from antiphon_library.catalogue import Catalogue
+    from antiphon_library.taste.choosing import TrackTable
+
+WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
+SHOWN = 10
+"""Tracks that are listed at the end."""
+
+
+def personality(
+    context: typer.Context,
+    questions: Annotated[int, typer.Option("--questions", min=1, max=100, help="Questions at most.")] = 12,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="Write each sound into this file; play nothing.")
+    ] = None,
+    silent: Annotated[bool, typer.Option("--silent", help="Play nothing; ask by names.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --into replace an existing file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
+    from antiphon.api.backends.cli import refuse_existing
+    from antiphon_library.taste.choosing import TrackTable, playlist
+    from antiphon_library.taste.personality import question, voices
+
+    if into is not None and not silent:
+        refuse_existing([("--into", into)], force=force)
+    with open_catalogue(context) as catalogue:
+        table = TrackTable.load(catalogue.taste)
+        # loops and one-shots are not recommended, so nothing is asked about them
+        samples = [place for place, row in enumerate(table.rows) if row.id in table.samples]
+        if len(table.rows) - len(samples) < 2:
+            besides = " besides loops and one-shots" if samples else ""
+            raise UsageError(
+                f"the library {catalogue.path} holds fewer than two sounds{besides}; `antiphon library add` adds some"
+            )
+        known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
+        asked, passed = sorted(known), list[int]()
+        answers: list[dict[str, Any]] = []
+        while len(answers) < questions:
+            track = question(table.kernel, asked, [*passed, *samples])
+            if track is None:
+                break
+            _sound(catalogue, table, voices(table.kernel, track, samples), into, silent)
+            word = _answer(len(answers) + 1, questions, _title(table, track))
+            if word == "q":
+                break
+            if word not in WORDS:
+                passed.append(track)
+                continue
+            kind = WORDS[word]
+            catalogue.taste.put_signals([(table.rows[track].id, kind)])
+            asked.append(track)
+            answers.append({"path": _path(table, track), "answer": kind})
+        best = playlist(table, catalogue.taste.signals(), SHOWN) if answers else []
+        matches = [
+            {**next(iter(catalogue.rows(path=choice.row.path))).summary(), "score": round(choice.score, 4)}
+            for choice in best
+        ]
+    if as_json:
+        typer.echo(json.dumps({"answers": answers, "matches": matches}))
+        return
+    from antiphon_library.commands.printing import table as lines
+
+    typer.echo(f"{len(answers)} answers; what you would like:" if answers else "no answers")
+    for line in lines(matches):
+        typer.echo(line)
+
+
+def _answer(number: int, most: int, title: str) -> str:
+    sys.stderr.write(f"{number} of {most}: {title}\nDo you like it? y, n, Enter for neither, q to end: ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    return line.strip().lower()[:20] if line else "q"
+
+
+def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Path | None, silent: bool) -> None:
+    """Plays a collage, or writes it."""
+    if silent:
+        return
+    from antiphon.api.backends.cli import complain
+    from antiphon_library.taste.personality import RATE, collage
+
+    rows = [table.rows[track] for track in tracks]
+    wanted = ("sections", "downbeats")
+    known = [(row, next(iter(catalogue.rows(path=row.path, only=wanted))).values) for row in rows]
+    sound = collage(known)
+    if not sound.shape[1]:
+        complain("none of these files can be read")
+    elif into is not None:
+        from antiphon.api.backends.files import AudioWriter
+
+        with AudioWriter(into, RATE, 2) as writer:
+            writer.write(sound)
+        if writer.over:
+            complain(writer.over)
+    else:
+        try:
+            import sounddevice
+
+            if sounddevice.default.device[1] < 0:
+                complain("there is no sound card; --into FILE writes the sound instead, --silent asks by names alone")
+                return
+            sounddevice.play(sound.clip(-1.0, 1.0).T, RATE)
+            time.sleep(0.1)
+        except Exception as error:  # no device, no PortAudio: the question is asked all the same
+            complain(f"cannot play: {' '.join(str(error).split())[:120]}; --into FILE writes the sound instead")
+
+
+def _title(table: TrackTable, track: int) -> str:
+    from antiphon.api.backends.files import printable_path
+    from antiphon.api.backends.runtime import shorten
+
+    tags = table.rows[track].tags
+    names = " - ".join(text for text in (tags.get("artist", "")[:200], tags.get("title", "")[:200]) if text)
+    return shorten(printable_path(names) if names else _path(table, track), 120)
+
+
+def _path(table: TrackTable, track: int) -> str:
+    import os
+
+    from antiphon.api.backends.files import printable_path
+
+    return printable_path(os.fsdecode(table.rows[track].path))
+
 
 MOST_NAMED = 5
 """Files that a sentence names."""
@@ -43,7 +169,7 @@ def next_tracks(
     as_json: Json = False,
 ) -> None:
     """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps."""
-    from antiphon_library.taste.choosing_request import NextRequest, next_summaries
+    from antiphon_library.taste.choosing import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
     with open_catalogue(context) as catalogue:

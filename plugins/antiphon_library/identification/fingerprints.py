@@ -1,9 +1,24 @@
-"""Pairs of landmarks as 32-bit hashes (after Wang, 2003)."""
+"""Pairs of landmarks as 32-bit hashes (after Wang, 2003), and the files of their index, mapped into memory."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from antiphon.api import FileError
+from antiphon.api.backends.analysis import unpack_landmarks
+from antiphon.api.backends.files import make_folder, write_atomic
+from antiphon_library.catalogue import Catalogue
 
 FRAME = 0.025
 """Seconds, the resolution of times."""
@@ -48,3 +63,143 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
     if not found:
         return np.zeros(0, np.uint32), np.zeros(0, np.int64)
     return np.concatenate(found).astype(np.uint32), np.concatenate(times)
+
+
+FOLDER = "library.fingerprints"
+SOUNDS = 256
+"""Sounds of a full shard: the last one is made anew with each addition."""
+_DEAD = 0.25
+"""The share of a shard's sounds that may be forgotten before it is made anew."""
+GAP = 2400
+"""Frames between two sounds, a minute: what is identified may begin before a sound, or outlast it."""
+_MAGIC = b"antiphon fingerprints 1\n"
+_HEAD = struct.Struct("<III")
+"""Sounds, hashes, and the CRC-32 of serials and starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Hashes of some sounds.
+
+    Attributes:
+        serials: Serials of its sounds' landmarks, int64 `[n]`.
+        starts: The frame at which each begins, int64 `[n]`.
+        hashes: uint32 `[m]`, ascending.
+        places: Frames, uint32 `[m]`.
+    """
+
+    path: Path
+    serials: I64
+    starts: I64
+    hashes: U32
+    places: U32
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSet:
+    """The index of a catalogue; `present` are serials of sounds that are not forgotten, `damaged` files made again."""
+
+    shards: tuple[Shard, ...]
+    present: frozenset[int]
+    damaged: int = 0
+
+
+def present(catalogue: Catalogue) -> ShardSet:
+    """The index as it is on disk; shards that are damaged or not yet indexed are left out."""
+    shards = [_mapped(path) for path in sorted((catalogue.path.parent / FOLDER).glob("*.shard"))]
+    return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
+
+
+def update_shards(catalogue: Catalogue) -> ShardSet:
+    """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
+
+    Raises `FileError`: the database cannot be used, or a shard cannot be written.
+    """
+    folder = catalogue.path.parent / FOLDER
+    alive = catalogue.landmark_serials()
+    full: list[Shard] = []
+    partial: list[Shard] = []
+    damaged: list[Path] = []
+    for path in sorted(folder.glob("*.shard")):
+        shard = _mapped(path)
+        if shard is None:
+            damaged.append(path)
+            continue
+        count = len(alive.intersection(shard.serials.tolist()))
+        is_full = count >= (1.0 - _DEAD) * len(shard.serials) and len(shard.serials) >= SOUNDS
+        (full if is_full else partial).append(shard)
+    indexed = {serial for shard in full for serial in shard.serials.tolist()}
+    rest = sorted(alive - indexed)
+    held = [serial for shard in partial for serial in shard.serials.tolist()]
+    if len(partial) <= 1 and set(rest) <= set(held) and len(rest) >= (1.0 - _DEAD) * len(held):
+        made, old = partial, damaged
+    else:
+        make_folder(folder)
+        made = [_made(catalogue, folder, rest[n : n + SOUNDS]) for n in range(0, len(rest), SOUNDS)]
+        old = damaged + [shard.path for shard in partial]
+    for path in old:
+        if path not in {shard.path for shard in made}:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return ShardSet((*full, *made), alive, len(damaged))
+
+
+def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
+    """Writes a shard of these landmarks."""
+    rows: list[U32] = []
+    places: list[I64] = []
+    kept, starts, at = [], [], GAP
+    for serial, data in catalogue.landmarks(serials):
+        seconds, hertz = unpack_landmarks(data)
+        found, frames = hashes(seconds, hertz, STORED)
+        rows.append(found)
+        places.append(frames + at)
+        kept.append(serial)
+        starts.append(at)
+        at += round(float(seconds.max(initial=0.0)) / FRAME) + GAP
+    all_hashes = np.concatenate([np.zeros(0, np.uint32), *rows])
+    order = np.argsort(all_hashes, kind="stable")
+    table = np.array([kept, starts], "<i8").reshape(2, len(kept)).tobytes()
+    content = b"".join(
+        [
+            _MAGIC,
+            _HEAD.pack(len(kept), len(order), zlib.crc32(table)),
+            table,
+            all_hashes[order].astype("<u4").tobytes(),
+            np.concatenate([np.zeros(0, np.int64), *places])[order].astype("<u4").tobytes(),
+        ]
+    )
+    name = hashlib.blake2b(table, digest_size=10).hexdigest()
+    path = folder / f"{name}.shard"
+    write_atomic(path, content)
+    shard = _mapped(path)
+    if shard is None:
+        raise FileError(f"{path} was written and cannot be read; is its disk well?")
+    return shard
+
+
+def _mapped(path: Path) -> Shard | None:
+    """A shard, mapped into memory; None for one that is damaged."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = len(_MAGIC) + _HEAD.size
+            if size < head:
+                return None
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+    sounds, count, check = _HEAD.unpack_from(data, len(_MAGIC))
+    if data[: len(_MAGIC)] != _MAGIC or size != head + 16 * sounds + 8 * count:
+        return None
+    table = data[head : head + 16 * sounds]
+    if zlib.crc32(table) != check:
+        return None
+    serials, starts = np.frombuffer(table, "<i8").reshape(2, sounds)
+    numbers: U32 = np.frombuffer(data, "<u4", 2 * count, head + 16 * sounds)
+    return Shard(path, serials, starts, numbers[:count], numbers[count:])
+
+
+def dead_rows(shard: Shard, present: Collection[int]) -> I64:
+    """The rows of a shard's sounds that have been forgotten."""
+    return np.flatnonzero([serial not in present for serial in shard.serials.tolist()])

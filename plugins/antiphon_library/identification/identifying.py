@@ -11,10 +11,8 @@ import numpy as np
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses, unpack_landmarks
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identification.agreement import SoundLandmarks
-from antiphon_library.identification.fingerprints import F64
-from antiphon_library.identification.matching import FingerprintMatch, matches
-from antiphon_library.identification.shards import ShardSet
+from antiphon_library.identification.fingerprints import F64, ShardSet
+from antiphon_library.identification.matching import FingerprintMatch, SoundLandmarks, matches
 
 WINDOW = 12.0
 """Seconds that are asked at once."""
@@ -25,11 +23,7 @@ SHORTEST = 1.0
 
 
 def analysis_of_landmarks() -> str:
-    """The name of the analysis that gives landmarks.
-
-    Raises:
-        UsageError: No plugin has one.
-    """
+    """The name of the analysis that gives landmarks. Raises `UsageError`: no plugin has one."""
     for name, analysis in analyses().items():
         if any(quantity.kind == "landmarks" for quantity in analysis.quantities):
             return name
@@ -39,9 +33,8 @@ def analysis_of_landmarks() -> str:
 def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
     """Seconds and Hz of the landmarks of a file; `progress` is called with the seconds that are done.
 
-    Raises:
-        FileError: It cannot be read.
-        UsageError: It is too short, silent, or its analysis failed; the sentence says which.
+    Raises `FileError`: it cannot be read; `UsageError`: it is too short, silent, or its analysis failed; the sentence
+    says which.
     """
     name = analysis_of_landmarks()
     lasted = 0.0

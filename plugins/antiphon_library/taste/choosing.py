@@ -1,4 +1,4 @@
-"""What next: tracks for a listener, by signals, by the last track, by what others play together."""
+"""What comes next: tracks by signals, by the last track, by what others play together; and requests for them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
-from antiphon.api.backends.runtime import shorten
-from antiphon_library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
+from antiphon.api.backends.runtime import is_finite_number, shorten
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.records import SUMMARY
+from antiphon_library.taste.preference import F64, TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
@@ -114,7 +118,7 @@ def playlist(
     at = None if last is None else table.place.get(last)
     if at is not None:
         allowed[at] = False
-    score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
+    score = _of_best(found) + 1e-6 * np.random.default_rng(0).random(size)
     heard = _heard(table, signals, now)
     chosen: list[TrackChoice] = []
     while len(chosen) < min(count, LONGEST) and allowed.any():
@@ -124,7 +128,7 @@ def playlist(
         before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = FADING * heard + _same(kernel.artist, at)
-        chosen.append(TrackChoice(table.rows[at], float(found.mean[at]), _why(table, liked, at, before)))
+        chosen.append(TrackChoice(table.rows[at], float(found[at]), _why(table, liked, at, before)))
     return chosen
 
 
@@ -156,7 +160,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
 
 
-def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:
+def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     """Predicts the preference for each track from its last signal, which counts less the older it is."""
     latest: dict[int, float] = {}
     for signal in signals:
@@ -193,3 +197,89 @@ def _of_best(values: F64) -> F64:
 
 def _same(artist: np.ndarray, place: int) -> F64:
     return np.asarray(((artist == artist[place]) & (artist >= 0)), np.float64)
+
+
+MOST_FILES = 200
+"""Signals of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextRequest:
+    """A request for the next tracks, after the file that was played; signals are (file, kind), which are stored."""
+
+    count: int = 1
+    after: bytes | None = None
+    signals: tuple[tuple[bytes, str], ...] = ()
+
+
+def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable | None = None) -> list[dict[str, Any]]:
+    """Stores the signals of a request, and chooses.
+
+    For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
+    next one first. `table`: the catalogue's tracks where they are in memory already. Raises `UsageError`: a file is not
+    in the catalogue, or cannot be read, or there is nothing to choose from.
+    """
+    table = TrackTable.load(catalogue.taste) if table is None else table
+    if not table.rows:
+        raise UsageError(f"the library {catalogue.path} holds no sound; `antiphon library add FOLDER` adds some")
+    if all(row.id in table.samples for row in table.rows):
+        raise UsageError(f"the library {catalogue.path} holds only loops and one-shots, and `next` is for tracks")
+    given = [(catalogue_id(catalogue, path), kind) for path, kind in request.signals]
+    after = None if request.after is None else catalogue_id(catalogue, request.after)
+    new = given if after is None else [*given, (after, "play")]
+    if new:
+        catalogue.taste.put_signals(new)
+    chosen = playlist(table, catalogue.taste.signals(), request.count, after)
+    found = []
+    for choice in chosen:
+        row = next(iter(catalogue.rows(path=choice.row.path, only=SUMMARY)))
+        why = [choice.why] if choice.why else []
+        found.append({**row.summary(), "id": choice.row.id, "score": round(choice.score, 4), "why": why})
+    return found
+
+
+def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
+    """The number of a file's sound; `UsageError` where there is none."""
+    sound = catalogue.taste.sound_of_file(path)
+    if sound is None:
+        name = shorten(printable_path(os.fsdecode(path)), 120)
+        raise UsageError(
+            f"the library {catalogue.path} has no sound of {name}; `antiphon library list` shows what it has"
+        )
+    return sound
+
+
+def request_of(catalogue: Catalogue, data: object) -> NextRequest:
+    """A request from JSON: {"count": 5, "after": FILE, "like": FILE or [FILE, …], "skip": …, "dislike": …}.
+
+    A file is a path, or the number that the map and `next` give as `id`. Raises `UsageError`: it is something else.
+    """
+    known = ("count", "after", "like", "skip", "dislike")
+    if not isinstance(data, Mapping) or set(data) - set(known):
+        raise UsageError(f"what comes next is asked for by an object with any of {', '.join(known)}")
+    count = data.get("count", 1)
+    if not is_finite_number(count) or count != int(count) or not 1 <= count <= LONGEST:
+        raise UsageError(f"count is a whole number from 1 to {LONGEST}")
+    signals: list[tuple[bytes, str]] = []
+    for kind in ("like", "skip", "dislike"):
+        files = data.get(kind, [])
+        signals += [(file_of(catalogue, file), kind) for file in (files if isinstance(files, list) else [files])]
+        if len(signals) > MOST_FILES:
+            raise UsageError(f"a request has at most {MOST_FILES} files")
+    after = data.get("after")
+    return NextRequest(int(count), None if after is None else file_of(catalogue, after), tuple(signals))
+
+
+def file_of(catalogue: Catalogue, given: object) -> bytes:
+    """The path of a file, from a path or a track's number; `UsageError` for anything else."""
+    if isinstance(given, str) and "\0" not in given:
+        try:
+            return os.fsencode(given)
+        except UnicodeError:
+            raise UsageError("a file is a path in UTF-8, or a track's number") from None
+    if isinstance(given, int) and not isinstance(given, bool):
+        path = catalogue.taste.file_of_sound(given)
+        if path is None:
+            raise UsageError(f"the library has no track {shorten(str(given), 20)}")
+        return path
+    raise UsageError("a file is a path, or a track's number")

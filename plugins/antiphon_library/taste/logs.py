@@ -1,17 +1,51 @@
-"""What others played: readers of the files of the Million Playlist and of Last.fm 360K, and what a catalogue learns."""
+"""Logs of what others played (Million Playlist, Last.fm 360K), and which tracks they play together."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.api import FileError
 from antiphon.api.backends.files import printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
-from antiphon_library.taste.companions import companions
 from antiphon_library.taste_tables import TrackRow
+
+MOST_TRACKS = 4000
+"""Tracks that are compared, those with most plays; memory and time grow with the square."""
+NEAREST = 60
+"""Companions of a track."""
+SHRINK = 20.0
+"""Plays that are added to those of each track before it is compared."""
+
+
+def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float]]:
+    """(track, other, weight) of tracks in the same lists, in both directions, weight between 0 and 1."""
+    plays = Counter(track for tracks in lists for track in set(tracks))
+    known = sorted(track for track, _ in plays.most_common(MOST_TRACKS))
+    place = {track: n for n, track in enumerate(known)}
+    counts: NDArray[np.float32] = np.zeros((len(known), len(known)), np.float32)
+    for tracks in lists:
+        inside = np.array(sorted({place[track] for track in tracks if track in place}), np.int64)
+        counts[np.ix_(inside, inside)] += 1.0
+    total = np.sqrt(counts.diagonal() + SHRINK)
+    counts /= total[:, None]
+    counts /= total[None]
+    np.fill_diagonal(counts, 0.0)
+    pairs: dict[tuple[int, int], float] = {}
+    for row in range(len(known)):
+        near = np.argsort(-counts[row], kind="stable")[:NEAREST]
+        for other in near[counts[row, near] > 0.0]:
+            weight = float(counts[row, other])
+            pairs[known[row], known[other]] = pairs[known[other], known[row]] = weight
+    for (track, other), weight in sorted(pairs.items()):
+        yield track, other, weight
+
 
 SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
 """Names of their files as they are given out."""
@@ -29,10 +63,8 @@ Named = tuple[str, str]
 def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
     """Lists of what was played together, of whichever data set a folder holds.
 
-    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`.
-
-    Raises:
-        FileError: There are no such files, or one is not as it should be.
+    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`. Raises
+    `FileError`: there are no such files, or one is not as it should be.
     """
     for place in (folder, folder / "data"):
         slices = sorted(place.glob(SLICES)) if place.is_dir() else []

@@ -26,13 +26,13 @@ VOICES, PIECE, JOIN = 3, 4.0, 0.02
 RATE = 44100
 
 
-def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
+def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = ()) -> int | None:
     """The row of the track to ask about next, by the kernel of all tracks; None where all have been asked about."""
     size = len(kernel.points)
     free = np.setdiff1d(np.arange(size), np.array([*asked, *left_out], np.int64))
     if not len(free):
         return None
-    rng = np.random.default_rng([seed, len(asked)])
+    rng = np.random.default_rng([0, len(asked)])
     chosen = np.sort(rng.permutation(free)[:CANDIDATES])
     between: F64 = kernel.columns([int(n) for n in chosen])
     if asked:

@@ -2,8 +2,8 @@
 form.
 
 Tracks are alike by a kernel: they sound alike, are by one artist, of one genre, or are played together by others. The
-posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean and a
-variance, in closed form, for a few hundred signals and any number of tracks.
+posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean in
+closed form, for a few hundred signals and any number of tracks.
 """
 
 from __future__ import annotations
@@ -89,31 +89,20 @@ class TrackKernel:
         return {**found, "together": self.together.get(other, {}).get(one, 0.0)}
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """Predicted preference for each track. mean: `[n]`; variance: `[n]`, before the noise of a signal."""
-
-    mean: F64
-    variance: F64
-
-
-def preference(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float]) -> Preference:
-    """Mean and variance of all tracks after signals: 1 for liked, negative for skipped, each of variance `NOISE`.
+def preference(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float]) -> F64:
+    """Preferences for all tracks, `[n]`, after signals: 1 for liked, negative for skipped, each of variance `NOISE`.
 
     `tracks`: which the signals are about, each once.
     """
-    own = kernel.content * (1.0 + ARTIST + GENRE) + (1.0 if kernel.together else 0.0)
-    size = len(kernel.points)
     if not tracks:
-        return Preference(np.zeros(size), np.full(size, own))
+        return np.zeros(len(kernel.points))
     across = kernel.columns(tracks)
     scale = NOISE * (1.0 if kernel.together else kernel.content)
     # companions are cut to the nearest, so their table may have small negative eigenvalues
     values, axes = np.linalg.eigh(across[list(tracks)])
     turned = across @ axes
     weights = 1.0 / (np.maximum(values, 0.0) + scale + 1e-9)
-    mean = turned @ (weights * (axes.T @ np.asarray(signals, np.float64)))
-    return Preference(mean, np.maximum(own - turned**2 @ weights, 1e-12))
+    return np.asarray(turned @ (weights * (axes.T @ np.asarray(signals, np.float64))))
 
 
 def numbers(labels: Iterable[str]) -> I64:

@@ -20,12 +20,11 @@ from antiphon.files.png import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_library import excerpt
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.map import chart, picture, placing
+from antiphon_library.map import chart, picture
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
-from antiphon_library.taste.choosing import TrackTable, playlist, taste
-from antiphon_library.taste.choosing_request import NextRequest, next_summaries, request_of
-from antiphon_library.taste.companions import companions
+from antiphon_library.taste.choosing import NextRequest, TrackTable, next_summaries, playlist, request_of, taste
+from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
 from antiphon_library.taste.preference import TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TrackRow
@@ -125,7 +124,7 @@ def test_what_is_disliked_is_never_given_and_skips_push_away() -> None:
     later = playlist(table, signals, 36, now=1000.0 + 86400.0)
     assert [choice.row.id for choice in later].count(1) == 0
     assert len(later) == 35
-    mean = taste(table, signals, 1000.0).mean
+    mean = taste(table, signals, 1000.0)
     assert mean[6] > mean[4] > -1.0
     assert mean[5] > mean[4]  # a skip says less than a dislike
 
@@ -148,8 +147,8 @@ def test_without_signals_and_without_vectors_there_is_a_playlist() -> None:
 
 def test_an_old_signal_weighs_less() -> None:
     table = TrackTable(rows())
-    fresh = taste(table, said("like", 0), 1000.0).mean[3]
-    assert taste(table, said("like", 0), 1000.0 + 60 * 86400.0).mean[3] == pytest.approx(0.5 * fresh)
+    fresh = taste(table, said("like", 0), 1000.0)[3]
+    assert taste(table, said("like", 0), 1000.0 + 60 * 86400.0)[3] == pytest.approx(0.5 * fresh)
 
 
 def test_the_posterior_is_that_of_the_regression() -> None:
@@ -158,9 +157,7 @@ def test_the_posterior_is_that_of_the_regression() -> None:
     whole = kernel.columns(range(len(kernel.points)))
     inner = whole[np.ix_(seen, seen)] + 1.0 * kernel.content * np.eye(3)
     found = preference(kernel, seen, list(values))
-    assert found.mean == pytest.approx(whole[:, seen] @ np.linalg.solve(inner, values), abs=1e-6)
-    shrunk = whole.diagonal() - np.einsum("ij,ji->i", whole[:, seen], np.linalg.solve(inner, whole[seen]))
-    assert found.variance == pytest.approx(shrunk, abs=1e-6)
+    assert found == pytest.approx(whole[:, seen] @ np.linalg.solve(inner, values), abs=1e-6)
 
 
 def test_companions_are_those_in_the_same_lists() -> None:
@@ -171,7 +168,7 @@ def test_companions_are_those_in_the_same_lists() -> None:
     kernel = TrackKernel(
         np.zeros((5, 1)), numbers([""] * 5), numbers([""] * 5), {1: {2: 0.5}, 2: {1: 0.5}}, content=0.0
     )
-    assert preference(kernel, [1], [1.0]).mean.argsort()[-2:].tolist() == [2, 1]
+    assert preference(kernel, [1], [1.0]).argsort()[-2:].tolist() == [2, 1]
 
 
 def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue) -> None:
@@ -216,13 +213,13 @@ def test_a_forgotten_file_takes_its_signals_and_place_with_it(catalogue: Catalog
 def test_the_map_keeps_neighbours_better_than_two_components() -> None:
     rng = np.random.default_rng(5)
     points = components(np.concatenate([c + rng.normal(0.0, 0.6, (30, 10)) for c in 3.0 * np.eye(10)[:6]]))
-    places = placing.place(points)
-    trust = placing.trustworthiness(points, places)
+    places = chart.place(points)
+    trust = chart.trustworthiness(points, places)
     assert trust > 0.85
-    assert trust > placing.trustworthiness(points, placing.flat(points)) + 0.02
-    assert np.array_equal(places, placing.place(points))
-    assert placing.trustworthiness(points, points) == 1.0
-    beside = placing.beside(points[:3], points[3:], places[3:])
+    assert trust > chart.trustworthiness(points, chart.flat(points)) + 0.02
+    assert np.array_equal(places, chart.place(points))
+    assert chart.trustworthiness(points, points) == 1.0
+    beside = chart.beside(points[:3], points[3:], places[3:])
     near = np.linalg.norm(places[3:30] - places[3:30].mean(axis=0), axis=1).max()
     assert (np.linalg.norm(beside - places[3:30].mean(axis=0), axis=1) < 2.0 * near).all()
 
@@ -230,7 +227,7 @@ def test_the_map_keeps_neighbours_better_than_two_components() -> None:
 def test_without_scikit_learn_a_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"needs scikit-learn, .*; `pip install 'antiphon\[map\]'` installs it"):
-        placing.place(np.eye(9))
+        chart.place(np.eye(9))
 
 
 def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, SHARP_NAMES
 from antiphon.api.backends.models import ModelError, read_weights
-from antiphon_listen.spectra.constant_q import BINS
+from antiphon_listen.spectra.frames import BINS
 
 log = logging.getLogger(__name__)
 MODEL = "listen-chords"

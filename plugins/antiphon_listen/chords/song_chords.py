@@ -12,7 +12,7 @@ from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import LABELS, ChordOdds
 from antiphon_listen.chords.harmony import I64, NO_CHORD
 from antiphon_listen.signals import MusicCurves
-from antiphon_listen.spectra import constant_q
+from antiphon_listen.spectra import frames
 from antiphon_listen.tables import Tables
 
 TONES = {
@@ -81,7 +81,7 @@ def _per_step(rows: F32, grid: F64) -> F64:
     """Mean of the network's frames in each step, `[n, c]`; the last step repeats its length."""
     total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     edges = np.append(grid, 2.0 * grid[-1] - grid[-2])
-    place = np.clip(edges * constant_q.FRAMES_PER_SECOND + 0.5, 0.0, len(rows))
+    place = np.clip(edges * frames.FRAMES_PER_SECOND + 0.5, 0.0, len(rows))
     whole = np.minimum(place.astype(int), len(rows) - 1)
     until = total[whole] + (place - whole)[:, None] * rows[whole]
     return np.asarray(np.diff(until, axis=0) / np.maximum(np.diff(place), 1e-6)[:, None])
@@ -105,7 +105,7 @@ def _with_bass(span: tuple[float, float, str], bass: F32) -> tuple[float, float,
     """The span with its bass, as "C:maj/3", where another tone of the chord than its root is the lowest."""
     start, end, label = span
     root, _, kind = label.partition(":")
-    first, last = (int(at * constant_q.FRAMES_PER_SECOND + 0.5) for at in (start, end))
+    first, last = (int(at * frames.FRAMES_PER_SECOND + 0.5) for at in (start, end))
     if not kind or first >= len(bass):
         return span
     lowest = int(np.argmax(bass[first : max(first + 1, last)].mean(axis=0)))

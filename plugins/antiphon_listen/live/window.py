@@ -1,25 +1,181 @@
-"""Sliding window of a stream as curves, in place of a file's `MusicCurves`."""
+"""Sliding window of a stream: curves in place of a file's `MusicCurves`, its beat grid, chord and key."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from antiphon.api import F32
-from antiphon_listen import onsets
-from antiphon_listen.onsets import OnsetStrength, divide_by_mean
-from antiphon_listen.signals import MusicCurves, curves
+from antiphon.api import F32, F64
+from antiphon_listen import beats, signals
+from antiphon_listen.bars import METERS, RARE, bar_odds
+from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chords import harmony
+from antiphon_listen.chords.chord_network import ChordOdds
+from antiphon_listen.chords.song_chords import find_chords
+from antiphon_listen.signals import MusicCurves, OnsetStrength, curves, divide_by_mean
 from antiphon_listen.spectra import chroma
 from antiphon_listen.spectra.chroma import NoteSpectrum
-from antiphon_listen.spectra.constant_q import ConstantQ, tuned
+from antiphon_listen.spectra.frames import ConstantQ, tuned
+from antiphon_listen.tables import Tables
 
-RATE = onsets.RATE
+SHORTEST = 2.5
+"""Minimum seconds of a window for beat tracking."""
+_FITTED = 8
+"""Beats at a grid's end used in the line fit for extrapolation."""
+_SETTLED = 4
+"""Beats before the window's end beyond which downbeat odds are final."""
+_GOES_ON = 1.5
+"""Score bonus of a grid that continues the last one."""
+_STAYS = 0.3
+"""Minimum confidence to keep a known tempo: hysteresis below the threshold of a new one."""
+_NEAR_PERIOD, _NEAR_PHASE = 0.08, 0.17
+"""Maximum deviation of period and phase, as shares of a period, of a continuing grid."""
+_KEPT = 0.985
+"""Decay of the downbeat odds per beat: about 64 beats count."""
+
+
+class LiveGrid:
+    """Present beat estimate of a stream.
+
+    Attributes:
+        period: Seconds of a beat; 0 where no beat is known.
+        beat: Seconds of the stream of one beat near its end.
+        count: That beat's number.
+        meter: Beats of a bar.
+        sure: Whether that is a tempo, by the rule of files: noise and speech have a most likely period too.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self.grid: BeatGrid | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Resets the grid, after silence."""
+        self.period, self.beat, self.count, self.meter = 0.0, 0.0, 0, 4
+        self.grid, self.sure = None, False
+        self._scores = {meter: np.zeros(meter) for meter in METERS}
+        self._weighed = 0
+
+    def update(self, curves: MusicCurves, start: float) -> None:
+        """Processes the newest window's curves, which begin at `start` seconds of the stream."""
+        grids = beats.hypotheses(curves, SHORTEST)
+        if not grids:
+            return
+        lines = [_line(grid) for grid in grids]
+        scores = beats.likely(grids, curves, self._tables)
+        scores = scores + np.array([_GOES_ON * self._goes_on(period, start + last) for period, last in lines])
+        best = int(np.argmax(scores))
+        self._take(grids[best], *lines[best], start)
+        self.sure = beats.confidence(curves, grids[best]) >= (_STAYS if self.sure else beats.LEAST)
+        self._weigh(curves, grids[best], start)
+
+    def _goes_on(self, period: float, last: float) -> bool:
+        if not self.period or abs(math.log(period / self.period)) > _NEAR_PERIOD:
+            return False
+        off = (last - self.beat) / self.period
+        return abs(off - round(off)) < _NEAR_PHASE
+
+    def _take(self, grid: BeatGrid, period: float, last: float, start: float) -> None:
+        at = start + last
+        if not self._goes_on(period, at):
+            for row in self._scores.values():
+                row[:] = 0.0
+            self._weighed = self.count
+        self.count += round((at - self.beat) / self.period) if self.period else 0
+        self.grid, self.period, self.beat = grid, period, at
+
+    def _weigh(self, curves: MusicCurves, grid: BeatGrid, start: float) -> None:
+        """Accumulates the odds of beats that have become final."""
+        if len(grid.beats) < 2 * _SETTLED:
+            return
+        numbers = self.count + np.round((start + grid.beats - self.beat) / self.period).astype(int)
+        odds = bar_odds(curves, grid, self._tables) + RARE
+        for number, odd in zip(numbers[:-_SETTLED], odds[:-_SETTLED], strict=True):
+            if number > self._weighed:
+                self._weighed = int(number)
+                for meter, row in self._scores.items():
+                    row *= _KEPT
+                    row[number % meter] += odd
+        best = {
+            meter: float(row.max()) + prior
+            for (meter, prior), row in zip(METERS.items(), self._scores.values(), strict=True)
+        }
+        self.meter = max(best, key=lambda meter: best[meter])
+
+    def next_beat(self, now: float) -> float:
+        """Time in seconds of the stream of the first beat after `now`."""
+        return self.beat + self.period * (math.floor((now - self.beat) / self.period) + 1.0)
+
+    def place(self, at: float) -> int:
+        """Position in its bar, from 0, of the beat at `at`."""
+        number = self.count + round((at - self.beat) / self.period)
+        return int((number - int(np.argmax(self._scores[self.meter]))) % self.meter)
+
+
+def _line(grid: BeatGrid) -> tuple[float, float]:
+    """Period and last beat of the line fitted to the end of a grid."""
+    last: F64 = grid.beats[-_FITTED:]
+    places = np.arange(len(last)) - (len(last) - 1.0)
+    slope, at = np.polyfit(places, last, 1, w=1.0 + 0.25 * (places + len(last)))
+    return float(slope), float(at)
+
+
+_SOONEST = 0.25
+"""Minimum seconds of a step for its chord to count."""
+_SETTLED_KEY = 1.0
+"""Seconds before the window's end beyond which chords count for the key."""
+_HALVED = 45.0
+"""Half-life in seconds of a chord's weight for the key."""
+_ENOUGH = 4.0
+"""Minimum seconds of chords for a key."""
+
+
+class LiveHarmony:
+    """Chord and key estimate of a stream.
+
+    `key`: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where it is not known.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._lengths = np.zeros(harmony.NO_CHORD)
+        self._until = 0.0
+        self.chord = self.key = 0  # 1 to 24 as in `harmony`, one more; 0 where there is none
+
+    def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
+        """Processes the newest window, which begins at `start` seconds of the stream.
+
+        `odds`: what the chord network finds in it; None without its weights.
+        """
+        found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
+        steps, path = found.grid, found.triads
+        end = len(curves.notes) / chroma.FRAMES_PER_SECOND
+        begun = np.flatnonzero(steps + _SOONEST <= end)
+        if not len(begun):
+            return
+        now = int(path[begun[-1]])
+        self.chord = 0 if now == harmony.NO_CHORD else 1 + now
+        edges = start + np.append(steps, steps[-1])
+        for n in begun[:-1]:
+            first, last = max(self._until, float(edges[n])), float(edges[n + 1])
+            if last > first and last <= start + end - _SETTLED_KEY:
+                self._until = last
+                self._lengths *= 0.5 ** ((last - first) / _HALVED)
+                if path[n] != harmony.NO_CHORD:
+                    self._lengths[path[n]] += last - first
+        if self._lengths.sum() >= _ENOUGH:
+            self.key = 1 + harmony.key_number(self._lengths, None, None, self._tables)
+
+
+RATE = signals.RATE
 SECONDS = 14.0
 """Length of the window: 7 to 20 beats."""
 _TUNED_AFTER = 10
 """Frames of pitch classes before the tuning is estimated, 0.9 s."""
-_MORE = chroma.HOP // onsets.HOP
+_MORE = chroma.HOP // signals.HOP
 """Onset frames per pitch class frame."""
 _FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
 
@@ -49,7 +205,7 @@ class CurveWindow:
     @property
     def seconds(self) -> float:
         """Length of the window's content in seconds."""
-        return len(self._strength) / onsets.FRAMES_PER_SECOND
+        return len(self._strength) / signals.FRAMES_PER_SECOND
 
     def curves(self) -> MusicCurves | None:
         """The window's curves, in seconds from `start`; None for silence."""

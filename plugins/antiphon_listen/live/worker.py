@@ -10,11 +10,9 @@ from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.chords.chord_network import chord_network
-from antiphon_listen.live.grid import LiveGrid
-from antiphon_listen.live.harmony import LiveHarmony
 from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
-from antiphon_listen.live.window import RATE, CurveWindow
+from antiphon_listen.live.window import RATE, CurveWindow, LiveGrid, LiveHarmony
 
 EVERY = 0.5
 """Seconds between two analyses of the window."""

@@ -14,7 +14,7 @@ from antiphon.api import F64
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.spectra import chroma
-from antiphon_listen.structure import phrases, repeats
+from antiphon_listen.structure import phrases
 from antiphon_listen.tables import PhraseTables
 
 SHORTEST, LONGEST = phrases.SHORTEST, 20_000
@@ -79,7 +79,7 @@ def find_structure(
     edges = phrases.boundaries(odds, tables)
     steps = np.diff(np.flatnonzero(on_bar))
     bar = int(np.median(steps)) if len(steps) else 4
-    rows = repeats.beat_rows(curves, grid.beats)
+    rows = phrases.beat_rows(curves, grid.beats)
     parts = list(zip(edges, [*edges[1:], count], strict=True))
     letters, likeness = find_letters(rows, parts)
     chorus, certain = chorus_of(parts, letters, _levels(curves, grid.beats, parts))

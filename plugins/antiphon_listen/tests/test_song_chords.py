@@ -13,7 +13,7 @@ from antiphon_listen import music
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.chords import chord_network
 from antiphon_listen.music import MusicRun
-from antiphon_listen.spectra import constant_q
+from antiphon_listen.spectra import frames
 from antiphon_listen.tests.test_music import RATE, tone
 
 BEAT = 0.5
@@ -60,15 +60,15 @@ def shares(spans: Sequence[tuple[float, float, str]], chords: Sequence[str]) -> 
 @pytest.mark.parametrize(("key", "octave"), [(24, 0), (60, 3), (94, 5)])
 def test_a_tone_is_loudest_in_its_bin_and_as_loud_in_every_octave(key: int, octave: int) -> None:
     time = np.arange(4 * RATE) / RATE
-    spectrum = constant_q.ConstantQ()
+    spectrum = frames.ConstantQ()
     wave = np.sin(2 * np.pi * 440.0 * 2 ** ((key - 69) / 12) * time).astype(np.float32)
     for first in range(0, len(wave), 3000):
         spectrum.feed(wave[first : first + 3000])
     rows = spectrum.end()
     middle = rows[len(rows) // 2]
-    assert len(rows) == len(wave) // constant_q.HOP + 1
+    assert len(rows) == len(wave) // frames.HOP + 1
     assert int(middle.argmax()) == 3 * (key - 24)
-    assert octave * constant_q.BINS <= middle.argmax() < (octave + 1) * constant_q.BINS
+    assert octave * frames.BINS <= middle.argmax() < (octave + 1) * frames.BINS
     # kernels grow by an octave's factor, 3 dB each
     assert 20 * np.log10(middle.max() / 2 ** ((94 - key) / 24)) == pytest.approx(18.855, abs=0.05)
 

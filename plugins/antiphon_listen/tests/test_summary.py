@@ -13,11 +13,10 @@ import soundfile
 
 from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
-from antiphon_listen.jobs import write_compact, write_summary
-from antiphon_listen.joining import CROSSFADE, play_parts
+from antiphon_listen.chord_notes import write_compact, write_summary
 from antiphon_listen.music import MusicRun
 from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters
-from antiphon_listen.summary import SummaryPart, compact, summary
+from antiphon_listen.summary import CROSSFADE, SummaryPart, compact, play_parts, summary
 from antiphon_listen.tests.test_music import RATE, song
 
 BAR = 2.0
@@ -185,7 +184,7 @@ def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
     def each(structure: Structure) -> list[SummaryPart]:
         return [SummaryPart(float(n), n + 1.0, str(n)) for n in range(len(structure.phrases))]
 
-    monkeypatch.setattr("antiphon_listen.jobs.compact", each)
+    monkeypatch.setattr("antiphon_listen.chord_notes.compact", each)
     sound, _ = analysed()
     task, said = job(tmp_path, sound[None], "song.wav", "short.wav")
     write_compact(task)

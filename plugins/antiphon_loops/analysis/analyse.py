@@ -10,14 +10,60 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.analysis import listening_mono
-from antiphon_loops.analysis import certainty, compatibility, tables, tempo
-from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
+from antiphon_loops.analysis import compatibility, tables, tempo
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
-from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
+from antiphon_loops.analysis.reading import (
+    LONGEST,
+    NO_LABEL,
+    SHORTEST,
+    NoLoop,
+    TempoLabel,
+    label_of,
+    number_in,
+    sound_of,
+)
 from antiphon_loops.analysis.region import LoopReading, read_region
-from antiphon_loops.analysis.spectrum import BANDS, LOWEST, Picture
+from antiphon_loops.analysis.spectrum import ALL, BANDS, LOWEST, Picture
 from antiphon_loops.record import MOODS, Loop
 from antiphon_loops.rules import Rules
+
+_ODDS = (-8.22, 5.03, 3.03, 2.01, 0.47, 4.39)
+"""Intercept, and weights of `features`."""
+_PROMINENT, _MOST_EVENTS, _MOST_PULSE = 0.3, 16, 1.5
+
+
+def confidence(seen: Picture, bars: int) -> float:
+    """Probability that a sound is a loop of `bars` bars, 0 to 1."""
+    odds = _ODDS[0] + float(np.dot(_ODDS[1:], features(seen, bars)))
+    return round(float(1.0 / (1.0 + np.exp(-odds))), 4)
+
+
+def features(seen: Picture, bars: int) -> F64:
+    """Onset autocorrelation at one and two beats; onset alignment to beats and their halves; the share of onsets in the
+    weakest quarter, 1 if they are even; octaves of prominent onsets; and whether the length fits bars of a round
+    tempo."""
+    onsets = seen.onsets[ALL]
+    count = len(onsets)
+    even = onsets - onsets.mean()
+    circle = np.fft.irfft(np.abs(np.fft.rfft(even)) ** 2, count)
+    circle /= circle[0] + 1e-12
+    lags = [round(count / (4 * bars) * beats) % count for beats in (1, 2)]
+    repeated = max((float(circle[lag]) for lag in lags if lag), default=0.0)
+    spectrum = np.abs(np.fft.rfft(onsets))
+    pulse = sum(float(spectrum[part * bars]) for part in (4, 8, 16) if part * bars < len(spectrum))
+    quarters = [float(part.sum()) for part in np.array_split(onsets, 4)]
+    peaks = onsets[(onsets > np.roll(onsets, 1)) & (onsets >= np.roll(onsets, -1))]
+    events = int((peaks > _PROMINENT * peaks.max(initial=0.0)).sum())
+    return np.array(
+        [
+            repeated,
+            min(_MOST_PULSE, pulse / (float(spectrum[0]) + 1e-9)),
+            4.0 * min(quarters) / (sum(quarters) + 1e-9),
+            np.log2(min(_MOST_EVENTS, max(1, events))),
+            float(tempo.is_round(seen.seconds, bars)),
+        ]
+    )
+
 
 _QUIETEST = 1e-4
 CONTOUR = 16
@@ -74,7 +120,7 @@ def analyse(
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
-        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), certainty.confidence(seen, bars),
+        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
         compatibility.fit_values(reading) if with_fit else {},
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Analysis `loop` as stored in the catalogue: the fields of a `Loop` as quantities."""
+"""Analyses `loop` and `fit` as stored in the catalogue: the fields of a `Loop`, its harmony and rhythm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, plain_result
-from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel
-from antiphon_loops.analysis.reading import NoLoop, most_frames, too_long
+from antiphon_loops.analysis.analyse import read
+from antiphon_loops.analysis.compatibility import fit_values
+from antiphon_loops.analysis.reading import NO_LABEL, NoLoop, TempoLabel, most_frames, too_long
 from antiphon_loops.record import Loop
 
 NAME = "loop"
@@ -142,3 +143,33 @@ def loop_of(values: Mapping[str, Any], name: str) -> Loop:
     fields = {field: stated[PREFIX + field] for field, *_ in _FIELDS}
     fields |= {field: int(fields[field]) for field in _WHOLE}
     return Loop.from_json({"file": name, **fields})
+
+
+FIT = "fit"
+
+
+class FitAnalysis(Analysis):
+    """Compatibility analysis for `library fits`: the first four bars of a loop; None for other sounds."""
+
+    version = 2
+    by_name = True
+    longest = 60.0
+    quantities = (
+        Quantity("fit_bpm", "number", "bpm", "Tempo of the bars that were compared."),
+        Quantity("fit_density", "number", "", "Onsets a beat."),
+        Quantity("fit_register", "number", "", "Mean MIDI number of the notes; none for drums."),
+        Quantity("fit", "vector", "", "Harmony of 16 beats and rhythm: the product of two is how well they fit."),
+    )
+
+    def begin(self, rate: int, channels: int) -> LoopRun:
+        return FitRun(rate, min(2, channels))
+
+
+class FitRun(LoopRun):
+    """Buffers the samples of a loop."""
+
+    def result(self) -> Mapping[str, Any]:
+        try:
+            return fit_values(read(self.samples(), self.rate, label=self.label()))
+        except NoLoop:
+            return {quantity.name: None for quantity in FitAnalysis.quantities}

@@ -1,13 +1,121 @@
-"""Decoding of loop files, with limits: at most two channels, at most three minutes."""
+"""Reading of loop files: at most two channels and three minutes, with the tempo that name and chunks state."""
 
 from __future__ import annotations
 
+import math
+import re
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
+
+SLOWEST, FASTEST = 30.0, 300.0
+"""Range of plausible stated tempos, bpm."""
+_WITH_UNIT = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d{1,3})?)[ _-]?bpm|bpm[ _-]?(\d{2,3}(?:\.\d{1,3})?)(?![\d])", re.I)
+_NUMBER = re.compile(r"(?<![A-Za-z0-9.])(\d{2,3}(?:\.\d{1,3})?)(?![A-Za-z0-9])")
+_ONE_SHOT = 1
+_MOST_CHUNKS = 64
+_MOST_BYTES = 4096
+"""Maximum bytes read of a chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class TempoLabel:
+    """Tempo stated by a file: in its name, a chunk or a number.
+
+    `certain`: whether it says so in words or in a field for it; a number alone in its name may mean anything.
+    """
+
+    bpm: float | None = None  # its tempo; None without one
+    certain: bool = False
+    origin: str = ""  # "name", "file", "user" or "number", "" without a tempo
+    first: float | None = None  # second at which its loop begins, by `smpl`; None without one
+    last: float | None = None  # second at which it ends
+
+
+NO_LABEL = TempoLabel()
+
+
+def label_of(path: Path, name: str) -> TempoLabel:
+    """Tempo and cue points stated by a loop's file name and chunks; none if it cannot be read.
+
+    A tempo in the name, beside the letters bpm, has priority over a chunk's.
+    """
+    named = tempo_in(name)
+    stated, first, last = _chunks_of(path)
+    if named is not None:
+        return TempoLabel(named, True, "name", first, last)
+    return TempoLabel(stated, stated is not None, "file" if stated is not None else "", first, last)
+
+
+def tempo_in(name: str) -> float | None:
+    """The tempo beside the letters bpm in the last part of a path; None without one, or with several."""
+    said = {float(a or b) for a, b in _WITH_UNIT.findall(_stem(name))}
+    said = {bpm for bpm in said if SLOWEST <= bpm <= FASTEST}
+    return said.pop() if len(said) == 1 else None
+
+
+def number_in(name: str) -> float | None:
+    """The only stand-alone number of 50 to 200 in the last part of a path, a possible tempo; None without one."""
+    alone = {float(number) for number in _NUMBER.findall(_stem(name)) if 50.0 <= float(number) <= 200.0}
+    return alone.pop() if len(alone) == 1 else None
+
+
+def _stem(name: str) -> str:
+    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
+    """Tempo by `acid`, and first and last second by `smpl`, of a WAV file; None for missing chunks."""
+    bpm = first = last = None
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+                return None, None, None
+            rate = 0
+            for _ in range(_MOST_CHUNKS):
+                head = file.read(8)
+                if len(head) < 8:
+                    break
+                kind, size = struct.unpack("<4sI", head)
+                here = file.tell()
+                if kind in (b"fmt ", b"acid", b"smpl"):
+                    data = file.read(min(size, _MOST_BYTES))
+                    if kind == b"fmt " and len(data) >= 8:
+                        rate = struct.unpack_from("<I", data, 4)[0]
+                    elif kind == b"acid":
+                        bpm = _acid(data)
+                    elif kind == b"smpl" and rate:
+                        first, last = _smpl(data, rate)
+                file.seek(here + size + size % 2)
+    except OSError:
+        return None, None, None
+    return bpm, first, last
+
+
+def _acid(data: bytes) -> float | None:
+    """Tempo of a loop; None for a one-shot, or without a beat count."""
+    if len(data) < 24:
+        return None
+    bpm: float
+    flags, _root, _unknown, _unknown2, beats, _denominator, _numerator, bpm = struct.unpack_from("<IHHfIHHf", data)
+    if flags & _ONE_SHOT or not beats or not math.isfinite(bpm) or not SLOWEST <= bpm <= FASTEST:
+        return None
+    return round(bpm, 3)
+
+
+def _smpl(data: bytes, rate: int) -> tuple[float | None, float | None]:
+    """Start and end of the first loop in seconds."""
+    if len(data) < 36 + 24 or struct.unpack_from("<I", data, 28)[0] < 1:
+        return None, None
+    first, last = struct.unpack_from("<II", data, 36 + 8)
+    return (first / rate, (last + 1) / rate) if first <= last else (None, None)
+
 
 SHORTEST, LONGEST = 1.0, 180.0
 """Range of a loop's length in seconds."""

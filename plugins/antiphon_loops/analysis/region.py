@@ -13,8 +13,7 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon_loops.analysis import tables, tempo
-from antiphon_loops.analysis.labels import TempoLabel
-from antiphon_loops.analysis.reading import SHORTEST
+from antiphon_loops.analysis.reading import SHORTEST, TempoLabel
 from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import BarCount, LoopTables
 

@@ -15,10 +15,9 @@ from antiphon_loops.analysis import analyse as analysis
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import MaterialMaker
-from antiphon_loops.jobs import run
+from antiphon_loops.jobs import render, run
 from antiphon_loops.library import analyse, ready
 from antiphon_loops.record import Loop
-from antiphon_loops.render import render
 
 RATE = 44100
 

@@ -163,7 +163,7 @@ def test_no_library_is_silence_and_a_wrong_one_a_sentence(tmp_path: Path):
 
 
 def test_mono_and_many_channels(library: Path):
-    from antiphon_loops.render import render
+    from antiphon_loops.jobs import render
 
     stereo = render(library, {"bars": 1, "bpm": 120.0}, 44100)
     np.testing.assert_allclose(render(library, {"bars": 1, "bpm": 120.0}, 44100, 1)[0], stereo.mean(axis=0), atol=1e-6)

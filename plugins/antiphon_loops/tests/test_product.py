@@ -1,20 +1,33 @@
 """A piece is exactly as long as asked, in one key, on the grid, never silent, never over; a seed is a piece."""
 
+from __future__ import annotations
+
+import tomllib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside, roles_of, shift_to
-from antiphon_loops.arrangement.stretch import onsets
+from antiphon_loops.arrangement.maker import onsets
+from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse
 from antiphon_loops.record import ROLES, scale_of
-from antiphon_loops.render import render
 from antiphon_loops.rules import Rules, load
+
+CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_rules_shown_are_those_in_force():
+    text = CARD.split("```toml\n")[1].split("```")[0]
+    assert msgspec.convert(tomllib.loads(text), Rules) == Rules()
+    assert set(tomllib.loads(text)) <= set(Rules.__struct_fields__)
+
 
 RATE = 44100
 

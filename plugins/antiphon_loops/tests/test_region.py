@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from antiphon_loops.analysis.analyse import analyse, analyse_file
-from antiphon_loops.analysis.labels import NO_LABEL, label_of, number_in, tempo_in
+from antiphon_loops.analysis.reading import NO_LABEL, label_of, number_in, tempo_in
+from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse as analyse_folder
-from antiphon_loops.render import render
 from antiphon_loops.rules import Rules
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums, seven, tune
 

@@ -7,19 +7,23 @@ from time import monotonic
 
 from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.transports import RequestError, SetParam, TransportServer, pressable, settable
-from antiphon_midi.input.controls import (
+from antiphon_midi.input.learn import (
     ENDS,
     FINE,
+    NRPNS,
+    PAIRS,
     PARTS,
     RELATIVE,
     STEP,
     STEPS,
     ChannelControls,
+    Knob,
+    MidiMap,
+    PedalState,
+    address_of,
     is_endless,
     steps_of,
 )
-from antiphon_midi.input.learn import NRPNS, PAIRS, Knob, MidiMap, address_of
-from antiphon_midi.input.pedals import PedalState
 
 WAIT = 1.0
 """Seconds in which something else may move before a control that says 0 or 127 alone is learned."""

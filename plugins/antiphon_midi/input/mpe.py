@@ -1,4 +1,4 @@
-"""MPE: zones of a port, their channels, and per-note expression.
+"""Per-note expression: MPE zones and channels, aftertouch, and the sounding notes of each port.
 
 As in "MIDI Polyphonic Expression", version 1.0 (MMA, 2018). A zone has a manager channel, 1 or 16, and member channels
 next to it, one for each sounding note. It is configured by registered parameter 6 on a manager channel; parameter 0 is
@@ -10,10 +10,15 @@ another if that note number is already sounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from antiphon.api.backends.transports import NotePitch, NotePressure, NoteTimbre, When
+from antiphon.api import PEDAL
+from antiphon.api.backends.transports import Bend, Control, Note, NoteOff, NotePitch, NotePressure, NoteTimbre, When
+from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Parser, Short, bend_of
 
 TIMBRE = 74
 DATA, DATA_FINE, RPN_FINE, RPN, NONE = 6, 38, 100, 101, 127
@@ -164,3 +169,101 @@ class MpeZones:
     def _semitones(self, channel: int) -> float:
         reach = self._reach[self.manager(channel)]
         return max(-REACH, min(REACH, self._members[channel].bend * reach))
+
+
+_CHANNELS, _NOTES = 16, 128
+
+
+class PortVoice:
+    """State of one port: its parser, its zones, and its sounding notes.
+
+    notes: (channel, note), as played.  pedals, bent: channels.  sensing: it sends active sensing every 0.3 s.
+    last_received: time of its last message, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, members: int = 0) -> None:
+        """members: of an initial MPE zone, 0 for none."""
+        self.parser = Parser()
+        self.zones = MpeZones(members)
+        self.notes: set[tuple[int, int]] = set()
+        self.pedals: set[int] = set()
+        self.bent: set[int] = set()
+        self.sensing = False
+        self.last_received = 0.0
+
+    def endings(self, when: When) -> list[Note]:
+        """Commands that end all its notes, which are then cleared."""
+        result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
+        result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
+        result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
+        self.forget()
+        return result
+
+    def forget(self) -> None:
+        self.zones.forget()
+        self.notes.clear()
+        self.pedals.clear()
+        self.bent.clear()
+
+
+class HeldNotes:
+    """Sounding notes of all ports in memory that outlives this process: one byte for each note of each channel."""
+
+    def __init__(self, path: Path) -> None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(handle, _CHANNELS * _NOTES)
+            self._map = mmap.mmap(handle, _CHANNELS * _NOTES)
+        finally:
+            os.close(handle)
+
+    def put(self, channel: int, note: int, sounds: bool) -> None:
+        self._map[(channel - 1) * _NOTES + note] = sounds
+
+    def left(self) -> Iterator[tuple[int, int]]:
+        """Removes and yields the (channel, note) pairs left sounding by an earlier process."""
+        for place, sounds in enumerate(self._map[:]):
+            if sounds:
+                self._map[place] = 0
+                yield place // _NOTES + 1, place % _NOTES
+
+    def forget(self) -> None:
+        self._map[:] = bytes(len(self._map))
+
+
+class LastValues:
+    """Latest expression per note within a batch of messages: a flood becomes one command."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, type[Expression], int, int], Expression] = {}
+
+    def touch(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
+        """Stores a key or channel pressure, or a member channel's bend."""
+        channel, zones = message.channel, voice.zones
+        member = zones.manager(channel) > 0
+        match message.kind:
+            case k if k == KEY_PRESSURE:
+                channel = zones.played(channel, message.a) if member else channel
+                self._put(port, [NotePressure(message.a, message.b / 127, channel, "", when)])
+            case k if k == PRESSURE and member:
+                self._put(port, zones.press(channel, message.a / 127, when))
+            case k if k == PRESSURE:
+                notes = sorted(note for on, note in voice.notes if on == channel)
+                self._put(port, [NotePressure(note, message.a / 127, channel, "", when) for note in notes])
+            case _:
+                self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
+
+    def shade(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
+        """Stores the timbre of a member channel, by controller 74."""
+        self._put(port, voice.zones.shade(message.channel, message.b / 127, when))
+
+    def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Expression, str]]:
+        """Removes and yields each value with its port. Values of ended notes are dropped: they would be the next's."""
+        for (port, _, channel, note), value in self._waiting.items():
+            if port in voices and (channel, note) in voices[port].notes:
+                yield value, port
+        self._waiting.clear()
+
+    def _put(self, port: str, values: Iterable[Expression]) -> None:
+        for value in values:
+            self._waiting[port, type(value), value.channel, value.note] = value

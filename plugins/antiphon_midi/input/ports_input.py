@@ -32,13 +32,11 @@ from antiphon.api.backends.transports import (
 )
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SLACK
-from antiphon_midi.clock.mode import MidiClock
+from antiphon_midi.clock.lead import MidiClock
 from antiphon_midi.devices.ports import PortChanges, Ports
-from antiphon_midi.input.expression import LastValues
 from antiphon_midi.input.knobs import Knobs
 from antiphon_midi.input.learn import NOTES, Knob
-from antiphon_midi.input.mpe import MOST, TIMBRE
-from antiphon_midi.input.voices import HeldNotes, PortVoice
+from antiphon_midi.input.mpe import MOST, TIMBRE, HeldNotes, LastValues, PortVoice
 from antiphon_midi.options import MPE
 from antiphon_midi.output import MidiOut
 

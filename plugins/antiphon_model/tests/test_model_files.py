@@ -19,7 +19,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.api.backends.models import ModelError
-from antiphon_model import foreign, landlock, model_file, probe
+from antiphon_model import landlock, model_file, probe
 from antiphon_model.tests import exports
 
 
@@ -340,7 +340,7 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
     there.write_bytes(b"as it was")
     pid = os.fork()
     if pid == 0:
-        foreign.confine()
+        landlock.confine()
         done = 0
         try:
             assert there.read_bytes() == b"as it was"

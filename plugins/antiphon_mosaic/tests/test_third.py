@@ -7,8 +7,7 @@ import soundfile
 from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
-from antiphon_mosaic.genre import first_bar, render_part
-from antiphon_mosaic.third import tempo_of
+from antiphon_mosaic.third import first_bar, render_part, tempo_of
 
 RATE = 22050
 

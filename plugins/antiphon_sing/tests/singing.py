@@ -6,7 +6,7 @@ from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.signal import syllables
 from antiphon.api.testing import render
 from antiphon_sing import processor, song
-from antiphon_sing.spoken import Phone, Spoken
+from antiphon_sing.song import Phone, Spoken
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 1)

@@ -10,8 +10,7 @@ import soundfile
 from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import jobs, processor, voicing
-from antiphon_sing.contour import note_pitches
-from antiphon_sing.jobs import run
+from antiphon_sing.jobs import note_pitches, run
 from antiphon_sing.score import divide_part, read_score
 from antiphon_sing.tests.singing import RATE, FakeTexts, level
 

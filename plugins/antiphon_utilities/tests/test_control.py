@@ -1,12 +1,159 @@
-"""The two that turn parameters: the slow wave and the follower."""
+"""Utilities that turn parameters, wired in patches; every utility split anywhere, and reset."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from antiphon.api import StreamSpec
+from antiphon.api import BlockTime, StreamSpec
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import run_processor
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.patch import parse
+from antiphon.kernel.plugins.factories import resolve
+from antiphon_utilities import antiphon_processors
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, Lfo
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory):
+    return load_plugins(tmp_path_factory.mktemp("none"), check=False)
+
+
+def play(plugins, text, x):
+    """The patch's output for x `[2, frames]`, at 120 bpm from beat 0."""
+    graph = parse('format = 1\nname = "Try"\n' + text, plugins.catalog).graph
+    ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
+    plan = compile_plan(graph, plugins.catalog, plugins.make, SPEC, ids)
+    out = []
+    for at in range(0, x.shape[1], 256):
+        plan.input[:] = x[:, at : at + 256]
+        out.append(plan.run(256, BlockTime(sample=at, beat=at / 24000)).copy())
+    return np.concatenate(out, axis=1)
+
+
+def test_an_lfo_by_the_clock_opens_and_shuts_a_filter(plugins):
+    noise = np.random.default_rng(1).normal(0, 0.1, (2, 8 * 12032)).astype(np.float32)
+    text = """
+[nodes.filter]
+cutoff = 600.0
+
+[nodes.lfo]
+beats = 2.0
+depth = 0.4
+
+[wires]
+"in" = "filter"
+"filter" = "out"
+"lfo" = "filter.cutoff"
+"""
+    y = play(plugins, text, noise)[0]
+    # a turn is a second: up in its first half, down in its second
+    open_, shut = (np.std(y[at : at + 6000]) for at in (RATE + 9000, RATE + 33000))
+    assert open_ > 5.0 * shut
+
+
+def test_a_follower_makes_room_for_what_it_hears(plugins):
+    x = np.full((2, 376 * 256), 0.001, np.float32)
+    x[:, RATE:] = 0.5
+    text = """
+[nodes.gain]
+
+[nodes.follower]
+depth = -0.4
+floor = -50.0
+ceiling = -10.0
+
+[wires]
+"in" = ["follower", "gain"]
+"gain" = "out"
+"follower" = "gain.gain"
+"""
+    y = play(plugins, text, x)[0]
+    np.testing.assert_allclose(y[RATE - 1000 : RATE], 0.001, rtol=1e-4)
+    # 0.4 of a range of 2 below 1
+    np.testing.assert_allclose(y[RATE + 12000 :], 0.5 * 0.2, rtol=1e-3)
+    assert np.abs(np.diff(y[RATE:])).max() < 0.01
+
+
+def test_all_of_them_in_one_patch(plugins):
+    t = np.arange(376 * 256) / RATE
+    x = np.tile(0.3 * np.sin(2 * np.pi * 220.0 * t), (2, 1)).astype(np.float32)
+    text = """
+[nodes.tuner]
+[nodes.looper]
+[nodes.metronome]
+level = 0.2
+
+[wires]
+"in" = "tuner"
+"tuner" = "looper"
+"looper" = "metronome"
+"metronome" = "out"
+"""
+    extra = play(plugins, text, x) - x
+    assert np.abs(extra[:, 24000]).max() == pytest.approx(0.14, abs=1e-3)
+    assert np.abs(extra[:, 3000:23990]).max() < 1e-6
+
+
+FACTORIES = {}
+antiphon_processors(lambda name, factory, doc="": FACTORIES.__setitem__(name, resolve(factory)))
+
+CHANGES = {
+    "gain": [(100, "gain", 0.2), (371, "gain", 1.9)],
+    "filter": [(90, "cutoff", 5000.0), (301, "mode", "highpass"), (555, "q", 6.0)],
+    "delay": [(50, "time", 0.004), (400, "time", 0.0021), (420, "feedback", 0.9)],
+    "pan": [(64, "place", -1.0), (333, "place", 0.7)],
+    "mix": [(200, "a", 0.1), (201, "a", 2.0)],
+    "meter": [],
+    "limiter": [(256, "ceiling", -12.0), (700, "release", 0.02)],
+    "click": [(0, "fire", True), (257, "length", 0.005), (257, "fire", True), (300, "fire", True)],
+    "tone": [(10, "level", 0.9), (128, "frequency", 3000.0), (511, "kind", "noise"), (800, "kind", "sine")],
+    "metronome": [(300, "division", 3), (700, "on", False)],
+    "looper": [(5, "pedal", True), (600, "pedal", True), (700, "pedal", True), (900, "undo", True)],
+    "tuner": [(100, "reference", 415.0)],
+    "lfo": [(77, "rate", 40.0), (300, "shape", "steps"), (600, "depth", 1.0)],
+    "follower": [(100, "depth", -1.0), (500, "release", 0.01)],
+}
+TRIGGERS = {"click": [(3, "fire")], "looper": [(3, "record"), (500, "overdub"), (1100, "play")]}
+START = {"delay": {"time": 0.003, "feedback": 0.7}}
+
+
+def test_every_utility_is_tried():
+    assert set(CHANGES) == set(FACTORIES)
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+@given(
+    blocks=st.lists(st.integers(1, 256), min_size=1, max_size=9),
+    channels=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=12)
+def test_any_split_gives_the_same_samples(name, blocks, channels, seed):
+    spec = StreamSpec(48000, 256, channels)
+    audio = np.random.default_rng(seed).normal(0.0, 0.5, (channels, 1024)).astype(np.float32)
+    args = (spec, audio, START.get(name, {}), CHANGES[name])
+    whole = run_processor(FACTORIES[name](), *args)
+    split = run_processor(FACTORIES[name](), *args, blocks=blocks)
+    assert whole.any()
+    np.testing.assert_array_equal(split, whole)
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_reset_is_a_fresh_start(name):
+    spec = StreamSpec(48000, 256, 2)
+    audio = np.random.default_rng(5).normal(0.0, 0.9, (2, 1500)).astype(np.float32)
+    processor = FACTORIES[name]()
+    changes = [(at, trigger, True) for at, trigger in TRIGGERS.get(name, ())]
+    fresh = run_processor(FACTORIES[name](), spec, audio, START.get(name), changes)
+    run_processor(processor, spec, audio, START.get(name), changes)
+    processor.prepare = lambda spec: processor.reset()
+    again = run_processor(processor, spec, audio, START.get(name), changes)
+    np.testing.assert_array_equal(again, fresh)
+
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

@@ -7,15 +7,12 @@ import pytest
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render, run_processor
-from antiphon_utilities.click import Click
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter
-from antiphon_utilities.gain import Gain
+from antiphon_utilities.follower import Meter
 from antiphon_utilities.limiter import Limiter
-from antiphon_utilities.meter import Meter
-from antiphon_utilities.mix import Mix
-from antiphon_utilities.pan import Pan
-from antiphon_utilities.tone import Tone
+from antiphon_utilities.mix import Gain, Mix, Pan
+from antiphon_utilities.tone import Click, Tone
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

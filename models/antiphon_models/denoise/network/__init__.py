@@ -1,5 +1,5 @@
 """The denoiser's learned modes as torch networks: `mask`, `autoencoder`, and the features both begin with.
 
-Workers import them by the name in `antiphon_denoise.learned.spec`; may import torch, `antiphon.api` and the
+Workers import them by the name in `antiphon_denoise.learned.tables`; may import torch, `antiphon.api` and the
 plugin's description of the stream.
 """

@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.autoencoder_network import HIDDEN, LATENT, LEAST, SPREAD
-from antiphon_denoise.learned.spec import AUTOENCODER
-from antiphon_denoise.learned.tables import FEATURES
+from antiphon_denoise.learned.mask_network import HIDDEN, LATENT, LEAST, SPREAD
+from antiphon_denoise.learned.tables import AUTOENCODER, FEATURES
 from antiphon_models.denoise.network.features import Features, Past, turned
 from antiphon_models.denoise.network.gains import GainNetwork
 

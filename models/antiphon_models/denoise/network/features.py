@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.spec import UNITS, UNKNOWN
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT
+from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS, UNKNOWN
 
 
 class Features(NamedTuple):

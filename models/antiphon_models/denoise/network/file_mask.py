@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.file_features import AROUND, FILE_DETAILS, FILE_FEATURES
+from antiphon_denoise.learned.file_mask import AROUND, FILE_DETAILS, FILE_FEATURES
 from antiphon_denoise.learned.mask_network import LAST, TELLS, UNSURE, WIDTH
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL, NO_FLOOR
 from antiphon_models.denoise.network.features import follow_levels

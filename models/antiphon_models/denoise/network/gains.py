@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from antiphon.api.backends.networks import StreamingModel
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.learned.spec import UNITS
+from antiphon_denoise.learned.tables import UNITS
 from antiphon_models.denoise.network.features import FeatureExtractor
 
 

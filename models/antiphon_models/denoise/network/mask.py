@@ -18,8 +18,7 @@ from torch.nn import functional
 from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
-from antiphon_denoise.learned.spec import MASK
-from antiphon_denoise.learned.tables import DETAILS, FEATURES
+from antiphon_denoise.learned.tables import DETAILS, FEATURES, MASK
 from antiphon_models.denoise.network.features import Past, turned
 from antiphon_models.denoise.network.gains import GainNetwork
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.learned.spec import AUTOENCODER, MASK, UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.tables import AUTOENCODER, MASK, UNITS, UNKNOWN, first_bins, unit_of_bin
 
 torch = pytest.importorskip("torch")
 HOPS = 220

@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.confidence import CAUTION, CHOICES, HIDDEN, LAYOUT, START
-from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS
+from antiphon_denoise.learned.confidence import CAUTION, CHOICES, FEATURES, HIDDEN, INPUTS, LAYOUT, START
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
 from antiphon_models.denoise.training.gate import torch_order
 

@@ -19,8 +19,8 @@ import torch
 from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_denoise.bands import BINS, COUNT, HOP, places
 from antiphon_denoise.gate.estimate import Estimator
-from antiphon_denoise.learned.confidence_features import INPUTS, ConfidenceFeatures
-from antiphon_denoise.learned.spec import MASK, UNKNOWN, unit_of_bin
+from antiphon_denoise.learned.confidence import INPUTS, ConfidenceFeatures
+from antiphon_denoise.learned.tables import MASK, UNKNOWN, unit_of_bin
 from antiphon_models.denoise.network.mask import MaskNetwork
 from antiphon_models.denoise.training.frames import Units
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures

@@ -15,9 +15,9 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from antiphon.api import F32
 from antiphon.api.backends.signal import C64, SpectrumSizes, windows
 from antiphon_denoise.bands import BINS, HOP
-from antiphon_denoise.floor.features import describe, rows_of
+from antiphon_denoise.floor.network import describe, rows_of
 from antiphon_denoise.learned import file_mask, tables
-from antiphon_denoise.learned.spec import first_bins
+from antiphon_denoise.learned.tables import first_bins
 from antiphon_models.denoise.training.floor_noises import MADE, level, shaped_as
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.material.sounds import resampled

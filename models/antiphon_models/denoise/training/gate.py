@@ -6,8 +6,7 @@ import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import HIDDEN, LAYOUT
-from antiphon_denoise.learned.spec import UNKNOWN
-from antiphon_denoise.learned.tables import LEVEL
+from antiphon_denoise.learned.tables import LEVEL, UNKNOWN
 from antiphon_models.denoise.network.features import running, smoothed
 
 SHORT, LONG = 0.6, 0.97

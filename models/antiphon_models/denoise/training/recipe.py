@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.learned.spec import UNKNOWN
+from antiphon_denoise.learned.tables import UNKNOWN
 from antiphon_models.denoise.network.mask import MaskNetwork as Network
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import Frames, Units

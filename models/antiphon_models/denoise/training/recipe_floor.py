@@ -15,8 +15,7 @@ import torch
 
 from antiphon.api import UsageError
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.floor.features import FEATURES
-from antiphon_denoise.floor.network import EXPERTS, LAYOUT, MODEL, VIEWS, viewed
+from antiphon_denoise.floor.network import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, viewed
 from antiphon_models.denoise.training import material, splits
 from antiphon_models.denoise.training.floor_examples import FloorExamples
 from antiphon_models.denoise.training.recipe import MaskRecipe

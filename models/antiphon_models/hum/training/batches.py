@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from antiphon.api import F64
-from antiphon_hum.learned.spec import FAR, HOP, LOWEST, NEAR, RATE
+from antiphon_hum.learned.tables import FAR, HOP, LOWEST, NEAR, RATE
 from antiphon_models.hum.training.corpus import NOTED, STEP, TrainingClip
 
 ROWS, HOPS = 16, 300

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import read_midi
-from antiphon_hum.learned.spec import LOWEST, SEMITONES
+from antiphon_hum.learned.tables import LOWEST, SEMITONES
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained

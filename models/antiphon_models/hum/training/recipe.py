@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from antiphon_hum.learned import spec
+from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import decode_file
 from antiphon_hum.learned.tables import BINS, PER_SEMITONE
@@ -26,7 +26,7 @@ WEIGHTS = {"pitch": 1.0, "key": 0.5, "far_key": 0.7, "voiced": 0.6, "note": 1.0,
 
 def places(pitch: Tensor) -> Tensor:
     """MIDI numbers as positions on the network's bins."""
-    return (pitch - spec.LOWEST) * PER_SEMITONE + 1.0
+    return (pitch - tables.LOWEST) * PER_SEMITONE + 1.0
 
 
 def pitch_loss(logits: Tensor, pitch: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class HumRecipe(Recipe):
         return result
 
     def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, float]], ...]:
-        padded = np.concatenate([sound, np.zeros((1 + spec.FAR) * spec.HOP - len(sound) % spec.HOP, np.float32)])
+        padded = np.concatenate([sound, np.zeros((1 + tables.FAR) * tables.HOP - len(sound) % tables.HOP, np.float32)])
         x = torch.from_numpy(padded).to(self.job.device)[None]
         answers = network.answers(*network.logits(x))[0].cpu().numpy()
         decoder = NoteDecoder(Live())

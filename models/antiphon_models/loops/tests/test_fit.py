@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import models_folder
-from antiphon_loops.analysis.compatibility import vector
-from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS
+from antiphon_loops.analysis.compatibility import BANDS, CLASSES, ROWS, STEPS, vector
 from antiphon_models.loops.corpus import LoopScore
 from antiphon_models.loops.fit_evaluation import _Item, _row
 from antiphon_models.loops.fit_material import FOILS, FitLoop, foil

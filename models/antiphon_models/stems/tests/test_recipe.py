@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from antiphon_models.stems.recipe import errors
-from antiphon_stems.features import DETAILS, REACHES, ROWS
 from antiphon_stems.grids import FILE
+from antiphon_stems.network import DETAILS, REACHES, ROWS
 
 
 def test_a_mix_of_nothing_has_a_finite_loss() -> None:

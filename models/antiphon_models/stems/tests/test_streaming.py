@@ -7,9 +7,8 @@ torch = pytest.importorskip("torch")
 
 from antiphon.api.backends.models import read_weights
 from antiphon_models.stems.streaming import StreamStems
-from antiphon_stems.grids import LIVE
+from antiphon_stems.grids import LIVE, LIVE_MODEL
 from antiphon_stems.network import MASKS, LiveNetwork
-from antiphon_stems.spec import LIVE_MODEL
 
 SLOTS, HOPS = 64, 6
 
