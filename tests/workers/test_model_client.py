@@ -19,7 +19,7 @@ from antiphon.networks import model_client
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
-from antiphon_hum.learned.spec import HUM
+from antiphon_hum.learned.tables import HUM
 
 HOP = 4
 
@@ -182,7 +182,7 @@ def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
     cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
     assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
     assert (cpu.factory, cuda.factory) == (
-        "antiphon.networks.torch_stepper:build",
+        "antiphon.networks.torch_network:build",
         "antiphon.networks.cuda:build",
     )
     assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")

@@ -11,7 +11,7 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse
-from antiphon.kernel.plugins.factories import resolve
+from antiphon.kernel.runtime.importing import resolve
 from antiphon_utilities import antiphon_processors
 from antiphon_utilities.follower import EnvelopeFollower
 from antiphon_utilities.lfo import EDGE, Lfo

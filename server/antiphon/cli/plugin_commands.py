@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.runtime.importing import reason_of
 
 HOOK = "antiphon_commands"
 

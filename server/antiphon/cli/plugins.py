@@ -13,7 +13,7 @@ from antiphon.cli import completion
 from antiphon.cli.terminal.progress import Json, style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
-from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.paths import plugins as own_folder
 
 if TYPE_CHECKING:

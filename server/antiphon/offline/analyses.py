@@ -18,8 +18,8 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.io import audiofile
 from antiphon.kernel.io.decode import Decoder
-from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.signal.analysis import (
@@ -47,7 +47,6 @@ def analyses() -> Mapping[str, Analysis]:
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
     from antiphon.kernel.plugins.registry import factories
-    from antiphon.kernel.runtime.importing import reason_of
 
     found, reasons = {}, {}
     for name, factory in factories("analyses").items():
