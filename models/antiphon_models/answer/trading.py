@@ -26,8 +26,8 @@ COLUMNS = (
 NOTE = (
     "run and what follows it: ten players trade four bars three times, as played, swung (.66) and in triplets. run: "
     "longest series of intervals that is the player's, in notes and as part of an answer; off its place: how far notes "
-    "off the beat are from the places that the player uses; cadence: the last note is of the tonic's triad, begins on "
-    "the first or third beat and lasts to the bar line; cells kept: half bars whose onsets are those of one of the "
+    "off the beat are from the places that the player uses; cadence: the last note is of the tonic's triad, nearly a "
+    "beat long at least, and lasts to the bar line; cells kept: half bars whose onsets are those of one of the "
     "player's; first note: how far from the bar line."
 )
 _FEWEST = 6
@@ -148,8 +148,7 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     off = (own > 0.1) & (own < 0.9)
     last = notes[-1]
     triad = {(key + SCALES[key // 12][degree]) % 12 for degree in (0, 2, 4)}
-    strong = abs(last.start - 2.0 * round(last.start / 2.0)) < 0.1
-    cadence = strong and last.number % 12 in triad and last.end > start + TURN - 0.3
+    cadence = last.number % 12 in triad and last.length > 0.7 and last.end > start + TURN - 0.3
     cells, known = _cells(notes), set(_cells(heard))
     return {
         "run, part": run / len(notes),
