@@ -23,9 +23,9 @@ FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
 """How much a row counts beside the prior; less at another place of the bar, and from another pitch class."""
 CHORD = 0.35
 """Sixteenths within which notes are one chord."""
-SHORTEST, LONGEST_RUN = 0.3, 0.6
-"""Runs that are copied end between these shares of `originality`; notes that are like his by chance come on top."""
-DOUBT, FIRM, LOOSE = 3.0, 10.0, 4.0
+RUNS = {True: (0.3, 0.6), False: (0.5, 1.0)}
+"""Runs that are copied end between these shares of `originality`: in a turn, and in what goes on."""
+DOUBT, FIRM, LOOSE = 3.0, 10.0, 1.5
 """Where the last note is chosen: what log chances of keys are divided by; the power of how good each note is, of a turn
 and of what goes on."""
 _TRIAD = (1.0, 0.85, 0.7)
@@ -88,7 +88,7 @@ class Improviser:
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
         self._phraser = Phraser(self.memory)
         self.slot = self.key = 0
-        self._bar = 0
+        self._bar, self._turn = 0, False
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
@@ -180,14 +180,14 @@ class Improviser:
         self.planning = True
         self.plans += 1
         self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
-        wishes = self.wishes
+        wishes, self._turn = self.wishes, latest <= start
         self._phraser.begin((start, end, max(start, latest)), wishes.bar, self.key, wishes.density, self._chance)
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
         self._copied.clear()
         self._run = self._drawn = 0
         self._limit_run()
-        self._compass(latest <= start)
+        self._compass()
         self._aim()
         return True
 
@@ -203,8 +203,8 @@ class Improviser:
         np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
         hint = -1
         if onset.step != FREE:
-            degree = onset.step + (0 if onset.fixed else degree_of(self._now, self.key))
-            hint = pitch_of(degree, self.key)
+            key = self._phraser.key
+            hint = pitch_of(onset.step + (0 if onset.fixed else degree_of(self._now, key)), key)
         aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.left)
         interval = self._shaped(hint, aims, row, self._chance())
         self._at = onset.slot
@@ -258,7 +258,8 @@ class Improviser:
         run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
             most = self.wishes.originality - 1
-            self._most = max(1, round(most * (SHORTEST + (LONGEST_RUN - SHORTEST) * self._chance())))
+            shortest, longest = RUNS[self._turn]
+            self._most = max(1, round(most * (shortest + (longest - shortest) * self._chance())))
         self._run = run
 
     def _aim(self) -> None:
@@ -277,7 +278,7 @@ class Improviser:
         good = self._allowed * (aims[row] if aims.ndim > 1 else aims)
         return WIDEST + max(range(-7, 8), key=lambda n: (good[(self._now + n) % PITCHES] > 1e-3, -abs(n)))
 
-    def _compass(self, turn: bool) -> None:
+    def _compass(self) -> None:
         """Which pitches are allowed, and which are good as the last, or as that of a phrase on the way."""
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
@@ -295,7 +296,7 @@ class Improviser:
         for key, likely in enumerate(np.exp(fits - fits.max()).tolist()):
             for degree, good in zip((0, 4 - key // 12, 7), _TRIAD, strict=True):
                 ends[(key + degree) % 12] += good * likely
-        ends = np.maximum(BAD_END, (ends / ends.max()) ** (FIRM if turn else LOOSE))
+        ends = np.maximum(BAD_END, (ends / ends.max()) ** (FIRM if self._turn else LOOSE))
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
             inside = 1.0 if degree in scale else OUT_OF_KEY

@@ -27,10 +27,10 @@ _RECENT = 80
 _BEAT = 4
 _USED = 0.04
 """Share of his notes that a place in the beat has, for others to be put there."""
-_AGAIN, _PAUSE, _LANDS = 0.6, 0.08, 0.35
-"""Chances that a phrase has bars of the answer's own again, that one on the way ends a bar early, and that what is no
-turn ends with a note that waits, and not with his own rhythm."""
-_FAST = 5
+_AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
+"""Chances that a phrase has bars of the answer's own again, that one on the way ends a bar early, that what is no
+turn ends with a note that waits and not with his own rhythm, and that a bar of it is his as it was."""
+_FAST = 6
 """Notes of a bar from which on it is played twice as slow."""
 _ON_BAR, _ON_HALF, _ON_LAST = 0.12, 0.5, 0.9
 """Chances, added up, that a last note that waits begins on the bar line, in its middle, on its last beat; else off the
@@ -74,7 +74,10 @@ def pitch_of(degree: int, key: int) -> int:
 
 
 class Phraser:
-    """Lays out the notes of an answer a few ahead, by what the player did. It holds no more than some bars."""
+    """Lays out the notes of an answer a few ahead, by what the player did. It holds no more than some bars.
+
+    `key`: of the answer, 0 to 23.
+    """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -94,7 +97,7 @@ class Phraser:
         """
         (start, self._end, self._latest), self._bar = span, bar
         self._start, self._turn = start, self._latest == start
-        self._key, self._density, self._chance = key, density, chance
+        self.key, self._density, self._chance = key, density, chance
         self._line, self._first = start - start % bar, start - start % bar
         self._notes.clear()
         self._own.clear()
@@ -189,12 +192,15 @@ class Phraser:
 
     def _statement(self, phrase: int, within: int, line: int) -> list[Onset]:
         """A bar of the answer's own again, as it was or moved; else one of the player's, transformed."""
-        own = self._own.get(within if phrase else 0) if self._again and (phrase or within == 2) else None
+        again = self._again and (phrase > 0 or (self._turn and within == 2))
+        own = self._own.get(within if phrase else 0) if again else None
         if own:
             motif = self._motif_at(own, line)
             return motif if phrase or self._chance() < 0.5 else self._transformed(motif, SEQUENCE, line)
         cell = self._cells[(self._base + within) % len(self._cells)]
-        return self._transformed(self._motif_at(self._played(cell), line), self._turns[(phrase + within) % 4], line)
+        motif = self._motif_at(self._played(cell), line)
+        plain = not self._turn and self._chance() < _PLAIN
+        return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
 
     def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
         """A bar of his, from slot 0."""
@@ -207,7 +213,7 @@ class Phraser:
 
     def _motif_at(self, notes: list[tuple[Onset, int]], line: int) -> list[Onset]:
         """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there."""
-        degrees = [degree_of(pitch, self._key) for _, pitch in notes]
+        degrees = [degree_of(pitch, self.key) for _, pitch in notes]
         steps = [*degrees[:1], *(b - a for a, b in pairwise(degrees))]
         return [
             note._replace(slot=line + note.slot, step=step, fixed=n == 0, ends=WITHIN)
@@ -227,7 +233,7 @@ class Phraser:
                 if slot < line + self._bar and (not made or slot > made[-1].slot):
                     made.append(note._replace(slot=slot, late=late, length=2.0 * note.length))
             return made
-        return self._fuller(motif, 0.5)
+        return self._fuller(motif, 0.75)
 
     def _fuller(self, notes: list[Onset], share: float) -> list[Onset]:
         """With neighbouring notes between notes that are a beat apart."""
@@ -250,7 +256,7 @@ class Phraser:
 
     def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
         """A bar that ends a phrase: on its last note, or on one that waits; a rest follows within an answer."""
-        end, beats = line + self._bar, self._bar // _BEAT
+        end, beats = line + self._bar, max(1, self._bar // _BEAT)
         if self._turn or not made or self._chance() < _LANDS:
             at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
             if at < _ON_BAR and self._end - self._first > self._bar:
@@ -258,7 +264,7 @@ class Phraser:
             elif _ON_HALF < at < _ON_LAST:
                 place = _BEAT * (beats - 1)
             elif at > _ON_LAST:
-                place, late = self._snapped(place - 2)
+                place, late = self._snapped(max(0, place - 2))
             made = [n for n in made if n.at < line + place + late - 0.5]
             made.append(Onset(line + place, late, float(_BEAT), self._loud))
         last = made[-1]
