@@ -25,7 +25,7 @@ CHORD = 0.35
 """Sixteenths within which notes are one chord."""
 RUNS = {True: (0.3, 0.6), False: (0.5, 1.0)}
 """Runs that are copied end between these shares of `originality`: in a turn, and in what goes on."""
-DOUBT, FIRM, LOOSE = 3.0, 10.0, 1.5
+DOUBT, FIRM, LOOSE = 3.0, 12.0, 1.5
 """Where the last note is chosen: what log chances of keys are divided by; the power of how good each note is, of a turn
 and of what goes on."""
 _TRIAD = (1.0, 0.85, 0.7)
@@ -201,6 +201,9 @@ class Improviser:
         self._weigh(onset.slot)
         self._predict(self._going, self._at, self._now, self._step, self._wait)
         np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
+        if onset.ends:
+            # where it ends counts for more than how it comes there
+            np.sqrt(self._pitches, out=self._pitches)
         hint = -1
         if onset.step != FREE:
             key = self._phraser.key

@@ -277,12 +277,8 @@ class Phraser:
             return [made[0]._replace(late=max(0.0, made[0].late) * (self._latest > self._start)), *made[1:]]
         until = made[0].at if made else self._line
         first = made[0] if made else Onset(0, 0.0, 4.0, self._loud)
-        slot = self._latest
-        return [
-            Onset(slot, 0.0, min(_BEAT, until - slot), first.velocity, first.step, first.fixed),
-            *made[:1],
-            *made[1:],
-        ]
+        length = min(_BEAT, until - self._latest)
+        return [first._replace(slot=self._latest, late=0.0, length=length, ends=WITHIN), *made]
 
     def _loudness(self, note: Onset, part: float) -> float:
         """An arch over the phrase, the beat, and how the player's own note differs from his others."""
