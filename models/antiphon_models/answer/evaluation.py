@@ -51,8 +51,8 @@ class Answering(Evaluation):
     synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
     road = (
         "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); the bits "
-        "of `bar model` by the same code called directly; run and what follows it by `antiphon run answer IN.mid OUT.mid "
-        "-p mode=trade -p bars=4`"
+        "of `bar model` by the same code called directly; run and what follows it by "
+        "`antiphon run answer IN.mid OUT.mid -p mode=trade -p bars=4`"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
