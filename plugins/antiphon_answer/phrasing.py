@@ -180,10 +180,10 @@ class Phraser:
         if within == self._ends:
             made = self._ended(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
-            made = self._fuller(made, 2.0 * (self._density - 0.5))
+            made = self._fuller(made, 2.0 * (self._density - 0.5), anywhere=True)
         elif self._density < 0.5:
             keep = 2.0 * self._density
-            made = [n for n in made if n.slot % _BEAT == 0 or n.ends or self._chance() < keep]
+            made = [n for n in made if n.slot % (2 * _BEAT) == 0 or n.ends or self._chance() < keep]
         if line <= self._start:
             made = self._from_start([n for n in made if n.slot >= self._start])
         begun = max(self._first + PHRASE * phrase * bar, self._start)
@@ -235,8 +235,8 @@ class Phraser:
             return made
         return self._fuller(motif, 0.75)
 
-    def _fuller(self, notes: list[Onset], share: float) -> list[Onset]:
-        """With neighbouring notes between notes that are a beat apart."""
+    def _fuller(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
+        """With neighbouring notes between notes that are a beat apart, at his places or, if need be, halfway."""
         made: list[Onset] = []
         aside = 0
         for note, following in pairwise([*notes, None]):
@@ -245,7 +245,9 @@ class Phraser:
             aside = 0
             if following is None or following.ends or following.at - note.at < _BEAT - 0.5:
                 continue
-            slot, late = self._snapped((note.slot + following.slot) // 2)
+            slot, late = self._snapped(half := (note.slot + following.slot) // 2)
+            if anywhere and slot % _BEAT == 0:
+                slot, late = half, 0.0
             if note.at + 0.9 < slot + late < following.at - 0.9 and self._chance() < share:
                 step = 2 if following.fixed or following.step == FREE else following.step
                 # a passing note on the way of a leap, else a neighbour from the other side

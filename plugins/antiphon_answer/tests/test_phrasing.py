@@ -60,6 +60,15 @@ def test_seeds_tell_answers_apart() -> None:
     assert len({tuple(n[2] for n in turns((0.0, 0.5), seed)[0]) for seed in range(8)}) == 8
 
 
+def test_density_is_notes_a_bar() -> None:
+    own = [(float(n), n + 0.9, DEGREES[n]) for n in range(16)]
+    counts = [
+        sum(event.kind == "on" for _, event in play(own, 32.0, {"mode": "trade", "density": density})[0])
+        for density in (0.0, 0.5, 1.0)
+    ]
+    assert counts[0] < 0.8 * counts[1] < 0.8 * 0.8 * counts[2]
+
+
 def motif(*steps: int, apart: int = 4) -> list[Onset]:
     return [Onset(apart * n, 0.0, 2.0, 0.7, step, fixed=n == 0) for n, step in enumerate(steps)]
 
