@@ -47,7 +47,7 @@ def read_corpus(improviser: Improviser, folder: str) -> None:
             continue
         improviser.wishes.bar = given.bar
         for n, note in enumerate(given.notes):
-            improviser.learn(note.slot, note.pitch, note.velocity, first=n == 0)
+            improviser.learn(note.slot, note.pitch, note.velocity, first=n == 0, late=note.late)
             improviser.memory.lengths[improviser.memory.count - 1] = min(64.0, note.length)
     improviser.keep()
 

@@ -11,47 +11,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
+from antiphon_answer.phrasing import AHEAD, FREE, OPEN, Phraser, degree_of, pitch_of
 from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
-from antiphon_answer.shaping import (
-    PITCHES,
-    REACH,
-    ChanceShape,
-    answer_backward,
-    answer_draw,
-    answer_forbid,
-    answer_shape,
-)
+from antiphon_answer.shaping import PITCHES, PitchShape, answer_backward, answer_draw, answer_forbid, answer_shape
 
 OUT_OF_KEY, BAD_END = 0.003, 1e-9
 """How much less likely notes outside the scale are, and a last note that is none of the chord."""
 FLOOR = 0.03
 """Chances below this share of the likeliest are left out."""
 FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
-"""How much a row counts beside the prior; less at another place of the bar, so that rhythms stay in their bars, and
-from another pitch class."""
-PHRASE, RETURN = 64, 40.0
-"""Sixteenths of a phrase: what followed the row of one phrase ago counts so much more, as phrases begin alike."""
-SPREAD = 0.75
-"""Runs that are copied end between this share below `originality` and there."""
-_COMPASS = 5
+"""How much a row counts beside the prior; less at another place of the bar, and from another pitch class."""
+CHORD = 0.35
+"""Sixteenths within which notes are one chord."""
+RUNS = {True: (0.3, 0.6), False: (0.5, 1.0)}
+"""Runs that are copied end between these shares of `originality`: in a turn, and in what goes on."""
+DOUBT, FIRM, LOOSE = 3.0, 12.0, 1.5
+"""Where the last note is chosen: what log chances of keys are divided by; the power of how good each note is, of a turn
+and of what goes on."""
+_TRIAD = (1.0, 0.85, 0.7)
+"""How good tonic, third and fifth of a key are as the last note."""
+_ON_THE_WAY = (0, 1, 4, 6)
+"""Degrees that end a phrase which another follows."""
+_COMPASS = 3
 """Semitones that an answer may go beyond the highest and lowest note of the last ones."""
 _RECENT = 64
 
 
 class Planned(NamedTuple):
-    """A note of an answer: onset and length in sixteenths, MIDI number, velocity above 0 to 1."""
+    """A note of an answer: onset and length in sixteenths, MIDI number, velocity above 0 to 1; late: after the slot."""
 
     slot: int
     length: float
     pitch: int
     velocity: float
+    late: float = 0.0
+
+    @property
+    def at(self) -> float:
+        return self.slot + self.late
 
 
 @dataclass
 class Wishes:
     """What is wanted of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
 
-    originality: int = 32
+    originality: int = 6
     density: float = 0.5
     register: int = 0
     forget: float = 0.0
@@ -74,24 +78,24 @@ class Improviser:
         self._kept, self._copied, self._drawn = 0, Matches(), 0
         self._history, self._going = Matches(), Matches()
         self._sounds = np.zeros(12)
-        self._chances, self._by_time = np.zeros(SYMBOLS), np.ones(TIMES)
-        self._last, self._allowed = np.ones(PITCHES), np.ones(PITCHES)
-        self._ahead, self._moved = np.ones((REACH + 1, PITCHES)), np.ones((REACH + 1, PITCHES))
+        self._chances, self._pitches = np.zeros(SYMBOLS), np.zeros(INTERVALS)
+        self._open, self._allowed = np.ones(PITCHES), np.ones(PITCHES)
+        self._ahead = np.ones((AHEAD + 1, PITCHES))
         self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
         self._turned = np.zeros((12, INTERVALS))
         self._mean_intervals = prior.intervals.mean(axis=2)
-        self._mean_times = np.ascontiguousarray(prior.times.mean(axis=1))
         self._present = np.zeros(12)
-        self._sources = np.full((2 * PHRASE, 2), -1)
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
+        self._phraser = Phraser(self.memory)
         self.slot = self.key = 0
+        self._bar, self._turn = 0, False
         self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
         self.memory.follow(0, 0, self._history)
         self._predict(self._history, 0, 60, 0, 4)
-        self._aim(16)
-        self._shaped(16, 1, TIMES)
+        self._aim()
+        self._shaped(60, self._ahead, 0, 0.5)
         self.clear()
 
     def keep(self) -> None:
@@ -108,10 +112,13 @@ class Improviser:
         self._pitch, self._interval, self._time = 60, 0, 4
 
     # ---- what is played
-    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0) -> None:
+    def learn(
+        self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0, late: float = 0.0
+    ) -> None:
         """Takes a note; slots, in sixteenths, do not fall. first: a piece begins with it.
 
-        answered: sixteenths since the note before in which the player listened: no rest of the music's.
+        answered: sixteenths since the note before in which the player listened: no rest of the music's.  late: how far
+        after its slot the note begins.
         """
         first = first or self.slot < 0
         time = max(1, slot - self.slot - answered) if answered else slot - self.slot
@@ -122,6 +129,8 @@ class Improviser:
             self.planning = False
         if not first:
             self._interval, self._time = pitch - self._pitch, time
+        self._bar += first or answered > 0 or slot // self.wishes.bar != self.slot // self.wishes.bar
+        self.memory.bars[self.memory.count - 1], self.memory.late[self.memory.count - 1] = self._bar, late
         self.slot, self._pitch = slot, pitch
 
     def sounded(self, pitch: int, sixteenths: float) -> None:
@@ -171,55 +180,49 @@ class Improviser:
         self.planning = True
         self.plans += 1
         self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
-        self._start, self._end, self._latest, self._drawn = start, end, max(start, latest), 0
+        wishes, self._turn = self.wishes, latest <= start
+        self._phraser.begin((start, end, max(start, latest)), wishes.bar, self.key, wishes.density, self._chance)
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
-        self._sources.fill(-1)
         self._copied.clear()
-        self._run = 0
+        self._run = self._drawn = 0
         self._limit_run()
         self._compass()
-        self._aim(end)
+        self._aim()
         return True
 
     def draw(self) -> Planned | None:
         """The next note of the answer; None when it has come to its end."""
-        if not self.planning:
-            return None
-        first = self._drawn == 0
-        # the longest time is counted like all that are longer: a first note begins after a shorter one
-        if first and self._latest - self._at >= TIMES - 1:
-            self._at = self._start - 4
-        low, high = (max(1, self._start - self._at), max(1, self._latest - self._at)) if first else (1, TIMES)
-        self._expect(low, high)
-        density = 3.0 * (self.wishes.density - 0.5)
-        for time in range(1, TIMES):
-            self._by_time[time] = math.pow(time, -density)
-        symbol = self._shaped(self._end - self._at, low, high, self._chance())
-        if symbol < 0:
-            # nothing that is wanted is possible: the note before, after a beat
-            symbol = WIDEST * TIMES + min(high, TIMES - 1, max(low, 4))
-        interval, time = divmod(symbol, TIMES)
-        if self._at + time >= self._end or (first and self._at + time < self._start):
+        onset = self._phraser.take() if self.planning else None
+        if onset is None:
             self.planning = False
             return None
-        row = self._source(symbol)
-        self._at += time
-        self._sources[self._at % len(self._sources)] = self._at, row
-        self._now = min(PITCHES - 1, max(0, self._now + interval - WIDEST))
+        time = min(TIMES - 1, onset.slot - self._at)
+        self._weigh(onset.slot)
+        self._predict(self._going, self._at, self._now, self._step, self._wait)
+        np.copyto(self._pitches, self._chances.reshape(INTERVALS, TIMES)[:, time])
+        if onset.ends:
+            # where it ends counts for more than how it comes there
+            np.sqrt(self._pitches, out=self._pitches)
+        hint = -1
+        if onset.step != FREE:
+            key = self._phraser.key
+            hint = pitch_of(onset.step + (0 if onset.fixed else degree_of(self._now, key)), key)
+        aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.left)
+        interval = self._shaped(hint, aims, row, self._chance())
+        self._at = onset.slot
         self._step, self._wait = interval - WIDEST, time
-        self._go_on()
+        self._now = min(PITCHES - 1, max(0, self._now + self._step))
         self.memory.follow(interval, time, self._going)
-        if first:
-            # a run of the answer's own begins with its first note
-            self._copied.joint.fill(0)
-        else:
+        if self._drawn:
             self.memory.follow(interval, time, self._copied)
             self._limit_run()
+        else:
+            # a run of the answer's own begins with its first note
+            self._copied.intervals.fill(0)
         self._drawn += 1
-        length = float(self.memory.lengths[row]) if row >= 0 else 0.9 * min(time, 4)
-        velocity = float(self.memory.velocities[row if row >= 0 else self.memory.count - 1])
-        return Planned(self._at, max(0.5, min(length, self._end - self._at)), self._now, velocity)
+        self._phraser.sounds(onset, self._now)
+        return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
     def present(self, pitches: Iterable[int]) -> None:
         """Notes that sound now, by which places of the memory are weighed until told otherwise."""
@@ -227,16 +230,8 @@ class Improviser:
         for pitch in pitches:
             self._present[pitch % 12] = 1.0
 
-    def _expect(self, low: int, high: int) -> None:
-        """Fills the chances of the answer's next note, `low` to `high` sixteenths after its last."""
-        self._weigh()
-        self._predict(self._going, self._at, self._now, self._step, self._wait)
-
-    def _go_on(self) -> None:
-        """The answer has come to another note."""
-
-    def _weigh(self) -> None:
-        """Rows by age, and by what sounds now."""
+    def _weigh(self, slot: int) -> None:
+        """Rows by age, by what sounds now, and by their place, for a note at a slot."""
         memory = self.memory
         rows = memory.weights[: memory.count]
         rows.fill(1.0)
@@ -246,10 +241,7 @@ class Improviser:
             np.subtract(rows, rows[-1], out=rows)
             np.exp(rows, out=rows)
         rows *= FOLLOWED
-        slot, row = self._sources[(self._at - PHRASE) % len(self._sources)]
-        if slot == self._at - PHRASE and 0 <= row < memory.count - 1:
-            rows[row + 1] *= RETURN
-        rows[1:][memory.places[: memory.count - 1] != self._at % self.wishes.bar] *= ELSEWHERE
+        rows[memory.places[: memory.count] != slot % self.wishes.bar] *= ELSEWHERE
         rows[1:][memory.pitches[: memory.count - 1] % 12 != self._now % 12] *= TRANSPOSED
         if self._present.any():
             rows *= 0.2 + 4.0 * self._present[memory.pitches[: memory.count] % 12]
@@ -266,31 +258,31 @@ class Improviser:
 
     def _limit_run(self) -> None:
         """Draws how long the next copied run may be, when one has ended: not all are broken off at the same length."""
-        run = int(self._copied.joint[: self.memory.count].max())
+        run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
-            most = max(1, self.wishes.originality - 1)
-            self._most = most - int(self._chance() * SPREAD * most)
+            most = self.wishes.originality - 1
+            shortest, longest = RUNS[self._turn]
+            self._most = max(1, round(most * (shortest + (longest - shortest) * self._chance())))
         self._run = run
 
-    def _aim(self, end: int) -> None:
-        """How good it is to be at each pitch, on the way to a last note before `end`."""
+    def _aim(self) -> None:
+        """How good it is to be at each pitch, on the way to the last note."""
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
-        bar = self.wishes.bar
-        answer_backward(
-            self._turned, self._mean_times, self._last, self._allowed, end % bar, bar, self._ahead, self._moved
-        )
+        answer_backward(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
 
-    def _shaped(self, left: int, low: int, high: int, at: float = 0.5) -> int:
-        """The symbol drawn by a random number, of those that are wanted; -1 where there is none."""
-        chances = self._chances
-        answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, self._most, chances)
-        total = answer_shape(
-            chances, self._now, left, low, high, ChanceShape(self._allowed, self._by_time, self._last, self._ahead)
-        )
-        return answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
+    def _shaped(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
+        """The interval drawn by a random number, of those that are wanted; to the nearest good pitch where none is."""
+        memory, chances = self.memory, self._pitches
+        answer_forbid(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
+        total = answer_shape(chances, self._now, hint, PitchShape(self._allowed, aims, row * PITCHES))
+        found = answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
+        if found >= 0:
+            return found
+        good = self._allowed * (aims[row] if aims.ndim > 1 else aims)
+        return WIDEST + max(range(-7, 8), key=lambda n: (good[(self._now + n) % PITCHES] > 1e-3, -abs(n)))
 
     def _compass(self) -> None:
-        """Which pitches are allowed, and which are good as the last."""
+        """Which pitches are allowed, and which are good as the last, or as that of a phrase on the way."""
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
         up = self.wishes.register
@@ -299,21 +291,21 @@ class Improviser:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
         scale, tonic = SCALES[self.key // 12], self.key % 12
+        fits = self.prior.fits(self._sounds) / DOUBT
+        if self.fixed >= 0:
+            fits[:] = -np.inf
+            fits[self.key] = 0.0
+        ends = np.zeros(12)
+        for key, likely in enumerate(np.exp(fits - fits.max()).tolist()):
+            for degree, good in zip((0, 4 - key // 12, 7), _TRIAD, strict=True):
+                ends[(key + degree) % 12] += good * likely
+        ends = np.maximum(BAD_END, (ends / ends.max()) ** (FIRM if self._turn else LOOSE))
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
             inside = 1.0 if degree in scale else OUT_OF_KEY
             self._allowed[pitch] = inside if low <= pitch <= high else 0.0
-            self._last[pitch] = 1.0 if degree in (0, 4 - self.key // 12, 7) else BAD_END
-
-    def _source(self, symbol: int) -> int:
-        """The row that a symbol is most likely from; -1 where the memory does not hold it."""
-        memory = self.memory
-        found, best = -1, -1
-        for row in np.flatnonzero(memory.joint[: memory.count] == symbol):
-            match = int(self._going.joint[row - 1])
-            if match >= best:
-                found, best = int(row), match
-        return found
+            self._ahead[0, pitch] = ends[pitch % 12]
+            self._open[pitch] = 1.0 if degree in scale and scale.index(degree) in _ON_THE_WAY else BAD_END
 
     def _chance(self) -> float:
         """The next random number, 0 to below 1."""

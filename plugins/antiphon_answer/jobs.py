@@ -14,7 +14,7 @@ from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
 from antiphon_answer.prior import KEYS, installed_prior
-from antiphon_answer.processor import Answer
+from antiphon_answer.processor import Continue
 from antiphon_answer.sound_file import continue_sound
 from antiphon_answer.together import play_along
 
@@ -28,23 +28,23 @@ def run(job: FileJob) -> tuple[Written, ...]:
     Raises UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together. Raises
     FileError: a file cannot be read or written, or has no two notes of melody.
     """
-    settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
+    settings = {param.name: job.settings.get(param.name, param.default) for param in Continue.params}
     if settings["audio"]:
         return continue_sound(job, settings)
     if not is_midi(job.target, written=True):
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in .mid or .midi, or say -p audio=on")
     given = read(job.source)
     if settings["mode"] != "continue":
-        if settings["by"] == "bars" and settings["mode"] in ("shadow", "canon"):
+        if settings["by"] == "bars":
             raise UsageError(
-                f"{settings['mode']} copies what is played, and draws nothing by=bars: leave out by or mode"
+                f"by=bars goes on where a file ends, and knows no {settings['mode']}: leave out by or mode"
             )
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)
     improviser.wishes.bar = given.bar
-    fill = str(job.settings.get("fill", "none"))
+    fill = str(settings["fill"])
     if fill != "none":
         parts = part_by_bars(improviser, given, fill, settings)
         seconds = write_parts(job.target, given, parts)
@@ -91,7 +91,7 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
         if n and measured:
             both, prior = (improviser.surprise(note.slot, note.pitch, memory=known) for known in (True, False))
             bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
-        improviser.learn(note.slot, note.pitch, note.velocity)
+        improviser.learn(note.slot, note.pitch, note.velocity, late=note.late)
         improviser.sounded(note.pitch, note.length)
     if improviser.fixed < 0:
         improviser.key = improviser.prior.key(given.sounds)
@@ -114,15 +114,7 @@ def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tup
 def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[Planned]:
     """The notes of `bars` bars from the next bar line on."""
     start = given.next_bar
-    added: list[Planned] = []
     if not improviser.begin(start, start + bars * given.bar, start + given.bar // 2):
-        return added
-    while (note := improviser.draw()) is not None:
-        if added and added[-1].slot + added[-1].length > note.slot:
-            added[-1] = added[-1]._replace(length=float(note.slot - added[-1].slot))
-        added.append(note._replace(pitch=min(127, max(0, note.pitch + transpose))))
-    if added:
-        # the last one lasts to the bar line
-        rest = start + bars * given.bar - added[-1].slot
-        added[-1] = added[-1]._replace(length=float(min(rest, 2 * given.bar)))
-    return added
+        return []
+    notes = iter(improviser.draw, None)
+    return [note._replace(pitch=min(127, max(0, note.pitch + transpose))) for note in notes]

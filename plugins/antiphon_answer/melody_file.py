@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import conductor, melody_of, open_midi, write_atomic
-from antiphon_answer.improviser import Planned
+from antiphon_answer.improviser import CHORD, Planned
 
 MOST_BEATS = 20_000
 _DRUMS = 9
@@ -27,7 +27,7 @@ _EARLY = 0.25
 class MelodyFile:
     """A MIDI file and its melody: `track` and `channel`, 0 to 15. Slots are sixteenths; slot 0 is a bar line.
 
-    `notes`: in order, the highest of each slot; `bar`: slots of one where the file ends; `origin`: quarter note of slot
+    `notes`: in order, the highest of each chord; `bar`: slots of one at the file end; `origin`: quarter note of slot
     0, may be below 0; `next_bar`: slot of the bar line from which the file can be continued; `tempo`: where it ends;
     `sounds`: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
     """
@@ -58,14 +58,16 @@ def read(path: Path) -> MelodyFile:
     start, bar, tempo = _conductor(midi, last)
     # slot 0 is a bar line before all notes, so that slots are never below 0
     origin = start - bar / 4 * math.ceil(start * 4 / bar)
-    top: dict[int, Planned] = {}
-    for begin, end, pitch, velocity in lines[chosen]:
+    notes: list[Planned] = []
+    for begin, end, pitch, velocity in sorted(lines[chosen]):
         slot = round(4 * (begin - origin))
-        if slot not in top or top[slot].pitch < pitch:
-            top[slot] = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity)
+        note = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity, 4 * (begin - origin) - slot)
+        if not notes or note.at - notes[-1].at > CHORD:
+            notes.append(note)
+        elif notes[-1].pitch < pitch:
+            notes[-1] = note._replace(slot=notes[-1].slot, late=notes[-1].late)
     onset = max(begin for line in lines.values() for begin, _, _, _ in line)
     slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
-    notes = [top[slot] for slot in sorted(top)]
     sounds = np.zeros(12)
     for begin, end, pitch, _ in (note for key, line in lines.items() for note in line if key[1] != _DRUMS):
         sounds[pitch % 12] += min(4.0, end - begin) * (end > last - _KEY_BEATS)
@@ -87,8 +89,8 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
         if message.type != "end_of_track":
             events.append((at, 1, message))
     for note in added:
-        start = round((note.slot / 4 + given.origin) * ticks)
-        end = max(start + 1, round(((note.slot + note.length) / 4 + given.origin) * ticks))
+        start = round((note.at / 4 + given.origin) * ticks)
+        end = max(start + 1, round(((note.at + note.length) / 4 + given.origin) * ticks))
         loud = min(127, max(1, round(127 * note.velocity)))
         events.append((start, 2, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
         events.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))

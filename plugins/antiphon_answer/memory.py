@@ -106,16 +106,17 @@ class Memory:
     """Rows of notes in the order in which they were played, `count` in use; arrays `[ROWS]`.
 
     `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
-    `joint`: both as one symbol; the three are `NONE` for a first note. `pitches`: MIDI numbers; `places`, `lengths`:
-    sixteenths from the bar line, and of the note; `velocities`: above 0 to 1; `weights`: how much a row counts.
+    `joint`: both as one symbol; the three are `NONE` for a first note. `pitches`: MIDI numbers; `bars`: one number for
+    the notes of a bar; `places`, `late`, `lengths`: sixteenths from the bar line, from that place, and of the note;
+    `velocities`: above 0 to 1; `weights`: how much a row counts.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.intervals, self.times, self.joint, self.pitches, self.places = (
-            np.full(ROWS, NONE, np.int64) for _ in range(5)
+        self.intervals, self.times, self.joint, self.pitches, self.places, self.bars = (
+            np.full(ROWS, NONE, np.int64) for _ in range(6)
         )
-        self.lengths, self.velocities, self.weights = (np.ones(ROWS) for _ in range(3))
+        self.lengths, self.velocities, self.weights, self.late = (np.ones(ROWS) for _ in range(4))
         self._counts, self._by_interval, self._by_time = np.zeros(SYMBOLS), np.zeros(INTERVALS), np.zeros(TIMES)
 
     def clear(self, keep: int = 0) -> None:
@@ -132,7 +133,7 @@ class Memory:
         n = self.count
         self.count = n + 1
         self.pitches[n], self.places[n], self.velocities[n], self.lengths[n] = pitch, place, velocity, 1.0
-        self.weights[n] = 1.0
+        self.weights[n], self.late[n], self.bars[n] = 1.0, 0.0, 0
         if first or n == 0:
             self.intervals[n] = self.times[n] = self.joint[n] = NONE
             matches.clear()
@@ -176,9 +177,9 @@ class Memory:
 
     def _forget_half(self, matches: Matches) -> None:
         half = ROWS // 2
-        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places):
+        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places, self.bars):
             rows[:half] = rows[half:]
-        for numbers in (self.lengths, self.velocities, self.weights):
+        for numbers in (self.lengths, self.velocities, self.weights, self.late):
             numbers[:half] = numbers[half:]
         matches.shift(half)
         self.count = half

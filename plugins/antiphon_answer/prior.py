@@ -67,14 +67,13 @@ class Prior:
             tables[name] /= tables[name].sum(axis=-1, keepdims=True)
         return cls(**tables)
 
+    def fits(self, sounds: F64) -> F64:
+        """`[24]`: how well each key fits how long each pitch class sounded (`[12]`), as log chances."""
+        return (self.degrees[:, _TURNS] @ sounds).reshape(24)
+
     def key(self, sounds: F64) -> int:
         """The likeliest key, 0 to 23, of how long each pitch class sounded (`[12]`)."""
-        best, most = 0, -math.inf
-        for key in range(24):
-            fit = float(np.dot(sounds, self.degrees[key // 12, _TURNS[key % 12]]))
-            if fit > most:
-                best, most = key, fit
-        return best
+        return int(np.argmax(self.fits(sounds)))
 
 
 @cache

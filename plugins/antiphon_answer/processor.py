@@ -20,10 +20,8 @@ from antiphon.api import (
     StreamSpec,
 )
 from antiphon.api.kernels import BeatRest
-from antiphon_answer.bar_improviser import BarImproviser
-from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.corpus import read_corpus, wish
-from antiphon_answer.improviser import Improviser, Planned
+from antiphon_answer.improviser import CHORD, Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
 
@@ -67,20 +65,12 @@ class Answer(Processor):
         Param("pause", default=0.5, low=0.25, high=16.0, unit="beats", doc="Mode continue: the pause it waits for."),
         Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
         Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("originality", "int", 32, 2, 64, unit="notes", doc="The longest run of notes that it copies."),
+        Param("originality", "int", 6, 2, 64, unit="notes", doc="The longest run of notes that it copies."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes a bar: 0.5 as you play, 1 many."),
         Param("register", "int", 0, -36, 36, unit="semitones", doc="How far from your notes it chooses its own."),
         Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes what it plays."),
         Param("forget", high=256.0, unit="bars", doc="After so much playing a note counts half; 0: never."),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
-        Param(
-            "by",
-            "choice",
-            "memory",
-            restart=True,
-            choices=("memory", "bars"),
-            doc="What goes on: the memory of what was played, or the bar model over it.",
-        ),
         Param("audio", "switch", False, restart=True, doc="Answers sound by beats of it, in place of notes."),
         Param("corpus", "file", "", doc="A folder of MIDI files that it has learnt before."),
         Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
@@ -91,8 +81,7 @@ class Answer(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        bars = self.settings["by"] == "bars"
-        self._improviser = BarImproviser(installed_prior(), installed_bars()) if bars else Improviser(installed_prior())
+        self._improviser = Improviser(installed_prior())
         read_corpus(self._improviser, str(self.settings["corpus"]))
         self._sound = SoundAnswer(spec) if self.settings["audio"] else None
         self._sounding: dict[int, float] = {}
@@ -106,7 +95,7 @@ class Answer(Processor):
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf
         # a chord whose highest note is not known yet; notes since the last answer, and when one was last played
-        self._chord: tuple[int, int, float] = (-1, 0, 0.0)
+        self._chord: tuple[float, int, float] = (-1.0, 0, 0.0)
         self._count, self._last, self._turn = 0, -math.inf, 0
         # the answer that is drawn, and the one that sounded since the last note: first and last slot
         self._drawn = self._heard = _NOTHING
@@ -173,7 +162,7 @@ class Answer(Processor):
                 # the player goes on: whatever was planned or sounds yields
                 self._drop()
                 self._end_all(io, event.offset)
-            self._note(round(4.0 * beat), number, event.value)
+            self._note(4.0 * beat, number, event.value)
             self._copy(beat, number, event.value)
         elif event.kind in ("on", "off") and number in self._held:
             began = self._held.pop(number)
@@ -184,24 +173,25 @@ class Answer(Processor):
             if self._mode == "continue" and not self._held and self._count >= _PHRASE:
                 self._wake = beat
 
-    def _note(self, slot: int, pitch: int, velocity: float) -> None:
-        """Notes of one sixteenth are a chord, of which the highest is learnt."""
-        slot = max(slot, self._improviser.slot, self._chord[0])
-        if slot == self._chord[0]:
-            if pitch > self._chord[1]:
-                self._chord = slot, pitch, velocity
+    def _note(self, at: float, pitch: int, velocity: float) -> None:
+        """Notes that begin together are a chord, of which the highest is learnt. at: in sixteenths."""
+        begun, highest, _ = self._chord
+        if begun >= 0.0 and at - begun <= CHORD:
+            if pitch > highest:
+                self._chord = begun, pitch, velocity
             return
         self._commit()
-        if slot > self._improviser.slot:
-            self._chord = slot, pitch, velocity
+        if at >= self._improviser.slot:
+            self._chord = at, pitch, velocity
 
     def _commit(self) -> None:
-        slot, pitch, velocity = self._chord
-        if slot >= 0:
+        at, pitch, velocity = self._chord
+        if at >= 0.0:
+            slot = max(round(at), self._improviser.slot)
             start, end = self._heard
             answered = max(0, min(end, slot) - max(start, self._improviser.slot))
-            self._improviser.learn(slot, pitch, velocity, answered=answered)
-            self._chord, self._heard = (-1, 0, 0.0), _NOTHING
+            self._improviser.learn(slot, pitch, velocity, answered=answered, late=at - slot)
+            self._chord, self._heard = (-1.0, 0, 0.0), _NOTHING
 
     def _copy(self, beat: float, pitch: int, velocity: float) -> None:
         """Shadow and canon: the note itself, at once or later; it ends as long after its start as the player's."""
@@ -269,7 +259,7 @@ class Answer(Processor):
                 latest = math.floor(4.0 * (beat + 1.0))
             else:
                 start = 4 * round(self._turn)
-                end, latest = start + length, start + bar // 2
+                end, latest = start + length, start if self._mode == "trade" else start + bar // 2
                 self._next_turn(beat + 2 * AHEAD)
             # accompanying it goes on as long as the player does
             enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
@@ -285,27 +275,19 @@ class Answer(Processor):
         note = improviser.draw()
         if note is None or len(self._waiting) >= MOST_WAITING:
             self._draw = math.inf
-            self._last_to_the_bar()
+            if self._mode == "continue":
+                self._count = 0
             return
         self._put(note)
         io.report("next", self._waiting[-1].pitch)
         io.report("beat", self._waiting[-1].start)
         io.report("tonic", improviser.key)
         io.report("known", improviser.memory.count)
-        self._draw = max(self._begun, note.slot / 4.0 - AHEAD)
+        self._draw = max(self._begun, note.at / 4.0 - AHEAD)
 
     def _put(self, note: Planned) -> None:
         pitch = min(127, max(0, note.pitch + self._transpose))
-        self._waiting.append(Waiting(note.slot / 4.0, pitch, note.velocity, note.length / 4.0))
-
-    def _last_to_the_bar(self) -> None:
-        """The answer's last note lasts to the bar line."""
-        if self._waiting:
-            last = self._waiting[-1]
-            bar = self._meter * math.floor(last.start / self._meter + 1.0)
-            self._waiting[-1] = last._replace(length=bar - last.start)
-        if self._mode == "continue":
-            self._count = 0
+        self._waiting.append(Waiting(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 
     def _play(self, io: IO, frame: int, note: Waiting) -> None:
         if self._mode not in ("shadow", "canon"):
@@ -352,7 +334,7 @@ class Answer(Processor):
 
     def _rest(self) -> None:
         """The clock stands elsewhere: what was played stays known, and nothing follows from it."""
-        self._chord = -1, 0, 0.0
+        self._chord = -1.0, 0, 0.0
         self._improviser.slot = -1
         self._heard = _NOTHING
         self._count, self._last, self._turn = 0, -math.inf, 0
@@ -375,5 +357,8 @@ class Continue(Answer):
 
     params = (
         *Answer.params,
+        Param(
+            "by", "choice", "memory", choices=("memory", "bars"), doc="In files: the memory, or the bar model over it."
+        ),
         Param("fill", "choice", "none", choices=("none", "bass", "drums"), doc="In files, by=bars: the track to fill."),
     )

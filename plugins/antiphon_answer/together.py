@@ -30,7 +30,7 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
     played = sorted(
         (round(slot * _SLOT), velocity, note.pitch)
         for note in given.notes
-        for slot, velocity in ((note.slot, note.velocity), (note.slot + note.length, 0.0))
+        for slot, velocity in ((note.at, note.velocity), (note.at + note.length, 0.0))
     )
     turn = given.bar * int(str(settings["bars"]))
     # a canon is over a turn later, an answer with the turns' end
@@ -50,10 +50,15 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
         cells.settle(at + size)
         for event in io.events_out:
             if (begun := sounding.pop(event.number, None)) is not None:
-                length = (at + event.offset - begun[0]) / _SLOT
-                notes.append(Planned(round(begun[0] / _SLOT), length, event.number, begun[1]))
+                notes.append(_planned(begun, at + event.offset, event.number))
             if event.kind == "on":
                 sounding[event.number] = at + event.offset, event.value
         at += size
-    notes += [Planned(round(on / _SLOT), (end - on) / _SLOT, pitch, loud) for pitch, (on, loud) in sounding.items()]
+    notes += [_planned(begun, end, pitch) for pitch, begun in sounding.items()]
     return sorted(notes)
+
+
+def _planned(begun: tuple[int, float], end: int, pitch: int) -> Planned:
+    """A note by the frame and the velocity with which it began, and the frame where it ends."""
+    at = begun[0] / _SLOT
+    return Planned(round(at), end / _SLOT - at, pitch, begun[1], at - round(at))

@@ -16,7 +16,7 @@ from antiphon.api.backends.models import ModelError
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
-from antiphon_models.answer import synthetic
+from antiphon_models.answer import synthetic, trading
 from antiphon_models.answer.foreseeing import FORESEERS, bits_of, spans
 from antiphon_models.answer.melodies import TuneSong, melodies
 from antiphon_models.answer.telling import ALONE, features_of, in_key, longest_copy, separation, shared_part
@@ -40,18 +40,19 @@ class Answering(Evaluation):
     oracle = "human, next bars; human, other bars"
     columns = (
         "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; AUC ↓; AUC with the song ↓; "
-        "of the song; in key; copied run [notes] ↓"
+        f"of the song; in key; copied run [notes] ↓; {trading.COLUMNS}"
     )
     note = (
         "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike. AUC: "
         "a forest that is shown eight bars tells them from the human's own next ones; with the song: it is shown how "
-        "they follow from it, too. of the song: groups of 4 notes that are the song's."
+        "they follow from it, too. of the song: groups of 4 notes that are the song's. " + trading.NOTE
     )
     folders = ("pop909",)
     synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
     road = (
         "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); the bits "
-        "of `bar model` by the same code called directly"
+        "of `bar model` by the same code called directly; run and what follows it by "
+        "`antiphon run answer IN.mid OUT.mid -p mode=trade -p bars=4`"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -59,6 +60,7 @@ class Answering(Evaluation):
         found = _songs(ask)
         yield from _bits(found, ask)
         yield from _continuations(found, ask)
+        yield from trading.trade_scores(ask)
 
 
 def _songs(ask: EvaluationRequest) -> list[TuneSong]:

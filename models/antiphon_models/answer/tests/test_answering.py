@@ -1,12 +1,14 @@
 """The prior is counted from songs, and the evaluation measures what its titles say, without data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
-from antiphon_models.answer import synthetic, telling, training
+from antiphon_models.answer import synthetic, telling, trading, training
 from antiphon_models.answer.evaluation import Answering, continuation_of
 from antiphon_models.answer.foreseeing import MarkovForeseer, OwnForeseer, bits_of, spans
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
@@ -48,11 +50,31 @@ def test_what_is_repeated_is_the_songs_and_told_apart() -> None:
     assert 0.2 < telling.separation(same[0][0], same[1][0], names, 1) < 0.8
 
 
+@pytest.mark.parametrize(
+    ("feel", "places"),
+    [("as played", (0, 0.25, 0.5, 0.75)), ("swung", (0, 0.33, 0.66, 0.83)), ("triplets", (0, 1 / 3, 2 / 3, 2 / 3))],
+)
+def test_a_feel_is_places_in_the_beat(feel: str, places: tuple[float, ...]) -> None:
+    assert [trading.FEELS[feel](5 + n / 4) for n in range(4)] == pytest.approx([5 + place for place in places])
+
+
+def test_what_a_turn_that_repeats_the_player_measures() -> None:
+    own = [MidiNote(n / 2, 0.5, 60 + (0, 2, 4, 5, 7)[n % 5], 0.5) for n in range(32)]
+    echo = [replace(n, start=n.start + 16.0, velocity=0.5 + 0.1 * (n.number > 63)) for n in own[:31]]
+    last = MidiNote(31.0, 1.0, 67, 0.5)
+    found = trading.figures_of([*echo[:30], last], own, 16.0, 0)
+    assert (found["run"], found["run, part"]) == (30, 30 / 31)
+    assert (found["cadence"], found["cells kept"], found["first note"], found["off its place"]) == (True, 7 / 8, 0, 0)
+    assert 4.0 < found["loudness, deviation"] < 7.0
+    late = [replace(n, start=n.start + 0.16 * (n.start % 1.0 > 0)) for n in echo]
+    assert trading.figures_of(late, own, 16.0, 0)["off its place"] == pytest.approx(0.16)
+
+
 def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
     ask = choose_material(Answering(), EvaluationRequest(tmp_path, tmp_path, limit=1, systems=("answer",), say=str))
     assert ask.synthetic
     found = {(score.system, score.measure) for score in Answering().scores(ask)}
-    assert {("answer", "notes 32-96"), ("answer", "copied run")} <= found
+    assert {("answer", "notes 32-96"), ("answer", "copied run"), ("answer", "cadence")} <= found
 
 
 def test_a_continuation_is_of_its_bars() -> None:

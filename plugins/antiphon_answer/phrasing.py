@@ -1,0 +1,292 @@
+"""The rhythm and form of an answer: bars of the player's, his motif transformed, phrases that breathe and end."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from antiphon_answer.memory import Memory
+from antiphon_answer.prior import SCALES
+
+SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT = range(4)
+"""What becomes of a motif: moved in its scale, upside down, twice as slow, with neighbouring notes."""
+TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
+WITHIN, OPEN, CLOSED = range(3)
+"""Of a note: whether it ends nothing, a phrase on the way, or the answer."""
+FREE = 99
+"""The step of a note that has none to follow."""
+PHRASE = 4
+"""Bars of a phrase: a motif, something else, the first again, an end."""
+AHEAD = 5
+"""Fewest notes that are laid out at a time."""
+_RECENT = 80
+"""Notes of the player's, the newest, of which bars are taken."""
+_BEAT = 4
+_USED = 0.04
+"""Share of his notes that a place in the beat has, for others to be put there."""
+_AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
+"""Chances that a phrase has bars of the answer's own again, that one on the way ends a bar early, that what is no
+turn ends with a note that waits and not with his own rhythm, and that a bar of it is his as it was."""
+_FAST = 6
+"""Notes of a bar from which on it is played twice as slow."""
+_ON_BAR, _ON_HALF, _ON_LAST = 0.12, 0.5, 0.9
+"""Chances, added up, that a last note that waits begins on the bar line, in its middle, on its last beat; else off the
+beat."""
+_PEAK = 0.6
+"""Part of a phrase at which it is loudest."""
+_ARCH, _ACCENT, _OWN = 1.1, 0.5, 0.4
+"""Of loudness: how much the phrase, the beat and the player's own note count, in deviations."""
+_SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
+"""Least and greatest deviation of loudness; between them a little more than the player's."""
+
+
+class Onset(NamedTuple):
+    """A note of an answer that has no pitch yet. slot, length: in sixteenths; late: from the slot.
+
+    step: in degrees of the scale from the note before, from degree 0 where `fixed`; ends: see `CLOSED`.
+    """
+
+    slot: int
+    late: float
+    length: float
+    velocity: float
+    step: int = FREE
+    fixed: bool = False
+    ends: int = WITHIN
+
+    @property
+    def at(self) -> float:
+        return self.slot + self.late
+
+
+def degree_of(pitch: int, key: int) -> int:
+    """The degree of a pitch, 0 the tonic next above MIDI number 0; of one outside the scale that below it."""
+    octave, above = divmod(pitch - key % 12, 12)
+    return 7 * octave + bisect_right(SCALES[key // 12], above) - 1
+
+
+def pitch_of(degree: int, key: int) -> int:
+    """The pitch of a degree."""
+    return 12 * (degree // 7) + SCALES[key // 12][degree % 7] + key % 12
+
+
+class Phraser:
+    """Lays out the notes of an answer a few ahead, by what the player did. It holds no more than some bars.
+
+    `key`: of the answer, 0 to 23.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._notes: list[Onset] = []
+        self._cells: list[tuple[int, int]] = []
+        # bars of the answer's first phrase, from slot 0, with their pitches
+        self._own: dict[int, list[tuple[Onset, int]]] = {}
+        self._late = [0.0] * _BEAT
+        self._used = [0] * _BEAT
+
+    def begin(
+        self, span: tuple[int, int, int], bar: int, key: int, density: float, chance: Callable[[], float]
+    ) -> None:
+        """Begins an answer. span: its first slot, that after its end, and the latest of its first note.
+
+        Where this is the first it is a turn, which ends firmly.  chance: random numbers from 0 to below 1.
+        """
+        (start, self._end, self._latest), self._bar = span, bar
+        self._start, self._turn = start, self._latest == start
+        self.key, self._density, self._chance = key, density, chance
+        self._line, self._first = start - start % bar, start - start % bar
+        self._notes.clear()
+        self._own.clear()
+        self._read()
+        self._turns = sorted(TRANSFORMS, key=lambda _: chance())
+
+    def take(self) -> Onset | None:
+        """The next note; None after the last."""
+        while self._line < self._end and len(self._notes) <= AHEAD:
+            self._lay_bar()
+        if not self._notes:
+            return None
+        note = self._notes.pop(0)
+        return note._replace(length=max(0.25, min(note.length, self._notes[0].at - note.at))) if self._notes else note
+
+    def sounds(self, note: Onset, pitch: int) -> None:
+        """A note that was taken has its pitch."""
+        number, place = divmod(note.slot - self._first, self._bar)
+        if number < PHRASE - 1:
+            self._own.setdefault(number, []).append((note._replace(slot=place), pitch))
+
+    @property
+    def left(self) -> int:
+        """Notes up to the answer's last, at most `AHEAD`."""
+        return min(AHEAD, len(self._notes)) if self._line >= self._end else AHEAD
+
+    # ---- what the player did
+    def _read(self) -> None:
+        """His bars, his places in the beat and his loudness."""
+        memory = self._memory
+        first = max(0, memory.count - _RECENT)
+        bars = memory.bars[first : memory.count].tolist()
+        self._cells.clear()
+        self._used[:] = [0] * _BEAT
+        begun = 0
+        for n, number in enumerate(bars):
+            place = int(memory.places[first + n]) % _BEAT
+            self._used[place] += 1
+            self._late[place] = float(memory.late[first + n])
+            if n + 1 == len(bars) or bars[n + 1] != number:
+                self._cells.append((first + begun, first + n + 1))
+                begun = n + 1
+        played = memory.velocities[first : memory.count]
+        self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
+        self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
+
+    def _drawn(self) -> int:
+        """One of his newest bars for a phrase to begin with, more likely of more notes, or of fewer as is wished."""
+        cells, places = self._cells, self._memory.places
+        power = 1.0 + 4.0 * (self._density - 0.5)
+        weights = [
+            min(12, last - first) ** power * (2.0 if self._turn and places[first] == 0 else 1.0)
+            for first, last in cells
+        ]
+        edges = list(accumulate(weights))
+        return bisect_right(edges, self._chance() * edges[-1])
+
+    def _snapped(self, slot: int) -> tuple[int, float]:
+        """The nearest place that he uses: slot, and how late he is there."""
+        for by in (0, 1, -1, 2):
+            place = (slot + by) % _BEAT
+            if place == 0 or self._used[place] > _USED * sum(self._used):
+                return slot + by, self._late[place] if self._used[place] else 0.0
+        return slot, 0.0
+
+    # ---- form
+    def _lay_bar(self) -> None:
+        line, bar = self._line, self._bar
+        self._line += bar
+        number, count = (line - self._first) // bar, max(1, (self._end - self._first) // bar)
+        phrase, within = divmod(number, PHRASE)
+        size = min(PHRASE, count - PHRASE * phrase)
+        final = PHRASE * phrase + size >= count
+        if within == 0:
+            self._base, self._again = self._drawn(), self._chance() < _AGAIN
+            self._ends = size - 1 - (size == PHRASE and not final and self._chance() < _PAUSE)
+        if within > self._ends:
+            return
+        made = self._statement(phrase, within, line)
+        if within == self._ends:
+            made = self._ended(made, line, CLOSED if final else OPEN)
+        if self._density > 0.5:
+            made = self._fuller(made, 2.0 * (self._density - 0.5), anywhere=True)
+        elif self._density < 0.5:
+            keep = 2.0 * self._density
+            made = [n for n in made if n.slot % (2 * _BEAT) == 0 or n.ends or self._chance() < keep]
+        if line <= self._start:
+            made = self._from_start([n for n in made if n.slot >= self._start])
+        begun = max(self._first + PHRASE * phrase * bar, self._start)
+        span = max(1, self._first + (PHRASE * phrase + size) * bar - begun)
+        self._notes += [n._replace(velocity=self._loudness(n, (n.slot - begun) / span)) for n in made]
+
+    def _statement(self, phrase: int, within: int, line: int) -> list[Onset]:
+        """A bar of the answer's own again, as it was or moved; else one of the player's, transformed."""
+        again = self._again and (phrase > 0 or (self._turn and within == 2))
+        own = self._own.get(within if phrase else 0) if again else None
+        if own:
+            motif = self._motif_at(own, line)
+            return motif if phrase or self._chance() < 0.5 else self._transformed(motif, SEQUENCE, line)
+        cell = self._cells[(self._base + within) % len(self._cells)]
+        motif = self._motif_at(self._played(cell), line)
+        plain = not self._turn and self._chance() < _PLAIN
+        return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
+
+    def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
+        """A bar of his, from slot 0."""
+        m = self._memory
+        rows = [row for row in range(*cell) if m.places[row] < self._bar]
+        columns = (rows_of[rows].tolist() for rows_of in (m.places, m.late, m.lengths, m.velocities, m.pitches))
+        return [
+            (Onset(place, late, length, loud), pitch) for place, late, length, loud, pitch in zip(*columns, strict=True)
+        ]
+
+    def _motif_at(self, notes: list[tuple[Onset, int]], line: int) -> list[Onset]:
+        """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there."""
+        degrees = [degree_of(pitch, self.key) for _, pitch in notes]
+        steps = [*degrees[:1], *(b - a for a, b in pairwise(degrees))]
+        return [
+            note._replace(slot=line + note.slot, step=step, fixed=n == 0, ends=WITHIN)
+            for n, ((note, _), step) in enumerate(zip(notes, steps, strict=True))
+        ]
+
+    def _transformed(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
+        if how == SEQUENCE and motif:
+            by = (1, -1, 2, -2)[int(4 * self._chance())]
+            return [motif[0]._replace(step=motif[0].step + by), *motif[1:]]
+        if how == INVERSION:
+            return [n if n.fixed else n._replace(step=-n.step) for n in motif]
+        if how == AUGMENTATION and len(motif) >= _FAST:
+            made: list[Onset] = []
+            for note in motif:
+                slot, late = self._snapped(2 * note.slot - line)
+                if slot < line + self._bar and (not made or slot > made[-1].slot):
+                    made.append(note._replace(slot=slot, late=late, length=2.0 * note.length))
+            return made
+        return self._fuller(motif, 0.75)
+
+    def _fuller(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
+        """With neighbouring notes between notes that are a beat apart, at his places or, if need be, halfway."""
+        made: list[Onset] = []
+        aside = 0
+        for note, following in pairwise([*notes, None]):
+            assert note is not None
+            made.append(note if note.fixed or note.step == FREE else note._replace(step=note.step - aside))
+            aside = 0
+            if following is None or following.ends or following.at - note.at < _BEAT - 0.5:
+                continue
+            slot, late = self._snapped(half := (note.slot + following.slot) // 2)
+            if anywhere and slot % _BEAT == 0:
+                slot, late = half, 0.0
+            if note.at + 0.9 < slot + late < following.at - 0.9 and self._chance() < share:
+                step = 2 if following.fixed or following.step == FREE else following.step
+                # a passing note on the way of a leap, else a neighbour from the other side
+                aside = (step > 0) - (step < 0) if abs(step) > 1 else -step or 1
+                made[-1] = made[-1]._replace(length=slot + late - note.at)
+                made.append(Onset(slot, late, following.at - slot - late, note.velocity, aside))
+        return made
+
+    def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
+        """A bar that ends a phrase: on its last note, or on one that waits; a rest follows within an answer."""
+        end, beats = line + self._bar, max(1, self._bar // _BEAT)
+        if self._turn or not made or self._chance() < _LANDS:
+            at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
+            if at < _ON_BAR and self._end - self._first > self._bar:
+                place = 0
+            elif _ON_HALF < at < _ON_LAST:
+                place = _BEAT * (beats - 1)
+            elif at > _ON_LAST:
+                place, late = self._snapped(max(0, place - 2))
+            made = [n for n in made if n.at < line + place + late - 0.5]
+            made.append(Onset(line + place, late, float(_BEAT), self._loud))
+        last = made[-1]
+        length = end - last.at if ends == CLOSED else max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
+        return [*made[:-1], last._replace(length=length, ends=ends, step=FREE, fixed=False)]
+
+    def _from_start(self, made: list[Onset]) -> list[Onset]:
+        """The first bar's notes, the first of them in time."""
+        if made and made[0].slot <= self._latest:
+            return [made[0]._replace(late=max(0.0, made[0].late) * (self._latest > self._start)), *made[1:]]
+        until = made[0].at if made else self._line
+        first = made[0] if made else Onset(0, 0.0, 4.0, self._loud)
+        length = min(_BEAT, until - self._latest)
+        return [first._replace(slot=self._latest, late=0.0, length=length, ends=WITHIN), *made]
+
+    def _loudness(self, note: Onset, part: float) -> float:
+        """An arch over the phrase, the beat, and how the player's own note differs from his others."""
+        way = part / _PEAK if part < _PEAK else 1.0 - (part - _PEAK) / (1.0 - _PEAK)
+        arch = -math.cos(math.pi * min(1.0, max(0.0, way)))
+        accent = 1.0 if note.slot % 8 == 0 else 0.0 if note.slot % _BEAT == 0 else -0.8
+        own = (note.velocity - self._loud) / self._deviation
+        loud = self._loud + self._deviation * (_ARCH * arch + _ACCENT * accent + _OWN * max(-2.0, min(2.0, own)))
+        return min(1.0, max(0.05, loud))

@@ -1,0 +1,123 @@
+"""What a turn is like: places in the beat, form, ends, copies and loudness; and what becomes of a motif."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from antiphon_answer.memory import Memory
+from antiphon_answer.phrasing import (
+    AUGMENTATION,
+    FREE,
+    INVERSION,
+    ORNAMENT,
+    SEQUENCE,
+    Onset,
+    Phraser,
+    degree_of,
+    pitch_of,
+)
+from antiphon_answer.tests.playing import play
+
+DEGREES = (60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 72, 71, 67, 65, 62)
+BAR, TURN = 4.0, 16.0
+
+
+def turns(places: tuple[float, ...], seed: int = 1) -> list[list[tuple[float, float, int, float]]]:
+    """(beat, end, pitch, velocity) of three answers to four bars with notes at those places of each beat, in C."""
+    own = [
+        (32.0 * turn + beat + place, 32.0 * turn + beat + place + 0.2, DEGREES[(beat * len(places) + n + turn) % 16])
+        for turn in range(3)
+        for beat in range(15)
+        for n, place in enumerate(places if beat % 4 < 3 else places[:1])
+    ]
+    notes, begun = [], {}
+    for at, event in play(own, 97.0, {"mode": "trade", "seed": seed, "key": "C"})[0]:
+        if event.kind == "on":
+            begun[event.number] = at, event.value
+        elif event.number in begun:
+            start, loud = begun.pop(event.number)
+            notes.append((start, at, event.number, loud))
+    return [[n for n in notes if 32 * turn + TURN <= n[0] < 32 * turn + 2 * TURN] for turn in range(3)]
+
+
+@pytest.mark.parametrize("places", [(0.0, 0.5), (0.0, 0.66), (0.0, 1 / 3, 2 / 3), (0.0, 0.2, 0.4, 0.6, 0.8)])
+def test_a_turn_keeps_the_players_places_begins_in_time_and_ends_on_a_chord_tone(places: tuple[float, ...]) -> None:
+    for number, notes in enumerate(turns(places)):
+        apart = np.abs(np.array([n[0] % 1.0 for n in notes])[:, None] - np.array([*places, 1.0])).min(axis=1)
+        assert apart.max() < 0.03
+        assert notes[0][0] == pytest.approx(32 * number + TURN, abs=0.02), "10 ms"
+        assert notes[-1][2] % 12 in (0, 4, 7)
+        assert notes[-1][1] == pytest.approx(32 * (number + 1), abs=0.01)
+        assert 127 * np.std([n[3] for n in notes]) > 6.0, "an arch over even notes"
+        pitches, own = [n[2] for n in notes], list(DEGREES) * 2
+        runs = [size for size in range(2, 21) for n in range(len(pitches) - size + 1) for k in range(16)
+                if pitches[n : n + size] == own[k : k + size]]  # fmt: skip
+        assert max(runs, default=1) <= 6
+
+
+def test_seeds_tell_answers_apart() -> None:
+    assert len({tuple(n[2] for n in turns((0.0, 0.5), seed)[0]) for seed in range(8)}) == 8
+
+
+def test_density_is_notes_a_bar() -> None:
+    own = [(float(n), n + 0.9, DEGREES[n]) for n in range(16)]
+    counts = [
+        sum(event.kind == "on" for _, event in play(own, 32.0, {"mode": "trade", "density": density})[0])
+        for density in (0.0, 0.5, 1.0)
+    ]
+    assert counts[0] < 0.8 * counts[1] < 0.8 * 0.8 * counts[2]
+
+
+def motif(*steps: int, apart: int = 4) -> list[Onset]:
+    return [Onset(apart * n, 0.0, 2.0, 0.7, step, fixed=n == 0) for n, step in enumerate(steps)]
+
+
+@pytest.mark.parametrize(
+    ("how", "given", "steps", "slots"),
+    [
+        (SEQUENCE, motif(35, 1, 1, -2), (36, 1, 1, -2), (0, 4, 8, 12)),
+        (INVERSION, motif(35, 1, 1, -2), (35, -1, -1, 2), (0, 4, 8, 12)),
+        (AUGMENTATION, motif(35, 1, 1, -2, 0, 1, apart=2), (35, 1, 1, -2), (0, 4, 8, 12)),
+        (ORNAMENT, motif(35, 2, -1, 0), (35, 1, 1, 1, -2, 1, -1), (0, 2, 4, 6, 8, 10, 12)),
+    ],
+)
+def test_a_motif_is_moved_turned_slowed_and_adorned(
+    how: int, given: list[Onset], steps: tuple[int, ...], slots: tuple[int, ...]
+) -> None:
+    memory = Memory()
+    phraser = Phraser(memory)
+    for n in range(16):
+        memory.pitches[n], memory.places[n], memory.bars[n], memory.late[n] = 60, 2 * n % 16, n // 8, 0.0
+    memory.count = 16
+    phraser.begin((0, 64, 0), 16, 0, 0.5, lambda: 0.0)
+    made = phraser._transformed(given, how, 0)
+    assert tuple(n.step for n in made) == steps
+    assert tuple(n.slot for n in made) == slots
+
+
+def test_an_answer_is_laid_out_to_its_end() -> None:
+    memory = Memory()
+    for n in range(16):
+        memory.pitches[n], memory.places[n], memory.bars[n], memory.late[n] = (
+            60 + n % 5,
+            n % 8 * 2,
+            n // 8,
+            0.25 * (n % 2),
+        )
+    memory.count = 16
+    phraser, state = Phraser(memory), np.random.default_rng(3)
+    for start, bars, bar in ((0, 4, 16), (5, 9, 16), (0, 1, 16), (0, 3, 14), (0, 2, 2)):
+        end = bars * bar
+        phraser.begin((start, end, start + 2), bar, 0, 0.5, state.random)
+        notes = list(iter(phraser.take, None))
+        assert start <= notes[0].slot <= start + 2
+        assert all(a.at < b.at and a.at + a.length <= b.at + 1e-9 for a, b in pairwise(notes))
+        assert notes[-1].at + notes[-1].length == pytest.approx(end)
+        assert notes[-1].ends
+        assert notes[-1].step == FREE
+
+
+@pytest.mark.parametrize("key", [0, 3, 21])
+def test_degrees_are_those_of_the_scale(key: int) -> None:
+    assert [degree_of(pitch_of(degree, key), key) for degree in range(28, 49)] == list(range(28, 49))
