@@ -13,6 +13,10 @@ from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfo
 PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
 
+TRIMS = {"piano": 4.9, "bass": 5.9, "pad": 5.2, "pluck": 2.4, "strings": 5.7, "drums": 5.5}
+"""dB by which the programs of FluidR3 are below pyo's instruments at velocity 0.5: integrated loudness of chords and
+bass notes in the middle of their range, and of a beat of kick, snare and hat."""
+
 SOUNDFONT = SynthInfo(
     "soundfont",
     "antiphon_soundfont.backend:FluidSynth",
@@ -21,6 +25,7 @@ SOUNDFONT = SynthInfo(
     install=INSTALL_LIBRARY,
     slots=4,
     memory=1536,
+    trims=TRIMS,
 )
 
 

@@ -16,6 +16,7 @@ SUPERCOLLIDER = SynthInfo(
     slots=8,
     memory=2048,
     crowd=0.25,
+    trims={"piano": -3.9, "bass": 2.6, "pad": -3.2, "drums": -3.9},
     jack=True,
     fallback=True,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,10 +72,10 @@ def chords_of_sound(source: Path) -> OwnChords:
     return OwnChords(text, found.get("tempo") or _TEMPO)
 
 
-def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter:
+def write_band(job: FileJob, notes: list[BeatNote], mixes: Mapping[str, float], tempo: float) -> AudioWriter:
     """Writes the recording with the band beneath it; returns what has written it.
 
-    `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
+    `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning. `mixes`: levels of parts in dB.
     `tempo`: beats a minute.
     """
     sound = read_sound(job.source)
@@ -93,7 +93,7 @@ def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter
     parts = sorted({note.part for note in notes})
     for number, part in enumerate(parts):
         own = [n for n in notes if n.part == part]
-        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), LEVELS[part])
+        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), LEVELS[part] * 10.0 ** (mixes[part] / 20.0))
         job.progress((number + 1) / (len(parts) + 1))
     # the voice at its own level, the sum below full scale
     mixed *= min(1.0, 0.98 / max(1e-9, float(np.abs(mixed).max())))
