@@ -10,12 +10,11 @@ from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import SynthInfo, SynthSettings, SynthSupport
 from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfont, library_file
 
-PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
+PROGRAMS = {"piano": 0, "bass": 33, "pad": 91, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
 
-TRIMS = {"piano": 4.9, "bass": 5.9, "pad": 5.2, "pluck": 2.4, "strings": 5.7, "drums": 5.5}
-"""dB by which the programs of FluidR3 are below pyo's instruments at velocity 0.5: integrated loudness of chords and
-bass notes in the middle of their range, and of a beat of kick, snare and hat."""
+TRIMS = {"piano": -0.5, "bass": 0.6, "pad": -0.6, "pluck": -2.8, "strings": 0.0, "drums": -2.0}
+"""dB that make the programs of FluidR3 as loud as pyo's instruments in the parts of a band."""
 
 SOUNDFONT = SynthInfo(
     "soundfont",

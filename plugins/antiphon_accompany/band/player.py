@@ -183,7 +183,9 @@ class Band:
             given = self.style.parts.get(part)
             if given is None:
                 continue
-            chance = random.Random(f"{asked.seed} {bar} {part} {section}")
+            # drums keep to one beat up to the fill: whatever else they did would be heard as one
+            since = bar - number if part == "drums" else bar
+            chance = random.Random(f"{asked.seed} {since} {part} {section}")
             vary = (0.2 + 0.8 * asked.complexity) * (0.5 if part == "drums" else 1.0)
             # a slower beat has room for more
             room = 0.0 if part == "drums" else max(-0.5, min(0.7, -0.7 * math.log2(tempo / 100.0)))
