@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
+from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.kernel.graph.patch import find
 from antiphon_bench.report import finish, table
 
@@ -57,7 +58,10 @@ def main(seed: int, limit: int, styles: str = "", players: str = "") -> None:
     table(
         f"{limit or 1} tunes of {BARS} bars, seed {seed}; {WANTED}",
         ("style", "player", "LUFS", "true peak", "correlation", "drums LU", "quietest", "loudest"),
-        [(r["style"], r["player"], r["lufs"], r["peak"], r["correlation"], r["drums"], *_ends(r["parts"])) for r in rows],
+        [
+            (r["style"], r["player"], r["lufs"], r["peak"], r["correlation"], r["drums"], *_ends(r["parts"]))
+            for r in rows
+        ],
     )
     for player in dict.fromkeys(r["player"] for r in rows):
         own = [r for r in rows if r["player"] == player]
@@ -85,7 +89,7 @@ def write_tune(folder: Path, rng: np.random.Generator, meter: int) -> str:
         pitches = [48 + (tonic + step) % 12 for step in degree]
         left += [MidiNote(bar * meter, meter - 0.1, pitch, 0.65) for pitch in pitches]
         minor = (degree[1] - degree[0]) == 3
-        names.append("C Db D Eb E F Gb G Ab A Bb B".split()[(tonic + degree[0]) % 12] + "m" * minor)
+        names.append(FLAT_NAMES[(tonic + degree[0]) % 12] + "m" * minor)
         at = 0.0
         while at < meter:
             length = min(float(rng.choice((0.5, 0.5, 1.0, 1.0, 2.0))), meter - at)
@@ -144,7 +148,13 @@ def levels(sounds: dict[str, NDArray[np.float32]], rate: int = 48000) -> dict[st
     sides = float((whole[0] * whole[1]).sum() / max(1e-12, np.sqrt((whole[0] ** 2).sum() * (whole[1] ** 2).sum())))
     parts = {name: round(value, 2) for name, value in lufs.items() if name and value > -69.0}
     drums = lufs["drums"] - lufs[""] if "drums" in parts else 0.0
-    return {"lufs": lufs[""], "peak": 20.0 * np.log10(max(1e-9, peak)), "correlation": sides, "drums": drums, "parts": parts}
+    return {
+        "lufs": lufs[""],
+        "peak": 20.0 * np.log10(max(1e-9, peak)),
+        "correlation": sides,
+        "drums": drums,
+        "parts": parts,
+    }
 
 
 def true_peak(side: NDArray[np.float32]) -> float:

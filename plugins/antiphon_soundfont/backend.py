@@ -18,8 +18,8 @@ from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS, TRIMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
-GAIN = 1.0
-"""FluidSynth's gain setting: a piano is some 4 dB softer than the synth's, since a song has many parts."""
+GAIN = 0.9
+"""FluidSynth's gain setting: a piano is some 5 dB softer than the synth's, since a song has many parts."""
 DRUMS = 9
 """Drum channel, from 0."""
 POLYPHONY = 128

@@ -13,7 +13,7 @@ from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfo
 PROGRAMS = {"piano": 0, "bass": 33, "pad": 91, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
 
-TRIMS = {"piano": -0.5, "bass": 0.6, "pad": -0.6, "pluck": -2.8, "strings": 0.0, "drums": -2.0}
+TRIMS = {"piano": 0.4, "bass": 1.5, "pad": 0.3, "pluck": -1.9, "strings": 0.9, "drums": -1.1}
 """dB that make the programs of FluidR3 as loud as pyo's instruments in the parts of a band."""
 
 SOUNDFONT = SynthInfo(

@@ -26,7 +26,15 @@ from antiphon_accompany.band.levels import VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
-from antiphon_accompany.files.offline import HeardHarmony, PartLevel, Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.files.offline import (
+    HeardHarmony,
+    PartLevel,
+    Section,
+    accompany_file,
+    first_bar,
+    meter_of,
+    offset,
+)
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
