@@ -97,8 +97,8 @@ def write_tune(folder: Path, rng: np.random.Generator, meter: int) -> str:
             right.append(MidiNote(bar * meter + at, 0.9 * length, pitch, 0.65 + 0.1 * (at == 0)))
             at += length
     both = sorted((*left, *right), key=lambda note: note.start)
-    write_midi(folder / "keys.mid", [MidiTrack("keys", both, 0)], TEMPO)
-    write_midi(folder / "melody.mid", [MidiTrack("solo", right, 0)], TEMPO)
+    write_midi(folder / "keys.mid", [MidiTrack("keys", tuple(both), 0)], TEMPO)
+    write_midi(folder / "melody.mid", [MidiTrack("solo", tuple(right), 0)], TEMPO)
     return "| " + " | ".join(names) + " |"
 
 
