@@ -69,6 +69,7 @@ PARAMS = (
         readonly=True,
         doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
     ),
+    Param("waits", "choice", "no", choices=("no", "chord"), readonly=True, doc="For a chord of the left hand, silent."),
     Param("player_tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="With drive; 0: not clear."),
     Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
     *(

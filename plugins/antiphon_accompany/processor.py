@@ -12,11 +12,12 @@ from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Proces
 from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.kernels import BeatRest
 from antiphon_accompany.band.form import CALLS, Form
+from antiphon_accompany.band.levels import VOLUME, volume
 from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.band.sounding import SoundingStrikes
-from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
+from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, Style, load, parts_of, shipped_style
 from antiphon_accompany.band.tempo import PlayerTempo
-from antiphon_accompany.harmony.chords import Chord, recognise, triad_chord
+from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 from antiphon_accompany.harmony.given import NEXT, GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony.melody import Melody
@@ -34,8 +35,10 @@ BEND_REACH = 2
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """The MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
-_TURN = "turn"
-"""Lane of a change of chord between two beats, among the strikes to come."""
+_TURN, _HELD = "turn", "held"
+"""Lanes of a change of chord between two beats, among the strikes to come: by the text, by fewer keys than a chord."""
+_ROLLED = 0.125
+"""Beats in which more keys may follow before one or two are taken as a chord."""
 
 
 class Accompany(Processor):
@@ -64,10 +67,13 @@ class Accompany(Processor):
         self._sounding = SoundingStrikes()
         self._form = Form()
         self._zone: dict[int, float] = {}
+        self._tonic = 0
+        self._unknown = False  # keys have been struck since that are no chord by themselves
         self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
         self._bent, self._bends = 0, ChannelBends()
         self._all_off = False
+        self._mixed: Style | None = None
         self._due: list[Due] = []
         self._next: int | None = None
         self._rests = BeatRest(spec.rate, _JUMP)
@@ -91,6 +97,7 @@ class Accompany(Processor):
         self._tempo.clear()
         self._zone.clear()
         self._given.clear()
+        self._mixed = None
         self._harmony.reset()
 
     def process(self, io: IO) -> None:
@@ -179,6 +186,8 @@ class Accompany(Processor):
             return
         last = None if harmony.known is None else (harmony.ends - 1) // meter
         section, number = self._form.section(bar, place, str(io.at("variation", frame)), last)
+        self._tonic = tracker.key
+        self._imply(beat)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
         if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
             chord = cadence(number, tracker.key)
@@ -187,10 +196,13 @@ class Accompany(Processor):
         self._publish(io, ahead)
         if chord is None and band.chord is None and follow in ("chords", "listen") and not self._chords.spans:
             io.report("chord", -1)
+            io.report("waits", 1)
             return
+        io.report("waits", 0)
         before = band.chord
         again = self._turn(io, frame, beat, chord)
         found = band.beat(beat, meter, tempo, section, number, self._asked)
+        self._mix(io, frame)
         # what `_turn` strikes again, and has a strike of its own on the beat, is struck once
         own = {due.part for due in found if due.start < beat + SOON}
         self._due = [due for due in self._due if due.start != beat or due.part not in own]
@@ -202,6 +214,15 @@ class Accompany(Processor):
         for span in self._chords.around(beat, meter, follow):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
+
+    def _mix(self, io: IO, frame: int) -> None:
+        """Sends the levels of a new style's parts."""
+        style = self._band.style
+        if style is not self._mixed:
+            self._mixed = style
+            for part in self._asked.parts:
+                if part in style.parts:
+                    io.emit(Event("control", frame, VOLUME, volume(style.parts[part].mix), CHANNELS[part]))
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
@@ -292,16 +313,29 @@ class Accompany(Processor):
             if not listener.sounding:
                 listener.loudness += 0.2 * (event.value - listener.loudness)
             found = recognise(self._zone)
-            if found is not None:
+            self._unknown = found is None
+            if found is None:
+                insort(self._due, Due(beat + _ROLLED, "", _HELD, 0.0, beat))
+            else:
                 self._given.add(found, beat)
-                playing = self._form.begun is not None and self._form.closes > beat / max(1, self._harmony.meter)
-                # a beat that begins on this frame is decided next, and turns to the chord
-                begins = self._next is not None and self._rests.frame(self._next, io.time) <= event.offset
-                if playing and not begins and self._band.chord not in (None, found):
-                    self._turn(io, event.offset, beat, found)
+                self._follow_hand(io, event.offset, beat)
         elif event.kind in ("on", "off"):
             self._zone.pop(number, None)
             self._melody.off(number, beat)
+
+    def _imply(self, beat: float) -> None:
+        """Takes keys of the left hand that are no chord by themselves for one."""
+        if self._unknown and self._zone:
+            self._given.add(implied(self._zone, self._tonic), beat)
+        self._unknown = False
+
+    def _follow_hand(self, io: IO, frame: int, beat: float) -> None:
+        """Turns to the left hand's chord at once where the band is playing."""
+        playing = self._form.begun is not None and self._form.closes > beat / max(1, self._harmony.meter)
+        # a beat that begins on this frame is decided next, and turns to the chord
+        begins = self._next is not None and self._rests.frame(self._next, io.time) <= frame
+        if playing and not begins and self._band.chord not in (None, self._given.now):
+            self._turn(io, frame, beat, self._given.now)
 
     def _make_room(self, io: IO, number: int, frame: int) -> None:
         """Ends what clashes with a note of the melody."""
@@ -327,6 +361,10 @@ class Accompany(Processor):
             text = self._chords.at(due.start, self._harmony.meter, "text")
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
+            return
+        if due.what == _HELD:
+            self._imply(due.start)
+            self._follow_hand(io, frame, due.start)
             return
         pitches: Iterable[int] = band.pitches(due.part, due.what)
         if due.part != "drums":

@@ -52,13 +52,14 @@ def ensemble(like: Ensemble, rate: int, seed: int) -> Iterator[ZoneSound]:
         low = 0 if n == 0 else root - 4
         high = 127 if n == len(ROOTS) - 1 else root + 3
         first = round(frequency(root) * LOOP / rate)
-        left, right = (_loop(like, rate, first, np.random.default_rng((seed, root, side))) for side in (0, 1))
+        left, right = (_loop(like, rate, first, (seed, root), side) for side in (0, 1))
         exact = note_number(first * rate / LOOP)
         yield ZoneSound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True)
 
 
-def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Samples:
-    """Loop of one zone. first: bin of the first partial, and number of its periods in the loop."""
+def _loop(like: Ensemble, rate: int, first: int, seed: tuple[int, int], side: int) -> Samples:
+    """Loop of one side of a zone. first: bin of the first partial, and number of its periods in the loop."""
+    rng, middle = np.random.default_rng((*seed, side)), np.random.default_rng(seed)
     bin_hz = rate / LOOP
     hz = first * bin_hz
     band = np.zeros(LOOP // 2 + 1, np.float32)
@@ -74,7 +75,7 @@ def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Sa
         high = min(len(band) - 1, int(at + 4 * sigma) + 1)
         bins = np.arange(low, high)
         band[low:high] += gain / np.sqrt(sigma) * np.exp(-0.5 * ((bins - at) / sigma) ** 2)
-        lead[at] = gain * LEAD / k**0.5 * np.exp(2j * np.pi * rng.random())
+        lead[at] = gain * LEAD / k**0.5 * np.exp(2j * np.pi * middle.random())  # alike on both sides
     chance = rng.standard_normal(2 * len(band), np.float32).view(np.complex64)
     x = np.fft.irfft(band * chance + lead)
     # pyo's guard point after a table's end is 0: so the loop begins where it crosses 0
@@ -124,7 +125,7 @@ def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> S
 
 def _phases(k: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Phases near a plucked string's, with a small random offset so that left and right differ."""
-    return -np.pi / 2 + 1.2 * rng.standard_normal(len(k))
+    return -np.pi / 2 + 0.6 * rng.standard_normal(len(k))
 
 
 def _cutoffs(root: int, bright: tuple[float, float]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import VOICES, MissedNotes, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
-ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+VOLUME, ALL_SOUND_OFF, ALL_NOTES_OFF = 7, 120, 123
 """MIDI controllers that end the notes of a channel."""
 TRIGGER = 1 << 20
 """Offset of trigger numbers within a block, distinct from event numbers."""
@@ -91,6 +91,7 @@ class Sampler(Processor):
         self._bends = ChannelBends()
         self._shapes = NoteShapes()
         self._down: set[tuple[int, int]] = set()
+        self._volumes: dict[int, float] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -98,6 +99,7 @@ class Sampler(Processor):
         self._pending.reset()
         self._shapes.clear()
         self._down.clear()
+        self._volumes.clear()
         self._missed = self._at = self._fired = self._sliced = 0
         self._loops[:] = [None] * MOST_LOOPS
         self._bends.reset()
@@ -223,7 +225,9 @@ class Sampler(Processor):
                     if loop is not None and (loop.note, loop.channel) == (event.number, channel):
                         self._end(slot)
             case "control":
-                if not self._pending.take(event.number, event.value, channel) and event.number in (
+                if event.number == VOLUME:
+                    self._volumes[channel] = event.value**2
+                elif not self._pending.take(event.number, event.value, channel) and event.number in (
                     ALL_SOUND_OFF,
                     ALL_NOTES_OFF,
                 ):
@@ -255,7 +259,7 @@ class Sampler(Processor):
             return
         assert sample is not None
         sensitivity = float(io.at("sensitivity", event.offset))
-        gain = values.gain * (1.0 - sensitivity + sensitivity * event.value**2)
+        gain = values.gain * self._volumes.get(event.channel, 1.0) * (1.0 - sensitivity + sensitivity * event.value**2)
         values.speed *= pitch
         if values.cut:
             self._cut(values.cut)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from antiphon.api import Event, Samples
 from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
-from antiphon_soundfont.info import PROGRAMS
+from antiphon_soundfont.info import PROGRAMS, TRIMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
-GAIN = 1.0
-"""FluidSynth's gain setting: a piano is some 4 dB softer than the synth's, since a song has many parts."""
+GAIN = 0.9
+"""FluidSynth's gain setting: a piano is some 5 dB softer than the synth's, since a song has many parts."""
 DRUMS = 9
 """Drum channel, from 0."""
 POLYPHONY = 128
@@ -29,7 +29,7 @@ SPARES = 2
 """Number of spare synths, for nodes that begin at once."""
 CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
-RESET = 121
+VOLUME, RESET = 7, 121
 WIDEST = 72
 """FluidSynth's widest range of a bend in semitones."""
 
@@ -143,6 +143,8 @@ class _Player:
             self._widen(channel, round(settings.bend) + 1)
             if channel != DRUMS:
                 synth.call("program_change", channel, max(0, self._program))
+            if instrument in TRIMS:
+                synth.call("cc", channel, VOLUME, 127)  # a synth's channel begins at full volume, General MIDI's at 100
             # a table of pitches for each channel, so that single keys can be tuned
             synth.call("activate_key_tuning", 0, channel, b"", None, 0)
             if channel != DRUMS:

@@ -10,8 +10,11 @@ from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import SynthInfo, SynthSettings, SynthSupport
 from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfont, library_file
 
-PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
+PROGRAMS = {"piano": 0, "bass": 33, "pad": 91, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
+
+TRIMS = {"piano": 0.4, "bass": 1.5, "pad": 0.3, "pluck": -1.9, "strings": 0.9, "drums": -1.1}
+"""dB that make the programs of FluidR3 as loud as pyo's instruments in the parts of a band."""
 
 SOUNDFONT = SynthInfo(
     "soundfont",
@@ -21,6 +24,7 @@ SOUNDFONT = SynthInfo(
     install=INSTALL_LIBRARY,
     slots=4,
     memory=1536,
+    trims=TRIMS,
 )
 
 

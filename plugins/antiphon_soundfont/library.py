@@ -18,6 +18,8 @@ OK = 0
 GRID = 64
 """FluidSynth's internal block in frames: calls take effect at the next multiple."""
 CHANNELS = 16
+CHORUS = 0.3
+"""Level of the chorus: at FluidSynth's own, 2, a preset that asks for it all is 13 dB louder, its sides opposed."""
 _LOG = ctypes.CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _CALLS: dict[str, tuple[Any, ...]] = {
     "new_fluid_settings": (),
@@ -89,7 +91,7 @@ class SoundfontSynth:
         self.calls = library()
         messages.clear()
         self._settings = settings = self.calls.new_fluid_settings()
-        for name, number in (("synth.sample-rate", float(rate)), ("synth.gain", gain)):
+        for name, number in (("synth.sample-rate", float(rate)), ("synth.gain", gain), ("synth.chorus.level", CHORUS)):
             self.calls.fluid_settings_setnum(settings, name.encode(), number)
         for name, whole in (("synth.threadsafe-api", 0), ("synth.midi-channels", CHANNELS), ("synth.cpu-cores", 1)):
             self.calls.fluid_settings_setint(settings, name.encode(), whole)

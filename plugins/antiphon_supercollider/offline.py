@@ -46,6 +46,7 @@ INFO = SynthInfo(
     slots=MOST_TRACKS,
     memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",
+    trims=SUPERCOLLIDER.trims,
 )
 AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
 """Backend info for a replay, with the live latency."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from antiphon.api import IO
+from antiphon_accompany.band.levels import TOUCH
 from antiphon_accompany.band.styles import LEFT, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
 from antiphon_accompany.band.voicing import BASS, PartVoices, bass_of, left_hand
 from antiphon_accompany.harmony.chords import Chord
@@ -21,8 +22,6 @@ LOW_INTERVAL_LIMIT = 45
 """The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
 CROWD = 8
 """More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
-LOUDNESS = 0.72
-"""Velocity relative to the melody's."""
 LATE = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
 """Standard deviation of the onsets in ms, at humanise 0.5."""
 LATEST = 40.0
@@ -31,7 +30,7 @@ ROLL = 2.5
 """ms between two tones of a chord, at most, at humanise 0.5."""
 SOON = 0.3
 """Beats before a strike of its own within which a part does not strike again for a new chord."""
-TOUCH = 0.22
+VARIED = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
 _WEIGHTS = (1.08, 1.0, 0.92)
@@ -184,7 +183,9 @@ class Band:
             given = self.style.parts.get(part)
             if given is None:
                 continue
-            chance = random.Random(f"{asked.seed} {bar} {part} {section}")
+            # drums keep to one beat up to the fill: whatever else they did would be heard as one
+            since = bar - number if part == "drums" else bar
+            chance = random.Random(f"{asked.seed} {since} {part} {section}")
             vary = (0.2 + 0.8 * asked.complexity) * (0.5 if part == "drums" else 1.0)
             # a slower beat has room for more
             room = 0.0 if part == "drums" else max(-0.5, min(0.7, -0.7 * math.log2(tempo / 100.0)))
@@ -199,12 +200,12 @@ class Band:
 
     def _dues(self, beat: int, place: int, first: int, tempo: float, asked: BandSettings) -> list[Due]:
         found: list[Due] = []
-        loud = self.listener.loudness * LOUDNESS * (0.8 + 0.4 * asked.intensity)
+        loud = self.listener.loudness * (0.8 + 0.4 * asked.intensity)
         per_ms = tempo / 60_000.0
         for part, strikes in self.bars.items():
             chance = random.Random(f"{asked.seed} {beat} {part} touch")
             given = self.style.parts[part]
-            level = loud * given.level * asked.levels.get(part, 1.0)
+            level = loud * TOUCH[part] * given.level * asked.levels.get(part, 1.0)
             for strike in strikes:
                 if not place <= strike.at < place + 1:
                     continue
@@ -214,7 +215,7 @@ class Band:
                     # the beat's chord is decided on the beat: nothing of it can be early
                     late = abs(late)
                 late = max(-LATEST, min(LATEST, late)) * per_ms
-                touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-TOUCH, TOUCH)
+                touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-VARIED, VARIED)
                 weight = _WEIGHTS[0 if strike.at == 0 else 1 if strike.at == place else 2]
                 velocity = min(1.0, max(0.05, level * strike.accent * weight * touch))
                 when = max(float(beat), start + late)
@@ -240,7 +241,7 @@ class Band:
                 continue
             alone = part == "bass" or (part == "piano" and "bass" not in self.bars)
             lanes = (["root"] if alone else []) + (["voice2", "voice3"] if part != "bass" and going else [])
-            loud = 0.9 * self.listener.loudness * LOUDNESS * asked.levels.get(part, 1.0)
+            loud = 0.9 * self.listener.loudness * TOUCH[part] * asked.levels.get(part, 1.0)
             made += [Due(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
         return made
 

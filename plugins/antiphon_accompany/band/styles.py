@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from antiphon.api import FileError, PluginError
 from antiphon.api.backends.files import read_toml
+from antiphon_accompany.band.levels import MIX
 
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")
@@ -86,7 +87,8 @@ class PartStyle:
     program: int  # general MIDI's, from 0
     centre: int  # the MIDI number that its middle voice is drawn to
     voicing: Voicing
-    level: float
+    level: float  # factor of its velocities
+    mix: float  # dB of its channel
     sections: Mapping[str, Bars]  # the bars of each section
 
 
@@ -123,6 +125,7 @@ class _Part(Struct, forbid_unknown_fields=True, kw_only=True):
     centre: Annotated[float, Meta(ge=24, le=96)] | None = None
     voicing: Voicing | None = None
     level: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    mix: Annotated[float, Meta(ge=-40, le=0)] | None = None
     intro: Lanes | None = None
     A: Annotated[Lanes, Meta(description="a table of lanes and patterns; the other sections follow from it")]
     B: Lanes | None = None
@@ -193,6 +196,7 @@ def _part(part: str, given: _Part, meter: int, common: Mapping[str, Lanes]) -> P
         centre if given.centre is None else int(given.centre),
         given.voicing or ("triad" if part == "pad" else "close"),
         given.level,
+        MIX[part] if given.mix is None else given.mix,
         sections,
     )
 

@@ -22,10 +22,19 @@ from antiphon.api.backends.files import (
     read_midi,
     write_atomic,
 )
+from antiphon_accompany.band.levels import VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
-from antiphon_accompany.files.offline import HeardHarmony, Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.files.offline import (
+    HeardHarmony,
+    PartLevel,
+    Section,
+    accompany_file,
+    first_bar,
+    meter_of,
+    offset,
+)
 from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
@@ -130,8 +139,14 @@ class Accompanied:
     tempo: float  # mean beats a minute
     seconds: float
     spans: list[ChordSpan]
+    mixes: list[PartLevel]
     lead: Callable[[str], str]  # the same as text of a file: its ending gives the text; of ".svg" a piano roll
     fitted: str = ""  # in words, that the style's bars are not those of the melody; "" where they are
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """The first level of each part in dB."""
+        return {mixed.part: mixed.mix for mixed in reversed(self.mixes)}
 
 
 def accompany_midi(
@@ -172,7 +187,7 @@ def accompany_midi(
         notes = without_clashes(notes, [*given.melody, *given.others])
     if not notes:
         raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
-    midi = _with_parts(given, notes, options)
+    midi = _with_parts(given, notes, heard.mixes, options)
     buffer = io.BytesIO()
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
@@ -190,7 +205,7 @@ def accompany_midi(
     words = ["by the chords of the file"] if own_chords else []
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
-    return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, lead, fitted)
+    return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)
 
 
 def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, source: str) -> list[tuple[float, str]]:
@@ -232,7 +247,9 @@ def _nothing(options: Mapping[str, Value]) -> str:
             return "its parts are silent; see parts, density, levels, mutes and solos"
 
 
-def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Value]) -> mido.MidiFile:
+def _with_parts(
+    given: Read, notes: Sequence[BeatNote], mixes: Sequence[PartLevel], options: Mapping[str, Value]
+) -> mido.MidiFile:
     """The file with a track for each part."""
     ticks = given.file.ticks_per_beat
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
@@ -242,9 +259,20 @@ def _with_parts(given: Read, notes: Sequence[BeatNote], options: Mapping[str, Va
     # where the file leaves none free, another track's: they are played together
     free = sorted((c for c in range(16) if c not in (given.channel, _DRUMS)), key=lambda c: (c in used, c))
     programs = _programs(options)
+    own_volumes = {m.channel for track in given.file.tracks for m in track if m.is_cc(VOLUME)}
     for part in names:
         channel = _DRUMS if part == "drums" else free.pop(0)
-        midi.tracks.append(_track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks))
+        track = _track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks)
+        # a channel that is another track's keeps the level that it has there
+        levels = [] if channel in used else [mixed for mixed in mixes if mixed.part == part]
+        for mixed in reversed(levels):
+            value = midi_volume(mixed.mix, part, programs.get(part, 0))
+            message = mido.Message("control_change", control=VOLUME, value=value, channel=channel)
+            _insert(track, round(max(0.0, mixed.beat) * ticks), message)
+        if part == names[0] and given.channel not in own_volumes:
+            # in front of the band: General MIDI begins at 100
+            _insert(track, 0, mido.Message("control_change", control=VOLUME, value=127, channel=given.channel))
+        midi.tracks.append(track)
     return midi
 
 
@@ -321,6 +349,18 @@ def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: 
         track.append(message)
         at = when
     return track
+
+
+def _insert(track: mido.MidiTrack, tick: int, message: mido.Message) -> None:
+    """Adds a message before the notes at a tick."""
+    at, place = 0, 2  # after name and program
+    while place < len(track) and at + track[place].time < tick:
+        at += track[place].time
+        place += 1
+    message.time = tick - at
+    if place < len(track):
+        track[place].time -= message.time
+    track.insert(place, message)
 
 
 def _bars(parts: list[Section], last: float) -> int:

@@ -57,13 +57,22 @@ class Section:
         return self.start + (beat - turn) * self.unit
 
 
+class PartLevel(NamedTuple):
+    """The level of a part from a beat on, in dB."""
+
+    beat: float
+    part: str
+    mix: float
+
+
 @dataclass(frozen=True, slots=True)
 class HeardHarmony:
-    """(beat, chord) and the key, 0 to 23, at each beat, and the chords that were played, in quarter notes."""
+    """(beat, chord) and the key, 0 to 23, at each beat, the chords and levels that were played, in quarter notes."""
 
     labels: list[tuple[float, int]] = field(default_factory=list)
     tonics: list[int] = field(default_factory=list)
     played: list[ChordSpan] = field(default_factory=list)
+    mixes: list[PartLevel] = field(default_factory=list)
 
 
 class ClockRun(NamedTuple):
@@ -73,6 +82,7 @@ class ClockRun(NamedTuple):
     labels: list[tuple[float, int]]
     tonics: list[int]
     changes: list[tuple[float, Chord | None]]
+    mixes: list[PartLevel]
 
 
 def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
@@ -138,6 +148,7 @@ def accompany_file(
         options = {**given, "meter": part.meter}
         run = _run(moved, options, tempo / part.unit, (turn, turn + length), own, called)
         heard.tonics.extend(run.tonics)
+        heard.mixes.extend(m._replace(beat=part.outside(m.beat, turn)) for m in run.mixes)
         heard.labels.extend((part.outside(beat, turn), chord) for beat, chord in run.labels)
         edges = [part.outside(beat, turn) for beat, _ in run.changes] + [part.start + length * part.unit]
         heard.played.extend(
@@ -225,7 +236,7 @@ def _run(
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
-    run = ClockRun([], [], [], [])
+    run = ClockRun([], [], [], [], [])
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
         frames = min(TICKS - at % TICKS, stop - at) or 1
@@ -243,6 +254,7 @@ def _run(
         cells.render(at, frames)
         node.process(io)
         run.notes.extend(_ended(io.events_out, at, sounding))
+        run.mixes.extend(_mixes(io.events_out, at))
         if at < stop:
             run.labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             run.tonics.append(int(io.reports.get("tonic", 0)))
@@ -261,6 +273,13 @@ def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
     return sorted(timed, key=lambda item: item[:2])
 
 
+def _mixes(events: Sequence[Event], at: int) -> Iterator[PartLevel]:
+    """The levels of parts of the call at frame `at`."""
+    for event in events:
+        if event.kind == "control":
+            yield PartLevel((at + event.offset) / TICKS, PART_OF[event.channel], 40.0 * math.log10(event.value))
+
+
 def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]) -> Iterator[BeatNote]:
     """The notes that end by events of the call at frame `at`; those that begin are added to `sounding`."""
     for event in events:
@@ -268,7 +287,7 @@ def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tup
         key = event.channel, event.number
         if event.kind == "on":
             sounding[key] = (when, event.value)
-        elif key in sounding:
+        elif event.kind == "off" and key in sounding:
             start, velocity = sounding.pop(key)
             if when > start:
                 yield BeatNote(start / TICKS, when / TICKS, event.number, velocity, PART_OF[event.channel])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import Samples, UsageError
-from antiphon.api.backends.analysis import analyse_file, analyses
+from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, analyses
 from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
@@ -22,8 +22,12 @@ MOST_SECONDS = 1200.0
 AFTER = 1.5
 """Seconds after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
-LEVELS = {"piano": 0.5, "guitar": 0.35, "bass": 0.6, "drums": 0.5, "pad": 0.3}
-"""Factor of each part's sound beneath the recording."""
+LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
+"""dB of each part's sound, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
+BAND, BENEATH = -19.5, 3.0
+"""Loudness of the band alone, and LU by which it is beneath the recording."""
+_SOFTEST = -40.0
+"""LUFS of a recording, at least, that the band goes by."""
 _MOST_SILENT = 0.3
 """Share without a chord up to which a recording has chords of its own: of lone voices .49 and more, of bands to .13."""
 _TEMPO = 100.0
@@ -72,11 +76,11 @@ def chords_of_sound(source: Path) -> OwnChords:
     return OwnChords(text, found.get("tempo") or _TEMPO)
 
 
-def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter:
+def write_band(job: FileJob, notes: list[BeatNote], mixes: Mapping[str, float], tempo: float) -> AudioWriter:
     """Writes the recording with the band beneath it; returns what has written it.
 
     `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
-    `tempo`: beats a minute.
+    `mixes`: levels of parts in dB. `tempo`: beats a minute.
     """
     sound = read_sound(job.source)
     rate, channels = sound.rate, min(2, sound.samples.shape[0])
@@ -90,10 +94,14 @@ def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter
     mixed = np.zeros((channels, frames), np.float32)
     mixed[:, : sound.samples.shape[1]] = sound.samples[:channels]
     loaded = load_plugins(check=False)
+    meter = LoudnessMeter(rate, channels)
+    meter.feed(mixed)
+    beneath = max(_SOFTEST, meter.integrated()) - BENEATH - BAND
     parts = sorted({note.part for note in notes})
     for number, part in enumerate(parts):
         own = [n for n in notes if n.part == part]
-        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), LEVELS[part])
+        level = 10.0 ** ((LEVELS[part] + mixes.get(part, 0.0) + beneath) / 20.0)
+        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), level)
         job.progress((number + 1) / (len(parts) + 1))
     # the voice at its own level, the sum below full scale
     mixed *= min(1.0, 0.98 / max(1e-9, float(np.abs(mixed).max())))

@@ -6,7 +6,7 @@ The harmoniser counts in triads; what is given, recognised and played are `Chord
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -175,6 +175,31 @@ def recognise(pitches: Iterable[int]) -> Chord | None:
             if kind is not None and (root == low or kind[:3] not in ("sus", "6", "m6")):
                 return Chord(root, kind, low)
     return None
+
+
+_FROM_ABOVE = {5: 7, 8: 4, 9: 3}
+"""Of two keys that are a fourth or a sixth apart: the upper is the root, and where the lower lies above it."""
+_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
+
+
+def implied(pitches: Collection[int], key: int) -> Chord:
+    """The chord that keys stand for which `recognise` does not know: a root, a fifth, a third; the key says the rest.
+
+    `pitches`: at least one. `key`: 0 to 23.
+    """
+    low = min(pitches) % 12
+    above = {(pitch - low) % 12 for pitch in pitches} - {0}
+    root = low
+    if len(above) == 1 and (step := min(above)) in _FROM_ABOVE:
+        root, above = (low + step) % 12, {_FROM_ABOVE[step]}
+    scale = {(key + step) % 12 for step in _SCALES[key // 12]}
+    # of a minor key the dominant is major
+    natural = (root + 4) % 12 in scale or (root + 3) % 12 not in scale or (key >= 12 and root == (key + 7) % 12)
+    minor = 3 in above if above & {3, 4} else not natural
+    if minor and 7 not in above and (6 in above or ((root + 7) % 12 not in scale and (root + 6) % 12 in scale)):
+        return Chord(root, "dim", low)
+    kinds = ("m7", "mmaj7", "m") if minor else ("7", "maj7", "")
+    return Chord(root, kinds[0 if 10 in above else 1 if 11 in above else 2], low)
 
 
 def tones(chord: int) -> tuple[int, int, int]:

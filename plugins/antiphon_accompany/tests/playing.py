@@ -85,6 +85,6 @@ def left(events: Sequence[tuple[float, Event]]) -> set[int]:
         if event.kind == "on":
             assert (event.channel, event.number) not in sounding
             sounding.add((event.channel, event.number))
-        else:
+        elif event.kind == "off":
             sounding.remove((event.channel, event.number))
     return {number for _, number in sounding}

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from antiphon.api import AntiphonError, Event
+from antiphon_accompany.band.levels import VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
-from antiphon_accompany.harmony.chords import read_chord, recognise
+from antiphon_accompany.harmony.chords import implied, read_chord, recognise
 from antiphon_accompany.processor import CHANNELS, Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
 from antiphon_accompany.tests.playing import TUNE, left, play
@@ -231,3 +232,59 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
     path.write_text(next(block for block in card.split("```toml\n") if block.startswith("meter")).partition("```")[0])
     made = accompany_file(TUNE, {"own": str(path), "parts": "all", "humanise": 0.0}, 100.0)
     assert {n.part for n in made} == {"bass", "drums"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "name"),
+    [
+        ((48,), 0, "C"),
+        ((50,), 0, "Dm"),
+        ((48, 55), 12, "Cm"),
+        ((57, 64), 0, "Am"),
+        ((55, 60), 0, "C/G"),
+        ((52, 60), 0, "C/E"),
+        ((52, 59), 21, "E"),
+        ((59,), 0, "Bdim"),
+        ((48, 58), 0, "C7"),
+    ],
+)
+def test_fewer_keys_stand_for_a_chord_of_the_key(keys: tuple[int, ...], key: int, name: str) -> None:
+    assert implied(keys, key).name == name
+
+
+@pytest.mark.parametrize("follow", ["chords", "both"])
+def test_a_fifth_and_a_lone_root_are_chords(follow: str) -> None:
+    """Struck on the beat, a little after it, or one key after the other; what is held on stays."""
+    keys = hand((0.0, 7.9, (48, 55)), (8.02, 15.9, (45,)), (16.0, 23.9, (41,)), (16.05, 23.9, (48,)))
+    node, settings = Accompany(), {**LEFT_HAND, "follow": follow, "key": "C", "style": "block"}
+    events = play(keys, 32, settings, node=node)
+    for part in ("piano", "bass", "drums", "pad"):
+        assert on(events, part, 0.0, 8.0), part
+    for since, until, tones in ((0.0, 8.0, {0, 4, 7}), (8.3, 16.0, {9, 0, 4}), (16.3, 24.0, {5, 9, 0})):
+        heard = [e.number % 12 for _, e in on(events, "pad", since, until)]
+        assert heard, since
+        assert set(heard) <= tones
+
+
+def test_a_part_has_the_level_of_its_style_before_its_first_note() -> None:
+    """And again where the style changes."""
+    settings = {**LEFT_HAND, "style": "rock"}
+    events = play(TWO, 32, settings, changes=[(8.0, "style", "swing")])
+    for part in ("piano", "bass", "drums", "pad"):
+        own = [(at, e) for at, e in events if e.channel == CHANNELS[part]]
+        levels = [e.value for _, e in own if e.kind == "control"]
+        mixes = [shipped_style(style).parts[part].mix for style in ("rock", "swing")]
+        assert own[0][1].kind == "control"
+        assert own[0][1].number == VOLUME
+        assert levels == pytest.approx([10.0 ** (mix / 40.0) for mix in mixes])
+
+
+@pytest.mark.parametrize("style", [style for style in NAMES if style not in ("waltz", "bossa", "swing")])
+def test_drums_fill_where_a_section_ends_and_nowhere_else(style: str) -> None:
+    events = play(hand((0.0, 63.9, C)), 64, {**LEFT_HAND, "style": style, "patience": 64})
+    bars = [tuple((round(4 * at) % 16, e.number) for at, e in on(events, "drums", 4 * n, 4 * n + 4)) for n in range(16)]
+    # an intro, A to the fill, B to the next
+    assert len(set(bars[1:7])) == 1
+    assert len(set(bars[8:15])) == 1
+    assert bars[7] not in bars[1:7]
+    assert bars[15] not in bars[8:15]

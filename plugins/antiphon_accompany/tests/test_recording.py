@@ -20,7 +20,7 @@ def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypa
     square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
     soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
     job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
-    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, fitted="", seconds=1.0)
+    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, levels={}, fitted="", seconds=1.0)
     monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
     monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
     (written,) = jobs.run(job)

@@ -214,3 +214,12 @@ def test_pressure_is_up_to_6_db_in_a_straight_line(play, blocks):
     assert np.abs(np.diff(pressed[0, 8900:9500])).max() < 2.5 * np.abs(np.diff(plain[0])).max()
     loud = play([shaped("pressure", 0, 60, 1.0), on(0, 60)], 20000, s="tone").audio[0]
     np.testing.assert_allclose(loud, 2.0 * plain, atol=1e-6)
+
+
+def test_a_channel_has_a_volume(play):
+    """Controller 7, 40 log10 of its value in dB, of the notes that follow on its channel."""
+    plain = play([on(0)], 3000).audio[0]
+    half = play([Event("control", 0, 7, 0.5), on(0)], 3000).audio[0]
+    other = play([Event("control", 0, 7, 0.5, 2), on(0)], 3000).audio[0]
+    np.testing.assert_allclose(half, 0.25 * plain, atol=1e-6)
+    np.testing.assert_array_equal(other, plain)

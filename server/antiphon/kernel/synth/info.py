@@ -10,7 +10,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.kernel.contract.finding import Finding
@@ -46,6 +46,7 @@ class SynthInfo:
         option: The option that `serve` has for this backend, or None; a server given it plays by this backend.
         auto: Place in the order in which `--synth auto` tries the backends that are installed, from 1; 0: it is
             played by name only.
+        trims: dB added to an instrument, which make it as loud as pyo's: a patch is as loud by any backend.
         jack: The backend plays through JACK: the supervisor starts a JACK server where there is none, unless `option`
             was given.
         fallback: Where the worker has failed for good, `--synth auto` chooses another backend, which plays from then
@@ -66,6 +67,7 @@ class SynthInfo:
     support: str = ""
     option: ServeOption[str] | None = None
     auto: int = 0
+    trims: Mapping[str, float] = field(default_factory=dict)
     jack: bool = False
     fallback: bool = False
 

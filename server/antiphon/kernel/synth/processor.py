@@ -98,6 +98,8 @@ class SynthProcessor(WorkerProcessor):
         self._choice = self.backend()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
         self._gain = np.zeros(spec.block, np.float32)
+        asked = self.asked()
+        self._trim = np.float32(0.0 if asked.synthdef else self._choice.info.trims.get(asked.instrument, 0.0))
         self._head: Samples = np.zeros(COLUMNS, np.float32)
         self._state = np.zeros(EventWord.SIZE, np.int64)
         self._skipped = 0
@@ -163,8 +165,9 @@ class SynthProcessor(WorkerProcessor):
         return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
 
     def _gains(self, level: Samples, out: Samples) -> None:
-        """Gain factors of levels in dB."""
-        np.multiply(level, np.float32(_DB), out=out)
+        """Gain factors of levels in dB, with the instrument's trim."""
+        np.add(level, self._trim, out=out)
+        np.multiply(out, np.float32(_DB), out=out)
         np.exp(out, out=out)
 
     def post(self, hop: int, sound: Samples) -> None:

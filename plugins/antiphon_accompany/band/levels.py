@@ -1,0 +1,33 @@
+"""The mix: levels of a style's parts in dB, as MIDI volume, and what makes General MIDI's programs alike in loudness.
+
+A style's levels are measured: at 0 dB by patch and program its parts sound with drums at -24 LUFS, bass at -25, piano
+at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
+"""
+
+from __future__ import annotations
+
+VOLUME = 7
+"""MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB."""
+MIX = {"piano": -1.5, "guitar": -3.0, "bass": -2.5, "drums": -2.0, "pad": -2.0}
+"""dB of a part whose style gives none."""
+TOUCH = {"piano": 0.72, "guitar": 0.76, "bass": 0.9, "drums": 1.15, "pad": 0.72}
+"""Velocity of each part relative to the melody's."""
+PROGRAMS = {
+    0: -1.6, 2: -5.2, 7: -4.9, 16: -0.4, 17: -6.2, 18: -7.3, 19: -6.2, 24: -5.6, 25: -4.9, 26: -2.9, 27: -2.8,
+    28: 1.8, 29: -8.5, 32: -1.9, 33: -3.7, 34: -3.4, 36: -1.2, 38: -3.2, 43: -0.8, 48: -5.2, 49: -8.4, 50: -8.3,
+    52: -4.8, 61: -4.6, 90: -5.3,
+}  # fmt: skip
+"""dB of General MIDI programs in a file, by FluidR3 in the parts that styles play by them."""
+DRUMS, OTHERS = -1.9, -4.0
+"""The same of channel 10, and of a program that no style has."""
+
+
+def volume(mix: float) -> float:
+    """The value of `VOLUME`, 0 to 1, of a level in dB."""
+    return min(1.0, float(10.0 ** (mix / 40.0)))
+
+
+def midi_volume(mix: float, part: str, program: int) -> int:
+    """The same of a part in a General MIDI file, 1 to 127."""
+    trim = DRUMS if part == "drums" else PROGRAMS.get(program, OTHERS)
+    return max(1, round(127 * volume(mix + trim)))
