@@ -1,0 +1,159 @@
+"""Description of one foreign plugin as data: what a process that loaded it once wrote, and what others read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from antiphon.api import Param
+
+VERSION = 1
+"""Version of the description; another one in the cache is not read."""
+MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 32, 128
+_TAKEN = frozenset(
+    {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
+)
+_HUGE = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class HostedControl:
+    """One control of a plugin: its address there, and the parameter it is here.
+
+    Attributes:
+        key: Index of an LV2 port, id of a CLAP parameter, name of a VST3 one.
+        kind: "float", "int", "switch" or "choice".
+        values: Of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
+    """
+
+    key: int | str
+    name: str
+    kind: str
+    low: float
+    high: float
+    default: float
+    label: str = ""
+    unit: str = ""
+    log: bool = False
+    choices: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def param(self) -> Param:
+        """The parameter of the node."""
+        name, doc = self.name, self.label
+        match self.kind:
+            case "switch":
+                return Param(name, "switch", self.default > self.low, doc=doc)
+            case "choice":
+                nearest = min(range(len(self.values)), key=lambda n: abs(self.values[n] - self.default))
+                return Param(name, "choice", self.choices[nearest], choices=self.choices, doc=doc)
+            case "int":
+                return Param(name, "int", round(self.default), self.low, self.high, self.unit, doc=doc)
+        warp = "log" if self.log else "linear"
+        return Param(name, "float", self.default, self.low, self.high, self.unit, warp, 0.005, doc=doc)  # type: ignore[arg-type]
+
+    def number(self, encoded: float) -> float:
+        """The plugin's number for an encoded value of the parameter."""
+        return self.values[int(encoded)] if self.values else encoded
+
+
+@dataclass(frozen=True, slots=True)
+class PluginCard:
+    """A foreign plugin.
+
+    Attributes:
+        address: "lv2:URI", "clap:ID" or "vst3:PATH".
+        problem: Why it cannot be hosted, in a sentence's end; "" for one that can.
+        ins, outs, side: Channels of its first input and output, and of a side chain.
+        notes: It takes notes.
+        latency: Frames at 48 kHz, as it reported with its defaults.
+        library: Path of its code.
+        more: What its format needs to load it.
+    """
+
+    address: str
+    name: str = ""
+    maker: str = ""
+    problem: str = ""
+    ins: int = 0
+    outs: int = 0
+    side: int = 0
+    notes: bool = False
+    latency: int = 0
+    library: str = ""
+    controls: tuple[HostedControl, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON data."""
+        return {"version": VERSION, **asdict(self)}
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> PluginCard:
+        """The card that `to_json` wrote."""
+        rest = {name: value for name, value in data.items() if name not in ("version", "controls")}
+        lists = ("choices", "values")
+        controls = (
+            HostedControl(**{n: tuple(v) if n in lists else v for n, v in item.items()}) for item in data["controls"]
+        )
+        return PluginCard(**rest, controls=tuple(controls))
+
+
+class ControlList:
+    """Collects a plugin's controls: their names become unique and allowed, their ranges usable."""
+
+    def __init__(self) -> None:
+        self.found: list[HostedControl] = []
+        self._names: set[str] = set()
+
+    def add(
+        self, key: int | str, symbol: str, label: str, span: tuple[float, float, float], *, unit: str = "",
+        switch: bool = False, whole: bool = False, log: bool = False, points: Sequence[tuple[str, float]] = (),
+    ) -> None:  # fmt: skip
+        """Adds a control. `span`: low, high and default, any of which may be no number; `points`: its named values."""
+        low, high, default = (max(-_HUGE, min(_HUGE, x)) if not math.isnan(x) else x for x in span)
+        low = low if not math.isnan(low) else 0.0
+        high = high if not math.isnan(high) else max(1.0, low + 1.0)
+        low, high = min(low, high), max(low, high)
+        default = min(max(default, low), high) if not math.isnan(default) else low
+        if low == high or len(self.found) >= MOST_CONTROLS:
+            return
+        label = " ".join(label.split())[:120]
+        common = {"label": label if label.endswith(".") else f"{label}.", "unit": unit[:16]}
+        name = self._name(symbol)
+        if switch:
+            kind, more = "switch", {"values": (low, high)}
+        elif len(points) > 1:
+            labels = _unique([" ".join(text.split())[:60] or f"{value:g}" for text, value in points[:MOST_CHOICES]])
+            kind, more = "choice", {"choices": labels, "values": tuple(value for _, value in points[:MOST_CHOICES])}
+        else:
+            kind, more = "int" if whole else "float", {"log": log and low > 0.0 and not whole}
+        if kind == "int":
+            low, high = math.ceil(low), math.floor(high)
+            default = min(max(round(default), low), high)
+            if low >= high:
+                return
+        self.found.append(HostedControl(key, name, kind, low, high, default, **common, **more))  # type: ignore[arg-type]
+
+    def _name(self, symbol: str) -> str:
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", symbol).strip("_-")[:48].lower() or "p"
+        name = name if name[0].isalpha() else f"p{name}"
+        while name in self._names or name in _TAKEN:
+            match = re.fullmatch(r"(.*?)_?(\d*)", name)
+            stem, number = match[1] if match else name, match[2] if match else ""
+            name = f"{stem}_{int(number or 1) + 1}"
+        self._names.add(name)
+        return name
+
+
+def _unique(labels: Sequence[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for label in labels:
+        text, n = label, 2
+        while text in found:
+            text, n = f"{label} {n}", n + 1
+        found.append(text)
+    return tuple(found)

@@ -1,0 +1,85 @@
+"""The worker of one node `plugin`: it alone loads the plugin's code while it plays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import ParamError, Samples
+from antiphon.api.backends.workers import WorkerSpec
+from antiphon_host.catalogue import card_of
+from antiphon_host.instance import HostedInstance, instance_of
+from antiphon_host.midi import unpack
+from antiphon_host.processor import HEAD
+
+WARM_HOPS = 8
+
+
+class Hosted:
+    """A `Stepper` of one slot."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        """Loads the plugin, once for each copy.
+
+        Raises ParamError: it cannot be made, or was changed since the node was declared.
+        """
+        card = card_of(str(spec.settings["address"]))
+        if len(card.controls) != spec.settings["controls"]:
+            raise ParamError(f"{card.name} was changed since the patch was loaded; load the patch again")
+        self._keys = [control.key for control in card.controls]
+        self._make = lambda: [instance_of(card, spec.rate, spec.hop) for _ in range(int(spec.settings["copies"]))]
+        self._copies: list[HostedInstance] = self._make()
+        self._rows = (card.ins + card.side) * len(self._copies)
+        self._hop, self._notes = spec.hop, card.notes
+        self._values: Samples = np.full(len(self._keys), np.nan, np.float32)
+        defaults = [control.number(control.param().encode(control.param().default)) for control in card.controls]
+        self._set(np.array(defaults, np.float32))
+        self._played = False
+
+    def warm(self) -> None:
+        """Plays silence."""
+        for _ in range(WARM_HOPS):
+            for copy in self._copies:
+                copy.run([])
+        self._played = True
+
+    def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past; controls stay until the first hop sets them."""
+        if not self._played:
+            return
+        for copy in self._copies:
+            copy.close()
+        # anew, since plugins clear their delay lines by `activate` and not what moves by itself
+        self._copies = self._make()
+        values = self._values.copy()
+        self._values.fill(np.nan)
+        self._set(values)
+        self._played = False
+
+    def close(self, slot: int) -> None:
+        """Does nothing: a slot without a stream gets no hops."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Computes a hop: controls and events of those hops that hold them, then the sound."""
+        if hops[0] < 0:
+            return
+        given, out, messages = x[0], y[0], []
+        more = given[self._rows :].reshape(-1)
+        if more[0] == 1.0:
+            after = HEAD + len(self._keys)
+            self._set(more[HEAD:after])
+            if self._notes and more[1] > 0.0:
+                messages = unpack(more[after:], int(more[1]), self._hop)
+        at = to = 0
+        for copy in self._copies:
+            copy.x[...] = given[at : at + len(copy.x)]
+            copy.run(messages)
+            out[to : to + len(copy.y)] = copy.y
+            at, to = at + len(copy.x), to + len(copy.y)
+        self._played = True
+
+    def _set(self, values: Samples) -> None:
+        for n in np.flatnonzero(values != self._values).tolist():
+            for copy in self._copies:
+                copy.set(self._keys[n], float(values[n]))
+        self._values[:] = values
