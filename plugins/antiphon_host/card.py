@@ -12,7 +12,7 @@ from antiphon.api import Param
 
 VERSION = 1
 """Version of the description; another one in the cache is not read."""
-MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 32, 128
+MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
     {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
 )
@@ -54,6 +54,12 @@ class HostedControl:
                 return Param(name, "int", round(self.default), self.low, self.high, self.unit, doc=doc)
         warp = "log" if self.log else "linear"
         return Param(name, "float", self.default, self.low, self.high, self.unit, warp, 0.005, doc=doc)  # type: ignore[arg-type]
+
+    @property
+    def first(self) -> float:
+        """The plugin's number for the parameter's default."""
+        param = self.param()
+        return self.number(param.encode(param.default))
 
     def number(self, encoded: float) -> float:
         """The plugin's number for an encoded value of the parameter."""
@@ -114,7 +120,7 @@ class ControlList:
         switch: bool = False, whole: bool = False, log: bool = False, points: Sequence[tuple[str, float]] = (),
     ) -> None:  # fmt: skip
         """Adds a control. `span`: low, high and default, any of which may be no number; `points`: its named values."""
-        low, high, default = (max(-_HUGE, min(_HUGE, x)) if not math.isnan(x) else x for x in span)
+        low, high, default = (float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in span)
         low = low if not math.isnan(low) else 0.0
         high = high if not math.isnan(high) else max(1.0, low + 1.0)
         low, high = min(low, high), max(low, high)

@@ -1,4 +1,4 @@
-"""Descriptions of foreign plugins, kept in the cache folder: made by processes that load the plugin, read by all others."""
+"""Descriptions of foreign plugins, kept in the cache folder: made where the plugin is loaded, read by all others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,16 @@ def card_of(address: str) -> PluginCard:
     kind, _, rest = address.partition(":")
     if kind not in KINDS or not rest or len(address) > 1000:
         raise ParamError(f"uri takes lv2:URI, clap:ID or vst3:PATH, not {address[:200]!r}; `antiphon plugins --scan`")
-    if kind == "vst3":
-        address = f"vst3:{allowed('vst3', rest)}"  # also one whose description is kept
-    card = kept(address) or next(iter(_described(address)), None)
-    if card is None:
-        raise ParamError(
-            f"uri names no {kind.upper()} plugin of this machine: {rest[:200]!r}; `antiphon plugins --scan`"
-        )
+    try:
+        known = f"vst3:{allowed('vst3', rest)}" if kind == "vst3" else address  # also one whose description is kept
+    except ParamError as error:
+        raise ParamError(f"uri: {address[:200]} {error}") from None
+    missing = PluginCard(
+        address, problem=f"is no {kind.upper()} plugin of this machine; `antiphon plugins --scan` lists"
+    )
+    card = kept(known) or next(_described(known), missing)
     if card.problem:
-        raise ParamError(f"{card.name or address} cannot be hosted: it {card.problem}")
+        raise ParamError(f"uri: {card.name or address[:200]} {card.problem}")
     return card
 
 
@@ -132,8 +133,8 @@ def scan() -> ScanService:
 class ScanService:
     """What `antiphon plugins --scan` asks."""
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, kinds: Sequence[str] = KINDS) -> Iterator[str]:
         """A line for each plugin, address first; those that cannot be hosted with the reason."""
-        for card in _described("--all", seconds=None):
+        for card in _described(*(f"{kind}:" for kind in kinds), seconds=None):
             shape = f"{card.ins} in, {card.outs} out{', notes' if card.notes else ''}, {len(card.controls)} parameters"
             yield f"{card.address}  {card.name}  {f'not hosted: {card.problem}' if card.problem else shape}"

@@ -1,4 +1,6 @@
-"""`python -m antiphon_host.describe ADDRESS…`, or `--all`: loads and tries plugins, each in a process of its own.
+"""`python -m antiphon_host.describe ADDRESS…`: loads and tries plugins, each in a process of its own.
+
+"lv2:", "clap:" and "vst3:" are all of a kind.
 
 It writes a line of JSON for each, the description or what befell the process that tried it.
 """
@@ -11,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,39 +32,35 @@ _HOP, _RATE = 256, 48000
 
 
 def main(*addresses: str) -> None:
-    """Describes the plugins of these addresses, or all with `--all`."""
+    """Describes the plugins of these addresses."""
     out = os.fdopen(os.dup(1), "w")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a plugin that prints does not write into the answer
     os.dup2(null, 2)
     world: list[lilv.World] = []
-    found = _all(world) if addresses == ("--all",) else _named(addresses, world)
-    for address, read in found:
+    for address, read in _found(addresses, world):
         out.write(json.dumps(_tried(address, read)) + "\n")
         out.flush()
 
 
-def _named(addresses: tuple[str, ...], world: list[lilv.World]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
+def _found(addresses: tuple[str, ...], world: list[lilv.World]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     for address in addresses:
         kind, _, rest = address.partition(":")
         if kind == "lv2":
-            yield address, lambda rest=rest: _lv2(world).card(rest)  # type: ignore[misc]
+            for uri in (rest,) if rest else _uris(world):
+                yield f"lv2:{uri}", lambda uri=uri: _lv2(world).card(uri)  # type: ignore[misc]
         elif kind == "clap":
-            yield from ((a, r) for a, r in _claps() if a == address)
-        elif kind == "vst3":
-            yield address, partial(_vst3, rest)
+            yield from ((name, read) for name, read in _claps() if not rest or name == address)
+        elif rest or importlib.util.find_spec("pedalboard") is not None:
+            for path in (rest,) if rest else libraries("vst3"):
+                yield f"vst3:{path}", partial(_vst3, str(path))
 
 
-def _all(world: list[lilv.World]) -> Iterator[tuple[str, Callable[[], PluginCard]]]:
+def _uris(world: list[lilv.World]) -> list[str]:
     try:
-        uris = _lv2(world).uris()
-    except AntiphonError:
-        uris = []
-    for uri in uris:
-        yield f"lv2:{uri}", partial(world[0].card, uri)
-    yield from _claps()
-    for path in libraries("vst3") if importlib.util.find_spec("pedalboard") is not None else ():
-        yield f"vst3:{path}", partial(_vst3, str(path))
+        return _lv2(world).uris()
+    except AntiphonError:  # lilv is not installed
+        return []
 
 
 def _lv2(world: list[lilv.World]) -> lilv.World:
@@ -94,12 +93,12 @@ def _failed(address: str, why: str) -> PluginCard:
 
 
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
-    end = run_forked(partial(_try, read), SECONDS, MOST_BYTES)
+    end = run_forked(partial(_try, address, read), SECONDS, MOST_BYTES)
     try:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:
         return _failed(address, _how(end)).to_json()
-    return answer if "refused" not in answer else _failed(address, str(answer["refused"])).to_json()
+    return answer
 
 
 def _how(end: ForkedEnd) -> str:
@@ -109,27 +108,32 @@ def _how(end: ForkedEnd) -> str:
     return f"crashed when it was tried ({how})"
 
 
-def _try(read: Callable[[], PluginCard]) -> bytes:
+def _try(address: str, read: Callable[[], PluginCard]) -> bytes:
     """In the child: reads a plugin, makes it, and plays four hops of silence."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, SECONDS + 1.0)
     limit_resources(data=MEMORY)
+    card = PluginCard(address)
     try:
         card = read()
-        if card.problem:
-            return json.dumps(card.to_json()).encode()
-        made = instance_of(card, _RATE, _HOP)
-        for control in card.controls:
-            made.set(control.key, control.number(control.param().encode(control.param().default)))
-        for _ in range(4):
-            made.run([])
-        answer = card.to_json()
-        answer["latency"] = made.latency
-        return json.dumps(answer).encode()
+        if not card.problem:
+            card = _played(card)
     except AntiphonError as error:
-        return json.dumps({"refused": str(error)}).encode()
+        card = replace(card, problem=str(error))
     except ModuleNotFoundError as error:
-        return json.dumps({"refused": f"needs {error.name}, which is not installed"}).encode()
+        card = replace(card, problem=f"needs {error.name}, which is not installed")
+    except Exception as error:  # a library of the plugin's may raise anything
+        card = replace(card, problem=f"could not be described ({type(error).__name__}: {error})"[:300])
+    return json.dumps(card.to_json()).encode()
+
+
+def _played(card: PluginCard) -> PluginCard:
+    made = instance_of(card, _RATE, _HOP)
+    for control in card.controls:
+        made.set(control.key, control.first)
+    for _ in range(4):
+        made.run([])
+    return replace(card, latency=made.latency)
 
 
 if __name__ == "__main__":

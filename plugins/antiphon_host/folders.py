@@ -39,9 +39,9 @@ def libraries(kind: str) -> Iterator[Path]:
 
 
 def allowed(kind: str, text: str) -> Path:
-    """The path of a plugin, or its name in a folder. Raises ParamError for one that is not in the folders of its kind."""
+    """The path of a plugin, or its name in a folder. Raises ParamError: it is not in the folders of its kind."""
     for path in libraries(kind):
         if text in (str(path), path.name, path.stem):
             return path
     where = ", ".join(str(folder) for folder in folders(kind))
-    raise ParamError(f"uri names no {kind.upper()} of this machine's folders ({where}): {text[:200]!r}")
+    raise ParamError(f"is in none of the folders of {kind.upper()} plugins ({where})")

@@ -35,7 +35,7 @@ def library() -> c.CDLL:
             return c.CDLL(name)
         except OSError:
             continue
-    raise ParamError("uri names an LV2 plugin, which needs lilv; on Debian `apt install liblilv-0-0` installs it")
+    raise ParamError("needs lilv; on Debian `apt install liblilv-0-0` installs it")
 
 
 def _call(name: str, *args: Any, gives: Any = c.c_void_p) -> Any:
@@ -78,7 +78,7 @@ class World:
         """Reads one plugin. Raises ParamError: there is none of this URI."""
         plugin = _call("plugins_get_by_uri", self._all, self.uri(uri))
         if not plugin:
-            raise ParamError(f"uri names no LV2 plugin of this machine: {uri[:200]!r}; `antiphon plugins --scan` lists")
+            raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
         return _Reading(self, plugin, uri).card()
 
 

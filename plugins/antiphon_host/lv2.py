@@ -124,17 +124,17 @@ class Lv2Instance:
             loaded = c.CDLL(card.library)
             descriptor = loaded.lv2_descriptor
         except (OSError, AttributeError) as error:
-            raise ParamError(f"{card.name or card.address} cannot be loaded: {error}") from None
+            raise ParamError(f"cannot be loaded: {error}") from None
         descriptor.restype = c.POINTER(_Descriptor)
         found = next((d for d in _descriptors(descriptor) if d.contents.uri == uri), None)
         if found is None:
-            raise ParamError(f"{card.name or card.address} is not in its library {card.library}")
+            raise ParamError(f"is not in its library {card.library}")
         self._descriptor = found.contents
         self._handle = self._descriptor.instantiate(
             c.cast(found, _P), rate, more["bundle"].encode("utf-8", "surrogateescape"), c.cast(self._features.array, _P)
         )
         if not self._handle:
-            raise ParamError(f"{card.name or card.address} cannot be made at {rate:g} Hz")
+            raise ParamError(f"cannot be made at {rate:g} Hz")
         self.x: Samples = np.zeros((card.ins + card.side, hop), np.float32)
         self.y: Samples = np.zeros((card.outs, hop), np.float32)
         self._hop = hop

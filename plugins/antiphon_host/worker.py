@@ -27,14 +27,20 @@ class Hosted:
         if len(card.controls) != spec.settings["controls"]:
             raise ParamError(f"{card.name} was changed since the patch was loaded; load the patch again")
         self._keys = [control.key for control in card.controls]
-        self._make = lambda: [instance_of(card, spec.rate, spec.hop) for _ in range(int(spec.settings["copies"]))]
-        self._copies: list[HostedInstance] = self._make()
+        self._card, self._spec = card, spec
+        self._copies = self._make()
         self._rows = (card.ins + card.side) * len(self._copies)
         self._hop, self._notes = spec.hop, card.notes
-        self._values: Samples = np.full(len(self._keys), np.nan, np.float32)
-        defaults = [control.number(control.param().encode(control.param().default)) for control in card.controls]
-        self._set(np.array(defaults, np.float32))
+        self._defaults: Samples = np.array([control.first for control in card.controls], np.float32)
+        self._values = self._defaults.copy()  # with which a plugin begins by itself
         self._played = False
+
+    def _make(self) -> list[HostedInstance]:
+        spec = self._spec
+        try:
+            return [instance_of(self._card, spec.rate, spec.hop) for _ in range(int(spec.settings["copies"]))]
+        except ParamError as error:
+            raise ParamError(f"{self._card.name} {error}") from None
 
     def warm(self) -> None:
         """Plays silence."""
@@ -51,8 +57,7 @@ class Hosted:
             copy.close()
         # anew, since plugins clear their delay lines by `activate` and not what moves by itself
         self._copies = self._make()
-        values = self._values.copy()
-        self._values.fill(np.nan)
+        values, self._values = self._values, self._defaults.copy()
         self._set(values)
         self._played = False
 

@@ -24,9 +24,21 @@ RATE, BLOCK = 48000, 256
 def plugins(
     name: Annotated[str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)] = "",
     plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+    scanned: Annotated[
+        bool, typer.Option("--scan", help="List the LV2, CLAP and VST3 plugins of this machine.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
+    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters.
+
+    --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
+    """
+    if scanned:
+        from antiphon.kernel.plugins.services import service
+
+        for line in service("scan").lines():
+            typer.echo(line)
+        return
     from antiphon.kernel.graph.graph import known_type
     from antiphon.kernel.plugins.loader import load
     from antiphon.kernel.runtime.paths import plugins as own_folder
