@@ -11,13 +11,11 @@ from antiphon.api.backends.synths import EventWord, Sounding, no_events
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon_host.card import PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
-from antiphon_host.midi import COLUMNS, MOST, pack
+from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
 
 LEAST_HOP = 64
 MOST_WAITING = 4096
-HEAD = 2
-"""Numbers before the controls of a hop: 1 where controls and events are given, and the count of events."""
-MEMORY = 1024
+MEMORY = 512
 """Megabytes that a plugin may take."""
 
 
@@ -40,7 +38,8 @@ class Plugin(WorkerProcessor):
         return WorkerSpec(
             name=card.name or card.address,
             factory="antiphon_host.worker:Hosted",
-            zygote="none",
+            zygote="host",
+            imports="antiphon_host.worker",
             hop=hop,
             rate=spec.rate,
             inputs=(rows + -(-more // hop), hop),

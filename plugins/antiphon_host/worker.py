@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import ParamError, Samples
-from antiphon.api.backends.workers import WorkerSpec
 from antiphon_host.catalogue import card_of
 from antiphon_host.instance import HostedInstance, instance_of
-from antiphon_host.midi import unpack
-from antiphon_host.processor import HEAD
+from antiphon_host.midi import HEAD, unpack
+
+if TYPE_CHECKING:  # its module has kernels, which each worker would compile
+    from antiphon.api.backends.workers import WorkerSpec
 
 WARM_HOPS = 8
 

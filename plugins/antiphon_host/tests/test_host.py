@@ -1,5 +1,6 @@
 """Plugins of others: declared by what they are, exact in files, dry and back again where they fail."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.plugins.loader import construct
 from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.zygote import spawn
 from antiphon_host import lilv
 from antiphon_host.card import ControlList
 from antiphon_host.catalogue import ScanService, card_of
@@ -135,8 +137,11 @@ def test_a_note_begins_and_ends_at_its_frame(made, loaded) -> None:
 def rig() -> Iterator[Rig]:
     made = Rig()
     pool.use(made.pool)
+    child, lifeline = spawn("host", made.arena, made.bells, "antiphon_host.worker")
     yield made
     pool.use(None)
+    os.close(lifeline)
+    os.waitpid(child, 0)
     made.close()
 
 

@@ -100,10 +100,12 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     for param in HOST_PARAMS:
         yield f"    {param.name}: {describe_param(param)}"
     yield "on files"
-    needed = (f" -p {param.name}={info.needed_value(param)}" for param in info.needed())
-    yield f"    antiphon run {info.type} {operands(info)}{''.join(needed)}"
+    kind, values = info.written({param.name: info.needed_value(param) for param in info.needed()})
+    yield f"    antiphon run {kind} {operands(info)}{''.join(f' -p {name}={value}' for name, value in values.items())}"
     yield "in a patch"
-    yield f"    [nodes.{info.type}]"
+    yield f"    [nodes.{kind}]"
+    if info.variant[1]:
+        yield f'    {info.varied_by} = "{info.variant[1]}"'
     where = page(info)
     if where is not None:
         yield "its page"
