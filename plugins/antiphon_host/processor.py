@@ -13,7 +13,7 @@ from antiphon_host.card import PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
 from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
 
-LEAST_HOP = 64
+LEAST_HOP = 32
 MOST_WAITING = 4096
 MEMORY = 512
 """Megabytes that a plugin may take."""
@@ -75,6 +75,7 @@ class Plugin(WorkerProcessor):
         self._hop_events: list[Event] = []
         self._sounding = Sounding()
         self._state = np.zeros(EventWord.SIZE, np.int64)
+        self._state[EventWord.WAITING] = 1  # also while controls are to be given
         super().prepare(spec)
         self._rows = (card.ins + card.side) * self._copies
         self._side = card.side if card.ins and card.side else 0
@@ -105,21 +106,19 @@ class Plugin(WorkerProcessor):
             hops.run(io, sound, io.audio_out[0])
         else:
             super().process(io)
-        self._state[EventWord.WAITING] = len(self._events)
+        last = max(0, io.base + io.frames - 1)
+        values = zip(self._controls, self._values, strict=True)
+        rest = self._given and all(c.number(io.cells[c.name].number_at(last)) == v for c, v in values)
+        self._state[EventWord.WAITING] = len(self._events) + (not rest)
 
     def step(self, io: IO) -> Step | None:
-        """Step of a block without events, while the controls rest."""
-        if self._passes or self._side or not self._given:
-            return None
-        if any(c.number(io.cells[c.name].number_at(0)) != v for c, v in zip(self._controls, self._values, strict=True)):
+        """Step of a block without events, whose controls the worker was given before."""
+        if self._passes or self._side:
             return None
         hop = self.hop_step(io.audio_in[0] if self._rows else None, io.audio_out[0], self._head)
-        if hop is None:
+        if hop is None or self.hops.hop != io.frames:
             return None
-        if self._card().notes:
-            quiet = no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample)
-            return hop.provided(quiet) if self.hops.hop == io.frames else None
-        return hop
+        return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
 
     def _post_both(self, hop: int, sound: Samples) -> None:
         """Posts a hop of sound and side chain; the sound alone is what replaces a missing answer."""
