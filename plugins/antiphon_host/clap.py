@@ -78,6 +78,9 @@ _NoteInfo = _struct("_NoteInfo", ("id", _U), ("dialects", _U), ("preferred", _U)
 _Ports = _struct(
     "_Ports", ("count", c.CFUNCTYPE(_U, _P, c.c_bool)), ("get", c.CFUNCTYPE(c.c_bool, _P, _U, c.c_bool, _P)),
 )  # fmt: skip
+_MOVE = c.CFUNCTYPE(c.c_int64, _P, _P, c.c_uint64)
+_Flow = _struct("_Flow", ("data", _P), ("move", _MOVE))
+_State = _struct("_State", ("save", c.CFUNCTYPE(c.c_bool, _P, _P)), ("load", c.CFUNCTYPE(c.c_bool, _P, _P)))
 _Latency = _struct("_Latency", ("get", c.CFUNCTYPE(_U, _P)))
 
 
@@ -241,6 +244,30 @@ class ClapInstance:
         self._events = events
         self._plugin.process(self._at, c.addressof(self._process))
         self._process.steady += self._hop
+
+    def save(self) -> bytes:
+        """Its state; empty where it has none."""
+        state, parts = _extension(self._plugin, "clap.state", _State), []
+
+        def write(_: int, data: int, size: int) -> int:
+            parts.append(c.string_at(data, size))
+            return size
+
+        flow = _Flow(None, _MOVE(write))
+        return b"".join(parts) if state and state.save(self._at, c.addressof(flow)) else b""
+
+    def load(self, data: bytes) -> None:
+        """Restores a state."""
+        state, left = _extension(self._plugin, "clap.state", _State), [data]
+
+        def read(_: int, into: int, size: int) -> int:
+            part, left[0] = left[0][:size], left[0][size:]
+            c.memmove(into, part, len(part))
+            return len(part)
+
+        flow = _Flow(None, _MOVE(read))
+        if state:
+            state.load(self._at, c.addressof(flow))
 
     def close(self) -> None:
         """Ends it."""

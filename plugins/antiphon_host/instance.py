@@ -31,6 +31,12 @@ class HostedInstance(Protocol):
     def run(self, messages: Sequence[MidiMessage]) -> None:
         """Computes a hop."""
 
+    def save(self) -> bytes:
+        """Its state beside its controls; empty for one that has none."""
+
+    def load(self, data: bytes) -> None:
+        """Restores what `save` gave."""
+
     def close(self) -> None:
         """Ends it."""
 

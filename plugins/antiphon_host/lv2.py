@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes as c
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -61,6 +63,18 @@ class _WorkerInterface(c.Structure):
     )
 
 
+_STORE = c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P, c.c_size_t, c.c_uint32, c.c_uint32)
+_FETCH = c.CFUNCTYPE(_P, _P, c.c_uint32, c.POINTER(c.c_size_t), c.POINTER(c.c_uint32), c.POINTER(c.c_uint32))
+_POD = 1
+
+
+class _StateInterface(c.Structure):
+    _fields_ = (
+        ("save", c.CFUNCTYPE(c.c_int, _P, _STORE, _P, c.c_uint32, _P)),
+        ("restore", c.CFUNCTYPE(c.c_int, _P, _FETCH, _P, c.c_uint32, _P)),
+    )
+
+
 class Features:
     """What the host offers to the instances of a process. Objects that C points to are kept here."""
 
@@ -105,6 +119,10 @@ class Features:
             self._names.append(c.create_string_buffer(uri))
         return self._numbers[uri]
 
+    def uri(self, number: int) -> str:
+        """URI of a number."""
+        return bytes(self._names[number - 1].value).decode()
+
     def _name(self, _: Any, number: int) -> int | None:
         return c.addressof(self._names[number - 1]) if 1 <= number <= len(self._names) else None
 
@@ -147,13 +165,17 @@ class Lv2Instance:
         self._atoms: list[tuple[Any, bool, int]] = []
         self._note_buffer: Any = None
         self._connect(more)
-        data = self._descriptor.extension_data
-        worker = data(f"{EXT}worker#interface".encode()) if data else None
-        self._worker = c.cast(worker, c.POINTER(_WorkerInterface)).contents if worker else None
+        self._worker = self._interface("worker", _WorkerInterface)
+        self._state = self._interface("state", _StateInterface)
         self._answers: list[bytes] = []
         self._respond = _WORK(self._responded)
         if self._descriptor.activate:
             self._descriptor.activate(self._handle)
+
+    def _interface(self, name: str, kind: Any) -> Any:
+        data = self._descriptor.extension_data
+        found = data(f"{EXT}{name}#interface".encode()) if data else None
+        return c.cast(found, c.POINTER(kind)).contents if found else None
 
     def _connect(self, more: Any) -> None:
         rows = {index: self.x[n] for n, index in enumerate([*more["ins"], *more["side"]])}
@@ -224,6 +246,38 @@ class Lv2Instance:
     def _responded(self, _: Any, size: int, data: int) -> int:
         self._answers.append(c.string_at(data, size) if size else b"")
         return 0
+
+    def save(self) -> bytes:
+        """Its properties as JSON; empty where it has none."""
+        found: dict[str, list[str]] = {}
+        named = self._features.uri
+
+        def store(_: Any, key: int, value: int, size: int, kind: int, flags: int) -> int:
+            if flags & _POD:
+                found[named(key)] = [named(kind), base64.b64encode(c.string_at(value, size)).decode()]
+            return 0
+
+        if self._state is not None:
+            self._state.save(self._handle, _STORE(store), None, _POD, c.cast(self._features.array, _P))
+        return json.dumps(found).encode() if found else b""
+
+    def load(self, data: bytes) -> None:
+        """Restores properties."""
+        number, kept = self._features.number, {}
+        for uri, (kind, text) in json.loads(data).items():
+            value = base64.b64decode(text)
+            kept[number(uri.encode())] = c.create_string_buffer(value, len(value)), len(value), number(kind.encode())
+
+        def fetch(_: Any, key: int, size: Any, kind: Any, flags: Any) -> int | None:
+            if key not in kept:
+                return None
+            value, size[0], kind[0] = kept[key]
+            if flags:
+                flags[0] = _POD
+            return c.addressof(value)
+
+        if self._state is not None:
+            self._state.restore(self._handle, _FETCH(fetch), None, _POD, c.cast(self._features.array, _P))
 
     def close(self) -> None:
         """Ends the instance."""

@@ -14,8 +14,8 @@ MidiMessage: TypeAlias = tuple[int, bytes]
 MOST = 200
 """Most events of a hop."""
 COLUMNS = 5
-HEAD = 2
-"""Numbers before the controls of a hop: 1 where controls and events are given, and the count of events."""
+HEAD = 3
+"""Numbers before a hop's controls: 1 where controls and events are given, the events, how often its state was kept."""
 _KINDS = ("on", "off", "control", "bend", "program", "pressure")
 
 

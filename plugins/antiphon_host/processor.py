@@ -9,6 +9,7 @@ import numpy as np
 from antiphon.api import AUDIO_IN, AUDIO_OUT, IO, Event, FileUse, Param, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import EventWord, Sounding, no_events
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
+from antiphon_host import states
 from antiphon_host.card import PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
 from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
@@ -26,7 +27,11 @@ class Plugin(WorkerProcessor):
     outputs = (AUDIO_OUT,)
     variants = "uri=antiphon_host.catalogue:declared"
     on_files = FileUse(changes=("level", "channels", "time", "pitch"))
-    params = (Param("uri", "text", "", doc="lv2:URI, clap:ID or vst3:PATH, as `antiphon plugins --scan` lists them."),)
+    params = (
+        Param("uri", "text", "", doc="lv2:URI, clap:ID or vst3:PATH, as `antiphon plugins --scan` lists them."),
+        Param("state", "text", "", doc="NAME.state beside your patches, what the plugin keeps besides its parameters."),
+        Param("keep", "trigger", False, doc="Writes that state now."),
+    )
     card: PluginCard | None = None
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
@@ -54,6 +59,13 @@ class Plugin(WorkerProcessor):
             self.card = card_of(str(self.settings["uri"]))
         return self.card
 
+    def config(self) -> str:
+        """The name of its state."""
+        name, card = str(self.settings["state"]), self._card()
+        if name:
+            states.read(name, card.address)
+        return name
+
     def behind(self, spec: StreamSpec, hop: int) -> int:
         """Frames of the latency that the plugin reported when it was described."""
         return round(self._card().latency * spec.rate / 48000)
@@ -72,6 +84,7 @@ class Plugin(WorkerProcessor):
         self._controls = card.controls
         self._values: Samples = np.zeros(len(card.controls), np.float32)
         self._events: deque[tuple[int, Event]] = deque(maxlen=MOST_WAITING)
+        self._keeps = 0
         self._hop_events: list[Event] = []
         self._sounding = Sounding()
         self._state = np.zeros(EventWord.SIZE, np.int64)
@@ -96,6 +109,8 @@ class Plugin(WorkerProcessor):
         hops.begin(io.time.sample)
         start = hops.number * hops.hop + hops.fill
         self._state[EventWord.SKIPPED] = io.time.sample - start
+        if io.fired("keep"):
+            self._keeps += 1
         for event in io.events_in:
             self._events.append((start + event.offset, event))
         if self._side:
@@ -152,6 +167,7 @@ class Plugin(WorkerProcessor):
             values[n] = control.number(io.cells[control.name].number_at(last))
         after = HEAD + len(values)
         more[HEAD:after] = values
+        more[2] = self._keeps
         more[0], more[1] = 1.0, pack(self._hop_events, more[after:]) if len(more) >= after + MOST * COLUMNS else 0
         self._given = True
 

@@ -94,6 +94,14 @@ class Vst3Instance:
         self.y[:, : max(0, lacking)] = 0.0
         self.y[:, max(0, lacking) :] = out[:, -self._hop :]
 
+    def save(self) -> bytes:
+        """Its state as pedalboard gives it."""
+        return bytes(self._plugin.raw_state)
+
+    def load(self, data: bytes) -> None:
+        """Restores a state."""
+        self._plugin.raw_state = data
+
     def close(self) -> None:
         """Ends it."""
         self._plugin.reset()

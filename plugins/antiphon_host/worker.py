@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import ParamError, Samples
+from antiphon_host import states
 from antiphon_host.catalogue import card_of
 from antiphon_host.instance import HostedInstance, instance_of
 from antiphon_host.midi import HEAD, unpack
@@ -37,6 +38,8 @@ class Hosted:
         self._defaults: Samples = np.array([control.first for control in card.controls], np.float32)
         self._values = self._defaults.copy()  # with which a plugin begins by itself
         self._played = False
+        self._kept: float | None = None
+        self._state = ""
 
     def _make(self) -> list[HostedInstance]:
         spec = self._spec
@@ -53,16 +56,20 @@ class Hosted:
         self._played = True
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream without a past; controls stay until the first hop sets them."""
-        if not self._played:
+        """Begins a stream without a past; controls stay until the first hop sets them. `config`: name of its state."""
+        if not self._played and config == self._state:
             return
         for copy in self._copies:
             copy.close()
         # anew, since plugins clear their delay lines by `activate` and not what moves by itself
         self._copies = self._make()
         values, self._values = self._values, self._defaults.copy()
+        self._state, self._kept, self._played = config, None, False
+        if state := states.read(config, self._card.address) if config else b"":
+            for copy in self._copies:
+                copy.load(state)
+            self._values.fill(np.nan)  # a state may hold controls too; those of the node are what counts
         self._set(values)
-        self._played = False
 
     def close(self, slot: int) -> None:
         """Does nothing: a slot without a stream gets no hops."""
@@ -76,6 +83,9 @@ class Hosted:
         if more[0] == 1.0:
             after = HEAD + len(self._keys)
             self._set(more[HEAD:after])
+            before, self._kept = self._kept, float(more[2])
+            if before is not None and self._kept > before and self._state:
+                states.write(self._state, self._card.address, self._copies[0].save())
             if self._notes and more[1] > 0.0:
                 messages = unpack(more[after:], int(more[1]), self._hop)
         at = to = 0
