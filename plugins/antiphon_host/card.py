@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from antiphon.api import Param
@@ -101,11 +101,9 @@ class PluginCard:
     def of(data: Mapping[str, Any]) -> PluginCard:
         """The card that `to_json` wrote."""
         rest = {name: value for name, value in data.items() if name not in ("version", "controls")}
-        lists = ("choices", "values")
-        controls = (
-            HostedControl(**{n: tuple(v) if n in lists else v for n, v in item.items()}) for item in data["controls"]
-        )
-        return PluginCard(**rest, controls=tuple(controls))
+        controls = (HostedControl(**item) for item in data["controls"])
+        lists = (replace(c, choices=tuple(c.choices), values=tuple(c.values)) for c in controls)
+        return PluginCard(**rest, controls=tuple(lists))
 
 
 class ControlList:
@@ -115,34 +113,30 @@ class ControlList:
         self.found: list[HostedControl] = []
         self._names: set[str] = set()
 
-    def add(
-        self, key: int | str, symbol: str, label: str, span: tuple[float, float, float], *, unit: str = "",
-        switch: bool = False, whole: bool = False, log: bool = False, points: Sequence[tuple[str, float]] = (),
-    ) -> None:  # fmt: skip
-        """Adds a control. `span`: low, high and default, any of which may be no number; `points`: its named values."""
-        low, high, default = (float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in span)
+    def add(self, told: HostedControl, points: Sequence[tuple[str, float]] = ()) -> None:
+        """Adds a control as its plugin tells it: name and range may be anything. `points`: names of its values."""
+        low, high, default = (
+            float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in (told.low, told.high, told.default)
+        )
         low = low if not math.isnan(low) else 0.0
         high = high if not math.isnan(high) else max(1.0, low + 1.0)
         low, high = min(low, high), max(low, high)
-        default = min(max(default, low), high) if not math.isnan(default) else low
-        if low == high or len(self.found) >= MOST_CONTROLS:
+        if told.kind == "int":
+            low, high = float(math.ceil(low)), float(math.floor(high))
+        if low >= high or len(self.found) >= MOST_CONTROLS:
             return
-        label = " ".join(label.split())[:120]
-        common = {"label": label if label.endswith(".") else f"{label}.", "unit": unit[:16]}
-        name = self._name(symbol)
-        if switch:
-            kind, more = "switch", {"values": (low, high)}
-        elif len(points) > 1:
-            labels = _unique([" ".join(text.split())[:60] or f"{value:g}" for text, value in points[:MOST_CHOICES]])
-            kind, more = "choice", {"choices": labels, "values": tuple(value for _, value in points[:MOST_CHOICES])}
-        else:
-            kind, more = "int" if whole else "float", {"log": log and low > 0.0 and not whole}
-        if kind == "int":
-            low, high = math.ceil(low), math.floor(high)
-            default = min(max(round(default), low), high)
-            if low >= high:
-                return
-        self.found.append(HostedControl(key, name, kind, low, high, default, **common, **more))  # type: ignore[arg-type]
+        default = min(max(default, low), high) if not math.isnan(default) else low
+        label = " ".join(told.label.split())[:120]
+        points = points[:MOST_CHOICES] if len(points) > 1 and told.kind != "switch" else ()
+        found = replace(
+            told, name=self._name(told.name), low=low, high=high, default=default, unit=told.unit[:16],
+            label=label if label.endswith(".") else f"{label}.", log=told.log and low > 0.0 and told.kind == "float",
+            values=(low, high) if told.kind == "switch" else tuple(value for _, value in points),
+        )  # fmt: skip
+        if points:
+            words = (" ".join(text.split())[:60] or f"{value:g}" for text, value in points)
+            found = replace(found, kind="choice", choices=_unique(words), log=False)
+        self.found.append(found)
 
     def _name(self, symbol: str) -> str:
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", symbol).strip("_-")[:48].lower() or "p"
@@ -155,7 +149,7 @@ class ControlList:
         return name
 
 
-def _unique(labels: Sequence[str]) -> tuple[str, ...]:
+def _unique(labels: Iterable[str]) -> tuple[str, ...]:
     found: list[str] = []
     for label in labels:
         text, n = label, 2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import MOST_CHANNELS, ControlList, PluginCard
+from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard
 from antiphon_host.midi import MidiMessage
 
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
@@ -145,10 +145,8 @@ def card(path: str, name: str) -> PluginCard:
         info = _ParamInfo()
         if params.info(at, index, c.addressof(info)) and not info.flags & (_HIDDEN | _READONLY | _BYPASS):
             label, whole = info.name.decode("utf-8", "replace"), bool(info.flags & _STEPPED)
-            switch = whole and info.high - info.low == 1.0
-            controls.add(
-                info.id, label, label, (info.low, info.high, info.default), switch=switch, whole=whole
-            )  # fmt: skip
+            kind = "float" if not whole else "switch" if info.high - info.low == 1.0 else "int"
+            controls.add(HostedControl(info.id, label, kind, info.low, info.high, info.default, label))
     ports = _extension(plugin, "clap.audio-ports", _Ports)
     counts = [_channels(ports, at, is_input) for is_input in (True, False)]
     notes = _extension(plugin, "clap.note-ports", _Ports)

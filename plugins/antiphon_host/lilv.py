@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from antiphon.api import ParamError
-from antiphon_host.card import MOST_CHANNELS, ControlList, PluginCard
+from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard
 
 LV2 = "http://lv2plug.in/ns/lv2core#"
 EXT = "http://lv2plug.in/ns/ext/"
@@ -187,11 +187,10 @@ class _Reading:
         named = [(label, value) for value, label in points] if self._has(port, f"{LV2}enumeration") else []
         unit = _text(self._get(port, "http://lv2plug.in/ns/extensions/units#unit"), "uri").rpartition("#")[2]
         label = _text(_call("port_get_name", self._plugin, port))
-        self._controls.add(
-            index, self._symbol(port), label, (low, high, default), unit=_UNITS.get(unit, ""),
-            switch=self._has(port, f"{LV2}toggled"), whole=self._has(port, f"{LV2}integer"),
-            log=self._has(port, f"{EXT}port-props#logarithmic"), points=named,
-        )  # fmt: skip
+        switch, whole = self._has(port, f"{LV2}toggled"), self._has(port, f"{LV2}integer")
+        kind, log = "switch" if switch else "int" if whole else "float", self._has(port, f"{EXT}port-props#logarithmic")
+        told = HostedControl(index, self._symbol(port), kind, low, high, default, label, _UNITS.get(unit, ""), log)
+        self._controls.add(told, named)
         first = default if not math.isnan(default) else low if not math.isnan(low) else 0.0
         return first if math.isfinite(first) else 0.0
 

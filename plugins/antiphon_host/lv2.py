@@ -101,7 +101,7 @@ class Features:
         pairs = [
             _Two(None, c.cast(function, _P)) for function in (self._map, self._unmap, self._schedule)
         ]  # fmt: skip
-        data = {
+        data: dict[str, Any] = {
             "urid#map": pairs[0], "urid#unmap": pairs[1], "worker#schedule": pairs[2], "options#options": options,
             "buf-size#boundedBlockLength": None, "buf-size#fixedBlockLength": None,
         }  # fmt: skip
@@ -110,7 +110,7 @@ class Features:
             for name, item in data.items()
         ]
         self._data = data
-        self.array = (c.POINTER(_Feature) * (len(self._kept) + 1))(*(c.pointer(f) for f in self._kept), None)
+        self.array = (c.POINTER(_Feature) * (len(self._kept) + 1))(*(c.pointer(f) for f in self._kept))
 
     def number(self, uri: bytes) -> int:
         """Number of a URI, from 1."""

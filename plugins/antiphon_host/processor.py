@@ -80,7 +80,7 @@ class Plugin(WorkerProcessor):
             self.latency = 0
             return
         card = self._card()
-        self.inputs, self.outputs = ports(card)  # type: ignore[misc]
+        self.inputs, self.outputs = ports(card)  # type: ignore[misc, assignment]
         self._controls = card.controls
         self._values: Samples = np.zeros(len(card.controls), np.float32)
         self._events: deque[tuple[int, Event]] = deque(maxlen=MOST_WAITING)

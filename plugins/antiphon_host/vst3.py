@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import ControlList, PluginCard
+from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.midi import MidiMessage
 
 _RATE = 48000
@@ -17,7 +18,7 @@ _HOSTS = frozenset({"bypass", "buffer_size_frames", "sample_rate_frames", "curre
 
 
 def _load(path: str) -> Any:
-    import pedalboard
+    pedalboard: Any = importlib.import_module("pedalboard")
 
     try:
         return pedalboard.load_plugin(path)
@@ -38,11 +39,10 @@ def card(path: str) -> PluginCard:
         points = [(word, float(n)) for n, word in enumerate(words)]
         raw = float(words.index(str(param.string_value))) if points and str(param.string_value) in words else None
         default = raw if raw is not None else float(getattr(plugin, name)) if param.type is not str else 0.0
-        whole = not switch and not points and step == 1.0
-        span = (0.0, float(len(points) - 1), default) if points else (low, high, default)
-        controls.add(
-            name, name, str(param.name), span, unit=str(param.label or ""), switch=switch, whole=whole, points=points
-        )
+        kind = "switch" if switch else "int" if step == 1.0 and not points else "float"
+        low, high = (0.0, float(len(points) - 1)) if points else (low, high)
+        told = HostedControl(name, name, kind, low, high, default, str(param.name), str(param.label or ""))
+        controls.add(told, points)
     outs = 2 if plugin.is_instrument else _channels(plugin)
     return PluginCard(
         f"vst3:{path}", str(plugin.name), str(plugin.manufacturer_name), "", outs * int(plugin.is_effect), outs, 0,

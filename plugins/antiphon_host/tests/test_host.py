@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
-from antiphon.api import BlockTime, Event, ParamError, Processor, StreamSpec
+from antiphon.api import BlockTime, Event, FileError, ParamError, Processor, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
 from antiphon.kernel.errors import PatchError
@@ -20,8 +21,8 @@ from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.plugins.loader import construct
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.zygote import spawn
-from antiphon_host import lilv
-from antiphon_host.card import ControlList
+from antiphon_host import lilv, states
+from antiphon_host.card import ControlList, HostedControl
 from antiphon_host.catalogue import ScanService, card_of
 from antiphon_host.tests import made_plugin
 from antiphon_host.tests.made_plugin import URI
@@ -39,17 +40,24 @@ def loaded():
     return load_plugins()
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the made plugins; their descriptions are kept in it too."""
     try:
         lilv.library()
     except ParamError:
         pytest.skip("liblilv is not installed: LV2 plugins cannot be hosted here")
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    for variable in ("LV2_PATH", "CLAP_PATH", "VST3_PATH", "HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    if not made_plugin.build(tmp_path):
+    folder = tmp_path_factory.mktemp("lv2")
+    if not made_plugin.build(folder):
         pytest.skip("there is no C compiler to build a test plugin with")
+    return folder
+
+
+@pytest.fixture
+def made(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(bundle / "home"))
+    for variable in ("LV2_PATH", "CLAP_PATH", "VST3_PATH", "HOME"):
+        monkeypatch.setenv(variable, str(bundle))
 
 
 def node(loaded, name: str) -> Processor:
@@ -73,7 +81,7 @@ def closed_streams() -> Iterator[None]:
 def test_a_plugin_is_declared_by_its_ports_and_controls(made, loaded) -> None:
     info = loaded.catalog[f"plugin lv2:{URI}:gain"]
     assert info.doc == "Made gain."
-    gain, fault = info.params[1:]
+    gain, fault = info.params[3:]
     assert (gain.name, gain.default, gain.low, gain.high, gain.doc) == ("gain", 1.0, 0.0, 2.0, "How loud.")
     assert (fault.name, fault.kind, fault.choices) == ("bypass_2", "choice", tuple(made_plugin.FAULTS))
     assert card_of(f"lv2:{URI}:gain").latency == 32
@@ -182,13 +190,29 @@ def test_controls_get_names_and_ranges_that_a_node_can_have() -> None:
         ("a b", (-most, most, 0.0), {}),
         ("a.b", (5.0, 1.0, 9.0), {}),
         ("same", (1.0, 1.0, 1.0), {}),
-        ("n", (0.5, 3.5, 1.6), {"whole": True}),
+        ("n", (0.5, 3.5, 1.6), {"kind": "int"}),
         ("f", (0.0, 9.0, 1.0), {"log": True}),
         ("m", (0.0, 2.0, 1.2), {"points": [("x", 0.0), ("x", 1.0), ("y", 2.0)]}),
     ):
-        controls.add(0, symbol, symbol, span, **given)
+        points = given.pop("points", ())
+        controls.add(replace(HostedControl(0, symbol, "float", *span, symbol), **given), points)
     params = [control.param() for control in controls.found]
     assert [p.name for p in params] == ["wet_2", "p7th", "a_b", "a_b_2", "n", "f", "m"]
     assert [(p.low, p.high, p.default) for p in params[1:5]] == [(0, 1, 0), (-1e9, 1e9, 0), (1, 5, 5), (1, 3, 2)]
     assert (params[5].warp, params[6].choices, params[6].default) == ("linear", ("x", "x 2", "y"), "x 2")
     assert all(p.check(p.default) == p.default for p in params)
+
+
+def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    assert states.read("organ", "lv2:urn:a") == b""
+    states.write("organ", "lv2:urn:a", b"\x00\xff")
+    assert states.read("organ", "lv2:urn:a") == b"\x00\xff"
+    with pytest.raises(ParamError, match="organ is the state of lv2:urn:a"):
+        states.read("organ", "lv2:urn:b")
+    states.place_of("organ").write_bytes(b"{")
+    with pytest.raises(ParamError, match="organ cannot be read"):
+        states.read("organ", "lv2:urn:a")
+    for name in ("../organ", "a/b", ".organ"):
+        with pytest.raises(FileError):
+            states.read(name, "lv2:urn:a")
