@@ -84,8 +84,9 @@ class Features:
         self._map, self._unmap = _MAP(lambda _, uri: self.number(uri)), _UNMAP(self._name)
         self._schedule = _WORK(self._scheduled)
         self.scheduled: list[bytes] = []
-        self._numbers_kept = [c.c_int32(hop), c.c_int32(_LEAST_BUFFER), c.c_float(rate)]
-        size, sequence, speed = self._numbers_kept
+        kept: list[Any] = [c.c_int32(hop), c.c_int32(_LEAST_BUFFER), c.c_float(rate)]
+        self._numbers_kept = kept
+        size, sequence, speed = kept
         options = (_Option * 6)()
         for n, (key, kind, value) in enumerate(
             (

@@ -203,6 +203,18 @@ def test_controls_get_names_and_ranges_that_a_node_can_have() -> None:
     assert all(p.check(p.default) == p.default for p in params)
 
 
+def test_keep_writes_the_state_of_a_node(made, loaded) -> None:
+    sound = np.ones((2, 48000), np.float32)
+    settings = {"state": "kept"}
+    render(node(loaded, "gain"), SPEC, sound, settings, events=[(1000, "keep", True)])
+    assert states.place_of("kept").exists()
+    assert (states.read("kept", f"lv2:{URI}:gain"), states.place_of("kept").suffix) == (b"", ".state")
+    out = render(node(loaded, "gain"), SPEC, sound, settings).audio[0]
+    np.testing.assert_array_equal(out[:, 256:], sound[:, :-256])
+    with pytest.raises(ParamError, match="kept is the state of"):
+        render(node(loaded, "synth"), SPEC, sound, settings)
+
+
 def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     assert states.read("organ", "lv2:urn:a") == b""
