@@ -38,7 +38,7 @@ class Hosted:
         self._defaults: Samples = np.array([control.first for control in card.controls], np.float32)
         self._values = self._defaults.copy()  # with which a plugin begins by itself
         self._played = False
-        self._kept: float | None = None
+        self._kept = 0.0
         self._state = ""
 
     def _make(self) -> list[HostedInstance]:
@@ -64,7 +64,7 @@ class Hosted:
         # anew, since plugins clear their delay lines by `activate` and not what moves by itself
         self._copies = self._make()
         values, self._values = self._values, self._defaults.copy()
-        self._state, self._kept, self._played = config, None, False
+        self._state, self._kept, self._played = config, 0.0, False
         if state := states.read(config, self._card.address) if config else b"":
             for copy in self._copies:
                 copy.load(state)
@@ -83,8 +83,8 @@ class Hosted:
         if more[0] == 1.0:
             after = HEAD + len(self._keys)
             self._set(more[HEAD:after])
-            before, self._kept = self._kept, float(more[2])
-            if before is not None and self._kept > before and self._state:
+            if more[2] > self._kept and self._state:  # by a new worker once more, which has just read the same
+                self._kept = float(more[2])
                 states.write(self._state, self._card.address, self._copies[0].save())
             if self._notes and more[1] > 0.0:
                 messages = unpack(more[after:], int(more[1]), self._hop)
