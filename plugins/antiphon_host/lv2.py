@@ -75,7 +75,7 @@ class _StateInterface(c.Structure):
     )
 
 
-class Features:
+class HostFeatures:
     """What the host offers to the instances of a process. Objects that C points to are kept here."""
 
     def __init__(self, rate: float, hop: int) -> None:
@@ -137,7 +137,7 @@ class Lv2Instance:
 
     def __init__(self, card: PluginCard, rate: float, hop: int) -> None:
         """Loads and activates the plugin. Raises ParamError: its library does not give it."""
-        self._features = Features(rate, hop)
+        self._features = HostFeatures(rate, hop)
         more, uri = card.more, card.address.partition(":")[2].encode()
         try:
             loaded = c.CDLL(card.library)
