@@ -26,9 +26,21 @@ RATE, BLOCK = 48000, 256
 def plugins(
     name: Annotated[str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)] = "",
     plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+    scanned: Annotated[
+        bool, typer.Option("--scan", help="List the LV2, CLAP and VST3 plugins of this machine.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
+    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters.
+
+    --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
+    """
+    if scanned:
+        from antiphon.kernel.plugins.services import service
+
+        for line in service("scan").lines():
+            typer.echo(line)
+        return
     from antiphon.kernel.graph.graph import known_type
     from antiphon.kernel.plugins.loader import load
 
@@ -87,10 +99,12 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     for param in HOST_PARAMS:
         yield f"    {param.name}: {describe_param(param)}"
     yield "on files"
-    needed = (f" -p {param.name}={info.needed_value(param)}" for param in info.needed())
-    yield f"    antiphon run {info.type} {operands(info)}{''.join(needed)}"
+    kind, values = info.written({param.name: info.needed_value(param) for param in info.needed()})
+    yield f"    antiphon run {kind} {operands(info)}{''.join(f' -p {name}={value}' for name, value in values.items())}"
     yield "in a patch"
-    yield f"    [nodes.{info.type}]"
+    yield f"    [nodes.{kind}]"
+    if info.variant[1]:
+        yield f'    {info.varied_by} = "{info.variant[1]}"'
     where = page(info)
     if where is not None:
         yield "its page"

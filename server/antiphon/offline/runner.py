@@ -151,11 +151,12 @@ class PlanRunner:
         info = catalog[type]
         info.check_writes()
         out, into = info.first("audio", "out"), info.first("audio", "in")
-        wires = [Wire(End(type, out.name), End(OUT, OUT))] if out is not None else []
+        name = info.variant[0]
+        wires = [Wire(End(name, out.name), End(OUT, OUT))] if out is not None else []
         if into is not None:
-            wires.append(Wire(End(IN, IN), End(type, into.name)))
-        graph = Graph((NodeSpec(type, type, dict(values or {})),), tuple(wires))
-        self._plan = compile_plan(graph, catalog, make, spec, {type: 1})
+            wires.append(Wire(End(IN, IN), End(name, into.name)))
+        graph = Graph((NodeSpec(name, type, dict(values or {})),), tuple(wires))
+        self._plan = compile_plan(graph, catalog, make, spec, {name: 1})
         self._host = self._plan.hosts[1]
         before = info.on_files.preroll
         self._preroll = round(float({**defaults(info), **(values or {})}[before]) * spec.rate) if before else 0

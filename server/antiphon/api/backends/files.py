@@ -37,6 +37,7 @@ from antiphon.kernel.runtime.paths import (
     library as library_folder,
     make_folder,
     open_ordinary,
+    patches as patches_folder,
     spelled as path_as_spelled,
     temporary_beside,
     why as reason_of_os_error,

@@ -123,6 +123,8 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
         loaded = load(check=False)
         _check_one(asked.plugin)
         _check_no_patch(asked.plugin, loaded.catalog)
+        given = dict(text.split("=", 1) for text in asked.param or [] if "=" in text)
+        asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, given))
         info = known_type(asked.plugin, loaded.catalog)
         info.check_writes()
         _check_use(asked, info.on_files)

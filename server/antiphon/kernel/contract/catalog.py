@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from antiphon.kernel.contract.addresses import AddressInfo
@@ -11,6 +12,7 @@ from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.errors import PluginError
+from antiphon.kernel.runtime.importing import import_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class ProcessorInfo:
     on_files: FileUse = field(default_factory=FileUse)
     version: int = 0  # number of its plugin's version: 0 for the files at the start, others for files saved since
     native: bool = False  # its processor offers a `step`, which the plan runs as machine code
+    variants: str = ""  # as `Processor.variants`
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -35,6 +38,22 @@ class ProcessorInfo:
         The index of a parameter in this tuple is its cell number in realtime commands.
         """
         return HOST_PARAMS + self.params
+
+    @property
+    def variant(self) -> tuple[str, str]:
+        """The type without its variant, and the variant: "plugin lv2:URI" is ("plugin", "lv2:URI")."""
+        base, _, variant = self.type.partition(" ")
+        return base, variant
+
+    def written(self, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
+        """Type and values as a patch file has them: a variant is the value of its parameter."""
+        base, variant = self.variant
+        return base, {**({self.varied_by: variant} if variant else {}), **values}
+
+    @property
+    def varied_by(self) -> str:
+        """Name of the parameter whose value is its variant; "" for a type without variants."""
+        return self.variants.partition("=")[0]
 
     def check_writes(self) -> None:
         """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
@@ -115,7 +134,10 @@ class Catalog:
     addresses: tuple[AddressInfo, ...] = ()
 
     def __getitem__(self, name: str) -> ProcessorInfo:
-        return self.types[name]
+        info = self.get(name)
+        if info is None:
+            raise KeyError(name)
+        return info
 
     def __contains__(self, name: object) -> bool:
         return name in self.types
@@ -124,8 +146,23 @@ class Catalog:
         return iter(self.types)
 
     def get(self, name: str) -> ProcessorInfo | None:
-        """The processor type of that name, or None."""
-        return self.types.get(name)
+        """The processor type of that name, or None.
+
+        "TYPE VARIANT" is the type as its plugin declares it for that value of its parameter `variants`. Raises
+        AntiphonError: there is no such variant.
+        """
+        info = self.types.get(name)
+        if info is None and " " in name:
+            base, _, variant = name.partition(" ")
+            info = self.types.get(base)
+            return _varied(info, variant) if info is not None and info.variants else None
+        return info
+
+    def varied(self, name: str, values: Mapping[str, Any]) -> str:
+        """Name of the type that a type becomes by the value of its parameter `variants`; the same without one."""
+        info = self.types.get(name)
+        variant = values.get(info.varied_by) if info is not None and info.variants else None
+        return f"{name} {variant}" if isinstance(variant, str) and variant else name
 
     def copy(self) -> Catalog:
         """Copy of the catalog with its present contents, for `take`."""
@@ -176,12 +213,22 @@ class Catalog:
                 FileUse.from_json(item["on_files"]),
                 item["version"],
                 item["native"],
+                item["variants"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
         failures = tuple(Failure(**f) for f in data["failures"])
         addresses = tuple(AddressInfo(**info) for info in data["addresses"])
         return Catalog(types, failures, hooks, transports, dict(data["versions"]), addresses)
+
+
+@lru_cache(256)
+def _varied(info: ProcessorInfo, variant: str) -> ProcessorInfo:
+    """A type's declaration for a value of its parameter `variants`, which becomes that parameter's default."""
+    name, _, where = info.variants.partition("=")
+    varied: ProcessorInfo = import_object(where)(info, variant)
+    params = tuple(replace(p, default=variant) if p.name == name else p for p in varied.params)
+    return replace(varied, type=f"{info.type} {variant}", params=params)
 
 
 def defaults(info: ProcessorInfo) -> dict[str, Value]:

@@ -211,6 +211,10 @@ class Processor:
         block: The block it insists on, in frames; None takes the stream's.
         channels: The channels it insists on; None takes the stream's.
         on_files: How `antiphon run` uses it, and what it does to a file.
+        variants: "PARAM=module:function", where ports and parameters depend on what the text parameter PARAM names; ""
+            otherwise. The function is given the `ProcessorInfo` of the type and the value, and returns the declaration
+            for it or raises an `AntiphonError`. Not called on the block path; the value is in `settings` before
+            `prepare`.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
@@ -230,6 +234,7 @@ class Processor:
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
     on_files: ClassVar[FileUse] = FileUse()
+    variants: ClassVar[str] = ""
     latency: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()

@@ -209,6 +209,7 @@ class PatchReader:
         kind = body.get("type", name)
         if not isinstance(kind, str):
             raise Misfit((*here, "type"), f"is {kind_of(kind)}; takes text, the name of a processor type")
+        kind = self.catalog.varied(kind, body)
         with _at(*here, *(("type",) if "type" in body else ())):
             info = known_type(kind, self.catalog)
         cells = {p.name: p for p in info.cells}
@@ -219,7 +220,8 @@ class PatchReader:
             if key not in cells:
                 settable = ("type", *defaults(info))
                 raise Misfit((*here, key), f"is not a parameter of {kind}{instead(key, settable, 'it takes')}")
-            values[key] = self._value((*here, key), cells[key], value)
+            if key != info.varied_by:  # a variant is in the type's name
+                values[key] = self._value((*here, key), cells[key], value)
         return NodeSpec(name, kind, values)
 
     def _param(self, graph: Graph, path: tuple[str, ...], target: str) -> Param:

@@ -10,6 +10,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import clips
+from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.patch import Patch, dump, parse
 from antiphon.kernel.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.kernel.runtime import paths
@@ -77,10 +78,11 @@ def _by_names(patch: Patch, catalog: Catalog) -> Patch:
     def named(key: str, value: Value) -> Value:
         return _name(key, str(value)) if key in files else value
 
-    nodes = tuple(
-        replace(node, values={word: named(f"{node.name}.{word}", value) for word, value in node.values.items()})
-        for node in patch.graph.nodes
-    )
+    def written(node: NodeSpec) -> NodeSpec:
+        values = {word: named(f"{node.name}.{word}", value) for word, value in node.values.items()}
+        return NodeSpec(node.name, *catalog[node.type].written(values))
+
+    nodes = tuple(written(node) for node in patch.graph.nodes)
     scenes = {
         number: {key: named(key, value) for key, value in scene.items()} for number, scene in patch.scenes.items()
     }

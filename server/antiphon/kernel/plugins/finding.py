@@ -27,6 +27,7 @@ BUILT_IN = (
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",
+    "antiphon_host",
     "antiphon_hum",
     "antiphon_identify",
     "antiphon_latent",

@@ -50,7 +50,7 @@ class Loaded:
         info = self.catalog[name]
 
         def checked() -> str:
-            inspect_processor(name, self.factories["processors"][name], info.doc, info.plugin)
+            inspect_processor(info.type, self.factories["processors"][info.variant[0]], info.doc, info.plugin)
             return ""
 
         try:
@@ -62,7 +62,8 @@ class Loaded:
 
 
 def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
-    """Constructs a processor from the factories by type, as `Loaded.make`."""
+    """Constructs a processor from the factories by type, as `Loaded.make`. `name`: with its variant, if it has one."""
+    name, _, variant = name.partition(" ")
     factory = factories.get(name)
     if factory is None:
         raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(factories))}")
@@ -72,6 +73,8 @@ def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
         raise PluginError(f"the processor {name!r} cannot be made: {reason_of(error)}") from error
     if not isinstance(processor, Processor):
         raise PluginError(f"the factory of {name!r} gave {type(processor).__name__}, not a Processor")
+    if variant:
+        processor.settings[processor.variants.partition("=")[0]] = variant
     return processor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
@@ -169,7 +170,24 @@ class GraphState(NodeTable):
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets only with a plan, and requests the plan."""
+        if node.cells[cell].name == node.info.varied_by:
+            return self._vary(node, str(value))
         self._edit_value(node, cell, value)
+        return self._ask(FADE)
+
+    def _vary(self, node: Node, variant: str) -> list[Effect]:
+        """Replaces a node by one of another variant of its type; it keeps the values that fit and its wires."""
+        base, now = node.info.variant[0], self.current()
+        kind = self.catalog.varied(base, {node.info.varied_by: variant})
+        graphs.known_type(kind, self.catalog)
+        varied = tuple(replace(n, type=kind) if n.name == node.name else n for n in now.nodes)
+        graph = replace(now, nodes=varied).with_types(self.catalog)
+        graphs.check(graph, self.catalog)
+        self.arrange(graph, self._plans())
+        new, values = self.nodes[node.name], graph.node(node.name).values
+        for cell, param in enumerate(new.cells):
+            if param.name in values:
+                self._edit_value(new, cell, param.check(values[param.name]))
         return self._ask(FADE)
 
     def _edit_value(self, node: Node, cell: int, value: Value) -> None:

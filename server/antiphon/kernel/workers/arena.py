@@ -21,7 +21,7 @@ from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime.resources import anonymous_file
 from antiphon.kernel.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 
-MAX_WORKERS = 12
+MAX_WORKERS = 32
 MAX_DEPTH = 64
 DATA_BYTES = 32 << 20
 """Size of one worker's rings; unused pages use no memory."""

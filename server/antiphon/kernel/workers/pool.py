@@ -209,7 +209,7 @@ class Lockstep(Pool):
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream and waits until its worker is ready."""
         if spec.zygote not in self._lifelines:
-            self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
+            self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
         stream = super().open(spec, config, node)
         try:
             if not self._wait_ready(stream) and not _context.replaying:

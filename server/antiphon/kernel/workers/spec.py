@@ -76,7 +76,7 @@ class WorkerSpec:
         return data
 
     @staticmethod
-    @lru_cache(32)  # more than an arena's workers, which their parent looks at 50 times a second
+    @lru_cache(64)  # more than an arena's workers, which their parent looks at 50 times a second
     def from_json(data: bytes) -> WorkerSpec:
         """Unpacks the result of `to_json`."""
         read: dict[str, Any] = json.loads(data)

@@ -11,6 +11,7 @@ itself.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -19,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.importing import import_module
 from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
@@ -273,10 +275,13 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
     return child.pid
 
 
-def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
-    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
+def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int, int]:
+    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed.
+
+    `imports`: as for `start`.
+    """
     read, write = os.pipe()
-    pid = start(kind, arena, bells, lifeline=read)
+    pid = start(kind, arena, bells, imports, read)
     os.close(read)
     return pid, write
 
@@ -293,6 +298,9 @@ def main(argument: str) -> None:
     if arguments["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
             import_module(arguments["imports"] or module_of(arguments["kind"], arena))
+        compile_all()  # once, and not by each worker when it starts
+    gc.collect()
+    gc.freeze()  # nor does a worker look for garbage among what it has from here
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
 
 

@@ -1,0 +1,159 @@
+"""Description of one foreign plugin as data: what a process that loaded it once wrote, and what others read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from antiphon.api import Param
+
+VERSION = 1
+"""Version of the description; another one in the cache is not read."""
+MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 128, 128
+_TAKEN = frozenset(
+    {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
+)
+_HUGE = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class HostedControl:
+    """One control of a plugin: its address there, and the parameter it is here.
+
+    Attributes:
+        key: Index of an LV2 port, id of a CLAP parameter, name of a VST3 one.
+        kind: "float", "int", "switch" or "choice".
+        values: Of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
+    """
+
+    key: int | str
+    name: str
+    kind: str
+    low: float
+    high: float
+    default: float
+    label: str = ""
+    unit: str = ""
+    log: bool = False
+    choices: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def param(self) -> Param:
+        """The parameter of the node."""
+        name, doc = self.name, self.label
+        match self.kind:
+            case "switch":
+                return Param(name, "switch", self.default > self.low, doc=doc)
+            case "choice":
+                nearest = min(range(len(self.values)), key=lambda n: abs(self.values[n] - self.default))
+                return Param(name, "choice", self.choices[nearest], choices=self.choices, doc=doc)
+            case "int":
+                return Param(name, "int", round(self.default), self.low, self.high, self.unit, doc=doc)
+        warp = "log" if self.log else "linear"
+        return Param(name, "float", self.default, self.low, self.high, self.unit, warp, 0.005, doc=doc)  # type: ignore[arg-type]
+
+    @property
+    def first(self) -> float:
+        """The plugin's number for the parameter's default."""
+        param = self.param()
+        return self.number(param.encode(param.default))
+
+    def number(self, encoded: float) -> float:
+        """The plugin's number for an encoded value of the parameter."""
+        return self.values[int(encoded)] if self.values else encoded
+
+
+@dataclass(frozen=True, slots=True)
+class PluginCard:
+    """A foreign plugin.
+
+    Attributes:
+        address: "lv2:URI", "clap:ID" or "vst3:PATH".
+        problem: Why it cannot be hosted, in a sentence's end; "" for one that can.
+        ins, outs, side: Channels of its first input and output, and of a side chain.
+        notes: It takes notes.
+        latency: Frames at 48 kHz, as it reported with its defaults.
+        library: Path of its code.
+        more: What its format needs to load it.
+    """
+
+    address: str
+    name: str = ""
+    maker: str = ""
+    problem: str = ""
+    ins: int = 0
+    outs: int = 0
+    side: int = 0
+    notes: bool = False
+    latency: int = 0
+    library: str = ""
+    controls: tuple[HostedControl, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON data."""
+        return {"version": VERSION, **asdict(self)}
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> PluginCard:
+        """The card that `to_json` wrote."""
+        rest = {name: value for name, value in data.items() if name not in ("version", "controls")}
+        controls = (HostedControl(**item) for item in data["controls"])
+        lists = (replace(c, choices=tuple(c.choices), values=tuple(c.values)) for c in controls)
+        return PluginCard(**rest, controls=tuple(lists))
+
+
+class ControlList:
+    """Collects a plugin's controls: their names become unique and allowed, their ranges usable."""
+
+    def __init__(self) -> None:
+        self.found: list[HostedControl] = []
+        self._names: set[str] = set()
+
+    def add(self, told: HostedControl, points: Sequence[tuple[str, float]] = ()) -> None:
+        """Adds a control as its plugin tells it: name and range may be anything. `points`: names of its values."""
+        low, high, default = (
+            float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in (told.low, told.high, told.default)
+        )
+        low = low if not math.isnan(low) else 0.0
+        high = high if not math.isnan(high) else max(1.0, low + 1.0)
+        low, high = min(low, high), max(low, high)
+        if told.kind == "int":
+            low, high = float(math.ceil(low)), float(math.floor(high))
+        if low >= high or len(self.found) >= MOST_CONTROLS:
+            return
+        default = min(max(default, low), high) if not math.isnan(default) else low
+        label = " ".join(told.label.split())[:120]
+        points = points[:MOST_CHOICES] if len(points) > 1 and told.kind != "switch" else ()
+        found = replace(
+            told, name=self._name(told.name), low=low, high=high, default=default, unit=told.unit[:16],
+            label=label if label.endswith(".") else f"{label}.", log=told.log and low > 0.0 and told.kind == "float",
+            values=(low, high) if told.kind == "switch" else tuple(value for _, value in points),
+        )  # fmt: skip
+        if points:
+            words = (" ".join(text.split())[:60] or f"{value:g}" for text, value in points)
+            found = replace(found, kind="choice", choices=_unique(words), log=False)
+        self.found.append(found)
+
+    def _name(self, symbol: str) -> str:
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", symbol).strip("_-")[:48].lower() or "p"
+        name = name if name[0].isalpha() else f"p{name}"
+        while name in self._names or name in _TAKEN:
+            match = re.fullmatch(r"(.*?)_?(\d*)", name)
+            stem, number = match[1] if match else name, match[2] if match else ""
+            name = f"{stem}_{int(number or 1) + 1}"
+        self._names.add(name)
+        return name
+
+
+def _unique(labels: Iterable[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for label in labels:
+        text, n = label, 2
+        while text in found:
+            text, n = f"{label} {n}", n + 1
+        found.append(text)
+    return tuple(found)

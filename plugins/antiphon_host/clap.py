@@ -1,0 +1,274 @@
+"""CLAP plugins by their C interface: reading what a library holds, and playing one."""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import ParamError, Samples
+from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard
+from antiphon_host.midi import MidiMessage
+
+_P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
+_STEPPED, _HIDDEN, _READONLY, _BYPASS = 1, 4, 8, 16
+_CLAP_NOTES, _MIDI_NOTES = 1, 2
+_NOTE_ON, _NOTE_OFF, _PARAM, _MIDI = 0, 1, 5, 10
+_VERSION = (1, 1, 0)
+_OFFERED = "clap.plugin-factory"
+
+
+def _struct(name: str, *fields: tuple[str, Any]) -> Any:
+    return type(name, (c.Structure,), {"_fields_": fields})
+
+
+_Version = _U * 3
+_Entry = _struct(
+    "_Entry", ("version", _Version), ("init", c.CFUNCTYPE(c.c_bool, _S)), ("deinit", c.CFUNCTYPE(None)),
+    ("get_factory", c.CFUNCTYPE(_P, _S)),
+)  # fmt: skip
+_Descriptor = _struct("_Descriptor", ("version", _Version), ("id", _S), ("name", _S), ("vendor", _S))
+_Factory = _struct(
+    "_Factory", ("count", c.CFUNCTYPE(_U, _P)), ("descriptor", c.CFUNCTYPE(c.POINTER(_Descriptor), _P, _U)),
+    ("create", c.CFUNCTYPE(_P, _P, _P, _S)),
+)  # fmt: skip
+_GET = c.CFUNCTYPE(_P, _P, _S)
+_ASK = c.CFUNCTYPE(None, _P)
+_Host = _struct(
+    "_Host", ("version", _Version), ("data", _P), ("name", _S), ("vendor", _S), ("url", _S), ("release", _S),
+    ("get_extension", _GET), ("restart", _ASK), ("process", _ASK), ("callback", _ASK),
+)  # fmt: skip
+_Plugin = _struct(
+    "_Plugin", ("descriptor", _P), ("data", _P), ("init", c.CFUNCTYPE(c.c_bool, _P)), ("destroy", _ASK),
+    ("activate", c.CFUNCTYPE(c.c_bool, _P, c.c_double, _U, _U)), ("deactivate", _ASK),
+    ("start", c.CFUNCTYPE(c.c_bool, _P)), ("stop", _ASK), ("reset", _ASK), ("process", c.CFUNCTYPE(c.c_int32, _P, _P)),
+    ("get_extension", _GET), ("on_main_thread", _ASK),
+)  # fmt: skip
+_Buffer = _struct(
+    "_Buffer", ("data32", _P), ("data64", _P), ("channels", _U), ("latency", _U), ("constant", c.c_uint64),
+)  # fmt: skip
+_Process = _struct(
+    "_Process", ("steady", c.c_int64), ("frames", _U), ("transport", _P), ("inputs", _P), ("outputs", _P),
+    ("input_count", _U), ("output_count", _U), ("events_in", _P), ("events_out", _P),
+)  # fmt: skip
+_EventsIn = _struct("_EventsIn", ("data", _P), ("size", c.CFUNCTYPE(_U, _P)), ("get", c.CFUNCTYPE(_P, _P, _U)))
+_EventsOut = _struct("_EventsOut", ("data", _P), ("push", c.CFUNCTYPE(c.c_bool, _P, _P)))
+_HEAD = (("size", _U), ("time", _U), ("space", c.c_uint16), ("type", c.c_uint16), ("flags", _U))
+_ParamEvent = _struct(
+    "_ParamEvent", *_HEAD, ("id", _U), ("cookie", _P), ("note", c.c_int32), ("port", c.c_int16),
+    ("channel", c.c_int16), ("key", c.c_int16), ("value", c.c_double),
+)  # fmt: skip
+_NoteEvent = _struct(
+    "_NoteEvent", *_HEAD, ("note", c.c_int32), ("port", c.c_int16), ("channel", c.c_int16), ("key", c.c_int16),
+    ("velocity", c.c_double),
+)  # fmt: skip
+_MidiEvent = _struct("_MidiEvent", *_HEAD, ("port", c.c_uint16), ("data", c.c_uint8 * 3))
+_ParamInfo = _struct(
+    "_ParamInfo", ("id", _U), ("flags", _U), ("cookie", _P), ("name", c.c_char * 256), ("module", c.c_char * 1024),
+    ("low", c.c_double), ("high", c.c_double), ("default", c.c_double),
+)  # fmt: skip
+_Params = _struct("_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)))
+_PortInfo = _struct(
+    "_PortInfo", ("id", _U), ("name", c.c_char * 256), ("flags", _U), ("channels", _U), ("type", _S), ("pair", _U),
+)  # fmt: skip
+_NoteInfo = _struct("_NoteInfo", ("id", _U), ("dialects", _U), ("preferred", _U), ("name", c.c_char * 256))
+_Ports = _struct(
+    "_Ports", ("count", c.CFUNCTYPE(_U, _P, c.c_bool)), ("get", c.CFUNCTYPE(c.c_bool, _P, _U, c.c_bool, _P)),
+)  # fmt: skip
+_MOVE = c.CFUNCTYPE(c.c_int64, _P, _P, c.c_uint64)
+_Flow = _struct("_Flow", ("data", _P), ("move", _MOVE))
+_State = _struct("_State", ("save", c.CFUNCTYPE(c.c_bool, _P, _P)), ("load", c.CFUNCTYPE(c.c_bool, _P, _P)))
+_Latency = _struct("_Latency", ("get", c.CFUNCTYPE(_U, _P)))
+
+
+class _Library:
+    """An opened library and its factory."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._loaded = c.CDLL(path)
+            entry = _Entry.in_dll(self._loaded, "clap_entry")
+        except (OSError, ValueError) as error:
+            raise ParamError(f"is in no CLAP library: {error}") from None
+        factory = entry.get_factory(_OFFERED.encode()) if entry.init(path.encode("utf-8", "surrogateescape")) else None
+        if not factory:
+            raise ParamError("is in a library that offers no plugins")
+        self._at, self._factory = factory, c.cast(factory, c.POINTER(_Factory)).contents
+
+    def descriptors(self) -> list[Any]:
+        found = (self._factory.descriptor(self._at, n) for n in range(min(4096, self._factory.count(self._at))))
+        return [descriptor.contents for descriptor in found if descriptor]
+
+    def create(self, host: Any, name: str) -> Any:
+        made = self._factory.create(self._at, c.addressof(host), name.encode())
+        plugin = c.cast(made, c.POINTER(_Plugin)).contents if made else None
+        if plugin is None or not plugin.init(made):
+            raise ParamError("cannot be made")
+        return plugin
+
+
+@cache
+def _library(path: str) -> _Library:
+    return _Library(path)
+
+
+def _host() -> Any:
+    nothing = _ASK(lambda _: None)
+    none = _GET(lambda _, __: None)
+    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, nothing)
+    host.kept = (nothing, none)
+    return host
+
+
+def _extension(plugin: Any, name: str, kind: Any) -> Any:
+    found = plugin.get_extension(c.addressof(plugin), name.encode())
+    return c.cast(found, c.POINTER(kind)).contents if found else None
+
+
+def names(path: str) -> list[str]:
+    """The ids of the plugins in a library."""
+    return [descriptor.id.decode("utf-8", "replace") for descriptor in _library(path).descriptors()]
+
+
+def card(path: str, name: str) -> PluginCard:
+    """Reads one plugin. Raises ParamError: it cannot be made."""
+    library = _library(path)
+    said = next(d for d in library.descriptors() if d.id.decode("utf-8", "replace") == name)
+    plugin = library.create(_host(), name)
+    at = c.addressof(plugin)
+    controls = ControlList()
+    params = _extension(plugin, "clap.params", _Params)
+    for index in range(params.count(at) if params else 0):
+        info = _ParamInfo()
+        if params.info(at, index, c.addressof(info)) and not info.flags & (_HIDDEN | _READONLY | _BYPASS):
+            label, whole = info.name.decode("utf-8", "replace"), bool(info.flags & _STEPPED)
+            kind = "float" if not whole else "switch" if info.high - info.low == 1.0 else "int"
+            controls.add(HostedControl(info.id, label, kind, info.low, info.high, info.default, label))
+    ports = _extension(plugin, "clap.audio-ports", _Ports)
+    counts = [_channels(ports, at, is_input) for is_input in (True, False)]
+    notes = _extension(plugin, "clap.note-ports", _Ports)
+    dialects = 0
+    if notes and notes.count(at, True):
+        note = _NoteInfo()
+        dialects = note.dialects if notes.get(at, 0, True, c.addressof(note)) else 0
+    ins, outs = counts
+    problem = "" if outs and outs[0] else "gives no sound"
+    if sum(ins) + sum(outs) > MOST_CHANNELS:
+        problem = f"has {sum(ins) + sum(outs)} channels; at most {MOST_CHANNELS} are hosted"
+    return PluginCard(
+        f"clap:{name}", (said.name or b"").decode("utf-8", "replace"), (said.vendor or b"").decode("utf-8", "replace"),
+        problem, ins[0] if ins else 0, outs[0] if outs else 0, ins[1] if len(ins) > 1 else 0,
+        bool(dialects & (_CLAP_NOTES | _MIDI_NOTES)), 0, path, tuple(controls.found),
+        {"ins": ins, "outs": outs, "midi": bool(dialects & _MIDI_NOTES)},
+    )  # fmt: skip
+
+
+def _channels(ports: Any, at: int, is_input: bool) -> list[int]:
+    found = []
+    for index in range(ports.count(at, is_input) if ports else 0):
+        info = _PortInfo()
+        found.append(int(info.channels) if ports.get(at, index, is_input, c.addressof(info)) else 0)
+    return found
+
+
+class ClapInstance:
+    """One instance; see `HostedInstance`."""
+
+    def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
+        """Makes and starts it. Raises ParamError: it cannot be made."""
+        self._host = _host()
+        self._plugin = _library(card.library).create(self._host, card.address.partition(":")[2])
+        self._at = c.addressof(self._plugin)
+        more = card.more
+        self._midi = bool(more["midi"])
+        self.x: Samples = np.zeros((card.ins + card.side, hop), np.float32)
+        self.y: Samples = np.zeros((card.outs, hop), np.float32)
+        self._hop = hop
+        self._kept: list[Any] = []
+        ins, outs = self._buffers(more["ins"], self.x), self._buffers(more["outs"], self.y)
+        self._waiting: dict[int, float] = {}
+        self._events: list[Any] = []
+        size = _EventsIn._fields_[1][1](lambda _: len(self._events))
+        get = _EventsIn._fields_[2][1](lambda _, n: c.addressof(self._events[n]) if n < len(self._events) else None)
+        push = _EventsOut._fields_[1][1](lambda _, __: True)
+        self._in, self._out = _EventsIn(None, size, get), _EventsOut(None, push)
+        self._process = _Process(
+            0, hop, None, c.addressof(ins), c.addressof(outs), len(more["ins"]), len(more["outs"]),
+            c.addressof(self._in), c.addressof(self._out),
+        )  # fmt: skip
+        self._kept += [ins, outs, size, get, push]
+        self._latency = _extension(self._plugin, "clap.latency", _Latency)
+        if not self._plugin.activate(self._at, float(rate), hop, hop) or not self._plugin.start(self._at):
+            raise ParamError(f"cannot be started at {rate} Hz in blocks of {hop} frames")
+
+    def _buffers(self, counts: Sequence[int], sound: Samples) -> Any:
+        """Buffers of the ports: the first channels are those of `sound`, the others are silent or heard by nobody."""
+        found, row = (_Buffer * max(1, len(counts)))(), 0
+        for n, count in enumerate(counts):
+            rows = [sound[row + k] if row + k < len(sound) else np.zeros(self._hop, np.float32) for k in range(count)]
+            row += count
+            pointers = (_P * max(1, count))(*(one.ctypes.data for one in rows))
+            found[n] = _Buffer(c.addressof(pointers), None, count, 0, 0)
+            self._kept += [rows, pointers]
+        return found
+
+    def set(self, key: int | str, value: float) -> None:
+        """Sets a parameter at the beginning of the next run."""
+        self._waiting[int(key)] = value
+
+    @property
+    def latency(self) -> int:
+        """Frames, as the plugin reports them."""
+        return int(self._latency.get(self._at)) if self._latency else 0
+
+    def run(self, messages: Sequence[MidiMessage]) -> None:
+        """Computes a hop of `x` into `y`."""
+        events: list[Any] = [
+            _ParamEvent(c.sizeof(_ParamEvent), 0, 0, _PARAM, 0, key, None, -1, -1, -1, -1, value)
+            for key, value in self._waiting.items()
+        ]
+        self._waiting.clear()
+        for frame, data in messages:
+            kind, low = data[0] & 0xF0, data[0] & 15
+            if self._midi:
+                events.append(_MidiEvent(c.sizeof(_MidiEvent), frame, 0, _MIDI, 0, 0, (c.c_uint8 * 3)(*data)))
+            elif kind in (0x80, 0x90):
+                on = _NOTE_ON if kind == 0x90 else _NOTE_OFF
+                size = c.sizeof(_NoteEvent)
+                events.append(_NoteEvent(size, frame, 0, on, 0, -1, 0, low, data[1], data[2] / 127))
+        self._events = events
+        self._plugin.process(self._at, c.addressof(self._process))
+        self._process.steady += self._hop
+
+    def save(self) -> bytes:
+        """Its state; empty where it has none."""
+        state, parts = _extension(self._plugin, "clap.state", _State), []
+
+        def write(_: int, data: int, size: int) -> int:
+            parts.append(c.string_at(data, size))
+            return size
+
+        flow = _Flow(None, _MOVE(write))
+        return b"".join(parts) if state and state.save(self._at, c.addressof(flow)) else b""
+
+    def load(self, data: bytes) -> None:
+        """Restores a state."""
+        state, left = _extension(self._plugin, "clap.state", _State), [data]
+
+        def read(_: int, into: int, size: int) -> int:
+            part, left[0] = left[0][:size], left[0][size:]
+            c.memmove(into, part, len(part))
+            return len(part)
+
+        flow = _Flow(None, _MOVE(read))
+        if state:
+            state.load(self._at, c.addressof(flow))
+
+    def close(self) -> None:
+        """Ends it."""
+        self._plugin.stop(self._at)
+        self._plugin.deactivate(self._at)
+        self._plugin.destroy(self._at)

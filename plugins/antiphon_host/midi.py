@@ -1,0 +1,59 @@
+"""Events as the bytes of MIDI messages, and as rows of numbers in a hop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from antiphon.api import Event, Samples
+
+MidiMessage: TypeAlias = tuple[int, bytes]
+"""Frame of a hop, and the message."""
+MOST = 200
+"""Most events of a hop."""
+COLUMNS = 5
+HEAD = 3
+"""Numbers before a hop's controls: 1 where controls and events are given, the events, how often its state was kept."""
+_KINDS = ("on", "off", "control", "bend", "program", "pressure")
+
+
+def pack(events: Sequence[Event], into: Samples) -> int:
+    """Writes events into `into`, float32 `[MOST * COLUMNS]`, and returns how many; what has no message is left out."""
+    count = 0
+    for event in events:
+        if event.kind in _KINDS and count < MOST:
+            at = count * COLUMNS
+            into[at : at + COLUMNS] = (
+                _KINDS.index(event.kind), event.offset, event.number, event.value, event.channel,
+            )  # fmt: skip
+            count += 1
+    return count
+
+
+def unpack(rows: Samples, count: int, hop: int) -> list[MidiMessage]:
+    """The messages of a hop, in order."""
+    found = []
+    for kind, offset, number, value, channel in rows[: count * COLUMNS].reshape(-1, COLUMNS).tolist():
+        frame, low, note = min(hop - 1, max(0, int(offset))), (int(channel) - 1) & 15, int(number) & 127
+        level = min(127, max(0, round(value * 127)))
+        match _KINDS[int(kind)]:
+            case "on":
+                data = bytes((0x90 | low, note, max(1, level)))
+            case "off":
+                data = bytes((0x80 | low, note, 64))
+            case "control":
+                data = bytes((0xB0 | low, note, level))
+            case "bend":
+                bend = min(16383, max(0, round(8192 + value * 8192)))
+                data = bytes((0xE0 | low, bend & 127, bend >> 7))
+            case "program":
+                data = bytes((0xC0 | low, note))
+            case _:
+                data = bytes((0xA0 | low, note, level))
+        found.append((frame, data))
+    return sorted(found, key=lambda message: message[0])
+
+
+EMPTY = np.zeros(MOST * COLUMNS, np.float32)

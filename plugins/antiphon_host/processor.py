@@ -1,0 +1,180 @@
+"""`plugin`: the node whose sound goes through an effect or instrument of others, in a worker of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, AUDIO_OUT, IO, Event, FileUse, Param, Samples, Step, StreamSpec
+from antiphon.api.backends.synths import EventWord, Sounding, no_events
+from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
+from antiphon_host import states
+from antiphon_host.card import PluginCard
+from antiphon_host.catalogue import card_of, is_mono, ports
+from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
+
+LEAST_HOP = 32
+MOST_WAITING = 4096
+MEMORY = 512
+"""Megabytes that a plugin may take."""
+
+
+class Plugin(WorkerProcessor):
+    """Plays a plugin of others. Ports and parameters are those of its `uri`; without one the input passes."""
+
+    inputs = (AUDIO_IN,)
+    outputs = (AUDIO_OUT,)
+    variants = "uri=antiphon_host.catalogue:declared"
+    on_files = FileUse(changes=("level", "channels", "time", "pitch"))
+    params = (
+        Param("uri", "text", "", doc="lv2:URI, clap:ID or vst3:PATH, as `antiphon plugins --scan` lists them."),
+        Param("state", "text", "", doc="NAME.state beside your patches, what the plugin keeps besides its parameters."),
+        Param("keep", "trigger", False, doc="Writes that state now."),
+    )
+    card: PluginCard | None = None
+
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """Describes the worker: one for each node, which makes a plugin of one channel once for each channel."""
+        card, hop = self._card(), max(LEAST_HOP, spec.block)
+        self._copies = spec.channels if is_mono(card) else 1
+        rows = (card.ins + card.side) * self._copies
+        more = HEAD + len(card.controls) + (MOST * COLUMNS if card.notes else 0)
+        return WorkerSpec(
+            name=card.name or card.address,
+            factory="antiphon_host.worker:Hosted",
+            zygote="host",
+            imports="antiphon_host.worker",
+            hop=hop,
+            rate=spec.rate,
+            inputs=(rows + -(-more // hop), hop),
+            outputs=(card.outs * self._copies, hop),
+            slots=1,
+            memory=MEMORY,
+            settings={"address": card.address, "copies": self._copies, "controls": len(card.controls)},
+        )
+
+    def _card(self) -> PluginCard:
+        if self.card is None or self.card.address != self.settings["uri"]:
+            self.card = card_of(str(self.settings["uri"]))
+        return self.card
+
+    def config(self) -> str:
+        """The name of its state."""
+        name, card = str(self.settings["state"]), self._card()
+        if name:
+            states.read(name, card.address)
+        return name
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Frames of the latency that the plugin reported when it was described."""
+        return round(self._card().latency * spec.rate / 48000)
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the stream.
+
+        Raises ParamError: there is no such plugin, or it cannot be hosted.
+        """
+        self._passes = not self.settings["uri"]
+        if self._passes:
+            self.latency = 0
+            return
+        card = self._card()
+        self.inputs, self.outputs = ports(card)  # type: ignore[misc, assignment]
+        self._controls = card.controls
+        self._values: Samples = np.zeros(len(card.controls), np.float32)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MOST_WAITING)
+        self._keeps = 0
+        self._hop_events: list[Event] = []
+        self._sounding = Sounding()
+        self._state = np.zeros(EventWord.SIZE, np.int64)
+        self._state[EventWord.WAITING] = 1  # also while controls are to be given
+        super().prepare(spec)
+        self._rows = (card.ins + card.side) * self._copies
+        self._side = card.side if card.ins and card.side else 0
+        if self._side:
+            channels = card.ins + card.side
+            self._in: Samples = np.zeros((channels, spec.block), np.float32)
+            post = self._post_both
+            self.hops = Rebuffer(self.hops.hop, self.hops.lead, channels, card.outs, post, self.load)
+        self._head: Samples = np.zeros(0 if self._rows else self._sent[0].size, np.float32)
+        self._given = False
+
+    def process(self, io: IO) -> None:
+        """Collects the block's events, posts hops that are complete, and plays the answers."""
+        if self._passes:
+            io.audio_out[0][...] = io.audio_in[0]
+            return
+        hops = self.hops
+        hops.begin(io.time.sample)
+        start = hops.number * hops.hop + hops.fill
+        self._state[EventWord.SKIPPED] = io.time.sample - start
+        if io.fired("keep"):
+            self._keeps += 1
+        for event in io.events_in:
+            self._events.append((start + event.offset, event))
+        if self._side:
+            self._io = io
+            sound = self._in[:, : io.frames]
+            channels = io.audio_in[0].shape[0]
+            sound[:channels], sound[channels:] = io.audio_in[0], io.audio_in[1]
+            hops.run(io, sound, io.audio_out[0])
+        else:
+            super().process(io)
+        last = max(0, io.base + io.frames - 1)
+        values = zip(self._controls, self._values, strict=True)
+        rest = self._given and all(c.number(io.cells[c.name].number_at(last)) == v for c, v in values)
+        self._state[EventWord.WAITING] = len(self._events) + (not rest)
+
+    def step(self, io: IO) -> Step | None:
+        """Step of a block without events, whose controls the worker was given before."""
+        if self._passes or self._side:
+            return None
+        hop = self.hop_step(io.audio_in[0] if self._rows else None, io.audio_out[0], self._head)
+        if hop is None or self.hops.hop != io.frames:
+            return None
+        return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
+
+    def _post_both(self, hop: int, sound: Samples) -> None:
+        """Posts a hop of sound and side chain; the sound alone is what replaces a missing answer."""
+        self._both = sound
+        self.post(hop, sound[: len(sound) - self._side])
+
+    def post(self, hop: int, sound: Samples) -> None:
+        """Collects the hop's events, and posts them with its sound."""
+        size, events = self.hops.hop, self._hop_events
+        start = hop * size
+        events.clear()
+        while self._events and self._events[0][0] < start + size and len(events) < MOST:
+            at, event = self._events.popleft()
+            events.append(event.moved(max(0, at - start) - event.offset))
+        self._given = False
+        super().post(hop, sound)
+        self._sounding.follow(start, events)
+
+    def begin(self, hop: int) -> None:
+        """Gives a new worker the notes that sound."""
+        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Writes the sound of a hop, then its controls as they are at its end, then its events."""
+        given, rows = into[0], self._rows
+        given[:rows] = self._both if self._side else sound
+        more, io = given[rows:].reshape(-1), self._io
+        last = max(0, io.base + io.frames - 1)
+        values = self._values
+        for n, control in enumerate(self._controls):
+            values[n] = control.number(io.cells[control.name].number_at(last))
+        after = HEAD + len(values)
+        more[HEAD:after] = values
+        more[2] = self._keeps
+        more[0], more[1] = 1.0, pack(self._hop_events, more[after:]) if len(more) >= after + MOST * COLUMNS else 0
+        self._given = True
+
+    def reset(self) -> None:
+        """Forgets the past; the plugin begins anew at the next hop."""
+        if self._passes:
+            return
+        super().reset()
+        self._events.clear()
+        self._sounding.clear()

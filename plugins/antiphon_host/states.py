@@ -1,0 +1,38 @@
+"""Files of a plugin's state beside its controls, in the folder of the performer's patches: NAME.state."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+from antiphon.api import ParamError
+from antiphon.api.backends.files import make_folder, patches_folder, path_inside, write_atomic
+
+MOST_BYTES = 64 << 20
+
+
+def place_of(name: str) -> Path:
+    """The path of a state. Raises FileError: the name is more than one part of a path."""
+    return path_inside(patches_folder(), name, ".state")
+
+
+def read(name: str, address: str) -> bytes:
+    """The state of that name; empty where none was kept yet. Raises ParamError: it is another plugin's, or broken."""
+    try:
+        with place_of(name).open("rb") as file:
+            kept = json.loads(file.read(MOST_BYTES))
+        if kept["address"] != address:
+            raise ParamError(f"state: {name} is the state of {kept['address']}; choose another name")
+        return base64.b64decode(kept["state"])
+    except FileNotFoundError:
+        return b""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParamError(f"state: {name} cannot be read: {error}") from None
+
+
+def write(name: str, address: str, state: bytes) -> None:
+    """Keeps a state. Raises OSError: it cannot be written."""
+    place = place_of(name)
+    make_folder(place.parent)
+    write_atomic(place, json.dumps({"address": address, "state": base64.b64encode(state).decode()}).encode())

@@ -1,0 +1,230 @@
+"""Plugins of others: declared by what they are, exact in files, dry and back again where they fail."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.audio import noise
+from tests.waiting import until
+from tests.workers.rig import PATIENCE, Rig
+
+from antiphon.api import BlockTime, Event, FileError, ParamError, Processor, StreamSpec
+from antiphon.api.backends.rendering import load_plugins
+from antiphon.api.testing import render
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.patch import dump, parse
+from antiphon.kernel.plugins.loader import construct
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.zygote import spawn
+from antiphon_host import lilv, states
+from antiphon_host.card import ControlList, HostedControl
+from antiphon_host.catalogue import ScanService, card_of
+from antiphon_host.tests import made_plugin
+from antiphon_host.tests.made_plugin import URI
+
+RATE = 48000
+SPEC = StreamSpec(RATE, 128, 2)
+PATCH = f"""format = 1
+nodes.fx = {{type = "plugin", uri = "lv2:{URI}:gain", gain = 0.5}}
+wires = {{"in" = "fx", "fx" = "out"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return load_plugins()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the made plugins; their descriptions are kept in it too."""
+    try:
+        lilv.library()
+    except ParamError:
+        pytest.skip("liblilv is not installed: LV2 plugins cannot be hosted here")
+    folder = tmp_path_factory.mktemp("lv2")
+    if not made_plugin.build(folder):
+        pytest.skip("there is no C compiler to build a test plugin with")
+    return folder
+
+
+@pytest.fixture
+def made(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(bundle / "home"))
+    for variable in ("LV2_PATH", "CLAP_PATH", "VST3_PATH", "HOME"):
+        monkeypatch.setenv(variable, str(bundle))
+
+
+def node(loaded, name: str) -> Processor:
+    """The processor of a made plugin, as a plan makes it."""
+    kind = f"plugin lv2:{URI}:{name}"
+    processor = construct(kind, loaded.factories["processors"])
+    processor.params = loaded.catalog[kind].params
+    processor.inputs, processor.outputs = loaded.catalog[kind].inputs, loaded.catalog[kind].outputs
+    processor.settings = {**{param.name: param.default for param in processor.params}, **processor.settings}
+    return processor
+
+
+@pytest.fixture(autouse=True)
+def closed_streams() -> Iterator[None]:
+    yield
+    current = pool.current()
+    for stream in list(current.streams) if current is not None else ():
+        stream.close()
+
+
+def test_a_plugin_is_declared_by_its_ports_and_controls(made, loaded) -> None:
+    info = loaded.catalog[f"plugin lv2:{URI}:gain"]
+    assert info.doc == "Made gain."
+    gain, fault = info.params[3:]
+    assert (gain.name, gain.default, gain.low, gain.high, gain.doc) == ("gain", 1.0, 0.0, 2.0, "How loud.")
+    assert (fault.name, fault.kind, fault.choices) == ("bypass_2", "choice", tuple(made_plugin.FAULTS))
+    assert card_of(f"lv2:{URI}:gain").latency == 32
+    notes = loaded.catalog[f"plugin lv2:{URI}:synth"]
+    assert [port.kind for port in notes.inputs] == ["events"]
+    assert notes.on_files.tail
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        (f"lv2:{URI}:odd", "uri: Made odd needs urn:odd:feature, which is not offered"),
+        (f"lv2:{URI}:broken", "uri: Made broken cannot be loaded"),
+        ("lv2:urn:nothing", "uri: lv2:urn:nothing is no LV2 plugin of this machine"),
+        ("clap:nothing", "uri: clap:nothing is no CLAP plugin of this machine"),
+        ("vst3:/etc/passwd", "uri: vst3:/etc/passwd is in none of the folders of VST3 plugins"),
+        ("lv2:", "takes lv2:URI, clap:ID or vst3:PATH"),
+        ("/usr/lib/x.so", "takes lv2:URI, clap:ID or vst3:PATH"),
+    ],
+)
+def test_what_cannot_be_hosted_is_refused_by_name(made, loaded, address: str, reason: str) -> None:
+    text = f'format = 1\nnodes.fx = {{type = "plugin", uri = "{address}"}}\nwires = {{"in" = "fx", "fx" = "out"}}'
+    with pytest.raises(PatchError, match=reason.replace("(", r"\(")) as caught:
+        parse(text, loaded.catalog)
+    assert "line 2" in str(caught.value)
+
+
+def test_scan_lists_each_plugin_by_its_address(made) -> None:
+    lines = [line for line in ScanService().lines(("lv2",)) if line.startswith(f"lv2:{URI}")]
+    assert [line.split("  ")[0] for line in lines] == sorted(f"lv2:{URI}:{name}" for name in made_plugin.NAMES)
+    assert ["not hosted" in line for line in lines] == [True, False, True, False]
+
+
+def test_a_patch_holds_it_and_is_written_as_it_was_read(made, loaded, tmp_path) -> None:
+    patch = parse(PATCH + 'macros = {loud = ["fx.gain", 0.0, 1.0]}\nmidi = {"cc 3" = "fx.gain"}', loaded.catalog)
+    fx = patch.graph.node("fx")
+    assert (fx.type, dict(fx.values)) == (f"plugin lv2:{URI}:gain", {"gain": 0.5})
+    assert loaded.catalog[fx.type].written(fx.values) == ("plugin", {"uri": f"lv2:{URI}:gain", "gain": 0.5})
+    assert parse(dump(patch), loaded.catalog).graph == patch.graph
+
+
+@pytest.mark.parametrize("blocks", [[128], [1, 127, 64, 100]])
+def test_files_hear_it_exactly(made, loaded, blocks: list[int]) -> None:
+    sound = noise(2 * 4800, seed=3).reshape(2, 4800)
+    fx = node(loaded, "gain")
+    out = render(fx, SPEC, sound, {"gain": 0.5}, blocks=blocks).audio[0]
+    late = fx.latency
+    assert late == 2 * 128 + 32
+    np.testing.assert_array_equal(out[:, 256:], 0.5 * sound[:, :-256])
+
+
+def test_a_note_begins_and_ends_at_its_frame(made, loaded) -> None:
+    notes = [Event("on", 1000, 64, 1.0), Event("off", 2000, 64)]
+    out = render(node(loaded, "synth"), SPEC, np.zeros((2, 4800), np.float32), notes=notes).audio[0]
+    expected = np.zeros(4800, np.float32)
+    expected[1256:2256] = 0.5
+    np.testing.assert_array_equal(out[0], expected)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    pool.use(made.pool)
+    child, lifeline = spawn("host", made.arena, made.bells, "antiphon_host.worker")
+    yield made
+    pool.use(None)
+    os.close(lifeline)
+    os.waitpid(child, 0)
+    made.close()
+
+
+@pytest.mark.parametrize("fault", [name for name in made_plugin.FAULTS if name != "none"])
+def test_one_that_fails_is_dry_and_comes_back_with_its_values(made, loaded, rig: Rig, fault: str) -> None:
+    plan = compile_plan(parse(PATCH, loaded.catalog).graph, loaded.catalog, loaded.make, SPEC, {"fx": 1})
+    until(rig.pool.settled, PATIENCE, "the worker is ready")
+    host, now, heard = plan.hosts[1], BlockTime(), []
+    cell = next(n for n, param in enumerate(host.info.cells) if param.name == "bypass_2")
+
+    def block() -> float:
+        rig.pool.until_ns = time.monotonic_ns() + 1_000_000
+        plan.input[:] = 1.0
+        peak = float(plan.run(128, now)[0].min())
+        rig.pool.flush()
+        now.sample += 128
+        heard.append(peak)
+        time.sleep(0.002)
+        return peak
+
+    until(lambda: block() == 0.5, PATIENCE, "it plays")
+    host.post(cell, 0, float(made_plugin.FAULTS[fault]), 0.0)
+    block()
+    host.post(cell, 0, 0.0, 0.0)
+    heard.clear()
+    until(lambda: block() == 1.0, PATIENCE, "it is dry")
+    until(lambda: block() == 0.5, PATIENCE, "it is back, with its gain")
+    assert min(heard) > 0.49
+    plan.hosts[1].processor.close()
+
+
+def test_controls_get_names_and_ranges_that_a_node_can_have() -> None:
+    controls = ControlList()
+    nan, most = float("nan"), float("inf")
+    for symbol, span, given in (
+        ("Wet", (0.0, 1.0, 0.5), {}),
+        ("7th", (nan, nan, nan), {}),
+        ("a b", (-most, most, 0.0), {}),
+        ("a.b", (5.0, 1.0, 9.0), {}),
+        ("same", (1.0, 1.0, 1.0), {}),
+        ("n", (0.5, 3.5, 1.6), {"kind": "int"}),
+        ("f", (0.0, 9.0, 1.0), {"log": True}),
+        ("m", (0.0, 2.0, 1.2), {"points": [("x", 0.0), ("x", 1.0), ("y", 2.0)]}),
+    ):
+        points = given.pop("points", ())
+        controls.add(replace(HostedControl(0, symbol, "float", *span, symbol), **given), points)
+    params = [control.param() for control in controls.found]
+    assert [p.name for p in params] == ["wet_2", "p7th", "a_b", "a_b_2", "n", "f", "m"]
+    assert [(p.low, p.high, p.default) for p in params[1:5]] == [(0, 1, 0), (-1e9, 1e9, 0), (1, 5, 5), (1, 3, 2)]
+    assert (params[5].warp, params[6].choices, params[6].default) == ("linear", ("x", "x 2", "y"), "x 2")
+    assert all(p.check(p.default) == p.default for p in params)
+
+
+def test_keep_writes_the_state_of_a_node(made, loaded) -> None:
+    sound = np.ones((2, 48000), np.float32)
+    settings = {"state": "kept"}
+    render(node(loaded, "gain"), SPEC, sound, settings, events=[(1000, "keep", True)])
+    assert states.place_of("kept").exists()
+    assert (states.read("kept", f"lv2:{URI}:gain"), states.place_of("kept").suffix) == (b"", ".state")
+    out = render(node(loaded, "gain"), SPEC, sound, settings).audio[0]
+    np.testing.assert_array_equal(out[:, 256:], sound[:, :-256])
+    with pytest.raises(ParamError, match="kept is the state of"):
+        render(node(loaded, "synth"), SPEC, sound, settings)
+
+
+def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    assert states.read("organ", "lv2:urn:a") == b""
+    states.write("organ", "lv2:urn:a", b"\x00\xff")
+    assert states.read("organ", "lv2:urn:a") == b"\x00\xff"
+    with pytest.raises(ParamError, match="organ is the state of lv2:urn:a"):
+        states.read("organ", "lv2:urn:b")
+    states.place_of("organ").write_bytes(b"{")
+    with pytest.raises(ParamError, match="organ cannot be read"):
+        states.read("organ", "lv2:urn:a")
+    for name in ("../organ", "a/b", ".organ"):
+        with pytest.raises(FileError):
+            states.read(name, "lv2:urn:a")

@@ -1,0 +1,103 @@
+"""The worker of one node `plugin`: it alone loads the plugin's code while it plays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import ParamError, Samples
+from antiphon_host import states
+from antiphon_host.catalogue import card_of
+from antiphon_host.instance import HostedInstance, instance_of
+from antiphon_host.midi import HEAD, unpack
+
+if TYPE_CHECKING:  # its module has kernels, which each worker would compile
+    from antiphon.api.backends.workers import WorkerSpec
+
+WARM_HOPS = 8
+
+
+class Hosted:
+    """A `Stepper` of one slot."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        """Loads the plugin, once for each copy.
+
+        Raises ParamError: it cannot be made, or was changed since the node was declared.
+        """
+        card = card_of(str(spec.settings["address"]))
+        if len(card.controls) != spec.settings["controls"]:
+            raise ParamError(f"{card.name} was changed since the patch was loaded; load the patch again")
+        self._keys = [control.key for control in card.controls]
+        self._card, self._spec = card, spec
+        self._copies = self._make()
+        self._rows = (card.ins + card.side) * len(self._copies)
+        self._hop, self._notes = spec.hop, card.notes
+        self._defaults: Samples = np.array([control.first for control in card.controls], np.float32)
+        self._values = self._defaults.copy()  # with which a plugin begins by itself
+        self._played = False
+        self._kept = 0.0
+        self._state = ""
+
+    def _make(self) -> list[HostedInstance]:
+        spec = self._spec
+        try:
+            return [instance_of(self._card, spec.rate, spec.hop) for _ in range(int(spec.settings["copies"]))]
+        except ParamError as error:
+            raise ParamError(f"{self._card.name} {error}") from None
+
+    def warm(self) -> None:
+        """Plays silence."""
+        for _ in range(WARM_HOPS):
+            for copy in self._copies:
+                copy.run([])
+        self._played = True
+
+    def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past; controls stay until the first hop sets them. `config`: name of its state."""
+        if not self._played and config == self._state:
+            return
+        for copy in self._copies:
+            copy.close()
+        # anew, since plugins clear their delay lines by `activate` and not what moves by itself
+        self._copies = self._make()
+        values, self._values = self._values, self._defaults.copy()
+        self._state, self._kept, self._played = config, 0.0, False
+        if state := states.read(config, self._card.address) if config else b"":
+            for copy in self._copies:
+                copy.load(state)
+            self._values.fill(np.nan)  # a state may hold controls too; those of the node are what counts
+        self._set(values)
+
+    def close(self, slot: int) -> None:
+        """Does nothing: a slot without a stream gets no hops."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Computes a hop: controls and events of those hops that hold them, then the sound."""
+        if hops[0] < 0:
+            return
+        given, out, messages = x[0], y[0], []
+        more = given[self._rows :].reshape(-1)
+        if more[0] == 1.0:
+            after = HEAD + len(self._keys)
+            self._set(more[HEAD:after])
+            if more[2] > self._kept and self._state:  # by a new worker once more, which has just read the same
+                self._kept = float(more[2])
+                states.write(self._state, self._card.address, self._copies[0].save())
+            if self._notes and more[1] > 0.0:
+                messages = unpack(more[after:], int(more[1]), self._hop)
+        at = to = 0
+        for copy in self._copies:
+            copy.x[...] = given[at : at + len(copy.x)]
+            copy.run(messages)
+            out[to : to + len(copy.y)] = copy.y
+            at, to = at + len(copy.x), to + len(copy.y)
+        self._played = True
+
+    def _set(self, values: Samples) -> None:
+        for n in np.flatnonzero(values != self._values).tolist():
+            for copy in self._copies:
+                copy.set(self._keys[n], float(values[n]))
+        self._values[:] = values
