@@ -70,7 +70,6 @@ def judge(
     failed: Sequence[str],
     *,
     limited: float = 0.0,
-    steady: bool = False,
     remarks: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on a sound.
@@ -82,15 +81,14 @@ def judge(
         cost: Processor time of its rendering, as a share of its length.
         failed: A sentence for each node that failed and each loss of events.
         limited: Share of the time in which the output was beyond full scale.
-        steady: Whether a step of loudness is a fault, not a remark.
         remarks: Sentences that are no faults.
     """
-    bars = tuple(_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
+    bars = tuple(bar_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     top = float(np.abs(sound).max(initial=0.0))
     clipped = int(np.count_nonzero(np.abs(sound) > 1.0))
-    silent, step = _longest(level < _SILENCE for level in bars), _largest_step(bars)
+    silent, step = _longest(level < _SILENCE for level in bars), largest_step(bars)
     why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
         why.append(f"it is silent for {silent} bars")
@@ -102,13 +100,14 @@ def judge(
     if cost > FULL:
         why.append(f"it takes {cost:.0%} of the time that it lasts, of at most {FULL:.0%}")
     if step > STEP_LU:
-        (why if steady else said).append(f"its loudness changes by {step:.1f} LU from one bar to the next")
+        said.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
     peak = 20.0 * float(np.log10(max(top, 1e-6)))
     figures = (meter.integrated(), peak, clipped, bars, silent, step, notes, cost, limited)
     return Verdict(*figures, tuple(why), tuple(said))
 
 
-def _loudness(sound: Samples, rate: int) -> float:
+def bar_loudness(sound: Samples, rate: int) -> float:
+    """Loudness of a bar by its loudest 400 ms, LUFS."""
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     return max(QUIETEST, float(lufs_of(meter.blocks(max(1, meter.hops))).max()))
@@ -122,6 +121,7 @@ def _longest(silent: Iterable[bool]) -> int:
     return longest
 
 
-def _largest_step(bars: Sequence[float]) -> float:
+def largest_step(bars: Sequence[float]) -> float:
+    """Largest change of loudness between two bars that sound, LU."""
     pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= _SILENCE]
     return max(pairs, default=0.0)

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
-from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import silent, unknown_words
-from antiphon.kernel.synth.choosing import chosen
+from antiphon.kernel.synth.choosing import choose, chosen, use
+from antiphon.kernel.synth.info import BackendChoice
 from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
-from antiphon.offline.event_file import FileEvent, commands_of, parse_events
+from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rehearsal import Verdict, judge
+from antiphon.offline.rehearsal import NOTES, STEP_LU, Verdict, bar_loudness, judge, largest_step
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import disarm, rearm
@@ -50,12 +53,12 @@ class Trial:
     Attributes:
         text: The script that is proposed.
         before: The script that plays; "" where none does.
-        beat: Of the script that plays, at which the change would come.
+        beat: Of the script that plays; the change comes on its next bar.
         tempo: Of the server, bpm; None for that of the patch.
-        graph: The patch that plays, as of `GET /api/graph`; None for the file of the patch.
+        graph: The patch that plays: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
+            "node.port"; None for the file of the patch.
         lines: Commands at the change beside the script, as of a file of events, at beat 0.
         locked: Tracks and loops whose notes may not change.
-        steady: Whether a step of loudness is a fault.
     """
 
     text: str
@@ -66,93 +69,144 @@ class Trial:
     graph: Mapping[str, Any] | None = None
     lines: tuple[str, ...] = ()
     locked: frozenset[str] = frozenset()
-    steady: bool = False
     bars: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """The verdict and the sound, from the change on; `[channels, frames]` at `RATE`."""
+    """The verdict and the sound, `[channels, frames]` at `RATE`: from the change on, and of the bar before it."""
 
     verdict: Verdict
     sound: Samples
+    before: Samples
 
 
 @dataclass(slots=True)
-class _Played:
-    """What a performance plays around the change. `lead`: beats before it, a bar or none."""
+class Performed:
+    """What a script plays around the change.
 
-    script: LiveScript
-    events: list[LiveEvent]
+    `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
+    `unchanged`: what plays in the lead and the bar after it without the change.
+    """
+
+    patch: str
+    line: int
+    bar: Fraction
     lead: Fraction
+    events: list[LiveEvent]
+    unchanged: list[LiveEvent] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        plain = asdict(replace(self, events=[], unchanged=[]))
+        for name in _EVENTS:
+            plain[name] = [[str(e.beat), e.address, list(e.args), e.source, e.line] for e in getattr(self, name)]
+        return {**plain, "bar": str(self.bar), "lead": str(self.lead)}
 
-def rehearse(trial: Trial, loaded: Loaded) -> Rehearsed:
-    """Plays a change and judges it. The process is to be one that `script_limits.confine` has limited.
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> Performed:
+        """From what `plain` gave."""
+        given: dict[str, Any] = {**plain, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])}
+        for name in _EVENTS:
+            given[name] = [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), e[3], e[4]) for e in plain[name]]
+        return Performed(**given)
 
-    Raises ScriptError: the script has an error, with its line. Raises AntiphonError: the change makes no sense.
+
+_EVENTS = ("events", "unchanged")
+
+
+def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
+    """Renders what a change plays, and judges it; nothing of the script is run.
+
+    Raises AntiphonError: the patch does not take it, with the script's line.
     """
-    played = _performed(trial)
-    patch = _patch(trial, played.script, loaded)
+    notes = max(Counter(int(event.beat) for event in played.events if _is_note(event)).values(), default=0)
+    if notes > NOTES:  # they need not be rendered to be known as too many
+        raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {NOTES}")
+    patch = _patch(trial, played, loaded)
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
     tempo = patch.tempo if trial.tempo is None else trial.tempo
     events, lacking = without_macros(played.events, patch.graph)
-    played.remarks += [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
-    sounds = commands(events, trial.name, RATE, find, players)
-    sounds += _ends(trial.graph, players, find)
+    remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
+    present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
+    sounds = [*commands(events, trial.name, RATE, find, players), *present]
     sounds += parse_events(shifted, RATE, find, "the change", players, patch)
     times = tempo_map(events, RATE, tempo)
-    bar = played.script.bar
-    edges = [round(times.sample_at(float(played.lead + bar * k))) for k in range(trial.bars + 1)]
-    runner, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1])
-    played.failed += [f"{node} fails: {reason}" for node, reason in runner.failures]
+    edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
+    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1])
+    failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in runner.failures)]
     if runner.dropped:
-        played.failed.append(f"{runner.dropped} events exceed the limit of one block")
-    played.remarks += _unknown(played.events, runner.vocabularies())
+        failed.append(f"{runner.dropped} events exceed the limit of one block")
     first = [0] if played.lead else []
-    notes = Counter(int(event.beat) for event in played.events if _is_note(event))
     verdict = judge(
-        sound, RATE, [*first, *edges], max(notes.values(), default=0), spent * RATE / edges[-1], played.failed,
-        limited=runner.limited * BLOCK / edges[-1], steady=trial.steady, remarks=played.remarks,
+        sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
+        limited=runner.limited * BLOCK / edges[-1], remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
     )  # fmt: skip
-    return Rehearsed(replace(verdict, bars=verdict.bars[len(first) :]), sound[:, edges[0] :])
+    step = largest_step(verdict.bars[:2]) if first else 0.0
+    if step > STEP_LU:
+        # a step is a fault where it is the change's, not what plays would make by itself
+        usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
+        before = _rendered(patch, loaded, tempo, usual, edges[1])[2]
+        if largest_step([bar_loudness(before[:, edges[0] :], RATE), verdict.bars[1]]) > STEP_LU:
+            why = f"the loudness changes by {step:.1f} LU where it comes in, by at most {STEP_LU:g}"
+            verdict = replace(verdict, why=(*verdict.why, why))
+    verdict = replace(verdict, bars=verdict.bars[len(first) :])
+    return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 
 
-def within(trial: Trial, work: Callable[[], Rehearsed]) -> Rehearsed:
-    """Calls `work`; what ends a script for its time or memory becomes a `ScriptError`."""
+def prepared() -> Loaded:
+    """Plugins and synth of a process that rehearses."""
+    loaded = load(check=False)
+    use(BackendChoice(choose("auto", loaded.factories["synths"])))
+    return loaded
+
+
+def warm(patch: str, loaded: Loaded) -> None:
+    """Has a patch's machine code and sounds loaded, so that copies of this process need not."""
+    graph = load_patch(patch, loaded.catalog).graph
+    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
+        runner.run(np.zeros((2, BLOCK), np.float32))
+
+
+# ---- the script
+
+
+def perform(trial: Trial) -> Performed:
+    """Runs the scripts, in a process that `script_limits.confine` has limited.
+
+    Raises ScriptError: a script has an error, or takes too long, with its line.
+    """
     try:
-        return work()
+        return _performed(trial)
     except (MemoryError, RecursionError, ScriptTooLong) as error:
         raise fault_in_script(trial.name, error) from None
     finally:
         disarm()
 
 
-# ---- the script
-
-
-def _performed(trial: Trial) -> _Played:
+def _performed(trial: Trial) -> Performed:
     script = _read(trial.name, trial.text)
+    played = Performed(script.patch, script.patch_line, script.bar, Fraction(0), [])
     before = _read("playing.py", trial.before) if trial.before else None
     length = script.bar * trial.bars
     if before is None:
-        performance = Performance(script, trial.tempo or 120.0)
-        return _Played(script, _until(performance, length), Fraction(0))
-    lead = before.bar
-    at = max(lead, trial.beat)
+        played.events = _until(Performance(script, trial.tempo or 120.0), length)
+        return played
+    played.lead = lead = before.bar
+    at = max(lead, -(-trial.beat // lead) * lead)
     performance = _advanced(before, at - lead, trial.tempo or 120.0)
     events = _until(performance, at)
-    played = _Played(script, [replace(event, beat=event.beat - (at - lead)) for event in events], lead)
     performance.swap(script, at)
     after = _until(performance, at + length)
-    if trial.locked:
-        unchanged = _advanced(before, at, trial.tempo or 120.0)
-        played.failed += _against(trial.locked, _until(unchanged, at + length), after)
+    usual = _advanced(before, at, trial.tempo or 120.0)
+    unchanged = _until(usual, at + (length if trial.locked else lead))
+    played.failed += _against(trial.locked, unchanged, after)
+    played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
     played.remarks += _out_of_key(events, after)
-    played.events += [replace(event, beat=event.beat - (at - lead)) for event in after]
+    played.events = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *after)]
     return played
 
 
@@ -216,45 +270,42 @@ def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list
 # ---- the patch
 
 
-def _patch(trial: Trial, script: LiveScript, loaded: Loaded) -> Patch:
+def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
     """The script's patch: as it is now, where it is the one that plays."""
     if not script.patch:
         raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
     try:
         patch = load_patch(script.patch, loaded.catalog)
     except PatchError as error:
-        raise ScriptError(f"{trial.name} line {script.patch_line}: {error}") from None
+        raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
     live = trial.graph
     if live is None or _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch)):
         return patch
     nodes = tuple(
-        NodeSpec(node["name"], node["type"], _values(node))
+        NodeSpec(node["name"], node["type"], _values(node, loaded.catalog[node["type"]].cells))
         for node in live["nodes"]
-        if node["name"] not in (*ENDS, MACRO)
+        if node["name"] not in (*ENDS, MACRO) and node["type"] in loaded.catalog
     )
     wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
     return replace(patch, graph=Graph(nodes, wires, patch.graph.macros).with_types(loaded.catalog))
 
 
-def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    settable = (param for param in node["params"] if not param["readonly"] and param["kind"] != "trigger")
-    return {param["name"]: param["value"] for param in settable if param["value"] not in (None, param["default"])}
+def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
+    settable = {param.name: param for param in cells if not param.readonly and param.kind != "trigger"}
+    return {
+        name: value for name, value in node["values"].items() if name in settable and value != settable[name].default
+    }
 
 
-def _ends(live: Mapping[str, Any] | None, players: Players, find: Callable[[str, str], Any]) -> Sequence[Command]:
+def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> Sequence[Command]:
     """The values of the server's own nodes, such as the master volume."""
-    nodes = [node for node in (live or {"nodes": []})["nodes"] if node["name"] in ENDS]
-    lines = [
-        FileEvent(sample=0, address=f"/node/{node['name']}/{name}", args=[value])
-        for node in nodes
-        for name, value in _values(node).items()
-    ]
     found: list[Command] = []
-    for line in lines:
-        try:
-            found += commands_of(line, RATE, find, players)
-        except AntiphonError:
-            continue  # a render has no such end
+    for node in (live or {"nodes": []})["nodes"]:
+        for name, value in node["values"].items() if node["name"] in ENDS else ():
+            with contextlib.suppress(AntiphonError):  # a value that is read only, an end that a render has not
+                if value != find(node["name"], name).default:
+                    line = FileEvent(sample=0, address=f"/node/{node['name']}/{name}", args=[value])
+                    found += commands_of(line, RATE, find, players)
     return found
 
 
@@ -271,15 +322,16 @@ def _plain(name: str) -> str:
 
 def _rendered(
     patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int
-) -> tuple[PlayerRunner, Samples, float]:
-    """The closed runner, its sound, and the processor time in seconds."""
+) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
+    """The closed runner, its nodes' vocabularies, the sound, and the processor time in seconds."""
     spec = StreamSpec(RATE, BLOCK, 2)
 
-    def run() -> tuple[PlayerRunner, Samples]:
+    def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
         runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, played)
         with closing(runner):
             blocks = [samples.copy() for samples in process_stream((), runner, frames)]
-        return runner, np.concatenate(blocks, axis=1)
+            words = runner.vocabularies()
+        return runner, words, np.concatenate(blocks, axis=1)
 
     with ExitStack() as stack:
         passes = chosen().info.make_support().passes(live=0)
@@ -289,8 +341,7 @@ def _rendered(
             while not rounds.done(frames + run()[0].latency + BLOCK, RATE):
                 rounds.begin()
         begun = time.process_time()
-        runner, sound = run()
-        return runner, sound, time.process_time() - begun
+        return *run(), time.process_time() - begun
 
 
 def _unknown(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:

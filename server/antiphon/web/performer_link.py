@@ -12,6 +12,8 @@ from antiphon.web.access import START
 from antiphon.web.http_message import Refusal
 from antiphon.web.script_link import LONGEST, pack, unpack
 
+TEXTS = 8
+"""Scripts whose text is known by their version."""
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
@@ -21,6 +23,7 @@ IDLE: dict[str, Any] = {
     "version": 0,
     "tried": 0,
     "begins": 0.0,
+    "origin": 0.0,
     "name": "",
     "by": "",
     "fault": None,
@@ -55,6 +58,7 @@ class PerformerLink:
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None
+        self._texts: dict[int, str] = {}
         self.dropped = 0
 
     @property
@@ -84,6 +88,19 @@ class PerformerLink:
         """
         self._send({"do": "run", "quantum": quantum, "top": top, **script})
         self.script = script
+        self._texts[script["version"]] = script["text"]
+        while len(self._texts) > TEXTS:
+            del self._texts[next(iter(self._texts))]
+
+    @property
+    def playing(self) -> str | None:
+        """The text of the version that plays; "" where none does, None where this process does not know it."""
+        return self._texts.get(self.state["version"]) if self.state["playing"] else ""
+
+    @property
+    def next_version(self) -> int:
+        """A version number that no script has had."""
+        return 1 + max(self.state["version"], self.state["tried"], *(self._texts or [0]))
 
     def stop(self) -> None:
         """Ends the script that plays; raises `Refusal` as `run` does."""
@@ -96,6 +113,14 @@ class PerformerLink:
     def hear(self, muted: list[str], soloed: list[str]) -> None:
         """Mutes tracks and loops, or solos some; raises `Refusal` as `run`."""
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
+
+    def say(self, sentence: str) -> None:
+        """Shows a line on the pages, below the text, as what a script prints."""
+        self.dropped += self._feed.add("said", [sentence])
+
+    def tell(self, name: str, value: Any) -> None:
+        """Gives the pages a field, whose last value counts."""
+        self._feed.put(name, value)
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._sock is None:

@@ -6,6 +6,7 @@ from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.spool import write_pieces
 from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
 from antiphon.web.api.types import Asked, Name, list_of, maybe, record
+from antiphon.web.changes import ValueSubscription as OscSubscription
 from antiphon.web.http_message import (
     HttpRequest,
     Refusal,
@@ -13,5 +14,6 @@ from antiphon.web.http_message import (
     answer as json_response,
     text as text_response,
 )
-from antiphon.web.operations import convert, operation
+from antiphon.web.operations import TokenLevel, convert, operation
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION as MAX_SCRIPT_VERSION, MOST_QUANTUM
 from antiphon.web.server import HttpServer

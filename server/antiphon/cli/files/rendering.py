@@ -92,7 +92,9 @@ class PatchRender:
             lost, words = tuple(runner.counts()), runner.vocabularies()
             limited = runner.limited * self.spec.block / max(1, writer.frames)
         written = Written.sound(writer, name)
-        return RenderedFile(writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words, limited)
+        return RenderedFile(
+            writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words, limited
+        )
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for what is heard."""
