@@ -39,7 +39,8 @@ from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import disarm, rearm
 from antiphon.offline.script_run import PATIENCE, commands, without_macros
 
-RATE, BLOCK = 48000, 256
+RATE, BLOCK = 48000, 512
+"""Hz, and frames of a block: twice those of a server, which saves a quarter of the time."""
 LONGEST_BARS = 16
 REMEMBERED = 512
 """Beats before the change through which the loops of what plays are run, for what they remember."""
