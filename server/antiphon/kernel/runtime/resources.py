@@ -21,7 +21,7 @@ def checkout() -> Path | None:
 def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 
-    `name`: "library", "patches", "models" or "supercollider". Returns the checkout's where Antiphon runs from one,
+    `name`: "library", "patches", "models", "supercollider" or "docs". Returns the checkout's where Antiphon runs from one,
     otherwise the installed one.
     """
     root = checkout()
