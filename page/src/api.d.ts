@@ -350,6 +350,7 @@ export interface ProposeBody {
   scene?: number;
   bars?: number;
   trusted?: boolean;
+  own?: boolean;
 }
 
 export interface Proposed {

@@ -31,6 +31,7 @@ class Proposal:
         text: The whole script, with it; "" where it changes no script.
         lines: (address, arguments) of messages at the change.
         base: The script on which it stands.
+        own: Whether it is the performer's own, which is judged alone.
         back: (address, arguments) of messages that take back those of `lines`.
         figures: Of the verdict.
         state: rehearsing, ready, waiting, landed, refused, dropped or undone.
@@ -42,6 +43,7 @@ class Proposal:
     base: str
     back: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     bars: int = 4
+    own: bool = False
     ok: bool = False
     why: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +105,8 @@ class Desk:
         """Raises `Refused` where a proposal may not land over the script that plays."""
         if self.mode in ("off", "hold"):
             raise Refused(f"the performer has set the co-performer to {self.mode}; nothing lands")
+        if proposal.own:
+            raise Refused("it is the performer's own, who runs it")
         if proposal.state in ("landed", "dropped", "undone"):
             raise Refused(f"it was {proposal.state} already; propose it again")
         if playing != proposal.base:

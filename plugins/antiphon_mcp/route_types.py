@@ -34,6 +34,7 @@ class ProposeBody(Asked):
     scene: Annotated[int, Meta(ge=0, le=MOST_SCENE)] | UnsetType = UNSET
     bars: Annotated[int, Meta(ge=2, le=16, description="Bars that are rehearsed.")] = 4
     trusted: Annotated[bool, Meta(description="The performer allows what is not music (`--trust`).")] = False
+    own: Annotated[bool, Meta(description="The performer's own script: it is judged, and lands by Run alone.")] = False
 
 
 class LandBody(Asked):

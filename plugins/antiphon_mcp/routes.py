@@ -71,15 +71,15 @@ class McpRoutes:
         """Rehearse a change: a script, lines of it, values of parameters, or a scene. Nothing of it is heard."""
         self._check(request)
         await self._join()
-        if self._desk.mode == "off":
+        if self._desk.mode == "off" and not body.own:
             raise Refusal(409, "the performer has switched the co-performer off")
         base = self._performer.playing
         if base is None:
             raise Refusal(409, "the text of what plays is not known here; have the performer run it again")
         text, lines = types.change_of(body, base)
-        if not body.trusted and (reason := forbidden(text, base)):
+        if not (body.trusted or body.own) and (reason := forbidden(text, base)):
             raise Refusal(422, reason)
-        proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars)
+        proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own)
         log.info("co-performer: proposes %s", proposal.id)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
@@ -249,14 +249,16 @@ class McpRoutes:
     # ---- the performer
 
     async def _join(self) -> None:
-        """Begins to hear the performer's acts, and reads what was set before."""
+        """Begins to hear the performer's acts, and reads what is set: an act may have been told to control alone yet."""
         if self._acts is None:
             self._acts = OscSubscription(self._control.osc, self._heard)
             self._acts.start()
-            await self._read_state()
+        await self._read_state()
 
     async def _read_state(self) -> None:
         mode, *locked = await self._server.ask("/mcp/state", "/mcp/state.reply")
+        if mode == "off":
+            self._desk.drop()
         self._desk.mode, self._desk.locked = str(mode), frozenset(map(str, locked))
         self._tell()
 
