@@ -36,7 +36,7 @@ class ServerClient:
         """As `get`, with a body."""
         return json.loads(self._asked("POST", path, {} if body is None else body))
 
-    def bytes(self, path: str) -> bytes:
+    def picture(self, path: str) -> bytes:
         """The bytes of an answer."""
         return self._asked("GET", path, None)
 

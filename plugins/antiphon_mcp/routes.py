@@ -10,11 +10,13 @@ import asyncio
 import base64
 import json
 import logging
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from antiphon.api.backends.http import (
+    MAX_SCRIPT_VERSION,
     HttpRequest,
     HttpServer,
     OscSubscription,
@@ -234,8 +236,8 @@ class McpRoutes:
         return proposal
 
     def _run(self, text: str, quantum: float) -> None:
-        performer = self._performer
-        performer.run({"text": text, "version": performer.next_version, "name": BY, "by": BY}, quantum)
+        version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
+        self._performer.run({"text": text, "version": version, "name": BY, "by": BY}, quantum)
 
     async def _values(self) -> dict[str, Any]:
         found = {}
@@ -249,7 +251,7 @@ class McpRoutes:
     # ---- the performer
 
     async def _join(self) -> None:
-        """Begins to hear the performer's acts, and reads what is set: an act may have been told to control alone yet."""
+        """Begins to hear the performer's acts, and reads what is set: control may know an act before it is heard."""
         if self._acts is None:
             self._acts = OscSubscription(self._control.osc, self._heard)
             self._acts.start()

@@ -137,7 +137,7 @@ class CoperformerTools:
                 proposal = await self._do(self._client.get, path)
         picture = b""
         if proposal["figures"]:
-            picture = await self._do(self._client.bytes, f"{path}/picture")
+            picture = await self._do(self._client.picture, f"{path}/picture")
         return _answer(proposal, picture)
 
     async def land(

@@ -144,7 +144,8 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     first = [0] if played.lead else []
     verdict = judge(
         sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
-        limited=runner.limited * BLOCK / edges[-1], remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
+        limited=runner.limited * BLOCK / edges[-1],
+        remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
     )  # fmt: skip
     step = largest_step(verdict.bars[:2]) if first else 0.0
     if step > STEP_LU:

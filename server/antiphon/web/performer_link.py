@@ -97,11 +97,6 @@ class PerformerLink:
         """The text of the version that plays; "" where none does, None where this process does not know it."""
         return self._texts.get(self.state["version"]) if self.state["playing"] else ""
 
-    @property
-    def next_version(self) -> int:
-        """A version number that no script has had."""
-        return 1 + max(self.state["version"], self.state["tried"], *(self._texts or [0]))
-
     def stop(self) -> None:
         """Ends the script that plays; raises `Refusal` as `run` does."""
         self._send({"do": "stop"})
