@@ -19,7 +19,7 @@ UNDONE = 64
 LONGEST_DIFF = 20_000
 
 
-class Refused(Exception):
+class NotLanded(Exception):
     """A change that does not land, with the reason."""
 
 
@@ -102,19 +102,19 @@ class Desk:
         proposal.state = "ready" if proposal.ok else "refused"
 
     def check(self, proposal: Proposal, playing: str, *, trusted: bool = False) -> None:
-        """Raises `Refused` where a proposal may not land over the script that plays."""
+        """Raises `NotLanded` where a proposal may not land over the script that plays."""
         if self.mode in ("off", "hold"):
-            raise Refused(f"the performer has set the co-performer to {self.mode}; nothing lands")
+            raise NotLanded(f"the performer has set the co-performer to {self.mode}; nothing lands")
         if proposal.own:
-            raise Refused("it is the performer's own, who runs it")
+            raise NotLanded("it is the performer's own, who runs it")
         if proposal.state in ("landed", "dropped", "undone"):
-            raise Refused(f"it was {proposal.state} already; propose it again")
+            raise NotLanded(f"it was {proposal.state} already; propose it again")
         if playing != proposal.base:
-            raise Refused("the set has changed since it was rehearsed; propose it again")
+            raise NotLanded("the set has changed since it was rehearsed; propose it again")
         if proposal.state == "rehearsing":
-            raise Refused("it is being rehearsed; wait for the verdict")
+            raise NotLanded("it is being rehearsed; wait for the verdict")
         if not proposal.ok and not (trusted and proposal.figures):
-            raise Refused(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
+            raise NotLanded(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
 
     def drop(self) -> Proposal | None:
         """Drops what waits, and returns it."""

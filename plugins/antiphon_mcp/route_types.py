@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from antiphon.api.backends.http import LONGEST_SCRIPT, MOST_QUANTUM, Asked, Refusal, TokenLevel, maybe, record
+from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLevel, maybe, record
 
 OWNER = TokenLevel.OWNER
-MOST_EDITS, MOST_VALUES, MOST_SCENE = 256, 128, 127
+MOST_EDITS, MOST_VALUES, MOST_SCENE, MOST_QUANTUM = 256, 128, 127, 4096
 LONGEST_LINE = 400
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}")
 Value = float | bool | Annotated[str, Meta(max_length=1000)]

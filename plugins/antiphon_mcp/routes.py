@@ -27,7 +27,7 @@ from antiphon.api.backends.http import (
 )
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import CUE, MODES, Desk, Proposal, Refused
+from antiphon_mcp.desk import CUE, MODES, Desk, NotLanded, Proposal
 from antiphon_mcp.rehearser import Rehearser
 
 log = logging.getLogger("antiphon.mcp")
@@ -338,7 +338,7 @@ class McpRoutes:
     def _allowed(self, proposal: Proposal, *, trusted: bool) -> None:
         try:
             self._desk.check(proposal, self._performer.playing, trusted=trusted)
-        except Refused as refused:
+        except NotLanded as refused:
             raise Refusal(409, str(refused)) from None
 
     def _begin(self, work: Any) -> None:

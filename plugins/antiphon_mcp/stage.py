@@ -14,27 +14,14 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file
 from antiphon.api.backends.files import read_sound
-from antiphon.api.backends.rendering import (
-    REHEARSAL_RATE,
-    Loaded,
-    Performed,
-    Rehearsed,
-    ScriptError,
-    Trial,
-    confine_script,
-    perform_change,
-    prepared_to_rehearse,
-    rehearse_change,
-    warm_patch,
-)
+from antiphon.api.backends.rendering import Loaded, perform_change, prepared_to_rehearse, rehearse_change, warm_patch
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
 from antiphon_mcp.seeing import bands, onsets, spectrogram
 
@@ -91,37 +78,24 @@ def _reason(end: ForkedEnd) -> str:
 
 def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     """Has the script run in a copy, and what it plays rendered here, where all that it needs is loaded."""
-    given = {**asked["trial"], "beat": Fraction(asked["trial"]["beat"])}
-    given |= {"lines": tuple(given["lines"]), "locked": frozenset(given["locked"])}
-    trial = Trial(**given)
-    played = _in_a_copy(partial(_perform, trial))
+    played = _in_a_copy(partial(perform_change, asked["trial"]))
     if "fault" in played:
         return played
     try:
-        done = rehearse_change(trial, Performed.of(played), loaded)
+        done = rehearse_change(asked["trial"], played, loaded)
     except AntiphonError as error:
         return {"fault": str(error)}
     verdict = asdict(done.verdict)
-    remarks = [*verdict.pop("remarks"), *_other_bands(done)]
+    remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
     figures = {name: _rounded(value) for name, value in verdict.items()}
-    figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, REHEARSAL_RATE)}
-    return {"verdict": figures, "picture": _text(spectrogram(done.sound, REHEARSAL_RATE))}
+    figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
+    return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
 
 
-def _perform(trial: Trial) -> dict[str, Any]:
-    confine_script(PATIENCE)
-    try:
-        return perform_change(trial).plain()
-    except ScriptError as error:
-        return {"fault": str(error), "picture": error.picture}
-    except AntiphonError as error:
-        return {"fault": str(error)}
-
-
-def _other_bands(done: Rehearsed) -> list[str]:
-    if not done.before.shape[1]:
+def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:
+    if not before.shape[1]:
         return []
-    was, now = (bands(one, REHEARSAL_RATE) for one in (done.before, done.sound))
+    was, now = bands(before, rate), bands(after, rate)
     loud = max(was.values()) - 40.0
     found = [(name, now[name] - was[name]) for name in was if max(was[name], now[name]) > loud]
     return [f"its {name} is {by:+.0f} dB to what plays" for name, by in found if abs(by) > LOUDER]

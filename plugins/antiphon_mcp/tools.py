@@ -28,7 +28,7 @@ Node = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Value = float | bool | Annotated[str, Field(max_length=1000)]
 
 
-class Edit(BaseModel):
+class LineEdit(BaseModel):
     """Lines `first` to `last` of the script that plays, replaced; `last` = `first` - 1 inserts before `first`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -119,7 +119,7 @@ class CoperformerTools:
     async def propose(
         self,
         script: Annotated[str | None, Field(max_length=100_000)] = None,
-        lines: Annotated[list[Edit] | None, Field(min_length=1, max_length=256)] = None,
+        lines: Annotated[list[LineEdit] | None, Field(min_length=1, max_length=256)] = None,
         params: Annotated[dict[str, Value] | None, Field(min_length=1, max_length=128)] = None,
         scene: Annotated[int | None, Field(ge=0, le=127)] = None,
         bars: Annotated[int, Field(ge=2, le=16)] = 4,

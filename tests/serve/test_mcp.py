@@ -19,8 +19,7 @@ pytest.importorskip("mcp", reason="the SDK is not installed: pip install 'antiph
 from mcp import Client, StdioServerParameters
 
 SET = """\
-from antiphon.live import *
-
+from antiphon.live import *\n
 patch("band")
 tempo(120)
 track("beat", s("bd ~ bd ~", gain=0.6))

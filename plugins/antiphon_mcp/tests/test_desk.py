@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import KEPT, Desk, Refused
+from antiphon_mcp.desk import KEPT, Desk, NotLanded
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -109,7 +109,7 @@ def test_what_was_not_rehearsed_does_not_land(
     if not why:
         desk.check(proposal, playing, trusted=trusted)
         return
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(NotLanded, match=why):
         desk.check(proposal, playing, trusted=trusted)
 
 

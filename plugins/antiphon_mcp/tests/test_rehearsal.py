@@ -9,8 +9,7 @@ import pytest
 from antiphon.api.backends.runtime import HelperProcess
 
 SET = """\
-from antiphon.live import *
-
+from antiphon.live import *\n
 patch("band")
 tempo(240)
 track("beat", s("bd*4", gain=0.5))

@@ -36,11 +36,13 @@ from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rehearsal import NOTES, STEP_LU, Verdict, bar_loudness, judge, largest_step
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
-from antiphon.offline.script_limits import disarm, rearm
+from antiphon.offline.script_limits import confine, disarm, rearm
 from antiphon.offline.script_run import PATIENCE, commands, without_macros
 
-RATE, BLOCK = 48000, 512
-"""Hz, and frames of a block: twice those of a server, which saves a quarter of the time."""
+RATE = 48000
+"""Hz."""
+BLOCK = 512
+"""Frames of a block: twice those of a server, which saves a quarter of the time."""
 LONGEST_BARS = 16
 REMEMBERED = 512
 """Beats before the change through which the loops of what plays are run, for what they remember."""
@@ -80,6 +82,7 @@ class Rehearsed:
     verdict: Verdict
     sound: Samples
     before: Samples
+    rate: int = RATE
 
 
 @dataclass(slots=True)
@@ -171,6 +174,28 @@ def warm(patch: str, loaded: Loaded) -> None:
     graph = load_patch(patch, loaded.catalog).graph
     with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
         runner.run(np.zeros((2, BLOCK), np.float32))
+
+
+def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scripts of a change play, as `rehearse_change` takes it, or `fault` and `picture`.
+
+    `asked`: a `Trial` as JSON. To be called in a copy of the process, which it limits.
+    """
+    confine(PATIENCE)
+    try:
+        return perform(_trial(asked)).plain()
+    except AntiphonError as error:
+        return {"fault": str(error), "picture": getattr(error, "picture", "")}
+
+
+def rehearse_change(asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded) -> Rehearsed:
+    """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
+    return rehearse(_trial(asked), Performed.of(played), loaded)
+
+
+def _trial(plain: Mapping[str, Any]) -> Trial:
+    sets = {"lines": tuple(plain["lines"]), "locked": frozenset(plain["locked"])}
+    return Trial(**{**plain, **sets, "beat": Fraction(plain["beat"])})
 
 
 # ---- the script

@@ -15,5 +15,5 @@ from antiphon.web.http_message import (
     text as text_response,
 )
 from antiphon.web.operations import TokenLevel, convert, operation
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION as MAX_SCRIPT_VERSION, MOST_QUANTUM
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION as MAX_SCRIPT_VERSION
 from antiphon.web.server import HttpServer

@@ -8,17 +8,11 @@ from antiphon.kernel.contract.parameter_cells import ParamCells
 from antiphon.kernel.plugins.checks import check_type_name
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.kernel.plugins.registry import Registration, registrations
-from antiphon.live.records import ScriptError
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
 from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
 from antiphon.offline.rehearsing import (
-    RATE as REHEARSAL_RATE,
-    Performed,
-    Rehearsed,
-    Trial,
-    perform as perform_change,
+    perform_change,
     prepared as prepared_to_rehearse,
-    rehearse as rehearse_change,
+    rehearse_change,
     warm as warm_patch,
 )
-from antiphon.offline.script_limits import confine as confine_script
