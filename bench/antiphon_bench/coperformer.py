@@ -70,9 +70,14 @@ def main(count: int, seed: int) -> None:
         heard, silent, step = _heard(record)
     table("proposals", ("kind", "passed", "refused"), [(one, rows[one, True], rows[one, False]) for one in KINDS])
     figures = {
-        "wrong verdicts": len(wrong), "missed blocks": status["missed_blocks"], "bars heard": heard, "longest silence, bars": silent,
-        "largest step, LU": round(step, 1), "set as before": text == SET, "seconds": round(spent, 1),
-    }  # fmt: skip
+        "wrong verdicts": len(wrong),
+        "missed blocks": status["missed_blocks"],
+        "bars heard": heard,
+        "longest silence, bars": silent,
+        "largest step, LU": round(step, 1),
+        "set as before": text == SET,
+        "seconds": round(spent, 1),
+    }
     table(f"{count} changes beside what plays", ("", ""), list(figures.items()))
     finish("coperformer", {**figures, "wrong": wrong[:MOST_WRONG]})
 
