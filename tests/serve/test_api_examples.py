@@ -45,7 +45,7 @@ ELSEWHERE = {
     "post_mcp_undo": (409, "nothing"),
 }
 """Operations that this server refuses: the status, and a word of the answer."""
-LAST = ("get_live_script", "post_capture")
+LAST = ("get_live_script", "post_capture", "post_mcp_hear")
 """Operations that need a script that was run, or bars that sounded."""
 TAIL = 10.0
 """Seconds, at most, in which a set's echoes die away."""
