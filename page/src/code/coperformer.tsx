@@ -1,26 +1,27 @@
 // The co-performer and rehearsals: what waits is shown with its picture before it lands; a script is judged unheard.
 import { effect, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { Coperformer, Proposed } from "../api";
 import { parts, send, token } from "../link";
 import { editor, live, ownersAnswer, printed } from "./store";
 
 const BARS = 4;
 const state = signal<Coperformer | null>(null);
-const picture = signal("");
+const picture = signal<ImageBitmap | null>(null);
 const rehearsing = signal(false);
 
 parts.set("coperformer", (part) => (state.value = part as Coperformer));
 effect(() => {
   const waiting = state.value?.waiting;
-  if (picture.peek()) URL.revokeObjectURL(picture.peek());
-  picture.value = "";
+  picture.value = null;
   if (waiting) void readPicture(waiting.id);
 });
 
 async function readPicture(id: string): Promise<void> {
   const headers = { Authorization: `Bearer ${token()}` };
   const answer = await fetch(`/api/mcp/proposals/${id}/picture`, { headers }).catch(() => null);
-  if (answer?.ok && state.value?.waiting?.id === id) picture.value = URL.createObjectURL(await answer.blob());
+  // drawn, not an image of its own address: the page shows images of this server alone
+  if (answer?.ok && state.value?.waiting?.id === id) picture.value = await createImageBitmap(await answer.blob());
 }
 
 /** Has the script judged unheard, beside what plays; the verdict stands below the text. */
@@ -80,7 +81,7 @@ export function CoperformerPanel() {
       {now.waiting && (
         <div role="status">
           <pre>{now.waiting.diff}</pre>
-          {picture.value && <img src={picture.value} alt="Spectrogram of its rehearsal" />}
+          {picture.value && <Picture bitmap={picture.value} />}
           <p>
             <button class="call" onClick={() => send("/mcp/land")}>
               Land
@@ -91,4 +92,11 @@ export function CoperformerPanel() {
       )}
     </section>
   );
+}
+
+function Picture({ bitmap }: { bitmap: ImageBitmap }) {
+  const place = useRef<HTMLCanvasElement>(null);
+  useEffect(() => place.current?.getContext("2d")?.drawImage(bitmap, 0, 0), [bitmap]);
+  const { width, height } = bitmap;
+  return <canvas ref={place} width={width} height={height} role="img" aria-label="Spectrogram of its rehearsal" />;
 }

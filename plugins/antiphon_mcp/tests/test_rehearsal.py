@@ -15,7 +15,15 @@ tempo(240)
 track("beat", s("bd*4", gain=0.5))
 track("line", note("a3 c4 e4 g4"), on="pluck")
 """
-GRAPH = {"patch": "Band", "nodes": [], "wires": []}
+OWN = {
+    "patch": "Mine",
+    "nodes": [
+        {"name": "drums", "type": "sampler", "values": {}},
+        {"name": "out", "type": "out", "values": {"gain": 24}},
+    ],
+    "wires": [["drums.out", "out.out"]],
+}
+"""A patch that no file has, with the master volume far up."""
 
 
 class Stage:
@@ -24,8 +32,8 @@ class Stage:
     def __init__(self, process: HelperProcess) -> None:
         self._process = process
 
-    def judge(self, text: str, before: str = SET, **more: object) -> dict[str, object]:
-        trial = {"text": text, "name": "page.py", "before": before, "beat": 8.0, "tempo": 240.0, "graph": None}
+    def judge(self, text: str, **more: object) -> dict[str, object]:
+        trial = {"text": text, "name": "page.py", "before": SET, "beat": 8.0, "tempo": 240.0, "graph": None}
         trial |= {"lines": [], "locked": [], "bars": 2, **more}
         self._process.send({"do": "rehearse", "patch": "band", "trial": trial})
         answer = self._process.receive(silence=240.0)[0]
@@ -47,6 +55,7 @@ def changed(old: str, new: str) -> str:
     return SET.replace(old, new)
 
 
+PLAIN = 'from antiphon.live import *\ntrack("beat", s("bd*4", gain=0.5), on="drums")\n'
 LOUD = '{"beat": 0, "address": "/node/out/gain", "args": [24]}'
 NOWHERE = '{"beat": 0, "address": "/node/nowhere/gain", "args": [0]}'
 LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on="pluck")\n    yield 1\n'
@@ -72,6 +81,8 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (SET + "hush()\n", {"bars": 4}, "silent for"),
         (SET, {"lines": [LOUD]}, "beyond full scale"),
         (SET, {"lines": [NOWHERE]}, "nowhere"),
+        (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
+        (PLAIN, {"before": PLAIN}, "it names no patch"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
         (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {}, "the loudness changes by"),

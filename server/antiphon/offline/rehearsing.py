@@ -298,16 +298,19 @@ def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list
 
 
 def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
-    """The script's patch: as it is now, where it is the one that plays."""
-    if not script.patch:
-        raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
-    try:
-        patch = load_patch(script.patch, loaded.catalog)
-    except PatchError as error:
-        raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
-    live = trial.graph
-    if live is None or _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch)):
+    """The script's patch: as it is now, where it is the one that plays, or the script names none."""
+    live, patch = trial.graph, None
+    if script.patch:
+        try:
+            patch = load_patch(script.patch, loaded.catalog)
+        except PatchError as error:
+            if live is None or _plain(live["patch"]) != _plain(script.patch):
+                raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
+    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch))):
+        if patch is None:
+            raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
         return patch
+    patch = patch or Patch(str(live["patch"]), trial.tempo or 120.0, Graph())
     nodes = tuple(
         NodeSpec(node["name"], node["type"], _values(node, loaded.catalog[node["type"]].cells))
         for node in live["nodes"]
