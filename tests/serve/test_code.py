@@ -333,4 +333,5 @@ def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
     tab.until("document.querySelector('.coperformer pre')?.textContent.includes('bd*2')", 60.0)
     tab.until("document.querySelector('.coperformer canvas')?.width === 480", 60.0)
     tab.run(click.format("Land"))
-    until(lambda: "bd*2" in str(ask("/api/live/script", {})["text"]), 60.0, "the change lands")
+    until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
+    assert "bd*2" in str(ask("/api/live/script", {})["text"])
