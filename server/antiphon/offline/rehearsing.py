@@ -334,7 +334,7 @@ def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> 
         for name, value in node["values"].items() if node["name"] in ENDS else ():
             with contextlib.suppress(AntiphonError):  # a value that is read only, an end that a render has not
                 if value != find(node["name"], name).default:
-                    line = FileEvent(sample=0, address=f"/node/{node['name']}/{name}", args=[value])
+                    line = FileEvent(sample=0.0, address=f"/node/{node['name']}/{name}", args=[value])
                     found += commands_of(line, RATE, find, players)
     return found
 
