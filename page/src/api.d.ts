@@ -28,6 +28,19 @@ export interface Classifier {
   problem: string;
 }
 
+export interface Coperformer {
+  mode: string;
+  locked: string[];
+  waiting: Proposed | null;
+  landed: number;
+}
+
+export interface Edit {
+  first: number;
+  last: number;
+  text: string;
+}
+
 export interface Error {
   error: string;
 }
@@ -100,9 +113,29 @@ export interface Health {
   health: string;
 }
 
+export interface HearBody {
+  node?: string;
+  bars?: number;
+}
+
 export interface Heard {
   muted: string[];
   soloed: string[];
+}
+
+export interface HeardSound {
+  node: string;
+  beats: number;
+  seconds: number;
+  loudness: number;
+  peak: number;
+  bands: Record<string, unknown>;
+  onsets: number[];
+  key: string | null;
+  chords: [number, number, string][];
+  tempo: number | null;
+  music: string;
+  picture?: string;
 }
 
 export interface Job {
@@ -121,6 +154,12 @@ export interface Job {
   results: Result[];
 }
 
+export interface LandBody {
+  id: string;
+  quantum?: number;
+  trusted?: boolean;
+}
+
 export interface Live {
   on: boolean;
   start: string;
@@ -130,6 +169,7 @@ export interface Live {
   version: number;
   tried: number;
   begins: number;
+  origin: number;
   name: string;
   by: string;
   fault: Fault | null;
@@ -303,6 +343,26 @@ export interface Port {
   midi: number;
 }
 
+export interface ProposeBody {
+  script?: string;
+  lines?: Edit[];
+  params?: Record<string, unknown>;
+  scene?: number;
+  bars?: number;
+  trusted?: boolean;
+  own?: boolean;
+}
+
+export interface Proposed {
+  id: string;
+  state: string;
+  ok: boolean;
+  why: string[];
+  figures: Record<string, unknown>;
+  bars: number;
+  diff: string;
+}
+
 export interface Quantity {
   name: string;
   kind: string;
@@ -344,6 +404,10 @@ export interface Run {
   rate?: number;
 }
 
+export interface Said {
+  said: string;
+}
+
 export interface SaveBody {
   text: string;
   replace?: boolean;
@@ -352,6 +416,10 @@ export interface SaveBody {
 export interface Saved {
   name: string;
   own: boolean;
+}
+
+export interface SayBody {
+  text: string;
 }
 
 export interface Script {
@@ -445,6 +513,8 @@ export interface Get {
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
   "/api/library/map": Map;
+  "/api/mcp": Coperformer;
+  [path: `/api/mcp/proposals/${string}`]: Proposed;
   "/api/classify": Classifier[];
 }
 
@@ -468,6 +538,11 @@ export interface Post {
   "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
   "/api/library/fits": { takes: Fits; answers: FitMatches };
+  "/api/mcp/propose": { takes: ProposeBody; answers: Proposed };
+  "/api/mcp/land": { takes: LandBody; answers: Proposed };
+  "/api/mcp/undo": { takes: null; answers: Proposed };
+  "/api/mcp/say": { takes: SayBody; answers: Said };
+  "/api/mcp/hear": { takes: HearBody; answers: HeardSound };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
 }
 

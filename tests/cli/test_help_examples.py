@@ -24,6 +24,8 @@ ELSEWHERE = {
     "antiphon play --patch techno": "the same",
     "antiphon live set.py": "tests/serve/test_live.py",
     "antiphon eval set.py": "the same",
+    "antiphon mcp": "tests/serve/test_mcp.py has a session over stdio",
+    "antiphon mcp --http --listen-port 4403": "plugins/antiphon_mcp/tests/test_tools.py asks for the token",
     "antiphon replay tonight again.wav": "tests/docs/test_commands.py records and replays one",
     "antiphon monitor": "until Ctrl-C; tests/cli/test_osc_cli.py",
     "antiphon monitor --events": "the same",

@@ -69,6 +69,7 @@ PARSED = {
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
+    "antiphon mcp": "tests/serve/test_mcp.py has a session over stdio",
     "antiphon eval set.py": "tests/serve/test_live.py hands a script to antiphon live",
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",

@@ -34,7 +34,7 @@ class StandIn:
             begins=0.0,
             tracks=[],
             coming=[],
-            out=SimpleNamespace(silent=False),
+            out=SimpleNamespace(silent=False, offset=None),
         )
         self.then: Callable[[], None] = lambda: None
         self.ended = False

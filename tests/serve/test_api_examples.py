@@ -38,9 +38,14 @@ from antiphon_library.catalogue import Catalogue
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 ELSEWHERE = {
     "get_phone": (409, "--lan"),  # tests/web/test_lan.py has such a server
+    # nothing was proposed here; tests/serve/test_mcp.py does
+    "get_mcp_proposals_id": (404, "no proposal"),
+    "get_mcp_proposals_id_picture": (404, "no proposal"),
+    "post_mcp_land": (404, "no proposal"),
+    "post_mcp_undo": (409, "nothing"),
 }
 """Operations that this server refuses: the status, and a word of the answer."""
-LAST = ("get_live_script", "post_capture")
+LAST = ("get_live_script", "post_capture", "post_mcp_hear")
 """Operations that need a script that was run, or bars that sounded."""
 TAIL = 10.0
 """Seconds, at most, in which a set's echoes die away."""

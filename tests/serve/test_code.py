@@ -306,3 +306,32 @@ def test_a_pasted_program_is_translated_by_a_click_and_undone(
     press(tab, "z", "KeyZ", ctrl=True)
     tab.until(f"{text} === {json.dumps(before + PROGRAM)}")
     assert not tab.run("refused"), "the page's policy holds"
+
+
+def test_a_script_is_rehearsed_and_what_an_assistant_lands_waits_for_a_click(
+    browser: Chromium, server: ServerProcess, token: str
+) -> None:
+    def ask(path: str, body: dict[str, object]) -> dict[str, object]:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url, data = f"http://127.0.0.1:{server.http}{path}", json.dumps(body).encode() if body else None
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as answer:
+            found: dict[str, object] = json.loads(answer.read() or b"{}")
+        return found
+
+    tab = opened(browser, server)
+    quiet = SCRIPT.replace('hh]"', 'hh]", gain=0.3')
+    write(tab, quiet)
+    click = "[...document.querySelectorAll('button')].find(e => e.textContent.trim() === '{}').click()"
+    tab.run(click.format("Rehearse"))
+    give(tab, token)
+    tab.until(f"{STATUS}.includes('Rehearsed 4 bars: it can be played.')", 120.0)
+    ask("/api/osc", {"address": "/mcp/ask"})
+    proposal = ask("/api/mcp/propose", {"script": quiet.replace("bd*4", "bd*2"), "bars": 2})
+    while proposal["state"] == "rehearsing":
+        proposal = ask(f"/api/mcp/proposals/{proposal['id']}", {})
+    assert ask("/api/mcp/land", {"id": proposal["id"], "quantum": 1})["state"] == "waiting"
+    tab.until("document.querySelector('.coperformer pre')?.textContent.includes('bd*2')", 60.0)
+    tab.until("document.querySelector('.coperformer canvas')?.width === 480", 60.0)
+    tab.run(click.format("Land"))
+    until(lambda: ask("/api/live", {})["by"] == "co-performer", 60.0, "the change plays")
+    assert "bd*2" in str(ask("/api/live/script", {})["text"])

@@ -20,7 +20,7 @@ from tools.http_table import OPERATIONS
 
 from antiphon.web import control_link, openapi, osc_refusals
 
-PLUGINS = ("antiphon_classify", "antiphon_library")
+PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
 EXAMPLES = 8
 """Requests of each operation."""
 

@@ -77,6 +77,17 @@ async function asOwner(again: () => void, method: string, path: string, body?: u
   return answer;
 }
 
+/** The answer to a request that needs the token; null where it was refused, which is said. */
+export async function ownersAnswer<T>(
+  again: () => void,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<T | null> {
+  const answer = await asOwner(again, method, path, body);
+  return !answer || wrong(answer) ? null : (answer.data as T);
+}
+
 export function useOwnersToken(given: string): void {
   const next = wanted.value;
   wanted.value = null;

@@ -3,6 +3,7 @@ import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { beatNow } from "../model";
 import { Beside, beside } from "./beside";
+import { CoperformerPanel, Rehearse } from "./coperformer";
 import type { mount } from "./editor";
 import {
   bar,
@@ -80,6 +81,7 @@ export function Code() {
       {live.value && !live.value.on && <Off />}
       {wanted.value && <Token />}
       {pasted.value && <Pasted />}
+      <CoperformerPanel />
       <div class="code-desk">
         <div class="editor" ref={place}>
           {failed.value && <p class="bad">{failed.value}</p>}
@@ -115,6 +117,7 @@ function Tools() {
         onClick={() => void run("all", true)}>
         Top
       </button>
+      <Rehearse />
       <button
         disabled={!on || !(live.value?.playing || live.value?.reading)}
         title="Ctrl or ⌘ with ."

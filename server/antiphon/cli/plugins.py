@@ -36,7 +36,7 @@ def plugins(
     --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
     """
     if scanned:
-        from antiphon.kernel.plugins.services import service
+        from antiphon.kernel.plugins.registry import service
 
         for line in service("scan").lines():
             typer.echo(line)

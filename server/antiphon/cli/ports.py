@@ -55,6 +55,13 @@ def http_port(http: int, osc: int | None) -> int:
     return found
 
 
+def server_http_port(http: int | None, osc: int) -> int:
+    """The HTTP port of a server of this user: the one that is named, else that of the server with the OSC port."""
+    if http is not None:
+        return http
+    return HTTP_PORT if osc == OSC_PORT else http_port(HTTP_PORT, osc)
+
+
 def osc_port(osc: int, http: int | None) -> int:
     """The OSC port of the server that is asked; as `http_port`."""
     if http is None or osc != OSC_PORT:

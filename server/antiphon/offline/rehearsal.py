@@ -19,6 +19,8 @@ NOTES = 512
 """Most notes of a beat that are no fault."""
 FULL = 0.7
 """Share of the time that rendering may take: above it the set does not fit beside a server's own work."""
+LIMITED = 0.01
+"""Share of the time in which the output may be beyond full scale."""
 _SILENCE = -60.0
 """LUFS below which a bar is silent."""
 
@@ -35,6 +37,7 @@ class Verdict:
     step: float  # largest change of loudness between two bars that sound, LU
     notes: int  # most notes that begin within a beat
     cost: float  # processor time of the rendering, as a share of its length; what workers take is not in it
+    limited: float  # share of the time in which the output's limiter works, which is beyond full scale there
     why: tuple[str, ...]  # a sentence for each fault; empty for a set that can be played
     remarks: tuple[str, ...]  # sentences about what may be meant so
 
@@ -44,7 +47,17 @@ class Verdict:
         return not self.why
 
 
-def judge(sound: Samples, rate: int, edges: Sequence[int], notes: int, cost: float, failed: Sequence[str]) -> Verdict:
+def judge(
+    sound: Samples,
+    rate: int,
+    edges: Sequence[int],
+    notes: int,
+    cost: float,
+    failed: Sequence[str],
+    *,
+    limited: float = 0.0,
+    remarks: Sequence[str] = (),
+) -> Verdict:
     """The verdict on a sound.
 
     Args:
@@ -53,30 +66,34 @@ def judge(sound: Samples, rate: int, edges: Sequence[int], notes: int, cost: flo
         notes: Most notes that begin within a beat.
         cost: Processor time of its rendering, as a share of its length.
         failed: A sentence for each node that failed and each loss of events.
+        limited: Share of the time in which the output was beyond full scale.
+        remarks: Sentences that are no faults.
     """
-    bars = tuple(_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
+    bars = tuple(bar_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     top = float(np.abs(sound).max(initial=0.0))
     clipped = int(np.count_nonzero(np.abs(sound) > 1.0))
-    silent, step = _longest(level < _SILENCE for level in bars), _largest_step(bars)
-    why, remarks = list(failed), []
+    silent, step = _longest(level < _SILENCE for level in bars), largest_step(bars)
+    why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
         why.append(f"it is silent for {silent} bars")
-    if clipped:
-        why.append(f"{clipped} samples are beyond full scale; set a lower gain, or put a limiter before out")
+    if clipped or limited > LIMITED:
+        how = f"{clipped} samples are" if clipped else f"it is for {limited:.0%} of the time"
+        why.append(f"{how} beyond full scale; set a lower gain, or put a limiter before out")
     if notes > NOTES:
         why.append(f"{notes} notes begin within a beat, of at most {NOTES}")
     if cost > FULL:
         why.append(f"it takes {cost:.0%} of the time that it lasts, of at most {FULL:.0%}")
     if step > STEP_LU:
-        remarks.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
+        said.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
     peak = 20.0 * float(np.log10(max(top, 1e-6)))
-    figures = (meter.integrated(), peak, clipped, bars, silent, step, notes, cost)
-    return Verdict(*figures, tuple(why), tuple(remarks))
+    figures = (meter.integrated(), peak, clipped, bars, silent, step, notes, cost, limited)
+    return Verdict(*figures, tuple(why), tuple(said))
 
 
-def _loudness(sound: Samples, rate: int) -> float:
+def bar_loudness(sound: Samples, rate: int) -> float:
+    """Loudness of a bar by its loudest 400 ms, LUFS."""
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     return max(QUIETEST, float(lufs_of(meter.blocks(max(1, meter.hops))).max()))
@@ -90,6 +107,7 @@ def _longest(silent: Iterable[bool]) -> int:
     return longest
 
 
-def _largest_step(bars: Sequence[float]) -> float:
+def largest_step(bars: Sequence[float]) -> float:
+    """Largest change of loudness between two bars that sound, LU."""
     pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= _SILENCE]
     return max(pairs, default=0.0)

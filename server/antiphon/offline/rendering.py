@@ -87,6 +87,11 @@ class PlayerRunner:
         """Number of commands dropped by a full schedule."""
         return self._player.counters.schedule_dropped
 
+    @property
+    def limited(self) -> int:
+        """Number of blocks that the limiter of the output lowered."""
+        return self._player.counters.limited_blocks
+
     def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
         """Vocabularies of the nodes' text parameters, by node and parameter."""
         return {self._names[number]: host.processor.vocabulary for number, host in self._hosts.items()}

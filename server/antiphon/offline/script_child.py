@@ -10,28 +10,21 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sys
 from collections import deque
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from antiphon.kernel.runtime.platform import limit_resources
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
+from antiphon.live.faults import fault_in_script, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.hearing import Cue
-
-MEMORY = 1 << 30
-"""Private memory limit in bytes: the interpreter and numpy take 60 MB of them."""
-_WALL, _LAST = 5.0, 2.0
-"""Factors of a beat's CPU time limit: for wall-clock time, and in C, where Python cannot raise."""
+from antiphon.offline.script_limits import confine, disarm, rearm
 
 
 def main(arguments: list[str]) -> int:
@@ -39,7 +32,7 @@ def main(arguments: list[str]) -> int:
     path, seconds = arguments[0], float(arguments[1])
     channel = HelperChannel()
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
-    _confine(seconds)
+    confine(seconds)
     refuse_sleep()
     try:
         _perform(path, seconds, channel)
@@ -77,9 +70,9 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
 
 def _read(path: str, text: str, seconds: float) -> LiveScript:
     random.seed(0)  # the same script plays the same notes, by whatever chance it takes
-    _rearm(seconds)
+    rearm(seconds)
     script = read(path, text, patch_plays=True)
-    _disarm()  # a timer is not to interrupt a message
+    disarm()  # a timer is not to interrupt a message
     return script
 
 
@@ -89,12 +82,12 @@ def _play(
     performance = Performance(script, tempo)
     waiting = deque(cue for cue in cues if cue[0] < beats)
     while performance.beat < beats:
-        _rearm(seconds)
+        rearm(seconds)
         events = performance.until(min(beats, performance.beat + 1, waiting[0][0] if waiting else beats))
         while waiting and waiting[0][0] <= performance.beat:
             _, name, value = waiting.popleft()
             performance.cue(name, cue_value(name, value))
-        _disarm()
+        disarm()
         channel.send({"events": [_plain(event) for event in events], "end": False})
     channel.send({"events": [_plain(event) for event in performance.ends()], "end": True})
 
@@ -112,30 +105,6 @@ def _text(path: str) -> str:
         raise ScriptError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
         raise ScriptError(f"cannot read {path}: it is not UTF-8 text") from None
-
-
-def _confine(seconds: float) -> None:
-    def end(number: int, frame: FrameType | None) -> None:
-        _disarm()  # the other timer is not to interrupt the report of this one
-        signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
-        raise ScriptTooLong(f"{seconds:g} s")
-
-    signal.signal(signal.SIGPROF, end)
-    signal.signal(signal.SIGALRM, end)
-    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    limit_resources(data=MEMORY, core=0)
-    sys.addaudithook(lambda event, _: refuse_copies(event))
-
-
-def _rearm(seconds: float) -> None:
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, _WALL * seconds)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
-
-
-def _disarm() -> None:
-    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL, signal.ITIMER_VIRTUAL):
-        signal.setitimer(timer, 0.0)
 
 
 if __name__ == "__main__":

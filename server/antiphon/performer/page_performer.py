@@ -167,6 +167,7 @@ class PagePerformer:
             "version": version,
             "tried": tried,
             "begins": 0.0 if player is None else player.begins,
+            "origin": 0.0 if player is None else float(player.out.offset or 0),
             **self._runs.get(version, {"name": "", "by": ""}),
             "fault": self._fault,
             "tracks": [] if player is None or not version else [list(one) for one in player.tracks],

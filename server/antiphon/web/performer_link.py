@@ -15,10 +15,12 @@ from antiphon.web.script_link import LONGEST, pack, unpack
 if TYPE_CHECKING:
     from antiphon.web.page.feed import PageFeed
 
+TEXTS = 8
+"""Scripts whose text is known by their version."""
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
-    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0,
+    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "origin": 0.0,
     "name": "", "by": "", "fault": None, "tracks": [], "muted": [], "soloed": [],
 }  # fmt: skip
 """State of an idle performer."""
@@ -35,6 +37,7 @@ class PerformerLink:
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None
+        self._texts: dict[int, str] = {}
         self.dropped = 0
 
     @property
@@ -64,6 +67,14 @@ class PerformerLink:
         """
         self._send({"do": "run", "quantum": quantum, "top": top, **script})
         self.script = script
+        self._texts[script["version"]] = script["text"]
+        while len(self._texts) > TEXTS:
+            del self._texts[next(iter(self._texts))]
+
+    @property
+    def playing(self) -> str | None:
+        """The text of the version that plays; "" where none does, None where this process does not know it."""
+        return self._texts.get(self.state["version"]) if self.state["playing"] else ""
 
     def stop(self) -> None:
         """Ends the script that plays; raises `Refusal` as `run` does."""
@@ -76,6 +87,14 @@ class PerformerLink:
     def hear(self, muted: list[str], soloed: list[str]) -> None:
         """Mutes tracks and loops, or solos some; raises `Refusal` as `run`."""
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
+
+    def say(self, sentence: str) -> None:
+        """Shows a line on the pages, below the text, as what a script prints."""
+        self.dropped += self._feed.add("said", [sentence])
+
+    def tell(self, name: str, value: Any) -> None:
+        """Gives the pages a field, whose last value counts."""
+        self._feed.put(name, value)
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._sock is None:

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.wire.osc import Arg
-from antiphon.web.access import with_offered_token
+from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
+from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.gate import RequestGate
@@ -56,8 +57,9 @@ class HttpServer:
     """HTTP server: routes, connections and limits.
 
     `token`: what every request needs with `--lan`, else "". `operations`: those that `serve` has added, in order.
-    `uploads`: files that clients have sent; None where nothing is done with files. `port`: the port that it listens on,
-    after `start`. `draining`: called again and again while it drains; each begins nothing new, and returns how much
+    `uploads`: files that clients have sent; None where nothing is done with files. `live`: the performer of live
+    scripts, and who may evaluate; None before the routes of live scripts are there. `port`: the port that it listens
+    on, after `start`. `draining`: called again and again while it drains; each begins nothing new, and returns how much
     still runs. `counts`: further counters for `/api/status`, by name.
     """
 
@@ -74,6 +76,7 @@ class HttpServer:
         self.token, self.port = "", 0
         self.operations: list[Operation] = []
         self.uploads: Uploads | None = None
+        self.live: tuple[PerformerLink, CodeGuard] | None = None
         self._messages: OscRefusals | None = None
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.draining: list[Callable[[], int]] = []

@@ -12,5 +12,7 @@ from antiphon.web.http_message import (
     answer as json_response,
     text as text_response,
 )
-from antiphon.web.operations import convert, operation
+from antiphon.web.operations import TokenLevel, convert, operation
+from antiphon.web.osc_socket import ValueSubscription as OscSubscription
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION as MAX_SCRIPT_VERSION
 from antiphon.web.server import HttpServer

@@ -1,4 +1,4 @@
-"""Processors and notes to sound without a server, through the code that plays live; the plugins needed for it."""
+"""Processors, notes and live scripts to sound without a server, through the code that plays live."""
 
 from __future__ import annotations
 
@@ -10,3 +10,9 @@ from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.kernel.plugins.registry import Registration, registrations
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
 from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
+from antiphon.offline.rehearsing import (
+    perform_change,
+    prepared as prepared_to_rehearse,
+    rehearse_change,
+    warm as warm_patch,
+)

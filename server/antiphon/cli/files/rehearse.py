@@ -84,7 +84,8 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     failed = [f"{node} fails: {reason}" for node, reason in done.failures]
     if done.dropped:
         failed.append(f"{done.dropped} events exceed the limit of one block")
-    return judge(sound, rate, edges, max(begins.values(), default=0), spent / (edges[-1] / rate), failed)
+    most, cost = max(begins.values(), default=0), spent / (edges[-1] / rate)
+    return judge(sound, rate, edges, most, cost, failed, limited=done.limited)
 
 
 def _print(name: str, bars: int, verdict: Verdict) -> None:

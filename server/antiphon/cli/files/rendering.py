@@ -90,8 +90,11 @@ class PatchRender:
             for samples in fade_end(rendered, rate, self.fade):
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
+            limited = runner.limited * self.spec.block / max(1, writer.frames)
         written = Written.sound(writer, name)
-        return RenderedFile(writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words)
+        return RenderedFile(
+            writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words, limited
+        )
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for what is heard."""
@@ -141,6 +144,7 @@ class RenderedFile:
     dropped: int
     lost: tuple[tuple[str, Param, int], ...] = ()
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    limited: float = 0.0  # share of the time in which the output's limiter was at work
 
     def complaints(self, explained: Mapping[str, int] = MappingProxyType({})) -> bool:
         """Prints what went wrong, and returns whether any of it is a failure of the render."""

@@ -38,6 +38,7 @@ BUILT_IN = (
     "antiphon_midi",
     "antiphon_model",
     "antiphon_models",
+    "antiphon_mcp",
     "antiphon_mosaic",
     "antiphon_mqtt",
     "antiphon_notes",

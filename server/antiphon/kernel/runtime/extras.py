@@ -20,6 +20,7 @@ EXTRAS = {
     "keras": "keras",
     "librosa": "librosa",
     "link": "link",
+    "mcp": "mcp",
     "mir_eval": "bench",
     "onnx": "bench",
     "onnxruntime": "onnx",

@@ -52,6 +52,7 @@ class LiveRoutes:
         """Adds the routes, and starts reading the performer's reports."""
         server, performer = self._server, self._performer
         server.serve(self)
+        server.live = performer, self._guard
         performer.start()
         server.closing.append(performer.close)
         server.routes.add_websocket("/api/live/shared", self._shared.serve, partial(self._guard.check, evaluate=False))

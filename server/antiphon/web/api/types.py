@@ -180,7 +180,7 @@ Overview = record("Overview", seconds=float, rate=int, channels=int, peaks=list[
 
 Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))
 SWITCHES: Any = dict.fromkeys(("playing", "reading", "silent"), bool)
-NUMBERS: Any = {"version": int, "tried": int, "begins": float}
+NUMBERS: Any = {"version": int, "tried": int, "begins": float, "origin": float}
 HEARD: Any = dict.fromkeys(("muted", "soloed"), list[str])
 PLAYED: Any = {"tracks": list[tuple[str, str, bool]], **HEARD}
 Live = record("Live", on=bool, start=str, **SWITCHES, **NUMBERS, name=str, by=str, fault=Fault | None, **PLAYED)

@@ -1,0 +1,40 @@
+"""Mcp: assistants that play along by the Model Context Protocol; what they propose is rehearsed before it is heard.
+
+Imports `antiphon.api` only, and the SDK `mcp` in the command alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.api import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+    from antiphon.api.backends.http import HttpServer
+    from antiphon.api.backends.transports import AddressList
+
+
+@hookimpl
+def antiphon_commands(cli: typer.Typer) -> None:
+    """Adds `antiphon mcp`."""
+    from antiphon_mcp.command import EXAMPLES, mcp
+
+    cli.command("mcp", epilog=EXAMPLES)(mcp)
+
+
+@hookimpl
+def antiphon_routes(http: HttpServer) -> None:
+    """Adds the operations below `/api/mcp`."""
+    from antiphon_mcp.routes import McpRoutes
+
+    McpRoutes(http)
+
+
+@hookimpl
+def antiphon_addresses(osc: AddressList) -> None:
+    """Adds `/mcp/off` and its neighbours."""
+    from antiphon_mcp.addresses import PerformerSwitches
+
+    PerformerSwitches().add_to(osc)

@@ -1,0 +1,91 @@
+"""The performer's switches of the co-performer, by OSC; control keeps them, so that they outlive the web process.
+
+Each act is told as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
+the same.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
+from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
+from antiphon_mcp.desk import CUE, MODES
+
+MOST_LOCKS, LONGEST_NAME = 64, 100
+MODE_DOCS = {
+    "on": "Lets the co-performer land what was rehearsed.",
+    "off": "Switches the co-performer off: nothing is proposed, nothing lands, what waits is dropped.",
+    "hold": "Lets the co-performer rehearse; nothing lands.",
+    "ask": "Lets what the co-performer lands wait for /mcp/land.",
+}
+ACTS = {
+    "veto": "Drops what waits of the co-performer.",
+    "undo": "Brings back what played before the co-performer's last change, within a beat.",
+    "land": "Lands what waits of the co-performer.",
+}
+
+
+class PerformerSwitches:
+    """The handlers. `mode`: one of `MODES`; `locked`: tracks that the co-performer may not change."""
+
+    def __init__(self) -> None:
+        self.mode = MODES[0]
+        self.locked: list[str] = []
+
+    def add_to(self, osc: AddressList) -> None:
+        """Registers the addresses."""
+        for mode in MODES:
+            osc.add(f"/mcp/{mode}", "", partial(self._switch, mode), MODE_DOCS[mode], surfaces=True)
+        for act, doc in ACTS.items():
+            osc.add(f"/mcp/{act}", "", partial(_tell, act), doc, surfaces=True)
+        osc.add("/mcp/lock", "s:track", self._lock, "Locks a track or loop: no change of its notes lands.")
+        osc.add("/mcp/unlock", "s:track", self._unlock, "Unlocks a track or loop.")
+        osc.add(
+            "/mcp/state", "", self._state, "Answers `/mcp/state.reply s:mode s:track…`, the tracks that are locked."
+        )
+        osc.add(
+            "/mcp/hear",
+            "i:bars [s:node]",
+            hear,
+            "Writes the last bars of a node, else of the output, into a file for `POST /api/mcp/hear`. Answers "
+            "`/mcp/hear.reply s:file i:beats`.",
+        )
+
+    def _switch(self, mode: str, request: OscRequest) -> None:
+        if mode != self.mode:
+            self.mode = mode
+            _tell(mode, request)
+
+    def _lock(self, request: OscRequest) -> None:
+        name = str(request.args[0])
+        if not name or len(name) > LONGEST_NAME or len(self.locked) >= MOST_LOCKS:
+            raise RequestError(f"track is a name of at most {LONGEST_NAME} characters, and {MOST_LOCKS} can be locked")
+        if name not in self.locked:
+            self.locked.append(name)
+            _tell("locked", request)
+
+    def _unlock(self, request: OscRequest) -> None:
+        if str(request.args[0]) not in self.locked:
+            raise RequestError(
+                f"{str(request.args[0])[:40]!r} is not locked; there are {', '.join(self.locked) or 'none'}"
+            )
+        self.locked.remove(str(request.args[0]))
+        _tell("locked", request)
+
+    def _state(self, request: OscRequest) -> None:
+        request.reply("/mcp/state.reply", self.mode, *self.locked)
+
+
+async def hear(request: OscRequest) -> None:
+    """Answers `/mcp/hear.reply s:file i:beats`: a new file among the captures, which who asked removes."""
+    bars, node = (*request.args, "out")[:2]
+    folder = make_folder(library_folder() / "captures", PRIVATE_FOLDER)
+    path = folder / f".hear-{os.urandom(4).hex()}.wav"
+    beats = await request.server.capture(path, str(node), int(bars))  # type: ignore[arg-type]
+    request.reply("/mcp/hear.reply", str(path), beats)
+
+
+def _tell(act: str, request: OscRequest) -> None:
+    request.server.message("/cue", f"{CUE}{act}", source=request.sender)

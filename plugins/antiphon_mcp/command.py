@@ -1,0 +1,67 @@
+"""`antiphon mcp`: a running server for assistants, by the Model Context Protocol."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
+from antiphon.api.backends.files import config_folder
+from antiphon.api.backends.runtime import require_modules, say as tell
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+EXAMPLES = epilog("antiphon mcp", "antiphon mcp --http --listen-port 4403")
+LISTEN_PORT = 4403
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+def mcp(
+    osc: OscPort = OSC_PORT,
+    http_port: HttpBesideOsc | None = None,
+    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP on loopback, in place of stdio.")] = False,
+    listen: Annotated[int, typer.Option("--listen-port", min=1, max=65535, help="TCP port of --http.")] = LISTEN_PORT,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Let land what the rehearsal speaks against, and scripts that are not music."),
+    ] = False,
+) -> None:
+    """Let an assistant play along: it hears the running server, and what it proposes is rehearsed before it lands."""
+    require_modules("antiphon mcp", ["mcp"])
+    from antiphon_mcp.client import ServerClient
+    from antiphon_mcp.tools import server
+
+    made = server(ServerClient(server_http_port(http_port, osc)), trust=trust)
+    if http:
+        _serve(made, listen)
+    else:
+        made.run("stdio")
+
+
+def _serve(made: MCPServer[None], port: int) -> None:
+    import uvicorn
+
+    token = owner_token(config_folder())
+    tell(f"mcp http://127.0.0.1:{port}/mcp, with the owner's token")
+    uvicorn.run(guarded(made.streamable_http_app(), token), host="127.0.0.1", port=port, log_level="warning")
+
+
+def guarded(application: Application, token: str) -> Application:
+    """An ASGI application that answers 401 to requests without the token."""
+    wanted = f"Bearer {token}".encode()
+
+    async def served(scope: Scope, receive: Any, send: Any) -> None:
+        given = dict(scope.get("headers", ())).get(b"authorization", b"")
+        if scope["type"] != "http" or hmac.compare_digest(given, wanted):
+            await application(scope, receive, send)
+            return
+        headers = [(b"content-type", b"text/plain"), (b"www-authenticate", b"Bearer")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b"this needs the owner's token\n"})
+
+    return served

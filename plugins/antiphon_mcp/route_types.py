@@ -1,0 +1,150 @@
+"""Types of the co-performer's operations: the source of their checks and of the OpenAPI document; changes as text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLevel, maybe, record
+
+OWNER = TokenLevel.OWNER
+MOST_EDITS, MOST_VALUES, MOST_SCENE, MOST_QUANTUM = 256, 128, 127, 4096
+LONGEST_LINE = 400
+_NODE = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}")
+Value = float | bool | Annotated[str, Meta(max_length=1000)]
+
+
+class Edit(Asked):
+    """Lines of the script that plays, from `first` to `last`, replaced; `last` = `first` - 1 inserts before `first`."""
+
+    first: Annotated[int, Meta(ge=1, le=LONGEST_SCRIPT)]
+    last: Annotated[int, Meta(ge=0, le=LONGEST_SCRIPT)]
+    text: Annotated[str, Meta(max_length=LONGEST_SCRIPT)]
+
+
+class ProposeBody(Asked):
+    """A change: exactly one of `script`, `lines`, `params` and `scene`."""
+
+    script: Annotated[str, Meta(max_length=LONGEST_SCRIPT, description="The whole script.")] | UnsetType = UNSET
+    lines: Annotated[list[Edit], Meta(min_length=1, max_length=MOST_EDITS)] | UnsetType = UNSET
+    params: Annotated[dict[str, Value], Meta(min_length=1, max_length=MOST_VALUES)] | UnsetType = UNSET
+    scene: Annotated[int, Meta(ge=0, le=MOST_SCENE)] | UnsetType = UNSET
+    bars: Annotated[int, Meta(ge=2, le=16, description="Bars that are rehearsed.")] = 4
+    trusted: Annotated[bool, Meta(description="The performer allows what is not music (`--trust`).")] = False
+    own: Annotated[bool, Meta(description="The performer's own script: it is judged, and lands by Run alone.")] = False
+
+
+class LandBody(Asked):
+    """What lands, and when."""
+
+    id: Annotated[str, Meta(max_length=40)]
+    quantum: Annotated[float, Meta(ge=0, le=MOST_QUANTUM, description="Beats; 0 for the script's bars.")] = 0.0
+    trusted: Annotated[bool, Meta(description="Also what the rehearsal speaks against (`--trust`).")] = False
+
+
+class SayBody(Asked):
+    """A line."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=LONGEST_LINE)]
+
+
+class HearBody(Asked):
+    """What is heard."""
+
+    node: Annotated[str, Meta(max_length=64, description="A node, `in`, `out` or `out.cue`.")] = "out"
+    bars: Annotated[int, Meta(ge=1, le=16)] = 4
+
+
+Proposed = record(
+    "Proposed",
+    id=str,
+    state=str,
+    ok=bool,
+    why=list[str],
+    figures=dict[str, Any],
+    bars=int,
+    diff=str,
+)
+Coperformer = record("Coperformer", mode=str, locked=list[str], waiting=Proposed | None, landed=int)
+Said = record("Said", said=str)
+Heard = record(
+    "HeardSound",
+    node=str,
+    beats=int,
+    seconds=float,
+    loudness=float,
+    peak=float,
+    bands=dict[str, float],
+    onsets=list[float],
+    key=str | None,
+    chords=list[tuple[float, float, str]],
+    tempo=float | None,
+    music=str,
+    picture=maybe(str),
+)
+
+Line = tuple[str, tuple[Any, ...]]
+
+
+def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Line, ...]]:
+    """The script with the change, "" where that stays; messages at the change.
+
+    `base`: the script that plays. Raises Refusal: not exactly one change, or one that cannot be.
+    """
+    given = [one for one in (body.script, body.lines, body.params, body.scene) if one is not UNSET]
+    if len(given) != 1:
+        raise Refusal(400, "a proposal is exactly one of script, lines, params and scene")
+    if body.script is not UNSET:
+        text = body.script
+    elif not base:
+        raise Refusal(409, "nothing plays that could be changed; propose a script")
+    elif body.lines is not UNSET:
+        text = edited(base, body.lines)
+    elif body.params is not UNSET:
+        return "", tuple((_address(name), (value,)) for name, value in body.params.items())
+    else:
+        return "", (("/scene/recall", (body.scene,)),)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise Refusal(400, "a script is text that UTF-8 can hold") from None
+    if size > LONGEST_SCRIPT:
+        raise Refusal(413, f"a script on the page has at most {LONGEST_SCRIPT:,} bytes, not {size:,}")
+    return text, ()
+
+
+def edited(base: str, edits: list[Edit]) -> str:
+    """The text with lines replaced. Raises Refusal: there are no such lines, or two edits overlap."""
+    lines = base.split("\n")
+    end = len(lines) + 1
+    for edit in sorted(edits, key=lambda one: (one.first, one.last), reverse=True):
+        if not edit.first - 1 <= edit.last <= len(lines):
+            raise Refusal(422, f"lines {edit.first} to {edit.last}: the script has lines 1 to {len(lines)}")
+        if edit.last >= end:
+            raise Refusal(422, f"two changes of line {edit.last} overlap")
+        end = edit.first
+        lines[edit.first - 1 : edit.last] = edit.text.removesuffix("\n").split("\n") if edit.text else []
+    return "\n".join(lines)
+
+
+def patch_of(text: str) -> str:
+    """The patch that a script names, as far as it can be read without running it; "" else."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name("patch"), [ast.Constant(str(name))]):
+                return name
+    return ""
+
+
+def _address(name: str) -> str:
+    if not _NODE.fullmatch(name):
+        raise Refusal(422, f"{name[:60]!r} is no parameter; write NODE.PARAMETER, or macro.NAME")
+    node, _, param = name.partition(".")
+    return f"/macro/{param}" if node == "macro" else f"/node/{node}/{param}"

@@ -1,0 +1,347 @@
+"""The co-performer's operations: what it proposes, what lands, what the performer lets it do.
+
+Whoever has the owner's token may land a script by `POST /api/live/eval` as well; these operations are for one that
+should not: nothing lands by them that was not rehearsed, and the performer's switches hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from antiphon.api.backends.http import (
+    MAX_SCRIPT_VERSION,
+    HttpRequest,
+    HttpServer,
+    OscSubscription,
+    Refusal,
+    Response,
+    json_response as answer,
+    operation,
+)
+from antiphon_mcp import route_types as types
+from antiphon_mcp.allowed import forbidden
+from antiphon_mcp.desk import CUE, MODES, Desk, NotLanded, Proposal
+from antiphon_mcp.rehearser import Rehearser
+
+log = logging.getLogger("antiphon.mcp")
+
+BY = "co-performer"
+"""The sender of what it lands, as the page shows it."""
+WAIT = 20.0
+"""Seconds in which a verdict is waited for, before the client asks again."""
+SOON = 0.25
+"""Seconds ahead at which values can still be set on a beat."""
+SETTABLE = (bool, int, float, str)
+
+
+class McpRoutes:
+    """The operations. Nothing is started, and nothing subscribed to, before the first of them."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server, self._rehearser, self._desk = server, Rehearser(), Desk()
+        self._acts: OscSubscription | None = None
+        self._work: set[asyncio.Task[None]] = set()
+        self._judged: dict[str, asyncio.Event] = {}
+        server.serve(self)
+        server.closing.append(self._close)
+
+    async def _close(self) -> None:
+        if self._acts is not None:
+            self._acts.stop()
+        for task in list(self._work):
+            task.cancel()
+        await self._rehearser.close()
+
+    @operation("GET", "/api/mcp", types.Coperformer, level=types.OWNER)
+    async def state(self, request: HttpRequest) -> Response:
+        """What the performer lets the co-performer do, and what waits."""
+        await self._join()
+        return answer(self._plain())
+
+    @operation(
+        "POST", "/api/mcp/propose", types.Proposed, 202, body=types.ProposeBody,
+        example={"body": {"script": 'from antiphon.live import *\n\npatch("band")\ntrack("a", "bd*4")\n', "bars": 2}},
+    )  # fmt: skip
+    async def propose(self, request: HttpRequest, body: types.ProposeBody) -> Response:
+        """Rehearse a change: a script, lines of it, values of parameters, or a scene. Nothing of it is heard."""
+        self._check(request)
+        await self._join()
+        if self._desk.mode == "off" and not body.own:
+            raise Refusal(409, "the performer has switched the co-performer off")
+        base = self._performer.playing
+        if base is None:
+            raise Refusal(409, "the text of what plays is not known here; have the performer run it again")
+        text, lines = types.change_of(body, base)
+        if not (body.trusted or body.own) and (reason := forbidden(text, base)):
+            raise Refusal(422, reason)
+        proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own)
+        log.info("co-performer: proposes %s", proposal.id)
+        self._judged[proposal.id] = asyncio.Event()
+        self._begin(self._rehearse(proposal))
+        return answer(proposal.plain(), 202)
+
+    @operation("GET", "/api/mcp/proposals/{id}", types.Proposed, level=types.OWNER, example={"id": "0123456789ab"})
+    async def proposal(self, request: HttpRequest, id: str) -> Response:
+        """A proposal; its verdict is waited for, 20 s at most."""
+        proposal = self._known(id)
+        if proposal.id in self._judged:
+            try:
+                await asyncio.wait_for(self._judged[proposal.id].wait(), WAIT)
+            except TimeoutError:
+                pass  # the answer says that it is still rehearsed
+        return answer(proposal.plain())
+
+    @operation("GET", "/api/mcp/proposals/{id}/picture", bytes, level=types.OWNER, example={"id": "0123456789ab"})
+    async def picture(self, request: HttpRequest, id: str) -> Response:
+        """The spectrogram of a proposal, PNG: time to the right, 40 Hz to 16 kHz upwards."""
+        proposal = self._known(id)
+        if not proposal.picture:
+            raise Refusal(404, "no sound came of its rehearsal")
+        return Response(200, proposal.picture, "image/png")
+
+    @operation("POST", "/api/mcp/land", types.Proposed, body=types.LandBody, example={"body": {"id": "0123456789ab"}})
+    async def land(self, request: HttpRequest, body: types.LandBody) -> Response:
+        """Land what was rehearsed, on the next multiple of `quantum` beats; where the performer asks, it waits."""
+        self._check(request)
+        await self._join()
+        proposal = self._known(body.id)
+        proposal.quantum = body.quantum
+        self._allowed(proposal, trusted=body.trusted)
+        if self._desk.mode == "ask":
+            self._desk.drop()
+            proposal.state = "waiting"
+            self._performer.say("the co-performer asks: Land or Veto")
+        else:
+            await self._land(proposal)
+        self._tell()
+        return answer(proposal.plain())
+
+    @operation("POST", "/api/mcp/undo", types.Proposed)
+    async def undo(self, request: HttpRequest) -> Response:
+        """Bring back what played before the co-performer's last change, within a beat."""
+        self._check(request)
+        await self._join()
+        return answer((await self._undo()).plain())
+
+    @operation(
+        "POST", "/api/mcp/say", types.Said, body=types.SayBody, example={"body": {"text": "I come in at bar 8."}}
+    )
+    async def say(self, request: HttpRequest, body: types.SayBody) -> Response:
+        """Show a line on the page, below the script."""
+        self._check(request)
+        line = "".join(letter if letter.isprintable() else " " for letter in body.text)
+        self._performer.say(f"{BY}: {line}")
+        return answer({"said": line})
+
+    @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
+    async def hear(self, request: HttpRequest, body: types.HearBody) -> Response:
+        """Loudness, bands, onsets, chords, key and spectrogram of the last bars of a node, the input or the output."""
+        name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
+        path = Path(str(name))
+        try:
+            found = await self._rehearser.ask({"do": "hear", "path": str(path)})
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        if "fault" in found:
+            raise Refusal(422, str(found["fault"]).replace(str(path), "what sounds"))
+        return answer({"node": body.node, "beats": beats, **found["heard"], "picture": found["picture"]})
+
+    # ---- rehearsal
+
+    async def _rehearse(self, proposal: Proposal) -> None:
+        try:
+            found = await self._rehearser.ask(await self._asked(proposal))
+        except Refusal as refusal:
+            found = {"fault": str(refusal)}
+        if "fault" in found:
+            why = [str(found["fault"]), *filter(None, [found.get("picture", "")])]
+            self._desk.judged(proposal, {"ok": False, "why": why}, b"")
+        else:
+            self._desk.judged(proposal, found["verdict"], base64.b64decode(found["picture"]))
+        log.info("co-performer: %s is %s%s", proposal.id, proposal.state, "".join(f"; {one}" for one in proposal.why))
+        self._judged.pop(proposal.id).set()
+        self._tell()
+
+    async def _asked(self, proposal: Proposal) -> dict[str, Any]:
+        """The request to the stage process: the change, and the state into which it would come."""
+        control, state = self._control, self._performer.state
+        graph, status = await control.graph(), await control.status()
+        values = {one.node.name: one.values for one in await control.nodes()}
+        nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
+        nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]
+        known = {one["name"]: one for one in nodes}
+        trial = {
+            "text": proposal.text or proposal.base,
+            "name": "page.py",
+            "before": proposal.base,
+            "beat": max(0.0, float(status["beat"]) - float(state["origin"])),
+            "tempo": float(status["tempo"]) if proposal.base else None,
+            "graph": {"patch": graph["patch"], "nodes": list(known.values()), "wires": graph["wires"]},
+            "lines": [json.dumps({"beat": 0, "address": path, "args": list(args)}) for path, args in proposal.lines],
+            "locked": sorted(self._desk.locked),
+            "bars": proposal.bars,
+        }
+        return {"do": "rehearse", "patch": types.patch_of(proposal.text or proposal.base), "trial": trial}
+
+    # ---- landing
+
+    async def _land(self, proposal: Proposal) -> None:
+        proposal.back = (
+            tuple((path, (value,)) for path, value in (await self._values()).items()) if proposal.lines else ()
+        )
+        if proposal.text:
+            self._run(proposal.text, proposal.quantum)
+        if proposal.lines:
+            status = await self._control.status()
+            quantum = proposal.quantum or 1.0
+            soon = float(status["beat"]) + SOON * float(status["tempo"]) / 60.0
+            beat = -(-soon // quantum) * quantum
+            for path, args in proposal.lines:
+                self._control.send("/at", beat, path, *args)
+        proposal.state = "landed"
+        self._desk.landed.append(proposal)
+        log.info("co-performer: %s landed", proposal.id)
+        self._performer.say(f"the co-performer's change lands ({proposal.id})")
+
+    async def _undo(self) -> Proposal:
+        if not self._desk.landed:
+            raise Refusal(409, "nothing of the co-performer's is there to undo")
+        proposal = self._desk.landed[-1]
+        if proposal.text:
+            if self._performer.script is None or self._performer.script["text"] != proposal.text:
+                raise Refusal(409, "the set has changed since the co-performer's change; undo it by hand")
+            if proposal.base:
+                self._run(proposal.base, 1.0)
+            else:
+                self._performer.stop()
+        if proposal.lines:
+            present = await self._values()
+            touched = {path for path, _ in proposal.lines}
+            whole = any(path == "/scene/recall" for path in touched)
+            for path, args in proposal.back:
+                if (whole or path in touched) and present.get(path) != args[0]:
+                    self._control.send(path, *args)
+        self._desk.landed.pop()
+        proposal.state = "undone"
+        log.info("co-performer: %s undone", proposal.id)
+        self._performer.say("the co-performer's change is undone")
+        self._tell()
+        return proposal
+
+    def _run(self, text: str, quantum: float) -> None:
+        version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
+        self._performer.run({"text": text, "version": version, "name": BY, "by": BY}, quantum)
+
+    async def _values(self) -> dict[str, Any]:
+        found = {}
+        for one in await self._control.nodes():
+            for name, value in one.values.items():
+                path = f"/macro/{name}" if one.node.name == "macro" else f"/node/{one.node.name}/{name}"
+                if isinstance(value, SETTABLE):
+                    found[path] = value
+        return found
+
+    # ---- the performer
+
+    async def _join(self) -> None:
+        """Begins to hear the performer's acts, and reads what is set: control may know an act before it is heard."""
+        if self._acts is None:
+            self._acts = OscSubscription(self._control.osc, self._heard)
+            self._acts.start()
+        await self._read_state()
+
+    async def _read_state(self) -> None:
+        mode, *locked = await self._server.ask("/mcp/state", "/mcp/state.reply")
+        if mode == "off":
+            self._desk.drop()
+        self._desk.mode, self._desk.locked = str(mode), frozenset(map(str, locked))
+        self._tell()
+
+    def _heard(self, address: str, args: Iterable[Any]) -> None:
+        name = str(next(iter(args), ""))
+        if address != "/cue" or not name.startswith(CUE):
+            return
+        act = name.removeprefix(CUE)
+        log.info("co-performer: the performer says %s", act)
+        if act in MODES:
+            self._desk.mode = act
+            self._control.send(f"/mcp/{act}")  # where it came as a cue, control is to know
+        if act in ("veto", "off"):
+            self._desk.drop()
+        elif act == "undo":
+            self._begin(self._quietly(self._undo()))
+        elif act == "land" and (waiting := self._desk.waiting):
+            self._begin(self._quietly(self._accept(waiting)))
+        elif act == "locked":
+            self._begin(self._read_state())
+        self._tell()
+
+    async def _accept(self, waiting: Proposal) -> None:
+        if self._performer.playing != waiting.base:
+            self._desk.drop()
+            raise Refusal(409, "the set has changed since it was rehearsed; what waited is dropped")
+        await self._land(waiting)
+        self._tell()
+
+    async def _quietly(self, work: Any) -> None:
+        try:
+            await work
+        except Refusal as refusal:
+            self._performer.say(f"co-performer: {refusal}")
+
+    def _tell(self) -> None:
+        self._performer.tell("coperformer", self._plain())
+
+    def _plain(self) -> dict[str, Any]:
+        desk = self._desk
+        return {
+            "mode": desk.mode,
+            "locked": sorted(desk.locked),
+            "waiting": None if desk.waiting is None else desk.waiting.plain(),
+            "landed": len(desk.landed),
+        }
+
+    # ---- the server
+
+    @property
+    def _performer(self) -> Any:
+        return self._live[0]
+
+    @property
+    def _live(self) -> tuple[Any, Any]:
+        if self._server.live is None:
+            raise Refusal(503, "this server has no live scripts")
+        return self._server.live
+
+    @property
+    def _control(self) -> Any:
+        if self._server.control is None:
+            raise Refusal(503, "no server is here to be asked")
+        return self._server.control
+
+    def _check(self, request: HttpRequest) -> None:
+        """Raises Refusal: the server evaluates nothing, or not for this client."""
+        self._live[1].check(request)
+
+    def _known(self, id: str) -> Proposal:
+        if id not in self._desk.proposals:
+            raise Refusal(404, f"there is no proposal {id[:20]!r}; propose gives the ID")
+        return self._desk.proposals[id]
+
+    def _allowed(self, proposal: Proposal, *, trusted: bool) -> None:
+        try:
+            self._desk.check(proposal, self._performer.playing, trusted=trusted)
+        except NotLanded as refused:
+            raise Refusal(409, str(refused)) from None
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)

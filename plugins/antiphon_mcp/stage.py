@@ -1,0 +1,142 @@
+"""The process that rehearses and hears: `python -m antiphon_mcp.stage`.
+
+It has loaded plugins, machine code and the sounds of patches. A script is run in a copy of it, with limits of time and
+memory: what it does to its process ends with the copy. It takes `{"do": "warm", "patch"}`, `{"do": "rehearse", …}` and
+`{"do": "hear", "path"}`, and answers each: `{"verdict", "picture"}`, `{"heard", "picture"}` or `{"fault"}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from antiphon.api import AntiphonError, Samples
+from antiphon.api.backends.analysis import LoudnessMeter, analyse_file
+from antiphon.api.backends.files import read_sound
+from antiphon.api.backends.rendering import Loaded, perform_change, prepared_to_rehearse, rehearse_change, warm_patch
+from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
+from antiphon_mcp.seeing import bands, onsets, spectrogram
+
+BELOW = 5
+"""Steps of priority below what plays; not the lowest, for a performer waits for the verdict."""
+SECONDS = 90.0
+"""After which a piece of work is ended."""
+LARGEST = 64 << 20
+"""Bytes of an answer."""
+PATIENCE = 2.0
+"""Seconds of processor time for reading a script, and for a beat of it."""
+LOUDER = 12.0
+"""dB by which a band changes that is remarked."""
+
+
+def main() -> None:
+    """Answers requests until its parent ends."""
+    channel = HelperChannel()
+    os.nice(BELOW)
+    loaded = prepared_to_rehearse()
+    warmed = set[str]()
+    for asked in channel.requests():
+        patch = str(asked.get("patch", ""))
+        if patch and patch not in warmed:
+            with contextlib.suppress(AntiphonError):  # the rehearsal says what is wrong with it
+                warm_patch(patch, loaded)
+            warmed.add(patch)
+        match asked["do"]:
+            case "rehearse":
+                channel.send(_rehearse(asked, loaded))
+            case "hear":
+                channel.send(_in_a_copy(partial(_hear, asked)))
+            case _:
+                channel.send({"warm": sorted(warmed)})
+
+
+def _in_a_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    end = run_forked(lambda: json.dumps(work()).encode(), SECONDS, LARGEST)
+    try:
+        answer: dict[str, Any] = json.loads(end.data)
+    except ValueError:
+        return {"fault": _reason(end)}
+    return answer
+
+
+def _reason(end: ForkedEnd) -> str:
+    if end.late:
+        return f"it takes over {SECONDS:g} s"
+    if end.status == -signal.SIGVTALRM:
+        return f"it runs without end, over {2 * PATIENCE:g} s in one call"
+    how = f" by {signal.Signals(-end.status).name}" if end.status < 0 else ""
+    return f"it ends its process{how}; a script plays to its end"
+
+
+def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
+    """Has the script run in a copy, and what it plays rendered here, where all that it needs is loaded."""
+    played = _in_a_copy(partial(perform_change, asked["trial"]))
+    if "fault" in played:
+        return played
+    try:
+        done = rehearse_change(asked["trial"], played, loaded)
+    except AntiphonError as error:
+        return {"fault": str(error)}
+    verdict = asdict(done.verdict)
+    remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
+    figures = {name: _rounded(value) for name, value in verdict.items()}
+    figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
+    return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
+
+
+def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:
+    if not before.shape[1]:
+        return []
+    was, now = bands(before, rate), bands(after, rate)
+    loud = max(was.values()) - 40.0
+    found = [(name, now[name] - was[name]) for name in was if max(was[name], now[name]) > loud]
+    return [f"its {name} is {by:+.0f} dB to what plays" for name, by in found if abs(by) > LOUDER]
+
+
+def _hear(asked: dict[str, Any]) -> dict[str, Any]:
+    path = Path(asked["path"])
+    sound = read_sound(path)
+    meter = LoudnessMeter(sound.rate, len(sound.samples))
+    meter.feed(sound.samples)
+    _, music, lacking = analyse_file(bytes(path), ("music",))["music"]
+    found = {} if music is None else music
+    heard = {
+        "seconds": round(sound.samples.shape[1] / sound.rate, 3),
+        "loudness": _rounded(meter.integrated()),
+        "peak": _rounded(float(abs(sound.samples).max(initial=0.0))),
+        "bands": bands(sound.samples, sound.rate),
+        "onsets": onsets(sound.samples, sound.rate),
+        "key": found.get("key"),
+        "chords": [list(span) for span in found.get("chords") or ()],
+        "tempo": found.get("tempo"),
+        "music": lacking,
+    }
+    return {
+        "heard": json.loads(json.dumps(heard, default=str)),
+        "picture": _text(spectrogram(sound.samples, sound.rate)),
+    }
+
+
+def _rounded(value: Any) -> Any:
+    match value:
+        case float():
+            return round(value, 3)
+        case tuple() | list():
+            return [_rounded(one) for one in value]
+    return value
+
+
+def _text(picture: bytes) -> str:
+    return base64.b64encode(picture).decode("ascii")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What a proposal may do, what may land, and how lines of a script are replaced; no server."""
+
+import pytest
+
+from antiphon.api.backends.http import Refusal
+from antiphon_mcp.allowed import forbidden
+from antiphon_mcp.desk import KEPT, Desk, NotLanded
+from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
+
+HEAD = 'from antiphon.live import *\npatch("band")\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('track("a", s("bd*4").every(4, rev))', ""),
+        ("import math, random", ""),
+        ("from fractions import Fraction", ""),
+        ("@loop\ndef a():\n    my = memory(k=0)\n    my.k += 1\n    yield 1", ""),
+        ("import os", "import os"),
+        ("import fractions", "import fractions"),
+        ("from fractions import sys", "fractions.sys"),
+        ("from . import x", "import"),
+        ("from antiphon.live import stage", ""),
+        ("from antiphon.live.stage import sys", "antiphon.live.stage"),
+        ("open('/etc/passwd')", "open"),
+        ("().__class__", "__class__"),
+        ("'{0.x}'.format(1)", "format"),
+        ("(x for x in ()).gi_frame", "gi_frame"),
+        ("f = eval", "eval"),
+        ("__builtins__", "__builtins__"),
+        ('osc("127.0.0.1:9", "/a", "1")', "osc"),
+        ("x = (", ""),  # an error of syntax is the rehearsal's
+    ],
+)
+def test_a_proposed_script_is_music(line: str, what: str) -> None:
+    found = forbidden(HEAD + line)
+    assert bool(found) == bool(what)
+    assert what in found
+    assert not forbidden(HEAD + line, before=line)
+
+
+@pytest.mark.parametrize(
+    ("edits", "after"),
+    [
+        ([(1, 1, "x")], "x\nb\nc"),
+        ([(2, 1, "x\ny")], "a\nx\ny\nb\nc"),
+        ([(1, 2, "")], "c"),
+        ([(3, 3, "z"), (1, 1, "x")], "x\nb\nz"),
+        ([(4, 3, "d")], "a\nb\nc\nd"),
+        ([(5, 5, "x")], "lines 5 to 5"),
+        ([(1, 2, "x"), (2, 3, "y")], "overlap"),
+    ],
+)
+def test_lines_are_replaced(edits: list[tuple[int, int, str]], after: str) -> None:
+    made = [Edit(*one) for one in edits]
+    if "\n" in after or after == "c":
+        assert edited("a\nb\nc", made) == after
+        return
+    with pytest.raises(Refusal, match=after):
+        edited("a\nb\nc", made)
+
+
+@pytest.mark.parametrize(
+    ("body", "base", "found"),
+    [
+        (ProposeBody(script="x"), "", ("x", ())),
+        (ProposeBody(params={"echo.feedback": 0.5}), "b", ("", (("/node/echo/feedback", (0.5,)),))),
+        (ProposeBody(params={"macro.room": 0.5}), "b", ("", (("/macro/room", (0.5,)),))),
+        (ProposeBody(scene=2), "b", ("", (("/scene/recall", (2,)),))),
+        (ProposeBody(), "b", "exactly one"),
+        (ProposeBody(script="x", scene=1), "b", "exactly one"),
+        (ProposeBody(scene=1), "", "nothing plays"),
+        (ProposeBody(params={"/live/eval": 1.0}), "b", "no parameter"),
+        (ProposeBody(script="\ud800"), "b", "UTF-8"),
+        (ProposeBody(script="\N{SNOWMAN}" * 50_000), "b", "100,000 bytes"),
+    ],
+)
+def test_a_body_is_one_change(body: ProposeBody, base: str, found: object) -> None:
+    if isinstance(found, tuple):
+        assert change_of(body, base) == found
+        return
+    with pytest.raises(Refusal, match=str(found)):
+        change_of(body, base)
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "ok", "playing", "trusted", "why"),
+    [
+        ("on", "ready", True, "a", False, ""),
+        ("ask", "ready", True, "a", False, ""),
+        ("off", "ready", True, "a", True, "off"),
+        ("hold", "ready", True, "a", True, "hold"),
+        ("on", "ready", True, "b", True, "has changed"),
+        ("on", "landed", True, "a", False, "landed already"),
+        ("on", "dropped", True, "a", False, "dropped already"),
+        ("on", "rehearsing", False, "a", True, "being rehearsed"),
+        ("on", "refused", False, "a", False, "too loud"),
+        ("on", "refused", False, "a", True, ""),
+    ],
+)
+def test_what_was_not_rehearsed_does_not_land(
+    mode: str, state: str, ok: bool, playing: str, trusted: bool, why: str
+) -> None:
+    desk = Desk()
+    proposal = desk.add(text="x", lines=(), base="a")
+    desk.judged(proposal, {"ok": ok, "why": [] if ok else ["too loud"], "peak": 0.0}, b"")
+    desk.mode, proposal.state = mode, state
+    if not why:
+        desk.check(proposal, playing, trusted=trusted)
+        return
+    with pytest.raises(NotLanded, match=why):
+        desk.check(proposal, playing, trusted=trusted)
+
+
+def test_proposals_are_bounded_and_shown_as_a_diff() -> None:
+    desk = Desk()
+    made = [desk.add(text="a\nx\n", lines=(("/node/a/b", (1.0,)),), base="a\nb\n") for _ in range(2 * KEPT)]
+    assert list(desk.proposals) == [one.id for one in made[-KEPT:]]
+    assert made[0].diff.splitlines() == ["+ /node/a/b 1.0", "@@ -1,2 +1,2 @@", " a", "-b", "+x"]
+    made[-1].state = "waiting"
+    assert desk.drop() is made[-1]
+    assert desk.waiting is None
+
+
+@pytest.mark.parametrize(("text", "patch"), [(HEAD, "band"), ("patch(", ""), ("x = 1", ""), ("patch(a)", "")])
+def test_the_patch_is_read_without_running_the_script(text: str, patch: str) -> None:
+    assert patch_of(text) == patch

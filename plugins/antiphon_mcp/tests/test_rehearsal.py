@@ -1,0 +1,114 @@
+"""Verdicts of the stage process, each right by construction: mutations of a set of known faults."""
+
+import base64
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from antiphon.api.backends.runtime import HelperProcess
+
+SET = """\
+from antiphon.live import *\n
+patch("band")
+tempo(240)
+track("beat", s("bd*4", gain=0.5))
+track("line", note("a3 c4 e4 g4"), on="pluck")
+"""
+OWN = {
+    "patch": "Mine",
+    "nodes": [
+        {"name": "drums", "type": "sampler", "values": {}},
+        {"name": "out", "type": "out", "values": {"gain": 24}},
+    ],
+    "wires": [["drums.out", "out.out"]],
+}
+"""A patch that no file has, with the master volume far up."""
+
+
+class Stage:
+    """The process, asked for verdicts on changes of `SET`, which plays."""
+
+    def __init__(self, process: HelperProcess) -> None:
+        self._process = process
+
+    def judge(self, text: str, **more: object) -> dict[str, object]:
+        trial = {"text": text, "name": "page.py", "before": SET, "beat": 8.0, "tempo": 240.0, "graph": None}
+        trial |= {"lines": [], "locked": [], "bars": 2, **more}
+        self._process.send({"do": "rehearse", "patch": "band", "trial": trial})
+        answer = self._process.receive(silence=240.0)[0]
+        if "fault" in answer:
+            return {"ok": False, "why": [answer["fault"]]}
+        assert base64.b64decode(str(answer["picture"])).startswith(b"\x89PNG")
+        verdict: dict[str, object] = answer["verdict"]
+        return verdict
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with HelperProcess("antiphon_mcp.stage") as process:
+        yield Stage(process)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in SET
+    return SET.replace(old, new)
+
+
+PLAIN = 'from antiphon.live import *\ntrack("beat", s("bd*4", gain=0.5), on="drums")\n'
+LOUD = '{"beat": 0, "address": "/node/out/gain", "args": [24]}'
+NOWHERE = '{"beat": 0, "address": "/node/nowhere/gain", "args": [0]}'
+LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on="pluck")\n    yield 1\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "why"),
+    [
+        (changed("a3 c4", "a3 c4"), {}, ""),
+        (changed("a3 c4 e4 g4", "e4 c4 a3 g4"), {}, ""),
+        (changed("bd*4", "bd*4 ["), {}, "line 5"),
+        (changed("track(", "trak("), {}, "line 5"),
+        (SET + "x = 1 /\n", {}, "line 7"),
+        (SET + "while True:\n    pass\n", {}, "line 7: it runs without end"),
+        (SET + "sum(x for x in iter(int, 1))\n", {}, "runs without end"),
+        (SET + "raise RuntimeError('\N{SNOWMAN}')\n", {}, "line 7"),
+        (SET + "raise SystemExit\n", {}, "line 7"),
+        (SET + "big = [0] * (1 << 30)\n", {}, "line 7"),
+        (SET + LOOP.format(10_000), {}, "more than 8192 events a beat"),
+        (SET + LOOP.format(600), {}, "notes begin within a beat, of at most 512"),
+        (changed('on="pluck"', 'on="nowhere"'), {}, "nowhere"),
+        (changed('patch("band")', 'patch("nowhere")'), {}, "line 3"),
+        (SET + "hush()\n", {"bars": 4}, "silent for"),
+        (SET, {"lines": [LOUD]}, "beyond full scale"),
+        (SET, {"lines": [NOWHERE]}, "nowhere"),
+        (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
+        (PLAIN, {"before": PLAIN}, "it names no patch"),
+        (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
+        (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
+        (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {}, "the loudness changes by"),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_right_by_construction(stage: Stage, text: str, more: dict[str, object], why: str) -> None:
+    verdict = stage.judge(text, **more)
+    assert verdict["ok"] is (not why), verdict
+    assert why in " ".join(map(str, verdict["why"])), verdict  # type: ignore[call-overload]
+
+
+def test_notes_out_of_the_key_are_a_remark(stage: Stage) -> None:
+    verdict = stage.judge(changed("a3 c4 e4 g4", "a3 c#4 e4 g4"))
+    assert verdict["ok"]
+    assert "c#" in str(verdict["remarks"])
+
+
+def test_no_mutation_of_a_set_ends_or_hangs_the_process(stage: Stage) -> None:
+    chance = random.Random(7)
+    broken = 0
+    for _ in range(24):
+        letters = list(SET)
+        for _ in range(chance.randint(1, 3)):
+            letters[chance.randrange(50, len(letters))] = chance.choice('x()"[]*<>~\n\N{SNOWMAN}\0 9')
+        verdict = stage.judge("".join(letters))
+        broken += not verdict["ok"]
+        assert verdict["ok"] or verdict["why"]
+    assert broken > 0
+    assert stage.judge(SET)["ok"]

@@ -1,0 +1,385 @@
+"""A change to a live set played before it is heard: from a copy of what plays, faster than time, and judged."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import AntiphonError, PatchError
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.patch import Patch, load as load_patch
+from antiphon.kernel.plugins.loader import Loaded, load
+from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.kernel.synth.backends import choose, chosen, use
+from antiphon.kernel.synth.info import BackendChoice
+from antiphon.live.faults import fault_in_script
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
+from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
+from antiphon.live.stage import LiveScript
+from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
+from antiphon.offline.hearing import tempo_map
+from antiphon.offline.rehearsal import NOTES, STEP_LU, Verdict, bar_loudness, judge, largest_step
+from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.runner import process_stream
+from antiphon.offline.script_limits import confine, disarm, rearm
+from antiphon.offline.script_run import PATIENCE, commands, without_macros
+
+RATE = 48000
+"""Hz."""
+BLOCK = 512
+"""Frames of a block: twice those of a server, which saves a quarter of the time."""
+LONGEST_BARS = 16
+REMEMBERED = 512
+"""Beats before the change through which the loops of what plays are run, for what they remember."""
+MOST_REMARKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A change, and what it would come into.
+
+    Attributes:
+        text: The script that is proposed.
+        before: The script that plays; "" where none does.
+        beat: Of the script that plays; the change comes on its next bar.
+        tempo: Of the server, bpm; None for that of the patch.
+        graph: The patch that plays: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
+            "node.port"; None for the file of the patch.
+        lines: Commands at the change beside the script, as of a file of events, at beat 0.
+        locked: Tracks and loops whose notes may not change.
+    """
+
+    text: str
+    name: str = "set.py"
+    before: str = ""
+    beat: Fraction = Fraction(0)
+    tempo: float | None = None
+    graph: Mapping[str, Any] | None = None
+    lines: tuple[str, ...] = ()
+    locked: frozenset[str] = frozenset()
+    bars: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The verdict and the sound, `[channels, frames]` at `RATE`: from the change on, and of the bar before it."""
+
+    verdict: Verdict
+    sound: Samples
+    before: Samples
+    rate: int = RATE
+
+
+@dataclass(slots=True)
+class Performed:
+    """What a script plays around the change.
+
+    `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
+    `unchanged`: what plays in the lead and the bar after it without the change.
+    """
+
+    patch: str
+    line: int
+    bar: Fraction
+    lead: Fraction
+    events: list[LiveEvent]
+    unchanged: list[LiveEvent] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        plain = asdict(replace(self, events=[], unchanged=[]))
+        for name in _EVENTS:
+            plain[name] = [[str(e.beat), e.address, list(e.args), e.source, e.line] for e in getattr(self, name)]
+        return {**plain, "bar": str(self.bar), "lead": str(self.lead)}
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> Performed:
+        """From what `plain` gave."""
+        given: dict[str, Any] = {**plain, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])}
+        for name in _EVENTS:
+            given[name] = [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), e[3], e[4]) for e in plain[name]]
+        return Performed(**given)
+
+
+_EVENTS = ("events", "unchanged")
+
+
+def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
+    """Renders what a change plays, and judges it; nothing of the script is run.
+
+    Raises AntiphonError: the patch does not take it, with the script's line.
+    """
+    notes = max(Counter(int(event.beat) for event in played.events if _is_note(event)).values(), default=0)
+    if notes > NOTES:  # they need not be rendered to be known as too many
+        raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {NOTES}")
+    patch = _patch(trial, played, loaded)
+    find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
+    tempo = patch.tempo if trial.tempo is None else trial.tempo
+    events, lacking = without_macros(played.events, patch.graph)
+    remarks = [f"line {line}: the patch has no macro {macro!r}" for macro, line in sorted(lacking.items())]
+    present = _ends(trial.graph, players, find)
+    shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
+    sounds = [*commands(events, trial.name, RATE, find, players), *present]
+    sounds += parse_events(shifted, RATE, find, "the change", players, patch)
+    times = tempo_map(events, RATE, tempo)
+    edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
+    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1])
+    failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in runner.failures)]
+    if runner.dropped:
+        failed.append(f"{runner.dropped} events exceed the limit of one block")
+    first = [0] if played.lead else []
+    verdict = judge(
+        sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
+        limited=runner.limited * BLOCK / edges[-1],
+        remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
+    )  # fmt: skip
+    step = largest_step(verdict.bars[:2]) if first else 0.0
+    if step > STEP_LU:
+        # a step is a fault where it is the change's, not what plays would make by itself
+        usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
+        before = _rendered(patch, loaded, tempo, usual, edges[1])[2]
+        if largest_step([bar_loudness(before[:, edges[0] :], RATE), verdict.bars[1]]) > STEP_LU:
+            why = f"the loudness changes by {step:.1f} LU where it comes in, by at most {STEP_LU:g}"
+            verdict = replace(verdict, why=(*verdict.why, why))
+    verdict = replace(verdict, bars=verdict.bars[len(first) :])
+    return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
+
+
+def prepared() -> Loaded:
+    """Plugins and synth of a process that rehearses."""
+    loaded = load(check=False)
+    use(BackendChoice(choose("auto", loaded.factories["synths"])))
+    return loaded
+
+
+def warm(patch: str, loaded: Loaded) -> None:
+    """Has a patch's machine code and sounds loaded, so that copies of this process need not."""
+    graph = load_patch(patch, loaded.catalog).graph
+    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
+        runner.run(np.zeros((2, BLOCK), np.float32))
+
+
+def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scripts of a change play, as `rehearse_change` takes it, or `fault` and `picture`.
+
+    `asked`: a `Trial` as JSON. To be called in a copy of the process, which it limits.
+    """
+    confine(PATIENCE)
+    try:
+        return perform(_trial(asked)).plain()
+    except AntiphonError as error:
+        return {"fault": str(error), "picture": getattr(error, "picture", "")}
+
+
+def rehearse_change(asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded) -> Rehearsed:
+    """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
+    return rehearse(_trial(asked), Performed.of(played), loaded)
+
+
+def _trial(plain: Mapping[str, Any]) -> Trial:
+    sets = {"lines": tuple(plain["lines"]), "locked": frozenset(plain["locked"])}
+    return Trial(**{**plain, **sets, "beat": Fraction(plain["beat"])})
+
+
+# ---- the script
+
+
+def perform(trial: Trial) -> Performed:
+    """Runs the scripts, in a process that `script_limits.confine` has limited.
+
+    Raises ScriptError: a script has an error, or takes too long, with its line.
+    """
+    try:
+        return _performed(trial)
+    except (MemoryError, RecursionError, ScriptTooLong) as error:
+        raise fault_in_script(trial.name, error) from None
+    finally:
+        disarm()
+
+
+def _performed(trial: Trial) -> Performed:
+    script = _read(trial.name, trial.text)
+    played = Performed(script.patch, script.patch_line, script.bar, Fraction(0), [])
+    before = _read("playing.py", trial.before) if trial.before else None
+    length = script.bar * trial.bars
+    if before is None:
+        played.events = _until(Performance(script, trial.tempo or 120.0), length)
+        return played
+    played.lead = lead = before.bar
+    at = max(lead, -(-trial.beat // lead) * lead)
+    performance = _advanced(before, at - lead, trial.tempo or 120.0)
+    events = _until(performance, at)
+    performance.swap(script, at)
+    after = _until(performance, at + length)
+    usual = _advanced(before, at, trial.tempo or 120.0)
+    unchanged = _until(usual, at + (length if trial.locked else lead))
+    played.failed += _against(trial.locked, unchanged, after)
+    played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
+    played.remarks += _out_of_key(events, after)
+    played.events = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *after)]
+    return played
+
+
+def _advanced(script: LiveScript, at: Fraction, tempo: float) -> Performance:
+    """A performance that has come to a beat: loops have run for what they remember, patterns need none of it."""
+    begin = max(Fraction(0), at - REMEMBERED) if script.loops else at
+    performance = Performance(replace(script, tracks={}), tempo, at=begin, report=lambda _: None)
+    _until(performance, at)
+    performance.swap(script, at)
+    return performance
+
+
+def _read(name: str, text: str) -> LiveScript:
+    rearm(PATIENCE)
+    try:
+        return read(name, text, patch_plays=True)
+    finally:
+        disarm()
+
+
+def _until(performance: Performance, beat: Fraction) -> list[LiveEvent]:
+    events: list[LiveEvent] = []
+    while performance.beat < beat:
+        rearm(PATIENCE)
+        events += performance.until(min(beat, performance.beat + 1))
+        disarm()
+    return events
+
+
+def _against(locked: Iterable[str], before: Sequence[LiveEvent], after: Sequence[LiveEvent]) -> list[str]:
+    def notes(events: Sequence[LiveEvent], name: str) -> list[tuple[Fraction, str, tuple[Any, ...]]]:
+        return sorted((event.beat, event.address, event.args) for event in events if event.source == name)
+
+    changed = [name for name in sorted(locked) if notes(before, name) != notes(after, name)]
+    return [f"it changes {name}, which the performer has locked" for name in changed]
+
+
+def _is_note(event: LiveEvent) -> bool:
+    return event.address == "/note/on" or event.address.endswith("/play")
+
+
+_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+_NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
+
+
+def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list[str]:
+    """A remark on notes outside the seven of the major scale, or its minor, that hold all notes before."""
+
+    def classes(events: Iterable[LiveEvent]) -> set[int]:
+        return {int(event.args[0]) % 12 for event in events if event.address == "/note/on"}
+
+    was, now = classes(before), classes(after)
+    fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
+    scale = set().union(*(one for one in fitting if was <= one))
+    strange = now - was - scale
+    if len(was) < 4 or not scale or not strange:
+        return []
+    return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]
+
+
+# ---- the patch
+
+
+def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
+    """The script's patch: as it is now, where it is the one that plays, or the script names none."""
+    live, patch = trial.graph, None
+    if script.patch:
+        try:
+            patch = load_patch(script.patch, loaded.catalog)
+        except PatchError as error:
+            if live is None or _plain(live["patch"]) != _plain(script.patch):
+                raise ScriptError(f"{trial.name} line {script.line}: {error}") from None
+    if live is None or (patch and _plain(live["patch"]) not in (_plain(patch.name), _plain(script.patch))):
+        if patch is None:
+            raise ScriptError(f'{trial.name}: it names no patch; write patch("band") in it')
+        return patch
+    patch = patch or Patch(str(live["patch"]), trial.tempo or 120.0, Graph())
+    nodes = tuple(
+        NodeSpec(node["name"], node["type"], _values(node, loaded.catalog[node["type"]].cells))
+        for node in live["nodes"]
+        if node["name"] not in (*ENDS, MACRO) and node["type"] in loaded.catalog
+    )
+    wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
+    return replace(patch, graph=Graph(nodes, wires, patch.graph.macros).with_types(loaded.catalog))
+
+
+def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
+    settable = {param.name: param for param in cells if not param.readonly and param.kind != "trigger"}
+    return {
+        name: value for name, value in node["values"].items() if name in settable and value != settable[name].default
+    }
+
+
+def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> Sequence[Command]:
+    """The values of the server's own nodes, such as the master volume."""
+    found: list[Command] = []
+    for node in (live or {"nodes": []})["nodes"]:
+        for name, value in node["values"].items() if node["name"] in ENDS else ():
+            with contextlib.suppress(AntiphonError):  # a value that is read only, an end that a render has not
+                if value != find(node["name"], name).default:
+                    line = FileEvent(sample=0.0, address=f"/node/{node['name']}/{name}", args=[value])
+                    found += commands_of(line, RATE, find, players)
+    return found
+
+
+def _end(text: str) -> End:
+    return End(*text.rsplit(".", 1))
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace(" ", "")
+
+
+# ---- the sound
+
+
+def _rendered(
+    patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int
+) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
+    """The closed runner, its nodes' vocabularies, the sound, and the processor time in seconds."""
+    spec = StreamSpec(RATE, BLOCK, 2)
+
+    def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
+        runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, played)
+        with closing(runner):
+            blocks = [samples.copy() for samples in process_stream((), runner, frames)]
+            words = runner.vocabularies()
+        return runner, words, np.concatenate(blocks, axis=1)
+
+    with ExitStack() as stack:
+        passes = chosen().info.make_support().passes(live=0)
+        if passes is not None:
+            rounds = stack.enter_context(passes)
+            rounds.begin()
+            while not rounds.done(frames + run()[0].latency + BLOCK, RATE):
+                rounds.begin()
+        begun = time.process_time()
+        return *run(), time.process_time() - begun
+
+
+def _unknown(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Remarks on notes that name something that their node lacks."""
+    found = dict[str, None]()
+    for event in events:
+        node = event.address.removeprefix("/node/").removesuffix("/play")
+        if event.address == f"/node/{node}/play":
+            for value, word, _ in unknown_words(words.get(node, {}), event.args):
+                found[f"line {event.line}: {silent(node, value, word)}"] = None
+    return list(found)[:MOST_REMARKS]
