@@ -21,9 +21,9 @@ from aiomqtt.exceptions import MqttConnectError
 from antiphon.api import AntiphonError, Value
 from antiphon.api.backends.transports import Panic, RequestError, SetParam, TransportServer, WireError
 from antiphon_mqtt import topics
+from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AT_MOST_SENT, Arrivals, MqttConnection, Once
 from antiphon_mqtt.topics import Outward
-from antiphon_mqtt.transport import Broker
 
 log = logging.getLogger("antiphon.mqtt")
 

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from antiphon_mqtt.transport import Broker
+from antiphon_mqtt.broker import Broker
 
 KEEPALIVE = 5
 """Keep-alive interval in seconds; a connection without an answer for two intervals ends."""

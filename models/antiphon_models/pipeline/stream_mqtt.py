@@ -25,7 +25,7 @@ from antiphon.api.backends.transports import WireError
 from antiphon_models.pipeline.arrivals import Arrival, check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream
-from antiphon_mqtt.transport import Broker, mqtt_broker
+from antiphon_mqtt.broker import Broker, mqtt_broker
 
 URL_VARIABLE = "ANTIPHON_MQTT_URL"
 """The variable of the environment with the broker's whole address, which `antiphon serve` reads too."""

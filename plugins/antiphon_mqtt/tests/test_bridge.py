@@ -14,9 +14,9 @@ from tests.waiting import comes
 from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
 from antiphon_mqtt.bridge import MqttBridge, identifier
+from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.tests.fake_broker import FakeBroker
 from antiphon_mqtt.topics import MAX_TOPICS, Outward
-from antiphon_mqtt.transport import Broker, mqtt_broker
 
 GAIN, STEPS, MODE, LEARN, SIZE, LEVEL = 3, 5, 6, 7, 9, 10
 KINDS = ("bypass", "mute", "wet", "gain", "trim", "steps", "mode", "size", "level", "cutoff")

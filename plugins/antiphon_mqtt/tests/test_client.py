@@ -16,8 +16,9 @@ from tests.clock import FakeClock
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt import client as mqtt_client
+from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, Arrivals, MqttConnection, MqttError, Once
-from antiphon_mqtt.transport import MQTT_URL, Broker, MqttTransport, mqtt_broker
+from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
 SECRET = "hunter2-hunter2"
 
