@@ -96,6 +96,7 @@ class SuperCollider:
         self._versions = [0] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
+        self._generation = 0  # of the scsynth played to, read before what it has
         self._hurried = [Hurried(rate) for _ in range(slots)]
         self._next: list[tuple[int, int] | None] = [None] * slots
         self.meanwhile: Callable[[], None] = lambda: None  # called while `render` waits
@@ -182,6 +183,7 @@ class SuperCollider:
             self.keeper.send([(0, packet)])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        self._generation = self.keeper.generation
         player = self._players[slot] or self._player_when_loaded(slot)
         if player is None or self._versions[slot] > self.keeper.has:
             self._sounding[slot].follow(sample, events)
@@ -210,6 +212,7 @@ class SuperCollider:
 
     def hurry(self, slot: int, event: Event) -> None:
         """Plays a live event ahead of its hop; one of the slot's next hops contains it as well."""
+        self._generation = self.keeper.generation
         player, coming, hurried = self._players[slot], self._next[slot], self._hurried[slot]
         if not hurried.takes(event):
             return
@@ -224,9 +227,8 @@ class SuperCollider:
 
     def _resend_sounding(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
         """Sends the sounding notes to a newly activated scsynth, from `sample` on."""
-        generation = self.keeper.generation
-        if generation != self._known[slot]:
-            self._known[slot] = generation
+        if self._generation != self._known[slot]:
+            self._known[slot] = self._generation
             self._hurried[slot].lost()
             player.forget()
             self._send_events(player, self._sounding[slot].again(sample), frame)
@@ -237,7 +239,7 @@ class SuperCollider:
             self._send()
 
     def _send(self) -> None:
-        self.keeper.send(self._messages)
+        self.keeper.send(self._messages, self._generation)
         self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:

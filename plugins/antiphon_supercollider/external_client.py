@@ -228,15 +228,15 @@ class TimetagOnly(SuperCollider):
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot] or self._player_when_loaded(slot)
-        sounding, generation = self._sounding[slot], self.keeper.generation
+        sounding, self._generation = self._sounding[slot], self.keeper.generation
         # the smallest offset is the one with the least scheduling delay
         self._zeros.append(time.time() - sample / self._rate)
         if player is None or self._versions[slot] > self.keeper.has or not self.keeper.counts.pid:
             sounding.follow(sample, events)
             return
         self._free_ended_nodes()
-        if generation != self._known[slot]:
-            self._known[slot] = generation
+        if self._generation != self._known[slot]:
+            self._known[slot] = self._generation
             player.forget()
             events = [*sounding.again(sample), *events]
         elif not events and not player.litter:
@@ -256,7 +256,7 @@ class TimetagOnly(SuperCollider):
 
     def _send_now(self) -> None:
         if self._messages:
-            self.keeper.send(self._messages)
+            self.keeper.send(self._messages, self._generation)
             self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:

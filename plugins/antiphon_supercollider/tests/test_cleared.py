@@ -47,7 +47,7 @@ class CapturingBackend(SuperCollider):
             flush=lambda: None,
             counts=SimpleNamespace(moved=0, unheard=0, unclaimed=0, failed=0),
             shelf=SimpleNamespace(ask=lambda *a: None, take=lambda s: None),
-            send=lambda some: self.sent.extend(packet for _, packet in some),
+            send=lambda some, _generation=0: self.sent.extend(packet for _, packet in some),
         )
 
 
