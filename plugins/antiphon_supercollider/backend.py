@@ -36,6 +36,7 @@ JACK_SECONDS = 10.0
 WAIT_STEP = 0.0002
 CLOSING = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
+NEVER = 1 << 62
 UNSTEADY = 4
 """Consecutive hops with late sound after which the clock constant is re-estimated."""
 BEHIND_SECONDS = 0.5
@@ -109,7 +110,7 @@ class SuperCollider:
         self._behind_hops = max(UNSTEADY, round(BEHIND_SECONDS * rate / hop))
         self._frames = [0] * slots
         self._clear_from = [0] * slots
-        self._fresh = [True] * slots
+        self._fresh: list[int | None] = [None] * slots
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
@@ -134,9 +135,9 @@ class SuperCollider:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        # no fade: sound still on its way back is muted
+        # no fade: sound still on its way back is muted, until the first note, however late scsynth hears of it
         self._close(slot, fade=self.beside)
-        self._clear_from[slot], self._fresh[slot] = self._wires.counter + CLOSING * self._block, True
+        self._clear_from[slot], self._fresh[slot] = NEVER, self._wires.counter + CLOSING * self._block
         if needs(settings):
             self._waiting[slot] = settings
             self.keeper.shelf.ask(slot, settings)
@@ -190,9 +191,6 @@ class SuperCollider:
             return
         self._free_ended_nodes()
         frame = sample + self._aligned(sample)
-        if self._fresh[slot]:
-            # muting ends at the first note of this stream
-            self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
         frame_before, self._frames[slot] = self._frames[slot] + self._hop, behind + self._constant_at(behind)
         self._spliced[slot] = frame_before if frame_before != self._frames[slot] else None
@@ -204,7 +202,7 @@ class SuperCollider:
             self._send()
         if events:
             self._sounding[slot].follow(sample, events)
-        self._send_events(player, hurried.hop(sample, events), frame)
+        self._send_events(slot, player, hurried.hop(sample, events), frame)
         for node in hurried.unclaimed(sample):
             self.keeper.counts.unclaimed += 1
             player.withdraw(node, self._note)
@@ -222,7 +220,7 @@ class SuperCollider:
         sample, frame = coming
         self._free_ended_nodes()
         self._resend_sounding(slot, player, sample, frame)
-        self._send_events(player, (event,), frame)
+        self._send_events(slot, player, (event,), frame)
         hurried.add(event, player.playing(event), sample)
 
     def _resend_sounding(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
@@ -231,9 +229,14 @@ class SuperCollider:
             self._known[slot] = self._generation
             self._hurried[slot].lost()
             player.forget()
-            self._send_events(player, self._sounding[slot].again(sample), frame)
+            self._send_events(slot, player, self._sounding[slot].again(sample), frame)
 
-    def _send_events(self, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
+    def _send_events(self, slot: int, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
+        fresh = self._fresh[slot]
+        if fresh is not None and (live := {event.live for event in events if event.kind == "on"}):
+            # muting ends at the first note of this stream
+            now = max(fresh, self._wires.counter)
+            self._fresh[slot], self._clear_from[slot] = None, min(frame, now) if True in live else frame
         if events:
             player.play(events, frame, self._wires.counter, self._note)
             self._send()
