@@ -243,21 +243,16 @@ class TimetagOnly(SuperCollider):
             return
         sounding.follow(sample, [event for event in events if not event.age])
         player.sweep(self._note)
-        self._send_now()
+        self._send()
         zero = min(self._zeros) + (1 + self.delay) * self._hop / self._rate
         for event in events:
             # the time tag replaces the frame
             player.play([replace(event, live=True)], 0, 0, self._note)
             if event.live or event.age:
-                self._send_now()
+                self._send()
             else:
                 self.keeper.send_at(zero + (sample + event.offset) / self._rate, self._messages)  # type: ignore[attr-defined]
                 self._messages.clear()
-
-    def _send_now(self) -> None:
-        if self._messages:
-            self.keeper.send(self._messages, self._generation)
-            self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         self.keeper.flush()

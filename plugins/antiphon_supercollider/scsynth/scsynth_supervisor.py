@@ -65,7 +65,7 @@ class ScsynthSupervisor:
         self._wires, self._slots = wires, slots
         self.gave_up = ""  # why no scsynth is started any more, "" otherwise
         self._words: memoryview | None = None
-        self._refuse: Callable[[str, bool], None] = _ignore_failure
+        self._refuse: Callable[[str, bool], None] = lambda _why, _again: None
         self._spare_wanted, self._most = spare, restarts
         self._active: Scsynth | None = None
         self._spare: Scsynth | None = None
@@ -282,7 +282,6 @@ class ScsynthSupervisor:
         # JACK may still be waiting for the previous one
         self._silence.broken(self._silence.patience)
         self.counts.pid = server.pid
-        self.counts.switched_ns = time.monotonic_ns()
         self._report()
 
     def _turn(self) -> None:
@@ -404,7 +403,3 @@ class ScsynthSupervisor:
 def _synced(server: Scsynth, reply: osc.Message) -> None:
     if reply.address == b"/synced" and reply.args and isinstance(number := reply.args[0], int) and number >= SYNCED:
         server.has = max(server.has, number - SYNCED)
-
-
-def _ignore_failure(_why: str, _again: bool) -> None:
-    """Default `refuse` callback: no operation."""
