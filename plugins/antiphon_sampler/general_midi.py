@@ -117,7 +117,7 @@ def render(name: str, folder: Path) -> None:
         backend.play(0, 0, [Event("control", 0, SOUND_OFF, 0.0)])
         backend.render(out, active)
         sounds.append(np.concatenate(parts, axis=1))
-    gain = PEAK / max(float(np.abs(sound).max()) for sound in sounds)
+    gain = PEAK / max(SILENT, *(float(np.abs(sound).max()) for sound in sounds))
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
