@@ -94,7 +94,8 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
         assert abs(pitch(part, hertz)) < 10
         if not own:
             assert np.abs(part[0]).max() < 0.2 * np.abs(part[1]).max(), "right"
-    loud, again = (np.median(np.abs(part).max(axis=0)) for part in (turned, resumed))
+    # of what sounds: the machine may have missed blocks
+    loud, again = (np.median(np.abs(part)[np.abs(part) > 1e-3]) for part in (turned, resumed))
     assert 0.7 < again / loud < 1.4
 
 
