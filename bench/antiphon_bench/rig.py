@@ -129,8 +129,8 @@ class ServerProcess:
         assert self.process is not None
         return {"supervisor": self.process.pid, "control": status["control"]["pid"], "engine": status["engine"]["pid"]}
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 10.0) -> int:
-        """Ends the server; returns its exit status."""
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60.0) -> int:
+        """Ends the server; returns its exit status. One that does not end in time is killed with its processes."""
         if self.process is None:
             return 0
         with contextlib.suppress(ProcessLookupError):
@@ -138,8 +138,13 @@ class ServerProcess:
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            left = [int(pid) for pid in task.read_text().split()] if task.exists() else []
             self.process.kill()
             status = self.process.wait()
+            for pid in left:  # a jackd that is left keeps its name from the next server
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status

@@ -66,10 +66,10 @@ def other_names(names: Sequence[str]) -> dict[str, str]:
     return {name: folder for folder, also in folders.items() for name in also if name not in names}
 
 
-def sound_words(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Vocabulary of a sampler: its folders, then further names of them."""
-    rows = named_rows(tuple(names))
-    return {"s": (*names, *(name for name in rows if name not in names)), **other_words("s", other_names(names))}
+def sound_words(names: Sequence[str], general: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """Vocabulary of a sampler: its folders, then further names of them, and instruments of a soundfont."""
+    others = {name: folder for name, folder in other_names(names).items() if name not in general}
+    return {"s": tuple(dict.fromkeys((*names, *named_rows(tuple(names)), *general))), **other_words("s", others)}
 
 
 _NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)

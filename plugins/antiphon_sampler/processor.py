@@ -11,6 +11,7 @@ from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
+from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
@@ -66,6 +67,8 @@ class Sampler(Processor):
         self._sounding = np.zeros(1)
         self._voices = SampleVoices(spec.rate, int(self.settings["voices"]))
         self._sounds: Sounds | None = None
+        self._general: Sounds | None = None
+        general = tuple(PROGRAMS) if not self.settings["library"] and soundfont() else ()
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
@@ -74,12 +77,17 @@ class Sampler(Processor):
             self._sounds = sounds_of(folder, spec.rate)
             self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing
+            self._general = general_midi(spec.rate) if general else None
+            if self._general is not None and not pool.lockstep:
+                self._general.start()
             if not pool.lockstep:
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
+        self._first_general = len(listing.names)
         self._rows = named_rows(listing.names)
-        self.vocabulary = sound_words(listing.names)
+        self._rows |= {name: self._first_general + n for n, name in enumerate(general)}
+        self.vocabulary = sound_words(listing.names, general)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)
@@ -249,6 +257,8 @@ class Sampler(Processor):
             return
         row, index, pitch, group = found
         sounds = self._sounds
+        if row >= self._first_general:
+            sounds, row = self._general, row - self._first_general
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
@@ -297,6 +307,10 @@ class Sampler(Processor):
             return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
+        if row >= self._first_general:
+            note = event.number if values.meant else UNMEANT
+            index = nearest(note)
+            return row, index, 2.0 ** ((note - SAMPLED[index]) / 12.0), 0
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
         if pads in ("pitch", "named") and values.meant:

@@ -36,6 +36,7 @@ JACK_SECONDS = 10.0
 WAIT_STEP = 0.0002
 CLOSING = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
+NEVER = 1 << 62
 UNSTEADY = 4
 """Consecutive hops with late sound after which the clock constant is re-estimated."""
 BEHIND_SECONDS = 0.5
@@ -96,6 +97,7 @@ class SuperCollider:
         self._versions = [0] * slots
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
+        self._generation = 0  # of the scsynth played to, read before what it has
         self._hurried = [Hurried(rate) for _ in range(slots)]
         self._next: list[tuple[int, int] | None] = [None] * slots
         self.meanwhile: Callable[[], None] = lambda: None  # called while `render` waits
@@ -108,7 +110,7 @@ class SuperCollider:
         self._behind_hops = max(UNSTEADY, round(BEHIND_SECONDS * rate / hop))
         self._frames = [0] * slots
         self._clear_from = [0] * slots
-        self._fresh = [True] * slots
+        self._fresh: list[int | None] = [None] * slots
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
@@ -133,9 +135,9 @@ class SuperCollider:
         return self.keeper.counts
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        # no fade: sound still on its way back is muted
+        # no fade: sound still on its way back is muted, until the first note, however late scsynth hears of it
         self._close(slot, fade=self.beside)
-        self._clear_from[slot], self._fresh[slot] = self._wires.counter + CLOSING * self._block, True
+        self._clear_from[slot], self._fresh[slot] = NEVER, self._wires.counter + CLOSING * self._block
         if needs(settings):
             self._waiting[slot] = settings
             self.keeper.shelf.ask(slot, settings)
@@ -182,15 +184,13 @@ class SuperCollider:
             self.keeper.send([(0, packet)])
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        self._generation = self.keeper.generation
         player = self._players[slot] or self._player_when_loaded(slot)
         if player is None or self._versions[slot] > self.keeper.has:
             self._sounding[slot].follow(sample, events)
             return
         self._free_ended_nodes()
         frame = sample + self._aligned(sample)
-        if self._fresh[slot]:
-            # muting ends at the first note of this stream
-            self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
         frame_before, self._frames[slot] = self._frames[slot] + self._hop, behind + self._constant_at(behind)
         self._spliced[slot] = frame_before if frame_before != self._frames[slot] else None
@@ -202,7 +202,7 @@ class SuperCollider:
             self._send()
         if events:
             self._sounding[slot].follow(sample, events)
-        self._send_events(player, hurried.hop(sample, events), frame)
+        self._send_events(slot, player, hurried.hop(sample, events), frame)
         for node in hurried.unclaimed(sample):
             self.keeper.counts.unclaimed += 1
             player.withdraw(node, self._note)
@@ -210,6 +210,7 @@ class SuperCollider:
 
     def hurry(self, slot: int, event: Event) -> None:
         """Plays a live event ahead of its hop; one of the slot's next hops contains it as well."""
+        self._generation = self.keeper.generation
         player, coming, hurried = self._players[slot], self._next[slot], self._hurried[slot]
         if not hurried.takes(event):
             return
@@ -219,25 +220,29 @@ class SuperCollider:
         sample, frame = coming
         self._free_ended_nodes()
         self._resend_sounding(slot, player, sample, frame)
-        self._send_events(player, (event,), frame)
+        self._send_events(slot, player, (event,), frame)
         hurried.add(event, player.playing(event), sample)
 
     def _resend_sounding(self, slot: int, player: NodeVoices, sample: int, frame: int) -> None:
         """Sends the sounding notes to a newly activated scsynth, from `sample` on."""
-        generation = self.keeper.generation
-        if generation != self._known[slot]:
-            self._known[slot] = generation
+        if self._generation != self._known[slot]:
+            self._known[slot] = self._generation
             self._hurried[slot].lost()
             player.forget()
-            self._send_events(player, self._sounding[slot].again(sample), frame)
+            self._send_events(slot, player, self._sounding[slot].again(sample), frame)
 
-    def _send_events(self, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
+    def _send_events(self, slot: int, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
+        fresh = self._fresh[slot]
+        if fresh is not None and (live := {event.live for event in events if event.kind == "on"}):
+            # muting ends at the first note of this stream
+            now = max(fresh, self._wires.counter)
+            self._fresh[slot], self._clear_from[slot] = None, min(frame, now) if True in live else frame
         if events:
             player.play(events, frame, self._wires.counter, self._note)
             self._send()
 
     def _send(self) -> None:
-        self.keeper.send(self._messages)
+        self.keeper.send(self._messages, self._generation)
         self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:

@@ -228,36 +228,31 @@ class TimetagOnly(SuperCollider):
 
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         player = self._players[slot] or self._player_when_loaded(slot)
-        sounding, generation = self._sounding[slot], self.keeper.generation
+        sounding, self._generation = self._sounding[slot], self.keeper.generation
         # the smallest offset is the one with the least scheduling delay
         self._zeros.append(time.time() - sample / self._rate)
         if player is None or self._versions[slot] > self.keeper.has or not self.keeper.counts.pid:
             sounding.follow(sample, events)
             return
         self._free_ended_nodes()
-        if generation != self._known[slot]:
-            self._known[slot] = generation
+        if self._generation != self._known[slot]:
+            self._known[slot] = self._generation
             player.forget()
             events = [*sounding.again(sample), *events]
         elif not events and not player.litter:
             return
         sounding.follow(sample, [event for event in events if not event.age])
         player.sweep(self._note)
-        self._send_now()
+        self._send()
         zero = min(self._zeros) + (1 + self.delay) * self._hop / self._rate
         for event in events:
             # the time tag replaces the frame
             player.play([replace(event, live=True)], 0, 0, self._note)
             if event.live or event.age:
-                self._send_now()
+                self._send()
             else:
                 self.keeper.send_at(zero + (sample + event.offset) / self._rate, self._messages)  # type: ignore[attr-defined]
                 self._messages.clear()
-
-    def _send_now(self) -> None:
-        if self._messages:
-            self.keeper.send(self._messages)
-            self._messages.clear()
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         self.keeper.flush()

@@ -19,4 +19,3 @@ class NoteCounts:
     unclaimed: int = 0
     restarts: int = 0
     pid: int = 0  # process of the active scsynth, 0 for none
-    switched_ns: int = 0

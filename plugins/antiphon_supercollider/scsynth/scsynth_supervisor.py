@@ -26,7 +26,7 @@ from antiphon_supercollider.scsynth.server import Scsynth
 from antiphon_supercollider.scsynth.status import ScsynthWord
 
 UNCONFIRMED_SECONDS = 0.08
-"""Seconds after which an unconfirmed note counts as dropped."""
+"""Seconds after which scsynth is queried about an unconfirmed note."""
 LOOK_SECONDS = 0.02
 RESTARTS, WITHIN = 3, 60.0
 """Maximum restarts of scsynth within a time in seconds."""
@@ -65,11 +65,12 @@ class ScsynthSupervisor:
         self._wires, self._slots = wires, slots
         self.gave_up = ""  # why no scsynth is started any more, "" otherwise
         self._words: memoryview | None = None
-        self._refuse: Callable[[str, bool], None] = _ignore_failure
+        self._refuse: Callable[[str, bool], None] = lambda _why, _again: None
         self._spare_wanted, self._most = spare, restarts
         self._active: Scsynth | None = None
         self._spare: Scsynth | None = None
         self._pending: dict[int, int] = {}
+        self._query = self._queried = self._answered = self._asked = 0
         self._backlog: deque[tuple[int, bytes]] = deque()
         self._backlog_generation = 0
         self._deaths: deque[float] = deque(maxlen=64)
@@ -99,9 +100,14 @@ class ScsynthSupervisor:
 
     # ---- for the thread that plays
 
-    def send(self, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Queues messages in order, each with the number of the voice it begins, or 0, and flushes."""
+    def send(self, messages: Iterable[tuple[int, bytes]], generation: int | None = None) -> None:
+        """Queues messages in order, each with the number of the voice it begins, or 0, and flushes.
+
+        generation: that of the scsynth they are for; another one gets none of them.
+        """
         self._drop_stale_backlog()
+        if generation not in (None, self._backlog_generation):
+            return
         for message in messages:
             if len(self._backlog) == MAX_BACKLOG:
                 self.counts.dropped += message[0] > 0
@@ -111,8 +117,9 @@ class ScsynthSupervisor:
 
     def flush(self) -> None:
         """Sends queued messages while fewer than `WINDOW` notes are unconfirmed: beyond, scsynth loses messages."""
+        server = self._active  # read before the generation, which changes before it
         self._drop_stale_backlog()
-        backlog, pending, server = self._backlog, self._pending, self._active
+        backlog, pending = self._backlog, self._pending
         while backlog and server is not None and len(pending) < WINDOW:
             some: list[bytes] = []
             now = time.monotonic_ns()
@@ -270,12 +277,11 @@ class ScsynthSupervisor:
 
     def _activate(self, server: Scsynth) -> None:
         server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
+        self.generation += 1
         self._active = server
         # JACK may still be waiting for the previous one
         self._silence.broken(self._silence.patience)
         self.counts.pid = server.pid
-        self.counts.switched_ns = time.monotonic_ns()
-        self.generation += 1
         self._report()
 
     def _turn(self) -> None:
@@ -336,6 +342,8 @@ class ScsynthSupervisor:
                     self._on_node_end(server, node)
                 case b"/synced":
                     _synced(server, reply)
+                    if reply.args == (-self._query,):
+                        self._answered = self._queried
                 case b"/fail":
                     counts.failed += 1
                 case b"/tr":
@@ -346,20 +354,34 @@ class ScsynthSupervisor:
         """Handles an ended node; nothing else frees nodes in a scsynth of our own."""
 
     def _count_dropped(self) -> None:
-        before = time.monotonic_ns() - int(UNCONFIRMED_SECONDS * 1e9)
-        while self._pending:
+        """Counts notes that are not confirmed although scsynth has answered a later query.
+
+        Time alone is no sign: JACK waits 20 periods for a killed client, and a busy machine stalls.
+        """
+        server, patience = self._active, int(UNCONFIRMED_SECONDS * 1e9)
+        while self._pending and server is not None:
             try:
                 node, sent = next(iter(self._pending.items()))
             except (RuntimeError, StopIteration):
                 return  # the other thread has just added a note: checked again at the next look
-            if sent > before:
+            if sent > self._answered - patience:
+                self._ask_about(server, sent + patience)
                 return
             if self._pending.pop(node, None) is not None:
                 self.counts.dropped += 1
                 self.ended.append(node)
-                if self._active is not None:
-                    # if it was created after all, nothing else would end it
-                    self._active.send("/n_free", node)
+                # if its confirmation was lost, nothing else would end it
+                server.send("/n_free", node)
+
+    def _ask_about(self, server: Scsynth, due: int) -> None:
+        """Sends a query, or the open one once more, if it is due: scsynth may drop queries too."""
+        now, patience = time.monotonic_ns(), int(UNCONFIRMED_SECONDS * 1e9)
+        if now < max(due, self._asked + patience):
+            return
+        if self._answered == self._queried:
+            self._query, self._queried = self._query + 1, now
+        self._asked = now
+        server.send("/sync", -self._query)
 
     def _look_for_hang(self) -> None:
         """Kills a hung scsynth; the handling of its death does the rest.
@@ -381,7 +403,3 @@ class ScsynthSupervisor:
 def _synced(server: Scsynth, reply: osc.Message) -> None:
     if reply.address == b"/synced" and reply.args and isinstance(number := reply.args[0], int) and number >= SYNCED:
         server.has = max(server.has, number - SYNCED)
-
-
-def _ignore_failure(_why: str, _again: bool) -> None:
-    """Default `refuse` callback: no operation."""

@@ -105,9 +105,9 @@ def test_the_oldest_makes_room_and_the_same_key_is_struck_again():
     assert cut == ("/n_set", told.begun[0], {"cut": 9.0, "cut_high": 5.0})
     cut, _ = told.play(Event("on", 12, 70, 0.5))
     assert cut == ("/n_set", told.begun[2], {"cut": 12.0, "cut_high": 5.0})
-    assert told.player.sounding == 2
+    assert len(told.player._alive) == 2
     told.player.ended(told.begun[1])
-    assert told.player.sounding == 1
+    assert len(told.player._alive) == 1
 
 
 def test_drums_come_from_the_kit_and_choke_each_other():

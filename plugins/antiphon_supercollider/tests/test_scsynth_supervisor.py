@@ -27,14 +27,20 @@ class SilentScsynth:
         self.socket, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.provided = self.has = 0
         self.why = ""
+        self.sent: list[tuple[osc.Arg, ...]] = []
+        self.packets: list[bytes] = []
+        self.answers: list[osc.Message] = []
 
-    def send(self, *message: osc.Arg) -> None: ...
+    def send(self, *message: osc.Arg) -> None:
+        self.sent.append(message)
 
     def send_bytes(self, packet: bytes) -> bool:
+        self.packets.append(packet)
         return True
 
     def replies(self) -> list[osc.Message]:
-        return []
+        answers, self.answers = self.answers, []
+        return answers
 
     def ended(self) -> str:
         return self.why
@@ -70,6 +76,37 @@ def test_each_ring_is_one_look_at_once_and_then_it_rests(
         supervisor._ring()
         until(lambda before=before: len(looks) > before, 30.0, "it looks")
     assert len(looks) <= 1 + 1 + 5
+
+
+def test_a_note_is_dropped_where_scsynth_answers_a_later_query_and_not_while_it_stalls(
+    supervisor: ScsynthSupervisor,
+) -> None:
+    scsynth, counts = supervisor._active, supervisor.counts
+    assert isinstance(scsynth, SilentScsynth)
+    until(lambda: supervisor._spare is not None, 5.0, "another stands ready")
+    supervisor.send([(5001, b"/one"), (5002, b"/another")])
+
+    def asked() -> list[osc.Arg]:
+        return [message[1] for message in scsynth.sent if message[0] == "/sync"]
+
+    until(lambda: len(asked()) > 2, 5.0, "it is asked, and again")
+    assert (len(set(asked())), counts.dropped) == (1, 0)
+    scsynth.answers = [osc.Message(b"/n_go", b"", (5002,)), osc.Message(b"/synced", b"", (asked()[0],))]
+    until(lambda: counts.dropped, 5.0, "it is counted")
+    assert (counts.confirmed, counts.dropped) == (1, 1)
+    assert scsynth.sent[-1] == ("/n_free", 5001)
+
+
+def test_what_is_meant_for_a_scsynth_that_has_ended_never_reaches_the_next(supervisor: ScsynthSupervisor) -> None:
+    until(lambda: supervisor._spare is not None, 5.0, "another stands ready")
+    first, second, was = supervisor._active, supervisor._spare, supervisor.generation
+    assert isinstance(first, SilentScsynth)
+    assert isinstance(second, SilentScsynth)
+    first.why = "killed by SIGKILL"
+    until(lambda: supervisor.generation > was, 5.0, "the other plays")
+    supervisor.send([(5001, b"/old")], was)
+    supervisor.send([(5002, b"/new")], was + 1)
+    assert second.packets == [b"/new"]
 
 
 def test_one_that_is_killed_while_it_boots_counts_as_a_death_and_is_tried_again(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,9 +73,13 @@ def own(settings: SynthSettings) -> scgf.Definition:
 
 def own_controls(settings: SynthSettings) -> tuple[str, ...]:
     """Controls that a note may set: those of the SynthDef that the server does not set itself."""
-    name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
-    controls = own(settings).controls if settings.synthdef else find_definition(name).controls
-    return tuple(sorted(set(controls) - RESERVED))
+    return tuple(sorted(set(_played(settings).controls) - RESERVED))
+
+
+def _played(settings: SynthSettings) -> scgf.Definition:
+    if settings.synthdef:
+        return own(settings)
+    return find_definition(_DRUM if settings.instrument == "drums" else built_in(settings.instrument))
 
 
 def check(settings: SynthSettings) -> None:
@@ -84,14 +87,14 @@ def check(settings: SynthSettings) -> None:
 
     Raises FileError: a file cannot be used. Raises ParamError: a setting is invalid.
     """
-    if settings.synthdef:
-        definition = own(settings)
-        _named(settings, definition.controls, definition.title)
-    else:
-        name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
-        if settings.instrument in WITH_SOUND and not settings.sound:
-            raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
-        _named(settings, find_definition(name).controls, settings.instrument)
+    definition, instrument = _played(settings), settings.instrument
+    if not settings.synthdef and instrument in WITH_SOUND and not settings.sound:
+        raise ParamError(f"{instrument} plays a sound: name a file of the library by the parameter sound")
+    shown = definition.title if settings.synthdef else instrument
+    for name in parse_controls(settings.controls).names:
+        if name not in definition.controls:
+            may = ", ".join(sorted(set(definition.controls) - RESERVED)) or "none to set"
+            raise ParamError(f"{shown} has no control {name!r}; it has {may}")
     if settings.sound:
         from antiphon.api.backends.files import Decoder
 
@@ -99,10 +102,3 @@ def check(settings: SynthSettings) -> None:
             info = decoder.info
         if info.frames is not None and info.frames > MAX_SECONDS * info.rate:
             raise FileError(f"{Path(settings.sound).name} is longer than the {MAX_SECONDS:g} s that a buffer may hold")
-
-
-def _named(settings: SynthSettings, there: Collection[str], shown: str) -> None:
-    for name in parse_controls(settings.controls).names:
-        if name not in there:
-            may = ", ".join(sorted(set(there) - RESERVED)) or "none to set"
-            raise ParamError(f"{shown} has no control {name!r}; it has {may}")

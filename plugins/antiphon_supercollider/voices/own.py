@@ -75,7 +75,7 @@ class OwnPlayer(NodeVoices):
         channel = self._of(event.channel)
         key = (event.channel, event.number)
         self._strike(key, channel, at, send)
-        while self.sounding >= self.settings.voices:
+        while len(self._alive) >= self.settings.voices:
             self._take(self._victim(), at, send)
         self.sweep(send)
         if not self._free_places:

@@ -104,7 +104,7 @@ class NodeVoices:
         self.settings = settings
         self._rate, self.group, self._out, self._clock, self._nodes = place
         self._voices: dict[int, ScVoice] = {}
-        self._alive: dict[int, None] = {}
+        self._alive: dict[int, None] = {}  # voices that count towards the limit
         self._held: dict[tuple[int, int], int] = {}
         self._channels: dict[int, _Channel] = {}
         self._bends = ChannelBends()
@@ -124,11 +124,6 @@ class NodeVoices:
         self._stop = Template("/n_set", 0, "stop", 0.0, "stop_high", 0.0)
         self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
         self._gate = Template("/n_set", 0, "gate", 0.0)
-
-    @property
-    def sounding(self) -> int:
-        """Number of voices that count towards the limit."""
-        return len(self._alive)
 
     def ended(self, node: int) -> None:
         """Handles a voice freed or never created by scsynth."""
@@ -211,7 +206,7 @@ class NodeVoices:
         if choke:
             for node in [n for n in self._alive if self._voices[n].choke == choke]:
                 self._take(node, at, send)
-        while self.sounding >= self.settings.voices:
+        while len(self._alive) >= self.settings.voices:
             self._take(self._victim(), at, send)
         node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
         attack, release = _DEFAULTS[instrument]

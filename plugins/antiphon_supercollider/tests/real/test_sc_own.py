@@ -2,61 +2,32 @@
 
 import json
 import os
-import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.real.conftest import NAME, alone
 from tests.waiting import play_for, until
 
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
-from antiphon_supercollider.tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
+from antiphon_supercollider.tests.real.test_supercollider import (
+    BACK,
+    LATENCY,
+    OWN,
+    RATE,
+    longest_gap,
+    pytestmark as needs_real,
+    recorded,
+    server,
+    synth,
+)
 from antiphon_supercollider.tests.synthdefs.score import pitch
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
-]
-OWN = Path(__file__).parents[1] / "synthdefs" / "own" / "compiled"
+pytestmark = needs_real
+_ = server
 APART = 9600
-SETTLED = 1.0
-
-
-@pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """Plays a node of the parameters given; `tone.wav` in the library is a second of 440 Hz without a seam."""
-    library = tmp_path / "data" / "library"
-    library.mkdir(parents=True)
-    soundfile.write(library / "tone.wav", 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE), RATE)
-    for path in OWN.glob("*.scsyndef"):
-        shutil.copy(path, library)
-    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in request.param.items())
-    patch = f'format = 1\n[nodes.keys]\ntype = "synth"\n{lines}\n[wires]\n"keys" = "out"\n'
-    (tmp_path / "keys.toml").write_text(patch)
-    with (
-        alone(),
-        ServerProcess(
-            "--audio",
-            "headless",
-            "--synth",
-            "supercollider",
-            "--patch",
-            str(tmp_path / "keys.toml"),
-            "--session",
-            str(tmp_path / "set"),
-            home=tmp_path,
-            wait=40.0,
-            env={"JACK_DEFAULT_SERVER": os.environ.get("ANTIPHON_TEST_JACK", NAME)},
-        ) as running,
-    ):
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        play_for(running, SETTLED)
-        yield running
 
 
 @pytest.mark.parametrize("server", [{"synthdef": str(OWN / "tick.scsyndef")}], indirect=True, ids=["tick"])
@@ -99,7 +70,8 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
     os.kill(before["pid"], signal.SIGKILL)
     until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
     play_for(server, 2.0)
-    assert synth(server)["state"] == "running"
+    after = synth(server)
+    assert (after["state"], after["restarts"], after["notes"]["confirmed"]) == ("running", before["restarts"] + 1, 2)
     server.stop()
     x, _ = soundfile.read(tmp_path / "set" / "output.wav", dtype="float32", always_2d=True)
     lines = [json.loads(line) for line in (tmp_path / "set" / "session.jsonl").read_text().splitlines()]
@@ -111,8 +83,7 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
     first, turned = x[begun + 14_400 : turned_at].T, x[turned_at + 9600 : killed].T
     resumed = x[killed + round(BACK * RATE) : -2400].T
     assert min(part.shape[1] for part in (first, turned, resumed)) > 0.3 * RATE
-    sounds = np.flatnonzero(np.abs(x[begun + LATENCY + 4800 :]).max(axis=1) > 0.02)
-    assert np.diff(sounds).max() < BACK * RATE
+    assert longest_gap(tmp_path) < BACK
     own = "own" in request.node.callspec.id
     hertz = 880.0 if own else 440.0
     if own:
@@ -123,7 +94,8 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
         assert abs(pitch(part, hertz)) < 10
         if not own:
             assert np.abs(part[0]).max() < 0.2 * np.abs(part[1]).max(), "right"
-    loud, again = np.sqrt((turned**2).mean()), np.sqrt((resumed**2).mean())
+    # of what sounds: the machine may have missed blocks
+    loud, again = (np.median(np.abs(part)[np.abs(part) > 1e-3]) for part in (turned, resumed))
     assert 0.7 < again / loud < 1.4
 
 

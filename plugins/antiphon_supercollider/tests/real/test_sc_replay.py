@@ -1,48 +1,26 @@
 """A kept set in which scsynth played, replayed by `scsynth -N`."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.real.conftest import NAME, alone
-from tests.waiting import play_for, until
+from tests.waiting import play_for
 
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
-from antiphon_supercollider.tests.real.test_supercollider import RATE, synth
+from antiphon_supercollider.tests.real.test_supercollider import OWN, RATE, pytestmark as needs_real, server
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
-]
-BLIP = Path(__file__).parents[1] / "synthdefs" / "own" / "compiled" / "blip.scsyndef"
-
-
-@pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    patch = f'format = 1\n[nodes.keys]\ntype = "synth"\n{request.param}\n[wires]\n"keys" = "out"\n'
-    (tmp_path / "keys.toml").write_text(patch)
-    with (
-        alone(),
-        ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
-            "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
-        ) as running,
-    ):  # fmt: skip
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        play_for(running, 1.0)
-        yield running
+pytestmark = needs_real
+_ = server
 
 
 @pytest.mark.parametrize(
     ("server", "least"),
-    [(f'synthdef = "{BLIP}"', 0.0), ('instrument = "piano"', 30.0)],
+    [({"synthdef": str(OWN / "blip.scsyndef")}, 0.0), ("piano", 30.0)],
     indirect=["server"],
     ids=["own", "piano"],
 )

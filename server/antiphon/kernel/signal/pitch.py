@@ -15,7 +15,7 @@ SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 """Names of the pitch classes from C upwards, black keys as flats."""
 _NOTE = re.compile(r"([a-g])(#{1,2}|s{1,2}|f{1,2}|b{1,2})?(-?\d{1,2})?", re.IGNORECASE)
-_OCTAVE = 4
+_OCTAVE, _OCTAVES = 4, range(-1, 10)
 
 
 @overload
@@ -48,5 +48,7 @@ def named_note(name: str) -> int:
     if found is None:
         raise UsageError(f"there is no note {name[:40]!r}; write a letter and an octave as in c4, eb3 or f#5")
     letter, accidental, octave = found.groups()
+    if octave and int(octave) not in _OCTAVES:
+        raise UsageError(f"there is no note {name!r}: octaves are {_OCTAVES[0]} to {_OCTAVES[-1]}, c4 is 60")
     shift = {"#": 1, "s": 1, "b": -1, "f": -1}[accidental[0].lower()] * len(accidental) if accidental else 0
     return 12 * (int(octave or _OCTAVE) + 1) + SHARP_NAMES.index(letter.upper()) + shift
