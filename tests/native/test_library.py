@@ -12,7 +12,7 @@ import pytest
 
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.native import Kernel, compiling, f32p, f64, i64, kernel, library
-from antiphon.kernel.native.loading import digest
+from antiphon.kernel.native.identity import digest
 
 pytestmark = pytest.mark.skipif(shutil.which("ld") is None, reason="the linker ld (binutils) is not installed")
 GAIN = 0.5
