@@ -34,6 +34,7 @@ COMMANDS = [
     "evaluate",
     "dataset",
     "pipeline",
+    "mcp",
 ]
 Run = Callable[..., Done]
 

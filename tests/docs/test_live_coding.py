@@ -22,7 +22,7 @@ from antiphon.live.patterns.mini.parser import DEEPEST, LONGEST
 from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
 from antiphon.live.performance import MOST_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
-from antiphon.offline import event_file, script_child
+from antiphon.offline import event_file, script_limits
 from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, commands
 from antiphon_sampler.library import folder_of, list_folder
@@ -170,7 +170,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{DEEPEST} brackets",
         f"{MOST_EVENTS:,} events a cycle",
         f"{PATIENCE:g} s of processor",
-        f"{script_child.MEMORY >> 30} GiB",
+        f"{script_limits.MEMORY >> 30} GiB",
         f"{MOST_A_BEAT:,} events",
         f"{event_file.MAX_EVENTS:,}",
     ):

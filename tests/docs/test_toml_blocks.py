@@ -55,6 +55,7 @@ OTHER = {
     "# watch.toml": "no patch: tests/pipeline/test_watch_command.py",
     '"Music/night.flac" = "wah"': "`library identify`: plugins/antiphon_library/tests/test_commands_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
+    "[nodes.verb]": "its plugin is another's: plugins/antiphon_host/tests",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
     "[clips.riff]": "a part of one: plugins/antiphon_clip/tests reads such",
     "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",

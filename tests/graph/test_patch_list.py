@@ -13,7 +13,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session import set_list
 
 CHECKS = {"through", "worker", "bench8"}
-SINGS = {"cantor", "choir", "strudel"}
+SINGS = {"cantor", "choir", "strudel", "kitband"}
 """Play where a voice is installed, or a translated program, and are listed nowhere."""
 
 

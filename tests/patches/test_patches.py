@@ -55,7 +55,7 @@ SECONDS = 5.0
 OF_SETS = {
     re.search(r'^patch\("(\w+)"\)$', path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
     for path in (resources.patches() / "live").glob("*.py")
-} | {"strudel"}  # of translated programs: tests/paste
+} | {"strudel", "kitband"}  # of translated programs: tests/paste; `antiphon bench band` renders the other
 
 
 def test_it_says_what_it_is_for():

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.workers import pool as pools
-from antiphon.kernel.workers.arena import State, WorkerWord
+from antiphon.kernel.workers.arena import MAX_WORKERS, State, WorkerWord
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.networks.model_client import ModelProcessor
 
@@ -127,8 +127,8 @@ def test_a_stream_of_another_rate_finds_room_for_its_hops(rate: int) -> None:
 
 def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.Lockstep) -> None:
     made = node(kind="Echo", inputs=1, slots=1)
-    with pytest.raises(WorkerError, match="32 workers already"):
-        made.prepare(StreamSpec(RATE, 256, 13))
+    with pytest.raises(WorkerError, match=f"{MAX_WORKERS} workers already"):
+        made.prepare(StreamSpec(RATE, 256, MAX_WORKERS + 1))
     assert not lockstep.streams
 
 

@@ -182,7 +182,8 @@ def accompany_midi(
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, ending)
     calls = _calls(fires, times, ending, source.name)
     heard = HeardHarmony()
-    notes = accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
+    listens = options.get("follow") == "listen"
+    notes = [] if listens else accompany_file(given.melody, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
         notes = without_clashes(notes, [*given.melody, *given.others])
     if not notes:

@@ -24,7 +24,6 @@ from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, 
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.gate import RequestGate
@@ -76,7 +75,7 @@ class HttpServer:
         self.token, self.port = "", 0
         self.operations: list[Operation] = []
         self.uploads: Uploads | None = None
-        self.live: tuple[PerformerLink, CodeGuard] | None = None
+        self.live: tuple[Any, CodeGuard] | None = None  # a PerformerLink, which knows the page, which knows this
         self._messages: OscRefusals | None = None
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.draining: list[Callable[[], int]] = []

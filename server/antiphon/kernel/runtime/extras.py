@@ -24,7 +24,7 @@ EXTRAS = {
     "mir_eval": "bench",
     "onnx": "bench",
     "onnxruntime": "onnx",
-    "pedalboard": "vst3",
+    "pedalboard": "bench",
     "pesq": "bench",
     "pyarrow": "pipeline",
     "pystoi": "bench",

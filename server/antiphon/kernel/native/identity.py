@@ -1,0 +1,65 @@
+"""Hash of everything a kernel's machine code depends on, and the symbol names of its functions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from antiphon.kernel.native.kernel import Kernel
+
+
+def symbol(item: Kernel[Any, Any], place: int) -> str:
+    """Symbol name of a kernel in the object file; `place` distinguishes kernels of one name."""
+    return f"{item.name}.{place}"
+
+
+def packed_symbol(name: str) -> str:
+    """Symbol name of the function that reads that kernel's arguments from words."""
+    return f"{name}.packed"
+
+
+def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
+    """Hash of the code and constants of `items`, of the compiler's own code, and of `others`."""
+    parts = [*others, *_compiler()]
+    seen: set[Kernel[Any, Any]] = set()
+    for item in items:
+        _describe(item, parts, seen)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@cache
+def _compiler() -> tuple[bytes, ...]:
+    """Hashes of the compiler's files, cheaper to combine than the files."""
+    files = (Path(__file__).parent / name for name in ("lower.py", "arithmetic.py"))
+    return tuple(hashlib.sha256(file.read_bytes()).digest() for file in files)
+
+
+def members(value: object) -> dict[str, int]:
+    """Members of an IntEnum, which kernels may name as `Class.MEMBER`; empty if `value` is not an IntEnum."""
+    if isinstance(value, type) and issubclass(value, IntEnum):
+        return {name: int(member) for name, member in value.__members__.items()}
+    return {}
+
+
+def _describe(item: Kernel[Any, Any], parts: list[object], seen: set[Kernel[Any, Any]]) -> None:
+    if item in seen:
+        return
+    seen.add(item)
+    code: CodeType = item.function.__code__
+    parts += [item.name, item.flat, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
+    outside = dict(item.function.__globals__)
+    cells = item.function.__closure__ or ()
+    outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
+    for name in (*code.co_names, *code.co_freevars):
+        value = outside.get(name)
+        if isinstance(value, int | float):
+            parts.append((name, value))
+        elif named := members(value):
+            parts.append((name, named))
+        elif isinstance(value, Kernel):
+            _describe(value, parts, seen)
