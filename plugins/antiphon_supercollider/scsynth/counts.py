@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from antiphon_supercollider.scsynth.status import ScsynthWord
+
 
 @dataclass(slots=True)
 class NoteCounts:
@@ -19,3 +21,11 @@ class NoteCounts:
     unclaimed: int = 0
     restarts: int = 0
     pid: int = 0  # process of the active scsynth, 0 for none
+
+    def write(self, words: memoryview) -> None:
+        """Writes the counts to their places in shared memory."""
+        words[ScsynthWord.PID], words[ScsynthWord.RESTARTS] = self.pid, self.restarts
+        words[ScsynthWord.SENT], words[ScsynthWord.CONFIRMED] = self.sent, self.confirmed
+        words[ScsynthWord.DROPPED], words[ScsynthWord.LATE] = self.dropped, self.late
+        words[ScsynthWord.UNHEARD], words[ScsynthWord.MOVED] = self.unheard, self.moved
+        words[ScsynthWord.UNCLAIMED] = self.unclaimed

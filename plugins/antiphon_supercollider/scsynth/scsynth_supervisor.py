@@ -23,7 +23,6 @@ from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, HangDetect
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
 from antiphon_supercollider.scsynth.layout import Layout
 from antiphon_supercollider.scsynth.server import Scsynth
-from antiphon_supercollider.scsynth.status import ScsynthWord
 
 UNCONFIRMED_SECONDS = 0.08
 """Seconds after which scsynth is queried about an unconfirmed note."""
@@ -182,13 +181,8 @@ class ScsynthSupervisor:
             refuse(self.gave_up, self._wires.down)
 
     def _report(self) -> None:
-        words, counts = self._words, self.counts
-        if words is not None:
-            words[ScsynthWord.PID], words[ScsynthWord.RESTARTS] = counts.pid, counts.restarts
-            words[ScsynthWord.SENT], words[ScsynthWord.CONFIRMED] = counts.sent, counts.confirmed
-            words[ScsynthWord.DROPPED], words[ScsynthWord.LATE] = counts.dropped, counts.late
-            words[ScsynthWord.UNHEARD], words[ScsynthWord.MOVED] = counts.unheard, counts.moved
-            words[ScsynthWord.UNCLAIMED] = counts.unclaimed
+        if self._words is not None:
+            self.counts.write(self._words)
 
     def _end(self) -> None:
         for server in (self._active, self._spare):

@@ -9,8 +9,8 @@ from typing import Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import library
-from antiphon.kernel.native.kernel import Kernel, P, R
 from antiphon.kernel.native.identity import packed_symbol, symbol
+from antiphon.kernel.native.kernel import Kernel, P, R
 from antiphon.kernel.runtime import extras
 
 _declared: list[Kernel[Any, Any]] = []

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.native.kernel import Kernel
 from antiphon.kernel.native.identity import digest, packed_symbol
+from antiphon.kernel.native.kernel import Kernel
 
 NAME = "antiphon-kernels.so"
 _LIBRARIES = ("-l:libm.so.6", "-l:libc.so.6")

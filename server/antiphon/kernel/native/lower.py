@@ -20,8 +20,8 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from antiphon.kernel.native.arithmetic import BOOL, F64, I64, TYPES, Arithmetic
-from antiphon.kernel.native.kernel import Kernel
 from antiphon.kernel.native.identity import members, packed_symbol, symbol
+from antiphon.kernel.native.kernel import Kernel
 
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 _CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset", "channel"}

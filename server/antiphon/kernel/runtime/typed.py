@@ -92,7 +92,8 @@ def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
             path.append(name)
             inner = next((each.type for each in getattr(info, "fields", ()) if each.encode_name == name), None)
         else:
-            inner = info.item_types[int(index)] if isinstance(info, inspect.TupleType) else getattr(info, "item_type", None)
+            items = info.item_types if isinstance(info, inspect.TupleType) else None
+            inner = items[int(index)] if items else getattr(info, "item_type", None)
         if inner is None:
             break
         data = data[name or int(index)]
