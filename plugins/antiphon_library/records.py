@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import composed
 
 KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
@@ -154,6 +153,8 @@ class CatalogueRow:
         tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
         found = {**findings(self.duration, values), "loudness": values.get("loudness")}
         wrong = {"problem": self.problem or None, "missing": self.missing}
+        from antiphon.api.backends.files import printable_path  # with numpy, which `--help` needs not
+
         return {"path": printable_path(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
 
     def full(self) -> dict[str, Any]:
@@ -168,6 +169,8 @@ class CatalogueRow:
 
 def words_of(path: bytes, tags: Mapping[str, str]) -> str:
     """The text that a search looks in: path and tags, without regard to case, accents composed."""
+    from antiphon.api.backends.files import printable_path
+
     return composed("\n".join([printable_path(os.fsdecode(path)), *tags.values()]).casefold())
 
 

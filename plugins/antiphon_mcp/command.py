@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api.backends.cli import OSC_PORT, HttpBesideOsc, OscPort, epilog, owner_token, server_http_port
-from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.runtime import require_modules, say as tell
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 def mcp(
     osc: OscPort = OSC_PORT,
-    http_port: HttpBesideOsc | None = None,
+    http_port: HttpBesideOsc = None,
     http: Annotated[bool, typer.Option("--http", help="Streamable HTTP on loopback, in place of stdio.")] = False,
     listen: Annotated[int, typer.Option("--listen-port", min=1, max=65535, help="TCP port of --http.")] = LISTEN_PORT,
     trust: Annotated[
@@ -45,6 +44,8 @@ def mcp(
 
 def _serve(made: MCPServer[None], port: int) -> None:
     import uvicorn
+
+    from antiphon.api.backends.files import config_folder  # numpy comes with it, and help needs none
 
     token = owner_token(config_folder())
     tell(f"mcp http://127.0.0.1:{port}/mcp, with the owner's token")

@@ -31,6 +31,7 @@ _HTTP = "The HTTP port of the running server."
 Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=1, max=65535, help=_HTTP)]
 HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
 """For a command that needs both, where `--port` is the OSC port."""
+HttpBesideOscIfSaid = Annotated[int | None, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
 InsteadOfHttp = Annotated[
     int | None,
     typer.Option("--osc-port", min=1, max=65535, help="Its OSC port, in place of --http-port, of a server of yours."),
