@@ -27,6 +27,7 @@ REFUSED_NAMES = frozenset({
 REFUSED_ATTRIBUTES = ("builtins", "dump", "format", "format_map", "mro", "os", "osc", "sys", "tofile")
 FRAMES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
 """Beginnings of attributes that lead to a frame or to code."""
+UNREAD = "nesting so deep, and no null character"
 
 
 def forbidden(text: str, before: str = "") -> str:
@@ -34,7 +35,7 @@ def forbidden(text: str, before: str = "") -> str:
 
     `before`: the script that plays; what that has is allowed. A syntax error is left to the rehearsal.
     """
-    own = {what for what, _ in _found(before)}
+    own = {what for what, _ in _found(before)} - {UNREAD}
     for what, line in _found(text):
         if what not in own:
             return f"line {line}: a proposed script has no {what}; it plays by the words of live scripts and arithmetic"
@@ -47,7 +48,7 @@ def _found(text: str) -> list[tuple[str, int]]:
     except SyntaxError:
         return []
     except (ValueError, RecursionError, MemoryError):  # it may be read elsewhere, where there is more room
-        return [("nesting so deep, and no null character", 1)]
+        return [(UNREAD, 1)]
     return [(what, getattr(node, "lineno", 0)) for node in ast.walk(tree) for what in (*_of(node), *_named(node))]
 
 
