@@ -1,18 +1,24 @@
 """The performer's switches of the co-performer, by OSC; control keeps them, so that they outlive the web process.
 
-Each act is told as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
-the same.
+Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
+the same. A mode that is taken is told as `/cue mcp.is.off`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import time
 from functools import partial
+from pathlib import Path
 
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
-from antiphon_mcp.desk import CUE, MODES
+from antiphon_mcp.desk import CUE, IS, MODES
 
+FORGOTTEN = 3600.0
+"""Seconds after which a file is removed that was to be heard, where who asked for it has not."""
 MOST_LOCKS, LONGEST_NAME = 64, 100
 MODE_DOCS = {
     "on": "Lets the co-performer land what was rehearsed.",
@@ -56,7 +62,7 @@ class PerformerSwitches:
     def _switch(self, mode: str, request: OscRequest) -> None:
         if mode != self.mode:
             self.mode = mode
-            _tell(mode, request)
+            _tell(f"{IS}{mode}", request)  # not as a pad asks for it: an answer to that would come back for ever
 
     def _lock(self, request: OscRequest) -> None:
         name = str(request.args[0])
@@ -82,9 +88,18 @@ async def hear(request: OscRequest) -> None:
     """Answers `/mcp/hear.reply s:file i:beats`: a new file among the captures, which who asked removes."""
     bars, node = (*request.args, "out")[:2]
     folder = make_folder(library_folder() / "captures", PRIVATE_FOLDER)
+    await asyncio.to_thread(_sweep, folder)
     path = folder / f".hear-{os.urandom(4).hex()}.wav"
     beats = await request.server.capture(path, str(node), int(bars))  # type: ignore[arg-type]
     request.reply("/mcp/hear.reply", str(path), beats)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what nobody came to hear: the ask for it had timed out."""
+    for path in folder.glob(".hear-*.wav"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - FORGOTTEN:
+                path.unlink()
 
 
 def _tell(act: str, request: OscRequest) -> None:

@@ -1,7 +1,7 @@
 """What a proposed script may do: music. It is read before it is run, rehearsed or not.
 
 A script is a program with the performer's rights, and who proposes it may have been talked into it by what it read. So
-a proposal imports the words and some arithmetic, calls nothing that opens files, and reaches into no object. What
+a proposal imports all the words and some arithmetic, calls nothing that opens files, and reaches into no object. What
 stands in the performer's own script already may stand in the proposal.
 """
 
@@ -24,9 +24,10 @@ REFUSED_NAMES = frozenset({
     "breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "help", "input",
     "locals", "memoryview", "object", "open", "osc", "quit", "setattr", "super", "type", "vars",
 })  # fmt: skip
-REFUSED_ATTRIBUTES = ("format", "format_map", "mro")
+REFUSED_ATTRIBUTES = ("builtins", "dump", "format", "format_map", "mro", "os", "osc", "sys", "tofile")
 FRAMES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
 """Beginnings of attributes that lead to a frame or to code."""
+UNREAD = "nesting so deep, and no null character"
 
 
 def forbidden(text: str, before: str = "") -> str:
@@ -34,7 +35,7 @@ def forbidden(text: str, before: str = "") -> str:
 
     `before`: the script that plays; what that has is allowed. A syntax error is left to the rehearsal.
     """
-    own = {what for what, _ in _found(before)}
+    own = {what for what, _ in _found(before)} - {UNREAD}
     for what, line in _found(text):
         if what not in own:
             return f"line {line}: a proposed script has no {what}; it plays by the words of live scripts and arithmetic"
@@ -44,14 +45,20 @@ def forbidden(text: str, before: str = "") -> str:
 def _found(text: str) -> list[tuple[str, int]]:
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except SyntaxError:
         return []
-    return [(what, getattr(node, "lineno", 0)) for node in ast.walk(tree) for what in _of(node)]
+    except (ValueError, RecursionError, MemoryError):  # it may be read elsewhere, where there is more room
+        return [(UNREAD, 1)]
+    return [(what, getattr(node, "lineno", 0)) for node in ast.walk(tree) for what in (*_of(node), *_named(node))]
 
 
-def _attributes(name: str) -> list[str]:
-    refused = name.startswith(("_", *FRAMES)) or name in REFUSED_ATTRIBUTES
-    return [f"attribute {name}"] if refused else []
+def _named(node: ast.AST) -> list[str]:
+    """Names of two underlines, whatever binds or reads them: most nodes hold them as plain text."""
+    if isinstance(node, ast.Constant):
+        return []
+    fields = [value for _, value in ast.iter_fields(node)]
+    texts = [one for value in fields for one in (value if isinstance(value, list) else [value])]
+    return [f"name {one}" for one in texts if isinstance(one, str) and one.startswith("__")]
 
 
 def _of(node: ast.AST) -> list[str]:
@@ -59,18 +66,22 @@ def _of(node: ast.AST) -> list[str]:
         case ast.Import(names):
             return [f"import {one.name}" for one in names if ARITHMETIC.get(one.name, ()) is not None]
         case ast.ImportFrom(module, names, level):
-            if module == WORDS and not level:
-                return [f"name {one.name}" for one in names if one.name.startswith("_")]
-            allowed = ARITHMETIC.get(module or "", ())
-            if allowed is None and not level:
-                return [f"name {one.name}" for one in names if one.name.startswith("_")]
-            return [f"import {module}.{one.name}" for one in names if level or one.name not in (allowed or ())]
-        case ast.Name(name) if name in REFUSED_NAMES or name.startswith("__"):
+            return [what for one in names for what in _imported("" if level else module or "", one.name)]
+        case ast.Name(name) if name in REFUSED_NAMES:
             return [f"name {name}"]
-        case ast.Attribute(_, name):
-            return _attributes(name)
-        case ast.MatchClass(kwd_attrs=names):  # `case int(__class__=x)` reads an attribute too
-            return [what for name in names for what in _attributes(name)]
-        case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name) if name.startswith("__"):
-            return [f"name {name}"]
+        case ast.Attribute(_, name) if name.startswith(("_", *FRAMES)) or name in REFUSED_ATTRIBUTES:
+            return [f"attribute {name}"]
+        case ast.MatchClass(patterns=parts, kwd_patterns=named) if parts or named:  # `case int(__class__=x)` reads it
+            return ["class pattern with parts"]
+        case ast.ClassDef():
+            return ["class"]
+    return []
+
+
+def _imported(module: str, name: str) -> list[str]:
+    if module == WORDS:  # a package gives its modules by name as well as its words
+        return [] if name == "*" else [f"import of {name} from {WORDS} but by *"]
+    allowed = ARITHMETIC.get(module, ())
+    if name.startswith("_") or name in REFUSED_NAMES or (allowed is not None and name not in allowed):
+        return [f"import {module}.{name}"]
     return []

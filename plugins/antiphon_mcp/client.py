@@ -49,6 +49,8 @@ class ServerClient:
             data = response.read(LARGEST)
         except AntiphonError as error:
             raise ServerRefused(str(error)) from None
+        except TimeoutError:
+            raise ServerRefused(f"the server took longer than {SECONDS:g} s to answer; try again") from None
         except (OSError, http.client.HTTPException):
             raise ServerRefused(
                 f"no server without --lan answers on HTTP port {self._port}; start `antiphon serve --live`"

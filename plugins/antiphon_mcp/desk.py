@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODES = ("on", "off", "hold", "ask")
+HALTED = ("off", "hold")
+"""Modes in which nothing lands."""
 CUE = "mcp."
 """Prefix of the cues by which acts of the performer are told."""
+IS = "is."
+"""Prefix, after `CUE`, of a mode that control has taken: another name than that by which a pad asks for it."""
 KEPT = 32
 """Proposals that are remembered; of their pictures too."""
 UNDONE = 64
 """Changes that can be undone."""
 LONGEST_DIFF = 20_000
+OPEN = ("waiting", "landing")
+"""States in which the performer's word on a proposal is not yet done."""
+BUSY = ("rehearsing", *OPEN)
+"""States in which a proposal is not forgotten."""
 
 
 class NotLanded(Exception):
@@ -34,7 +42,8 @@ class Proposal:
         own: Whether it is the performer's own, which is judged alone.
         back: (address, arguments) of messages that take back those of `lines`.
         figures: Of the verdict.
-        state: rehearsing, ready, waiting, landed, refused, dropped or undone.
+        diff: The change as lines with + and -.
+        state: rehearsing, ready, waiting, landing, landed, refused, dropped or undone.
     """
 
     id: str
@@ -48,17 +57,9 @@ class Proposal:
     why: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     picture: bytes = b""
+    diff: str = ""
     state: str = "rehearsing"
     quantum: float = 0.0
-
-    @property
-    def diff(self) -> str:
-        """The change as lines with + and -."""
-        shown = [f"+ {address} {' '.join(map(str, args))}" for address, args in self.lines]
-        if self.text:
-            lines = difflib.unified_diff(self.base.splitlines(), self.text.splitlines(), lineterm="", n=1)
-            shown += list(lines)[2:]
-        return "\n".join(shown)[:LONGEST_DIFF]
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,6 +72,16 @@ class Proposal:
             "bars": self.bars,
             "diff": self.diff,
         }
+
+
+def diff_of(text: str, lines: tuple[tuple[str, tuple[Any, ...]], ...], base: str) -> str:
+    """A change as lines with + and -; how much is left out, where it is long."""
+    shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
+    if text:
+        shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
+    whole = "\n".join(shown)
+    left = len(whole) - LONGEST_DIFF
+    return whole if left <= 0 else f"{whole[:LONGEST_DIFF]}\n… {left:,} more characters"
 
 
 class Desk:
@@ -87,11 +98,13 @@ class Desk:
         return next((one for one in self.proposals.values() if one.state == "waiting"), None)
 
     def add(self, **given: Any) -> Proposal:
-        """A new proposal, under an ID that cannot be guessed; the oldest is forgotten beyond `KEPT`."""
+        """A new proposal, with an ID that cannot be guessed; beyond `KEPT` the oldest that is not busy is forgotten."""
+        while len(self.proposals) >= KEPT:
+            idle = [one.id for one in self.proposals.values() if one.state not in BUSY]
+            rehearsed = [one.id for one in self.proposals.values() if one.state == "rehearsing"]
+            del self.proposals[(idle or rehearsed)[0]]
         made = Proposal(secrets.token_hex(6), **given)
         self.proposals[made.id] = made
-        while len(self.proposals) > KEPT:
-            del self.proposals[next(iter(self.proposals))]
         return made
 
     def judged(self, proposal: Proposal, verdict: Mapping[str, Any], picture: bytes) -> None:
@@ -103,10 +116,12 @@ class Desk:
 
     def check(self, proposal: Proposal, playing: str, *, trusted: bool = False) -> None:
         """Raises `NotLanded` where a proposal may not land over the script that plays."""
-        if self.mode in ("off", "hold"):
+        if self.mode in HALTED:
             raise NotLanded(f"the performer has set the co-performer to {self.mode}; nothing lands")
         if proposal.own:
             raise NotLanded("it is the performer's own, who runs it")
+        if proposal.state == "landing":
+            raise NotLanded("it lands already")
         if proposal.state in ("landed", "dropped", "undone"):
             raise NotLanded(f"it was {proposal.state} already; propose it again")
         if playing != proposal.base:
@@ -116,9 +131,8 @@ class Desk:
         if not proposal.ok and not (trusted and proposal.figures):
             raise NotLanded(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
 
-    def drop(self) -> Proposal | None:
-        """Drops what waits, and returns it."""
-        waiting = self.waiting
-        if waiting is not None:
-            waiting.state = "dropped"
-        return waiting
+    def drop(self) -> None:
+        """Drops what waits, and what has not quite landed."""
+        for one in self.proposals.values():
+            if one.state in OPEN:
+                one.state = "dropped"

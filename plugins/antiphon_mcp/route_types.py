@@ -107,6 +107,8 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Line, ...]]:
         return "", tuple((_address(name), (value,)) for name, value in body.params.items())
     else:
         return "", (("/scene/recall", (body.scene,)),)
+    if not text.strip():
+        raise Refusal(422, "a script without a line is no change; propose hush() to end what plays")
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

@@ -27,7 +27,7 @@ from antiphon.api.backends.http import (
 )
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import CUE, MODES, Desk, NotLanded, Proposal
+from antiphon_mcp.desk import CUE, HALTED, IS, MODES, OPEN, Desk, NotLanded, Proposal, diff_of
 from antiphon_mcp.rehearser import Rehearser
 
 log = logging.getLogger("antiphon.mcp")
@@ -79,9 +79,10 @@ class McpRoutes:
         if base is None:
             raise Refusal(409, "the text of what plays is not known here; have the performer run it again")
         text, lines = types.change_of(body, base)
-        if not (body.trusted or body.own) and (reason := forbidden(text, base)):
+        if not (body.trusted or body.own) and (reason := await asyncio.to_thread(forbidden, text, base)):
             raise Refusal(422, reason)
-        proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own)
+        diff = await asyncio.to_thread(diff_of, text, lines, base)
+        proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own, diff=diff)
         log.info("co-performer: proposes %s", proposal.id)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
@@ -112,10 +113,12 @@ class McpRoutes:
         self._check(request)
         await self._join()
         proposal = self._known(body.id)
-        proposal.quantum = body.quantum
         self._allowed(proposal, trusted=body.trusted)
+        others = [one for one in self._desk.proposals.values() if one.state in OPEN]
+        if self._desk.mode == "ask" and others:  # the performer's Land means what was shown
+            raise Refusal(409, "a change waits for the performer's Land or Veto already")
+        proposal.quantum = body.quantum
         if self._desk.mode == "ask":
-            self._desk.drop()
             proposal.state = "waiting"
             self._performer.say("the co-performer asks: Land or Veto")
         else:
@@ -128,6 +131,8 @@ class McpRoutes:
         """Bring back what played before the co-performer's last change, within a beat."""
         self._check(request)
         await self._join()
+        if (mode := self._desk.mode) in HALTED:
+            raise Refusal(409, f"the performer has set the co-performer to {mode}; nothing changes by it")
         return answer((await self._undo()).plain())
 
     @operation(
@@ -158,15 +163,20 @@ class McpRoutes:
     async def _rehearse(self, proposal: Proposal) -> None:
         try:
             found = await self._rehearser.ask(await self._asked(proposal))
+            picture = base64.b64decode(found["picture"]) if "verdict" in found else b""
         except Refusal as refusal:
             found = {"fault": str(refusal)}
+        except Exception:
+            log.exception("co-performer: %s could not be rehearsed", proposal.id)
+            found = {"fault": "it could not be rehearsed; the server's log says why"}
+        finally:
+            self._judged.pop(proposal.id).set()  # who waits for it goes on after what follows
         if "fault" in found:
             why = [str(found["fault"]), *filter(None, [found.get("picture", "")])]
             self._desk.judged(proposal, {"ok": False, "why": why}, b"")
         else:
-            self._desk.judged(proposal, found["verdict"], base64.b64decode(found["picture"]))
+            self._desk.judged(proposal, found["verdict"], picture)
         log.info("co-performer: %s is %s%s", proposal.id, proposal.state, "".join(f"; {one}" for one in proposal.why))
-        self._judged.pop(proposal.id).set()
         self._tell()
 
     async def _asked(self, proposal: Proposal) -> dict[str, Any]:
@@ -188,18 +198,29 @@ class McpRoutes:
             "locked": sorted(self._desk.locked),
             "bars": proposal.bars,
         }
-        return {"do": "rehearse", "patch": types.patch_of(proposal.text or proposal.base), "trial": trial}
+        patch = await asyncio.to_thread(types.patch_of, proposal.text or proposal.base)
+        return {"do": "rehearse", "patch": patch, "trial": trial}
 
     # ---- landing
 
     async def _land(self, proposal: Proposal) -> None:
-        proposal.back = (
-            tuple((path, (value,)) for path, value in (await self._values()).items()) if proposal.lines else ()
-        )
-        if proposal.text:
-            self._run(proposal.text, proposal.quantum)
+        """Lands it, unless the performer stops it in the meantime. Raises Refusal."""
+        before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
+        try:
+            values = await self._values() if proposal.lines else {}
+            status = await self._control.status() if proposal.lines else {}
+            if self._desk.mode in HALTED and self._desk.mode != mode:
+                proposal.state = "dropped"
+            if proposal.state != "landing" or self._performer.playing != proposal.base:
+                raise Refusal(409, "the performer has changed something meanwhile; it does not land")
+            if proposal.text:
+                self._run(proposal.text, proposal.quantum)
+        except BaseException:
+            if proposal.state == "landing":
+                proposal.state = before
+            raise
+        proposal.back = tuple((path, (value,)) for path, value in values.items())
         if proposal.lines:
-            status = await self._control.status()
             quantum = proposal.quantum or 1.0
             soon = float(status["beat"]) + SOON * float(status["tempo"]) / 60.0
             beat = -(-soon // quantum) * quantum
@@ -214,6 +235,9 @@ class McpRoutes:
         if not self._desk.landed:
             raise Refusal(409, "nothing of the co-performer's is there to undo")
         proposal = self._desk.landed[-1]
+        present = await self._values() if proposal.lines else {}
+        if proposal.state != "landed":
+            raise Refusal(409, "it is undone already")
         if proposal.text:
             if self._performer.script is None or self._performer.script["text"] != proposal.text:
                 raise Refusal(409, "the set has changed since the co-performer's change; undo it by hand")
@@ -222,13 +246,12 @@ class McpRoutes:
             else:
                 self._performer.stop()
         if proposal.lines:
-            present = await self._values()
             touched = {path for path, _ in proposal.lines}
             whole = any(path == "/scene/recall" for path in touched)
             for path, args in proposal.back:
                 if (whole or path in touched) and present.get(path) != args[0]:
                     self._control.send(path, *args)
-        self._desk.landed.pop()
+        self._desk.landed.remove(proposal)
         proposal.state = "undone"
         log.info("co-performer: %s undone", proposal.id)
         self._performer.say("the co-performer's change is undone")
@@ -270,9 +293,11 @@ class McpRoutes:
             return
         act = name.removeprefix(CUE)
         log.info("co-performer: the performer says %s", act)
+        if act in MODES:  # a pad's: control keeps the mode, and is to know
+            self._control.send(f"/mcp/{act}")
+        act = act.removeprefix(IS)
         if act in MODES:
             self._desk.mode = act
-            self._control.send(f"/mcp/{act}")  # where it came as a cue, control is to know
         if act in ("veto", "off"):
             self._desk.drop()
         elif act == "undo":
@@ -284,6 +309,8 @@ class McpRoutes:
         self._tell()
 
     async def _accept(self, waiting: Proposal) -> None:
+        if waiting.state != "waiting":
+            return
         if self._performer.playing != waiting.base:
             self._desk.drop()
             raise Refusal(409, "the set has changed since it was rehearsed; what waited is dropped")

@@ -132,9 +132,12 @@ class CoperformerTools:
         body |= {} if scene is None else {"scene": scene}
         proposal = await self._do(self._client.post, "/api/mcp/propose", body)
         path = f"/api/mcp/proposals/{proposal['id']}"
-        async with asyncio.timeout(REHEARSAL_SECONDS):
-            while proposal["state"] == "rehearsing":
-                proposal = await self._do(self._client.get, path)
+        try:
+            async with asyncio.timeout(REHEARSAL_SECONDS):
+                while proposal["state"] == "rehearsing":
+                    proposal = await self._do(self._client.get, path)
+        except TimeoutError:
+            raise ToolError(f"its rehearsal takes longer than {REHEARSAL_SECONDS:g} s; propose less") from None
         picture = b""
         if proposal["figures"]:
             picture = await self._do(self._client.picture, f"{path}/picture")

@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import KEPT, Desk, NotLanded
+from antiphon_mcp.desk import KEPT, LONGEST_DIFF, Desk, NotLanded, diff_of
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -21,7 +21,23 @@ HEAD = 'from antiphon.live import *\npatch("band")\n'
         ("import fractions", "import fractions"),
         ("from fractions import sys", "fractions.sys"),
         ("from . import x", "import"),
-        ("from antiphon.live import stage", ""),
+        ("from antiphon.live import reading", "reading"),
+        ("from antiphon.live import track, osc as o", "import of"),
+        ("x.os", "attribute os"),
+        ("match 1:\n    case __builtins__:\n        pass", "__builtins__"),
+        ("match [1]:\n    case [*__a]:\n        pass", "__a"),
+        ("match {}:\n    case {**__a}:\n        pass", "__a"),
+        ("match 1:\n    case int(x):\n        pass", "class pattern"),
+        ("match 1:\n    case int(__class__=x):\n        pass", "class pattern"),
+        ("match 1:\n    case int() | 'a':\n        pass", ""),
+        ("import random as __a", "__a"),
+        ("try:\n    pass\nexcept ValueError as __a:\n    pass", "__a"),
+        ("def a(__b): pass", "__b"),
+        ("dict(__a=1)", "__a"),
+        ("def a():\n    global __b", "__b"),
+        ("def __a(): pass", "__a"),
+        ("(__a := 1)", "__a"),
+        ("class A: pass", "class"),
         ("from antiphon.live.stage import sys", "antiphon.live.stage"),
         ("open('/etc/passwd')", "open"),
         ("().__class__", "__class__"),
@@ -38,6 +54,11 @@ def test_a_proposed_script_is_music(line: str, what: str) -> None:
     assert bool(found) == bool(what)
     assert what in found
     assert not forbidden(HEAD + line, before=line)
+
+
+def test_what_cannot_be_read_is_refused() -> None:
+    deep = "a = " + "-" * 20_000 + "1"
+    assert "nesting so deep" in forbidden(deep, before=deep)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +90,8 @@ def test_lines_are_replaced(edits: list[tuple[int, int, str]], after: str) -> No
         (ProposeBody(params={"macro.room": 0.5}), "b", ("", (("/macro/room", (0.5,)),))),
         (ProposeBody(scene=2), "b", ("", (("/scene/recall", (2,)),))),
         (ProposeBody(), "b", "exactly one"),
+        (ProposeBody(script=" \n"), "b", "without a line"),
+        (ProposeBody(lines=[Edit(1, 1, "")]), "b", "without a line"),
         (ProposeBody(script="x", scene=1), "b", "exactly one"),
         (ProposeBody(scene=1), "", "nothing plays"),
         (ProposeBody(params={"/live/eval": 1.0}), "b", "no parameter"),
@@ -92,6 +115,7 @@ def test_a_body_is_one_change(body: ProposeBody, base: str, found: object) -> No
         ("off", "ready", True, "a", True, "off"),
         ("hold", "ready", True, "a", True, "hold"),
         ("on", "ready", True, "b", True, "has changed"),
+        ("on", "landing", True, "a", False, "lands already"),
         ("on", "landed", True, "a", False, "landed already"),
         ("on", "dropped", True, "a", False, "dropped already"),
         ("on", "rehearsing", False, "a", True, "being rehearsed"),
@@ -113,14 +137,26 @@ def test_what_was_not_rehearsed_does_not_land(
         desk.check(proposal, playing, trusted=trusted)
 
 
-def test_proposals_are_bounded_and_shown_as_a_diff() -> None:
+def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     desk = Desk()
-    made = [desk.add(text="a\nx\n", lines=(("/node/a/b", (1.0,)),), base="a\nb\n") for _ in range(2 * KEPT)]
-    assert list(desk.proposals) == [one.id for one in made[-KEPT:]]
-    assert made[0].diff.splitlines() == ["+ /node/a/b 1.0", "@@ -1,2 +1,2 @@", " a", "-b", "+x"]
-    made[-1].state = "waiting"
-    assert desk.drop() is made[-1]
-    assert desk.waiting is None
+    waiting = desk.add(text="", lines=(), base="")
+    waiting.state = "waiting"
+    made = [desk.add(text="", lines=(), base="") for _ in range(2 * KEPT)]
+    assert list(desk.proposals.values()) == [waiting, *made[1 - KEPT :]]
+    desk.drop()
+    assert (desk.waiting, waiting.state) == (None, "dropped")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "end"),
+    [
+        ("a\nx\n", 1.0, "+ /node/a/b 1.0\n@@ -1,2 +1,2 @@\n a\n-b\n+x"),
+        ("", "1\n+ no", r"+ /node/a/b '1\n+ no'"),
+        ("x" * (LONGEST_DIFF + 5), 1.0, " more characters"),
+    ],
+)
+def test_a_change_is_shown_as_a_diff(text: str, value: object, end: str) -> None:
+    assert diff_of(text, (("/node/a/b", (value,)),), "a\nb\n").endswith(end)
 
 
 @pytest.mark.parametrize(("text", "patch"), [(HEAD, "band"), ("patch(", ""), ("x = 1", ""), ("patch(a)", "")])

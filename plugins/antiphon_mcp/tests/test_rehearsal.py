@@ -56,6 +56,7 @@ def changed(old: str, new: str) -> str:
 
 
 PLAIN = 'from antiphon.live import *\ntrack("beat", s("bd*4", gain=0.5), on="drums")\n'
+QUIET = 'from antiphon.live import *\npatch("band")\ntrack("a", silence)\n'
 LOUD = '{"beat": 0, "address": "/node/out/gain", "args": [24]}'
 NOWHERE = '{"beat": 0, "address": "/node/nowhere/gain", "args": [0]}'
 LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on="pluck")\n    yield 1\n'
@@ -79,6 +80,8 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (changed('on="pluck"', 'on="nowhere"'), {}, "nowhere"),
         (changed('patch("band")', 'patch("nowhere")'), {}, "line 3"),
         (SET + "hush()\n", {"bars": 4}, "silent for"),
+        (QUIET, {"before": QUIET}, "it is silent"),
+        (SET.replace("bd*4", "<bd*4 [bd*8,bd*8]>").replace("gain=0.5", "gain='<0.5 4>'"), {"beat": 3.0}, "LU"),
         (SET, {"lines": [LOUD]}, "beyond full scale"),
         (SET, {"lines": [NOWHERE]}, "nowhere"),
         (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
@@ -92,6 +95,18 @@ def test_a_verdict_is_right_by_construction(stage: Stage, text: str, more: dict[
     verdict = stage.judge(text, **more)
     assert verdict["ok"] is (not why), verdict
     assert why in " ".join(map(str, verdict["why"])), verdict  # type: ignore[call-overload]
+
+
+def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: Stage) -> None:
+    text = PLAIN + 'node("drums").level = 0\n'
+    bars = []
+    for level in (-10.0, -40.0):
+        drums = {"name": "drums", "type": "sampler", "values": {"level": level}}
+        graph = OWN | {"nodes": [drums, {"name": "out", "type": "out", "values": {}}]}
+        verdict = stage.judge(text, before=text, graph=graph)
+        assert verdict["ok"], verdict
+        bars.append(verdict["bars"][0])  # type: ignore[index]
+    assert bars[0] - bars[1] == pytest.approx(30.0, abs=1.0)
 
 
 def test_notes_out_of_the_key_are_a_remark(stage: Stage) -> None:

@@ -21,7 +21,7 @@ FULL = 0.7
 """Share of the time that rendering may take: above it the set does not fit beside a server's own work."""
 LIMITED = 0.01
 """Share of the time in which the output may be beyond full scale."""
-_SILENCE = -60.0
+SILENCE = -60.0
 """LUFS below which a bar is silent."""
 
 
@@ -74,7 +74,7 @@ def judge(
     meter.feed(sound)
     top = float(np.abs(sound).max(initial=0.0))
     clipped = int(np.count_nonzero(np.abs(sound) > 1.0))
-    silent, step = _longest(level < _SILENCE for level in bars), largest_step(bars)
+    silent, step = _longest(level < SILENCE for level in bars), largest_step(bars)
     why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
         why.append(f"it is silent for {silent} bars")
@@ -109,5 +109,5 @@ def _longest(silent: Iterable[bool]) -> int:
 
 def largest_step(bars: Sequence[float]) -> float:
     """Largest change of loudness between two bars that sound, LU."""
-    pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= _SILENCE]
+    pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= SILENCE]
     return max(pairs, default=0.0)

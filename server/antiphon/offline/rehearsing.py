@@ -33,7 +33,7 @@ from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rehearsal import NOTES, STEP_LU, Verdict, bar_loudness, judge, largest_step
+from antiphon.offline.rehearsal import NOTES, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import confine, disarm, rearm
@@ -90,7 +90,7 @@ class Performed:
     """What a script plays around the change.
 
     `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
-    `unchanged`: what plays in the lead and the bar after it without the change.
+    `unchanged`: what plays without the change.
     """
 
     patch: str
@@ -150,16 +150,27 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
         limited=runner.limited * BLOCK / edges[-1],
         remarks=[*played.remarks, *remarks, *_unknown(played.events, words)],
     )  # fmt: skip
-    step = largest_step(verdict.bars[:2]) if first else 0.0
-    if step > STEP_LU:
-        # a step is a fault where it is the change's, not what plays would make by itself
+    why = list(verdict.why)
+    if not why and max(verdict.bars[len(first) :]) < SILENCE:
+        why.append("it is silent")
+    steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
+    if first and steps:
         usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
-        before = _rendered(patch, loaded, tempo, usual, edges[1])[2]
-        if largest_step([bar_loudness(before[:, edges[0] :], RATE), verdict.bars[1]]) > STEP_LU:
-            why = f"the loudness changes by {step:.1f} LU where it comes in, by at most {STEP_LU:g}"
-            verdict = replace(verdict, why=(*verdict.why, why))
+        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1])[2]
+        why += _steps_of_its_own(verdict.bars, before, edges, steps)
+    verdict = replace(verdict, why=tuple(why))
     verdict = replace(verdict, bars=verdict.bars[len(first) :])
     return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
+
+
+def _steps_of_its_own(bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int]) -> list[str]:
+    """A sentence on the first step of loudness that is the change's, not what plays would make by itself."""
+    for at in steps:
+        usual = bar_loudness(before[:, edges[at] : edges[at + 1]], RATE)
+        if largest_step([usual, bars[at + 1]]) > STEP_LU:
+            where = f"from its bar {at} to the next" if at else "where it comes in"
+            return [f"the loudness changes by {abs(bars[at + 1] - bars[at]):.1f} LU {where}, by at most {STEP_LU:g}"]
+    return []
 
 
 def prepared() -> Loaded:
@@ -224,12 +235,11 @@ def _performed(trial: Trial) -> Performed:
         return played
     played.lead = lead = before.bar
     at = max(lead, -(-trial.beat // lead) * lead)
-    performance = _advanced(before, at - lead, trial.tempo or 120.0)
+    performance = _advanced(before, at - lead, trial)
     events = _until(performance, at)
     performance.swap(script, at)
     after = _until(performance, at + length)
-    usual = _advanced(before, at, trial.tempo or 120.0)
-    unchanged = _until(usual, at + (length if trial.locked else lead))
+    unchanged = _until(_advanced(before, at, trial), at + length)
     played.failed += _against(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
     played.remarks += _out_of_key(events, after)
@@ -237,10 +247,14 @@ def _performed(trial: Trial) -> Performed:
     return played
 
 
-def _advanced(script: LiveScript, at: Fraction, tempo: float) -> Performance:
+def _advanced(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
     """A performance that has come to a beat: loops have run for what they remember, patterns need none of it."""
     begin = max(Fraction(0), at - REMEMBERED) if script.loops else at
-    performance = Performance(replace(script, tracks={}), tempo, at=begin, report=lambda _: None)
+    kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already
+    performance = Performance(
+        replace(script, tracks={}, settings=kept), trial.tempo or 120.0, at=begin, report=lambda _: None
+    )
+    performance.script = replace(script, tracks={})  # the next version is compared with all its settings
     _until(performance, at)
     performance.swap(script, at)
     return performance

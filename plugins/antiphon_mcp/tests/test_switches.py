@@ -1,0 +1,105 @@
+"""The performer's switches against what lands meanwhile; the server and its control are stand-ins."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from antiphon.api.backends.http import Refusal
+from antiphon_mcp.desk import Proposal
+from antiphon_mcp.route_types import LandBody
+from antiphon_mcp.routes import McpRoutes
+
+
+class Stage:
+    """Operations beside a performer, who `does` acts while control is asked for values."""
+
+    def __init__(self, *does: str, mode: str = "ask") -> None:
+        self.sent: list[str] = []
+        self.does, self.mode = list(does), mode
+        osc = SimpleNamespace()
+        control = SimpleNamespace(osc=osc, nodes=self._nodes, status=self._status, send=self._send)
+        performer = SimpleNamespace(playing="a", script=None, say=self._quiet, tell=self._quiet, run=self._quiet)
+        live = (performer, SimpleNamespace(check=self._quiet))
+        self.routes = McpRoutes(
+            SimpleNamespace(serve=self._quiet, closing=[], live=live, control=control, ask=self._ask)  # type: ignore[arg-type]
+        )
+        self.routes._acts = SimpleNamespace(stop=self._quiet)  # type: ignore[assignment]
+
+    def ready(self) -> Proposal:
+        desk = self.routes._desk
+        made = desk.add(text="", lines=(("/node/a/b", (1.0,)),), base="a")
+        desk.judged(made, {"ok": True, "why": [], "peak": 0.0}, b"")
+        return made
+
+    async def land(self, proposal: Proposal) -> None:
+        await self.routes.land(None, LandBody(id=proposal.id))  # type: ignore[arg-type]
+
+    async def act(self, *acts: str) -> None:
+        for act in acts:
+            self.routes._heard("/cue", [f"mcp.{act}"])
+        await asyncio.gather(*self.routes._work)
+
+    async def _nodes(self) -> list[Any]:
+        for act in self.does:
+            self.routes._heard("/cue", [f"mcp.{act}"])
+        self.does = []
+        return []
+
+    async def _status(self) -> dict[str, float]:
+        return {"beat": 0.0, "tempo": 120.0}
+
+    async def _ask(self, *asked: Any) -> list[str]:
+        return [self.mode]
+
+    def _send(self, address: str, *args: Any) -> None:
+        self.sent.append(address)
+
+    def _quiet(self, *args: Any) -> None:
+        pass
+
+
+async def test_what_waits_is_not_replaced_and_lands_once() -> None:
+    stage = Stage()
+    first, second = stage.ready(), stage.ready()
+    await stage.land(first)
+    with pytest.raises(Refusal, match="waits for the performer"):
+        await stage.land(second)
+    await stage.act("land", "land")
+    assert (first.state, second.state, stage.sent) == ("landed", "ready", ["/at"])
+
+
+@pytest.mark.parametrize("act", ["veto", "is.off", "is.hold"])
+async def test_an_act_while_it_lands_stops_it(act: str) -> None:
+    stage = Stage(act, mode="on")
+    proposal = stage.ready()
+    with pytest.raises(Refusal, match="changed something meanwhile"):
+        await stage.land(proposal)
+    assert (proposal.state, stage.sent) == ("dropped", [])
+
+
+async def test_its_undo_is_refused_where_the_performer_holds_and_the_performers_own_is_not() -> None:
+    stage = Stage(mode="on")
+    proposal = stage.ready()
+    await stage.land(proposal)
+    stage.mode = "hold"
+    with pytest.raises(Refusal, match="hold"):
+        await stage.routes.undo(None)  # type: ignore[arg-type]
+    await stage.act("undo")
+    assert proposal.state == "undone"
+
+
+async def test_a_mode_that_control_tells_is_not_sent_back() -> None:
+    stage = Stage()
+    await stage.act("is.off", "is.on", "off")
+    assert (stage.sent, stage.routes._desk.mode) == (["/mcp/off"], "off")
+
+
+async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage()
+    proposal = stage.ready()
+    stage.routes._judged[proposal.id] = judged = asyncio.Event()
+    await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
+    assert judged.is_set()
+    assert (proposal.state, proposal.why) == ("refused", ["it could not be rehearsed; the server's log says why"])
