@@ -137,7 +137,8 @@ def test_a_killed_server_leaves_nothing_behind(theirs: Theirs, jackd: Jackd, tmp
         until(lambda: synth(running)["notes"]["confirmed"] == 1, 5.0, "a note sounds")
         worker = joins(jackd)
         os.kill(worker, signal.SIGKILL)
-        until(lambda: synth(running).get("notes", {}).get("confirmed") and joins(jackd) != worker, 20.0, "it is taken up")
+        again = lambda: synth(running).get("notes", {}).get("confirmed") and joins(jackd) != worker  # noqa: E731
+        until(again, 20.0, "it is taken up")
         play_for(running, 1.0)
         assert len([node for node in theirs.nodes() if node > 1 << 23]) < 40, "one worker's nodes"
     until(lambda: theirs.nodes() == [MINE], 10.0, "ours are gone")
