@@ -6,19 +6,19 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Processor, Samples, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import word_number
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
+from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import AT_ONCE, LEAST, MOST_LOOPS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
-from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
-from antiphon_sampler.voices import VOICES, MissedNotes, NewVoice, SampleVoices
+from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
+from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 VOLUME, ALL_SOUND_OFF, ALL_NOTES_OFF = 7, 120, 123
@@ -38,28 +38,7 @@ class Sampler(Processor):
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
     on_files = FileUse(tail=True)
-    params = (
-        Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
-        *PARAMS,
-        Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
-        Param(
-            "pads", "choice", "names", choices=("names", "index", "pitch", "named"), doc="What a note's number chooses."
-        ),
-        Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
-        Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
-        Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
-        Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
-        Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
-        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out."),
-        Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
-        Param("files", "int", 0, 0, 1_000_000, readonly=True, doc="Sound files in the folder."),
-        Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
-        Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
-        Param("missed", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes whose sample was not there (yet)."),
-        Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
-        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
-        Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
-    )
+    params = NODE_PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate

@@ -8,6 +8,8 @@ from typing import Any
 from antiphon.api import IO, Param, Value
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, STEEPNESS, VOWELS
+from antiphon_sampler.pads import FIRST
+from antiphon_sampler.rows import VOICES
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
@@ -60,6 +62,27 @@ PARAMS = (
     Param("fmsustain", default=0.0, low=0.0, high=1.0, doc="Share of fm that stays after fmdecay."),
 )
 """Parameters that a note may override, in the order of their controllers."""
+NODE_PARAMS = (
+    Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
+    *PARAMS,
+    Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
+    Param("pads", "choice", "names", choices=("names", "index", "pitch", "named"), doc="What a note's number chooses."),
+    Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
+    Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
+    Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
+    Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
+    Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
+    Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out."),
+    Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
+    Param("files", "int", 0, 0, 1_000_000, readonly=True, doc="Sound files in the folder."),
+    Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
+    Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
+    Param("missed", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes whose sample was not there (yet)."),
+    Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
+    Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
+    Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
+)
+"""Parameters of the node."""
 _KINDS = tuple(p.name for p in PARAMS)
 WORD = _KINDS.index("s")
 
