@@ -22,7 +22,7 @@ from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 VOLUME, ALL_SOUND_OFF, ALL_NOTES_OFF = 7, 120, 123
-"""MIDI controllers that end the notes of a channel."""
+"""MIDI controllers: the volume of a channel, and two that end its notes."""
 TRIGGER = 1 << 20
 """Offset of trigger numbers within a block, distinct from event numbers."""
 LOOP_GROUP = -2
