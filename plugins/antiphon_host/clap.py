@@ -107,6 +107,7 @@ class _Library:
         plugin = c.cast(made, c.POINTER(_Plugin)).contents if made else None
         if plugin is None or not plugin.init(made):
             raise ParamError("cannot be made")
+        plugin.host = host  # the plugin holds its address
         return plugin
 
 
@@ -116,10 +117,11 @@ def _library(path: str) -> _Library:
 
 
 def _host() -> Any:
-    nothing = _ASK(lambda _: None)
+    asked: list[int] = []
+    nothing, callback = _ASK(lambda _: None), _ASK(lambda _: asked.append(1))
     none = _GET(lambda _, __: None)
-    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, nothing)
-    host.kept = (nothing, none)
+    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, callback)
+    host.kept, host.asked = (nothing, none, callback), asked
     return host
 
 
@@ -179,8 +181,8 @@ class ClapInstance:
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
         """Makes and starts it. Raises ParamError: it cannot be made."""
-        self._host = _host()
-        self._plugin = _library(card.library).create(self._host, card.address.partition(":")[2])
+        self._plugin = _library(card.library).create(_host(), card.address.partition(":")[2])
+        self._asked: list[int] = self._plugin.host.asked
         self._at = c.addressof(self._plugin)
         more = card.more
         self._midi = bool(more["midi"])
@@ -242,6 +244,9 @@ class ClapInstance:
         self._events = events
         self._plugin.process(self._at, c.addressof(self._process))
         self._process.steady += self._hop
+        if self._asked:
+            self._asked.clear()
+            self._plugin.on_main_thread(self._at)
 
     def save(self) -> bytes:
         """Its state; empty where it has none."""
@@ -255,7 +260,7 @@ class ClapInstance:
         return b"".join(parts) if state and state.save(self._at, c.addressof(flow)) else b""
 
     def load(self, data: bytes) -> None:
-        """Restores a state."""
+        """Restores a state. Raises ParamError: the plugin does not take it."""
         state, left = _extension(self._plugin, "clap.state", _State), [data]
 
         def read(_: int, into: int, size: int) -> int:
@@ -264,8 +269,8 @@ class ClapInstance:
             return len(part)
 
         flow = _Flow(None, _MOVE(read))
-        if state:
-            state.load(self._at, c.addressof(flow))
+        if not state or not state.load(self._at, c.addressof(flow)):
+            raise ParamError("does not take the state")
 
     def close(self) -> None:
         """Ends it."""
