@@ -128,7 +128,7 @@ def test_a_stream_of_another_rate_finds_room_for_its_hops(rate: int) -> None:
 def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.Lockstep) -> None:
     made = node(kind="Echo", inputs=1, slots=1)
     with pytest.raises(WorkerError, match="32 workers already"):
-        made.prepare(StreamSpec(RATE, 256, 13))
+        made.prepare(StreamSpec(RATE, 256, 33))
     assert not lockstep.streams
 
 
