@@ -27,8 +27,10 @@ from antiphon.kernel.workers.zygote import spawn
 from antiphon_host import catalogue, lilv, states
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
+from antiphon_host.lv2 import Lv2Instance
 from antiphon_host.tests import made_plugin
 from antiphon_host.tests.made_plugin import URI
+from antiphon_host.worker import Hosted
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 128, 2)
@@ -274,6 +276,32 @@ def test_keep_writes_the_state_of_a_node(made, loaded) -> None:
     np.testing.assert_array_equal(out[:, 256:], sound[:, :-256])
     with pytest.raises(ParamError, match="kept is the state of"):
         render(node(loaded, "synth"), SPEC, sound, settings)
+
+
+def test_keep_spares_a_state_that_was_not_restored_and_outlives_a_full_disk(made, loaded, monkeypatch, capsys) -> None:
+    fx = node(loaded, "gain")
+    spec = replace(fx.worker(SPEC), name="gain")
+    hosted = Hosted(spec)
+    x, y = np.zeros((1, *spec.inputs), np.float32), np.zeros((1, *spec.outputs), np.float32)
+    more = x[0][2:].reshape(-1)
+    monkeypatch.setattr(Lv2Instance, "save", lambda _: b"new")
+
+    def keep(name: str) -> str:
+        hosted._played = True
+        hosted.open(0, name)
+        more[0], more[2] = 1.0, more[2] + 1.0
+        hosted.step(np.zeros(1, np.int64), x, y)
+        hosted.close(0)
+        return capsys.readouterr().err
+
+    states.write("old", f"lv2:{URI}:gain", b"no JSON")
+    assert "not restored" in keep("old")
+    assert keep("old") == "", "said once"
+    assert states.read("old", f"lv2:{URI}:gain") == b"no JSON"
+    assert keep("fresh") == ""
+    assert states.read("fresh", f"lv2:{URI}:gain") == b"new"
+    monkeypatch.setattr(states, "MOST_BYTES", 10)
+    assert "is not kept" in keep("larger")
 
 
 def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
