@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import PluginCard
+from antiphon_host.card import PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 EXT = "http://lv2plug.in/ns/ext/"
@@ -20,61 +20,37 @@ _LEAST_BUFFER = 16384
 _P = c.c_void_p
 
 
-class _Descriptor(c.Structure):
-    _fields_ = (
-        ("uri", c.c_char_p),
-        ("instantiate", c.CFUNCTYPE(_P, _P, c.c_double, c.c_char_p, _P)),
-        ("connect_port", c.CFUNCTYPE(None, _P, c.c_uint32, _P)),
-        ("activate", c.CFUNCTYPE(None, _P)),
-        ("run", c.CFUNCTYPE(None, _P, c.c_uint32)),
-        ("deactivate", c.CFUNCTYPE(None, _P)),
-        ("cleanup", c.CFUNCTYPE(None, _P)),
-        ("extension_data", c.CFUNCTYPE(_P, c.c_char_p)),
-    )
-
-
-class _Feature(c.Structure):
-    _fields_ = (("uri", c.c_char_p), ("data", _P))
-
-
-class _Two(c.Structure):
-    """A handle and a function: the shape of map, unmap and schedule."""
-
-    _fields_ = (("handle", _P), ("function", _P))
-
-
-class _Option(c.Structure):
-    _fields_ = (
-        ("context", c.c_uint32), ("subject", c.c_uint32), ("key", c.c_uint32), ("size", c.c_uint32),
-        ("type", c.c_uint32), ("value", _P),
-    )  # fmt: skip
-
-
+_Descriptor = struct(
+    "_Descriptor", ("uri", c.c_char_p), ("instantiate", c.CFUNCTYPE(_P, _P, c.c_double, c.c_char_p, _P)),
+    ("connect_port", c.CFUNCTYPE(None, _P, c.c_uint32, _P)), ("activate", c.CFUNCTYPE(None, _P)),
+    ("run", c.CFUNCTYPE(None, _P, c.c_uint32)), ("deactivate", c.CFUNCTYPE(None, _P)),
+    ("cleanup", c.CFUNCTYPE(None, _P)), ("extension_data", c.CFUNCTYPE(_P, c.c_char_p)),
+)  # fmt: skip
+_Feature = struct("_Feature", ("uri", c.c_char_p), ("data", _P))
+_Two = struct("_Two", ("handle", _P), ("function", _P))
+"""A handle and a function: the shape of map, unmap and schedule."""
+_Option = struct(
+    "_Option", ("context", c.c_uint32), ("subject", c.c_uint32), ("key", c.c_uint32), ("size", c.c_uint32),
+    ("type", c.c_uint32), ("value", _P),
+)  # fmt: skip
 _MAP = c.CFUNCTYPE(c.c_uint32, _P, c.c_char_p)
 _UNMAP = c.CFUNCTYPE(_P, _P, c.c_uint32)
 _WORK = c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)
 
 
-class _WorkerInterface(c.Structure):
-    _fields_ = (
-        ("work", c.CFUNCTYPE(c.c_int, _P, _P, _P, c.c_uint32, _P)),
-        ("work_response", c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)),
-        ("end_run", c.CFUNCTYPE(c.c_int, _P)),
-    )
-
-
+_WorkerInterface = struct(
+    "_WorkerInterface", ("work", c.CFUNCTYPE(c.c_int, _P, _P, _P, c.c_uint32, _P)),
+    ("work_response", c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)), ("end_run", c.CFUNCTYPE(c.c_int, _P)),
+)  # fmt: skip
 _STORE = c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P, c.c_size_t, c.c_uint32, c.c_uint32)
 _FETCH = c.CFUNCTYPE(_P, _P, c.c_uint32, c.POINTER(c.c_size_t), c.POINTER(c.c_uint32), c.POINTER(c.c_uint32))
 _POD, _UNKNOWN, _BAD_FLAGS = 1, 1, 3
 
 
-class _StateInterface(c.Structure):
-    _fields_ = (
-        ("save", c.CFUNCTYPE(c.c_int, _P, _STORE, _P, c.c_uint32, _P)),
-        ("restore", c.CFUNCTYPE(c.c_int, _P, _FETCH, _P, c.c_uint32, _P)),
-    )
-
-
+_StateInterface = struct(
+    "_StateInterface", ("save", c.CFUNCTYPE(c.c_int, _P, _STORE, _P, c.c_uint32, _P)),
+    ("restore", c.CFUNCTYPE(c.c_int, _P, _FETCH, _P, c.c_uint32, _P)),
+)  # fmt: skip
 _numbers: dict[bytes, int] = {}
 _names: list[Any] = []
 """Texts of URIs by number, of the whole process: a library may keep a number for all its instances."""
