@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes as c
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -147,6 +148,11 @@ class ControlList:
             name = f"{stem}_{int(number or 1) + 1}"
         self._names.add(name)
         return name
+
+
+def struct(name: str, *fields: tuple[str, Any]) -> Any:
+    """A structure of C by its fields."""
+    return type(name, (c.Structure,), {"_fields_": fields})
 
 
 def _unique(labels: Iterable[str]) -> tuple[str, ...]:

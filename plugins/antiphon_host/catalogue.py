@@ -2,56 +2,98 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, ParamError, Port
-from antiphon.api.backends.files import cache_folder, make_folder, write_atomic
+from antiphon.api import AUDIO_OUT, EVENTS_IN, AntiphonError, ParamError, Port
+from antiphon.api.backends.files import cache_folder, write_atomic
 from antiphon.api.backends.runtime import start_helper
 from antiphon_host.card import VERSION, PluginCard
 from antiphon_host.folders import allowed
 
 KINDS = ("lv2", "clap", "vst3")
-SECONDS = 8.0
-"""Longest wait for the description of a plugin that is named for the first time; control waits meanwhile."""
+SECONDS = 20.0
+"""Longest wait for the description of a plugin that is named for the first time."""
+LOOP_SECONDS = 4.0
+"""The same where an event loop waits meanwhile, of all plugins together that it asks for in a row."""
+TRIED_SECONDS = 60.0
+"""Time for which one that could not be described is not tried again."""
+_tried: dict[str, tuple[float, PluginCard]] = {}
+_looking: dict[str, Thread] = {}
+_debt_ends = 0.0  # when an event loop may wait for LOOP_SECONDS again
 
 
-def card_of(address: str) -> PluginCard:
+def card_of(address: str, *, changed: bool = False) -> PluginCard:
     """The description of a plugin, made now where none is kept.
+
+    changed: where it cannot be described any more, the one that was kept before.
 
     Raises ParamError: there is no such plugin on this machine, or it cannot be hosted.
     """
     kind, _, rest = address.partition(":")
-    if kind not in KINDS or not rest or len(address) > 1000:
+    if kind not in KINDS or not rest or len(address) > 1000 or not address.isprintable():
         raise ParamError(f"uri takes lv2:URI, clap:ID or vst3:PATH, not {address[:200]!r}; `antiphon plugins --scan`")
+    known = address
     try:
         known = f"vst3:{allowed('vst3', rest)}" if kind == "vst3" else address  # also one whose description is kept
+        card = kept(known) or _made(known)
     except ParamError as error:
-        raise ParamError(f"uri: {address[:200]} {error}") from None
-    missing = PluginCard(
-        address, problem=f"is no {kind.upper()} plugin of this machine; `antiphon plugins --scan` lists"
-    )
-    card = kept(known) or next(_described(known), missing)
+        card = PluginCard(address, problem=str(error))
+    if card.problem and changed:
+        before = kept(known, changed=True)
+        card = before if before is not None else card
     if card.problem:
         raise ParamError(f"uri: {card.name or address[:200]} {card.problem}")
     return card
 
 
-def kept(address: str) -> PluginCard | None:
-    """The description that is kept, while the plugin's library is the same; else None."""
+def kept(address: str, *, changed: bool = False) -> PluginCard | None:
+    """The description that is kept, while the plugin's library is the same or it may be `changed`; else None."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError), _place(address).open("rb") as file:
+        data = json.loads(file.read())
+        is_own = os.fstat(file.fileno()).st_uid == getattr(os, "getuid", int)()  # it names code that is loaded
+        if is_own and data["version"] == VERSION and (changed or data["stamp"] == _stamp(data["card"]["library"])):
+            return PluginCard.of(data["card"])
+    until, refused = _tried.get(address, (0.0, None))
+    return refused if time.monotonic() < until else None
+
+
+def _made(address: str) -> PluginCard:
+    """The description of a plugin, from a thread; an event loop waits for it only as long as it may stand still."""
+    global _debt_ends
+    thread = _looking.get(address)
+    if thread is None or not thread.is_alive():
+        thread = _looking[address] = Thread(target=_look, args=(address,), daemon=True)
+        thread.start()
     try:
-        data = json.loads(_place(address).read_bytes())
-        if data["version"] != VERSION or data["stamp"] != _stamp(data["card"]["library"]):
-            return None
-        return PluginCard.of(data["card"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        asyncio.get_running_loop()
+    except RuntimeError:
+        thread.join()
+    else:
+        begun = time.monotonic()
+        _debt_ends = max(_debt_ends, begun)
+        thread.join(max(0.0, LOOP_SECONDS - (_debt_ends - begun)))
+        _debt_ends += 2.0 * (time.monotonic() - begun)  # once for the time that has gone by in this wait
+    if thread.is_alive():
+        raise ParamError("is still being described; give it again in a few seconds")
+    _looking.pop(address, None)
+    return kept(address) or PluginCard(address, problem="could not be described")
+
+
+def _look(address: str) -> None:
+    kind = address.partition(":")[0].upper()
+    missing = PluginCard(address, problem=f"is no {kind} plugin of this machine; `antiphon plugins --scan` lists")
+    _keep(next(_described(address), missing))
 
 
 def _place(address: str) -> Path:
@@ -61,7 +103,7 @@ def _place(address: str) -> Path:
 def _stamp(library: str) -> list[int]:
     with contextlib.suppress(OSError):
         stat = Path(library).stat()
-        return [stat.st_mtime_ns, stat.st_size]
+        return [stat.st_mtime_ns, stat.st_size] if library else []
     return []
 
 
@@ -88,14 +130,20 @@ def _described(*words: str, seconds: float | None = SECONDS) -> Iterator[PluginC
 
 
 def _keep(card: PluginCard) -> None:
+    now = time.monotonic()
+    for address in [address for address, (until, _) in _tried.items() if until < now]:
+        _tried.pop(address, None)
+    if not card.library:  # nothing on disk would tell that it is there now
+        _tried[card.address] = now + TRIED_SECONDS, card
+        return
     place = _place(card.address)
-    make_folder(place.parent)
     data = {"version": VERSION, "stamp": _stamp(card.library), "card": card.to_json()}
     text = json.dumps(data).encode()
-    with contextlib.suppress(OSError):
-        if place.read_bytes() == text:
-            return
-    write_atomic(place, text)
+    try:
+        if not place.exists() or place.read_bytes() != text:
+            write_atomic(place, text)
+    except (OSError, AntiphonError):  # this process keeps it where the folder cannot be written
+        _tried[card.address] = now + TRIED_SECONDS, card
 
 
 def declared(info: Any, address: str) -> Any:
@@ -103,7 +151,7 @@ def declared(info: Any, address: str) -> Any:
 
     Raises ParamError: as `card_of`.
     """
-    card = card_of(address)
+    card = card_of(address, changed=True)
     inputs, outputs = ports(card)
     params = (*info.params, *(control.param() for control in card.controls))
     use = replace(info.on_files, tail=True) if card.notes and not card.ins else info.on_files

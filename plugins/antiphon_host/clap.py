@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard
+from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
@@ -19,69 +19,63 @@ _CLAP_NOTES, _MIDI_NOTES = 1, 2
 _NOTE_ON, _NOTE_OFF, _PARAM, _MIDI = 0, 1, 5, 10
 _VERSION = (1, 1, 0)
 _OFFERED = "clap.plugin-factory"
-
-
-def _struct(name: str, *fields: tuple[str, Any]) -> Any:
-    return type(name, (c.Structure,), {"_fields_": fields})
-
-
 _Version = _U * 3
-_Entry = _struct(
+_Entry = struct(
     "_Entry", ("version", _Version), ("init", c.CFUNCTYPE(c.c_bool, _S)), ("deinit", c.CFUNCTYPE(None)),
     ("get_factory", c.CFUNCTYPE(_P, _S)),
 )  # fmt: skip
-_Descriptor = _struct("_Descriptor", ("version", _Version), ("id", _S), ("name", _S), ("vendor", _S))
-_Factory = _struct(
+_Descriptor = struct("_Descriptor", ("version", _Version), ("id", _S), ("name", _S), ("vendor", _S))
+_Factory = struct(
     "_Factory", ("count", c.CFUNCTYPE(_U, _P)), ("descriptor", c.CFUNCTYPE(c.POINTER(_Descriptor), _P, _U)),
     ("create", c.CFUNCTYPE(_P, _P, _P, _S)),
 )  # fmt: skip
 _GET = c.CFUNCTYPE(_P, _P, _S)
 _ASK = c.CFUNCTYPE(None, _P)
-_Host = _struct(
+_Host = struct(
     "_Host", ("version", _Version), ("data", _P), ("name", _S), ("vendor", _S), ("url", _S), ("release", _S),
     ("get_extension", _GET), ("restart", _ASK), ("process", _ASK), ("callback", _ASK),
 )  # fmt: skip
-_Plugin = _struct(
+_Plugin = struct(
     "_Plugin", ("descriptor", _P), ("data", _P), ("init", c.CFUNCTYPE(c.c_bool, _P)), ("destroy", _ASK),
     ("activate", c.CFUNCTYPE(c.c_bool, _P, c.c_double, _U, _U)), ("deactivate", _ASK),
     ("start", c.CFUNCTYPE(c.c_bool, _P)), ("stop", _ASK), ("reset", _ASK), ("process", c.CFUNCTYPE(c.c_int32, _P, _P)),
     ("get_extension", _GET), ("on_main_thread", _ASK),
 )  # fmt: skip
-_Buffer = _struct(
+_Buffer = struct(
     "_Buffer", ("data32", _P), ("data64", _P), ("channels", _U), ("latency", _U), ("constant", c.c_uint64),
 )  # fmt: skip
-_Process = _struct(
+_Process = struct(
     "_Process", ("steady", c.c_int64), ("frames", _U), ("transport", _P), ("inputs", _P), ("outputs", _P),
     ("input_count", _U), ("output_count", _U), ("events_in", _P), ("events_out", _P),
 )  # fmt: skip
-_EventsIn = _struct("_EventsIn", ("data", _P), ("size", c.CFUNCTYPE(_U, _P)), ("get", c.CFUNCTYPE(_P, _P, _U)))
-_EventsOut = _struct("_EventsOut", ("data", _P), ("push", c.CFUNCTYPE(c.c_bool, _P, _P)))
+_EventsIn = struct("_EventsIn", ("data", _P), ("size", c.CFUNCTYPE(_U, _P)), ("get", c.CFUNCTYPE(_P, _P, _U)))
+_EventsOut = struct("_EventsOut", ("data", _P), ("push", c.CFUNCTYPE(c.c_bool, _P, _P)))
 _HEAD = (("size", _U), ("time", _U), ("space", c.c_uint16), ("type", c.c_uint16), ("flags", _U))
-_ParamEvent = _struct(
+_ParamEvent = struct(
     "_ParamEvent", *_HEAD, ("id", _U), ("cookie", _P), ("note", c.c_int32), ("port", c.c_int16),
     ("channel", c.c_int16), ("key", c.c_int16), ("value", c.c_double),
 )  # fmt: skip
-_NoteEvent = _struct(
+_NoteEvent = struct(
     "_NoteEvent", *_HEAD, ("note", c.c_int32), ("port", c.c_int16), ("channel", c.c_int16), ("key", c.c_int16),
     ("velocity", c.c_double),
 )  # fmt: skip
-_MidiEvent = _struct("_MidiEvent", *_HEAD, ("port", c.c_uint16), ("data", c.c_uint8 * 3))
-_ParamInfo = _struct(
+_MidiEvent = struct("_MidiEvent", *_HEAD, ("port", c.c_uint16), ("data", c.c_uint8 * 3))
+_ParamInfo = struct(
     "_ParamInfo", ("id", _U), ("flags", _U), ("cookie", _P), ("name", c.c_char * 256), ("module", c.c_char * 1024),
     ("low", c.c_double), ("high", c.c_double), ("default", c.c_double),
 )  # fmt: skip
-_Params = _struct("_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)))
-_PortInfo = _struct(
+_Params = struct("_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)))
+_PortInfo = struct(
     "_PortInfo", ("id", _U), ("name", c.c_char * 256), ("flags", _U), ("channels", _U), ("type", _S), ("pair", _U),
 )  # fmt: skip
-_NoteInfo = _struct("_NoteInfo", ("id", _U), ("dialects", _U), ("preferred", _U), ("name", c.c_char * 256))
-_Ports = _struct(
+_NoteInfo = struct("_NoteInfo", ("id", _U), ("dialects", _U), ("preferred", _U), ("name", c.c_char * 256))
+_Ports = struct(
     "_Ports", ("count", c.CFUNCTYPE(_U, _P, c.c_bool)), ("get", c.CFUNCTYPE(c.c_bool, _P, _U, c.c_bool, _P)),
 )  # fmt: skip
 _MOVE = c.CFUNCTYPE(c.c_int64, _P, _P, c.c_uint64)
-_Flow = _struct("_Flow", ("data", _P), ("move", _MOVE))
-_State = _struct("_State", ("save", c.CFUNCTYPE(c.c_bool, _P, _P)), ("load", c.CFUNCTYPE(c.c_bool, _P, _P)))
-_Latency = _struct("_Latency", ("get", c.CFUNCTYPE(_U, _P)))
+_Flow = struct("_Flow", ("data", _P), ("move", _MOVE))
+_State = struct("_State", ("save", c.CFUNCTYPE(c.c_bool, _P, _P)), ("load", c.CFUNCTYPE(c.c_bool, _P, _P)))
+_Latency = struct("_Latency", ("get", c.CFUNCTYPE(_U, _P)))
 
 
 class _Library:
@@ -107,6 +101,7 @@ class _Library:
         plugin = c.cast(made, c.POINTER(_Plugin)).contents if made else None
         if plugin is None or not plugin.init(made):
             raise ParamError("cannot be made")
+        plugin.host = host  # the plugin holds its address
         return plugin
 
 
@@ -116,10 +111,11 @@ def _library(path: str) -> _Library:
 
 
 def _host() -> Any:
-    nothing = _ASK(lambda _: None)
+    asked: list[int] = []
+    nothing, callback = _ASK(lambda _: None), _ASK(lambda _: asked.append(1))
     none = _GET(lambda _, __: None)
-    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, nothing)
-    host.kept = (nothing, none)
+    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, nothing, nothing, callback)
+    host.kept, host.asked = (nothing, none, callback), asked
     return host
 
 
@@ -179,8 +175,8 @@ class ClapInstance:
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
         """Makes and starts it. Raises ParamError: it cannot be made."""
-        self._host = _host()
-        self._plugin = _library(card.library).create(self._host, card.address.partition(":")[2])
+        self._plugin = _library(card.library).create(_host(), card.address.partition(":")[2])
+        self._asked: list[int] = self._plugin.host.asked
         self._at = c.addressof(self._plugin)
         more = card.more
         self._midi = bool(more["midi"])
@@ -242,6 +238,9 @@ class ClapInstance:
         self._events = events
         self._plugin.process(self._at, c.addressof(self._process))
         self._process.steady += self._hop
+        if self._asked:
+            self._asked.clear()
+            self._plugin.on_main_thread(self._at)
 
     def save(self) -> bytes:
         """Its state; empty where it has none."""
@@ -255,7 +254,7 @@ class ClapInstance:
         return b"".join(parts) if state and state.save(self._at, c.addressof(flow)) else b""
 
     def load(self, data: bytes) -> None:
-        """Restores a state."""
+        """Restores a state. Raises ParamError: the plugin does not take it."""
         state, left = _extension(self._plugin, "clap.state", _State), [data]
 
         def read(_: int, into: int, size: int) -> int:
@@ -264,8 +263,8 @@ class ClapInstance:
             return len(part)
 
         flow = _Flow(None, _MOVE(read))
-        if state:
-            state.load(self._at, c.addressof(flow))
+        if not state or not state.load(self._at, c.addressof(flow)):
+            raise ParamError("does not take the state")
 
     def close(self) -> None:
         """Ends it."""

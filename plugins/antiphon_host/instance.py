@@ -35,7 +35,7 @@ class HostedInstance(Protocol):
         """Its state beside its controls; empty for one that has none."""
 
     def load(self, data: bytes) -> None:
-        """Restores what `save` gave."""
+        """Restores what `save` gave. Raises ParamError or another exception: the plugin does not take it."""
 
     def close(self) -> None:
         """Ends it."""

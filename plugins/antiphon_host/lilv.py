@@ -17,7 +17,7 @@ FEATURES = frozenset(
     {
         f"{EXT}urid#map", f"{EXT}urid#unmap", f"{EXT}options#options", f"{EXT}buf-size#boundedBlockLength",
         f"{EXT}buf-size#fixedBlockLength", f"{EXT}worker#schedule", f"{LV2}isLive", f"{LV2}inPlaceBroken",
-        f"{LV2}hardRTCapable", f"{EXT}state#loadDefaultState",
+        f"{LV2}hardRTCapable",
     }
 )  # fmt: skip
 """Required features that a plugin may name."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import PluginCard
+from antiphon_host.card import PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 EXT = "http://lv2plug.in/ns/ext/"
@@ -20,67 +20,46 @@ _LEAST_BUFFER = 16384
 _P = c.c_void_p
 
 
-class _Descriptor(c.Structure):
-    _fields_ = (
-        ("uri", c.c_char_p),
-        ("instantiate", c.CFUNCTYPE(_P, _P, c.c_double, c.c_char_p, _P)),
-        ("connect_port", c.CFUNCTYPE(None, _P, c.c_uint32, _P)),
-        ("activate", c.CFUNCTYPE(None, _P)),
-        ("run", c.CFUNCTYPE(None, _P, c.c_uint32)),
-        ("deactivate", c.CFUNCTYPE(None, _P)),
-        ("cleanup", c.CFUNCTYPE(None, _P)),
-        ("extension_data", c.CFUNCTYPE(_P, c.c_char_p)),
-    )
-
-
-class _Feature(c.Structure):
-    _fields_ = (("uri", c.c_char_p), ("data", _P))
-
-
-class _Two(c.Structure):
-    """A handle and a function: the shape of map, unmap and schedule."""
-
-    _fields_ = (("handle", _P), ("function", _P))
-
-
-class _Option(c.Structure):
-    _fields_ = (
-        ("context", c.c_uint32), ("subject", c.c_uint32), ("key", c.c_uint32), ("size", c.c_uint32),
-        ("type", c.c_uint32), ("value", _P),
-    )  # fmt: skip
-
-
+_Descriptor = struct(
+    "_Descriptor", ("uri", c.c_char_p), ("instantiate", c.CFUNCTYPE(_P, _P, c.c_double, c.c_char_p, _P)),
+    ("connect_port", c.CFUNCTYPE(None, _P, c.c_uint32, _P)), ("activate", c.CFUNCTYPE(None, _P)),
+    ("run", c.CFUNCTYPE(None, _P, c.c_uint32)), ("deactivate", c.CFUNCTYPE(None, _P)),
+    ("cleanup", c.CFUNCTYPE(None, _P)), ("extension_data", c.CFUNCTYPE(_P, c.c_char_p)),
+)  # fmt: skip
+_Feature = struct("_Feature", ("uri", c.c_char_p), ("data", _P))
+_Two = struct("_Two", ("handle", _P), ("function", _P))
+"""A handle and a function: the shape of map, unmap and schedule."""
+_Option = struct(
+    "_Option", ("context", c.c_uint32), ("subject", c.c_uint32), ("key", c.c_uint32), ("size", c.c_uint32),
+    ("type", c.c_uint32), ("value", _P),
+)  # fmt: skip
 _MAP = c.CFUNCTYPE(c.c_uint32, _P, c.c_char_p)
 _UNMAP = c.CFUNCTYPE(_P, _P, c.c_uint32)
 _WORK = c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)
 
 
-class _WorkerInterface(c.Structure):
-    _fields_ = (
-        ("work", c.CFUNCTYPE(c.c_int, _P, _P, _P, c.c_uint32, _P)),
-        ("work_response", c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)),
-        ("end_run", c.CFUNCTYPE(c.c_int, _P)),
-    )
-
-
+_WorkerInterface = struct(
+    "_WorkerInterface", ("work", c.CFUNCTYPE(c.c_int, _P, _P, _P, c.c_uint32, _P)),
+    ("work_response", c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P)), ("end_run", c.CFUNCTYPE(c.c_int, _P)),
+)  # fmt: skip
 _STORE = c.CFUNCTYPE(c.c_int, _P, c.c_uint32, _P, c.c_size_t, c.c_uint32, c.c_uint32)
 _FETCH = c.CFUNCTYPE(_P, _P, c.c_uint32, c.POINTER(c.c_size_t), c.POINTER(c.c_uint32), c.POINTER(c.c_uint32))
-_POD = 1
+_POD, _UNKNOWN, _BAD_FLAGS = 1, 1, 3
 
 
-class _StateInterface(c.Structure):
-    _fields_ = (
-        ("save", c.CFUNCTYPE(c.c_int, _P, _STORE, _P, c.c_uint32, _P)),
-        ("restore", c.CFUNCTYPE(c.c_int, _P, _FETCH, _P, c.c_uint32, _P)),
-    )
+_StateInterface = struct(
+    "_StateInterface", ("save", c.CFUNCTYPE(c.c_int, _P, _STORE, _P, c.c_uint32, _P)),
+    ("restore", c.CFUNCTYPE(c.c_int, _P, _FETCH, _P, c.c_uint32, _P)),
+)  # fmt: skip
+_numbers: dict[bytes, int] = {}
+_names: list[Any] = []
+"""Texts of URIs by number, of the whole process: a library may keep a number for all its instances."""
 
 
 class HostFeatures:
-    """What the host offers to the instances of a process. Objects that C points to are kept here."""
+    """What the host offers to an instance. Objects that C points to are kept here."""
 
     def __init__(self, rate: float, hop: int) -> None:
-        self._numbers: dict[bytes, int] = {}
-        self._names: list[Any] = []
         self._map, self._unmap = _MAP(lambda _, uri: self.number(uri)), _UNMAP(self._name)
         self._schedule = _WORK(self._scheduled)
         self.scheduled: list[bytes] = []
@@ -115,17 +94,17 @@ class HostFeatures:
 
     def number(self, uri: bytes) -> int:
         """Number of a URI, from 1."""
-        if uri not in self._numbers:
-            self._numbers[uri] = len(self._numbers) + 1
-            self._names.append(c.create_string_buffer(uri))
-        return self._numbers[uri]
+        if uri not in _numbers:
+            _names.append(c.create_string_buffer(uri))
+            _numbers[uri] = len(_names)
+        return _numbers[uri]
 
-    def uri(self, number: int) -> str:
-        """URI of a number."""
-        return bytes(self._names[number - 1].value).decode()
+    def uri(self, number: int) -> str | None:
+        """URI of a number; None of one that was not given."""
+        return bytes(_names[number - 1].value).decode() if 1 <= number <= len(_names) else None
 
     def _name(self, _: Any, number: int) -> int | None:
-        return c.addressof(self._names[number - 1]) if 1 <= number <= len(self._names) else None
+        return c.addressof(_names[number - 1]) if 1 <= number <= len(_names) else None
 
     def _scheduled(self, _: Any, size: int, data: int) -> int:
         self.scheduled.append(c.string_at(data, size) if size else b"")
@@ -250,12 +229,16 @@ class Lv2Instance:
 
     def save(self) -> bytes:
         """Its properties as JSON; empty where it has none."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, tuple[str, str]] = {}
         named = self._features.uri
 
         def store(_: Any, key: int, value: int, size: int, kind: int, flags: int) -> int:
-            if flags & _POD:
-                found[named(key)] = [named(kind), base64.b64encode(c.string_at(value, size)).decode()]
+            uri, type_uri = named(key), named(kind)
+            if uri is None or type_uri is None:
+                return _UNKNOWN
+            if not flags & _POD:
+                return _BAD_FLAGS
+            found[uri] = type_uri, base64.b64encode(c.string_at(value, size)).decode()
             return 0
 
         if self._state is not None:

@@ -28,9 +28,9 @@ class Plugin(WorkerProcessor):
     variants = "uri=antiphon_host.catalogue:declared"
     on_files = FileUse(changes=("level", "channels", "time", "pitch"))
     params = (
-        Param("uri", "text", "", doc="lv2:URI, clap:ID or vst3:PATH, as `antiphon plugins --scan` lists them."),
-        Param("state", "text", "", doc="NAME.state beside your patches, what the plugin keeps besides its parameters."),
-        Param("keep", "trigger", False, doc="Writes that state now."),
+        Param("uri", "text", "", owners=True, doc="lv2:URI, clap:ID or vst3:PATH; see `antiphon plugins --scan`."),
+        Param("state", "text", "", owners=True, doc="NAME.state beside your patches: what it keeps beside parameters."),
+        Param("keep", "trigger", False, owners=True, doc="Writes that state now."),
     )
     card: PluginCard | None = None
 

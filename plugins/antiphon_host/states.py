@@ -6,8 +6,8 @@ import base64
 import json
 from pathlib import Path
 
-from antiphon.api import ParamError
-from antiphon.api.backends.files import make_folder, patches_folder, path_inside, write_atomic
+from antiphon.api import FileError, ParamError
+from antiphon.api.backends.files import patches_folder, path_inside, write_atomic
 
 MOST_BYTES = 64 << 20
 
@@ -32,7 +32,8 @@ def read(name: str, address: str) -> bytes:
 
 
 def write(name: str, address: str, state: bytes) -> None:
-    """Keeps a state. Raises OSError: it cannot be written."""
-    place = place_of(name)
-    make_folder(place.parent)
-    write_atomic(place, json.dumps({"address": address, "state": base64.b64encode(state).decode()}).encode())
+    """Keeps a state. Raises FileError: it cannot be written, or is more than can be read again."""
+    text = json.dumps({"address": address, "state": base64.b64encode(state).decode()}).encode()
+    if len(text) > MOST_BYTES:
+        raise FileError(f"the state {name} has {len(text) >> 20} MB; at most {MOST_BYTES >> 20} MB are kept")
+    write_atomic(place_of(name), text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import ParamError, Samples
+from antiphon.api import AntiphonError, ParamError, Samples
+from antiphon.api.backends.runtime import say
 from antiphon_host import states
 from antiphon_host.catalogue import card_of
 from antiphon_host.instance import HostedInstance, instance_of
@@ -39,7 +42,8 @@ class Hosted:
         self._values = self._defaults.copy()  # with which a plugin begins by itself
         self._played = False
         self._kept = 0.0
-        self._state = ""
+        self._state = self._broken = ""
+        self._writing: Thread | None = None
 
     def _make(self) -> list[HostedInstance]:
         spec = self._spec
@@ -59,20 +63,35 @@ class Hosted:
         """Begins a stream without a past; controls stay until the first hop sets them. `config`: name of its state."""
         if not self._played and config == self._state:
             return
+        self.close(slot)
         for copy in self._copies:
             copy.close()
+        self._copies = []
+        gc.collect()  # of instances, which hold themselves by what C calls; a worker collects nothing by itself
         # anew, since plugins clear their delay lines by `activate` and not what moves by itself
         self._copies = self._make()
         values, self._values = self._values, self._defaults.copy()
         self._state, self._kept, self._played = config, 0.0, False
-        if state := states.read(config, self._card.address) if config else b"":
-            for copy in self._copies:
-                copy.load(state)
-            self._values.fill(np.nan)  # a state may hold controls too; those of the node are what counts
+        if config:
+            self._load(config)
         self._set(values)
 
+    def _load(self, config: str) -> None:
+        """Restores the state; nothing is written over one that cannot be restored."""
+        try:
+            if state := states.read(config, self._card.address):
+                self._values.fill(np.nan)  # a state may hold controls too; those of the node are what counts
+                for copy in self._copies:
+                    copy.load(state)
+        except Exception as error:  # a file or a plugin may fail in any way
+            if self._broken != config:
+                self._say(f"not restored, and keep does not write over it: {error}")
+            self._broken = config
+
     def close(self, slot: int) -> None:
-        """Does nothing: a slot without a stream gets no hops."""
+        """Waits until the state is written; a slot without a stream gets no hops."""
+        if self._writing is not None:
+            self._writing.join()
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes a hop: controls and events of those hops that hold them, then the sound."""
@@ -83,9 +102,12 @@ class Hosted:
         if more[0] == 1.0:
             after = HEAD + len(self._keys)
             self._set(more[HEAD:after])
-            if more[2] > self._kept and self._state:  # by a new worker once more, which has just read the same
+            if more[2] > self._kept and self._state not in (
+                "",
+                self._broken,
+            ):  # by a new worker once more, which has just read the same
                 self._kept = float(more[2])
-                states.write(self._state, self._card.address, self._copies[0].save())
+                self._keep()
             if self._notes and more[1] > 0.0:
                 messages = unpack(more[after:], int(more[1]), self._hop)
         at = to = 0
@@ -95,6 +117,24 @@ class Hosted:
             out[to : to + len(copy.y)] = copy.y
             at, to = at + len(copy.x), to + len(copy.y)
         self._played = True
+
+    def _keep(self) -> None:
+        """Writes the state, in a thread: a slow disk does not stop the sound."""
+        state, before = self._copies[0].save(), self._writing
+
+        def write() -> None:
+            if before is not None:
+                before.join()
+            try:
+                states.write(self._state, self._card.address, state)
+            except (OSError, AntiphonError) as error:
+                self._say(f"not kept: {error}")
+
+        self._writing = Thread(target=write)
+        self._writing.start()
+
+    def _say(self, what: str) -> None:
+        say(f"{self._card.name}: the state {self._state} is {what}")
 
     def _set(self, values: Samples) -> None:
         for n in np.flatnonzero(values != self._values).tolist():

@@ -1,12 +1,15 @@
 """Macros, and the ends of a patch: addresses beside those of nodes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests import accepted
 from tests.control.rig import CATALOG, Rig, rig
 
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
 from antiphon.kernel.engine.link import EngineCounters
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
@@ -113,6 +116,27 @@ async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path:
     await live.settle()
     assert await client.ask("/macro/bright") == [("/macro/bright", (0.25,))]
     assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0,))]
+
+
+def varied(info: ProcessorInfo, variant: str) -> ProcessorInfo:
+    """The type with a parameter more, named by its variant."""
+    return replace(info, params=(*info.params, Param(variant)))
+
+
+async def test_a_scene_sets_a_variant_before_its_parameters(tmp_path: Path, home: Path) -> None:
+    kind = replace(CATALOG["gain"], type="host", params=(Param("uri", "text", ""),), variants=f"uri={__name__}:varied")
+    async with rig(tmp_path, catalog=Catalog({"host": kind}), patch=False) as live:
+        client = live.client()
+        client.send("/node/add", "host", "fx")
+        for uri, value in (("one", 0.25), ("two", 0.5)):
+            await live.settle(2)
+            client.send("/node/fx/uri", uri)
+            await live.settle(2)
+            client.send(f"/node/fx/{uri}", value)
+            await client.ask("/scene/store", int(value * 4))
+        client.send("/scene/recall", 1)
+        await live.settle(2)
+        assert await client.ask("/node/fx/one") == [("/node/fx/one", (0.25,))]
 
 
 async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, tmp_path: Path) -> None:

@@ -580,6 +580,9 @@ def test_the_cache_has_a_module_whatever_else_is_imported(monkeypatch: pytest.Mo
     assert other.address == 0, "a call compiles no other module"
     compiling.compile_all()
     assert other.address
+    of("one, at the next start")
+    monkeypatch.setattr(compiling, "_fork", lambda _: pytest.fail("what the cache has needs no other process"))
+    assert not compiling.compile_all(processes=4)
 
 
 class Ring(NamedTuple):

@@ -1,5 +1,6 @@
 """Plugins of others: declared by what they are, exact in files, dry and back again where they fail."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -15,17 +16,21 @@ from tests.workers.rig import PATIENCE, Rig
 from antiphon.api import BlockTime, Event, FileError, ParamError, Processor, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
+from antiphon.kernel.control.subscribers.feedback import param_level
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import dump, parse
+from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.plugins.loader import construct
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.zygote import spawn
-from antiphon_host import lilv, states
-from antiphon_host.card import ControlList, HostedControl
+from antiphon_host import catalogue, lilv, states
+from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
+from antiphon_host.lv2 import Lv2Instance
 from antiphon_host.tests import made_plugin
 from antiphon_host.tests.made_plugin import URI
+from antiphon_host.worker import Hosted
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 128, 2)
@@ -107,6 +112,64 @@ def test_what_cannot_be_hosted_is_refused_by_name(made, loaded, address: str, re
     with pytest.raises(PatchError, match=reason.replace("(", r"\(")) as caught:
         parse(text, loaded.catalog)
     assert "line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        ('type = "plugin", uri = 5', "line 2"),
+        (f'type = "plugin lv2:{URI}:gain", uri = "lv2:{URI}:synth"', f"takes lv2:{URI}:gain, which the type names"),
+        ('type = "plugin", uri = "lv2:a\\u001b"', "takes lv2:URI"),
+    ],
+)
+def test_a_uri_that_is_no_text_or_not_the_types_is_refused(made, loaded, node: str, reason: str) -> None:
+    with pytest.raises(PatchError, match=reason):
+        parse(f'format = 1\nnodes.fx = {{{node}}}\nwires = {{"in" = "fx", "fx" = "out"}}', loaded.catalog)
+
+
+def test_an_event_loop_waits_for_little_and_what_is_refused_is_not_tried_again(monkeypatch, tmp_path) -> None:
+    tried = []
+
+    def described(address: str) -> Iterator[PluginCard]:
+        tried.append(address)
+        time.sleep(1.0 if "slow" in address else 0.0)
+        yield PluginCard(address, problem="fails")
+
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    monkeypatch.setattr(catalogue, "_described", described)
+    monkeypatch.setattr(catalogue, "LOOP_SECONDS", 0.2)
+
+    async def asked() -> float:
+        begun = time.monotonic()
+        for n in range(3):
+            with pytest.raises(ParamError, match="still being described"):
+                card_of(f"lv2:slow{n}")
+        return time.monotonic() - begun
+
+    assert asyncio.run(asked()) < 0.9
+    for n in range(3):
+        with pytest.raises(ParamError, match=f"lv2:slow{n} fails"):
+            card_of(f"lv2:slow{n}")
+    assert sorted(tried) == [f"lv2:slow{n}" for n in range(3)]
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_one_that_is_gone_is_still_declared(made, loaded, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"lv2:{URI}:gain"
+    known = card_of(address)
+    monkeypatch.setattr(catalogue, "_stamp", lambda _: [0, 0])
+    monkeypatch.setattr(catalogue, "_described", lambda _: iter(()))
+    with pytest.raises(ParamError, match="is no LV2 plugin"):
+        card_of(address)
+    assert card_of(address, changed=True) == known
+    assert f"plugin {address}" in loaded.catalog
+    assert "gain lv2:x" not in loaded.catalog
+    catalogue._tried.clear()
+
+
+def test_what_names_code_or_is_written_is_the_owners(made, loaded) -> None:
+    cells = loaded.catalog[f"plugin lv2:{URI}:gain"].cells
+    assert {p.name for p in cells if param_level(p) is Level.OWNER} == {"uri", "state", "keep"}
 
 
 def test_scan_lists_each_plugin_by_its_address(made) -> None:
@@ -215,6 +278,32 @@ def test_keep_writes_the_state_of_a_node(made, loaded) -> None:
         render(node(loaded, "synth"), SPEC, sound, settings)
 
 
+def test_keep_spares_a_state_that_was_not_restored_and_outlives_a_full_disk(made, loaded, monkeypatch, capsys) -> None:
+    fx = node(loaded, "gain")
+    spec = replace(fx.worker(SPEC), name="gain")
+    hosted = Hosted(spec)
+    x, y = np.zeros((1, *spec.inputs), np.float32), np.zeros((1, *spec.outputs), np.float32)
+    more = x[0][2:].reshape(-1)
+    monkeypatch.setattr(Lv2Instance, "save", lambda _: b"new")
+
+    def keep(name: str) -> str:
+        hosted._played = True
+        hosted.open(0, name)
+        more[0], more[2] = 1.0, more[2] + 1.0
+        hosted.step(np.zeros(1, np.int64), x, y)
+        hosted.close(0)
+        return capsys.readouterr().err
+
+    states.write("old", f"lv2:{URI}:gain", b"no JSON")
+    assert "not restored" in keep("old")
+    assert keep("old") == "", "said once"
+    assert states.read("old", f"lv2:{URI}:gain") == b"no JSON"
+    assert keep("fresh") == ""
+    assert states.read("fresh", f"lv2:{URI}:gain") == b"new"
+    monkeypatch.setattr(states, "MOST_BYTES", 10)
+    assert "is not kept" in keep("larger")
+
+
 def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     assert states.read("organ", "lv2:urn:a") == b""
@@ -225,6 +314,9 @@ def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypat
     states.place_of("organ").write_bytes(b"{")
     with pytest.raises(ParamError, match="organ cannot be read"):
         states.read("organ", "lv2:urn:a")
+    monkeypatch.setattr(states, "MOST_BYTES", 40)
+    with pytest.raises(FileError, match="at most"):
+        states.write("organ", "lv2:urn:a", b"x" * 40)
     for name in ("../organ", "a/b", ".organ"):
         with pytest.raises(FileError):
             states.read(name, "lv2:urn:a")

@@ -140,7 +140,8 @@ class Catalog:
         return info
 
     def __contains__(self, name: object) -> bool:
-        return name in self.types
+        base, _, variant = str(name).partition(" ")
+        return name in self.types or (bool(variant) and base in self.types and bool(self.types[base].variants))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.types)

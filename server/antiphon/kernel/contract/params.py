@@ -40,6 +40,7 @@ class Param:
         restart: A change needs a new `prepare`, since it changes latency or buffers; the node is replaced by a
             crossfade.
         readonly: The node reports it (`IO.report`); it cannot be set.
+        owners: Surfaces neither set nor see it, as with a file; for a text that names what is loaded or written.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Param:
     choices: tuple[str, ...] = ()
     restart: bool = False
     readonly: bool = False
+    owners: bool = False
     doc: str = ""
 
     def agrees(self, other: Param) -> bool:

@@ -220,8 +220,11 @@ class PatchReader:
             if key not in cells:
                 settable = ("type", *defaults(info))
                 raise Misfit((*here, key), f"is not a parameter of {kind}{instead(key, settable, 'it takes')}")
-            if key != info.varied_by:  # a variant is in the type's name
-                values[key] = self._value((*here, key), cells[key], value)
+            checked = self._value((*here, key), cells[key], value)
+            if key != info.varied_by:
+                values[key] = checked
+            elif checked != info.variant[1]:  # a variant is in the type's name
+                raise Misfit((*here, key), f"takes {info.variant[1]}, which the type names; leave one of both out")
         return NodeSpec(name, kind, values)
 
     def _param(self, graph: Graph, path: tuple[str, ...], target: str) -> Param:

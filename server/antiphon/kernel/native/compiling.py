@@ -48,15 +48,17 @@ def compile_all(processes: int = 1) -> bool:
     processes: of them all but this are forked, where the system can, and compile their share into the cache. Only a
         process without threads of its own may ask for more than one.
     """
-    modules = list(dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0))
+    declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)
+    modules = [module for module in declared if _compile_module(module, build=False)]
     processes = max(1, min(processes, len(modules))) if hasattr(os, "fork") else 1
     children = [_fork(modules[n::processes]) for n in range(1, processes)]
-    lacked = [_compile_module(module) for module in modules[::processes]]
+    for module in modules[::processes]:
+        _compile_module(module)
     for child in children:
         os.waitpid(child, 0)
     for module in modules:  # what the children have compiled is in the cache
         _compile_module(module)
-    return any(lacked)
+    return bool(modules)
 
 
 def _fork(modules: Sequence[str]) -> int:
@@ -71,7 +73,7 @@ def _fork(modules: Sequence[str]) -> int:
     return child
 
 
-def _compile_module(module: str) -> bool:
+def _compile_module(module: str, *, build: bool = True) -> bool:
     fresh = library.link(
         item for item in _declared if item.address == 0 and item.error is None and item.function.__module__ == module
     )
@@ -85,16 +87,18 @@ def _compile_module(module: str) -> bool:
         for item in fresh:
             item.error = EngineError(extras.sentence(f"the kernel {item.name}", "llvmlite"))
         return False
-    return _compile(fresh)
+    return _compile(fresh, build)
 
 
-def _compile(items: Sequence[Kernel[Any, Any]]) -> bool:
+def _compile(items: Sequence[Kernel[Any, Any]], may_build: bool = True) -> bool:
     """Compiles kernels in one LLVM module, where that fails each in its own, unless the cache has them: then False."""
     from antiphon.kernel.native import loading
 
     key = loading.fingerprint(items)
     image = loading.read_cached(key)
     lacked = image is None
+    if image is None and not may_build:
+        return True
     if image is None:
         from antiphon.kernel.native.lower import KernelSyntaxError, build
 

@@ -35,7 +35,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     from antiphon.kernel.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
 
-    cores = os.cpu_count() or 1
+    cores = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if compile_all(processes=cores):  # the first start: the plugins' kernels too, shared by the cores, before they run
         loader.load(check=False)
         compile_all(processes=cores)

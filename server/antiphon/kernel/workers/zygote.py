@@ -298,7 +298,8 @@ def main(argument: str) -> None:
     if arguments["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
             import_module(arguments["imports"] or module_of(arguments["kind"], arena))
-        compile_all()  # once, and not by each worker when it starts
+        with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
+            compile_all()  # once, and not by each worker when it starts
     gc.collect()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()

@@ -35,8 +35,8 @@ def wire_value(param: Param, value: Value) -> Arg:
 
 
 def param_level(param: Param) -> Level:
-    """Access level needed to set or read a parameter; file names are for owners only."""
-    return Level.OWNER if param.kind == "file" else Level.SURFACE
+    """Access level needed to set or read a parameter; what names files, or code to load, is for owners only."""
+    return Level.OWNER if param.kind == "file" or param.owners else Level.SURFACE
 
 
 class Feedback:

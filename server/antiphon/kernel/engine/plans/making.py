@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.plans.admission import PATIENCE, Admission, LoadEstimator
 from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
-from antiphon.kernel.errors import NodeError, PluginError
+from antiphon.kernel.errors import NodeError, ParamError, PluginError
 from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
@@ -19,6 +20,14 @@ from antiphon.kernel.workers.pool import Pool
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 AGAIN_PATIENCE = 1.0
 """Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
+
+
+def _check_type(catalog: Catalog, node: NodeSpec) -> None:
+    """Raises NodeError: what the node's type is a variant of cannot be had any more."""
+    try:
+        catalog.get(node.type)
+    except ParamError as error:
+        raise NodeError(str(error), node.name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,8 @@ class PlanMaker:
         """
         self.plugins.use(versions)
         catalog = self.plugins.catalog
+        for node in graph.nodes:
+            _check_type(catalog, node)
         outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
         prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
         fresh = prepared.keys() - outline.reused.keys()
