@@ -150,5 +150,5 @@ def test_what_was_played_long_ago_is_dropped_and_the_rest_is_kept() -> None:
         improviser.sounded(60, 2.0)
     assert 2048 <= improviser.memory.count <= 4096
     assert improviser.surprise(2 * 5000, 60) < 1.0, "the figure of five notes goes on"
-    assert improviser.begin(10016, 10080, 10024)
+    assert improviser.begin(10016, 10080, 10024, turn=False)
     assert improviser.draw() is not None
