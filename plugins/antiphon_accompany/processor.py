@@ -15,7 +15,7 @@ from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import VOLUME, volume
 from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.band.sounding import SoundingStrikes
-from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, Style, load, parts_of, shipped_style
+from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
@@ -37,8 +37,8 @@ CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
 _TURN, _HELD = "turn", "held"
 """Lanes of a change of chord between two beats, among the strikes to come: by the text, by fewer keys than a chord."""
-_ROLLED = 0.125
-"""Beats in which more keys may follow before one or two are taken as a chord."""
+_ROLLED, _ON_BEAT = 0.125, 0.005
+"""Beats in which more keys may follow before one or two are taken as a chord; of those on a beat it is one at once."""
 
 
 class Accompany(Processor):
@@ -73,7 +73,6 @@ class Accompany(Processor):
         self.played: list[tuple[float, Chord | None]] = []
         self._bent, self._bends = 0, ChannelBends()
         self._all_off = False
-        self._mixed: Style | None = None
         self._due: list[Due] = []
         self._next: int | None = None
         self._rests = BeatRest(spec.rate, _JUMP)
@@ -97,7 +96,6 @@ class Accompany(Processor):
         self._tempo.clear()
         self._zone.clear()
         self._given.clear()
-        self._mixed = None
         self._harmony.reset()
 
     def process(self, io: IO) -> None:
@@ -180,6 +178,7 @@ class Accompany(Processor):
             self._form.clear()
             band.chord = None
             io.report("chord", -1)
+            io.report("waits", 0)
             self._publish(io, [])
             self._sounding.end_all(io, frame)
             self._due.clear()
@@ -202,7 +201,8 @@ class Accompany(Processor):
         before = band.chord
         again = self._turn(io, frame, beat, chord)
         found = band.beat(beat, meter, tempo, section, number, self._asked)
-        self._mix(io, frame)
+        if place == 0 or before is None:
+            self._mix(io, frame)
         # what `_turn` strikes again, and has a strike of its own on the beat, is struck once
         own = {due.part for due in found if due.start < beat + SOON}
         self._due = [due for due in self._due if due.start != beat or due.part not in own]
@@ -216,13 +216,11 @@ class Accompany(Processor):
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
     def _mix(self, io: IO, frame: int) -> None:
-        """Sends the levels of a new style's parts."""
-        style = self._band.style
-        if style is not self._mixed:
-            self._mixed = style
-            for part in self._asked.parts:
-                if part in style.parts:
-                    io.emit(Event("control", frame, VOLUME, volume(style.parts[part].mix), CHANNELS[part]))
+        """Sends the levels of the style's parts, with every bar: a synth may have been reset since the last."""
+        parts = self._band.style.parts
+        for part in self._asked.parts:
+            if part in parts:
+                io.emit(Event("control", frame, VOLUME, volume(parts[part].mix), CHANNELS[part]))
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
@@ -324,8 +322,11 @@ class Accompany(Processor):
             self._melody.off(number, beat)
 
     def _imply(self, beat: float) -> None:
-        """Takes keys of the left hand that are no chord by themselves for one."""
-        if self._unknown and self._zone:
+        """Takes keys of the left hand that are no chord by themselves for one, unless more may follow them."""
+        age = beat - max(self._zone.values(), default=-math.inf)
+        if not self._unknown or _ON_BEAT < age < _ROLLED - _ON_BEAT:
+            return
+        if self._zone:
             self._given.add(implied(self._zone, self._tonic), beat)
         self._unknown = False
 
@@ -363,8 +364,9 @@ class Accompany(Processor):
                 self._turn(io, frame, due.start, text[0])
             return
         if due.what == _HELD:
-            self._imply(due.start)
-            self._follow_hand(io, frame, due.start)
+            if self._unknown:
+                self._imply(due.start)
+                self._follow_hand(io, frame, due.start)
             return
         pitches: Iterable[int] = band.pitches(due.part, due.what)
         if due.part != "drums":

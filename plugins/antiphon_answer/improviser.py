@@ -168,10 +168,11 @@ class Improviser:
         return left if left.any() else chances
 
     # ---- the answer
-    def begin(self, start: int, end: int, latest: int) -> bool:
+    def begin(self, start: int, end: int, latest: int, *, turn: bool) -> bool:
         """Begins an answer, and says whether there is anything to answer.
 
         It is from slot `start` to before `end`, in general a bar line; its first note begins at `latest` or before.
+        turn: as for `Phraser.begin`.
         """
         memory = self.memory
         if memory.count < 2 or self.slot < 0:
@@ -180,8 +181,9 @@ class Improviser:
         self.planning = True
         self.plans += 1
         self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
-        wishes, self._turn = self.wishes, latest <= start
-        self._phraser.begin((start, end, max(start, latest)), wishes.bar, self.key, wishes.density, self._chance)
+        wishes, self._turn = self.wishes, turn
+        span = start, end, max(start, latest)
+        self._phraser.begin(span, wishes.bar, self.key, wishes.density, self._chance, turn=turn)
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
         self._copied.clear()

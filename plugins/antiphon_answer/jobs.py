@@ -114,7 +114,7 @@ def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tup
 def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[Planned]:
     """The notes of `bars` bars from the next bar line on."""
     start = given.next_bar
-    if not improviser.begin(start, start + bars * given.bar, start + given.bar // 2):
+    if not improviser.begin(start, start + bars * given.bar, start + given.bar // 2, turn=False):
         return []
     notes = iter(improviser.draw, None)
     return [note._replace(pitch=min(127, max(0, note.pitch + transpose))) for note in notes]

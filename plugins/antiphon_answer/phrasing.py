@@ -89,16 +89,18 @@ class Phraser:
         self._used = [0] * _BEAT
 
     def begin(
-        self, span: tuple[int, int, int], bar: int, key: int, density: float, chance: Callable[[], float]
+        self, span: tuple[int, int, int], bar: int, key: int, density: float, chance: Callable[[], float], *, turn: bool
     ) -> None:
         """Begins an answer. span: its first slot, that after its end, and the latest of its first note.
 
-        Where this is the first it is a turn, which ends firmly.  chance: random numbers from 0 to below 1.
+        turn: whether it ends firmly.  chance: random numbers from 0 to below 1.
         """
         (start, self._end, self._latest), self._bar = span, bar
-        self._start, self._turn = start, self._latest == start
+        self._start, self._turn = start, turn
         self.key, self._density, self._chance = key, density, chance
         self._line, self._first = start - start % bar, start - start % bar
+        # the first note is one of the first bar
+        self._latest = min(self._latest, self._first + bar - 1)
         self._notes.clear()
         self._own.clear()
         self._read()
@@ -176,7 +178,7 @@ class Phraser:
             self._ends = size - 1 - (size == PHRASE and not final and self._chance() < _PAUSE)
         if within > self._ends:
             return
-        made = self._statement(phrase, within, line)
+        made = [n for n in self._statement(phrase, within, line) if n.slot >= self._start]
         if within == self._ends:
             made = self._ended(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
@@ -185,7 +187,7 @@ class Phraser:
             keep = 2.0 * self._density
             made = [n for n in made if n.slot % (2 * _BEAT) == 0 or n.ends or self._chance() < keep]
         if line <= self._start:
-            made = self._from_start([n for n in made if n.slot >= self._start])
+            made = self._from_start(made)
         begun = max(self._first + PHRASE * phrase * bar, self._start)
         span = max(1, self._first + (PHRASE * phrase + size) * bar - begun)
         self._notes += [n._replace(velocity=self._loudness(n, (n.slot - begun) / span)) for n in made]
@@ -267,6 +269,7 @@ class Phraser:
                 place = _BEAT * (beats - 1)
             elif at > _ON_LAST:
                 place, late = self._snapped(max(0, place - 2))
+            place = max(place, self._start - line)
             made = [n for n in made if n.at < line + place + late - 0.5]
             made.append(Onset(line + place, late, float(_BEAT), self._loud))
         last = made[-1]
@@ -276,7 +279,8 @@ class Phraser:
     def _from_start(self, made: list[Onset]) -> list[Onset]:
         """The first bar's notes, the first of them in time."""
         if made and made[0].slot <= self._latest:
-            return [made[0]._replace(late=max(0.0, made[0].late) * (self._latest > self._start)), *made[1:]]
+            late = max(0.0, made[0].late) * (self._latest > self._start)
+            return [made[0]._replace(late=late, length=made[0].length + made[0].late - late), *made[1:]]
         until = made[0].at if made else self._line
         first = made[0] if made else Onset(0, 0.0, 4.0, self._loud)
         length = min(_BEAT, until - self._latest)

@@ -264,7 +264,7 @@ class Answer(Processor):
             # accompanying it goes on as long as the player does
             enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
             self._begun = beat
-            if not enough or not improviser.begin(start, end, latest):
+            if not enough or not improviser.begin(start, end, latest, turn=self._mode == "trade"):
                 return
             if self._mode == "trade":
                 self._count = 0

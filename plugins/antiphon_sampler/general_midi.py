@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import weakref
 from functools import cache
@@ -21,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from antiphon.api import Event, FileError
+from antiphon.api import Event
 from antiphon.api.backends.files import cache_folder
-from antiphon.api.backends.runtime import start_helper
+from antiphon.api.backends.runtime import say, start_helper
 from antiphon.api.backends.synths import SynthSettings, synth_infos
 from antiphon_sampler.library import Listing, SampleFiles
-from antiphon_sampler.samples import Sample
+from antiphon_sampler.samples import DecodedSample, Sample
 from antiphon_sampler.sounds import Sounds
 
 SYNTH = "soundfont"
@@ -35,10 +36,11 @@ HELD, RING = 40, 10
 """Hops that a key is held, and of its release."""
 PEAK = 0.5
 """Peak of an instrument's loudest sample, as of the kit's."""
-SILENT = 1e-4
+SILENT = 5e-4
+"""Level of a sample's end, 60 dB below the peak."""
 SOUND_OFF = 120
-SECONDS = 120.0
-"""In which an instrument is rendered."""
+SECONDS, AGAIN = 120.0, 60.0
+"""In which an instrument is rendered; and after which one that could not be is tried again."""
 STEP = 4
 """Semitones from a sample to the next; notes between are played by the nearest."""
 SAMPLED = tuple(range(24, 97, STEP))
@@ -67,27 +69,75 @@ class GeneralMidi(Sounds):
 
     def __init__(self, rate: int) -> None:
         font = soundfont()
-        folder = cache_folder() / "general-midi" / blake2b(font.encode(), digest_size=8).hexdigest()
+        folder = cache_folder() / "general-midi" / key_of(font.partition(" by ")[2])
         names = tuple(PROGRAMS) if font else ()
         rows = tuple(
             tuple(SampleFiles(f"{name}/{note}", (folder / name / f"{note}.flac",)) for note in SAMPLED)
             for name in names
         )
         super().__init__(Listing(folder, names, rows, ()), rate)
+        self._failed: dict[str, float] = {}
+        # when each sample was last asked for, in notes
+        self._played, self._notes = [0] * len(self._paths), 0
 
     def warm(self) -> None:
         """No operation: most servers play none of them."""
 
-    def _decoded(self, path: Path) -> tuple[Sample, int]:
-        folder = path.parent
-        if not folder.exists():
-            with start_helper(__name__, folder.name, str(folder)) as process:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(SECONDS)
-                process.kill()
-            if not folder.exists():
-                raise FileError(f"{folder.name} is not played: the soundfont plays nothing of it")
-        return super()._decoded(path)
+    def get(self, place: int) -> Sample | None:
+        self._notes += 1
+        self._played[place] = self._notes
+        return super().get(place)
+
+    def decode(self, place: int) -> Sample | None:
+        if not self._tried[place] and not self._rendered(self._paths[place].parent):
+            return None
+        return super().decode(place)
+
+    def _rendered(self, folder: Path) -> bool:
+        """Renders an instrument unless it is there. Returns whether it is."""
+        name = folder.name
+        if is_whole(folder):
+            return True
+        if time.monotonic() < self._failed.get(name, 0.0):
+            return False
+        with contextlib.suppress(OSError), start_helper(__name__, name, str(folder)) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS)
+            process.kill()
+        if is_whole(folder):
+            return True
+        self._failed[name] = time.monotonic() + AGAIN
+        say(f"{name} is not played: the soundfont plays nothing of it; it is tried again after {AGAIN:g} s")
+        return False
+
+    def _make_room(self, size: int) -> bool:
+        """Lets those go that were last played longest ago; a voice keeps what it plays."""
+        held = [n for n, sample in enumerate(self._samples) if sample is not None]
+        for place in sorted(held, key=self._played.__getitem__):
+            sample = self._samples[place]
+            if super()._make_room(size):
+                break
+            if isinstance(sample, DecodedSample):
+                self._tried[place] = False
+                self._samples[place] = None
+                self._bytes -= sample.sound.nbytes
+                self.counts[0] -= 1
+        return super()._make_room(size)
+
+
+def key_of(font: str) -> str:
+    """Name of the folder of a soundfont's samples: of its path, and of what it and the samples are."""
+    try:
+        stat = os.stat(font)
+        made = stat.st_size, stat.st_mtime_ns
+    except OSError:
+        made = 0, 0
+    how = repr((*made, RATE, HOP, HELD, RING, PEAK, SILENT, SAMPLED))
+    return "-".join(blake2b(text.encode(), digest_size=8).hexdigest() for text in (font, how))
+
+
+def is_whole(folder: Path) -> bool:
+    return all((folder / f"{note}.flac").exists() for note in SAMPLED)
 
 
 _made: weakref.WeakValueDictionary[int, GeneralMidi] = weakref.WeakValueDictionary()
@@ -117,7 +167,7 @@ def render(name: str, folder: Path) -> None:
         backend.play(0, 0, [Event("control", 0, SOUND_OFF, 0.0)])
         backend.render(out, active)
         sounds.append(np.concatenate(parts, axis=1))
-    gain = PEAK / max(SILENT, *(float(np.abs(sound).max()) for sound in sounds))
+    gain = PEAK / max(1e-4, *(float(np.abs(sound).max()) for sound in sounds))
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
@@ -125,7 +175,12 @@ def render(name: str, folder: Path) -> None:
             heard = np.flatnonzero(np.abs(sound).max(axis=0) * gain > SILENT)
             end = int(heard[-1]) + 1 if heard.size else 1
             soundfile.write(beside / f"{note}.flac", gain * sound[:, :end].T, RATE)
-        os.rename(beside, folder)
+        if not is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(beside, folder)
+        for other in folder.parent.parent.glob(f"{folder.parent.name.partition('-')[0]}-*"):
+            if other != folder.parent:
+                shutil.rmtree(other, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -27,8 +27,6 @@ EAGER = 2048
 """Maximum files of a library that is decoded whole; larger ones are decoded sample by sample on request."""
 READY = 4.0
 """Maximum seconds `prepare` waits for a library's samples."""
-_LOOK = 0.02
-"""Poll interval in seconds for requests, until a library is completely decoded."""
 
 
 class Sounds:
@@ -56,6 +54,7 @@ class Sounds:
         self._bytes = 0
         self._live = self._long = False
         self._requests: deque[int] = deque(maxlen=1024)
+        self._asked = threading.Event()
         self._lock = threading.Lock()
         self._next = 0
         # the shortest first: drums are there at once, pads later
@@ -75,6 +74,8 @@ class Sounds:
         found = self._samples[place]
         if found is None and not self._tried[place]:
             self._requests.append(place)
+            if not self._asked.is_set():
+                self._asked.set()
         return found
 
     @property
@@ -101,7 +102,7 @@ class Sounds:
                 self._refuse(str(error))
             else:
                 with self._lock:
-                    fits = self._bytes + size <= MOST_BYTES
+                    fits = self._make_room(size)
                     if fits:
                         self._bytes += size
                         self._samples[place] = sample
@@ -114,6 +115,10 @@ class Sounds:
                     )
             self._tried[place] = True
         return self._samples[place]
+
+    def _make_room(self, size: int) -> bool:
+        """Whether a sample of so many bytes may be held as well. Under the lock."""
+        return self._bytes + size <= MOST_BYTES
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:
         """Sample of a file, for a long one its beginning; and its bytes of memory."""
@@ -135,7 +140,9 @@ class Sounds:
             self.reader.start()
         if self._thread is None and not self.complete:
             # the thread must not keep the object: nodes do
-            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler", daemon=True)
+            self._thread = threading.Thread(
+                target=_run, args=(weakref.ref(self), self._asked), name="sampler", daemon=True
+            )
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
@@ -145,6 +152,7 @@ class Sounds:
             time.sleep(0.005)
 
     def __del__(self) -> None:
+        self._asked.set()
         self._decoder.close()
         self.reader.close()
 
@@ -157,7 +165,9 @@ class Sounds:
         """Decodes the next file. Returns False if there is none at present."""
         place = self._take()
         if place >= 0:
-            self.decode(place)
+            # where no process can be started it is tried again when it is asked for again
+            with contextlib.suppress(OSError):
+                self.decode(place)
         if self.complete:
             self._decoder.close()
         return place >= 0
@@ -199,7 +209,7 @@ def in_memory(sound: Samples, rate: int) -> DecodedSample:
     return DecodedSample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
 
 
-def _run(sounds: weakref.ref[Sounds]) -> None:
+def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:
     """Decoding thread: runs until everything is decoded or no node plays the library any more."""
     begun = sounds()
     if begun is not None:
@@ -209,10 +219,11 @@ def _run(sounds: weakref.ref[Sounds]) -> None:
         mine = sounds()
         if mine is None or mine.complete:
             return
+        asked.clear()
         idle = not mine.work()
         del mine
         if idle:
-            time.sleep(_LOOK)
+            asked.wait()
 
 
 _sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValueDictionary()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.api import Event, Samples
 from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
-from antiphon_soundfont.info import PROGRAMS, TRIMS
+from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
 GAIN = 0.9
@@ -30,6 +30,8 @@ SPARES = 2
 CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
 VOLUME, RESET = 7, 121
+FULL, DEFAULT = 127, 100
+"""Volume with which a channel begins: of a synth node's instruments, and of General MIDI."""
 WIDEST = 72
 """FluidSynth's widest range of a bend in semitones."""
 
@@ -143,8 +145,7 @@ class _Player:
             self._widen(channel, round(settings.bend) + 1)
             if channel != DRUMS:
                 synth.call("program_change", channel, max(0, self._program))
-            if instrument in TRIMS:
-                synth.call("cc", channel, VOLUME, 127)  # a synth's channel begins at full volume, General MIDI's at 100
+            synth.call("cc", channel, VOLUME, FULL if instrument in PROGRAMS or self._all_drums else DEFAULT)
             # a table of pitches for each channel, so that single keys can be tuned
             synth.call("activate_key_tuning", 0, channel, b"", None, 0)
             if channel != DRUMS:

@@ -6,8 +6,8 @@ at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon 
 
 from __future__ import annotations
 
-VOLUME = 7
-"""MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB."""
+VOLUME, FULL = 7, 127
+"""MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB; its greatest."""
 MIX = {"piano": -1.5, "guitar": -3.0, "bass": -2.5, "drums": -2.0, "pad": -2.0}
 """dB of a part whose style gives none."""
 TOUCH = {"piano": 0.72, "guitar": 0.76, "bass": 0.9, "drums": 1.15, "pad": 0.72}
@@ -30,4 +30,4 @@ def volume(mix: float) -> float:
 def midi_volume(mix: float, part: str, program: int) -> int:
     """The same of a part in a General MIDI file, 1 to 127."""
     trim = DRUMS if part == "drums" else PROGRAMS.get(program, OTHERS)
-    return max(1, round(127 * volume(mix + trim)))
+    return max(1, round(FULL * volume(mix + trim)))

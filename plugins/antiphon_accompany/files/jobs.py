@@ -50,7 +50,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         source = melody_of_sound(job, Path(folder), own) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target
         summary = accompany_midi(source, target, job.settings, text or own.text, job.fires)
-    writer = write_band(job, summary.notes, summary.levels, summary.tempo) if to_sound else None
+    writer = write_band(job, summary.notes, summary.mixes, summary.tempo) if to_sound else None
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
     lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]

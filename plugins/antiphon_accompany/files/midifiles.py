@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import mido
 import numpy as np
@@ -22,7 +23,7 @@ from antiphon.api.backends.files import (
     read_midi,
     write_atomic,
 )
-from antiphon_accompany.band.levels import VOLUME, midi_volume
+from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, without_clashes
@@ -128,6 +129,14 @@ def bars(upper: int, lower: int) -> tuple[int, float]:
     return min(7, max(2, upper)), unit * upper / min(7, max(2, upper))
 
 
+class Volume(NamedTuple):
+    """The value of `VOLUME` of a channel, 0 to 127, from a quarter note on."""
+
+    beat: float
+    value: int
+    channel: int
+
+
 @dataclass(frozen=True)
 class Accompanied:
     """The result for a file."""
@@ -142,11 +151,6 @@ class Accompanied:
     mixes: list[PartLevel]
     lead: Callable[[str], str]  # the same as text of a file: its ending gives the text; of ".svg" a piano roll
     fitted: str = ""  # in words, that the style's bars are not those of the melody; "" where they are
-
-    @property
-    def levels(self) -> dict[str, float]:
-        """The first level of each part in dB."""
-        return {mixed.part: mixed.mix for mixed in reversed(self.mixes)}
 
 
 def accompany_midi(
@@ -260,21 +264,33 @@ def _with_parts(
     # where the file leaves none free, another track's: they are played together
     free = sorted((c for c in range(16) if c not in (given.channel, _DRUMS)), key=lambda c: (c in used, c))
     programs = _programs(options)
-    own_volumes = {m.channel for track in given.file.tracks for m in track if m.is_cc(VOLUME)}
+    own_volumes = {m.channel: m.value for track in given.file.tracks for m in track if m.is_cc(VOLUME)}
+    # General MIDI begins at 100: in front of the band, unless that would change the file's own mix
+    front = [] if own_volumes else [Volume(0.0, FULL, channel) for channel in sorted(used)]
     for part in names:
-        channel = _DRUMS if part == "drums" else free.pop(0)
-        track = _track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks)
-        # a channel that is another track's keeps the level that it has there
-        levels = [] if channel in used else [mixed for mixed in mixes if mixed.part == part]
-        for mixed in reversed(levels):
-            value = midi_volume(mixed.mix, part, programs.get(part, 0))
-            message = mido.Message("control_change", control=VOLUME, value=value, channel=channel)
-            _insert(track, round(max(0.0, mixed.beat) * ticks), message)
-        if part == names[0] and given.channel not in own_volumes:
-            # in front of the band: General MIDI begins at 100
-            _insert(track, 0, mido.Message("control_change", control=VOLUME, value=127, channel=given.channel))
+        channel, program = _DRUMS if part == "drums" else free.pop(0), programs.get(part, 0)
+        own = [n for n in notes if n.part == part]
+        levels = [Volume(m.beat, midi_volume(m.mix, part, program), channel) for m in mixes if m.part == part]
+        if channel in used:
+            # a channel that is another track's keeps the level that it has there
+            own = _scaled(own, levels, own_volumes.get(channel, 100 if own_volumes else FULL))
+            levels = []
+        track = _track(part, own, channel, program, ticks)
+        for level in reversed(front + levels):
+            message = mido.Message("control_change", control=VOLUME, value=level.value, channel=level.channel)
+            _insert(track, round(max(0.0, level.beat) * ticks), message)
+        front = []
         midi.tracks.append(track)
     return midi
+
+
+def _scaled(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> list[BeatNote]:
+    """Notes with velocities in place of the levels, on a channel of volume `held`: synths play both alike in dB."""
+    made = []
+    for note in notes:
+        value = next((level.value for level in reversed(levels) if level.beat <= note.start), held)
+        made.append(note._replace(velocity=min(1.0, note.velocity * value / max(1, held))))
+    return made
 
 
 def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:

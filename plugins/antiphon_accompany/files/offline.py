@@ -236,6 +236,7 @@ def _run(
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
+    levels: dict[int, float] = {}
     run = ClockRun([], [], [], [], [])
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
@@ -254,7 +255,7 @@ def _run(
         cells.render(at, frames)
         node.process(io)
         run.notes.extend(_ended(io.events_out, at, sounding))
-        run.mixes.extend(_mixes(io.events_out, at))
+        run.mixes.extend(_mixes(io.events_out, at, levels))
         if at < stop:
             run.labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             run.tonics.append(int(io.reports.get("tonic", 0)))
@@ -273,10 +274,11 @@ def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
     return sorted(timed, key=lambda item: item[:2])
 
 
-def _mixes(events: Sequence[Event], at: int) -> Iterator[PartLevel]:
-    """The levels of parts of the call at frame `at`."""
+def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterator[PartLevel]:
+    """The levels of parts of the call at frame `at` that differ from `levels`, those before by channel."""
     for event in events:
-        if event.kind == "control":
+        if event.kind == "control" and levels.get(event.channel) != event.value:
+            levels[event.channel] = event.value
             yield PartLevel((at + event.offset) / TICKS, PART_OF[event.channel], 40.0 * math.log10(event.value))
 
 

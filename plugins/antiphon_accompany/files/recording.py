@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, read_m
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
 from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.files.offline import PartLevel
 from antiphon_accompany.harmony.chordtext import spans_of
 
 MOST_SECONDS = 1200.0
@@ -76,11 +78,11 @@ def chords_of_sound(source: Path) -> OwnChords:
     return OwnChords(text, found.get("tempo") or _TEMPO)
 
 
-def write_band(job: FileJob, notes: list[BeatNote], mixes: Mapping[str, float], tempo: float) -> AudioWriter:
+def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], tempo: float) -> AudioWriter:
     """Writes the recording with the band beneath it; returns what has written it.
 
     `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
-    `mixes`: levels of parts in dB. `tempo`: beats a minute.
+    `mixes`: levels of parts. `tempo`: beats a minute.
     """
     sound = read_sound(job.source)
     rate, channels = sound.rate, min(2, sound.samples.shape[0])
@@ -100,8 +102,9 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Mapping[str, float], 
     parts = sorted({note.part for note in notes})
     for number, part in enumerate(parts):
         own = [n for n in notes if n.part == part]
-        level = 10.0 ** ((LEVELS[part] + mixes.get(part, 0.0) + beneath) / 20.0)
-        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), level)
+        levels = [(mix.beat * per_beat, LEVELS[part] + mix.mix + beneath) for mix in mixes if mix.part == part]
+        levels = levels or [(0.0, LEVELS[part] + beneath)]
+        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), levels)
         job.progress((number + 1) / (len(parts) + 1))
     # the voice at its own level, the sum below full scale
     mixed *= min(1.0, 0.98 / max(1e-9, float(np.abs(mixed).max())))
@@ -118,8 +121,12 @@ def _rendered(
     return render_notes(timed, frames, rate, loaded, INSTRUMENTS[part], channels, _BLOCK)
 
 
-def _add(mixed: Samples, blocks: Iterator[Samples], level: float) -> None:
-    at = 0
+def _add(mixed: Samples, blocks: Iterator[Samples], levels: Sequence[tuple[float, float]]) -> None:
+    """Adds sound; `levels`: (frame, dB), each in effect from a block's length after its frame on."""
+    frames = np.maximum.accumulate([frame + late for frame, _ in levels for late in (0.0, _BLOCK)])
+    edges = [level for pair in pairwise([levels[0][1], *(level for _, level in levels)]) for level in pair]
+    gains, at = 10.0 ** (np.array(edges) / 20.0), 0
     for block in blocks:
-        mixed[:, at : at + block.shape[1]] += level * block
-        at += block.shape[1]
+        size = block.shape[1]
+        mixed[:, at : at + size] += np.interp(np.arange(at, at + size), frames, gains).astype(np.float32) * block
+        at += size

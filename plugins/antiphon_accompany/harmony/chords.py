@@ -193,9 +193,13 @@ def implied(pitches: Collection[int], key: int) -> Chord:
     if len(above) == 1 and (step := min(above)) in _FROM_ABOVE:
         root, above = (low + step) % 12, {_FROM_ABOVE[step]}
     scale = {(key + step) % 12 for step in _SCALES[key // 12]}
+    leading = (key + 11) % 12 if key >= 12 else -1
+    if above == {6} and root != leading and ((root + 3) % 12 not in scale or (low + 6) % 12 == leading):
+        root = (low + 6) % 12
     # of a minor key the dominant is major
-    natural = (root + 4) % 12 in scale or (root + 3) % 12 not in scale or (key >= 12 and root == (key + 7) % 12)
-    minor = 3 in above if above & {3, 4} else not natural
+    major = (root + 4) % 12 in scale or (root + 3) % 12 not in scale or (key >= 12 and root == (key + 7) % 12)
+    natural = root != leading and major
+    minor = 3 in above if above & {3, 4} else (not natural or 6 in above)
     if minor and 7 not in above and (6 in above or ((root + 7) % 12 not in scale and (root + 6) % 12 in scale)):
         return Chord(root, "dim", low)
     kinds = ("m7", "mmaj7", "m") if minor else ("7", "maj7", "")

@@ -140,16 +140,22 @@ def test_it_stops_with_the_player_by_a_cadence() -> None:
     assert left(events) == set()
 
 
-def reports_of(keys: list[BeatNote], beats: float, settings: dict[str, object]) -> tuple[Played, list[list[int]]]:
-    """What is played, and by beat the chords that are published as the next four."""
+NEXT = ("next1", "next2", "next3", "next4")
+
+
+def reports_of(
+    keys: list[BeatNote], beats: float, settings: dict[str, object], *names: str
+) -> tuple[Played, list[list[int]]]:
+    """What is played, and by beat what is reported by names, the next four chords without them."""
+    names = names or NEXT
     node = Accompany()
     said: dict[int, list[int]] = {}
     process = node.process
 
     def spy(io: object) -> None:
         process(io)
-        if "next1" in io.reports:
-            said[round(io.time.beat)] = [io.reports[f"next{n}"] for n in (1, 2, 3, 4)]
+        if names[0] in io.reports:
+            said[round(io.time.beat)] = [io.reports[name] for name in names]
 
     node.process = spy
     events = play(keys, beats, settings, node=node)
@@ -245,6 +251,11 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
         ((52, 60), 0, "C/E"),
         ((52, 59), 21, "E"),
         ((59,), 0, "Bdim"),
+        ((53, 59), 0, "Bdim/F"),
+        ((56,), 21, "Abdim"),
+        ((56, 62), 21, "Abdim"),
+        ((50, 56), 21, "Abdim/D"),
+        ((56, 64), 21, "E/Ab"),
         ((48, 58), 0, "C7"),
     ],
 )
@@ -266,17 +277,29 @@ def test_a_fifth_and_a_lone_root_are_chords(follow: str) -> None:
         assert set(heard) <= tones
 
 
+def test_a_roll_over_the_beat_is_one_chord() -> None:
+    keys = hand((0.0, 7.9, C), (15.94, 23.9, (52,)), (16.02, 23.9, (57,)), (16.05, 23.9, (60,)))
+    events = play(keys, 24, {**LEFT_HAND, "key": "C", "style": "block", "split": 72})
+    assert {e.number % 12 for _, e in on(events, "pad", 16.06, 20.0)} == {9, 0, 4}
+    assert 11 not in {e.number % 12 for _, e in on(events, "pad", 15.9, 20.0)}, "E minor, of the first key"
+
+
+def test_a_player_who_stops_is_not_waited_for() -> None:
+    assert reports_of([BeatNote(0.0, 3.9, 84, 0.7)], 24, {**LEFT_HAND, "patience": 1}, "waits")[1][4::19] == [[1], [0]]
+
+
 def test_a_part_has_the_level_of_its_style_before_its_first_note() -> None:
-    """And again where the style changes."""
+    """And again with every bar, of the style as it is then."""
     settings = {**LEFT_HAND, "style": "rock"}
     events = play(TWO, 32, settings, changes=[(8.0, "style", "swing")])
     for part in ("piano", "bass", "drums", "pad"):
         own = [(at, e) for at, e in events if e.channel == CHANNELS[part]]
-        levels = [e.value for _, e in own if e.kind == "control"]
+        levels = [(at, e.value) for at, e in own if e.kind == "control"]
         mixes = [shipped_style(style).parts[part].mix for style in ("rock", "swing")]
         assert own[0][1].kind == "control"
         assert own[0][1].number == VOLUME
-        assert levels == pytest.approx([10.0 ** (mix / 40.0) for mix in mixes])
+        assert [at for at, _ in levels] == pytest.approx(range(0, 32, 4), abs=0.01)
+        assert [level for _, level in levels] == pytest.approx([10.0 ** (mixes[at >= 7.9] / 40.0) for at, _ in levels])
 
 
 @pytest.mark.parametrize("style", [style for style in NAMES if style not in ("waltz", "bossa", "swing")])

@@ -298,3 +298,41 @@ def test_calls_fire_at_their_second(tmp_path: Path) -> None:
     assert sum(map(len, in_bar(ended, 6).values())) < sum(map(len, in_bar(plain, 6).values()))
     with pytest.raises(UsageError, match=r"ending would fire at 600 s, after the end of in\.mid \(46"):
         starts("-p", "ending=600")
+
+
+def other_tracks(channels: int, volumes: bool) -> mido.MidiFile:
+    """A tune on the first channel, a held note on each other, with or without volumes."""
+    made = mido.MidiFile()
+    for channel in range(channels):
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name="melody" if channel == 0 else f"{channel}")])
+        if volumes and channel:
+            track.append(mido.Message("control_change", control=7, value=64, channel=channel))
+        for note in (60, 62, 64, 65, 67, 65, 64, 60) if channel == 0 else (48,):
+            track.append(mido.Message("note_on", note=note, velocity=80, channel=channel))
+            track.append(mido.Message("note_off", note=note, channel=channel, time=480 if channel == 0 else 3840))
+        made.tracks.append(track)
+    return made
+
+
+@pytest.mark.parametrize(("channels", "volumes"), [(1, False), (3, False), (3, True), (16, False)])
+def test_the_band_is_beneath_a_file_whose_own_mix_stays(tmp_path: Path, channels: int, volumes: bool) -> None:
+    other_tracks(channels, volumes).save(tmp_path / "in.mid")
+    settings = {"parts": "piano,drums", "style": "pop", "follow": "melody"}
+    accompany_midi(tmp_path / "in.mid", tmp_path / "out.mid", settings)
+    tracks = mido.MidiFile(tmp_path / "out.mid").tracks
+    levels = {m.channel: m.value for t in tracks for m in t if m.is_cc(7)}
+    band = {t.name: t for t in tracks if t.name in ("piano", "drums")}
+    its = {m.channel for t in band.values() for m in t if m.type == "note_on"}
+    assert {c: levels.get(c) for c in range(channels)} == {
+        c: (64 if c else None) if volumes else 127 for c in range(channels)
+    }
+    loudest = max(m.velocity for m in band["piano"] if m.type == "note_on")
+    if channels == 16:
+        plain = tmp_path / "plain.mid"
+        other_tracks(1, volumes=False).save(tmp_path / "one.mid")
+        accompany_midi(tmp_path / "one.mid", plain, settings)
+        (track,) = (t for t in mido.MidiFile(plain).tracks if t.name == "piano")
+        value = next(m.value for m in track if m.is_cc(7) and m.channel != 0)
+        assert loudest == pytest.approx(max(m.velocity for m in track if m.type == "note_on") * value / 127, abs=1)
+    else:
+        assert all(levels[channel] < 127 for channel in its)

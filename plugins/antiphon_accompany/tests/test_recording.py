@@ -20,7 +20,7 @@ def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypa
     square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
     soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
     job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", finish=SoundFinish(48000))
-    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, levels={}, fitted="", seconds=1.0)
+    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, mixes=[], fitted="", seconds=1.0)
     monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder, __: folder / "melody.mid")
     monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
     (written,) = jobs.run(job)
@@ -59,3 +59,9 @@ def test_a_wrong_text_is_refused_before_a_recording_is_transcribed(
     monkeypatch.setattr(jobs, "melody_of_sound", lambda *_: pytest.fail("it was transcribed"))
     with pytest.raises(AntiphonError, match=said):
         command("run", "accompany", tmp_path / "in.wav", tmp_path / "out.wav", *wrong)
+
+
+def test_a_part_has_the_level_of_each_style_from_its_bar_on() -> None:
+    mixed, block = np.zeros((1, 12288), np.float32), np.ones((1, 4096), np.float32)
+    recording._add(mixed, iter([block, block, block]), [(0.0, 0.0), (6000.0, -20.0)])
+    assert mixed[0, [0, 5999, 8049, -1]] == pytest.approx([1.0, 1.0, 0.1, 0.1], abs=1e-3)

@@ -7,6 +7,7 @@ import pytest
 
 from antiphon.api import Event
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon_answer.phrasing import Phraser
 from antiphon_answer.processor import MODES, Answer
 from antiphon_answer.tests.playing import phrase, play
 
@@ -150,5 +151,20 @@ def test_what_was_played_long_ago_is_dropped_and_the_rest_is_kept() -> None:
         improviser.sounded(60, 2.0)
     assert 2048 <= improviser.memory.count <= 4096
     assert improviser.surprise(2 * 5000, 60) < 1.0, "the figure of five notes goes on"
-    assert improviser.begin(10016, 10080, 10024)
+    assert improviser.begin(10016, 10080, 10024, turn=False)
     assert improviser.draw() is not None
+
+
+@pytest.mark.parametrize("pause", [0.5, 2.0])
+def test_a_long_pause_makes_no_turn_of_an_answer(monkeypatch: pytest.MonkeyPatch, pause: float) -> None:
+    """Which ends firmly, as `mode=trade` does."""
+    asked, begin = [], Phraser.begin
+
+    def spy(self: Phraser, *given: object, turn: bool) -> None:
+        asked.append(turn)
+        begin(self, *given, turn=turn)
+
+    monkeypatch.setattr(Phraser, "begin", spy)
+    play(phrase(), 40.0, {"mode": "continue", "pause": pause})
+    assert asked
+    assert not any(asked)

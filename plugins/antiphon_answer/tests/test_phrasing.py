@@ -90,7 +90,7 @@ def test_a_motif_is_moved_turned_slowed_and_adorned(
     for n in range(16):
         memory.pitches[n], memory.places[n], memory.bars[n], memory.late[n] = 60, 2 * n % 16, n // 8, 0.0
     memory.count = 16
-    phraser.begin((0, 64, 0), 16, 0, 0.5, lambda: 0.0)
+    phraser.begin((0, 64, 0), 16, 0, 0.5, lambda: 0.0, turn=True)
     made = phraser._transformed(given, how, 0)
     assert tuple(n.step for n in made) == steps
     assert tuple(n.slot for n in made) == slots
@@ -107,11 +107,14 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
         )
     memory.count = 16
     phraser, state = Phraser(memory), np.random.default_rng(3)
-    for start, bars, bar in ((0, 4, 16), (5, 9, 16), (0, 1, 16), (0, 3, 14), (0, 2, 2)):
+    late = [(n, 1 + n % 3, 16) for n in range(8, 16)] * 8
+    begins = ((0, 4, 16), (5, 9, 16), (0, 1, 16), (0, 3, 14), (0, 2, 2), *late)
+    for start, bars, bar in begins:
         end = bars * bar
-        phraser.begin((start, end, start + 2), bar, 0, 0.5, state.random)
+        phraser.begin((start, end, start + 2), bar, 0, 0.5, state.random, turn=start % 2 == 0)
         notes = list(iter(phraser.take, None))
-        assert start <= notes[0].slot <= start + 2
+        assert start <= notes[0].slot <= min(start + 2, bar - 1), "in the bar in which it begins"
+        assert all(n.length > 0.0 for n in notes)
         assert all(a.at < b.at and a.at + a.length <= b.at + 1e-9 for a, b in pairwise(notes))
         assert notes[-1].at + notes[-1].length == pytest.approx(end)
         assert notes[-1].ends

@@ -1,11 +1,15 @@
 """Names of General MIDI: instruments of the machine's soundfont, else of the kit."""
 
 import shutil
+import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from antiphon_sampler import general_midi, processor
+from antiphon_sampler import general_midi, processor, sounds
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, nearest
 from antiphon_sampler.tests.material import RATE
 from antiphon_sampler.tests.test_motion import peak
@@ -36,3 +40,68 @@ def test_without_a_soundfont_the_kit_plays_it(play, monkeypatch):
     monkeypatch.setattr(processor, "soundfont", lambda: "")
     y = heard(play, 72)
     assert peak(y[: RATE // 2]) == pytest.approx(523.25, rel=0.01)
+
+
+@pytest.fixture
+def instruments(tmp_path, monkeypatch) -> general_midi.GeneralMidi:
+    """Instruments of which a helper writes the samples that `written` names; `started` has what was rendered."""
+    (tmp_path / "font.sf2").write_bytes(b"font")
+    monkeypatch.setattr(general_midi, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(general_midi, "soundfont", lambda: f"plays General MIDI by {tmp_path / 'font.sf2'}")
+    made = general_midi.GeneralMidi(RATE)
+    made.started, made.written = [], SAMPLED
+
+    def helper(_module, name, folder):
+        made.started.append(name)
+        if not made.written:
+            raise OSError("no process")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for note in made.written:
+            soundfile.write(f"{folder}/{note}.flac", np.full((4800, 2), 0.1), 48000)
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setattr(general_midi, "start_helper", helper)
+    return made
+
+
+def test_an_instrument_that_fails_is_tried_again_after_a_minute_not_with_every_note(instruments, monkeypatch):
+    instruments.written, now = (), [1000.0]
+    monkeypatch.setattr(general_midi.time, "monotonic", lambda: now[0])
+    assert [instruments.decode(place) for place in (0, 0, 5)] == [None] * 3
+    assert len(instruments.started) == 1
+    now[0], instruments.written = 1061.0, SAMPLED
+    assert instruments.decode(5) is not None
+    instruments._paths[3].unlink()
+    assert instruments.decode(3) is not None, "a file was missing"
+    assert len(instruments.started) == 3
+
+
+def test_those_played_longest_ago_make_room(instruments, monkeypatch):
+    size = instruments.decode(0).sound.nbytes
+    monkeypatch.setattr(sounds, "MOST_BYTES", 3 * size)
+    for place in (1, 2, 3):
+        instruments.get(place)
+        instruments.get(0)
+        instruments.decode(place)
+    assert [instruments.get(place) is not None for place in range(4)] == [True, False, True, True]
+    assert instruments.loaded == 3
+
+
+def test_another_font_at_a_path_has_another_folder_beside(tmp_path):
+    font = tmp_path / "a.sf2"
+    font.write_bytes(b"one")
+    first = general_midi.key_of(str(font))
+    font.write_bytes(b"other")
+    assert general_midi.key_of(str(font)) != first
+    assert general_midi.key_of(str(font)).partition("-")[0] == first.partition("-")[0]
+
+
+def test_a_note_wakes_the_loader(instruments):
+    instruments.start()
+    thread = instruments._thread
+    instruments.get(7)
+    end = time.monotonic() + 10.0
+    while instruments.get(7) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert instruments.get(7) is not None
+    assert thread.is_alive()

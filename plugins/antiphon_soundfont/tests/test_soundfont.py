@@ -13,6 +13,7 @@ from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
 from antiphon.api.backends.synths import SynthSettings
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
+from antiphon_soundfont.backend import FluidSynth
 from antiphon_soundfont.fonts import MOST_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT
 from antiphon_soundfont.library import GRID
@@ -223,3 +224,19 @@ def test_without_fluidsynth_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         library.library.cache_clear()
     (finding,) = SOUNDFONT.make_support().findings()
     assert (finding.state, finding.mend) == ("missing", "sudo apt-get install fluidsynth")
+
+
+@needs_fluidsynth
+@pytest.mark.parametrize(("instrument", "volume"), [("organ", 127), ("electric_piano", 127), ("drums", 127), ("", 100)])
+def test_a_synths_channel_begins_at_full_volume_and_a_general_midi_one_at_100(
+    font: str, instrument: str, volume: int
+) -> None:
+    heard = []
+    for events in ([], [Event("control", 0, 7, volume / 127.0)]):
+        backend, out = FluidSynth(RATE, 4800, 1, font), np.zeros((1, 2, 4800), np.float32)
+        backend.open(0, SynthSettings(instrument, controls="reverb=0 chorus=0"))
+        backend.play(0, 0, [*events, on(0, 60)])
+        backend.render(out, np.ones(1, np.bool_))
+        heard.append(out)
+    np.testing.assert_array_equal(*heard)
+    assert np.abs(heard[0]).max() > 0.0
