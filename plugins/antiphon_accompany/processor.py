@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
-from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.kernels import BeatRest
 from antiphon_accompany.band.form import CALLS, Form
-from antiphon_accompany.band.levels import VOLUME, volume
+from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
 from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
-from antiphon_accompany.band.sounding import SoundingStrikes
+from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
 from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
@@ -30,11 +29,6 @@ _EARLY = 1e-6
 _JUMP = 0.25
 """Difference between expected and actual beat above which the clock was moved; a smaller one is a change of tempo."""
 _NEVER = 1 << 60
-BEND_REACH = 2
-"""Semitones of a full pitch bend, as in MIDI."""
-CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
-"""The MIDI channel of each part."""
-PART_OF = {channel: part for part, channel in CHANNELS.items()}
 _TURN, _HELD = "turn", "held"
 """Lanes of a change of chord between two beats, among the strikes to come: by the text, by fewer keys than a chord."""
 _ROLLED, _ON_BEAT = 0.125, 0.005
@@ -71,7 +65,7 @@ class Accompany(Processor):
         self._unknown = False  # keys have been struck since that are no chord by themselves
         self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
-        self._bent, self._bends = 0, ChannelBends()
+        self._bend = PlayerBend()
         self._all_off = False
         self._due: list[Due] = []
         self._next: int | None = None
@@ -278,7 +272,7 @@ class Accompany(Processor):
         return again
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
-        number = self._bent_number(event)
+        number = self._bend.number(event)
         self._tempo.take(event, io.time.sample)
         offset = min(event.offset, io.frames - 1)
         follow = str(io.at("follow", offset))
@@ -294,7 +288,7 @@ class Accompany(Processor):
         elif event.kind in ("on", "off"):
             listener.off(number, beat)
             self._melody.off(number, beat)
-        elif event.kind in ("bend", "control") and (by := self._bend(event)):
+        elif event.kind in ("bend", "control") and (by := self._bend.follow(event, listener.sounding)):
             # so that a note is not moved onto one that is still to be moved
             for pitch in sorted(listener.sounding, reverse=by > 0):
                 listener.move(pitch, pitch + by)
@@ -344,18 +338,6 @@ class Accompany(Processor):
             if key[1] == number or self._band.clashes(key[1]):
                 self._sounding.end(io, key, frame)
 
-    def _bent_number(self, event: Event) -> int:
-        """The number of an event's note, bent as it is now, 0 to 127."""
-        return min(127, max(0, event.number + self._bent))
-
-    def _bend(self, event: Event) -> int:
-        """Takes a bend or its range; returns the semitones by which it moves what sounds."""
-        if not self._bends.follow(event, BEND_REACH):
-            return 0
-        before, self._bent = self._bent, round(self._bends.semitones[event.channel])
-        by = self._bent - before
-        return by if all(0 <= pitch + by <= 127 for pitch in self._band.listener.sounding) else 0
-
     def _strike(self, io: IO, frame: int, due: Due) -> None:
         band = self._band
         if due.what == _TURN:
@@ -368,24 +350,20 @@ class Accompany(Processor):
                 self._imply(due.start)
                 self._follow_hand(io, frame, due.start)
             return
-        pitches: Iterable[int] = band.pitches(due.part, due.what)
-        if due.part != "drums":
-            pitches = dict.fromkeys(map(band.under_melody, pitches))
-            pitches = [pitch for pitch in pitches if not (band.clashes(pitch) or band.taken(pitch))]
-        self._sounding.strike(io, frame, due, CHANNELS[due.part], pitches)
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, due.what))
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""
         self._clear()
         listener = self._band.listener
         for event in events:
-            number = self._bent_number(event)
+            number = self._bend.number(event)
             if event.kind == "on" and event.value > 0.0:
                 listener.on(number, event.value, listener.last)
             elif event.kind in ("on", "off"):
                 listener.off(number, listener.last)
                 self._zone.pop(number, None)
-            elif event.kind in ("bend", "control") and (by := self._bend(event)):
+            elif event.kind in ("bend", "control") and (by := self._bend.follow(event, listener.sounding)):
                 for pitch in sorted(listener.sounding, reverse=by > 0):
                     listener.move(pitch, pitch + by)
 

@@ -6,6 +6,9 @@ at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon 
 
 from __future__ import annotations
 
+CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
+"""The MIDI channel of each part."""
+PART_OF = {channel: part for part, channel in CHANNELS.items()}
 VOLUME, FULL = 7, 127
 """MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB; its greatest."""
 MIX = {"piano": -1.5, "guitar": -3.0, "bass": -2.5, "drums": -2.0, "pad": -2.0}

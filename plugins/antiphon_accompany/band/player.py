@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -254,6 +254,14 @@ class Band:
         if what in LEFT:
             return (left_hand(self.chord, self.bass, what),)
         return self.voices[part].pitches(what)
+
+    def struck(self, part: str, what: str) -> Iterable[int]:
+        """Those keys as they are struck: under the melody, none that clashes with it or that it holds."""
+        pitches = self.pitches(part, what)
+        if part == "drums":
+            return pitches
+        low = dict.fromkeys(map(self.under_melody, pitches))
+        return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
 
     def under_melody(self, pitch: int) -> int:
         """The key, octaves lower where it is above all that sounds of the melody; a bass's melody is played over."""

@@ -1,4 +1,4 @@
-"""The notes that the band has begun and not ended."""
+"""The notes that the band has begun and not ended, and the bend of those that it hears."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable
 
 from antiphon.api import IO, Event
+from antiphon.api.backends.synths import ChannelBends
 from antiphon_accompany.band.player import Due
 
+BEND_REACH = 2
+"""Semitones of a full pitch bend, as in MIDI."""
 MOST = 64
 """Most sounding notes; the oldest is ended to make room."""
 AGAIN = 0.04
@@ -51,3 +54,22 @@ class SoundingStrikes(dict[Key, Due]):
     def end_all(self, io: IO, frame: int) -> None:
         for key in list(self):
             self.end(io, key, frame)
+
+
+class PlayerBend:
+    """The pitch bend of the player, in whole semitones."""
+
+    def __init__(self) -> None:
+        self._bent, self._bends = 0, ChannelBends()
+
+    def number(self, event: Event) -> int:
+        """The number of an event's note, bent as it is now, 0 to 127."""
+        return min(127, max(0, event.number + self._bent))
+
+    def follow(self, event: Event, sounding: Iterable[int]) -> int:
+        """Takes a bend or its range; returns the semitones by which it moves what sounds."""
+        if not self._bends.follow(event, BEND_REACH):
+            return 0
+        before, self._bent = self._bent, round(self._bends.semitones[event.channel])
+        by = self._bent - before
+        return by if all(0 <= pitch + by <= 127 for pitch in sounding) else 0

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from antiphon.api import AntiphonError, Event
-from antiphon_accompany.band.levels import VOLUME
+from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
-from antiphon_accompany.processor import CHANNELS, Accompany
+from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
 from antiphon_accompany.tests.playing import TUNE, left, play
 
