@@ -32,6 +32,7 @@ Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=
 HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
 """For a command that needs both, where `--port` is the OSC port."""
 HttpBesideOscIfSaid = Annotated[int | None, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
+"""The same, None where it is not said."""
 InsteadOfHttp = Annotated[
     int | None,
     typer.Option("--osc-port", min=1, max=65535, help="Its OSC port, in place of --http-port, of a server of yours."),
