@@ -104,6 +104,7 @@ ELSEWHERE = {
     "mosquitto_sub -v -t 'antiphon/#'": "the same",
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
+    "antiphon play": "tests/cli/test_ports.py",
     "pip install antiphon": "tools/wheel_check.py installs the wheel",
     "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
     "pip install 'antiphon[vst3]'": "plugins/antiphon_host/tests where it is installed",
