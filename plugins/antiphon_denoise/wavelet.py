@@ -45,7 +45,7 @@ def denoise_shrink(
 
 
 class ShrinkerWord(IntEnum):
-    """Places in the words of a shrinker: numbers, then addresses of arrays."""
+    """Indices into the state of the wavelet shrinker: numbers, then addresses of arrays."""
 
     DEPTH = 0
     LENGTH = 1

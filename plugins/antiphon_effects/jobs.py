@@ -27,8 +27,8 @@ CHUNK = 10000
 """Pieces in which attacks are looked for at a time, 20 s."""
 LEAD = 0.003
 """Seconds before an attack in which a part passes into the next."""
-QUICKEST = 4.0
-"""How fast the rest of a part is passed through at most, where it is not all to be; what is left then is left out."""
+MOST_SPEED = 4.0
+"""Greatest speed at which the part between two attacks is shortened; what is left over is cut out."""
 
 
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
@@ -144,7 +144,7 @@ def _shortened(
     own = 0.5 * size + lead
     pace = 1.0
     if frames > own:
-        pace = min(max(QUICKEST, 1.5 * length / frames), (length - own) / (frames - own))
+        pace = min(max(MOST_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
     age, done = 0, -size
     while done < frames:
         centre = done + 0.5 * size

@@ -97,7 +97,7 @@ class Loops(Processor):
             self._source.reset()
 
     def step(self, io: IO) -> Step | None:
-        """Step of silence, without a library."""
+        """Step of silence where no library is loaded, else None."""
         return None if self._source is not None else fill_sound.step(io.audio_out[0], 0.0)
 
     def process(self, io: IO) -> None:

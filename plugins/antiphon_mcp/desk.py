@@ -21,9 +21,9 @@ KEPT = 32
 UNDONE = 64
 """Changes that can be undone."""
 LONGEST_DIFF = 20_000
-OPEN = ("waiting", "landing")
+OPEN_STATES = ("waiting", "landing")
 """States in which the performer's word on a proposal is not yet done."""
-BUSY = ("rehearsing", *OPEN)
+BUSY_STATES = ("rehearsing", *OPEN_STATES)
 """States in which a proposal is not forgotten."""
 
 
@@ -100,7 +100,7 @@ class Desk:
     def add(self, **given: Any) -> Proposal:
         """A new proposal, with an ID that cannot be guessed; beyond `KEPT` the oldest that is not busy is forgotten."""
         while len(self.proposals) >= KEPT:
-            idle = [one.id for one in self.proposals.values() if one.state not in BUSY]
+            idle = [one.id for one in self.proposals.values() if one.state not in BUSY_STATES]
             rehearsed = [one.id for one in self.proposals.values() if one.state == "rehearsing"]
             del self.proposals[(idle or rehearsed)[0]]
         made = Proposal(secrets.token_hex(6), **given)
@@ -134,5 +134,5 @@ class Desk:
     def drop(self) -> None:
         """Drops what waits, and what has not quite landed."""
         for one in self.proposals.values():
-            if one.state in OPEN:
+            if one.state in OPEN_STATES:
                 one.state = "dropped"

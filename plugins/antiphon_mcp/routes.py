@@ -27,7 +27,7 @@ from antiphon.api.backends.http import (
 )
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import CUE, HALTED, IS, MODES, OPEN, Desk, NotLanded, Proposal, diff_of
+from antiphon_mcp.desk import CUE, HALTED, IS, MODES, OPEN_STATES, Desk, NotLanded, Proposal, diff_of
 from antiphon_mcp.rehearser import Rehearser
 
 log = logging.getLogger("antiphon.mcp")
@@ -114,7 +114,7 @@ class McpRoutes:
         await self._join()
         proposal = self._known(body.id)
         self._allowed(proposal, trusted=body.trusted)
-        others = [one for one in self._desk.proposals.values() if one.state in OPEN]
+        others = [one for one in self._desk.proposals.values() if one.state in OPEN_STATES]
         if self._desk.mode == "ask" and others:  # the performer's Land means what was shown
             raise Refusal(409, "a change waits for the performer's Land or Veto already")
         proposal.quantum = body.quantum

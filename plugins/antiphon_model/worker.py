@@ -91,7 +91,7 @@ class FileStepper:
         """Does nothing: `open` begins another stream in a slot that is used again."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Computes the hops there are."""
+        """Computes the pending hop of each slot."""
         for slot, hop in enumerate(hops.tolist()):
             if hop >= 0:
                 self._one(slot, x[slot], y[slot])

@@ -1,4 +1,4 @@
-"""Process that computes frames of texts: `python -m antiphon_sing.child`, run by `texts`.
+"""Child process that synthesises frames of a vocoder from texts: `python -m antiphon_sing.child`, run by `texts`.
 
 Voices are third-party libraries, one of them a C library and one a network, and a text takes up to a second: so they
 run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of

@@ -1,4 +1,4 @@
-"""The tables of `accompany`: counted in songs, and measured beside simple accompanists.
+"""Training of `accompany`'s harmony tables by counts of songs, and their evaluation beside simple baselines.
 
 May import `antiphon_accompany`, `material` and `learning`, and no other model.
 """

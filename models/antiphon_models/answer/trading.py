@@ -64,7 +64,7 @@ FEELS: dict[str, Callable[[float], float]] = {"as played": lambda beats: beats, 
 
 
 def traders(ask: EvaluationRequest) -> list[Trader]:
-    """Songs held for tests, from the first bar where six turns in a row have notes."""
+    """Held-out songs, each from the first bar from which six turns in a row have notes."""
     if ask.synthetic:
         found = [
             Trader(

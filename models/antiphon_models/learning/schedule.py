@@ -1,4 +1,4 @@
-"""How a learning rate falls: by half a cosine, to a hundredth."""
+"""Cosine schedule of a learning rate, down to a hundredth of it."""
 
 from __future__ import annotations
 

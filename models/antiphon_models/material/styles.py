@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class SingingStyle:
-    """Style of a singer.
+    """Expression of a synthetic singer: glides, scoops, vibrato, drift, detuning.
 
     Attributes:
         glide: Seconds.

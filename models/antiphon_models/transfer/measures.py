@@ -35,7 +35,7 @@ def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
 
 
 def decibels(spectrum: F64) -> F64:
-    """Levels not further than `FLOOR` below the loudest."""
+    """Spectrum in dB, limited to `FLOOR` below its peak."""
     levels = 20.0 * np.log10(spectrum + 1e-9)
     return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
 

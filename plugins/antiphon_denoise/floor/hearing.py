@@ -74,7 +74,7 @@ class FloorListener:
             block = block[:, count:]
 
     def end(self) -> None:
-        """Hears what there is of a stretch."""
+        """Estimates the noise floor from what there is of the present stretch."""
         # as trained: in the power of two channels a wide mix is as even as noise
         sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
         self._parts.clear()

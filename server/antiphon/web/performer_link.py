@@ -93,7 +93,7 @@ class PerformerLink:
         self.dropped += self._feed.add("said", [sentence])
 
     def tell(self, name: str, value: Any) -> None:
-        """Gives the pages a field, whose last value counts."""
+        """Sends a field to all pages; a later value replaces one that is not sent yet."""
         self._feed.put(name, value)
 
     def _send(self, message: dict[str, Any]) -> None:

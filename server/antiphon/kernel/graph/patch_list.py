@@ -27,7 +27,7 @@ HEAD = 4096
 """Bytes read of a file: enough for its first comment and its first keys."""
 LINE = 400
 """Most characters of a description, and of a hint."""
-GROUP = 40
+MOST_GROUP_LETTERS = 40
 """Most characters of a group's name."""
 FRESH_NS, SHARE = 250_000_000, 20
 """Lifetime of a cached list while its folders are unchanged: nanoseconds, and a multiple of the time it took to build.
@@ -105,7 +105,7 @@ def _described(path: Path) -> PatchEntry:
         name=composed(path.stem),
         line=line(text),
         hint=_text(top, "hint", LINE),
-        group=_text(top, "group", GROUP),
+        group=_text(top, "group", MOST_GROUP_LETTERS),
         own=False,
         hides=False,
         listed=top.get(LISTED) is not False,

@@ -101,7 +101,7 @@ class PatchReader:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
         one_line("hint", file.hint, 0, patch_list.LINE)
-        one_line("group", file.group, 0, patch_list.GROUP)
+        one_line("group", file.group, 0, patch_list.MOST_GROUP_LETTERS)
         return file
 
     def graph(self, file: PatchFile) -> Graph:

@@ -112,7 +112,7 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
 
 
 class Standstill:
-    """How long a process has made no progress, by the looks of a watcher.
+    """Timer of a process's stall, updated at each look of a watchdog.
 
     Neither the time counts that one of its threads waited for a processor, nor the time that the watcher was late.
     """
