@@ -28,7 +28,7 @@ class SoundingStrikes(dict[Key, Due]):
         return min((due.end for due in self.values()), default=math.inf)
 
     def strike(self, io: IO, frame: int, due: Due, channel: int, pitches: Iterable[int]) -> None:
-        """Begins the notes of a strike. One that sounds on a key of them ends first, or goes on if it has just begun."""
+        """Begins the notes of a strike. One that sounds on a key of them ends first, or goes on if just begun."""
         for pitch in pitches:
             held = self.get((channel, pitch))
             near = held is not None and 0.0 <= due.start - held.start < AGAIN * io.time.tempo / 60.0
