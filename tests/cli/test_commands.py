@@ -488,8 +488,7 @@ def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
     done = antiphon("bench", "plan")
     assert done.code == 2
     assert done.err == (
-        "antiphon: bench plan needs pedalboard, which is not installed; "
-        "`pip install 'antiphon-lab[bench]'` installs it\n"
+        "antiphon: bench plan needs pedalboard, which is not installed; `pip install 'antiphon[vst3]'` installs it\n"
     )
 
 

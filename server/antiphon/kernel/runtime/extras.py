@@ -24,7 +24,7 @@ EXTRAS = {
     "mir_eval": "bench",
     "onnx": "bench",
     "onnxruntime": "onnx",
-    "pedalboard": "bench",
+    "pedalboard": "vst3",
     "pesq": "bench",
     "pyarrow": "pipeline",
     "pystoi": "bench",
