@@ -250,6 +250,7 @@ class TestBegunMidway:
     def kept(self, place: Path, begin: str, chain: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """(what was heard, what is played again) of a set that begins while the first node's worker is `begin`."""
         with served(place) as server:
+            until(lambda: worker(server, chain[0])["state"] == "running", 10.0, "its worker runs")
             play_on(server)
             if begin == "after a restart":
                 kill(server.pids()["engine"])

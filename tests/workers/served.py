@@ -135,6 +135,7 @@ def stop(pid: int) -> None:
 
 
 def kill(pid: int) -> None:
+    assert pid > 0, "no process of its own yet: 0 is the group of the tests"
     os.kill(pid, signal.SIGKILL)
 
 
