@@ -131,6 +131,7 @@ def back(server: ServerProcess, node: str, restarts: int, within: float = BACK) 
 
 
 def stop(pid: int) -> None:
+    assert pid > 0, "no process of its own yet: 0 is the group of the tests"
     os.kill(pid, signal.SIGSTOP)
 
 
