@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
 
@@ -70,7 +71,7 @@ def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerPro
     assert tab.run("parseFloat(getComputedStyle(document.querySelector('.on-stage .label')).fontSize)") > 24
     tab.until(f"{OUT}.length === 0")
     tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
-    assert server.ask("/node/drums/mute")[1] == [1]
+    until(lambda: server.ask("/node/drums/mute")[1] == [1], 5.0, "the drums are muted")
     tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
     chromium.close_tabs()
 
