@@ -26,7 +26,7 @@ OWN = {
 """A patch that no file has, with the master volume far up."""
 
 
-class Stage:
+class RehearsalRig:
     """The process, asked for verdicts on changes of `SET`, which plays."""
 
     def __init__(self, process: HelperProcess) -> None:
@@ -45,9 +45,9 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[RehearsalRig]:
     with HelperProcess("antiphon_mcp.stage") as process:
-        yield Stage(process)
+        yield RehearsalRig(process)
 
 
 def changed(old: str, new: str) -> str:
@@ -91,13 +91,13 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (changed("gain=0.5", "gain=4").replace("a3 c4 e4 g4", "[a1,a3,c4,e4]*8"), {}, "the loudness changes by"),
     ],
 )  # fmt: skip
-def test_a_verdict_is_right_by_construction(stage: Stage, text: str, more: dict[str, object], why: str) -> None:
+def test_a_verdict_is_right_by_construction(stage: RehearsalRig, text: str, more: dict[str, object], why: str) -> None:
     verdict = stage.judge(text, **more)
     assert verdict["ok"] is (not why), verdict
     assert why in " ".join(map(str, verdict["why"])), verdict  # type: ignore[call-overload]
 
 
-def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: Stage) -> None:
+def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: RehearsalRig) -> None:
     text = PLAIN + 'node("drums").level = 0\n'
     bars = []
     for level in (-10.0, -40.0):
@@ -109,13 +109,13 @@ def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: Stage) -> 
     assert bars[0] - bars[1] == pytest.approx(30.0, abs=1.0)
 
 
-def test_notes_out_of_the_key_are_a_remark(stage: Stage) -> None:
+def test_notes_out_of_the_key_are_a_remark(stage: RehearsalRig) -> None:
     verdict = stage.judge(changed("a3 c4 e4 g4", "a3 c#4 e4 g4"))
     assert verdict["ok"]
     assert "c#" in str(verdict["remarks"])
 
 
-def test_no_mutation_of_a_set_ends_or_hangs_the_process(stage: Stage) -> None:
+def test_no_mutation_of_a_set_ends_or_hangs_the_process(stage: RehearsalRig) -> None:
     chance = random.Random(7)
     broken = 0
     for _ in range(24):

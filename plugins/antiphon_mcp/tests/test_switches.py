@@ -12,7 +12,7 @@ from antiphon_mcp.route_types import LandBody
 from antiphon_mcp.routes import McpRoutes
 
 
-class Stage:
+class SwitchRig:
     """Operations beside a performer, who `does` acts while control is asked for values."""
 
     def __init__(self, *does: str, mode: str = "ask") -> None:
@@ -61,7 +61,7 @@ class Stage:
 
 
 async def test_what_waits_is_not_replaced_and_lands_once() -> None:
-    stage = Stage()
+    stage = SwitchRig()
     first, second = stage.ready(), stage.ready()
     await stage.land(first)
     with pytest.raises(Refusal, match="waits for the performer"):
@@ -72,7 +72,7 @@ async def test_what_waits_is_not_replaced_and_lands_once() -> None:
 
 @pytest.mark.parametrize("act", ["veto", "is.off", "is.hold"])
 async def test_an_act_while_it_lands_stops_it(act: str) -> None:
-    stage = Stage(act, mode="on")
+    stage = SwitchRig(act, mode="on")
     proposal = stage.ready()
     with pytest.raises(Refusal, match="changed something meanwhile"):
         await stage.land(proposal)
@@ -80,7 +80,7 @@ async def test_an_act_while_it_lands_stops_it(act: str) -> None:
 
 
 async def test_its_undo_is_refused_where_the_performer_holds_and_the_performers_own_is_not() -> None:
-    stage = Stage(mode="on")
+    stage = SwitchRig(mode="on")
     proposal = stage.ready()
     await stage.land(proposal)
     stage.mode = "hold"
@@ -91,13 +91,13 @@ async def test_its_undo_is_refused_where_the_performer_holds_and_the_performers_
 
 
 async def test_a_mode_that_control_tells_is_not_sent_back() -> None:
-    stage = Stage()
+    stage = SwitchRig()
     await stage.act("is.off", "is.on", "off")
     assert (stage.sent, stage.routes._desk.mode) == (["/mcp/off"], "off")
 
 
 async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixture) -> None:
-    stage = Stage()
+    stage = SwitchRig()
     proposal = stage.ready()
     stage.routes._judged[proposal.id] = judged = asyncio.Event()
     await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
