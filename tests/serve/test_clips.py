@@ -70,9 +70,11 @@ def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerPro
     tab.until("!!document.querySelector('.on-stage .beat') && !!document.querySelector('.on-stage .strip .level')")
     assert tab.run("parseFloat(getComputedStyle(document.querySelector('.on-stage .label')).fontSize)") > 24
     tab.until(f"{OUT}.length === 0")
-    tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
-    until(lambda: server.ask("/node/drums/mute")[1] == [1], 5.0, "the drums are muted")
-    tab.run("document.querySelector('[aria-label=\"Mute drums\"]').click()")
+    button = "document.querySelector('[aria-label=\"Mute drums\"]')"
+    for muted in (1, 0):
+        tab.until(f"{button}.ariaPressed === '{'false' if muted else 'true'}'")
+        tab.run(f"{button}.click()")
+        until(lambda muted=muted: server.ask("/node/drums/mute")[1] == [muted], 5.0, f"the drums' mute is {muted}")
     chromium.close_tabs()
 
 
