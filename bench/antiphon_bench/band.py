@@ -70,7 +70,7 @@ def main(seed: int, limit: int, styles: str = "", players: str = "") -> None:
 
 
 def holds(row: dict[str, Any]) -> bool:
-    """Whether a row is as `WANTED`."""
+    """Whether a row meets the limits of `WANTED`."""
     level, peak, correlation = abs(row["lufs"] + 18.0) <= 1.5, row["peak"] <= -1.0, row["correlation"] >= 0.0
     return bool(level and peak and correlation and row["drums"] >= -8.0 and min(row["parts"].values()) >= -30.0)
 
@@ -103,7 +103,7 @@ def write_tune(folder: Path, rng: np.random.Generator, meter: int) -> str:
 
 
 def by_patch(folder: Path, style: str, player: str) -> dict[str, NDArray[np.float32]]:
-    """The sound of the whole, "", and of each part, by a patch."""
+    """Audio of the mix (key "") and of each part, rendered by a patch."""
     patch, synth = LIVE[player]
     text = tomllib.loads(find(patch).read_text("utf-8"))
     text["nodes"]["band"] |= {"style": style, "meter": 3 if style == "waltz" else 4}
@@ -118,7 +118,7 @@ def by_patch(folder: Path, style: str, player: str) -> dict[str, NDArray[np.floa
 
 
 def by_file(folder: Path, style: str, chords: str) -> dict[str, NDArray[np.float32]]:
-    """The same of a MIDI file by a soundfont."""
+    """Audio of the mix and of each part, rendered from a MIDI file by a soundfont."""
     made = ("-p", f"style={style}", "-p", "parts=all", "-p", f"meter={3 if style == 'waltz' else 4}")
     _antiphon("run", "accompany", folder / "melody.mid", folder / "band.mid", *made, "--chords", chords)
     found = {}
@@ -141,7 +141,7 @@ def _antiphon(*arguments: object) -> None:
 
 
 def levels(sounds: dict[str, NDArray[np.float32]], rate: int = 48000) -> dict[str, Any]:
-    """Loudness of the whole and of the parts that play, true peak in dBFS, correlation of the sides."""
+    """Loudness of the mix and of its audible parts, true peak in dBFS, correlation of left and right."""
     lufs = {name: loudness(x, rate) for name, x in sounds.items()}
     whole = sounds[""]
     peak = max(true_peak(side) for side in whole)
@@ -158,7 +158,7 @@ def levels(sounds: dict[str, NDArray[np.float32]], rate: int = 48000) -> dict[st
 
 
 def true_peak(side: NDArray[np.float32]) -> float:
-    """Highest sample of four for each of the sound's."""
+    """True peak, estimated by 4x oversampling."""
     pieces = np.array_split(side, max(1, len(side) // 65536))
     return max(float(np.abs(np.fft.irfft(np.fft.rfft(piece), 4 * len(piece))).max()) * 4.0 for piece in pieces)
 

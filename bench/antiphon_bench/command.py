@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from antiphon.api.backends.rendering import Registration
 
 PLUGINS = "PLUGINS"
-"""Placeholder for the names of plugins' benches in the help of the argument."""
+"""Placeholder in the argument's help for the names of plugins' benches."""
 
 
 class BenchCommand(TyperCommand):
@@ -80,7 +80,7 @@ def bench(
 
 
 def _of_plugins() -> dict[str, Registration]:
-    """Benches of plugins, which take time to load: for the help page and unknown names."""
+    """Benches of plugins, loaded late since that takes time: for the help page and for unknown names."""
     from antiphon.api.backends.rendering import registrations
 
     found = registrations("benches")

@@ -1,4 +1,4 @@
-"""`bench coperformer`: mutated changes proposed to a server; those that pass land and are undone."""
+"""`bench coperformer`: random changes proposed to a server; accepted ones are applied and undone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
     "1 MB": (False, {"script": SET + "#" * (1 << 20)}),
     "a file": (False, {"script": SET + "open('/etc/hostname')\n"}),
 }
-"""By name whether it is to pass, and the change."""
+"""Change by name, with whether it should be accepted."""
 
 
 def main(count: int, seed: int) -> None:
@@ -113,7 +113,7 @@ class _Client:
         self._settled(1)
 
     def tried(self, change: dict[str, Any]) -> bool:
-        """Proposes a change; one that passes is landed and undone. Whether it passed."""
+        """Proposes a change; applies and undoes an accepted one; returns whether it was accepted."""
         found = self.ask("POST", "/api/mcp/propose", {**change, "bars": 4})
         while found.get("state") == "rehearsing":
             found = self.ask("GET", f"/api/mcp/proposals/{found['id']}")
@@ -136,7 +136,7 @@ class _Client:
 
 
 def _heard(path: Path) -> tuple[int, int, float]:
-    """Bars from where it begins, the longest run of silent ones, and the largest step between those that sound, LU."""
+    """Bars since the onset, longest run of silent bars, and largest loudness step between sounding bars in LU."""
     sound = read_sound(path)
     meter = LoudnessMeter(sound.rate, len(sound.samples))
     meter.feed(sound.samples)

@@ -1,4 +1,4 @@
-"""The effects beside pedalboard (Spotify; JUCE's processors): time a block, and the difference where formulae are one.
+"""The effects beside pedalboard (Spotify; JUCE's processors): time per block, and the difference where formulae agree.
 
 Both are called block by block, one after the other in the same loop, in one process, as a live host would: so a busy
 machine slows both. pedalboard's call makes a new array of its output; ours fills one.
@@ -26,7 +26,7 @@ from antiphon_bench.report import finish, percentiles, table
 RATE = 48000
 BLOCKS = (64, 256)
 COUNT = 4000
-"""Blocks that are timed, of each."""
+"""Timed blocks per effect."""
 WARM = 100
 NULL_SECONDS = 1.0
 
@@ -113,7 +113,7 @@ def main(seed: int, limit: int) -> None:
 def compare_times(
     processor: Any, board: Any, x: NDArray[np.float32], settings: Mapping[str, Value], count: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """µs a block of ours and of pedalboard's, called in turn."""
+    """Microseconds per block of ours and of pedalboard's, called in turn."""
     spec = StreamSpec(RATE, x.shape[1], 2)
     cells = prepare_processor(processor, spec, settings)
     inputs = [x] * sum(port.kind == "audio" for port in processor.inputs)
@@ -135,7 +135,7 @@ def compare_times(
 
 
 def differences(pedalboard: Any, made: Callable[[str], Any], x: NDArray[np.float32]) -> dict[str, float]:
-    """Where both have the same formula: the largest difference in dB of the largest sample."""
+    """Largest difference, dB relative to the largest sample, of effects that share a formula."""
     found = {}
     for kind, board in (
         ("peak", pedalboard.PeakFilter(1000.0, 9.0, 2.0)),

@@ -101,7 +101,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
 
 
 def _may_fifo() -> bool:
-    """Whether this user may have real-time scheduling."""
+    """Whether this user may use real-time scheduling."""
     try:
         old = os.sched_getscheduler(0)
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))

@@ -48,7 +48,7 @@ for place in range({LOOPS}):
 QUANTUM = 1.0
 """Beats at whose multiples a saved version begins."""
 PAUSES = 0.05, 0.45
-"""Seconds from where a version has begun to the next save, at random."""
+"""Range of the random pause between a version's start and the next save, in seconds."""
 PATIENCE = 60.0
 DENSE = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
 """16 patterns of 64 events a beat."""
@@ -143,7 +143,7 @@ def _saved(
 
 
 def _compared(at: NDArray[np.int64]) -> dict[str, int]:
-    """The clicks beside those that there should be, from the first one on."""
+    """Numbers of found, missing and surplus clicks against the expected ones."""
     if not len(at):
         return {"clicks": 0, "missing": 0, "others": 0, "worst": -1}
     places = at - at[0]
@@ -171,7 +171,7 @@ def alone() -> dict[str, Any]:
 
 
 def play_performance() -> dict[str, Any]:
-    """The same through the processes of a performance, to what is sent: as fast as they give it."""
+    """Events of the dense script through the processes of a performance, up to sending, at full speed."""
     processes = BranchProcesses()
     player = Player("dense.py", processes, _silent)
     player.save(DENSE)

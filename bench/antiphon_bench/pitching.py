@@ -25,7 +25,7 @@ CHORD = tuple(220.0 * 2 ** (n / 12) for n in (0, 4, 7, 12))
 PARTIALS = 4
 HITS = tuple(range(14000, 110000, 15000))
 LINE = 4
-"""Bins about a partial that count as it; of 65,536 frames, 0.7 Hz each."""
+"""Half width in bins of a partial's line in a 65,536-point FFT, 0.7 Hz a bin."""
 Shift = Callable[[F32, float], F32]
 Stretch = Callable[[F32, float], F32]
 
@@ -68,7 +68,7 @@ def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
 
 
 def pitch_row(name: str, shift: Shift) -> dict[str, Any]:
-    """The largest error of a tone in cents, what of a chord lies beside its notes, and the time it takes."""
+    """Largest pitch error of a tone in cents, residual power outside a chord's partials, and time taken."""
     t = np.arange(round(SECONDS * RATE)) / RATE
     cents = [
         1200.0 * np.log2(line(shift((0.4 * np.sin(2 * np.pi * hertz * t)).astype(np.float32), n)) / hertz) - 100.0 * n
@@ -83,7 +83,7 @@ def pitch_row(name: str, shift: Shift) -> dict[str, Any]:
 
 
 def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[str, Any]:
-    """What of a chord lies beside its notes; how sharp struck sounds stay and how far from their time they come."""
+    """Residual power outside a chord's partials; sharpness and timing error of transients."""
     t = np.arange(round(SECONDS * RATE)) / RATE
     x = chord(t)
     begun = time.process_time()
@@ -127,7 +127,7 @@ def line(y: F32) -> float:
 
 
 def outside(y: F32, ratio: float) -> float:
-    """Power beside the chord's partials at `ratio` of their frequencies, dB of all of it."""
+    """Power outside the chord's partials at `ratio` of their frequencies, in dB of the total."""
     inner = y[RATE // 2 : RATE // 2 + 65536]
     power = np.abs(np.fft.rfft(inner * np.hanning(len(inner)))) ** 2
     kept = np.ones(len(power), bool)
@@ -139,7 +139,7 @@ def outside(y: F32, ratio: float) -> float:
 
 
 def edge(x: F32, at: int) -> tuple[int, float]:
-    """Where near a frame the steepest millisecond begins, in frames from it, and how steep it is."""
+    """Position of the steepest millisecond near a frame, as an offset in frames, and its slope."""
     near = np.abs(np.diff(x, 2))[max(0, at - 2500) : at + 2500]
     level = np.convolve(near, np.ones(48) / 48, "same")
     return int(np.argmax(level > 0.5 * level.max())) - min(at, 2500), float(level.max())

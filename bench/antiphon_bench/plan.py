@@ -1,4 +1,4 @@
-"""What a node costs in a plan, beside pedalboard: chains of 64 less a chain of one, and shipped patches.
+"""Cost of a node in a plan, beside pedalboard: chains of 64 less a chain of one, and shipped patches.
 
 Both chains are run block by block, in turn, in one process; an effect's parameters rest, as they mostly do. The time is
 that of the process, which another one on the machine does not add to. What lies between two nodes is `gain`'s row: its
@@ -30,7 +30,7 @@ LENGTH = 64
 """Nodes of a chain."""
 ROUNDS = 20
 WARM = 100
-"""Blocks before the first that is timed."""
+"""Untimed warm-up blocks."""
 PATCHES = ("answer", "band", "desk", "dub", "techno")
 
 
@@ -96,7 +96,7 @@ def main(seconds: float, seed: int) -> None:
 
 
 def compile_chain(loaded: Loaded, kind: str, count: int, spec: StreamSpec, values: Mapping[str, Value]) -> Plan:
-    """A plan of so many nodes of one type, one after the other."""
+    """A plan with a chain of `count` nodes of one type."""
     names = [f"{kind}{place}" for place in range(count)]
     into, out = (loaded.catalog[kind].inputs[0].name, loaded.catalog[kind].outputs[0].name)
     sources = [End(IN, IN), *(End(name, out) for name in names)]
@@ -119,7 +119,7 @@ def plan_run(plan: Plan) -> Callable[[], object]:
 
 
 def least(runs: list[Callable[[], object]], count: int) -> list[float]:
-    """µs a call of each, called `count` times in turn in every round; the least of the rounds."""
+    """Minimum microseconds per call, with the runs interleaved, over all rounds."""
     for run in runs:
         for _ in range(WARM):
             run()

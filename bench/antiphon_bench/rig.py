@@ -1,4 +1,4 @@
-"""A real server in a process of its own, on ports of its own, started and stopped by pid. For benches and tests."""
+"""A real server in its own process, on its own ports, started and stopped by pid. For benches and tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO, Any
 
 PATIENCE = 20.0
-"""Seconds after which a server that does not answer has failed, also on a busy machine."""
+"""Timeout in seconds for any answer of the server, also on a busy machine."""
 # Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
 _PORTS = range(12_000, 32_000)
 _next = itertools.count(random.Random().randrange(len(_PORTS)))

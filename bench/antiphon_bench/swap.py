@@ -108,18 +108,18 @@ def saving() -> dict[str, Any]:
 
 
 def jaggedness(sound: Sound) -> Sound:
-    """The second difference of each channel, at its largest: float32 `[frames - 2]`."""
+    """Maximum absolute second difference over channels: float32 `[frames - 2]`."""
     return np.asarray(np.abs(np.diff(sound, 2, axis=1)).max(axis=0))
 
 
 def clicks(jumps: Sound) -> int:
-    """Frames, at least 10 ms apart, at which it exceeds `CLICK`."""
+    """Number of frames, at least 10 ms apart, at which the second difference exceeds `CLICK`."""
     at = np.flatnonzero(jumps > CLICK)
     return int(len(at) and 1 + np.count_nonzero(np.diff(at) > RATE // 100))
 
 
 def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
-    """The recording with added steps of 0.004, at least 84 ms apart, which the detector has to find."""
+    """Recording with added steps of 0.004, at least 84 ms apart, as a test of the detector."""
     planted = sound.copy()
     places = sorted(int(at) for at in random.integers(RATE, sound.shape[1] - RATE, PLANTED))
     for turn, at in enumerate(places):
@@ -128,7 +128,7 @@ def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int
 
 
 def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
-    """Milliseconds from each save, at these frames of the recording, to the frame from which the level is constant."""
+    """Milliseconds from each save, at these frames of the recording, until the level is constant."""
     size = RATE // round(TONE)
     hop = size // 8
     envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[::hop].max(axis=1)
@@ -144,7 +144,7 @@ def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
 
 
 def _frame(server: ServerProcess) -> int:
-    """The frame of the recording that plays now."""
+    """Current frame of the recording."""
     return round(float(server.ask("/ping")[1][-1]) * RATE)
 
 

@@ -1,4 +1,4 @@
-"""The benches by name: what runs each, how long it takes, and what it needs."""
+"""The benches by name, with function, duration and requirements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _bench(
     seconds: Callable[[BenchOptions], float],
     needs: tuple[str, ...] = (),
 ) -> Bench:
-    """A bench by `main` of a module of this folder, which is imported when it runs."""
+    """A bench by `main` of a module of this folder, imported when it runs."""
 
     def run(asked: BenchOptions) -> None:
         import_module(f"antiphon_bench.{module}").main(*arguments(asked))

@@ -1,4 +1,4 @@
-"""How the weights that ship were made and measured: networks, trainings and evaluations, a folder for each model.
+"""Training and evaluation of the shipped weights: networks, trainings and evaluations, a folder for each model.
 
 It may import `antiphon.api` and what plays of the plugins; neither imports it, for a network is named in a string that
 the worker imports.

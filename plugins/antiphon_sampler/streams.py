@@ -54,7 +54,7 @@ STARVED = PLACES * StreamWord.SIZE
 
 @kernel
 def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
-    """Address of the first frame of a page; 0 if it is not in memory. `words`: see `StreamWord`."""
+    """Address of a page's first frame; 0 if it is not in memory. `words`: see `StreamWord`."""
     w = stream * StreamWord.SIZE
     slot = page % SLOTS
     tag = words[w + StreamWord.GENERATION] * GENERATION + page

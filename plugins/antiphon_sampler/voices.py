@@ -65,7 +65,7 @@ END = 0.002
 
 @dataclass(frozen=True, slots=True)
 class NewVoice:
-    """How a voice plays its part of a sample."""
+    """Playback parameters of a new voice."""
 
     speed: float  # frames of the sample a frame; below 0 from the end on
     bend: float
@@ -207,7 +207,7 @@ class SampleVoices:
         self._real[r + Real.FASTEST] = fastest
 
     def _write(self, row: int, given: NewVoice) -> None:
-        """Writes what does not depend on the sample."""
+        """Writes the row fields that do not depend on the sample."""
         w, whole, values = row * Whole.SIZE, self._whole, given.values
         whole[w + Whole.AGE] = 0
         whole[w + Whole.FALL] = -1

@@ -297,7 +297,7 @@ class Sing(Processor):
         self._sing(io, event, song, place, together, shape)
 
     def _hold(self, newest: int, key: tuple[int, int], place: Place, now: int, lead: int) -> bool:
-        """Has the newest voice go on into a syllable that is held, where it still sounds; whether it does."""
+        """Continues the newest voice into a held syllable, if it still sounds; returns whether it does."""
         begun = self._begun[newest]
         sounds = self._voices.sounding(newest) or self._vowels[newest] > now
         if begun is None or not sounds or self._voices.notes[newest] not in (None, key):

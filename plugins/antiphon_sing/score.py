@@ -20,7 +20,7 @@ from antiphon.api.backends.synths import ChannelBends
 MOST_BENDS = 1024
 """Most bends of a note."""
 _LINES = "/\\"
-"""Of karaoke, before the first syllable of a line or a verse."""
+"""Karaoke marks before the first syllable of a line or a verse."""
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20
 DRUMS = 10

@@ -17,7 +17,7 @@ from antiphon_stems.hpss import Medians
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1
 BY = "spleeter"
-"""Who finds the voice in files, unless told otherwise."""
+"""Default voice separator of files."""
 FLOOR = 60.0
 """Floor of the levels, dB below full scale."""
 RELEASE = 0.15
@@ -25,7 +25,7 @@ RELEASE = 0.15
 SOLO = 0.005
 """Fade time in seconds of a stem by `solo`."""
 BY_MEDIANS = "It works by medians and a low band instead, which know nothing of voices"
-"""End of a warning."""
+"""Suffix of a warning about the median filter."""
 
 
 @kernel
@@ -64,7 +64,7 @@ def stems_spread(shares: f32p, unit: i64p, bins: i64, gain: f32p) -> None:
 
 
 class StemsReady(NamedTuple):
-    """The separated sound that waits, and the gains so far."""
+    """Ring of separated sound, and current gains."""
 
     ready: f32p
     rows: i64
@@ -74,7 +74,7 @@ class StemsReady(NamedTuple):
 
 @kernel
 def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio) -> None:
-    """y[at : at + frames] ← one stem from frame `place` of the hop on, times its gain and what `solo` leaves of it.
+    """y[at : at + frames] ← one stem from frame `place` of the hop on, times its gain and its `solo` fade.
 
     What it leaves goes to `to`, 0 or 1, by `step` a frame.
     """

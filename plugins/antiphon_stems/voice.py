@@ -20,12 +20,12 @@ SIZES = (2, 16, 32, 64, 128, 256, 512)
 """Channels before, between and after the layers down."""
 SLOPE, TINY = np.float32(0.2), np.float32(1e-10)
 MAGNITUDE = np.float32(np.sqrt(1536.0))
-"""Magnitude in its training of white noise of variance 1: the norm of Hann's window of 4096 samples."""
+"""Magnitude of white noise of variance 1 in its training: the norm of a 4096-sample Hann window."""
 SOFTEST, LOUDEST = 0.1, 0.14
-"""RMS to which a block is raised or lowered: below it finds no voices, above it takes instruments for them."""
+"""RMS to which a block is scaled: at lower levels it misses voices, at higher ones it takes instruments for them."""
 QUIET = np.float32(1e-6)
 EDGE = 256
-"""Bins below 11 kHz whose mean share is that of what is above: 8.3 to 11 kHz."""
+"""Bins below 11 kHz (8.3 to 11 kHz) whose mean share extends to all bins above."""
 
 
 class VoiceNetwork:

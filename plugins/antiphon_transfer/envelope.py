@@ -20,22 +20,20 @@ RIDGE = 0.02
 OWN_RIDGE = 20.0
 """Regularisation of the input's regression, in frames."""
 MEMORY = 2000
-"""Frames after which the input's regression forgets."""
+"""Memory of the input's regression in frames."""
 EARLY = 60
-"""Frames that the reference's statistics count for until the input's are known."""
+"""Weight in frames of the reference's statistics, until the input's are known."""
 MOST_CONTRAST = 3.0
 MOST_GAIN = 8.0
 MOST_MOVEMENT = 1.5
-"""Standard deviations of the reference's own movement by which a band of the input may stand out. Without a limit a
-cymbal after a dull beginning becomes a burst.
-"""
+"""Maximum deviation of an input band from the mean, in standard deviations of the reference. Without a limit a cymbal
+after a dull beginning becomes a burst."""
 REACH = 0.84
-"""Share of the change applied at `amount` 1: beyond it the timbre gains little, and the balance of the notes suffers.
-"""
+"""Share of the gain applied at `amount` 1: beyond it the timbre gains little, and the balance of the notes suffers."""
 DECAY = 0.02
-"""dB a frame by which the loudest level decays."""
+"""Decay of the loudest level in dB per frame."""
 LEAST = -70.0
-"""Lower bound of the loudest level, dBFS: hiss alone is not music."""
+"""Lower bound of the loudest level in dBFS, above mere hiss."""
 
 
 class ReferenceEnvelope:
@@ -73,7 +71,7 @@ class ReferenceEnvelope:
 
 
 class InputRegression:
-    """Recursive least squares prediction of the input's bands; `residual`: `[BANDS]`, what it missed."""
+    """Recursive least squares prediction of the input's bands; `residual`: `[BANDS]`, the prediction error."""
 
     def __init__(self) -> None:
         size = NUMBERS + 1
@@ -92,7 +90,7 @@ class InputRegression:
         np.fill_diagonal(self._covariance, 1.0 / OWN_RIDGE)
 
     def update(self, numbers: F64, bands: F32) -> None:
-        """Takes `[NUMBERS]` features and the levels `[BANDS]` of a frame and writes `residual`."""
+        """Updates with `[NUMBERS]` features and the levels `[BANDS]` of a frame; writes `residual`."""
         x, residual = self._x, self.residual
         x[:-1] = numbers
         gain = self._covariance @ x

@@ -1,4 +1,4 @@
-"""Features of one frame: which notes may sound, the level, and the shape of the spectrum in bands.
+"""Features of one frame: pitch classes, level, and spectral shape in bands.
 
 Notes and level are computed so that they depend little on the instrument; the shape describes the instrument.
 """
@@ -14,7 +14,7 @@ from antiphon_transfer.stream import C64, Framing
 
 BANDS = 32
 FLOOR = 3e-7
-"""Full-scale magnitude added to every bin, so that softer ones are equal."""
+"""Noise floor added to every bin's magnitude, relative to full scale."""
 RANGE = 50.0
 """dB below the loudest level at which the level feature is clipped."""
 _NOTES = np.arange(30.0, 110.0, 2.0)
@@ -23,7 +23,7 @@ NUMBERS = len(_NOTES) + 3
 
 
 def bank(grid: Framing) -> tuple[F32, F32]:
-    """Overlapping bands of equal width on the ERB scale: weights `[BANDS, bins]` of means, and to go back."""
+    """Overlapping bands of equal width on the ERB scale: weights `[BANDS, bins]` of means, and of interpolation."""
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
     edges = np.linspace(0.0, place[-1], BANDS + 2)
     weight = np.maximum(0.0, 1.0 - np.abs(place - edges[1:-1, None]) / (edges[1] - edges[0]))
@@ -70,7 +70,7 @@ class TimbreDescriber:
         self._first = True
 
     def measure(self, bins: C64) -> SpectralShape:
-        """The shape of a frame's spectrum bins `[channels, bins]`, of the mean power of the channels."""
+        """Shape of a frame's spectrum `[channels, bins]`, from the mean power of the channels."""
         power, log = self._power, self.shape.log
         power.fill(0.0)
         for row in bins:
@@ -94,7 +94,7 @@ class TimbreDescriber:
         return self.shape
 
     def describe(self, loudest: float) -> None:
-        """Writes `numbers` for the frame last measured, relative to the level `loudest`, dB."""
+        """Writes `numbers` of the last measured frame, relative to the level `loudest`, dB."""
         log, over, reach = self.shape.log, self._part, self._reach
         # level of a bin over the mean of 300 Hz on either side: the partials of the notes without their timbre
         sums = self._sums

@@ -19,17 +19,17 @@ from antiphon_transfer.level import PeakLimiter
 from antiphon_transfer.stream import Framing, hann
 
 LAG = 2
-"""Hops by which the median of the pitch is late."""
+"""Delay of the median pitch in hops."""
 BEHIND = CENTRE + LAG * HOP
-"""Decimated samples from the sound that the features are of to the end of the newest hop."""
+"""Decimated samples from the centre of the analysed sound to the end of the newest hop."""
 SIDE = 256
-"""Decimated samples on either side whose level is measured: 21 ms in all."""
+"""Half-width of the level window in decimated samples: 21 ms in all."""
 DECAY, LEAST, RANGE = 0.01, -70.0, 50.0
-"""dB a hop by which the loudest level decays; its lower bound; range of the relative level."""
+"""Decay of the loudest level in dB per hop; its lower bound; range of the relative level."""
 CENTRES = np.arange(LOWEST, HIGHEST + 1, 5.0)
 FEATURES = 7 + len(CENTRES)
 STEPS = (4, 16)
-"""Hops over which the level's movement is measured."""
+"""Hops over which the level's slope is measured."""
 
 
 class VoiceTracker:
@@ -59,7 +59,7 @@ class VoiceTracker:
         self._held = 0
 
     def step(self) -> None:
-        """Measures the hop that is full."""
+        """Measures the complete hop."""
         sound = self._decimator.newest(HISTORY)
         found = self._median.step(self._yin.find(sound, LOWEST, HIGHEST))
         middle = HISTORY - BEHIND
@@ -96,11 +96,11 @@ class VoiceTracker:
 
 HARMONICS, NOISES, WIDTH = 64, 24, 288
 PREFIX = "timbre-"
-"""Of the names of its weights."""
+"""Prefix of the network's weight names."""
 HIGHEST_PARTIAL, TOP = 0.45, 20000.0
-"""Of the sample rate; Hz."""
+"""Upper frequency limits: share of the sample rate; Hz."""
 FADE = 0.25
-"""Share of the way to sound, or to silence, in a hop that begins to have a pitch, or has none."""
+"""Smoothing coefficient per hop of the fade between voiced and unvoiced."""
 SILENT = -69.0
 TAU = 2.0 * math.pi
 
@@ -109,7 +109,7 @@ TAU = 2.0 * math.pi
 def transfer_harmonics(
     out: f32p, frames: i64, before: f64p, now: f64p, count: i64, first: f64, last: f64, phase: f64p
 ) -> None:
-    """out `[frames]` ← `count` sines at multiples of a frequency; amplitudes and frequency move in a line.
+    """out `[frames]` ← `count` harmonic sines, with amplitudes and frequency interpolated linearly.
 
     Amplitudes go from `before` to `now`, cycles a sample from `first` to `last`; the fundamental's phase, cycles, is
     advanced.
@@ -141,19 +141,19 @@ def noise_bands(hertz: F64) -> F64:
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """The arrays of a network, by name."""
+    """Shapes of a network's arrays, by name."""
     sizes = (FEATURES, WIDTH, WIDTH, WIDTH, HARMONICS + NOISES)
     weights = {f"{n}.weight": (sizes[n + 1], sizes[n]) for n in range(4)}
     return weights | {f"{n}.bias": (sizes[n + 1],) for n in range(4)}
 
 
 def names() -> list[str]:
-    """The instruments that are installed."""
+    """Names of the installed instruments."""
     return sorted(name.removeprefix(PREFIX) for name in model_names() if name.startswith(PREFIX))
 
 
 def read(instrument: str, file: str) -> dict[str, F32]:
-    """The arrays of an instrument that is installed, or of a file that `antiphon train timbre` wrote.
+    """Arrays of an installed instrument, or of a file written by `antiphon train timbre`.
 
     Raises FileError: there is no such instrument, or the file has none.
     """
@@ -206,7 +206,7 @@ class InstrumentPlayer:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the input and what sounds."""
+        """Clears the input and the oscillators."""
         self._decimator.reset()
         self._tracker.reset()
         self._limiter.reset()
@@ -218,7 +218,7 @@ class InstrumentPlayer:
         self._cycles = 0.0
 
     def take(self, sound: F32, out: F32, first: int) -> int:
-        """Takes frames from `first` until a hop is full, and writes as many; the frame after the last."""
+        """Fills the current hop from frame `first`, writing as many output frames; returns the next unread frame."""
         last = first + self._decimator.take(sound, first, sound.shape[1])
         at, end = self._filled, self._filled + last - first
         out[:, first:last] = self._ready[:, at:end]
@@ -232,7 +232,7 @@ class InstrumentPlayer:
         return self._decimator.full
 
     def step(self, amount: float) -> None:
-        """Makes the next hop; `amount`: 0 leaves the input unchanged, 1 is the instrument alone."""
+        """Synthesises the next hop; `amount`: 0 leaves the input unchanged, 1 is the instrument alone."""
         hop, made = self._hop, self._made
         self._tracker.step()
         self._decimator.turn()
@@ -287,7 +287,7 @@ class InstrumentPlayer:
         self._bands[:] = noise
 
     def _hiss(self) -> None:
-        """Adds a windowed frame of noise, the bands' powers its spectrum, to `_rest`, whose first hop is complete."""
+        """Adds a windowed frame of band-shaped noise to `_rest`, whose first hop is complete."""
         hop = self._hop
         self._rest[:hop] = self._rest[hop:]
         self._rest[hop:] = 0.0

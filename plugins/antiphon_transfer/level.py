@@ -1,4 +1,4 @@
-"""Level of the output: it follows the input's over seconds, exceeds it little in any frame, and never clips."""
+"""Output level control: tracks the input's level over seconds, bounds each frame's excess, and never clips."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from antiphon_transfer.stream import Framing, hann
 SECONDS = 2.0
 """Time constant of the mean levels of input and output."""
 MOST_OVER = 2.0
-"""Ratio by which a frame of the output may be louder than the input's: 6 dB, for another timbre swells otherwise."""
+"""Maximum ratio of a frame's output level to the input's: 6 dB, since a resonant timbre swells otherwise."""
 MOST_GAIN = 4.0
-"""Greatest gain: 12 dB. A reference that has nearly nothing where the input sounds leaves it softer."""
+"""Maximum gain: 12 dB. A reference with little energy where the input sounds leaves it softer."""
 CEILING = 0.98
-"""Greatest magnitude of the output, unless the input's is greater."""
+"""Maximum output magnitude, unless the input's is greater."""
 _SILENT = 1e-12
-"""Mean square below which a frame counts for nothing."""
+"""Mean square below which a frame is silent."""
 
 
 class LevelFollower:
@@ -56,7 +56,7 @@ class LevelFollower:
 
 
 class PeakLimiter:
-    """Turns down what would exceed the ceiling, by a gain that moves at most from 1 to 0 in a hop.
+    """Limits peaks to the ceiling, by a gain that falls from 1 to 0 in a hop at the fastest.
 
     The samples of a hop are all known before they leave, so that it adds no latency. Of the hop behind them the newest
     frame is missing: its peak is estimated from the others, and only where that was too low the gain may jump.

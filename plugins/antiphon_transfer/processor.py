@@ -55,7 +55,7 @@ class Transfer(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Reads the reference and learns from it. The latency is the power of two nearest to 46 ms.
+        """Reads and analyses the reference. The latency is the power of two nearest to 46 ms.
 
         In mode instrument the instrument is read instead, and the latency is 35 ms at 48 kHz. Raises FileError: the
         reference cannot be read, is silent, or is shorter than that; there is no such instrument.

@@ -20,7 +20,7 @@ OVERLAP = 4
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Sizes of frames, one every quarter of a frame. The output lags the input by `size`.
+    """Frame sizes, with a hop of a quarter frame. The output lags the input by `size`.
 
     `size`: samples of a frame; `rate`: samples per second.
     """
@@ -117,7 +117,7 @@ class Overlap:
 
 
 LONGEST = 60.0
-"""Seconds of a reference that are used; of a longer one the loudest stretch."""
+"""Maximum seconds of the reference; of a longer one the loudest stretch is used."""
 
 
 def read(path: str, grid: Framing) -> F32:

@@ -18,11 +18,11 @@ from antiphon_transfer.stream import Framing, frames
 
 DEPTH = 7
 PIECES = 2
-"""Pieces of a frame with a level each."""
+"""Level segments of a frame."""
 LOWEST, HIGHEST = -110, 10
 """Range of the histograms in dB, in steps of 1 dB."""
 EARLY = 150.0
-"""Levels that the reference's histogram counts for until the input's own are known."""
+"""Weight in levels of the reference's histogram, until the input's own is known."""
 FORGET = 1.0 / 4000.0
 MOST_GAIN = 40.0
 

@@ -1,4 +1,4 @@
-"""Utilities: level, tone, echo, place, sum, meter, limit, two sources, a looper, and what a stage needs besides."""
+"""Utilities: gain, pan, mixer, filter, delay, limiter, meter, tuner, LFO, follower, tone, click, metronome, looper."""
 
 from antiphon.api import Register, hookimpl
 

@@ -1,4 +1,4 @@
-"""Frames of a block at which beats fall."""
+"""Frames of beats within a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon.api.kernels import f64, i64, kernel
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 JUMP = 0.05
-"""Beats of difference between blocks above which the transport has jumped; a changing tempo causes less."""
+"""Beat difference between blocks from which the transport has jumped; a changing tempo causes less."""
 
 
 def per_frame(time: BlockTime, rate: int) -> float:

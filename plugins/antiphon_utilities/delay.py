@@ -23,7 +23,7 @@ _AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 
 
 class DelayState(NamedTuple):
-    """The delay line and where it is."""
+    """The delay line with its position."""
 
     ring: f32p
     size: i64
@@ -85,7 +85,7 @@ def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayS
 
 
 class Delay(Processor):
-    """Repeats the sound after `time`, again and again by `feedback`."""
+    """Repeats the sound after `time`, decaying by `feedback`."""
 
     holds = True
     compensates = True

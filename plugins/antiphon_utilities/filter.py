@@ -18,7 +18,7 @@ MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
 PI = math.pi
 FAINT = 1e-25
-"""Magnitude below which a state is 0, before it becomes a denormal number, which is slow."""
+"""Magnitude below which a state is set to 0, since denormal numbers are slow."""
 # places in `k`: coefficients, the parts of input, band and low in the output, where these are going and how fast, and
 # what the coefficients were computed for
 _A1, _A2, _A3, _M0, _M1, _M2, _T0, _T1, _T2, _SLIDE, _HERTZ, _Q, _SIZE = range(13)

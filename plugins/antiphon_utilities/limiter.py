@@ -22,7 +22,7 @@ _AGE, _HEAD, _TAIL, _TOTAL, _SIZE = 0, 1, 2, 3, 4
 
 
 class LimiterState(NamedTuple):
-    """The sound that waits, and the reductions to come."""
+    """The look-ahead delay line, and the pending gain reductions."""
 
     ring: f32p
     look: i64

@@ -32,7 +32,7 @@ class LooperCurves(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """The tape and what is kept from block to block."""
+    """The tape and its state between blocks."""
 
     tape: f32p
     size: i64

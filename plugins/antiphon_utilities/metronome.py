@@ -39,7 +39,7 @@ def utilities_strike(
 
 
 class Clicks(NamedTuple):
-    """The parameters."""
+    """Parameters of the metronome's click."""
 
     clicks: i64
     bar: i64
@@ -50,7 +50,7 @@ class Clicks(NamedTuple):
 
 
 class MetronomeState(NamedTuple):
-    """The click that sounds, and its limits in frames."""
+    """State of the sounding click, with its limits in frames."""
 
     rate: f64
     block: i64

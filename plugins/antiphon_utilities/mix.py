@@ -70,7 +70,7 @@ NAMES = ("a", "b", "c", "d")
 
 
 class MixGains(NamedTuple):
-    """The gains of the inputs, a place a frame."""
+    """Input gains, one per frame."""
 
     a: f32p
     b: f32p

@@ -124,7 +124,7 @@ def utilities_tuner_low(power: f32p, bins: i64, step: f64) -> f64:
 
 
 class TunerState(NamedTuple):
-    """The sound that is heard, and the buffers of its analysis."""
+    """Input ring buffer, and the buffers of the analysis."""
 
     ring: f32p
     size: i64
@@ -143,7 +143,7 @@ class TunerState(NamedTuple):
 
 @kernel
 def utilities_tuner_pitch(s: TunerState, at: i64) -> f64:
-    """The pitch of the window that ends at place `at` of the ring, 0 for none; in `state`, how sure it is."""
+    """Pitch of the window that ends at position `at` of the ring, 0 for none; its confidence goes into `state`."""
     for n in range(s.size):
         s.frame[n] = s.ring[(at + n) % s.size]
         s.frame[s.size + n] = 0.0

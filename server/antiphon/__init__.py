@@ -9,7 +9,7 @@ __all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """The version, looked up when it is asked for: the look-up would delay every start."""
+    """The version, looked up lazily, since the look-up would delay every start."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

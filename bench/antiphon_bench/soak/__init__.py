@@ -1,1 +1,1 @@
-"""`antiphon bench soak`: a server under load for hours, with patch changes and kills, and what it grew by."""
+"""`antiphon bench soak`: a server under load for hours, with patch changes and kills, and its growth."""

@@ -20,11 +20,11 @@ FADE = 0.05
 KEPT_TAKES = 2
 """Recordings to keep; older ones are removed: an hour of sound is 1 GB."""
 BACK_SECONDS = 60.0
-"""Seconds within which a killed process has to be restarted."""
+"""Deadline in seconds for the restart of a killed process."""
 
 
 class PatchCycle:
-    """Loads patches in turn and records each. patch: the last one requested."""
+    """Loads patches in turn and records each. patch: the latest request."""
 
     def __init__(self, server: ServerProcess, names: tuple[str, ...]) -> None:
         self._server, self._names, self._turn = server, names, 0
@@ -46,7 +46,7 @@ class PatchCycle:
         self._remove_takes()
 
     def look(self, now: float) -> list[dict[str, Any]]:
-        """The answers since the last call, as events."""
+        """Events of the answers received since the last call."""
         from pythonosc.osc_message import OscMessage
 
         events: list[dict[str, Any]] = []

@@ -18,7 +18,7 @@ _SCALE = (57, 60, 62, 64, 65, 67, 69)
 
 
 def _patch(nodes: str, wires: str) -> str:
-    """A patch with the nodes that all of them have, `keys` and `voice` into `limiter`, and those given."""
+    """A patch of the given nodes beside the common ones `keys`, `voice` and `limiter`."""
     return f"""
 {nodes}
 [nodes.keys]

@@ -22,7 +22,7 @@ _KB = 1024.0
 
 @dataclass(frozen=True, slots=True)
 class ResourceUse:
-    """The resources of a process, or of all of a role. rss, pss, private, anonymous: MB.
+    """Resources of a process, or of all processes of a role. rss, pss, private, anonymous: MB.
 
     private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
     or wrote to, whether shared or not; the kernel cannot take it back, as it may the pages of files.
@@ -99,7 +99,7 @@ def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
 
 
 def _role(name: str, above: str, parent: str) -> str:
-    """The role of a process, from its name, its parent's role and its parent's name."""
+    """Role of a process by its name, its parent's role and its parent's name."""
     if name.startswith(_ZYGOTE):
         return "zygotes"
     if name in ROLES:
@@ -110,7 +110,7 @@ def _role(name: str, above: str, parent: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """The children of all its threads; none if the process has ended."""
+    """Child processes of all threads of a process; empty once it has ended."""
     pids: list[int] = []
     try:
         for task in (PROC / str(pid) / "task").iterdir():
@@ -153,7 +153,7 @@ def of_home(home: Path) -> Iterator[int]:
 
 
 def files(*folders: Path) -> int:
-    """Files in folders and below them."""
+    """Number of files in folders and their subfolders."""
     return sum(len(names) for folder in folders for _, _, names in os.walk(folder))
 
 

@@ -140,7 +140,7 @@ def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
 
 
 def _life(sample: Sample, role: str) -> tuple[int, ...]:
-    """The processes of a role; of the weigher without its child, which tries a patch."""
+    """Processes of a role; the weigher without its child, which tries a patch."""
     pids = sample["pids"].get(role, ())
     return tuple(pids[:1] if role == "weigher" else pids)
 

@@ -194,7 +194,7 @@ def _line(file: Any, what: dict[str, Any]) -> None:
 
 
 def _drain(server: ServerProcess, path: Path) -> None:
-    """The server with its output in a file: a pipe that is not read would block it once it is full."""
+    """Redirects the server's output to a file, since an unread pipe would block it."""
     assert server.process is not None
     assert server.process.stdout is not None
     pipe = server.process.stdout
@@ -209,7 +209,7 @@ def _drain(server: ServerProcess, path: Path) -> None:
 
 
 def _end_strays(home: Path) -> int:
-    """The server's processes that still run some seconds after its end; each is killed by its id."""
+    """Number of the server's processes that outlive it by some seconds; each is killed by pid."""
     until = time.monotonic() + _GONE_SECONDS
     while (left := _others(home)) and time.monotonic() < until:
         time.sleep(0.05)
@@ -225,7 +225,7 @@ def _others(home: Path) -> list[int]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run with its results so far, Ctrl-C also where it is ignored (a background job)."""
+    """Ends the run with its results so far at Ctrl-C (also where ignored, in a background job) and SIGTERM."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

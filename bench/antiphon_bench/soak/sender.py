@@ -22,7 +22,7 @@ VALUES = {
     "/node/voice/wet": (0.0, 1.0),
     "/node/in/gain": (-6.0, 0.0),
 }
-"""Parameters of every patch, each with a range."""
+"""Parameters of every patch with their ranges."""
 QUERIES = ("/status", "/version", "/ping", "/tempo", "/beat", "/node/list", "/node/voice/gain", "/node/keys/level")
 VARIANTS = 32
 """Messages of each kind encoded in advance, so that sending uses little time."""
@@ -84,7 +84,7 @@ def _send(port: int, rate: int, seed: int, end: Connection) -> None:
 
 
 def _packet(turn: int, values: list[bytes], queries: list[bytes], random: np.random.Generator) -> bytes:
-    """The message of a turn. A note that begins ends two notes' time later."""
+    """Message of a turn; a note-off follows its note-on two notes later."""
     if turn % NOTES_EVERY == 0:
         place = turn // NOTES_EVERY
         note = 48 + place // 4 * 7 % 36 + place % 2

@@ -23,7 +23,7 @@ _Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The allowed rise over the run: `most`, or `share` of the first value, the larger.
+    """Allowed rise over the run: the larger of `most` and `share` of the first value.
 
     falls: whether a fall counts as well, as for a drift.
     """
@@ -41,7 +41,7 @@ class Rule:
 MEMORY = Rule(2.0, 0.02)
 """MB."""
 COUNT = Rule(1.5)
-"""Descriptors, threads, processes or files: the most that a line through a single step of 1 rises."""
+"""Descriptors, threads, processes or files: largest rise of a fitted line through a single step of 1."""
 DRIFT = Rule(2.0, falls=True)
 """ms."""
 

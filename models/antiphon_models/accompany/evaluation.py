@@ -48,7 +48,7 @@ class Accompanying(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Figures of all systems on all songs."""
+        """Scores of all systems on all songs."""
         if ask.synthetic:
             material = list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
         else:
@@ -59,7 +59,7 @@ class Accompanying(Evaluation):
 
 
 def play(song: AnnotatedSong, settings: Mapping[str, Value]) -> tuple[list[BeatNote], list[int]]:
-    """What `antiphon run accompany` adds to a file of a song's melody: the notes, and each beat's chord (-1: none)."""
+    """Output of `antiphon run accompany` on a file of a song's melody: the notes, and each beat's chord (-1: none)."""
     start = song.meter * -(-song.first // song.meter) - song.first
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "chords.json"))

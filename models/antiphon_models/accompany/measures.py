@@ -1,4 +1,4 @@
-"""What is measured of an accompaniment: agreement of chords, clashes with the melody, and how a pianist's it looks."""
+"""Measures of an accompaniment: chord agreement, clashes with the melody, and similarity to a pianist's texture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
 
 
 def chords_of(notes: Sequence[BeatNote], beats: int) -> list[int]:
-    """The major or minor triad each beat's notes fit best, its lowest note counted twice; as before where none do."""
+    """Best-fitting major or minor triad per beat, its lowest note weighted double; held over beats without notes."""
     result, before = [], -1
     for beat in range(beats):
         weights = np.zeros(12)
@@ -97,7 +97,7 @@ def texture(notes: Sequence[BeatNote], first: int, meter: int) -> Texture:
 
 
 def unlike(ours: Texture, theirs: Texture) -> dict[str, float]:
-    """How far a texture is from a pianist's: |log2 ratio| twice, octaves twice, a relative difference."""
+    """Distance of a texture from a pianist's: |log2 ratio| twice, octaves twice, a relative difference."""
     return {
         "density": abs(math.log2(ours.density / theirs.density)),
         "polyphony": abs(math.log2(ours.polyphony / theirs.polyphony)),

@@ -38,16 +38,16 @@ from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
 Piece: TypeAlias = dict[str, NDArray[Any]]
-"""Of a song, by name: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`, and live `taught` `[beats, 24]`."""
+"""A song's training arrays: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`, live `taught` `[beats, 24]`."""
 PIECES, LENGTH = 12, 192
-"""Of a step: songs, and beats of each."""
+"""Songs per training step, and beats per song."""
 KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
-"""Chances that a piece is in a wrong key, at a wrong place of the bar, with a stretch of its melody silent."""
+"""Probabilities that a piece is in a wrong key, at a wrong place of the bar, with part of its melody silent."""
 DROPPED, SMOOTH = 0.35, 0.05
 LATE, TEACHER = 0.4, 0.5
-"""Live: chance that some of a piece's notes on the beat are late, and the teacher's share of the loss."""
+"""Live: probability that some on-beat notes of a piece are late, and weight of the teacher in the loss."""
 PLACE, BEGINS = slice(36, 40), slice(40, 52)
-"""Where the rows hold the place in the bar, and live what begins with the beat."""
+"""Columns of the bar position, and live of the notes that begin with the beat."""
 
 
 class ChordTraining(torch.nn.Module):
@@ -65,7 +65,7 @@ class ChordTraining(torch.nn.Module):
         torch.nn.init.zeros_(self.join.weight)
 
     def forward(self, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """there: `[N, L]`, False after the end of a piece."""
+        """Logits of chords. there: `[N, L]`, False after the end of a piece."""
         padded = torch.nn.functional.pad(rows.transpose(1, 2), (NEAR // 2, NEAR // 2))
         state = torch.relu(self.front(padded)).transpose(1, 2)
         state = self._drop(self.near(self._drop(state))[0])
@@ -90,7 +90,7 @@ class ChordTraining(torch.nn.Module):
 
 
 def song_rows(song: AnnotatedSong) -> dict[str, F32]:
-    """What the network reads of a song, its chords, and the tonic of the major key that most beats have by the tables.
+    """Network inputs of a song, its chords, and the tonic of the major key that most beats have by the tables.
 
     A minor key counts as its relative's.
     """
@@ -111,7 +111,7 @@ def song_rows(song: AnnotatedSong) -> dict[str, F32]:
 
 
 class LiveChordTraining(torch.nn.Module):
-    """Rows `[N, L, live_network.SEEN]` to logits `[N, L, 24]`, each of what is before it."""
+    """Network from rows `[N, L, live_network.SEEN]` to causal logits `[N, L, 24]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class LiveChordTraining(torch.nn.Module):
         self.out = torch.nn.Linear(second, 24)
 
     def forward(self, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """there: not looked at, since nothing before the end of a piece depends on what is after it."""
+        """Causal logits of chords. there: unused, since the network looks at no later beat."""
         padded = torch.nn.functional.pad(rows.transpose(1, 2), (live_network.NEAR - 1, 0))
         state = torch.relu(self.front(padded)).transpose(1, 2)
         for layer in (self.near, self.wide):
@@ -132,7 +132,7 @@ class LiveChordTraining(torch.nn.Module):
 
 
 class HarmonyRecipe(Recipe):
-    """POP909; see the module."""
+    """Recipe of `harmony`, trained on POP909; see the module."""
 
     name: ClassVar[str] = "harmony"
     weights: ClassVar[str] = MODEL
@@ -165,7 +165,7 @@ class HarmonyRecipe(Recipe):
         return ChordTraining()
 
     def _joined(self, pieces: list[Piece]) -> Batch:
-        """Arrays of all pieces, by the order of their names; `there` is False after the end of one."""
+        """Arrays of all pieces in the order of their names; `there` is False after the end of one."""
         length = max(len(piece["chords"]) for piece in pieces)
         batch = []
         for name in sorted(pieces[0]):
@@ -198,10 +198,10 @@ class HarmonyRecipe(Recipe):
         return self._joined(pieces)
 
     def _vary(self, rows: F32, rng: np.random.Generator) -> None:
-        """Further changes of a piece's rows, in place."""
+        """Augments a piece's rows, in place."""
 
     def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
-        """A part of a song as seen from `moved` semitones above its tonic; chords that are no triads are -1."""
+        """Excerpt of a song relative to `moved` semitones above its tonic; chords that are no triads are -1."""
         tonic, chords = int(song["tonic"][0]) + moved, song["chords"][part].astype(np.int64)
         wanted = np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
         return {
@@ -215,7 +215,7 @@ class HarmonyRecipe(Recipe):
         return annotation_loss(network(rows, there), wanted)
 
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """Share of right beats of whole songs, and nats."""
+        """Share of right beats of whole songs, and cross-entropy in nats."""
         right, nats = [], []
         for n in range(0, len(self._held), 8):
             wanted, rows, there = self._joined([self._relative(song) for song in self._held[n : n + 8]])
@@ -229,7 +229,7 @@ class HarmonyRecipe(Recipe):
 
 
 class LiveHarmonyRecipe(HarmonyRecipe):
-    """The same of what is known when a beat begins. The network of `harmony` is the teacher."""
+    """Recipe of `harmony-live`, on what is known when a beat begins. The network of `harmony` is the teacher."""
 
     name: ClassVar[str] = "harmony-live"
     weights: ClassVar[str] = live_network.MODEL
@@ -273,14 +273,14 @@ class LiveHarmonyRecipe(HarmonyRecipe):
 
 
 def annotation_loss(logits: torch.Tensor, wanted: torch.Tensor) -> Loss:
-    """Cross-entropy with the annotated chords, where there is one, and the share of right ones."""
+    """Cross-entropy with annotated chords, where present, and their accuracy."""
     known = wanted >= 0
     loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
     return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
 
 
 def live_rows(rows: F32) -> F32:
-    """What is known of each beat when it begins, of the rows of whole beats: `live_network.beat_row`."""
+    """Rows known at the onset of each beat, from the rows of whole beats: `live_network.beat_row`."""
     begun = np.zeros((len(rows), live_network.SEEN), np.float32)
     begun[1:, :24] = rows[:-1, :24]
     begun[:, 24:40], begun[:, BEGINS] = rows[:, 24:40], rows[:, 12:24]

@@ -1,4 +1,4 @@
-"""POP909 as this plugin uses it: melody, piano, chords and keys of a song, in beats. For training and evaluation."""
+"""POP909's songs in beats: melody, piano, chords and keys. For training and evaluation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from antiphon_models.material.part_songs import read_pop
 from antiphon_models.material.sounds import songs as folders
 
 TRAIN, TUNE, TEST = "123456", "7", "89"
-"""Last digits of the songs' numbers. Those that end in 0 are not used."""
+"""Last digits of song numbers per split. Numbers that end in 0 are unused."""
 
 
 @dataclass(frozen=True)
 class AnnotatedSong:
-    """A song. Beats count from its first annotated beat.
+    """A song with annotations. Beats count from its first annotated beat.
 
     beats: `[n]`, seconds.  meter: beats in a bar.  first: the beat the first whole bar begins on.  chords: `[n]`,
     each beat's (see `chords`; -1 other, -2 none).  labels: (from second, to second, label) as annotated.
@@ -38,7 +38,7 @@ class AnnotatedSong:
 
     @property
     def tempo(self) -> float:
-        """Beats a minute, in the middle."""
+        """Tempo in BPM in the middle of the song."""
         return float(60.0 / np.median(np.diff(self.beats)))
 
 

@@ -1,4 +1,4 @@
-"""Songs with known chords, drawn at random: what `accompany` is measured on where POP909 is not at hand."""
+"""Songs with known chords, drawn at random: test material of `accompany` where POP909 is not at hand."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FOLLOWING: dict[int, tuple[int, ...]] = {
 """By chord relative to the tonic (12 and more: minor), the chords that may follow in the next bar: degrees common in
 popular songs, dominants mostly back to the tonic. Written by hand, and not fitted to any data."""
 _RHYTHMS = ((1.0, 1.0, 1.0, 1.0), (1.0, 0.5, 0.5, 1.0, 1.0), (1.5, 0.5, 1.0, 1.0), (2.0, 1.0, 1.0), (0.5,) * 8)
-"""Lengths of a bar's notes in beats."""
+"""Rhythms of a bar as note lengths in beats."""
 _ON_CHORD = 0.8
-"""Share of notes on a beat that are tones of the chord; those between beats are steps of the scale."""
+"""Share of on-beat notes that are chord tones; off-beat notes are scale steps."""
 _LOW, _HIGH = 60, 84
 
 

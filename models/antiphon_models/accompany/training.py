@@ -28,7 +28,7 @@ _DURATION, _ONSET = 0.6, 0.4
 
 @dataclass
 class _Counted:
-    """A song as rows by beat. chords as annotated, absolute."""
+    """Rows of a song by beat, with its annotated chords."""
 
     chords: NDArray[np.int64]
     durations: NDArray[np.float32]
@@ -40,7 +40,7 @@ class _Counted:
 
 
 def rows(song: AnnotatedSong) -> _Counted:
-    """The song's features, its bars as annotated."""
+    """Features of a song, with its annotated bars."""
     count = len(song.chords)
     melody = melody_of(song.melody, count)
     durations, onsets = melody.durations[:count], melody.onsets[:count]
@@ -83,7 +83,7 @@ def count(given: list[_Counted]) -> HarmonyTables:
 
 
 def settle(given: list[_Counted], tables: HarmonyTables) -> int:
-    """Gives each song the key its chords and melody fit best; how many moved."""
+    """Assigns each song its best-fitting key; returns the number of changed songs."""
     moved = 0
     for song in given:
         known = song.chords >= 0
@@ -102,7 +102,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
 
 
 def phase(song: _Counted) -> int:
-    """Beats by which the bars seem to begin later than annotated: where the human chords change."""
+    """Offset in beats of the bars from the annotation, by the changes of the human chords."""
     known = (song.chords[1:] >= 0) & (song.chords[:-1] >= 0)
     change = song.chords[1:] != song.chords[:-1]
     chance = np.array([np.where(change, c, 1.0 - c) for c in _CHANGES])
@@ -114,7 +114,7 @@ def phase(song: _Counted) -> int:
 def _turn(
     song: _Counted, key: int | None = None
 ) -> tuple[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Mode, and chords, durations and onsets as seen from the tonic of the song's key or another."""
+    """Mode, and chords, durations and onsets relative to the tonic of the song's key or another."""
     key = song.key if key is None else key
     tonic = key % 12
     chords = np.array([relative(int(c), tonic) if c >= 0 else int(c) for c in song.chords])
@@ -122,7 +122,7 @@ def _turn(
 
 
 def _log(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log chances by chord, each drawn a twentieth of the way to its mode's mean."""
+    """Log probabilities by chord, smoothed by a twentieth of the mean of the mode."""
     share = counts / counts.sum(axis=2, keepdims=True)
     mean = counts.sum(axis=1, keepdims=True)
     mixed = 0.95 * share + 0.05 * mean / mean.sum(axis=2, keepdims=True)
@@ -131,7 +131,7 @@ def _log(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
-    """Linear discriminants of the relative chord by mode and place, means drawn to the mode's where chords are rare."""
+    """Linear discriminants of the relative chord by mode and place, with means of rare chords shrunk to the mode's."""
     seen, chords, modes, at = [], [], [], []
     for song in given:
         mode, relatives, _, _ = _turn(song)

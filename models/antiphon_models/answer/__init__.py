@@ -1,4 +1,4 @@
-"""The prior of `answer`: counted in songs; and how far it, the memory and others foresee a melody.
+"""Training of the prior of `answer`, and evaluation of its melody prediction beside other models.
 
 May import `antiphon_answer`, `material` and `learning`, and no other model.
 """

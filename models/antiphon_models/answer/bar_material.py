@@ -1,4 +1,4 @@
-"""Songs as the bar model is taught by them: events of four parts, their rows, and what each memory expected."""
+"""Songs as training sequences of the bar model: events of four parts, their rows, and the memories' expectations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from antiphon_answer.prior import installed_prior
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
 MOST_EVENTS = 1000
-"""Of a song."""
+"""Maximum events of a song."""
 LATER = (0.25, 0.6)
-"""Parts of a song after which its melody is told once more, as if it began there."""
+"""Fractions of a song at which its melody is presented again as if it began there."""
 _BASS_BELOW = 52
-"""POP909 has no bass: the lowest note of the piano on each onset, where it is below this."""
+"""Highest MIDI pitch of a bass note: POP909 has no bass part, so the piano's lowest note serves below this."""
 _KINDS = {"maj": 0, "7": 0, "maj7": 0, "maj6": 0, "9": 0, "maj9": 0, "min": 1, "min7": 1, "min6": 1, "min9": 1}
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B", "Fb": "E"}
 Sequence_ = dict[str, NDArray[np.generic]]
@@ -37,7 +37,7 @@ def chord_code(label: str) -> int:
 
 
 def events_of(song: PartSong) -> list[BarEvent]:
-    """A song's events, from its first bar line on."""
+    """Events of a song, from its first bar line on."""
     late = 4 * (-song.first % song.meter)
     found: dict[tuple[int, int, int], BarEvent] = {}
 
@@ -69,7 +69,7 @@ def events_of(song: PartSong) -> list[BarEvent]:
 
 
 def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -> Sequence_:
-    """Arrays of a piece of L events in order: rows of tables, the symbols that came, and the memories' log chances.
+    """Arrays of a piece of L events: rows of tables, the observed symbols, and the memories' log probabilities.
 
     key: 0 to 23; -1 where it is estimated as `answer` does. alone: there is a melody and nothing else. `events`,
     `values`, `times`: rows, int16; `value`, `time`: symbols, -1 where there is none; `value_memory` `[L, INTERVALS]`,
@@ -110,7 +110,7 @@ def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -
 
 
 def sequences(data: Path, split: str, sources: Sequence[str]) -> Iterator[Sequence_]:
-    """Each song of a split in 4/4: its melody, all its parts, and to train by its melody from the bars at `LATER`."""
+    """Songs of a split in 4/4: melody, all parts, and for training the melody from the bars at `LATER`."""
     for song in songs(data, split, sources):
         if song.meter != 4:
             continue

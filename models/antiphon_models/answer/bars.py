@@ -1,4 +1,4 @@
-"""`antiphon train bars`: the bar model of `continue` and `generate`, a GRU that corrects the memory's chances."""
+"""`antiphon train bars`: the bar model of `continue` and `generate`, a GRU that corrects the memory's probabilities."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, Traini
 from antiphon_models.material.part_songs import SOURCES
 
 PIECES, LENGTH = 32, 192
-"""Of a step: pieces, and events of each."""
+"""Pieces per training step, and events per piece."""
 FROM_START, ALONE = 0.4, 0.55
 """Shares of a batch: pieces from their first event on, melodies alone."""
 NO_MEMORY, NO_ROW, NO_STATE = 0.2, 0.1, 0.35
-"""Chances that a piece is told without memory, that a row of an event is left out, and of dropout."""
+"""Probabilities of hiding a piece's memory, of hiding an event's row, and of dropout."""
 _NAMES = ("events", "values", "times", "value", "time", "value_memory", "time_memory")
 
 
 class BarNetwork(torch.nn.Module):
-    """As `antiphon_answer.bar_model` plays it, over whole sequences."""
+    """The network of `antiphon_answer.bar_model`, over whole sequences."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class BarNetwork(torch.nn.Module):
     def forward(
         self, rows: Sequence[torch.Tensor], memory: Sequence[torch.Tensor], known: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log chances of values `[N, L, INTERVALS]` and of times to the next `[N, L, TIMES]`.
+        """Log probabilities of values `[N, L, INTERVALS]` and of times to the next event `[N, L, TIMES]`.
 
         `rows`: of events, values and times, `[N, L, k]`. `memory`: log chances of values and times by the memory.
         `known`: `[N]`, 1 where there is a memory, else 0.
@@ -84,7 +84,7 @@ class BarNetwork(torch.nn.Module):
 
 
 class BarsRecipe(Recipe):
-    """POP909, JSB, and freedoom and openttd-openmsx where their folders are there; see the module."""
+    """Recipe of `bars`, on POP909, JSB, and freedoom and openttd-openmsx where their folders are present."""
 
     name = "bars"
     weights = MODEL
@@ -158,7 +158,7 @@ class BarsRecipe(Recipe):
         return losses[0] + losses[1], {"bits": (losses[0] + losses[1]).detach() / math.log(2.0)}
 
     def validate(self, network: torch.nn.Module) -> Figures:
-        """Bits that are saved of the memory's, mean of the spans; of a melody's note, with and without the memory."""
+        """Bits saved relative to the memory, mean of the spans; per melody note, with and without the memory."""
         bits = {
             name: [self._bits(network, name, *span) for span in SPANS.values()] for name in ("ours", "own", "memory")
         }

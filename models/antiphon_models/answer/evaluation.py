@@ -25,9 +25,9 @@ from antiphon_models.learning.user_commands import command
 
 BARS, SLOTS = 8, 128
 FEWEST, MOST_SONGS = 120, 60
-"""Notes of a song that is measured, and how many songs where no limit is given."""
+"""Measured notes of a song, and default number of songs."""
 CUTS = (0.4, 0.55, 0.7)
-"""Parts of a song after which it is continued."""
+"""Fractions of a song at which it is continued."""
 
 
 class Answering(Evaluation):
@@ -56,7 +56,7 @@ class Answering(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Bits, then what continuations are like, each after three parts of a song."""
+        """Bits per note, then figures of continuations, each at three fractions of the song."""
         found = _songs(ask)
         yield from _bits(found, ask)
         yield from _continuations(found, ask)
@@ -138,7 +138,7 @@ def _moved(notes: Sequence[Planned], start: int, by: int, slots: int = SLOTS) ->
 
 
 def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
-    """Eight bars from later in the song, that have notes."""
+    """Eight non-empty bars from later in the song."""
     starts = [16 * bar for bar in range(start // 16 + BARS, song.notes[-1].slot // 16 - 6)]
     chosen.shuffle(starts)
     for at in starts:
@@ -149,7 +149,7 @@ def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
 
 
 def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list[Planned]:
-    """Eight bars of order 1: each symbol after the one before as often as in the song."""
+    """Eight bars of a first-order Markov chain, with the song's own transition frequencies."""
     symbols = [symbols_of(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(before)]
     slot, pitch, last = start - 1, before[-1].pitch, symbols[-1]
     notes: list[Planned] = []
@@ -165,7 +165,7 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 def continuation_of(
     song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS, by: str = "memory"
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
-    """What `antiphon run continue` adds to a file of a melody, and its report."""
+    """Output of `antiphon run continue` on a file of a melody, and its report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
         notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
@@ -181,7 +181,7 @@ def continuation_of(
 
 
 def _is_there(name: str, ask: EvaluationRequest) -> bool:
-    """Whether what a system needs is installed; says so where it is not."""
+    """Whether a system's requirements are installed; reports where they are not."""
     from importlib.util import find_spec
 
     if name == "bar model":

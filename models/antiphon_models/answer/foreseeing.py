@@ -1,4 +1,4 @@
-"""Bits a note: `answer`, its bar model, and two plain learners."""
+"""Bits per note of `answer`, its bar model, and two plain predictors."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _UNIFORM = 1.0 / (INTERVALS * TIMES)
 
 
 class Foreseer(Protocol):
-    """Says how unexpected a melody's notes are, and learns each."""
+    """A sequential predictor of a melody's notes."""
 
     def start(self) -> None:
-        """Forgets all; a melody begins."""
+        """Resets the predictor for a new melody."""
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        """Bits of a note that follows another."""
+        """Surprise in bits of a note after its predecessor."""
 
     def learn(self, before: Planned | None, note: Planned) -> None:
-        """Takes a note; None before the first."""
+        """Learns a note; `before` is None at the first."""
 
 
 class OwnForeseer:
-    """`answer`'s prior, with its memory or without."""
+    """The prior of `answer`, with or without its memory."""
 
     def __init__(self, *, memory: bool = True) -> None:
         self.improviser = Improviser(installed_prior())
@@ -70,7 +70,7 @@ class BarForeseer:
 
 
 class MarkovForeseer:
-    """Order 1 of the song's own notes, by Witten and Bell over all notes of it, over all symbols."""
+    """First-order Markov model of the song's own notes, Witten-Bell smoothed over all notes and all symbols."""
 
     def start(self) -> None:
         self._after: defaultdict[int, Counter[int]] = defaultdict(Counter)
@@ -92,7 +92,7 @@ class MarkovForeseer:
 
 
 class OracleForeseer:
-    """vmo's factor oracle: what followed along the suffix links, a longer repeated suffix counting more."""
+    """The factor oracle of vmo: symbols that followed along the suffix links, weighted by repeated suffix length."""
 
     def start(self) -> None:
         from vmo.VMO.oracle import create_oracle
@@ -134,7 +134,7 @@ def _symbol(before: Planned, note: Planned) -> int:
 
 
 def spans(bits: Sequence[float]) -> Iterator[tuple[str, float]]:
-    """Mean bits a note of each span of a melody, of what notes 1 and later take."""
+    """Mean bits per note of each span of a melody, given the bits of notes 1 and later."""
     for name, (first, last) in SPANS.items():
         if len(bits) > first:
             yield name, float(np.mean(bits[first:last]))

@@ -1,4 +1,4 @@
-"""Melodies as `answer` learns them: onsets on sixteenths, the highest note of each."""
+"""Melodies as training data of `answer`: onsets on sixteenths, the highest note of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Melodies that repeat and vary phrases drawn by seed: what `answer` is measured on where POP909 is not at hand."""
+"""Melodies that repeat and vary seeded phrases: test material of `answer` where POP909 is not at hand."""
 
 from __future__ import annotations
 

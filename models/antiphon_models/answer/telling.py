@@ -1,4 +1,4 @@
-"""Whether eight bars are the human's own: what a classifier of melodies is shown, and how well it tells them apart."""
+"""Features of eight bars, and a classifier that separates generated bars from the human's own."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ ALONE = 47
 
 
 def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
-    """All runs of `size` notes as intervals and times between onsets."""
+    """All runs of `size` notes as intervals and inter-onset times."""
     steps = [(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(notes)]
     return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
 
 
 def shared_part(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
-    """The share of groups of four notes that are the song's."""
+    """Share of four-note groups that also occur in the song."""
     known = set(groups(song))
     own = groups(notes)
     return float(np.mean([group in known for group in own])) if own else 0.0
 
 
 def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
-    """Notes of the longest run that is the song's."""
+    """Length in notes of the longest run copied from the song."""
     size = 1
     while size < len(notes) and set(groups(notes, size + 1)) & set(groups(song, size + 1)):
         size += 1
@@ -38,13 +38,13 @@ def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
 
 
 def in_key(notes: Sequence[Planned], key: int) -> float:
-    """The share of notes in the scale of a key; of minor with the leading note and the raised sixth."""
+    """Share of notes in the scale of a key; minor with the leading note and the raised sixth."""
     scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
     return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
 
 
 def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.float64]:
-    """Bits of each of the notes after those before, `[2, n]`: with the memory and without."""
+    """Bits of each note given the preceding ones, `[2, n]`: with the memory and without."""
     both, prior = OwnForeseer(), OwnForeseer(memory=False)
     for foreseer in (both, prior):
         foreseer.start()
@@ -60,7 +60,7 @@ def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.flo
 
 
 def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
-    """What is shown of eight bars: first `ALONE` numbers of themselves, then more beside the song before them."""
+    """Features of eight bars: `ALONE` of the bars themselves, then those relative to the preceding song."""
     both_bits, prior_bits = _bits(before, notes)
     quarter = max(1, len(prior_bits) // 4)
     pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
@@ -112,7 +112,7 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
 def separation(
     human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
 ) -> float:
-    """Area under the curve of a forest that tells two kinds of eight bars apart; no song is trained and tested on."""
+    """Area under the ROC curve of a forest that separates two kinds of eight bars; no song is trained and tested on."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold

@@ -1,4 +1,4 @@
-"""How `answer` trades with a player: places in the beat, copied runs, cadences, loudness and rhythms of its turns."""
+"""Evaluation of `answer` in trades: beat positions, copied runs, cadences, loudness and rhythms of its turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from antiphon_models.material.part_songs import songs
 
 PLAYERS, TURNS = 10, 3
 TURN = 16.0
-"""Beats of a turn of four bars; the player has the first of two."""
+"""Beats of a four-bar turn; the player has the first of two."""
 COLUMNS = (
     "run, part ↓; run [notes] ↓; off its place [beats] ↓; cadence; loudness, deviation; cells kept; first note [ms] ↓"
 )
@@ -50,13 +50,13 @@ class Trader:
 
 
 def swung(beats: float) -> float:
-    """Where a place is when its beat's half falls on `_SWING`."""
+    """Swung position of a beat position, its half beat at `_SWING`."""
     beat, place = divmod(beats, 1.0)
     return beat + (place * 2 * _SWING if place < 0.5 else _SWING + (place - 0.5) * 2 * (1 - _SWING))
 
 
 def in_triplets(beats: float) -> float:
-    """The nearest third of a beat to where a place is swung."""
+    """Nearest third of a beat to a swung position."""
     return round(3.0 * swung(beats)) / 3.0
 
 
@@ -101,7 +101,7 @@ def _from_its_start(song: Trader) -> Trader | None:
 
 
 def felt(song: Trader, place: Callable[[float], float]) -> Trader:
-    """A song with its beats divided otherwise; of notes that fall together the later is left out."""
+    """A song with its beats divided otherwise; of coinciding notes the later is dropped."""
     notes: dict[float, MidiNote] = {}
     for note in song.notes:
         start = place(note.start)
@@ -110,7 +110,7 @@ def felt(song: Trader, place: Callable[[float], float]) -> Trader:
 
 
 def answers_of(song: Trader, seed: int) -> list[list[MidiNote]]:
-    """What `antiphon run answer -p mode=trade` plays in the player's pauses."""
+    """Output of `antiphon run answer -p mode=trade` in the player's pauses."""
     given = tuple(note for turn in song.turns(False) for note in turn)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.mid", Path(folder) / "out.mid"
@@ -139,7 +139,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
 
 
 def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: float, key: int) -> dict[str, float]:
-    """Of an answer from beat `start` on, beside all that the player had played; see `NOTE`."""
+    """Figures of an answer from beat `start` on, relative to all that the player had played; see `NOTE`."""
     run = 1 + longest_run(_steps(notes), _steps(heard))
     places = np.array([note.start % 1.0 for note in heard])
     own = np.array([note.start % 1.0 for note in notes])
@@ -166,7 +166,7 @@ def _steps(notes: Sequence[MidiNote]) -> list[int]:
 
 
 def longest_run(own: Sequence[int], known: Sequence[int]) -> int:
-    """The length of the longest sequence that both hold."""
+    """Length of the longest common sequence."""
     ends = np.zeros(len(known) + 1, np.int64)
     longest = 0
     for pitch in own:
@@ -176,7 +176,7 @@ def longest_run(own: Sequence[int], known: Sequence[int]) -> int:
 
 
 def _cells(notes: Sequence[MidiNote]) -> list[tuple[int, ...]]:
-    """Onsets of each half bar that has any, in twelfths of a beat."""
+    """Onsets of each non-empty half bar, in twelfths of a beat."""
     cells: dict[int, list[int]] = {}
     for at in sorted({round(12.0 * note.start) for note in notes}):
         cells.setdefault(at // 24, []).append(at % 24)

@@ -16,7 +16,7 @@ from antiphon_models.answer.melodies import TuneSong, melodies
 
 
 def count(given: Iterable[TuneSong]) -> dict[str, NDArray[np.float64]]:
-    """The prior's arrays by name, of melodies in 4/4."""
+    """Arrays of the prior by name, from melodies in 4/4."""
     times, intervals = np.zeros((PLACES, TIME_CLASSES, TIMES)), np.zeros((2, 12, INTERVAL_CLASSES, INTERVALS))
     degrees = np.ones((2, 12))
     for song in given:
@@ -38,7 +38,7 @@ def count(given: Iterable[TuneSong]) -> dict[str, NDArray[np.float64]]:
 
 
 def _twice(counts: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Chances over the last axis, smoothed by those of wider contexts, which are smoothed by those of all."""
+    """Probabilities over the last axis, smoothed by those of wider contexts, which are smoothed by the marginal."""
     size = counts.shape[-1]
     every = _blended(counts.reshape(-1, size).sum(axis=0), np.full(size, 1.0 / size))
     means = [_blended(context, every) for context in (one, other)]

@@ -1,1 +1,1 @@
-"""What measures `genre`, makes musicnn's weights of its wheel, and learns `popularity` from a table."""
+"""Evaluation of `genre`, conversion of musicnn's weights, and training of `popularity` from a table."""

@@ -1,4 +1,4 @@
-"""The axes of musicnn's embedding: principal components over recordings, each of which counts once.
+"""The axes of musicnn's embedding: principal components over recordings of equal weight.
 
 python -m antiphon_models.classify.axes OUT FOLDER...
 """
@@ -19,7 +19,7 @@ from antiphon_classify.features import AXES, DIMENSIONS
 from antiphon_classify.musicnn import PatchStream, answers
 
 SECONDS = 40.0
-"""Of a recording, from its beginning."""
+"""Seconds read from the beginning of a recording."""
 SAID = {
     "plugin": "classify",
     "licence": "MIT",
@@ -46,7 +46,7 @@ def embeddings(paths: list[Path]) -> Iterator[F32]:
 
 
 def fitted(rows: F64) -> dict[str, NDArray[np.float16]]:
-    """`mean` and `axes` of embeddings `[n, 400]`, each of which is taken with the length 1."""
+    """`mean` and `axes` of embeddings `[n, 400]`, each normalised to length 1."""
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     mean = rows.mean(axis=0)
     _, _, axes = np.linalg.svd(rows - mean, full_matrices=False)

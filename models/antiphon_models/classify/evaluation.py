@@ -28,12 +28,12 @@ SAME: Mapping[str, tuple[str, ...]] = {
     "dance": ("electronic", "house"), "drumandbass": ("electronic",), "punk": ("rock",), "hardrock": ("rock", "metal"),
     "singersongwriter": ("folk",), "orchestral": ("classical",), "opera": ("classical",),
 }  # fmt: skip
-"""What is right for a genre of other names; one that is not here, and none of ours, is a stranger."""
+"""Accepted genres of ours by foreign name; an absent or unmatched one counts as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledRecording:
-    """A recording and its genre, as its folder or its data set names it."""
+    """A recording with its genre, as its folder or its data set names it."""
 
     path: Path
     name: str
@@ -41,13 +41,13 @@ class LabeledRecording:
 
     @property
     def right(self) -> tuple[str, ...]:
-        """Ours that are right; none where it is of a genre that has no name here."""
+        """Accepted genres of ours; none for a genre without a counterpart here."""
         plain = _plain(self.genre)
         return SAME.get(plain, tuple(name for name in GENRES if _plain(name) == plain))
 
 
 class GenreEvaluation(Evaluation):
-    """Accuracy, over all and over genres, and of what is no genre how much is unknown."""
+    """Accuracy over all items and over genres, and the unknown share of items without a genre of ours."""
 
     trivial = MAJORITY
     classical = NEAREST
@@ -79,7 +79,7 @@ class GenreEvaluation(Evaluation):
 
 
 def recordings(root: Path) -> list[LabeledRecording]:
-    """The test of GTZAN or FMA, where `root` is one of them, else all sounds of folders named by their genre."""
+    """Recordings of the test split of GTZAN or FMA, or of a folder with one subfolder per genre."""
     for layout in ("gtzan", "fma", "folder"):
         try:
             items: Sequence[Item] = layout_of(layout).listing(root).items
@@ -154,7 +154,7 @@ def _macro(
 def _nearest(
     known: Sequence[tuple[LabeledRecording, dict[str, Any]]],
 ) -> Iterator[tuple[LabeledRecording, list[str]]]:
-    """For each recording genres by how many of its nearest others have them."""
+    """Genres of each recording, ranked by their number among its nearest neighbours."""
     found = [(one, values["embedding"]) for one, values in known if values.get("embedding")]
     if len(found) < 2:
         return

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 
 NETWORKS = {"musicnn-msd": "MSD_musicnn", "musicnn-mtt": "MTT_musicnn"}
-"""By the names of our weights, the folders of the wheel."""
+"""Folders of the wheel by the names of our weights."""
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER, _FLOAT = 48, 1
 _OPTIMIZER = ("Adam", "beta1_power", "beta2_power", "global_step")
 
 
 def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
-    """The arrays of one of `NETWORKS`: kernels as float16, all else as float32, `model/` left out of their names.
+    """Arrays of one of `NETWORKS`: kernels as float16, all else as float32, names without `model/`.
 
     Raises:
         FileError: The file is no wheel of musicnn 0.1.0.
@@ -66,7 +66,7 @@ def _rows(table: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(table: bytes, handle: bytes, place: int) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of the block that a handle states: each key has as many bytes of the one before as it says."""
+    """Rows of the block at a handle, with prefix-compressed keys."""
     start, place = _number(handle, place)
     size, _ = _number(handle, place)
     if table[start + size]:
@@ -84,7 +84,7 @@ def _block(table: bytes, handle: bytes, place: int) -> Iterator[tuple[bytes, byt
 
 
 def _tensor(message: bytes, data: bytes) -> NDArray[np.float32]:
-    """The array that an entry of the table describes: 1 type, 2 shape, 4 offset, 5 bytes."""
+    """Array of an entry of the table: fields 1 type, 2 shape, 4 offset, 5 bytes."""
     fields = dict(_fields(message))
     if fields[1] != _FLOAT:
         raise ValueError(f"an array has the type {fields[1]}")
@@ -95,7 +95,7 @@ def _tensor(message: bytes, data: bytes) -> NDArray[np.float32]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Numbers and values of a message of protocol buffers."""
+    """Field numbers and values of a protocol buffer message."""
     place = 0
     while place < len(message):
         tag, place = _number(message, place)
@@ -114,7 +114,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _number(content: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place behind it."""
+    """A varint, and the position behind it."""
     value = shift = 0
     while True:
         byte = content[place]

@@ -1,4 +1,4 @@
-"""`antiphon train popularity TABLE.csv`: a column of one's own table, by scikit-learn, cross-validated by artist.
+"""`antiphon train popularity TABLE.csv`: a column of the user's table, by scikit-learn, cross-validated by artist.
 
 A row is a song: its audio (`path`, relative to the table) or features of it, and what else is known: artist, year,
 genre, language. What is installed knows the sound alone, which is all that a file has; the table of figures says what
@@ -24,22 +24,22 @@ from antiphon_classify.popularity import NAME, popularity_folder
 
 AUDIO, ARTIST = ("path", "file", "audio"), "artist"
 LARGEST, MOST_ROWS = 64 << 20, 100_000
-"""Bytes and rows of a table."""
+"""Maximum bytes and rows of a table."""
 FOLDS = 5
 FEWEST = 10
-"""Rows that have the target."""
+"""Minimum number of rows with the target."""
 MOST_WORDS = 50
-"""Different words of a column of text that counts; the others are one."""
+"""Maximum number of distinct words per text column; rarer ones are merged."""
 STRENGTHS = np.logspace(0, 5, 11)
-"""Of the penalty on weights, of which the best is chosen by the rows that are learned from."""
+"""Regularisation strengths, the best chosen on the training rows."""
 Row = dict[str, str]
 
 
 class PopularityTraining:
-    """Learns a column of a table and installs what the sound tells of it."""
+    """Trains a model of a table's column and installs its audio part."""
 
     def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
-        """Cross-validates, says the figures, and writes the model of the sound into `out`, else the data folder.
+        """Cross-validates, reports the figures, and writes the audio model into `out`, else the data folder.
 
         Raises:
             UsageError: The table has too few rows, artists or columns.
@@ -80,7 +80,7 @@ class PopularityTraining:
 
 
 def read_table(path: Path) -> list[Row]:
-    """The rows of a CSV by its first line's names, in small letters; `FileError` where it cannot be read."""
+    """Rows of a CSV by its header in lower case; `FileError` where it cannot be read."""
     try:
         if path.stat().st_size > LARGEST:
             raise FileError(f"{path} has more than {LARGEST >> 20} MiB")
@@ -101,7 +101,7 @@ def read_table(path: Path) -> list[Row]:
 def cross_validate(
     given: dict[str, F64], truth: NDArray[Any], artists: Sequence[str], classes: tuple[str, ...]
 ) -> dict[str, float]:
-    """Mean absolute error, or share that is wrong, of the baseline (median, most frequent class) and of each model."""
+    """Mean absolute error or error rate of the baseline (median, most frequent class) and of each model."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.model_selection import GroupKFold
 
@@ -118,7 +118,7 @@ def cross_validate(
 
 
 def _sounds(table: Path, rows: list[Row], say: Callable[[str], None]) -> tuple[F64 | None, list[Row]]:
-    """Features of the rows' audio, and the rows whose audio can be read; None where there is no such column."""
+    """Features of the rows' audio, and the rows with readable audio; None without such a column."""
     column = next((name for name in AUDIO if name in rows[0]), None)
     if column is None:
         return None, rows
@@ -141,7 +141,7 @@ def _sounds(table: Path, rows: list[Row], say: Callable[[str], None]) -> tuple[F
 
 
 def _truth(texts: Sequence[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Numbers, or the places of texts among their classes, which are given then."""
+    """Numbers, or class indices of texts together with the classes."""
     numbers = _numbers(texts)
     if numbers is not None and np.isfinite(numbers).all():
         return numbers, ()
@@ -152,7 +152,7 @@ def _truth(texts: Sequence[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 
 def _columns(rows: Sequence[Row], target: str) -> F64 | None:
-    """Columns besides target, audio and artist: numbers as such, a column of 0 and 1 for each frequent word."""
+    """Feature columns besides target, audio and artist: numbers as such, an indicator column per frequent word."""
     made: list[F64] = []
     for name in rows[0]:
         texts = [row.get(name, "").strip().casefold() for row in rows]
@@ -170,7 +170,7 @@ def _columns(rows: Sequence[Row], target: str) -> F64 | None:
 
 
 def _numbers(texts: Sequence[str]) -> F64 | None:
-    """The texts as numbers, NaN of empty ones; None where one is no number."""
+    """Texts as numbers, NaN for empty ones; None where one is no number."""
     try:
         found = np.array([float(text) if text.strip() else np.nan for text in texts])
     except ValueError:
@@ -188,7 +188,7 @@ def _fitted(rows: F64, truth: NDArray[Any], classes: tuple[str, ...]) -> Any:
 
 
 def _line(model: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights `[features, outputs]` and bias of a fitted model, its standardisation within them."""
+    """Weights `[features, outputs]` and bias of a fitted model, with its standardisation folded in."""
     scaler, last = model[0], model[-1]
     weight = np.atleast_2d(last.coef_) / scaler.scale_
     bias = np.atleast_1d(last.intercept_) - weight @ scaler.mean_

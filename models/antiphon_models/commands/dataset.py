@@ -1,4 +1,4 @@
-"""`antiphon dataset`: whether a data set is whole, and how it is split."""
+"""`antiphon dataset`: completeness and splits of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SENTENCE = "Look at data sets for training: what is there, what is missing or damaged, how it is split."
 SHOWN = 10
-"""Lines of each list that are printed; `--json` has all of them."""
+"""Number of printed lines of each list; `--json` has all."""
 
 
 def application() -> typer.Typer:

@@ -89,7 +89,7 @@ def evaluate(
 
 
 def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
-    """The files to measure that were named, or lie in named folders."""
+    """Files to measure: those named, and those in named folders."""
     files = [
         file
         for path in paths
@@ -104,7 +104,7 @@ def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
 
 
 def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
-    """Says that all items are measured, and how to measure fewer. `chosen`: the systems are."""
+    """Warns that all items are measured, and how to measure fewer. `chosen`: systems were named."""
     what = "your files" if own else "all its items"
     ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
     fewer = [] if own else ["--limit 5 takes five items"]
@@ -114,7 +114,7 @@ def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
 
 
 def _in_folder(path: Path) -> list[Path]:
-    """The sound files in a folder and those below it; a file itself."""
+    """Sound files in a folder and its subfolders; a file itself."""
     from antiphon.api.backends.files import READ_SUFFIXES, SOUND_FORMATS
 
     if not path.is_dir():
@@ -126,7 +126,7 @@ def _in_folder(path: Path) -> list[Path]:
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
-    """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
+    """Writes a numbered file per item, creating the folder at the first. `UsageError` without items."""
     from antiphon.api.backends.files import AudioWriter, make_folder
 
     items: dict[str, int] = {}

@@ -18,9 +18,9 @@ from antiphon.api.backends.cli import Json, command_group, epilog
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
-"""Bad sounds that are printed, and classes in a warning; `--json` has all of them."""
+"""Number of printed bad sounds, and of classes in a warning; `--json` has all."""
 MOST_CLASSES = 40
-"""Classes whose counts are printed."""
+"""Maximum number of classes with printed counts."""
 HINT = 'add sounds, or change train.test and train.valid; gather.group = "none" where the sounds of a group differ'
 
 
@@ -116,7 +116,7 @@ def watch(
 
 
 def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
-    """Prints each class's sounds by split of the training, and warns of splits that a class is not in."""
+    """Prints the sounds of each class by split of the training, and warns of classes missing from a split."""
     from antiphon.api.backends.cli import complain
 
     for number, (name, counts) in enumerate(classes.items()):

@@ -1,4 +1,4 @@
-"""`antiphon train NAME`: makes a model's material and its weights, and goes on where it was stopped."""
+"""`antiphon train NAME`: makes a model's material and trains its weights, resuming where it was stopped."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from antiphon.api.backends.runtime import instead
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
 DATA = Path("data")
-"""The folder of material unless told otherwise."""
+"""Default folder of material."""
 
 
 @runtime_checkable
 class TableTraining(Protocol):
-    """A training that needs neither torch nor material: it learns a column of one's own table."""
+    """A training without torch or material: it learns a column of the user's table."""
 
     def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
-        """Learns and installs the model, in `out` or where it is looked for."""
+        """Learns and installs the model, in `out` or the default folder."""
 
 
 def train(
@@ -89,7 +89,7 @@ def train(
 
 @contextmanager
 def _folder_made(folder: Path) -> Iterator[None]:
-    """A folder that can be written to; where it is new and stays empty, it is removed."""
+    """A writable folder, removed if it is new and stays empty."""
     from antiphon.api.backends.files import make_folder
 
     new = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -118,7 +118,7 @@ def say(line: str) -> None:
 
 
 class _Bar:
-    """On a terminal."""
+    """A progress bar on a terminal."""
 
     def __init__(self) -> None:
         from antiphon.api.backends.cli import ProgressBar

@@ -1,4 +1,4 @@
-"""Data sets as their authors lay them out: what should be there, what is, and which part is for training.
+"""Data sets in their authors' layouts: expected and present items, and the training split.
 
 Imports `antiphon.api`.
 """

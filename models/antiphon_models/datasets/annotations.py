@@ -1,4 +1,4 @@
-"""What people annotated in a recording, as values: its tempo, keys, beats, chords and sections."""
+"""Annotations of a recording as values: its tempo, keys, beats, chords and sections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AnnotatedBeat:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedSpan:
-    """A part of the recording.
+    """An annotated section of the recording.
 
     `start`: seconds. `end`: seconds. `label`: a chord in Harte's syntax, a key as "A minor", or a section's name.
     """
@@ -40,7 +40,7 @@ class AnnotatedSpan:
 
 @dataclass(frozen=True, slots=True)
 class MusicAnnotations:
-    """All that is annotated of an item.
+    """All annotations of an item.
 
     Attributes:
         tempo: Beats a minute; 0 where it is not known.
@@ -56,7 +56,7 @@ class MusicAnnotations:
 
 
 def annotations_of(root: Path, item: Item) -> MusicAnnotations:
-    """Reads the annotations of an item, as far as their files are there.
+    """Reads an item's annotations from the files present.
 
     Raises `FileError`: a file cannot be read, or holds something else; the message names it.
     """
@@ -73,7 +73,7 @@ def annotations_of(root: Path, item: Item) -> MusicAnnotations:
 
 
 def key_of(text: str) -> str:
-    """A key as "A minor", from what data sets write: "A minor", "Amin", "A:minor", "A"; "" where it is none."""
+    """A key as "A minor", from the spellings of data sets: "A minor", "Amin", "A:minor", "A"; "" where it is none."""
     found = _KEY.fullmatch(re.split(r"[/|\t,]", text)[0].strip())  # comments and other readings follow the first
     if not found:
         return ""
@@ -82,7 +82,7 @@ def key_of(text: str) -> str:
 
 
 def tempo_in(path: Path) -> float:
-    """The tempo in a file that holds it as a number, or in JAMS; 0 where it is not known.
+    """Tempo of a file that holds it as a number, or of JAMS; 0 where unknown.
 
     Raises `FileError`: it is no such file.
     """
@@ -123,7 +123,7 @@ def _beats(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[Annot
 
 
 def _counted(path: Path, fields: Iterable[Sequence[str]]) -> Iterator[AnnotatedBeat]:
-    """The beats of rows that say in the last field whether one begins a bar; those before the first bar have no place.
+    """Beats of rows whose last field marks the first of a bar; beats before the first bar have no position.
 
     The field between says it of half bars.
     """

@@ -1,4 +1,4 @@
-"""Compares a folder with what should be in it."""
+"""Compares a folder with the expected content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from antiphon_models.datasets.layouts import layout_of, listing_of
 from antiphon_models.datasets.records import Item, Report
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called with items done, their number, and the name of one."""
+"""Progress callback with items done, the total, and a name."""
 
 
 def check(name: str, path: Path, progress: Progress | None = None, *, thorough: bool = False) -> Report:
@@ -69,7 +69,7 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
 
 
 def _unread(path: Path, item: Item) -> str:
-    """Why an item's annotations cannot be read; "" where they can."""
+    """Reason why an item's annotations cannot be read; "" if they can."""
     try:
         annotations_of(path, item)
     except FileError as error:

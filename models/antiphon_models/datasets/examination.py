@@ -1,4 +1,4 @@
-"""Says what is wrong with one file: from its first and last bytes, or, thoroughly, by decoding all of it."""
+"""Detects the fault of a file: from its first and last bytes, or, thoroughly, by decoding all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import Decoder, read_midi, reason_of_os_error
 
 HEAD = 1 << 16
-"""Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""
+"""Bytes at the start of an MP3 within which its first frame must lie, after any tags."""
 _MAGIC = {
     ".wav": (b"RIFF", b"RIFX", b"RF64"),
     ".au": (b".snd",),
@@ -28,12 +28,12 @@ _MAGIC = {
 SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
 SCORES = frozenset({".mid", ".midi"})
 SHORTEST = 12
-"""Bytes of the head of a wav or au file, without which it says nothing."""
+"""Minimum bytes of a wav or au header."""
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
-    """A clause for the fault of a file, "" where nothing is; `digest` is "md5:…" or "sha1:…".
+    """Fault of a file as a clause, "" without one; `digest` is "md5:…" or "sha1:…".
 
     `thorough` compares it and decodes all of its sound, or reads all of its notes.
     """
@@ -73,7 +73,7 @@ def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
 
 
 def _promised(head: bytes) -> int:
-    """The bytes that a wav or au file says it has, or has to have; 0 where it does not say."""
+    """Size in bytes by the header of a wav or au file; 0 where it has none."""
     if len(head) < SHORTEST:
         return SHORTEST
     if head.startswith(b".snd"):
@@ -95,14 +95,14 @@ def _mp3_begins(head: bytes, path: Path) -> bool:
 
 
 def _is_frame(begin: bytes) -> bool:
-    """Whether these three bytes begin a frame: sync, and a layer, a bit rate and a sample rate that exist."""
+    """Whether three bytes are an MP3 frame header: sync, and valid layer, bit rate and sample rate."""
     sync, version, rates = begin
     known = version & 0x06 != 0 and rates & 0xF0 not in (0, 0xF0) and rates & 0x0C != 0x0C
     return sync == 0xFF and version & 0xE0 == 0xE0 and known
 
 
 def _chunk_fault(path: Path) -> str:
-    """Walks the chunks of a MIDI file."""
+    """Fault in the chunks of a MIDI file."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         at = tracks = 0

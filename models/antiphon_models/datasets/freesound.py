@@ -1,4 +1,4 @@
-"""Sounds of a search at Freesound, by a user's own key, as a data set: previews, with tags, owner and licence of each.
+"""Sounds of a Freesound search by the user's own key, as a data set: previews, with tags, owner and licence of each.
 
 The API is version 2 with a token (text search: https://freesound.org/docs/api/). Originals need OAuth 2, previews
 (MP3 of 128 kbit/s) do not. The key is sent in a header to the one server that is named, never to where a link leads.
@@ -26,20 +26,20 @@ from antiphon_models.datasets.layouts.sounds import SOUNDS
 
 SERVER = "https://freesound.org"
 KEY = "ANTIPHON_FREESOUND_KEY"
-"""The variable of the environment with the key, where no file is named."""
+"""Environment variable of the key, where no file is named."""
 LICENCES = {"cc0": "Creative Commons 0", "by": "Attribution", "by-nc": "Attribution Noncommercial"}
-"""As the server's filter has them."""
+"""Licences, as spelled in the server's filter."""
 PAGE = 150
-"""Sounds of an answer, the most that the server gives."""
+"""Sounds per page, the server's maximum."""
 MOST = 10_000
-"""Sounds of a search."""
+"""Maximum sounds of a search."""
 LARGEST_ANSWER, LARGEST_PREVIEW = 16 << 20, 32 << 20
-"""Bytes; an hour of preview has 58 MB, and is left out."""
+"""Maximum bytes; an hour of preview has 58 MB, and is left out."""
 TIMEOUT = 30.0
 BETWEEN = 1.0
-"""Seconds between two searches: the server allows 60 a minute."""
+"""Minimum seconds between two searches: the server allows 60 a minute."""
 TRIES, LONGEST_PAUSE = 4, 60.0
-"""Of a request that the server is too busy for, and seconds between two."""
+"""Retries of a request when the server is busy, and seconds between two."""
 _FIELDS = "id,name,username,license,tags,duration,url,previews"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -60,7 +60,7 @@ class FreesoundSearch:
 
 @dataclass(slots=True)
 class FetchCounts:
-    """What was done, in sounds: fetched now, there before, and left out (too large, or without a preview)."""
+    """Number of sounds fetched now, present before, and left out (too large, or without a preview)."""
 
     fetched: int = 0
     known: int = 0
@@ -68,7 +68,7 @@ class FetchCounts:
 
 
 def key_from(path: Path | None) -> str:
-    """The key, from a file or from the environment.
+    """The API key, from a file or from the environment.
 
     Raises `UsageError`: there is none, or it cannot be one. The message does not hold it.
     """
@@ -86,7 +86,7 @@ def key_from(path: Path | None) -> str:
 
 
 class Freesound:
-    """Fetches a search into a folder. Killed at any time, the next call goes on.
+    """Downloads a search into a folder, resumable after a kill.
 
     `server`: where the API is; other than on this machine by https alone. `pause`: called with seconds to pass. Raises
     `UsageError`: the key would be sent in clear.
@@ -102,7 +102,7 @@ class Freesound:
         self._files = build_opener()
 
     def fetch(self, search: FreesoundSearch, folder: Path, progress: Callable[[int, int, str], None]) -> FetchCounts:
-        """Fetches what is not there yet: `SOUNDS`, and the previews in audio/, of `folder`.
+        """Downloads missing sounds into `folder`: `SOUNDS`, and the previews in audio/.
 
         `progress` is called before each sound with how many are done, how many there are, and its name.
 
@@ -139,7 +139,7 @@ class Freesound:
             self._pause(BETWEEN)
 
     def _one(self, number: int, row: Mapping[str, Any], folder: Path, counts: FetchCounts) -> bool:
-        """Fetches a preview; False where it is left out."""
+        """Downloads a preview; False where it is left out."""
         path = folder / "audio" / f"{number}.mp3"
         if path.is_file():
             counts.known += 1
@@ -184,7 +184,7 @@ class Freesound:
         return self._get(self._files, Request(link), LARGEST_PREVIEW)
 
     def _get(self, opener: OpenerDirector, request: Request, largest: int) -> bytes | None:
-        """What a URL gives; None for what is too large. A server that is busy is asked again."""
+        """Content of a URL, with retries while the server is busy; None if too large."""
         for attempt in range(1, TRIES + 1):
             try:
                 with opener.open(request, timeout=TIMEOUT) as answer:
@@ -221,7 +221,7 @@ def _number(row: Any) -> int:
 
 
 def check(search: FreesoundSearch) -> None:
-    """Refuses a search that cannot be. Raises `UsageError`: so it is."""
+    """Validates a search. Raises `UsageError`: it is invalid."""
     if not search.query.strip() or len(search.query) > 500:
         raise UsageError("the search has no words, or more than 500 characters")
     if not 1 <= search.most <= MOST:
@@ -232,10 +232,10 @@ def check(search: FreesoundSearch) -> None:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows nothing: a header with the key would go along."""
+    """Refuses redirects, which would leak the header with the key."""
 
     def redirect_request(self, *_: Any) -> None:
-        """There is no other request; what was answered is an error."""
+        """Raises no new request, so that a redirect is an error."""
         return
 
 

@@ -1,4 +1,4 @@
-"""What a data set's loader gives: its items, each with its files, its split, and what it shares with others."""
+"""Records of a data set's loader: its items, each with files, split and sharing group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits for data sets whose authors published none: by the digest of what items share, so never within a song."""
+"""Splits for data sets without published ones: by the digest of a sharing group, so never within a song."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing,
 
 TENTHS = 10
 MADE_HERE = "made here"
-"""How `DatasetListing.split_by` begins where no split is published."""
+"""Prefix of `DatasetListing.split_by` where no split is published."""
 _VALID, _TEST = 8, 9  # of ten parts; those before are for training
 
 
 def split_of(group: str) -> str:
-    """The split of a group, the same on every machine and whatever else the data set holds: 8, 1 and 1 of ten parts."""
+    """Split of a group by its digest, 8:1:1, the same on every machine and for any other content of the data set."""
     part = int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % TENTHS
     return {_VALID: VALID, _TEST: TEST}.get(part, TRAIN)
 
 
 def made_by(shared_by: str) -> str:
-    """The sentence that says so."""
+    """Sentence for a split made by `shared_by`."""
     return f"{MADE_HERE}: eight, one and one of ten by a digest of the {shared_by}"
 
 
@@ -33,5 +33,5 @@ def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[s
 def split_here(
     items: Iterable[Item], shared_by: str, published: int = 0, part: str = "", absent: Sequence[str] = (), by: str = ""
 ) -> DatasetListing:
-    """A listing of such items; `by`: of what the digest is, where that is not `shared_by` in one word."""
+    """Listing of items split by group; `by`: the digest's source, where `shared_by` does not say it in one word."""
     return DatasetListing(tuple(items), part, published, shared_by, made_by(by or shared_by), tuple(absent))

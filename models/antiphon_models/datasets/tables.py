@@ -1,4 +1,4 @@
-"""Reads the tables and lists of data sets: csv, tsv, json and lines, of a size that fits them."""
+"""Reads the tables and lists of data sets (csv, tsv, json, lines), bounded in size."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import reason_of_os_error
 
 LARGEST = 1 << 30
-"""Bytes of a table: FMA's largest has 260 MB."""
+"""Maximum bytes of a table: FMA's largest has 260 MB."""
 FIELD = 1 << 20
-"""Characters of one field of a table."""
+"""Maximum characters of a field."""
 
 
 def lines(path: Path, *, stripped: bool = True) -> list[str]:
-    """The lines of a list, without those that are empty; `stripped` of blanks at both ends, or with them.
+    """Non-empty lines of a list; `stripped`: without blanks at both ends.
 
     Raises `FileError`: it cannot be read.
     """
@@ -27,7 +27,7 @@ def lines(path: Path, *, stripped: bool = True) -> list[str]:
 
 
 def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
-    """The rows of a table, by the names in its first line. Raises `FileError`: it cannot be read, or is no table."""
+    """Rows of a table by column name. Raises `FileError`: it cannot be read, or is no table."""
     reader = _reader(path, separator)
     try:
         head = next(reader, None)
@@ -39,7 +39,7 @@ def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
 
 
 def plain_rows(path: Path, separator: str = ",") -> list[list[str]]:
-    """The rows of a table as they are. Raises `FileError`: it cannot be read, or is no table."""
+    """Rows of a table as lists. Raises `FileError`: it cannot be read, or is no table."""
     try:
         return [row for row in _reader(path, separator) if row]
     except csv.Error as error:
@@ -55,7 +55,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def json_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table in JSON: a list of objects, or an object of columns, which are objects by a row's number.
+    """Rows of a table in JSON: a list of objects, or an object of columns indexed by row number.
 
     Raises `FileError`: it cannot be read, or is neither.
     """
@@ -69,7 +69,7 @@ def json_rows(path: Path) -> list[dict[str, str]]:
 
 
 def digests(path: Path, kind: str) -> dict[str, str]:
-    """Digests by file, as "KIND:DIGEST", of a list as sha1sum writes it; none where there is no list."""
+    """Digests by file, as "KIND:DIGEST", of a list in sha1sum's format; empty without a list."""
     if not path.is_file():
         return {}
     pairs = (line.split(maxsplit=1) for line in lines(path))

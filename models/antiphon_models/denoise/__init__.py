@@ -1,4 +1,4 @@
-"""The networks of `denoise`, what they are trained on, and what the denoiser is measured by.
+"""The networks of `denoise`, their training material and their measures.
 
 May import `antiphon_denoise`, `material` and `learning`, and no other model; `network/` nothing of the training.
 """

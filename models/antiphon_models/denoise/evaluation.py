@@ -24,13 +24,13 @@ Made = Callable[[TestMixture], F32 | None]
 _EAR = 16000
 _HARM = -0.5
 _MOVED, _PASSED = 1.0, 25.0
-"""dB of level by which a clean sound has changed, and of SI-SDR under which it has."""
+"""Level change in dB by which a clean sound counts as changed, and SI-SDR below which it does."""
 _SHOWN, _FEW = 10, 6
-"""dB at which examples are heard, and how many."""
+"""SNR in dB of the examples, and their number."""
 
 
 class Denoising(Evaluation):
-    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that are not in any training set."""
+    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops outside every training set."""
 
     trivial = "nothing"
     classical = "Wiener, blind"
@@ -151,13 +151,13 @@ def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
 
 
 def _quieter(mixed: F32, out: F32, gaps: list[slice]) -> list[float]:
-    """dB by which each gap is quieter than before, from a quarter second on."""
+    """Attenuation of each gap in dB, from a quarter second on."""
     inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
     return [_db(mixed[part]) - _db(out[part]) for part in inside]
 
 
 def _db(sound: F32) -> float:
-    """RMS, dB against full scale."""
+    """RMS level in dBFS."""
     return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12))
 
 

@@ -1,4 +1,4 @@
-"""The figure that denoisers are compared by."""
+"""The figure of merit for denoisers."""
 
 from __future__ import annotations
 

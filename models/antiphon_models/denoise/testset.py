@@ -1,4 +1,4 @@
-"""The test set of the denoiser: sounds, voices, songs and noises that are not in any training set, by seed.
+"""The test set of the denoiser: sounds, voices, songs and noises outside every training set, by seed.
 
 Rendered once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
 """
@@ -24,7 +24,7 @@ SECONDS = 5
 SNRS = (0, 10, 20)
 FRAMES = SECONDS * RATE
 LOWEST = 20.0
-"""Hz below which coloured noise rises no more."""
+"""Lower corner in Hz of coloured noise."""
 DATA = ("esc10", "tracks", "sonicpi", "pop909")
 KINDS = ("music", "speech", "song", "solo", "loop", "cymbal")
 PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 73, "bass": 33}
@@ -177,7 +177,7 @@ def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], see
 
 
 def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
-    """Every sound without any noise."""
+    """Sounds without noise."""
     nothing, own = np.zeros(FRAMES, np.float32), {}
     for kind, sounds_of in kinds.items():
         own.update({name: (kind, sound) for name, sound in sounds_of.items()})

@@ -1,4 +1,4 @@
-"""The networks of `hum`, the singing they are trained on, and what notes are measured by.
+"""The networks of `hum`, their training singing, and the measures of notes.
 
 May import `antiphon_hum`, `material` and `learning`, and no other model; the two networks nothing of the training.
 """

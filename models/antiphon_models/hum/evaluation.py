@@ -29,13 +29,13 @@ from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.sounds import resampled
 
 _FEW = 6
-"""Examples: two songs, sung, played and hummed."""
+"""Number of examples: two songs, sung, played and hummed."""
 LATEST = 0.25
-"""Seconds after a note's start within which a live note counts for its latency."""
+"""Maximum delay in seconds after a note's start for a live note to count in the latency."""
 
 
 class Hearing(Evaluation):
-    """Notes of songs, voices, sentences, noises and a soundfont that are not in any training set."""
+    """Notes of songs, voices, sentences, noises and a soundfont outside every training set."""
 
     trivial = "one note"
     classical = "librosa pyin"
@@ -102,7 +102,7 @@ class Hearing(Evaluation):
         yield from _late(late)
 
     def _synthetic(self, ask: EvaluationRequest, made: Mapping[str, Transcribe]) -> Iterator[MetricValue]:
-        """Of what needs neither data nor programs: hums made of sines, and colours of noise."""
+        """Scores on material without data or programs: hums of sines, and coloured noise."""
         for n, clip in enumerate(testset.made_hums(ask.seed, ask.limit)):
             for ratio in (20, 10, 0):
                 noisy = clip.with_noise(testset.pink(n), float(ratio))
@@ -153,7 +153,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
-    """What is asked for and can be had, by name."""
+    """The requested systems that are available, by name."""
     table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
     if not peers.has_swift_f0():
         ask.say(f"SwiftF0 is left out: {missing_modules('it', 'swift_f0')}")
@@ -175,7 +175,7 @@ def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
 
 
 def f1(clip: Clip, found: Found, ends: float | None = None) -> float:
-    """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
+    """Note F1, 0 to 1. ends: tolerance of a note's end as a share of its length, None to ignore ends."""
     return note_f1(clip.notes, [(start, end, float(round(pitch))) for start, end, pitch in found], ends)
 
 
@@ -192,7 +192,7 @@ def octaves(clip: Clip, found: Found) -> float:
 
 
 def lateness(clip: Clip, result: systems.Result) -> list[float]:
-    """Seconds from each sung note's start to the note found with its pitch, where that is within `LATEST`."""
+    """Delay in seconds of the found note after each sung note's start, where within `LATEST`."""
     if result.late is None:
         return []
     numbers = result.numbers or [(at, round(number)) for at, _, number in result.notes]

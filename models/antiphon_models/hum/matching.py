@@ -12,13 +12,13 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from antiphon.api import F64
 
 Notes = Sequence[tuple[float, float, float]]
-"""Start and end in seconds, MIDI number with its fraction."""
+"""Rows of start and end in seconds, and fractional MIDI number."""
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
-"""Seconds that a start, and cents that a pitch may be off; the share of a note's length that its end may be off."""
+"""Tolerances: seconds of a start, cents of a pitch, share of a note's length of its end."""
 LEAST_END_TOLERANCE = 0.05
-"""Seconds that an end may be off, however short its note."""
+"""Minimum tolerance in seconds of an end."""
 DECIMALS = 4
-"""Decimals of seconds to which distances are rounded before they are compared, as in mir_eval."""
+"""Decimal places of rounded distances in seconds, as in mir_eval."""
 
 
 def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = None) -> float:
@@ -40,12 +40,12 @@ def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = 
 
 
 def largest_matching(fits: NDArray[np.bool_]) -> int:
-    """The most pairs of rows and columns that fit, each row and column in one pair at most."""
+    """Size of the largest bipartite matching of fitting rows and columns."""
     return int((maximum_bipartite_matching(csr_array(fits)) >= 0).sum())
 
 
 def offset_of(reference: F64, found: Notes, most: float = 0.25) -> list[float]:
-    """Seconds from each start in `reference` to the nearest found start, where that is within `most`."""
+    """Distance in seconds of each start in `reference` to the nearest found start, where within `most`."""
     if not len(found):
         return []
     starts = np.array([note[0] for note in found])

@@ -1,4 +1,4 @@
-"""Sound whose notes are known: melodies of POP909, for `material.singing`'s voices and FluidSynth's winds.
+"""Sound with known notes: melodies of POP909, for `material.singing`'s voices and FluidSynth's winds.
 
 For training and `evaluation`; needs pyworld, mido, espeak-ng and fluidsynth.
 """
@@ -24,7 +24,7 @@ WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56,
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedSound:
-    """A sound `[frames]` at `RATE`, and the notes in it."""
+    """A sound `[frames]` at `RATE`, with its notes."""
 
     name: str
     sound: F32
@@ -82,9 +82,9 @@ def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: 
 
 
 TUNED = slice(0, 400, 13)
-"""Songs, in order of their number, that yin's constants were found on."""
+"""Songs, in order of their number, used to tune yin's constants."""
 TUNED_FONT, HELD_FONT = TIM, FLUID
-"""Constants were found and networks are trained on the first; what is measured is played by the second."""
+"""Soundfonts: the first for tuning and training, the second for evaluation."""
 RANGES = {"flute": (60, 91), "recorder": (64, 91), "trumpet": (54, 82), "clarinet": (50, 86)}
 RANGES |= {"oboe": (58, 88), "sax": (46, 76)}
 
@@ -102,7 +102,7 @@ _SPEAKERS = ("en+m5", "en-us+f4", "en-gb+m7", "en+f3", "en-gb", "en-us+m2", "en+
 
 
 def speech(count: int, seed: int) -> Iterator[F32]:
-    """Sentences said by espeak-ng."""
+    """Sentences spoken by espeak-ng."""
     rng = np.random.default_rng(seed)
     for k in range(count):
         speaker = _SPEAKERS[(k + k // 7) % 7]

@@ -1,4 +1,4 @@
-"""The network that hears: from 16 kHz sound, a hop at a time, to pitch, voicing, beginnings and notes.
+"""The pitch network: 16 kHz sound, a hop at a time, to pitch, voicing, onsets and notes.
 
 Log spectra of three windows that end at the newest sample, stacked at a pitch's harmonics, and generalised
 autocorrelations on the same axis (frequency and periodicity together: Su and Yang, 2015); small convolutions over
@@ -18,7 +18,7 @@ from antiphon_hum.learned import tables
 
 
 class PitchNetwork(StreamingModel):
-    """The network; see the module. `logits` is for training, over a whole sound; `step` gives an answer a hop."""
+    """The network; see the module. `logits` is for training, over a whole sound; `step` for one hop."""
 
     name: ClassVar[str] = "hum-learned"
     rate: ClassVar[int] = tables.RATE
@@ -74,7 +74,7 @@ class PitchNetwork(StreamingModel):
         return torch.stack(rows, 1), logs[2].reshape(len(frames), tables.BANDS, -1).mean(-1)
 
     def _body(self, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """From channels to two saliences `[n, 2, BINS]` and the input of the GRU `[n, CONTEXT]`."""
+        """Body from channels to two saliences `[n, 2, BINS]` and the input of the GRU `[n, CONTEXT]`."""
         x = functional.gelu(self.one(channels))
         x = functional.gelu(self.two(x))
         x = functional.gelu(self.three(x))
@@ -82,7 +82,7 @@ class PitchNetwork(StreamingModel):
         return self.local(x), functional.gelu(self.squeeze(pooled))
 
     def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
-        """hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago → logits `[n, 3, BINS]` and `[n, 7]`."""
+        """Heads from hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago to logits `[n, 3, BINS]` and `[n, 7]`."""
         keys = self.keys(hidden).reshape(-1, 3, tables.SEMITONES).repeat_interleave(tables.PER_SEMITONE, 2)
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
         return salience + keys, self.tell(hidden)

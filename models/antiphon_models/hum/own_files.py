@@ -1,4 +1,4 @@
-"""`antiphon evaluate hum` on anybody's sounds: files, or a folder of them, each with its notes beside it."""
+"""`antiphon evaluate hum` on the user's sounds: files, or a folder of them, each with its notes beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOUNDS = (".wav", ".ogg", ".flac", ".mp3", ".aiff")
 
 
 def files_in(folder: Path) -> tuple[Path, ...]:
-    """The sounds of a folder that have notes beside them, by name; none where it is no such folder."""
+    """Sounds of a folder with notes beside them, by name; empty without any."""
     if not folder.is_dir():
         return ()
     return tuple(

@@ -1,4 +1,4 @@
-"""Systems beside `hum`: one note, librosa's pYIN cut into notes, and SwiftF0."""
+"""Peer systems of `hum`: one note, librosa's pYIN with segmentation, and SwiftF0."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from antiphon.api.backends.analysis import import_librosa
 from antiphon_models.material.sounds import resampled
 
 Found = list[tuple[float, float, float]]
-"""Seconds from and to, and MIDI number."""
+"""Notes as rows: start and end in seconds, and MIDI number."""
 RATE, HOP, FRAME = 22050, 256, 2048
 """librosa's own rate, and the frames of its trackers."""
 LEAST = 0.06
-"""Seconds of a note at least."""
+"""Minimum length of a note in seconds."""
 
 
 def cut(pitch: F64, level: F64, seconds: float) -> Found:
-    """Notes of a pitch track: a new one where the rounded pitch of five frames' median changes, or after a gap.
+    """Notes of a pitch track, split where the rounded five-frame median pitch changes, or after a gap.
 
     pitch: MIDI numbers, NaN unvoiced.  level: dB.  seconds: a frame's.
     """
@@ -67,7 +67,7 @@ def swift_f0(sound: F32, rate: int) -> Found:
 
 
 def has_swift_f0() -> bool:
-    """Whether it and the runtime that it needs are installed."""
+    """Whether SwiftF0 and its runtime are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("swift_f0", "onnxruntime"))
 
 

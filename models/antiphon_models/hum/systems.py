@@ -76,7 +76,7 @@ def live(mode: str) -> System:
 
 
 def learned_live() -> System:
-    """The same from the answers to the whole sound, which are those hop by hop (a test compares), in less time.
+    """The learned mode's live result from the answers to the whole sound, equal to those hop by hop, in less time.
 
     A correction by more than a bend's reach is another note, as the processor has it.
     """
@@ -112,7 +112,7 @@ def learned_live() -> System:
 
 
 def latency(rate: int) -> float:
-    """Seconds of latency that the learned mode declares, where the engine computes its network."""
+    """Latency in seconds declared by the learned mode, where the engine computes its network."""
     from antiphon_hum.learned.model_tracker import SETTLING
 
     intake = Decimator(rate, tables.RATE, tables.HOP)

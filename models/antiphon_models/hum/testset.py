@@ -1,4 +1,4 @@
-"""The test set of `hum`: songs, voices, sentences, noises and a soundfont that are not in any training set, by seed.
+"""The test set of `hum`: songs, voices, sentences, noises and a soundfont outside every training set, by seed.
 
 Rendered once into a folder, then read from it. Needs pyworld, mido, espeak-ng and fluidsynth for clips that are
 missing.
@@ -25,17 +25,17 @@ RATE = 48000
 SONGS = 24
 SECONDS = 14.0
 HUMS = 8
-"""Hums that are made without data."""
+"""Number of synthetic hums."""
 NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
 NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
-"""Classes of ESC-10 without pitch."""
+"""Unpitched classes of ESC-10."""
 DATA = ("pop909", "esc10", "jsb", "tracks")
 OWN = (
     "Files of your own are measured without it: `antiphon evaluate hum mine.wav`, with the notes that were sung in "
     "mine.mid or mine.csv"
 )
 EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
-"""Kinds of clips without a note to find."""
+"""Kinds of clips without notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Clip:
     hertz: F64
 
     def with_noise(self, noise: F32, ratio: float) -> Clip:
-        """Noise added, so many dB below the sound."""
+        """Clip with noise added, `ratio` dB below the sound."""
         noise = np.resize(noise, len(self.sound))
         gain = float(np.sqrt(np.mean(self.sound**2) / np.mean(noise**2))) * 10.0 ** (-ratio / 20.0)
         return replace(self, sound=(self.sound + gain * noise).astype(np.float32))
@@ -81,7 +81,7 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
 
 
 def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
-    """Melodies drawn at random and hummed: nothing but this package is needed for them."""
+    """Random melodies hummed, without any data."""
     for n in range(HUMS if limit is None else min(limit, HUMS)):
         rng = np.random.default_rng((seed, 14, n))
         score, at, pitch = [], 0.5, float(rng.integers(48, 64))
@@ -129,7 +129,7 @@ def _rows(notes: tuple[ScoreNote, ...]) -> F64:
 
 
 def pink(seed: int) -> F32:
-    """Ten seconds."""
+    """Ten seconds of pink noise."""
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal(10 * RATE))
     return np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1.0), 10 * RATE).astype(np.float32)
@@ -146,7 +146,7 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
 
 
 def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
-    """(kind, clip) of `EMPTY`: nothing of it is a note. limit: clips of a kind."""
+    """(kind, clip) of `EMPTY`, without notes. limit: clips per kind."""
     most = 12 if limit is None else max(1, min(12, limit // 2))
 
     def clip(kind: str, n: int, sound: F32) -> tuple[str, Clip]:
@@ -192,7 +192,7 @@ def _cached(work: Path, name: str, make: Make) -> Clip:
 
 
 NOTES = (".txt", ".csv", ".mid", ".midi")
-"""Suffixes of files of notes."""
+"""Suffixes of note files."""
 FILES = (
     "sound files of one voice, or a folder of them (--data), each with its notes beside it: a MIDI file, or a .txt or "
     ".csv with a line a note (seconds from, to, MIDI number, which may have a fraction)"
@@ -200,7 +200,7 @@ FILES = (
 
 
 def own(path: Path) -> Clip:
-    """A file of the user, and its notes in a file beside it."""
+    """A user's file, with the notes of the file beside it."""
     from antiphon.api.backends.files import read_midi, read_sound
 
     sound = read_sound(path, rate=RATE).samples.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Singing as untrained singers record it on a phone, with its notes: intonation, drift, slides, breaths, microphones.
+"""Singing of untrained singers on a phone, with its notes: intonation, drift, slides, breaths, microphones.
 
 `material.singing` sings; what is added here is a curve of intonation over it, breaths in the rests, and the phone.
 The pitch of a note in the truth is the one that was sung: the median of the curve over the note's stable part.
@@ -18,20 +18,20 @@ from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
 STABLE = (0.3, 0.85)
-"""Part of a note over which its pitch is taken."""
+"""Part of a note used to measure its pitch."""
 AGC_SECONDS = 0.4
 REACHED = 0.5
-"""Semitones from its pitch within which a note counts as reached."""
+"""Distance in semitones from its pitch at which a note counts as reached."""
 LATEST = 0.08
 LATE, LATE_JOINED = 0.01, 0.025
-"""Seconds after its score at which listeners place the onset of a note at least, and of one joined to the note before.
+"""Minimum perceived onset delay in seconds after the score, of a first note and of a legato note.
 
 Medians on half of the songs of SSVD 2.0; the labels of that set were used for these two numbers alone.
 """
 
 
 def tempo_of_sight_singing(notes: Sequence[ScoreNote], rng: np.random.Generator) -> tuple[ScoreNote, ...]:
-    """The notes with uneven lengths, some rests between them and some repeated notes joined to their neighbours."""
+    """Notes with uneven lengths, some rests between them and some repeated notes joined to their neighbours."""
     moved: list[ScoreNote] = []
     stretch = float(rng.uniform(1.0, 1.6))
     joined = float(rng.uniform(0.2, 1.0))
@@ -63,7 +63,7 @@ def intonation(notes: Sequence[ScoreNote], frames: int, rng: np.random.Generator
 
 
 def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
-    """The truth `[n, 3]`: seconds from and to, and the pitch that was sung, a MIDI number with its fraction.
+    """Truth `[n, 3]`: start and end in seconds, and the sung pitch as a fractional MIDI number.
 
     A note begins where its pitch is reached, since that is where listeners place it: after a scoop or a slide.
     """

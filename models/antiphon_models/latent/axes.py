@@ -1,4 +1,4 @@
-"""Axes that are named by what they change: descriptors of notes, and the rotation of a space towards them."""
+"""Named axes of a latent space: note descriptors, and a rotation of the space towards them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder
 from antiphon_latent.partials import HELD, PARTIALS, RELEASE_TIMES, TIMES
 
 DRAWN = 3000
-"""Notes by which a space is examined."""
+"""Number of notes that sample a space."""
 KEYS = (45, 72)
 
 
@@ -39,7 +39,7 @@ def describe_notes(level: F32) -> F64:
 
 
 def _centre(power: F64) -> F64:
-    """The logarithm of the mean number of columns `[n, columns]`, from 1."""
+    """Spectral centroid: logarithm of the mean column index `[n, columns]`, from 1."""
     return np.asarray(np.log2(power @ np.arange(1, power.shape[1] + 1) / power.sum(axis=1)))
 
 
@@ -48,7 +48,7 @@ def _db(power: F64) -> F64:
 
 
 def name_axes(decoder: PartialDecoder) -> F64:
-    """The rotation `[AXES, AXES]` of a space: axis k leads to more of descriptor k, and changes none before it."""
+    """Rotation `[AXES, AXES]` of a space: axis k raises descriptor k and keeps those before it."""
     rng = np.random.default_rng(3)
     places = rng.standard_normal((DRAWN, AXES)).astype(np.float32)
     pitch, velocity = rng.uniform(*KEYS, DRAWN), rng.uniform(0.3, 1.0, DRAWN)

@@ -1,4 +1,4 @@
-"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies and a Gaussian."""
+"""`antiphon evaluate latent`: generated notes, beside real ones, copies and a Gaussian."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, missing
 
 RATE, SECONDS = 16000, 1.2
 COUNT = 32
-"""Notes, where no limit is given."""
+"""Default number of notes."""
 KEYS, VELOCITIES = (36, 48, 60, 72, 84), (70, 110)
 PLAYED = (36, 79)
-"""The pitches of the notes that are judged by their sound."""
+"""Pitches of the evaluated notes."""
 COMPONENTS = 32
-"""Of the Gaussian."""
+"""Components of the Gaussian."""
 NEAR = 30.0
-"""Cents."""
+"""Pitch tolerance in cents."""
 _COPY, _GAUSSIAN, _PCA, _FONT = "nearest sample", "PCA-Gaussian", "pca", "FluidR3"
 
 
 class LatentTimbres(Evaluation):
-    """Notes drawn at random, and notes of an unseen soundfont that are sought in the space."""
+    """Random notes, and notes of an unseen soundfont searched in the space."""
 
     trivial = _COPY
     classical = _GAUSSIAN
@@ -83,7 +83,7 @@ class LatentTimbres(Evaluation):
 def _ways(
     ask: EvaluationRequest, learned: Notes, programs: NDArray[Any]
 ) -> dict[str, Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]]:
-    """Each system's notes of given pitches and velocities, and their rate."""
+    """Generator of notes by pitch and velocity for each system, with its rate."""
     rng = np.random.default_rng(ask.seed + 1)
 
     def copies(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
@@ -121,7 +121,7 @@ def _wide(learned: Notes) -> Any:
 
 
 def draw_notes(seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]:
-    """Notes of the node at places drawn from a normal distribution."""
+    """Notes of the node at normally distributed positions."""
 
     def play(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
         rng, rows = np.random.default_rng(seed + 2), []
@@ -137,7 +137,7 @@ def draw_notes(seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, i
 
 
 def render_note(level: F32, pitch: float) -> F32:
-    """Levels of a note as sound, by the voices of the node."""
+    """Note from partial levels, by the voices of the node."""
     arrays: dict[str, Any] = {"axes": np.eye(AXES), "rows": np.zeros((FRAMES, ROW, AXES + CONDITIONS)), "base": level}
     voices, out = LatentVoices(PartialDecoder(arrays), SOUND_RATE), np.zeros(round(SECONDS * SOUND_RATE), np.float32)
     row = voices.begin((1, 1), pitch, 0.8, 1.0, 0.0)
@@ -165,7 +165,7 @@ def _at(rows: F32, rate: int) -> F32:
 
 
 def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
-    """Of each note whether the median of its sure frames is within `NEAR` cents; notes without any are not."""
+    """Whether the median of a note's confident frames is within `NEAR` cents; False without any."""
     from swift_f0 import SwiftF0
 
     tracker = SwiftF0()
@@ -177,7 +177,7 @@ def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
 
 
 def _left(name: str, held: Notes, n: int, learned: Notes) -> float:
-    """The LSD between a note that was held out and the nearest that a system can play."""
+    """LSD between a held-out note and the nearest note of a system."""
     level, there, pitch = held.level[n].astype(np.float32), held.there[n], float(held.pitch[n])
     if name == _COPY:
         near = np.abs(learned.pitch - pitch)
@@ -197,7 +197,7 @@ def _left(name: str, held: Notes, n: int, learned: Notes) -> float:
 
 
 def lsd(one: NDArray[Any], other: NDArray[Any], there: NDArray[np.bool_]) -> float:
-    """The mean over frames of the root of the mean squared difference in dB."""
+    """Log-spectral distance: mean over frames of the RMS difference in dB."""
     apart = np.where(there, np.maximum(one, -80.0) - np.maximum(other, -80.0), 0.0) ** 2
     rows = there.any(axis=1)
     return float(np.sqrt(apart[rows].sum(axis=1) / there[rows].sum(axis=1)).mean())

@@ -23,16 +23,16 @@ PROGRAMS = range(112)
 KEYS = (33, 40, 45, 50, 55, 60, 65, 70, 75, 80, 86, 93)
 VELOCITIES = (45, 85, 120)
 SPACE = LONGEST + RINGS + 0.7
-"""Seconds from one note to the next."""
+"""Seconds between note onsets."""
 QUIET = 1e-3
-"""Notes whose peak is below are left out: the font has none there."""
+"""Minimum peak of a note; below it the font has none there."""
 
 FEWEST, MOST_FILES, LONGEST_FILE = 4, 2000, 30.0
-"""Of a folder's files, each one note, and seconds of one."""
+"""Maximum files of a folder, each one note, and seconds of one."""
 
 
 class Notes(NamedTuple):
-    """Measured notes: levels `[n, FRAMES, ROW]`, dB, and what of them there is; pitch, velocity (0 to 1) `[n]`.
+    """Measured notes: levels `[n, FRAMES, ROW]` in dB with their validity; pitch, velocity (0 to 1) `[n]`.
 
     program: `[n]`, for what a note is of; -1 in a folder.
     """
@@ -45,7 +45,7 @@ class Notes(NamedTuple):
 
 
 def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[int, ...]) -> F32:
-    """The notes of a program, float32 `[keys * velocities, frames]`, each with what rings on."""
+    """Notes of a program, float32 `[keys * velocities, frames]`, each with its release."""
     space, held = round(SPACE * TICKS), round(LONGEST * TICKS)
     events, at = [(0, program_change(0, program))], 0
     for key in keys:
@@ -66,7 +66,7 @@ def by_font(
     keys: tuple[int, ...] = KEYS,
     velocities: tuple[int, ...] = VELOCITIES,
 ) -> Notes:
-    """The notes of a font's programs; what is in `folder` is not made again."""
+    """Notes of a font's programs, cached in `folder`."""
     parts = []
     for program in PROGRAMS:
         path = folder / f"{font.stem}-{len(keys)}x{len(velocities)}-{program:03}.npz"
@@ -83,7 +83,7 @@ def by_font(
 
 
 def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
-    """The notes of the sound files of a folder and of those below it, one a file.
+    """Notes of the sound files of a folder and its subfolders, one per file.
 
     Raises `UsageError`: there are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
     """

@@ -1,4 +1,4 @@
-"""All that a plugin imports of Antiphon: `from antiphon.api import Param, Processor`, and modules for further subjects.
+"""The plugin API: `from antiphon.api import Param, Processor`, and modules for further subjects.
 
 Plugins and the lab import nothing else; what is defined in any room is offered, named and documented here.
 
@@ -68,7 +68,7 @@ _LAZY = {
     "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
     "antiphon.kernel.native.step": ("Step",),
 }
-"""Names that are imported at their first use, by module."""
+"""Lazily imported names, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 
 

@@ -1,4 +1,4 @@
-"""What `antiphon run` asks of a plugin whose files are not sound in, sound out: notes, MIDI, a library.
+"""File jobs of `antiphon run` that are not sound in, sound out: notes, MIDI, a library.
 
 `FileUse.job` names the function that is given a `FileJob` and returns what it wrote.
 """

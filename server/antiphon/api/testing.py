@@ -1,4 +1,4 @@
-"""A host for one processor without a server: what a plugin's tests run it in. Stricter than the server."""
+"""A host for one processor without a server, for plugins' tests. Stricter than the server."""
 
 from __future__ import annotations
 

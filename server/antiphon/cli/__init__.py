@@ -1,4 +1,4 @@
-"""The `antiphon` command: one typer application, its commands a module each, imported when used.
+"""The `antiphon` command: one typer application with a lazily imported module per command.
 
 `files/` has the commands that read and write sound files, `terminal/` errors, colour and progress.
 """

@@ -21,7 +21,7 @@ Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surfac
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the commands. `folder` returns the configuration folder that the server uses."""
+    """Adds the commands. `folder` returns the server's configuration folder."""
 
     @cli.command("surfaces")
     def surfaces(
@@ -47,7 +47,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:
-    """Has the running server `approve` or `forget` an address: what it did, and the address as it stores it."""
+    """Has the running server `approve` or `forget` an address; returns the action, and the address as stored."""
     from antiphon.cli.running_server import ask
 
     answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})
@@ -56,7 +56,7 @@ def change(word: str, machine: str, folder: Path, port: int) -> str:
 
 
 def address_of(machine: str) -> str:
-    """The IP address of a machine, given as such or by its host name; `UsageError` for what is neither."""
+    """IP address of a machine, given as such or by its host name; `UsageError` for any other text."""
     try:
         return plain_ip(machine)
     except ValueError:

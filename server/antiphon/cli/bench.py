@@ -1,4 +1,4 @@
-"""`antiphon bench`, whose benches a clone and antiphon-lab have, and an installation of antiphon alone has not."""
+"""`antiphon bench`, whose benches come with a clone or antiphon-lab, but not with antiphon alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = "antiphon_bench.command"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command of `antiphon_bench`; without it one that says where benches are."""
+    """Adds the command of `antiphon_bench`, or one that says where to get the benches."""
     see_checkout_plugins()
     try:
         found = import_module(COMMAND)

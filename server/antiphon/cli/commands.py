@@ -49,11 +49,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "forget": ("antiphon forget 192.0.2.7",),
     "qr": ("antiphon qr",),
 }
-"""By the words of the command."""
+"""Examples of each command, by its words."""
 
 
 def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
-    """A group without commands yet; `callback` has the options before a command's name."""
+    """An empty group of commands; `callback` has the options before a command's name."""
     app = typer.Typer(
         name=name,
         no_args_is_help=True,
@@ -67,7 +67,7 @@ def command_group(name: str, sentence: str, callback: Callable[..., None] = lamb
 
 
 def give_examples(app: typer.Typer, path: str = "") -> None:
-    """Sets the end of each command's help in place, and of those of its groups. `path`: the words before them."""
+    """Appends examples to each command's help in place, recursively. `path`: the words before them."""
     for group in app.registered_groups:
         if group.typer_instance is not None:
             give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
@@ -78,7 +78,7 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
 
 
 def epilog(*lines: str) -> str:
-    """The end of a command's help: its examples."""
+    """The epilogue of a command's help: its examples."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -112,20 +112,20 @@ COMMANDS = {
     "qr": "qr:register",
     "page": "page:page",
 }
-"""Commands, in the order of the help page, and where each is: a function, or what adds it, `register` among others."""
+"""Commands in the order of the help page, each with its location: a function, or a `register` that adds it."""
 _OPTIONS = {
     "serve": {"cls": "serve_options:ServeCommand"},
     "run": {"cls": "files.run_help:RunCommand"},
     "render": {"cls": "synthhelp:SynthCommand"},
     "osc": {"context_settings": "osc:CONTEXT"},
 }
-"""What typer is given with a command, and where that is."""
+"""Typer options of a command, and their location."""
 WIDTH = 100
-"""Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
+"""Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
 
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
-    """The whole command line, with `--version` and the shell completion that typer brings.
+    """The whole command line, with `--version` and typer's shell completion.
 
     `arguments`: what was typed: if it begins with the name of a command, that is the only one in the result, because
     typer builds all of them before it runs one, which takes longer than most take to run.
@@ -159,7 +159,7 @@ def _name(command: CommandInfo) -> str:
 
 
 def register(app: typer.Typer, name: str = "") -> None:
-    """Adds every command, or of those in `COMMANDS` the one of that name: the modules of others are not imported."""
+    """Adds every command, or only that of `name`, without importing the modules of others."""
     places = {name: COMMANDS[name]} if name in COMMANDS else COMMANDS
     for place in dict.fromkeys(places.values()):
         found = _at(place)

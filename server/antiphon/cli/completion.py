@@ -23,19 +23,19 @@ KINDS = ("trainings", "evaluations")
 
 
 def plugins(incomplete: str) -> list[str]:
-    """Processor types."""
+    """Completions of processor types."""
     return _begin(incomplete, load_names()["plugins"])
 
 
 def patches(incomplete: str) -> list[str]:
-    """Listed patches."""
+    """Completions of listed patches."""
     from antiphon.kernel.graph import patch_list
 
     return _begin(incomplete, patch_list.names())
 
 
 def sets(incomplete: str) -> list[str]:
-    """Set lists."""
+    """Completions of set lists."""
     from antiphon.kernel.graph import patch_list
 
     return _begin(incomplete, patch_list.names(patch_list.SETS))
@@ -67,7 +67,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 
 def load_names() -> dict[str, Any]:
-    """Loads what completion offers: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
+    """Loads the completions: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
     file, stamp = paths.cache() / FILE, _stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cached = json.loads(file.read_bytes())
@@ -94,7 +94,7 @@ def _load() -> dict[str, Any]:
 
 
 def _stamp() -> list[Any]:
-    """A value that changes with the files of plugins, the installed packages and Antiphon's location."""
+    """Cache key that changes with plugin files, installed packages and Antiphon's location."""
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
     changed = [stat.stat() for folder in folders for stat in _sources(folder)]
@@ -106,5 +106,5 @@ def _stamp() -> list[Any]:
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    """The modules a plugin declares itself in."""
+    """Modules with a plugin's declarations."""
     return folder.glob("*/*.py")

@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
 WIDTH = 8
-"""Characters of a finding's state, at the beginning of its line."""
+"""Column width of a finding's state."""
 ROLES: dict[str, Role] = {"works": "good", "limited": "warn", "missing": "faint", "broken": "bad"}
 
 

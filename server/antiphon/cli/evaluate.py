@@ -69,7 +69,7 @@ def hand_over(text: str, port: int, timeout: float) -> int:
 
 
 def _read(path: str) -> str:
-    """The text of a script; `UsageError` where there is none, or it is too long to be sent."""
+    """Text of a script; `UsageError` if it is missing or too long to be sent."""
     from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
 
     try:

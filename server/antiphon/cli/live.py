@@ -1,4 +1,4 @@
-"""`antiphon live`: performs a live script beside a server, and takes it over each time it is saved."""
+"""`antiphon live`: performs a live script beside a server, and reloads it each time it is saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from antiphon.web.script_link import MOST_QUANTUM
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """The server that performs, or is started."""
+    """Options of the performing server."""
 
     osc_port: ports.NewOsc = OSC_PORT
     http_port: ports.NewHttp = HTTP_PORT
@@ -71,7 +71,7 @@ def live(
 
 
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
-    """Prints a sentence: one of a fault on standard error, with the picture of the place below it."""
+    """Prints a sentence; one of a fault on standard error, with its source excerpt below."""
     if not fault:
         typer.echo(sentence)
         sys.stdout.flush()

@@ -66,7 +66,7 @@ def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:
 
 
 def file_listing(rows: Sequence[FileListing]) -> Iterator[str]:
-    """Yields the lines of the library's model files, after an empty one; nothing where there are none."""
+    """Lines of the library's model files after an empty one; none without files."""
     if rows:
         yield ""
         yield from _table([FILE_HEAD, *(_file_cells(row) for row in rows)])

@@ -33,7 +33,7 @@ def monitor(
 
 
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
-    """Yields a line for each message, without end; `events`: those that the server sends to its surfaces, too.
+    """Yields a line for each message, endlessly; `events`: also those sent to surfaces.
 
     Raises EngineError: no server answers within `PATIENCE`. Raises WireError: the server refuses.
     """
@@ -61,7 +61,7 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
 
 
 def lines(message: Message) -> Iterator[str]:
-    """The lines for one message of the server: the packets in a `/packet`, or the message itself."""
+    """Lines of one server message: the packets in a `/packet`, or the message itself."""
     stamp = time.strftime("%H:%M:%S")
     match message:
         case Message(b"/packet" | b"/packet/held", _, (str(sender), bytes(packet))):

@@ -95,12 +95,12 @@ SIGNS = {
     "guitarset": ("audio_mono-mic", "audio_mono-pickup_mix", "annotation/*_comp.jams"),
     "freesound": ("sounds.json",),
 }
-"""By data set, paths with * that are there in its folder, and in that of no other."""
+"""Glob patterns by data set that match in its folder alone."""
 NAMES = tuple(layout.name for layout in LAYOUTS)
 
 
 def layout_of(name: str) -> DatasetLayout:
-    """The loader of a data set. Raises `UsageError`: there is none of this name."""
+    """The loader of a data set. Raises `UsageError`: the name is unknown."""
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
@@ -108,7 +108,7 @@ def layout_of(name: str) -> DatasetLayout:
 
 
 def listing_of(name: str, root: Path) -> DatasetListing:
-    """Lists what a folder holds of a data set.
+    """Lists the items of a data set in a folder.
 
     Raises `FileError`: it is no folder, or is laid out otherwise; where it is laid out as another data set, the message
     names that. `UsageError`: there is no such data set.

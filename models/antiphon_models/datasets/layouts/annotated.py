@@ -13,10 +13,10 @@ from antiphon_models.datasets.records import DatasetListing
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
 KEY_TRACKS, TEMPO_TRACKS, BALLROOM_TRACKS = 604, 664, 698
-"""As published."""
+"""Published numbers of items."""
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff")
 _LISTS = {"beats": "beat", "chords": "chordlab", "keys": "keylab", "sections": "seglab"}
-"""Folders of Isophonics by what they hold."""
+"""Folders of Isophonics by kind of annotation."""
 _DANCE = r"(?P<dance>[A-Z][^/]+)/(?P<name>(?P<album>.+?)(?:-\d\d)?)"
 
 

@@ -11,16 +11,16 @@ from antiphon_models.datasets.layouts.walking import files_below, unlike
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 
 SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574, "fma_full": 106_574}
-"""Tracks of each, as published; each holds those before it."""
+"""Published numbers of tracks by size; each includes the smaller ones."""
 _SPLITS = {"training": TRAIN, "validation": VALID, "test": TEST}
 _SHORT = {98565, 98567, 98569, 99134, 108925, 133297}
 """Clips of the small set that are much shorter than 30 s, or empty (the data set's issues 4, 8 and 41)."""
 _UNREADABLE = set(tomllib.loads(Path(__file__).with_name("fma_unreadable.toml").read_text())["tracks"])
-"""Clips of the large set that a user could not decode (the data set's issue 49)."""
+"""Clips of the large set that failed to decode (the data set's issue 49)."""
 
 
 def listing(root: Path) -> DatasetListing:
-    """The largest part that is there; with `fma_metadata/tracks.csv` also genres, splits and what is missing."""
+    """The largest part present; with `fma_metadata/tracks.csv` also genres, splits and missing tracks."""
     part = next((name for name in reversed(SIZES) if (root / name).is_dir()), "")
     if not part:
         raise unlike(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")

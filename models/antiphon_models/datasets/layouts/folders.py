@@ -15,14 +15,14 @@ _SORTS = re.compile(
     r"eval|dev|fold|split)s?([ _-]?\d+)?|.*(training|testing|validation)[ _-]?(data|set)?([ _-]?(part)?[ _-]?\d+)?",
     re.IGNORECASE,
 )
-"""Names of folders that tell no class of sounds: formats, splits, parts."""
+"""Folder names that are no classes: formats, splits, parts."""
 _TABLES = (".csv", ".tsv", ".json", ".jams")
 _CLIP = re.compile(r"([ ._-]*(clip|part|seg|segment)?[ ._-]*\(?\d{1,5}\)?)+$", re.IGNORECASE)
-"""What tells the clips of a song apart: a number at the end of their names."""
+"""Clip number at the end of a file name of a song."""
 
 
 def listing(root: Path) -> DatasetListing:
-    """Classes are the folders at the top.
+    """Items with the top folders as classes.
 
     A song is a folder below one, else a name without the numbers at its end,
     unless that is the class's own name.

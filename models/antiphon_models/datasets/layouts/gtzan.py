@@ -9,7 +9,7 @@ from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
 CLIPS = 100
-"""Of each genre."""
+"""Clips per genre."""
 FOLDERS = ("genres", "genres_original", "Data/genres_original", "gtzan_genre/genres", ".")
 _SUFFIXES = (".wav", ".au")
 # Clips of each genre for training, validation and test, after Kereliuk, Sturm and Larsen (2015): by artist, without
@@ -44,11 +44,11 @@ _FILTERED = {
 }
 GENRES = tuple(_FILTERED)
 SPEECH_CLIPS = 64
-"""Of music, and of speech."""
+"""Clips of music, and of speech."""
 
 
 def listing(root: Path) -> DatasetListing:
-    """The thousand clips, in wav or au; those outside the filtered split are known to be faulty."""
+    """The thousand clips, in wav or au; those outside the filtered split are marked faulty."""
     place = next((root / name for name in FOLDERS if any((root / name / genre).is_dir() for genre in GENRES)), None)
     clips = place is not None and any(True for genre in GENRES for _ in files_below(place / genre, *_SUFFIXES))
     if place is None or not clips:
@@ -77,7 +77,7 @@ def listing(root: Path) -> DatasetListing:
 
 
 def speech_listing(root: Path) -> DatasetListing:
-    """The set of music and speech, as folders of wav or of the au files that it was published with."""
+    """The set of music and speech, as folders of wav or of the au files of the publication."""
     items = []
     for label in ("music", "speech"):
         place = first_folder(
@@ -91,12 +91,12 @@ def speech_listing(root: Path) -> DatasetListing:
 
 
 def _suffix(place: Path) -> str:
-    """The suffix that most clips have."""
+    """Most frequent suffix of the clips."""
     counts = {suffix: sum(1 for genre in GENRES for _ in files_below(place / genre, suffix)) for suffix in _SUFFIXES}
     return max(counts, key=lambda suffix: counts[suffix])
 
 
 def _numbers(ranges: str) -> set[int]:
-    """Numbers of a text as "0-2 5"."""
+    """Numbers of a text such as "0-2 5"."""
     ends = (part.split("-") for part in ranges.split())
     return {number for end in ends for number in range(int(end[0]), int(end[-1]) + 1)}

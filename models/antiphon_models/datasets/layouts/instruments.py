@@ -26,10 +26,10 @@ IRMAS = {
     "vio": "violin",
     "voi": "voice",
 }
-"""Instruments by the folders' names."""
+"""Instruments by folder name."""
 _IRMAS_PARTS = tuple(f"IRMAS-TestingData-Part{part}" for part in (1, 2, 3))
 _IRMAS_CLIP = rf"(?P<label>{'|'.join(IRMAS)})/(?P<name>.*?(?P<song>\d+)__\d+|[^/]+)"
-"""As published, with the song's number; a file of another name, one's own, is a song of itself."""
+"""Published file names with the song's number; a file of another name is its own song."""
 _MEDLEY = "Medley-solos-DB"
 _MEDLEY_RULES = ItemRules(
     "{uuid4}",
@@ -105,7 +105,7 @@ def slakh(root: Path) -> DatasetListing:
 
 
 def _slakh_track(place: Path, root: Path, *, split: bool) -> Item:
-    """A track; what was not rendered has no loudness in its metadata, and no sound."""
+    """A track; stems without a rendering have no loudness in the metadata, and no sound."""
     about = place / "metadata.yaml"
     source, part = place.name, ""
     parts: dict[str, dict[str, str]] = {}

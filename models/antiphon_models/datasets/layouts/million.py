@@ -10,13 +10,13 @@ from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
 from antiphon_models.datasets.splitting import made_by, split_of
 
 TRACKS, SUBSET_TRACKS = 1_000_000, 10_000
-"""Of the whole, and of the subset."""
+"""Tracks of the whole set, and of the subset."""
 SEPARATOR = "<SEP>"
 _SPLIT_LISTS = ("{}_x_msd_id.txt", "{}.txt", "{}_msd_id.txt")
 
 
 def listing(root: Path) -> DatasetListing:
-    """The tracks that are there; with AdditionalFiles those that should be, artists, and wrong matches of songs."""
+    """Tracks present; with AdditionalFiles also expected tracks, artists, and wrong song matches."""
     data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
     subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()
     names = _lines(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
@@ -45,7 +45,7 @@ def listing(root: Path) -> DatasetListing:
 
 
 def _lines(root: Path, name: str) -> list[str]:
-    """The lines of a list, in AdditionalFiles or beside it; none where it is not there."""
+    """Lines of a list, in AdditionalFiles or beside it; empty without the file."""
     path = next((place for place in (root / "AdditionalFiles" / name, root / name) if place.is_file()), None)
     return tables.lines(path) if path else []
 

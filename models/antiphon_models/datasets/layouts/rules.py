@@ -1,4 +1,4 @@
-"""How items follow from the rows of a table or from the names of files: a loader is a table of patterns."""
+"""Items from rows of a table or from file names: a loader is a table of patterns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SPLIT_NAMES = {
     "test": TEST,
     "testing": TEST,
 }
-"""What authors call the splits."""
+"""Split names by the authors' spelling."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRules:
-    """In each pattern "{column}" stands for a value of the row, or of a named group of the file's name.
+    """Item patterns, where "{column}" stands for a value of the row, or of a named group of the file's name.
 
     Attributes:
         group: What items of two splits must not share.
@@ -63,7 +63,7 @@ class ItemRules:
 
 
 def matches(root: Path, place: Path, pattern: str, *suffixes: str) -> Iterator[dict[str, str]]:
-    """Named groups of the name of each file below a folder, and "path", below `root`.
+    """Named groups of the name of each matching file below a folder, and "path" relative to `root`.
 
     All of the path below `place`, without its suffix, has to match `pattern`.
     """

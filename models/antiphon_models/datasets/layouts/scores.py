@@ -14,7 +14,7 @@ from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing
 from antiphon_models.datasets.splitting import item_of_group, made_by, split_here, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
-"""Files of each part, the richest last in doubt and first here."""
+"""Number of files per part, from the most selective part on."""
 ROLLS = {"lpd_5_cleansed": 21_425, "lpd_5_matched": 115_160, "lpd_5_full": 174_154}
 MAESTRO_PIECES = {"v1": 1_184, "v2": 1_282, "v3": 1_276}
 GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS, OPENMSX_SONGS = 1_150, 783, 200, 909, 31

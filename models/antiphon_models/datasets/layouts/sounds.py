@@ -15,11 +15,11 @@ LOOPS = 9_455
 NOTES = {"train": 289_205, "valid": 12_678, "test": 4_096}
 """As published."""
 SOUNDS = "sounds.json"
-"""What `antiphon dataset fetch` writes of each sound, by its number."""
+"""File of `antiphon dataset fetch` with each sound's metadata, by its number."""
 
 
 def loops(root: Path) -> DatasetListing:
-    """The loops of metadata.json, or those that are there; a sound's number begins the name of its file."""
+    """The loops of metadata.json, or those present; a file name begins with the sound's number."""
     top = first_folder(root, ["FSL10K", "."]) or root
     sounds = first_folder(top, ["audio/wav", "audio/original", "audio"])
     if sounds is None:
@@ -59,7 +59,7 @@ def _in_order(numbers: Iterable[str]) -> list[str]:
 
 
 def notes(root: Path) -> DatasetListing:
-    """NSynth (Engel et al., 2017): the parts that are there, each a split: instruments for training are in no other."""
+    """NSynth (Engel et al., 2017): the parts present, each a split with instruments of its own."""
     parts = [split for split in SPLITS if (root / f"nsynth-{split}" / "examples.json").is_file()]
     if not parts:
         raise unlike(root, "nsynth", "there is no nsynth-train/examples.json, nor one of valid or test")

@@ -17,10 +17,10 @@ _MTAT_EMPTY = {
     "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
     "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
 }
-"""Files of MagnaTagATune that were published empty."""
+"""Files of MagnaTagATune that are empty as published."""
 _MTAT_VALID, _MTAT_TEST = "c", "def"
 JAMENDO = {"": 55_609, "genre": 55_215, "instrument": 25_135, "moodtheme": 18_486}
-"""Tracks as published, by the kind of their tags; "" for all kinds."""
+"""Published number of tracks by kind of tags; "" for all kinds."""
 RELEVANT = 0.5
 """OpenMIC's likelihood from which an instrument counts as present."""
 

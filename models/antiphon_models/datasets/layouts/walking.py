@@ -9,11 +9,11 @@ from pathlib import Path
 from antiphon.api import FileError
 
 MOST = 2_000_000
-"""Files of one data set; the largest has 300,000."""
+"""Maximum files of one data set; the largest has 300,000."""
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
-    """Files of these suffixes below a folder, sorted; hidden ones and links to folders are left out.
+    """Files of known suffixes below a folder, sorted; hidden ones and links to folders are left out.
 
     Raises `FileError`: there are more than `MOST`.
     """
@@ -29,7 +29,7 @@ def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path | None:
-    """The first of these folders that there is; "." is the data set's own."""
+    """The first of these folders that exists; "." is the data set's own."""
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 

@@ -1,4 +1,4 @@
-"""The denoiser's learned modes as torch networks: `mask`, `autoencoder`, and the features both begin with.
+"""The denoiser's learned modes as torch networks: `mask`, `autoencoder`, and their common features.
 
 Workers import them by the name in `antiphon_denoise.learned.tables`; may import torch, `antiphon.api` and the
 plugin's description of the stream.

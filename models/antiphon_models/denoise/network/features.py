@@ -1,4 +1,4 @@
-"""Input features of both networks: bands of a spectrum, their past and floor; hop by hop, or for many hops at once.
+"""Input features of both networks: band levels, history and noise floor; hop by hop, or for many hops at once.
 
 All levels are natural logarithms of power. `Features` has no trained weights.
 """
@@ -152,7 +152,7 @@ class FeatureExtractor(torch.nn.Module):
 
 
 def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of log powers `[N, T, UNITS]`: both smoothed levels, and the lowest of the first over the blocks so far."""
+    """Smoothed levels of log powers `[N, T, UNITS]`, and the minimum of the first over past blocks."""
     short, long, floor = (torch.empty_like(log) for _ in range(3))
     floors = torch.full((PAST, *log[:, 0].shape), NO_FLOOR, device=log.device)
     for hop, now in enumerate(log.unbind(1)):
@@ -168,25 +168,25 @@ def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:
-    """`[N, T, …]`: each hop `keep` of the smoothed one before and the rest of itself; the first is itself."""
+    """One-pole smoothing of `[N, T, …]` over hops, `keep` the coefficient, from the first hop's value."""
     weights = _fading(x.shape[1], keep, x)
     weights[:, 1:] *= 1 - keep
     return weights @ x
 
 
 def running(x: torch.Tensor, keep: float) -> torch.Tensor:
-    """`[N, T]`: the mean of all hops so far, each weighing `keep` of the one after it."""
+    """Exponentially weighted running mean of `[N, T]` with factor `keep`."""
     weights = _fading(x.shape[1], keep, x)
     return x @ (weights / weights.sum(1, keepdim=True)).T
 
 
 def _fading(count: int, keep: float, like: torch.Tensor) -> torch.Tensor:
-    """`[count, count]`: how much is left at each hop of each hop before it."""
+    """Decay matrix `[count, count]`: weight of each earlier hop at each hop."""
     t = torch.arange(count, device=like.device, dtype=torch.float32)
     return torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
 
 
 def turned(layer: torch.nn.GRU, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-    """One hop of a layer of one direction: x, state `[slots, width]` → the state after, which is what it says."""
+    """One step of a unidirectional GRU layer: x, state `[slots, width]` → next state, which is its output."""
     weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
     return torch.gru_cell(x, state, *weights)  # type: ignore[arg-type]  # parameters, which torch declares loosely

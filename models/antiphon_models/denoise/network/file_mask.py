@@ -1,4 +1,4 @@
-"""The mask network of files: `mask` with a look at what comes, as layers in both directions and as details.
+"""The mask network of files: `mask` with look-ahead, by bidirectional layers and by details.
 
 Beside what the mask takes of the past it takes the same of the file played backwards, and the level to which each unit
 falls in the seconds around. It begins with the mean of what the mask that ships says forwards and backwards (`begin`).
@@ -18,11 +18,11 @@ from antiphon_models.denoise.network.features import follow_levels
 from antiphon_models.denoise.network.mask import MaskNetwork
 
 BEHIND = range(5, 8)
-"""The details that differ backwards: both smoothed levels and the floor."""
+"""Details computed backwards: both smoothed levels and the floor."""
 
 
 class FileMaskNetwork(MaskNetwork):
-    """Log powers and noise of a whole file `[N, T, UNITS]` → gains `[N, T, UNITS]`; it has no hop."""
+    """Non-causal network of a whole file: log powers and noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FileMaskNetwork(MaskNetwork):
 
     @torch.no_grad()
     def begin(self, mask: MaskNetwork, future: float = 0.5) -> None:
-        """Takes the weights of a mask; what it says is that of the mask forwards and, by `future`, backwards."""
+        """Initialises from a mask's weights: forward layers from the mask, backward ones scaled by `future`."""
         enter = mask.enter.weight.view(WIDTH, COUNT, FEATURES)
         own = self.enter.weight.zero_().view(2 * WIDTH, COUNT, FILE_FEATURES)
         own[:WIDTH, :, :FEATURES], own[WIDTH:, :, FEATURES : 2 * FEATURES] = enter, enter
@@ -86,7 +86,7 @@ class FileMaskNetwork(MaskNetwork):
 
 
 def lowest_around(log: torch.Tensor) -> torch.Tensor:
-    """`[N, T, UNITS]`: the median of the lowest smoothed level of each block of hops, over `AROUND` blocks each way."""
+    """Noise floor `[N, T, UNITS]`: median of the blocks' minima, over `AROUND` blocks each way."""
     count = log.shape[1]
     short, _, _ = follow_levels(log)
     rows = -(-count // BLOCK)
@@ -98,6 +98,6 @@ def lowest_around(log: torch.Tensor) -> torch.Tensor:
 
 
 def _rows(behind: bool) -> list[int]:
-    """Where the mask's rows of a rule are among the file's, of which some details have others `behind`."""
+    """Rows of the mask's rule within the file's rule, whose details partly have a `behind` copy."""
     own = [DETAILS + row - BEHIND.start if behind and row in BEHIND else row for row in range(DETAILS)]
     return [*own, *range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]

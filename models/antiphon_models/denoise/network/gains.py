@@ -1,4 +1,4 @@
-"""What the networks that give a gain for each unit of a spectrum have in common."""
+"""Base of the networks with a gain for each unit of a spectrum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mask network of `mode=learned`: bands tell how the mask is to be read off, bin by bin.
+"""The mask network of `mode=learned`: recurrent band layers set the rule of each bin's gate.
 
 Two recurrent layers hear all bands and say, for every band, how far each of a bin's details (its level beside the
 band's, its neighbours, its past, its floor) pushes its gate open. A small network, the same for all bins, bends what
@@ -23,11 +23,11 @@ from antiphon_models.denoise.network.features import Past, turned
 from antiphon_models.denoise.network.gains import GainNetwork
 
 OPEN = 1.5
-"""The gate's logit to begin with."""
+"""Initial logit of the gate."""
 
 
 class MaskNetwork(GainNetwork):
-    """Gains of a gate for each bin, whose rule recurrent layers give for each band."""
+    """Gains by a gate per bin, whose rule comes from recurrent layers per band."""
 
     name: ClassVar[str] = MASK.name
 
@@ -72,7 +72,7 @@ class MaskNetwork(GainNetwork):
         return torch.sigmoid(push if self.training else push + UNSURE)
 
     def _push(self, details: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
-        """The gates' logits `[N, T, UNITS]`, of what is said of the bands `[N, T, COUNT, …]`."""
+        """Logits of the gates `[N, T, UNITS]`, from the output per band `[N, T, COUNT, …]`."""
         count, wide = details.shape[2], self.follow.wide
         said = said.transpose(2, 3)
         push = (details * (said[:, :, :count] @ wide)).sum(2) + said[:, :, count] @ wide

@@ -1,4 +1,4 @@
-"""How the weights were made. Nothing here is imported while sound plays.
+"""Training of the weights. Never imported while sound plays.
 
     antiphon train denoise                  weights/denoise-mask: recipe.py, with what lies beside it
     antiphon train denoise-mask-file        weights/denoise-mask-file, of files: recipe_file.py
@@ -9,4 +9,4 @@ All on the same material.
 """
 
 RATE = 48000
-"""Hz of all material."""
+"""Sample rate of all material, Hz."""

@@ -1,4 +1,4 @@
-"""The confidence network over whole mixtures, for gradients, and what it is measured by: errors as quadratic forms.
+"""The confidence network over whole mixtures, for gradients, and its loss: errors as quadratic forms.
 
 Of each band and hop there are `STATISTICS` sums, with which the error of any weights is exact up to the overlap of
 bands and frames: no sound has to be computed again while it is trained.
@@ -14,7 +14,7 @@ from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
 from antiphon_models.denoise.training.gate import torch_order
 
 STATISTICS = 10
-"""|N|², Re N*D of three removals D, and the six products of those: sums over the bins of a band."""
+"""Sums over a band's bins: |N|², Re N*D of three removals D, and the six products of those."""
 
 
 class ConfidenceNetwork(torch.nn.Module):
@@ -57,7 +57,7 @@ class ConfidenceNetwork(torch.nn.Module):
 
 
 class FileConfidenceNetwork(torch.nn.Module):
-    """The same on a whole file, in both directions: `antiphon_denoise.learned.file_confidence` is it in numpy."""
+    """Bidirectional confidence network of whole files, the torch form of `antiphon_denoise.learned.file_confidence`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class FileConfidenceNetwork(torch.nn.Module):
 
 
 def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Energy of the error, noise left plus signal lost, `[N, T, COUNT]`, for the shares that the network chose."""
+    """Error energy, residual noise plus lost signal, `[N, T, COUNT]`, for the shares chosen by the network."""
     a, b, c = shares[..., 1:].unbind(-1)
     n, na, nb, nc, aa, ab, ac, bb, bc, cc = statistics.unbind(-1)
     linear = a * na + b * nb + c * nc

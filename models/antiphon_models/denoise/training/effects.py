@@ -1,4 +1,4 @@
-"""What is done to sound in studios, drawn at random: echo, chorus, ring, crush, gate, backwards, grains, a room.
+"""Random studio effects: echo, chorus, ring, crush, gate, reverse, grains, reverb.
 
 Mono float32 at `RATE` in and out, of the same length. None of it makes noise of its own.
 """
@@ -47,14 +47,14 @@ def _ring(sound: F32, rnd: random.Random) -> F32:
 
 
 def _crushed(sound: F32, rnd: random.Random) -> F32:
-    """Fewer samples a second, and overdriven."""
+    """Sound at a reduced sample rate, and overdriven."""
     hold = rnd.choice([1, 2, 3, 6])
     held = np.repeat(sound[::hold], hold)[: len(sound)]
     return np.asarray(np.tanh(held * rnd.uniform(1.0, 12.0)), np.float32)
 
 
 def _gated(sound: F32, rnd: random.Random) -> F32:
-    """Cut into steps by a pattern."""
+    """Sound gated by a step pattern."""
     step, pattern = int(rnd.uniform(0.06, 0.2) * RATE), [rnd.random() < 0.6 for _ in range(8)]
     level = np.repeat(np.resize(np.array(pattern, np.float32), len(sound) // step + 2), step)
     smooth = np.convolve(level, np.ones(240, np.float32) / 240, "same")[: len(sound)]
@@ -66,7 +66,7 @@ def _backwards(sound: F32, rnd: random.Random) -> F32:
 
 
 def _grains(sound: F32, rnd: random.Random) -> F32:
-    """Cut small, moved about, some backwards or at another speed."""
+    """Granulated sound, some grains reversed or resampled."""
     size = int(rnd.uniform(0.03, 0.3) * RATE)
     window = np.hanning(size).astype(np.float32)
     out, spread = np.zeros(len(sound) + size, np.float32), rnd.uniform(0.02, 1.0) * RATE

@@ -1,4 +1,4 @@
-"""What the confidence network is trained on: mixtures, as its features and as sums that give the error of any shares.
+"""Training examples of the confidence network: mixtures as features, and as sums that give the error of any shares.
 
 Made once into the folder of the material, eight mixtures a file, through the mask and the gate as they are installed:
 they take a hundred times as long to make as to learn from.
@@ -30,17 +30,17 @@ from antiphon_models.denoise.training.splits import Part
 from antiphon_models.material.sounds import save_arrays
 
 FILE = 8
-"""Mixtures in a file."""
+"""Mixtures per file."""
 SEEDS: dict[Part, tuple[int, int]] = {"train": (7, 0), "valid": (8, 100_000)}
-"""Of the choices, and of the noise of file 0: the examples are the same for every seed of a training."""
+"""Seeds of the choices, and of the noise of file 0, independent of a training's seed."""
 HELD = {"loop": 4, "track": 4}
-"""Of the training's sounds one in four of these kinds, and one in eight of others, is held back for validation."""
+"""Validation share of these kinds is one in four, of others one in eight."""
 SHARES = {
     "song": 0.16, "solo": 0.18, "chorale": 0.04, "kit": 0.06, "voice": 0.14,
     "patch": 0.1, "mangled": 0.1, "loop": 0.1, "shot": 0.06, "track": 0.14,
 }  # fmt: skip
 UNSEEN: dict[Part, int] = {"train": 103, "valid": 16}
-"""From this file on the clean sounds are of kinds that the mask was not trained on, at high signal-to-noise ratios."""
+"""First file whose clean sounds are of kinds outside the mask's training, at high signal-to-noise ratios."""
 UNSEEN_SHARES = {"patch": 0.35, "mangled": 0.4, "solo": 0.1, "shot": 0.1, "track": 0.05}
 QUIET = 1e-10
 Kinds = dict[str, list[Any]]
@@ -76,7 +76,7 @@ class ExamplePlanner(MixturePlanner):
 
 
 def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
-    """The material with a part of what the mask was trained on held back for validation."""
+    """Material with part of the mask's training data held back for validation."""
     made: dict[Part, Kinds] = {"train": {}, "valid": {}}
     for kind, sounds in train.items():
         every = HELD.get(kind, 8)
@@ -87,7 +87,7 @@ def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
 
 
 class UnseenPlanner(MixturePlanner):
-    """Clean sounds of kinds that the mask was not trained on, where it errs more often: 8 to 28 dB, and clean."""
+    """Clean sounds of kinds outside the mask's training, where it errs more often: 8 to 28 dB, and clean."""
 
     def __init__(self, places: Places, length: int) -> None:
         super().__init__(places, length, UNSEEN_SHARES)
@@ -118,7 +118,7 @@ class ExampleMaker:
 
     @torch.no_grad()
     def make(self, mixtures: Mixtures) -> dict[str, Any]:
-        """Arrays by name, as `Examples` has them."""
+        """Arrays by name, the fields of `Examples`."""
         made = [self._example(mixtures, row) for row in range(len(mixtures.items))]
         gap = mixtures.gap.unflatten(1, (-1, HOP)).mean(2).numpy()
         return {
@@ -177,7 +177,7 @@ def _features(power: Any, mask: Any, when: int, profile: torch.Tensor | None) ->
 
 
 def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: Callable[[str], None]) -> None:
-    """Makes the files that are missing; all of them where the mask is another than theirs."""
+    """Makes missing files; all of them where the mask has changed."""
     mark = json.dumps({"mask": manifest_entry(MASK.weights)["sha256"], "frames": frames})
     noted = folder / "examples.json"
     if not noted.is_file() or noted.read_text() != mark:

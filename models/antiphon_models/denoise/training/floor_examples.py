@@ -1,4 +1,4 @@
-"""Examples of `denoise-floor`: what the file's mask does to a mixture, band by band, and what it should have done."""
+"""Examples of `denoise-floor`: effect of the file mask on a mixture, band by band, and the ideal one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZES = SpectrumSizes(2048, HOP, 1)
 
 
 class MaskSums:
-    """What the mask of files does to a mixture."""
+    """Band sums of the file mask's effect on a mixture."""
 
     def __init__(self) -> None:
         weights = file_mask.load()
@@ -68,13 +68,13 @@ class MaskSums:
 
 
 class FloorExamples:
-    """Examples by their numbers."""
+    """Examples of `denoise-floor`, by number."""
 
     few: ClassVar[dict[str, int]] = {
         "song": 64, "solo": 64, "chorale": 20, "kit": 16, "voice": 64, "patch": 48, "mangled": 32, "loop": 999,
         "track": 999,
     }  # fmt: skip
-    """So many sounds of each kind of the material."""
+    """Sounds per kind of the material."""
 
     def __init__(self, records: dict[str, list[Path]], folder: Path, clips: list[Path], seed: int) -> None:
         self._records, self._clips, self._seed = records, clips, seed
@@ -118,7 +118,7 @@ class FloorExamples:
 
 
 def _cut(path: Path, count: int, rng: np.random.Generator) -> F32:
-    """So many frames from anywhere in a file, mono, repeated where it is shorter."""
+    """Random mono excerpt of a file of `count` frames, looped where it is shorter."""
     info = soundfile.info(path)
     size = int(count * info.samplerate / RATE) + 8
     at = int(rng.uniform(0.05, 0.9) * max(0, info.frames - size))
@@ -128,7 +128,7 @@ def _cut(path: Path, count: int, rng: np.random.Generator) -> F32:
 
 
 def _dense(draw: Callable[[], F32], rng: np.random.Generator) -> NDArray[Any]:
-    """A piece of a source, or several, summed, driven, limited or coded."""
+    """Excerpt or sum of excerpts of a source, overdriven, limited or encoded."""
     made = level(draw())
     way = rng.random()
     if way < 0.15:
@@ -146,14 +146,14 @@ def _dense(draw: Callable[[], F32], rng: np.random.Generator) -> NDArray[Any]:
 
 
 def _limited(sound: NDArray[Any], decibels: float) -> NDArray[Any]:
-    """Turned up and held below full scale, with a limiter's short look ahead."""
+    """Sound after gain and a look-ahead limiter."""
     loud = sound * 10 ** (decibels / 20) / max(0.3, np.abs(sound).max())
     envelope = uniform_filter1d(maximum_filter1d(np.abs(loud), LIMITER), LIMITER)
     return np.asarray(np.tanh(loud / np.maximum(1, envelope)))
 
 
 def _coded(sound: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """As MP3 or Vorbis leaves it."""
+    """Sound after lossy coding as MP3 or Vorbis."""
     held = io.BytesIO()
     kind, loss = str(rng.choice(["MP3", "OGG"])), rng.uniform(0.3, 0.95)
     soundfile.write(held, sound, RATE, format=kind, compression_level=loss)

@@ -1,4 +1,4 @@
-"""Noise made by chance for the trust of `denoise-floor`: rooms full of people, weather, machines, records, desks."""
+"""Synthetic noises of the trust of `denoise-floor`: crowds, weather, machines, records, desks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ MADE = (hiss, hiss, hiss, hum, fan, rain, vinyl, wind, babble)
 
 
 def level(sound: Sound) -> Sound:
-    """To power 1; silence stays."""
+    """Sound normalised to power 1; silence is unchanged."""
     return np.asarray(sound / (float(np.std(sound)) + 1e-5))
 
 
@@ -81,13 +81,13 @@ def _harmonics(rng: np.random.Generator, count: int, hertz: float, slope: float)
 
 
 def _impulses(rng: np.random.Generator, count: int, often: float) -> Sound:
-    """So many a second, some far louder than others."""
+    """Random impulses at a mean rate of `often` a second, with heavy-tailed amplitudes."""
     struck = rng.random(count) < often / RATE
     return np.asarray(struck * rng.standard_normal(count) * np.exp(rng.normal(0, 0.8, count)))
 
 
 def _in_room(rng: np.random.Generator, sound: Sound, share: float) -> Sound:
-    """With a diffuse tail."""
+    """Sound with a diffuse reverb tail."""
     seconds = np.arange(RATE // 2) / RATE
     tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.2, 0.9))
     size = len(sound) + len(tail)

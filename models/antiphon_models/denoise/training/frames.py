@@ -12,7 +12,7 @@ QUIET = 1e-10
 
 
 class Frames(torch.nn.Module):
-    """Sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, what came before the first is silence.
+    """Sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, with silence before the first.
 
     grid: of sizes.  gains: how many a frame has, one for each bin.
     """
@@ -30,7 +30,7 @@ class Frames(torch.nn.Module):
         self.register_buffer("synthesis", synthesis, persistent=False)
 
     def spectra(self, sound: torch.Tensor) -> torch.Tensor:
-        """Complex `[N, T, BINS]`."""
+        """Complex spectra `[N, T, BINS]`."""
         padded = torch.nn.functional.pad(sound, (self.grid.size - self.grid.hop, 0))
         frames = padded.unfold(1, self.grid.size, self.grid.hop)
         spectra: torch.Tensor = torch.fft.rfft(frames * self.analysis)
@@ -46,7 +46,7 @@ class Frames(torch.nn.Module):
         return bins
 
     def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
-        """`[N, T * hop]`, a hop late: spectra times gains."""
+        """Sums over bins that share a gain, `[…, BINS]`: here each bin has its own."""
         hop = self.grid.hop
         made: torch.Tensor = torch.fft.irfft(spectra * gains, self.grid.size)[..., -self.grid.lag :] * self.synthesis
         late = torch.nn.functional.pad(made[:, :-1, hop:], (0, 0, 1, 0))
@@ -54,7 +54,7 @@ class Frames(torch.nn.Module):
 
 
 class Units(Frames):
-    """The learned modes' frames: one gain for each of `UNITS`."""
+    """Frames of the learned modes: one gain for each of `UNITS`."""
 
     gains = UNITS
 

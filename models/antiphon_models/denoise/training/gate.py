@@ -12,7 +12,7 @@ from antiphon_models.denoise.network.features import running, smoothed
 SHORT, LONG = 0.6, 0.97
 QUIET = 1e-10
 OPEN = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
-"""Initial coefficients of every band: nearly everything passes."""
+"""Initial coefficients of every band: an open gate."""
 
 
 class GateNetwork(torch.nn.Module):
@@ -57,7 +57,7 @@ class GateNetwork(torch.nn.Module):
     def _near(
         self, log: torch.Tensor, noise: torch.Tensor, known: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The bands' levels, and what the rule weighs of each bin, relative to the level around it."""
+        """Levels of the bands, and the rule's input of each bin, relative to the level around it."""
         level = torch.log(log.exp() @ self.mean)
         here = level @ self.wide
         parts = [part - here for part in (log, smoothed(log, SHORT), smoothed(log, LONG))]
@@ -85,7 +85,7 @@ class GateNetwork(torch.nn.Module):
         )
 
     def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
-        """A gated recurrent layer. Torch has reset before update, and each gate's weights as rows."""
+        """Output of a GRU layer. Torch has reset before update, and each gate's weights as rows."""
         u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
         weights = [torch_order(part).T.contiguous() for part in (u, v)]
         late = torch.cat([torch.zeros(2 * HIDDEN, device=d.device), d])
@@ -97,6 +97,6 @@ class GateNetwork(torch.nn.Module):
 
 
 def torch_order(part: torch.Tensor) -> torch.Tensor:
-    """`[…, 3 * width]` of update, reset, new as reset, update, new."""
+    """`[…, 3 * width]` reordered from update, reset, new to reset, update, new."""
     update, reset, new = part.chunk(3, -1)
     return torch.cat([reset, update, new], -1)

@@ -1,4 +1,4 @@
-"""The sounds of a training, made once into a folder of small files, and loaded from it.
+"""Training sounds, made once into a folder of small files, and loaded from it.
 
 Mono Ogg Vorbis at 48 kHz, `PART-KIND-NNN.ogg`. Needs FluidSynth and espeak-ng to make, nothing to load.
 """
@@ -40,7 +40,7 @@ Make = Callable[[random.Random], F32]
 
 
 def pieces(data: Path) -> Iterator[tuple[str, Make]]:
-    """Every file by name, and what makes it."""
+    """Name and maker of every file."""
     for part in ("train", "valid"):
         makers: dict[str, Make] = {
             "song": partial(sounds.song, data, part, splits.TRAIN_FONT, SONG),
@@ -70,7 +70,7 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
 
 
 def _mangled(makers: list[Make], rnd: random.Random) -> F32:
-    """Any other sound, or a loop, and effects on it."""
+    """A random other sound, or a loop, with effects."""
     return mangled(rnd.choice(makers)(rnd), rnd)
 
 
@@ -96,7 +96,7 @@ def _piece(path: Path, first: float, last: float, number: int) -> F32 | None:
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], few: Mapping[str, int] | None = None) -> None:
-    """Makes what is missing of the material; nothing when it is all there. few: so many of these kinds to train on."""
+    """Makes missing material. few: number of training sounds of these kinds."""
     done = folder / "material.json"
     mark = {"version": VERSION, "seed": seed}
     if done.is_file() and {k: v for k, v in json.loads(done.read_text()).items() if k in mark} == mark:

@@ -1,4 +1,4 @@
-"""Mixtures out of the material, on the device that trains: chosen, bent, coloured, put into rooms, and added up.
+"""Mixtures of the material, on the training device: chosen, resampled, coloured, put into rooms, and summed.
 
 All is float32 `[items, samples]` at 48 kHz. What chance decides comes from (seed, step): choices from numpy's
 generator, noise from torch's.
@@ -21,7 +21,7 @@ _CHUNK = 24
 
 @dataclass(frozen=True, slots=True)
 class Mixtures:
-    """mixed, clean, noise `[N, L]`; gap `[N, L]`: 1 where the clean sound pauses; items: what they are."""
+    """mixed, clean, noise `[N, L]`; gap `[N, L]`: 1 in pauses of the clean sound; items: their plans."""
 
     mixed: torch.Tensor
     clean: torch.Tensor
@@ -31,7 +31,7 @@ class Mixtures:
 
 
 class Mixer:
-    """Holds every sound of one part on the device, end to end, and makes mixtures of `length` samples."""
+    """Holds every sound of one part on the device, concatenated, and makes mixtures of `length` samples."""
 
     def __init__(self, kinds: dict[str, list[NDArray[np.float32]]], length: int, device: torch.device) -> None:
         self.length, self.device = length, device
@@ -50,7 +50,7 @@ class Mixer:
             self._fft = length + RATE // 2
 
     def mix(self, items: list[MixturePlan], seed: int) -> Mixtures:
-        """The mixtures that were chosen."""
+        """Mixtures of the chosen items."""
         generator = torch.Generator(device=self.device)
         generator.manual_seed(seed)
         clean = self._sum([item.clean for item in items])
@@ -112,7 +112,7 @@ class Mixer:
         rooms: list[tuple[float, float]],
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Coloured by curves in dB, and heard in rooms (seconds of decay, level of the tail; 0 for none)."""
+        """Sound coloured by curves in dB, and reverberated (seconds of decay, level of the tail; 0 for none)."""
         response = self._curve(np.stack(colours))
         if any(level > 0 for _, level in rooms):
             count = min(self._fft - self.length, RATE // 2)
@@ -127,7 +127,7 @@ class Mixer:
         return whole[:, : self.length]
 
     def _curve(self, decibels: NDArray[np.float32]) -> torch.Tensor:
-        """Curves given at points even in log frequency, 40 Hz to 20 kHz, as factors of the long transform's bins."""
+        """Curves at points even in log frequency, 40 Hz to 20 kHz, as factors of the long transform's bins."""
         bins = self._fft // 2 + 1
         hertz = torch.arange(bins, device=self.device) * (RATE / self._fft)
         points = decibels.shape[1]
@@ -157,7 +157,7 @@ class Mixer:
         return 1.0 - depth * (0.5 - 0.5 * torch.cos(2 * math.pi * rate * t))
 
     def _noise(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
-        """Clips, babble and made noise, of power 1."""
+        """Clips, babble and synthetic noise, of power 1."""
         noise = _level(self._sum([item.noise for item in items]))
         made = [row for row, item in enumerate(items) if item.made]
         if made:

@@ -1,4 +1,4 @@
-"""What a batch is made of, decided by chance: which sounds, how bent, how loud, beside which noise."""
+"""Random plan of a batch: sounds, speeds, levels and noises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLEAN = {
 
 
 class NOISES:
-    """How often noise is what, and how many harmonics a hum has."""
+    """Probabilities of the kinds of noise, and harmonics of a hum."""
 
     harmonics: ClassVar[int] = 16
     shares: ClassVar[dict[str, float]] = {
@@ -44,7 +44,7 @@ class NOISES:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A stretch of the pool, played at `speed` from `phase` on, over and over every `period` samples of it."""
+    """A stretch of the pool, played at `speed` from `phase` on, looped with a period of `period` samples."""
 
     start: int
     size: int
@@ -78,11 +78,11 @@ class MixturePlan:
     hum_hiss: float = 0.0
     partials: NDArray[np.float32] = field(default_factory=lambda: np.zeros((NOISES.harmonics, 2), np.float32))
     known: tuple[float, float] = (-1.0, 0.0)
-    """From which second on the noise is known (-1: never), and from which second of it it was learned."""
+    """Second from which the noise is known (-1: never), and start of the learned stretch in it."""
 
 
 class MixturePlanner:
-    """Chooses items out of the places of a pool, for mixtures of `length` samples."""
+    """Chooses items from the ranges of a pool, for mixtures of `length` samples."""
 
     def __init__(self, places: Places, length: int, shares: Mapping[str, float] = _CLEAN) -> None:
         self._places, self._length, self._shares = places, length, shares
@@ -152,7 +152,7 @@ class MixturePlanner:
         return Component(start, size, float(rng.uniform(0, size)), float(size), speed, gain)
 
     def _pattern(self, rng: np.random.Generator, gain: float) -> list[Component]:
-        """One to three one-shots, each struck again after its own time."""
+        """One to three one-shots, each repeated at its own period."""
         step = float(rng.uniform(0.1, 0.18)) * RATE
         parts = []
         for _ in range(int(rng.integers(1, 4))):

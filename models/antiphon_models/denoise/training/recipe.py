@@ -24,10 +24,10 @@ from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, Traini
 PURE = 40.0
 """dB of SI-SDR from which on a result counts as clean."""
 HEARD = 1e-7
-"""Mean power below which there is no clean sound."""
+"""Mean power below which the clean sound is silent."""
 PASS, MARGIN, MOST = 40.0, 0.3, 22.0
 HARM = 1.0, 4.0
-"""Weight of a loss in SI-SDR relative to a gain, at the beginning and at the end of the training."""
+"""Weight of a loss in SI-SDR relative to a gain, at the start and at the end of the training."""
 QUIET_PAUSE, MASKED = 24.0, 2.0
 VALID_SEED, VALID_ITEMS = 990, 96
 
@@ -42,7 +42,7 @@ def si_sdr(made: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
 
 
 class MaskRecipe(Recipe):
-    """Mixtures of five seconds, every one begun from silence."""
+    """Recipe of `denoise`: mixtures of five seconds, each from a silent state."""
 
     name = "denoise"
     weights = "denoise-mask"
@@ -57,7 +57,7 @@ class MaskRecipe(Recipe):
     hop: ClassVar[int] = HOP
     frames: ClassVar[int] = 600
     items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
-    """In a batch: a card sees eight times as much in as many steps."""
+    """Items per batch: a card sees eight times as many in the same number of steps."""
     planner: ClassVar[type[MixturePlanner]] = MixturePlanner
 
     def prepare(self, job: TrainingJob) -> None:
@@ -77,7 +77,7 @@ class MaskRecipe(Recipe):
         self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
 
     def transform(self) -> Frames:
-        """The transform between waveforms and the network's input features, and its inverse."""
+        """Transform between waveforms and the network's input features, and its inverse."""
         return Units()
 
     def batch(self, step: int) -> Batch:
@@ -90,13 +90,13 @@ class MaskRecipe(Recipe):
             return *self._given(mixtures), way
 
     def _given(self, mixtures: Mixtures) -> Batch:
-        """mixed, clean, gap `[N, L]`; noise as `_profiles` has it; snr `[N]`, 0 for noise alone (clean is 0)."""
+        """mixed, clean, gap `[N, L]`; noise by `_profiles`; snr `[N]`, 0 for noise alone (clean is 0)."""
         noise = self._profiles(mixtures)
         snr = torch.tensor([item.snr for item in mixtures.items], dtype=torch.float32, device=self._job.device)
         return mixtures.mixed, mixtures.clean, mixtures.gap, noise, snr
 
     def _profiles(self, mixtures: Mixtures) -> torch.Tensor:
-        """Log power of half a second of the noise from where it is known, as the network hears noise: `[N, T, …]`.
+        """Log power of half a second of the known noise, in the network's units: `[N, T, …]`.
 
         `UNKNOWN` before, and where it never is.
         """
@@ -126,7 +126,7 @@ class MaskRecipe(Recipe):
         return value + MASKED * off, {**parts, "off": off.detach()}
 
     def _off(self, gains: torch.Tensor, heard: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
-        """Mean square distance of gains from the phase-sensitive mask, loud units weighing more, none all."""
+        """Level-weighted mean square distance of gains from the phase-sensitive mask."""
         with torch.no_grad():
             shared = self._transform.sums(heard.real * clean.real + heard.imag * clean.imag)
             power = self._transform.sums(heard.real.square() + heard.imag.square())
@@ -169,7 +169,7 @@ class MaskRecipe(Recipe):
 
 
 def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.Tensor:
-    """dB by which pauses are louder than before, each row, from a quarter second on; NaN without a pause."""
+    """Level change of pauses in dB, each row, from a quarter second on; NaN without a pause."""
     late = torch.nn.functional.pad(gap, (RATE // 4, 0))[:, : gap.shape[1]]
     inside = (gap * late)[:, : made.shape[1]]
     here = (made.square() * inside).sum(1)
@@ -187,7 +187,7 @@ def mixture_loss(
     way: torch.Tensor,
     hop: int = HOP,
 ) -> tuple[torch.Tensor, dict[str, float | torch.Tensor]]:
-    """The loss of what was made (a hop late) of mixtures, and its parts. way: of the training, 0 to 1."""
+    """Loss of the outputs (a hop late) of mixtures, and its parts. way: progress of the training, 0 to 1."""
     now, heard, wanted = made[:, hop:], mixed[:, :-hop], clean[:, :-hop]
     after = si_sdr(now, wanted)
     better = after - si_sdr(heard, wanted)

@@ -1,4 +1,4 @@
-"""`antiphon train denoise-autoencoder`: to give clean bands back from noisy ones, through few numbers."""
+"""`antiphon train denoise-autoencoder`: clean bands from noisy ones, through a bottleneck."""
 
 from __future__ import annotations
 

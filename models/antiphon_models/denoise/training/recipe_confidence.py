@@ -1,4 +1,4 @@
-"""`antiphon train denoise-confidence`: how far the mask's gains may be believed, band by band.
+"""`antiphon train denoise-confidence`: confidence of the mask's gains, band by band.
 
 The loss is the gain of each example, and counts harm by the item: beside what an item loses, whether it loses at all.
 """
@@ -19,18 +19,18 @@ from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, Ma
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 PASS = 42.0
-"""dB that clean sound is to pass with."""
+"""Target SI-SDR in dB of clean sound."""
 HARMED, SOFT = -0.3, 0.3
-"""dB below which an item counts as harmed, and over which the count changes."""
+"""Loss in dB from which an item counts as harmed, and width of that transition."""
 LATE = 31
-"""Hops of a pause until its noise is to be gone: a quarter second."""
+"""Hops of a pause until its noise should be suppressed: a quarter second."""
 QUIET_PAUSE = 26.0
 HARD_GAIN, HARD_PURE = 0.5, 35.0
-"""An example on which the mask alone gains less, or passes clean sound with less, in dB, is drawn more often."""
+"""Gain and SI-SDR of clean sound in dB below which an example is drawn more often."""
 
 
 class ConfidenceRecipe(Recipe):
-    """Examples of five seconds, every one begun from silence."""
+    """Recipe of `denoise-confidence`: examples of five seconds, each from a silent state."""
 
     name = "denoise-confidence"
     weights = MODEL
@@ -42,16 +42,16 @@ class ConfidenceRecipe(Recipe):
     shares = "denoise"
     frames: ClassVar[int] = 625
     files: ClassVar[tuple[int, int]] = (130, 20)
-    """Of examples, to train on and for validation."""
+    """Number of files of examples, for training and for validation."""
     items: ClassVar[int] = 16
     harm: ClassVar[float] = 12.0
-    """Weight of a loss relative to a gain at the end; at the beginning 1."""
+    """Weight of a loss relative to a gain at the end; 1 at the start."""
     count: ClassVar[float] = 4.0
-    """Weight of an item's being harmed at all."""
+    """Weight of the share of harmed items."""
     dropout: ClassVar[float] = 0.1
-    """Of the features of a whole example, at most."""
+    """Maximum dropout of the features over a whole example."""
     hard: ClassVar[float] = 5.0
-    """How many times as often an example is drawn on which the mask alone fails."""
+    """Oversampling factor of examples on which the mask alone fails."""
 
     def prepare(self, job: TrainingJob) -> None:
         folder = job.material / "examples"
@@ -68,7 +68,7 @@ class ConfidenceRecipe(Recipe):
         self._odds = self._drawn(self._train)
 
     def _drawn(self, every: Examples) -> Any:
-        """How likely each example is drawn, `[N]`."""
+        """Sampling probability of each example, `[N]`."""
         alone = torch.tensor([0.0, 1.0, 0.0, 0.0])
         rows = range(0, len(every.own), FILE)
         figures = [
@@ -137,7 +137,7 @@ class ConfidenceRecipe(Recipe):
 
 
 class FileConfidenceRecipe(ConfidenceRecipe):
-    """The network of files, on the same examples."""
+    """Recipe of the file network, on the same examples."""
 
     name = "denoise-confidence-file"
     weights = FILE_MODEL
@@ -157,7 +157,7 @@ def _part(every: Examples, first: int) -> Examples:
 
 
 def _figures(part: Examples, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gain, signal-to-distortion ratio, and how much louder pauses are, each `[N]` in dB; NaN without a pause."""
+    """Gain, signal-to-distortion ratio, and level change of pauses, each `[N]` in dB; NaN without a pause."""
     left = errors(part.statistics, shares)
     after, before, own = left.sum((1, 2)), part.statistics[..., 0].sum((1, 2)), part.own
     pause = (part.gap > 0.99).float()

@@ -1,4 +1,4 @@
-"""`antiphon train denoise-mask-file`: the mask of files, from the mask that ships, on mixtures of more kinds of noise.
+"""`antiphon train denoise-mask-file`: the file mask, fine-tuned from the shipped mask on more kinds of noise.
 
 Every mixture weighs a loss as the end of the mask's own training does. What is stored lies halfway between the weights
 that it began with and those that it has reached, which is better on unseen sounds than either: Wortsman et al., Robust
@@ -24,7 +24,7 @@ from antiphon_models.learning.recipe import Batch, Figures
 
 
 class FileMixturePlanner(MixturePlanner):
-    """The mask's mixtures with noise that is played backwards, faster or slower, or joined by other noise, more often.
+    """The mask's mixtures with more noise that is reversed, resampled or summed with other noise.
 
     What is known of the noise of a file is known from its start.
     """
@@ -46,7 +46,7 @@ class FileMixturePlanner(MixturePlanner):
 
 
 class FileMaskRecipe(MaskRecipe):
-    """Mixtures of five seconds, each heard as a whole."""
+    """Recipe of the file mask: mixtures of five seconds, each processed as a whole."""
 
     name = "denoise-mask-file"
     weights = MODEL
@@ -57,10 +57,10 @@ class FileMaskRecipe(MaskRecipe):
     shares = "denoise"
     half = True
     kept: ClassVar[float] = 0.5
-    """Of the weights that it began with, in those that are stored."""
+    """Weight of the initial weights in the stored average."""
 
     def network(self) -> torch.nn.Module:
-        """The shipped mask, forwards and backwards."""
+        """The shipped mask, initialised in both directions."""
         mask, made = MaskNetwork(), FileMaskNetwork()
         fill_network(mask, "MaskNetwork", MASK.weights)
         made.begin(mask)

@@ -1,4 +1,4 @@
-"""`antiphon train denoise-floor`: how much of what the file's mask takes of each band is noise.
+"""`antiphon train denoise-floor`: noise share of what the file mask removes per band.
 
 Clean sound is mastered music in `DATA/records/SOURCE/`, a folder for each source, and the denoiser's other material,
 summed, driven, limited or coded; noise is that of the mask and made. The loss is the SI-SDR that is gained with so much
@@ -25,11 +25,11 @@ from antiphon_models.material.sounds import save_arrays
 SUFFIXES = (".ogg", ".flac", ".wav", ".mp3", ".opus")
 FILES, FILE = 24, 100
 CLEAN = 90.0
-"""dB of signal to noise from which on there is none."""
+"""SNR in dB from which a mixture counts as clean."""
 CLEAN_SDR, FAR = 38.0, 6.0
-"""SI-SDR that clean sound should have, and the dB below it that count as one."""
+"""Target SI-SDR of clean sound, and scale in dB of the shortfall."""
 OVER, BLUR = 2.0, 0.1
-"""Weight of a loss of SI-SDR; deviation of noise on the features."""
+"""Weight of a loss of SI-SDR; standard deviation of noise on the features."""
 
 
 class TorchFloorNetwork(torch.nn.Module):
@@ -53,7 +53,7 @@ class TorchFloorNetwork(torch.nn.Module):
 
 
 class FloorRecipe(Recipe):
-    """Examples of 3 to 8 s."""
+    """Recipe of `denoise-floor`: examples of 3 to 8 s."""
 
     name = "denoise-floor"
     weights = MODEL
@@ -106,7 +106,7 @@ class FloorRecipe(Recipe):
 
     @torch.no_grad()
     def validate(self, network: torch.nn.Module) -> Figures:
-        """Of each network on the sources that it has not learned from."""
+        """Figures of each network on its held-out sources."""
         said = network(self._seen.to(self._job.device)).cpu()
         own = said.gather(0, self._expert[None, :, None].expand(1, *said.shape[1:]))
         gain, sdr = _outcome(torch.sigmoid(own), self._sums, self._clean)
@@ -119,7 +119,7 @@ class FloorRecipe(Recipe):
 
 
 def _outcome(trust: torch.Tensor, sums: torch.Tensor, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """SI-SDR that is gained, and that of the result, dB, `[EXPERTS, N]`.
+    """SI-SDR gain, and SI-SDR of the result, dB, `[EXPERTS, N]`.
 
     trust: `[EXPERTS, N, COUNT]`; sums: `[N, 4, COUNT]` as `FloorExamples` makes them.
     """
@@ -132,7 +132,7 @@ def _outcome(trust: torch.Tensor, sums: torch.Tensor, clean: torch.Tensor) -> tu
 
 
 def records(data: Path) -> dict[str, list[Path]]:
-    """The files of each source. Raises `UsageError` where there is none."""
+    """Files of each source. Raises `UsageError` without any."""
     found = {
         place.name: sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
         for place in sorted((data / "records").glob("*"))

@@ -1,4 +1,4 @@
-"""`antiphon train denoise-gate`: the thresholds of the spectral gate, which the wavelets go by too."""
+"""`antiphon train denoise-gate`: the thresholds of the spectral gate, shared by the wavelet mode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from antiphon_models.denoise.training.sounds import RATE
 
 
 class GateRecipe(MaskRecipe):
-    """The mask's material and loss, on the gate's grid. `suppression_limit` is not part of it: it stands behind
-    the gate."""
+    """The mask's material and loss, on the gate's grid. `suppression_limit` acts after the gate and is left out."""
 
     name = "denoise-gate"
     weights = MODEL

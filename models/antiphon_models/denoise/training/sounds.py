@@ -20,14 +20,14 @@ from antiphon_models.material.sounds import mono, resampled
 
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
 KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
-"""Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""
+"""Programs weighted higher among solos: trumpets, distorted guitars, a reversed cymbal."""
 _TEXT = (
     "quick brown foxes cross the lazy river while seven silver trains leave the quiet harbour at dawn and "
     "nobody remembers how many strange letters were sent before winter music answers every question with another song"
 )
 WORDS = _TEXT.split()
 Sounding = list[tuple[float, bytes]]
-"""Seconds and MIDI messages: note on and note off."""
+"""Timed MIDI messages: seconds, note on and note off."""
 
 
 def read(path: Path, rate: int = RATE) -> F32:
@@ -52,7 +52,7 @@ def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float
 
 
 def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
-    """A bar's pattern over and over; `cymbals`: how likely a sixteenth has one."""
+    """A bar's drum pattern repeated; `cymbals`: probability of one per sixteenth."""
     step = 15.0 / rnd.uniform(85, 150)
     pattern: list[tuple[int, int]] = []
     for place in range(16):
@@ -83,7 +83,7 @@ def song(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.
 
 
 def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
-    """One track of a song on one instrument; `program` -1: any, some more often than others."""
+    """One track of a song on one instrument; `program` -1: random, with some weighted higher."""
     own = program if program >= 0 else rnd.choice([*range(104), *KEPT, *KEPT])
     notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     return render(notes, {0: own}, font, seconds, rnd)
@@ -130,7 +130,7 @@ def kit(font: Path, seconds: float, rnd: random.Random) -> F32:
 
 
 def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
-    """Nonsense in a voice of the part's."""
+    """Nonsense speech in a voice of the part's."""
     text = "".join(
         " ".join(rnd.choices(WORDS, k=rnd.randint(3, 10))) + rnd.choice([". ", ", ", "? "])
         for _ in range(2 + int(seconds / 2))
@@ -141,7 +141,7 @@ def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
 
 
 def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
-    """A melody, an accompaniment or a long chord on an instrument made up by chance."""
+    """A melody, an accompaniment or a long chord on a random synthetic instrument."""
     from antiphon_models.denoise.training.voices import VoiceNote, played
 
     if rnd.random() < 0.25:

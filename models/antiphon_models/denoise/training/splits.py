@@ -1,4 +1,4 @@
-"""What is trained on, what chooses among trainings, and what is only ever measured: by song, fold, voice and file."""
+"""Training, validation and test splits, by song, fold, voice and file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEST_LOOPS = ("loop_amen", "loop_amen_full", "loop_garzul", "loop_tabla", "loop_
 VALID_LOOPS = ("loop_perc2",)
 TEST_SHOTS = ("drum_cymbal_hard", "drum_cymbal_open", "drum_splash_hard", "ride_via")
 TEST_TRACKS = ("trumpet_solo_90bpm", "hungarian_dance_strings")
-"""Whole; of the other recordings the first 60 % are trained on, the last 30 % measured."""
+"""Test recordings used whole; of the others the first 60 % train, the last 30 % test."""
 TRACK_PARTS: dict[Part, tuple[float, float]] = {"train": (0.0, 0.6), "valid": (0.6, 0.7), "test": (0.7, 1.0)}
 VALID_CLIPS = 2
 LANGUAGES: dict[Part, tuple[str, ...]] = {
@@ -38,12 +38,12 @@ def songs(data: Path, part: Part) -> list[Path]:
 
 
 def chorales(data: Path, part: Part) -> list[Any]:
-    """Bach's chorales as the set itself divides them: lists of chords of four pitches, -1 for a rest."""
+    """Bach's chorales in the set's own splits: lists of chords of four pitches, -1 for a rest."""
     return sounds.chorales(data)[part]
 
 
 def clips(data: Path, part: Part) -> list[Path]:
-    """ESC-10: fold 4 is tested; of fold 3 the last clips of each class choose; the rest of folds 1 to 3 trains."""
+    """ESC-10: fold 4 tests; of fold 3 the last clips of each class validate; the rest of folds 1 to 3 trains."""
     folders(data, ("esc10",))
     chosen: list[Path] = []
     for folder in sorted(path for path in (data / "esc10").iterdir() if path.is_dir()):
@@ -65,13 +65,13 @@ def loops(data: Path, part: Part) -> list[Path]:
 
 
 def shots(data: Path, part: Part) -> list[Path]:
-    """Sonic Pi's other sounds; four cymbals are tested, none chooses."""
+    """One-shots of Sonic Pi; four cymbals test, none validates."""
     every = [path for path in sorted((data / "sonicpi").glob("*.flac")) if not path.stem.startswith("loop_")]
     return [path for path in every if (path.stem in TEST_SHOTS) == (part == "test") and part != "valid"]
 
 
 def tracks(data: Path, part: Part) -> list[tuple[Path, float, float]]:
-    """Recordings, each with the stretch of it, as shares of its length."""
+    """Recordings with start and end of the excerpt as shares of the length."""
     every = sorted((data / "tracks").glob("*.ogg"))
     whole = [(path, 0.0, 1.0) for path in every if path.stem in TEST_TRACKS and part == "test"]
     return whole + [(path, *TRACK_PARTS[part]) for path in every if path.stem not in TEST_TRACKS]

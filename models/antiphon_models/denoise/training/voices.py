@@ -1,4 +1,4 @@
-"""Notes on instruments that no soundfont has: each of an oscillator, an envelope and a filter drawn at random.
+"""Notes on random synthetic instruments: an oscillator, an envelope and a filter each.
 
 Mono float32 at `RATE`. Saws that beat against each other, partials that bloom one by one, frequency modulation
 (Chowning, 1973), plucked strings (Karplus and Strong, 1983): so a denoiser hears more ways to sound than a soundfont
@@ -40,11 +40,11 @@ class EnvelopeShape:
 
 
 Oscillator = Callable[[F64, F64, random.Random], F64]
-"""Phase in turns and seconds since the beginning, of one note, to sound."""
+"""Oscillator of one note: sound from phase in turns and seconds since onset."""
 
 
 def played(notes: list[VoiceNote], seconds: float, rnd: random.Random) -> F32:
-    """The notes on one instrument, through one filter."""
+    """Notes on one instrument, through one filter."""
     oscillator, shape = rnd.choice(KINDS)(rnd), _shape(rnd)
     out = np.zeros(int(seconds * RATE) + 4 * RATE)
     seed = rnd.random()
@@ -81,7 +81,7 @@ def _note(note: VoiceNote, oscillator: Oscillator, shape: EnvelopeShape, rnd: ra
 
 
 def _saws(rnd: random.Random) -> Oscillator:
-    """One to seven saws or squares, some cents apart; now and then with a bow's noise."""
+    """One to seven detuned saws or squares, sometimes with bow noise."""
     many, cents, square = rnd.choice([1, 2, 3, 5, 7]), rnd.uniform(2, 30), rnd.random() < 0.3
     breath = rnd.choice([0.0, 0.0, rnd.uniform(0.01, 0.12)])
 
@@ -98,7 +98,7 @@ def _saws(rnd: random.Random) -> Oscillator:
 
 
 def _saw(turns: F64) -> F64:
-    """A saw whose step is rounded over two samples (Välimäki and Huovilainen, 2007)."""
+    """A band-limited saw, its step smoothed over two samples (Välimäki and Huovilainen, 2007)."""
     place = np.mod(turns, 1.0)
     step = np.maximum(np.gradient(turns), 1e-6)
     sound = 2.0 * place - 1.0
@@ -109,7 +109,7 @@ def _saw(turns: F64) -> F64:
 
 
 def _partials(rnd: random.Random) -> Oscillator:
-    """Up to thirty partials, harmonic or a little off, each of its own level, beginning and beating."""
+    """Up to thirty partials, harmonic or slightly inharmonic, each with its own level, onset and beating."""
     many, stretch, fall = rnd.randint(2, 30), rnd.choice([0.0, 0.0, rnd.uniform(0, 0.02)]), rnd.uniform(0.3, 2.0)
     bloom, beating = rnd.uniform(0.0, 0.4), rnd.uniform(0.0, 0.8)
 
@@ -129,7 +129,7 @@ def _partials(rnd: random.Random) -> Oscillator:
 
 
 def _modulated(rnd: random.Random) -> Oscillator:
-    """One sine turning another, more at the beginning than at the end, or the other way round."""
+    """Two-operator FM with a rising or falling index."""
     ratio = rnd.choice([0.5, 1.0, 1.0, 2.0, 3.0, 3.5, 1.414, rnd.uniform(0.3, 7.0)])
     most, least, speed = rnd.uniform(0.3, 8.0), rnd.uniform(0.0, 2.0), rnd.uniform(0.05, 1.5)
 
@@ -141,7 +141,7 @@ def _modulated(rnd: random.Random) -> Oscillator:
 
 
 def _plucked(rnd: random.Random) -> Oscillator:
-    """A string: noise in a loop as long as a period, which a mean of two samples damps."""
+    """Plucked string (Karplus-Strong): noise in a loop of one period with a two-sample mean."""
     damping, bright = rnd.uniform(0.985, 0.9995), rnd.uniform(0.1, 0.9)
 
     def plucked(turns: F64, t: F64, own: random.Random) -> F64:
@@ -162,7 +162,7 @@ KINDS = (_saws, _saws, _partials, _partials, _modulated, _plucked)
 
 
 def _filtered(sound: F64, rnd: random.Random) -> F64:
-    """A low-pass that resonates and moves, and up to four formants; either may be absent."""
+    """A resonant, modulated low-pass, and up to four formants; either may be absent."""
     size, hop = 2048, 512
     padded = np.pad(sound, (size, size + hop))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)

@@ -1,4 +1,4 @@
-"""Batches: pieces of clips moved, filtered, put into rooms and noise, and what is true of every hop of them."""
+"""Training batches: excerpts of clips transposed, filtered, reverberated and mixed with noise, with truth per hop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARES = {
     "many": 0.04, "two": 0.03, "none": 0.03,
 }  # fmt: skip
 RELEASE = 0.2
-"""Seconds after the end of a wind's note in which it is unknown whether it sounds."""
+"""Seconds after the end of a wind's note with unknown voicing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class FrameTruth:
 
 
 def truth(clip: TrainingClip, start: float, ratio: float, frames: int) -> FrameTruth:
-    """What is true at `start + n * SECONDS * ratio` of a clip that is played `ratio` times as fast."""
+    """Truth at `start + n * SECONDS * ratio` of a clip at `ratio` times its speed."""
     t = start + np.arange(frames) * SECONDS * ratio
     up = 12.0 * np.log2(ratio)
     nothing = np.full(frames, np.nan)
@@ -67,7 +67,7 @@ def truth(clip: TrainingClip, start: float, ratio: float, frames: int) -> FrameT
 
 
 def both(one: FrameTruth, two: FrameTruth) -> FrameTruth:
-    """The truth of two melodies at once: no note where both sound, unknown where one does."""
+    """Truth of two simultaneous melodies: no note where both sound, unknown where one does."""
     together = (one.note > 0) & (two.note > 0)
     alone = np.where(together, 0.0, np.nan)
     nothing = np.full(len(alone), np.nan)
@@ -75,12 +75,12 @@ def both(one: FrameTruth, two: FrameTruth) -> FrameTruth:
 
 
 class Batcher:
-    """Makes the batch of a step from clips. Pure: the same seed and step, the same batch."""
+    """Makes the batch of a step from clips, as a function of seed and step alone."""
 
     def __init__(
         self, clips: list[TrainingClip], seed: int, device: torch.device, in_tune: bool = False, rows: int = ROWS
     ) -> None:
-        """in_tune: pieces are moved by whole semitones only."""
+        """Sets up a batcher. in_tune: transposition by whole semitones only."""
         self._clips, self._in_tune, self._rows = clips, in_tune, rows
         self._kinds = {kind: [n for n, c in enumerate(clips) if c.kind == kind] for kind in {c.kind for c in clips}}
         self._sounds = [torch.from_numpy((c.sound * 32767).astype(np.int16)).to(device) for c in clips]
@@ -135,7 +135,7 @@ class Batcher:
         return sound, truth(clip, (start / RATE) - FAR * SECONDS * ratio, ratio, HOPS + FAR)
 
     def _spoilt(self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator) -> Tensor:
-        """Equaliser, room, noise, gain."""
+        """Sound after random equaliser, room, noise and gain."""
         rows = len(sound)
         power = sound.square().mean(1, keepdim=True)
         spectrum = torch.fft.rfft(sound, FFT) * self._equaliser(rng, rows) * self._rooms(rng, rows, chance)
@@ -151,7 +151,7 @@ class Batcher:
         return (sound * gain).clamp(-1.0, 1.0)
 
     def _equaliser(self, rng: np.random.Generator, rows: int) -> Tensor:
-        """A tilt, a high-pass, a low-pass and a peak or dip; a third of the rows keep what they are."""
+        """Random spectral tilt, high-pass, low-pass and peak or dip; a third of the rows are unchanged."""
         f = self._hertz
         tilt = _column(rng.uniform(-6.0, 6.0, rows), self._device) * torch.log2(f / 500.0) / 6.02
         high = _column(np.where(rng.random(rows) < 0.4, rng.uniform(60, 180, rows), 10.0), self._device)
@@ -165,7 +165,7 @@ class Batcher:
         return kept + (1.0 - kept) * gain
 
     def _rooms(self, rng: np.random.Generator, rows: int, chance: torch.Generator) -> Tensor:
-        """Spectra of direct sound and a decaying tail, in 35 of 100 rows."""
+        """Spectra of a direct sound and a decaying tail, in 35 of 100 rows."""
         t = torch.arange(RATE, device=self._device) / RATE
         decay = _column(rng.uniform(0.12, 0.9, rows), self._device)
         tail = torch.randn(rows, RATE, generator=chance, device=self._device) * torch.exp(-6.9 * t / decay)
@@ -178,7 +178,7 @@ class Batcher:
         return spectrum
 
     def _noise(self, rng: np.random.Generator, rows: int, chance: torch.Generator) -> Tensor:
-        """Coloured, recorded, babble, or mains hum."""
+        """Noise: coloured, recorded, babble, or mains hum."""
         white = torch.fft.rfft(torch.randn(rows, FFT, generator=chance, device=self._device))
         slope = _column(rng.uniform(0.0, 1.1, rows), self._device)
         noise: Tensor = torch.fft.irfft(white * self._hertz**-slope, FFT)[:, :FRAMES]

@@ -1,4 +1,4 @@
-"""The sounds `hum`'s networks are trained on, made once and kept small: Ogg at 16 kHz, truth beside each.
+"""The training sounds of `hum`, made once: Ogg at 16 kHz, with truth beside each.
 
 Songs, voices and texts are split three ways: what is trained on, what is validated on while training, and what
 `antiphon evaluate hum` tests on, which none of them was looked at for. Winds are of one soundfont; the test's are of
@@ -30,18 +30,18 @@ from antiphon_models.material.tables import table_beside
 
 RATE = 16000
 STEP = 0.005
-"""Seconds of a frame of the truth about pitch."""
+"""Frame period of the pitch truth in seconds."""
 KINDS = ("sung", "hummed", "whistled", "wind", "speech", "noise", "many", "untrained")
 NOTED = (*KINDS[:4], "untrained")
-"""Kinds that hold notes; the others hold none."""
+"""Kinds with notes."""
 QUALITY = 0.12
-"""libsndfile's compression level goes the other way round: 1 - quality."""
+"""Vorbis quality; libsndfile's compression level is 1 - quality."""
 _TABLE = table_beside(__file__)
 TRAIN_VOICES: tuple[str, ...] = _TABLE["train_voices"]
 VALID_VOICES = ("en-gb+Belinda", "en+Iven", "da+anika", "en-us+Benjamin")
 TEST_VOICES = ("en+Andrea", "en-us+Caleb", "fr+Gustave", "es+aunty", "en-gb+Boris", "de+female5")
 HIGH: tuple[str, ...] = _TABLE["high"]
-"""Variants that sing an octave above the others."""
+"""Variants sung an octave higher."""
 SYLLABLES: tuple[str, ...] = _TABLE["syllables"]
 PROGRAMS: dict[str, int] = _TABLE["programs"]
 _RANGES: dict[str, tuple[int, int]] = {**RANGES, **_TABLE["ranges"]}
@@ -75,14 +75,14 @@ class TrainingClip:
     pitch: NDArray[np.int16]
 
     def first(self, seconds: float) -> TrainingClip:
-        """The beginning of an item: the notes that begin in it, a little before its end."""
+        """Start of a clip, with the notes that begin in it, slightly before its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
         )
 
 
 def songs(data: Path, part: str) -> list[Path]:
-    """Folders of POP909 of a part, "train", "valid" or "test": those of `material.TUNED` are in none."""
+    """Folders of POP909 of a part, "train", "valid" or "test", without those of `material.TUNED`."""
     needs.folders(data, ("pop909",))
     folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
     places = {"test": (3,), "valid": (9,), "train": (1, 2, 4, 5, 6, 8, 10, 11, 12)}[part]
@@ -90,7 +90,7 @@ def songs(data: Path, part: str) -> list[Path]:
 
 
 def complete(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-    """Makes what is missing of every part, and the piano's notes."""
+    """Makes the missing sounds of every part, and the piano's notes."""
     for part in ("train", "valid"):
         if not (folder / f"{part}.made").exists():
             make(data, folder, part, seed, say)
@@ -101,14 +101,14 @@ def complete(data: Path, folder: Path, seed: int, say: Callable[[str], None]) ->
 
 
 def piano(folder: Path) -> F32:
-    """A piano's notes `[SEMITONES, frames]` at `RATE`, each from its beginning."""
+    """Piano notes `[SEMITONES, frames]` at `RATE`, each from its onset."""
     sound, _ = soundfile.read(folder / PIANO, dtype="float32")
     frames = round(PIANO_SECONDS * RATE)
     return np.ascontiguousarray(sound[: SEMITONES * frames].reshape(SEMITONES, frames))
 
 
 def make(data: Path, folder: Path, part: str, seed: int, say: Callable[[str], None]) -> None:
-    """Makes what is not in `folder` yet. `say` is told now and then."""
+    """Makes the missing sounds of `folder`. `say` reports progress."""
     folder.mkdir(parents=True, exist_ok=True)
     counts = COUNTS if part == "train" else VALID_COUNTS
     told = sum(counts.values())
@@ -123,7 +123,7 @@ def make(data: Path, folder: Path, part: str, seed: int, say: Callable[[str], No
 
 
 def write(path: Path, clip: TrainingClip) -> None:
-    """A clip as Ogg and, before it, its truth as JSON-free npz; whole or not at all."""
+    """Writes a clip as Ogg and, before it, its truth as npz; atomically."""
     truth, part = path.with_suffix(".npz"), path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez_compressed(file, notes=clip.notes, pitch=clip.pitch)
@@ -210,14 +210,14 @@ def _speech(part: str, rng: np.random.Generator) -> F32:
 
 
 def _noise(data: Path, part: str, k: int) -> F32:
-    """A clip of ESC-10's folds 1 and 2, or 3 for validation; fold 4 is the test's."""
+    """A noise clip of ESC-10's folds 1 and 2, or 3 for validation; fold 4 is the test's."""
     paths = sorted(p for p in (data / "esc10").glob("*/*.ogg") if p.name[0] in ("12" if part == "train" else "3"))
     x = mono(paths[k * 37 % len(paths)], RATE)
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
 def many(data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT) -> F32:
-    """Chords and accompaniment: POP909's PIANO track, or a chorale, by one program."""
+    """Polyphonic sound: POP909's PIANO track, or a chorale, by one program."""
     scores = list(_chorale(data, part, rng)) if k % 2 else list(_piano(folder / f"{folder.name}.mid"))
     program = int(rng.choice([0, 0, 4, 16, 19, 24, 25, 48, 52]))
     x = wind("many", scores, program, font, RATE).sound[: round(12 * RATE)]

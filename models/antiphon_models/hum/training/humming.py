@@ -1,4 +1,4 @@
-"""Hums and whistles, made of sines and breath, with their pitch known."""
+"""Synthetic hums and whistles of sines and breath, with known pitch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon_models.material.styles import SingingStyle
 
 
 def hum_notes(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
-    """A closed mouth: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
+    """A hum: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
     fall, resonance, width = rng.uniform(1.0, 3.2), rng.uniform(220.0, 420.0), rng.uniform(80.0, 200.0)
@@ -31,7 +31,7 @@ def hum_notes(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Gene
 def whistle_notes(
     notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int
 ) -> tuple[F32, F64]:
-    """A sine, a little of its octave, and air. As `hum_notes`."""
+    """A whistle: a sine, a weak octave, and air. As `hum_notes`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
     sound = np.sin(phase) + rng.uniform(0.0, 0.1) * np.sin(2 * phase) * (hertz < 0.22 * rate)
@@ -39,7 +39,7 @@ def whistle_notes(
 
 
 def _line(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
-    """Hz and loudness of every sample, and Hz every `PERIOD` ms, 0 where nothing sounds."""
+    """Hz and loudness of every sample, and Hz every `PERIOD` ms, 0 in rests."""
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
     pitch = pitch_line(notes, how, frames, rng)
     length = int(frames * PERIOD / 1000 * rate)

@@ -20,7 +20,7 @@ from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 SPREAD = 0.8
 """Standard deviation in bins of the target distribution of pitch, about the network's resolution."""
 VALIDATED = 8.0
-"""Seconds of each clip that are used for validation."""
+"""Seconds of each clip used for validation."""
 WEIGHTS = {"pitch": 1.0, "key": 0.5, "far_key": 0.7, "voiced": 0.6, "note": 1.0, "onset": 4.0, "many": 0.3}
 
 
@@ -121,7 +121,7 @@ class HumRecipe(Recipe):
 
 
 def _noisy(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:
-    """Pink noise so many dB below the sound; 0 for none."""
+    """Sound with pink noise `ratio` dB below it; 0 for none."""
     if not ratio:
         return sound
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""HTTP routes of a plugin, for `antiphon_routes`: operations, what their handlers are given, and what they return."""
+"""HTTP routes of a plugin, for `antiphon_routes`: operations, with their handlers' arguments and results."""
 
 from __future__ import annotations
 

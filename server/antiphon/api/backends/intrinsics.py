@@ -1,4 +1,4 @@
-"""Parts of kernels beyond `antiphon.api.kernels`: memory shared with another process or thread, bits, C libraries.
+"""Kernel intrinsics beyond `antiphon.api.kernels`: memory shared with another process or thread, bits, C libraries.
 
 Memory is shared by `load_acquire` and `store_release`. A library of C may call back what `compile_all` has compiled.
 """

@@ -1,4 +1,4 @@
-"""Parts of hops: short-time spectra, wavelet bands, pitch of one voice, scales, lyrics."""
+"""Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends that play the notes of `synth` nodes: their description, their interface, and what a node sends them."""
+"""Backends of `synth` nodes: their description, their interface, and the events they receive."""
 
 from __future__ import annotations
 

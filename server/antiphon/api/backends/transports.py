@@ -1,4 +1,4 @@
-"""What carries commands into the server and values out of it, such as MIDI and MQTT; commands, each with its time; OSC.
+"""Transports such as MIDI and MQTT, which carry commands into the server and values out; timed commands; OSC.
 
 A command is what a performer asks for, as data; OSC packets are bytes, for another program.
 """

@@ -1,4 +1,4 @@
-"""Work in a process of its own, hop by hop: what a processor posts, what the worker computes, what is played meanwhile.
+"""Computation in a worker process, hop by hop: requests, their stepper, and the fallback for late answers.
 
 For a torch model there is `antiphon.api.backends.models`, which is built on this.
 """

@@ -1,4 +1,4 @@
-"""What the commands on files have in common: the files they go through, what plays, what they report."""
+"""Common parts of the file commands: file tasks, device and synth, reports."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from antiphon.offline.output_summary import Written
 
 RUN_BLOCK = 1024
-"""Frames of a block of `run` unless asked for: files have no latency to keep short, and longer blocks cost less."""
+"""Default block size of `run` in frames: files have no latency to keep short, and longer blocks cost less."""
 MOST_TAIL, MOST_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
 UNDER = "--limit keeps them below it, --normalise -14 sets the loudness"
-"""What to do about samples beyond full scale."""
+"""Advice about samples beyond full scale."""
 S = TypeVar("S", float, float | None)
 J = TypeVar("J")
 
@@ -57,7 +57,7 @@ class RunSettings:
 
 
 def sound_suffix(source: Path) -> str:
-    """The ending of the sound made from a file: its own, or .wav where that is only read."""
+    """Suffix of the output for a file: its own, or .wav where that is read-only."""
     suffix = source.suffix.lower()
     return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - set(FORMATS) else source.suffix
 
@@ -71,8 +71,8 @@ def gather_tasks(
     *,
     recursive: bool = False,
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the files directly inside it that the command takes, or with
-    `recursive` for those below it, whose results are in folders of the same names; others are named on standard error.
+    """The files to process. A folder stands for the accepted files directly inside it, or with `recursive` below it,
+    with results in folders of the same names; others are named on standard error.
 
     Raises UsageError: `out_dir` is no folder, or two sources would have one result. Raises FileError: a folder cannot
     be read or holds no such file, or a pattern that the shell passed on matches none.
@@ -103,7 +103,7 @@ def gather_tasks(
 
 
 def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive: bool) -> list[Path]:
-    """The files of a folder that a command takes, in order; what it leaves out is said."""
+    """Accepted files of a folder, in order; ignored ones are reported."""
     from antiphon.kernel.io.decode import path_text
 
     taken, others, folders, waiting = [], [], [], [folder]
@@ -128,7 +128,7 @@ def _in_folder(folder: Path, out_dir: Path, endings: Sequence[str], *, recursive
 
 
 def _first(paths: Sequence[Path], most: int = 3) -> str:
-    """Some of the paths, and how many more there are."""
+    """The first paths as text, with the number of the rest."""
     from antiphon.kernel.io.decode import path_text
 
     names = ", ".join(path_text(path) for path in paths[:most])
@@ -136,7 +136,7 @@ def _first(paths: Sequence[Path], most: int = 3) -> str:
 
 
 def report(*written: Written) -> None:
-    """A line on standard output for each, behind what is over full scale on standard error."""
+    """A line on standard output for each, after over-full-scale warnings on standard error."""
     for each in written:
         if each.over:
             complain(f"{each.over}; {UNDER}")
@@ -158,7 +158,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
 
 
 def hertz(rate: int) -> int:
-    """The value of `--rate`, 0 where it was not given. Raises `UsageError` for one that no sound file has."""
+    """Value of `--rate`, 0 if not given. Raises `UsageError` for a rate that no sound file has."""
     if rate and not MIN_RATE <= rate <= MAX_RATE:
         raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
     return rate
@@ -172,7 +172,7 @@ def within(option: str, seconds: S, most: float) -> S:
 
 
 def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
-    """Has each job written, and returns how many failed; an error is printed, and the next one goes on."""
+    """Number of failed jobs; each error is printed, and the next job goes on."""
     failed = 0
     for job in jobs:
         try:
@@ -198,7 +198,7 @@ def suffix_of(info: ProcessorInfo, source: Path) -> str:
 def plan_jobs(
     paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, recursive: bool = False
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the files inside it that the plugin takes (`gather_tasks`).
+    """The files to process. A folder stands for the files inside it accepted by the plugin (`gather_tasks`).
 
     Raises UsageError: they are not what the plugin takes.
     """

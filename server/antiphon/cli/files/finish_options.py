@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 QUIETEST, LOUDEST = -50.0, -5.0
 """Range of `--normalise`, LUFS."""
 LONGEST = 200
-"""Characters of a tag."""
+"""Maximum characters of a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishOptions:
-    """How what is written is finished."""
+    """Options of the finishing of written sound."""
 
     limit: Annotated[bool, typer.Option("--limit", help="Keep the true peak below -1 dBFS.")] = False
     normalise: Annotated[
@@ -39,7 +39,7 @@ class FinishOptions:
 
 
 def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
-    """The finish that is asked for; rate: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
+    """The requested finish; rate: Hz of `--rate`, 0 for none. Raises UsageError: a value is not allowed."""
     loudness = asked.normalise
     if loudness is not None and not QUIETEST <= loudness <= LOUDEST:
         raise UsageError(f"--normalise takes {QUIETEST:g} to {LOUDEST:g} LUFS, not {loudness:g}")
@@ -61,7 +61,7 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
 
 
 def tags_of(source: Path) -> Mapping[str, str]:
-    """The tags of a sound file; none of what is no sound."""
+    """Tags of a sound file; empty for any other file."""
     from antiphon.kernel.io.decode import Decoder
 
     try:
@@ -79,7 +79,7 @@ def _is_tempo(text: str) -> bool:
 
 
 class _MusicTagger:
-    """Tempo and key of a sound, by the analysis `music`."""
+    """Estimates tempo and key of a sound, by the analysis `music`."""
 
     def __init__(self, names: list[str], rate: int, channels: int) -> None:
         from antiphon.offline.analyses import AnalysisFeed, analyses, named_analyses

@@ -55,7 +55,7 @@ def rehearse(
 
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
-    """Renders the bars into a file that is not kept, and judges it. Raises `ScriptError` for a script with an error."""
+    """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
     from antiphon.cli.files.render_options import RenderOptions
     from antiphon.cli.files.render_script import performed
     from antiphon.files.sound_finish import PLAIN

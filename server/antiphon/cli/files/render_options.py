@@ -1,4 +1,4 @@
-"""What `antiphon render` is asked for."""
+"""The options of `antiphon render` as a record."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
 
 
 def show(error: ScriptError) -> None:
-    """Prints a script's fault, with the picture of its place."""
+    """Prints a script's fault with its source excerpt."""
     complain(str(error))
     if error.picture:
         sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
@@ -113,7 +113,7 @@ def _render(asked: RenderOptions, bars: float, finish: SoundFinish) -> bool:
 
 
 def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -> Mapping[str, int]:
-    """Prints which notes name something that their node lacks, once for each line. Returns how many, by node."""
+    """Prints notes with names unknown to their node, once per line. Returns their number by node."""
     found = Counter[str]()
     sentences = dict[str, None]()
     for event in events:
@@ -138,7 +138,7 @@ def _source(asked: RenderOptions) -> str | None:
 def performed(
     asked: RenderOptions, bars: float, script: ScriptProcess, finish: SoundFinish
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
-    """The rendering of a script, the beats it lasts, and its events."""
+    """Rendering of a script, with its length in beats and its events."""
     header, path, source = script.header, Path(asked.patch), _source(asked)
     if not header.patch:
         raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
@@ -176,7 +176,7 @@ def performed(
 
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
-    """Events of the script with the cues of its listeners: performs and renders it until the cues stay the same."""
+    """Events of the script with its listeners' cues, iterated until the cues are stable."""
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []
@@ -192,8 +192,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
-    """A file for each track and loop that plays notes, and the events that it is rendered with: its own and all
-    settings."""
+    """A file name for each track and loop with notes, with its own events and all settings."""
     if folder is None:
         return []
     stems: list[tuple[str, list[LiveEvent]]] = []

@@ -42,7 +42,7 @@ BLOCK = 256
 LONG_BLOCK = 1024
 """Block in frames for patches whose samples do not depend on it (no cycle, no events): a third faster."""
 RATE = 48000
-"""Hz of OUT where IN is no sound."""
+"""Sample rate of OUT in Hz where IN is no sound."""
 MAX_EVENT_BYTES = 64 << 20
 
 
@@ -97,7 +97,7 @@ class PatchRender:
         )
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
-        """Runs it with commands and without a file, for what is heard."""
+        """Runs it with commands and without a file, for the listeners."""
         with ExitStack() as stack:
             runner = stack.enter_context(closing(self._runner(commands)))
             runner.listener = hearing.block
@@ -106,7 +106,7 @@ class PatchRender:
 
     @property
     def _pairs(self) -> tuple[str, ...]:
-        """The pairs of channels of the file; () for the graph's output alone."""
+        """Channel pairs of the file; () for the graph's output alone."""
         pairs = pairs_of(self.patch.graph, self.cue)
         if len(pairs) > 1 and self.spec.channels != 2:
             raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give an IN of one or two channels")
@@ -147,7 +147,7 @@ class RenderedFile:
     limited: float = 0.0  # share of the time in which the output's limiter was at work
 
     def complaints(self, explained: Mapping[str, int] = MappingProxyType({})) -> bool:
-        """Prints what went wrong, and returns whether any of it is a failure of the render."""
+        """Prints warnings and errors of the render; returns whether any is a failure."""
         for node, param, count in self.lost:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")
@@ -210,7 +210,7 @@ def _sources(patch: str, *files: str | None) -> str:
 
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
-    """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
+    """Commands for the notes of a MIDI file, for every node with an unconnected event input."""
     try:
         Players(graph, catalog).of("")
     except RequestError as error:

@@ -154,7 +154,7 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
 
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
-    """Raises UsageError for the name of a patch that is no plugin's."""
+    """Raises UsageError for the name of a patch instead of a plugin."""
     from antiphon.kernel.graph import patch_list
 
     if name not in known and name in patch_list.names():
@@ -162,7 +162,7 @@ def _check_no_patch(name: str, known: Container[str]) -> None:
 
 
 def _beside(asked: RunOptions) -> dict[str, str]:
-    """The further files that are asked for, by their option."""
+    """Requested side files, by their option."""
     named = {
         "midi-out": asked.midi_out,
         "analysis": asked.analysis,
@@ -175,12 +175,12 @@ def _beside(asked: RunOptions) -> dict[str, str]:
 
 
 def _parted(asked: RunOptions) -> dict[str, list[str]]:
-    """The parts that are asked for, by their option."""
+    """Requested parts, by their option."""
     return {name: parts for name, parts in (("only", asked.only), ("without", asked.without)) if parts}
 
 
 def _check_use(asked: RunOptions, use: FileUse) -> None:
-    """Raises UsageError where an option is not for this plugin."""
+    """Raises UsageError where an option does not apply to this plugin."""
     plugin = asked.plugin
     for option, given, takes in (
         ("stems", asked.stems and not use.stems, "writes no stems"),
@@ -206,7 +206,7 @@ def _check_use(asked: RunOptions, use: FileUse) -> None:
 
 
 def _parts_beside(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str, Path]:
-    """The files of the parts that are asked for: out-drums.wav beside out.wav, or those in the folder."""
+    """Files of the requested parts: out-drums.wav beside out.wav, or those in the folder."""
     if use.splits and asked.out_dir is not None:
         return {part: Path(asked.out_dir) / f"{part}.wav" for part in use.splits}
     out = first.target
@@ -214,7 +214,7 @@ def _parts_beside(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str,
 
 
 def _written(asked: RunOptions, parts: Mapping[str, Path]) -> list[Named]:
-    """The files beside OUT, by the option that asks for each."""
+    """Files written beside OUT, by their option."""
     what = "--stems" if asked.stems else "--out-dir"
     return [*((f"--{name}", path) for name, path in _beside(asked).items()), *((what, path) for path in parts.values())]
 
@@ -236,13 +236,13 @@ def _check_files(
 
 
 def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float]]) -> None:
-    """Raises UsageError where an option is not for a plugin that makes its files itself."""
+    """Raises UsageError where an option does not apply to a plugin with its own file job."""
     if idle := next((name for name, _ in fires if name not in use.fires), ""):
         raise UsageError(f"{idle} of {asked.plugin} is for playing live, and does nothing in files; leave it out")
 
 
 def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
-    """Raises FileError or UsageError where IN is not there, or a file to be written is."""
+    """Raises FileError or UsageError where IN is missing, or an output file exists."""
     from antiphon.kernel.io.decode import path_text
     from antiphon.offline.note_file import is_midi
 
@@ -259,7 +259,7 @@ def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
 
 
 def _check_one(plugin: str) -> None:
-    """Raises UsageError where several are named, as "chorus,reverb"."""
+    """Raises UsageError for several names, such as "chorus,reverb"."""
     if any(mark in plugin for mark in ",+|>"):
         raise UsageError(
             "run takes one processor; several in a row are a patch, a file of nodes and wires: "
@@ -275,7 +275,7 @@ def _file_job(
     parts: Mapping[str, Path],
     finish: SoundFinish,
 ) -> FileJob:
-    """The job of a plugin that makes its files itself."""
+    """File job of a plugin that has one."""
     if asked.tail is not None:
         raise UsageError(f"{asked.plugin} sets the length of OUT itself; leave --tail out")
     beside = {what: Path(path) for what, path in _beside(asked).items()}
@@ -303,7 +303,7 @@ def _file_job(
 
 
 def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
-    """Runs a plugin that processes files itself: `own` names its function."""
+    """Runs a plugin's own file job: `own` names its function."""
     from antiphon.kernel.io.decode import path_text
     from antiphon.offline.output_summary import Written
 

@@ -33,7 +33,7 @@ from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
 
 MOST_PASSES = 4
-"""Times that a file is played ahead at most: a processor that always asks would never end."""
+"""Maximum analysis passes over a file, so that a processor that always asks for more ends."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
 _MIDI = " or ".join(WRITTEN)
@@ -111,7 +111,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
 def _found(
     info: ProcessorInfo, hearing: FileHearing, levels: tuple[PieceLevels, PieceLevels] | None
 ) -> tuple[str, ...]:
-    """For the closing line: what was found, and what went by the levels before and after; None where nothing did."""
+    """Findings of the closing line, and the loudness change; None without any."""
     said = hearing.said
     if levels is None:
         return (f"which {info.type} left as it is{said and f': {said}'}",)
@@ -122,7 +122,7 @@ def _found(
 
 
 def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
-    """What the plugin decides by a file as a whole, where it does."""
+    """Whole-file analysis of a plugin, if it has one."""
     if not info.on_files.hears:
         return FileHearing()
     made: FileHearing = import_object(info.on_files.hears)(heard, settings.values, {name for name, _ in settings.fires})
@@ -130,7 +130,7 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 
 
 def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
-    """Plays the file to a processor that asks for it: the whole ahead, or its beginning. length: frames, if known."""
+    """Feeds a processor its analysis passes: the whole file, or its beginning. length: frames, if known."""
     known = length if length is not None and length <= LONGEST * runner.spec.rate else None
     for _ in range(MOST_PASSES):
         if not runner.wants_ahead(known):
@@ -147,7 +147,7 @@ def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | No
 
 
 def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
-    """What the plugin is given of a file, and what is added to its sound: a part and the others, where it has one."""
+    """Part of a file that the plugin processes, and the remaining parts added to its result, if it has one."""
     part = str(settings.values.get(info.on_files.stem, "all"))
     if part == "all":
         return source, None
@@ -156,7 +156,7 @@ def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSe
 
 
 def _added(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
-    """The blocks, with those of another sound added, however both are cut."""
+    """Sum of the blocks and another sound, for any block sizes."""
     held: Samples = np.zeros((0, 0), np.float32)
     for block in blocks:
         while held.shape[1] < block.shape[1] and (more := next(others, None)) is not None:
@@ -169,7 +169,7 @@ def _added(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Sam
 
 
 def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
-    """Yields the blocks, and keeps the checksum of all their frames, however they are cut, in `sums[side]`."""
+    """Yields the blocks, and keeps a running checksum in `sums[side]`, independent of block sizes."""
     for samples in blocks:
         sums[side] = crc32(samples.T.tobytes(), sums[side])
         yield samples
@@ -200,7 +200,7 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
 
 
 def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], frames: int) -> None:
-    """Raises `AntiphonError` for notes that a block did not take, and for what would fire after `frames`, the end."""
+    """Raises `AntiphonError` for notes rejected by a block, and for triggers after `frames`, the end."""
     if runner.dropped:
         raise FileError(
             f"{path_text(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
