@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 
 def by_records(function: Callable[..., None]) -> Callable[..., None]:
-    """Lets a command take dataclasses of options: the command line has their fields in place of each record."""
+    """Decorator by which a command takes dataclasses of options: their fields become its options."""
     hints = get_type_hints(function, include_extras=True)
     records = {name: kind for name, kind in hints.items() if hasattr(kind, "__dataclass_fields__")}
     parameters = []

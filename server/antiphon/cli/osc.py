@@ -31,13 +31,13 @@ from antiphon.kernel.wire.osc import (
 from antiphon.kernel.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
-"""Seconds to wait for what subscribers are told."""
+"""Seconds to wait for messages to subscribers."""
 AT_WORK_SECONDS, PING_SECONDS = 120.0, 1.0
-"""Seconds to wait for a server that is at work, as on the sounds of a patch that it loads, and for its `/pong`."""
+"""Timeout in seconds of a busy server, for example one loading the sounds of a patch, and of its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 _BITS = {"i": 32, "h": 64}
 HELD = {"held", "not approved yet"}
-"""Why a server refuses a machine, where its datagram was too short for an answer that says more."""
+"""Advice about a refusal whose datagram was too short for the full answer."""
 WORDS = {"true": True, "false": False}
 
 Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
@@ -80,7 +80,7 @@ def _subscribe(sock: socket.socket) -> None:
 
 
 def change(sock: socket.socket, address: str) -> str:
-    """The new value that the server tells its subscribers, on one line; "" where nothing has changed.
+    """New value reported to subscribers, on one line; "" without a change.
 
     `sock` is subscribed, and another than the one that sent the message: that one is not told.
     """
@@ -95,7 +95,7 @@ def change(sock: socket.socket, address: str) -> str:
 
 
 CONTEXT = {"ignore_unknown_options": True}
-"""For the command's registration: -40 is a number, not an option."""
+"""Settings of the command's registration: -40 is a number, not an option."""
 
 
 def value(text: str) -> tuple[str, Arg]:
@@ -141,7 +141,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
 
 
 def build(address: str, args: list[tuple[str, Any]]) -> bytes:
-    """Encodes a message; `UsageError` if it is none, or is too long for a datagram."""
+    """Encodes a message; `UsageError` if it is invalid, or too long for a datagram."""
     if not address.startswith("/"):
         raise UsageError(f"an OSC address begins with /, {address!r} does not")
     for kind, one in args:
@@ -193,7 +193,7 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
 
 
 def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:
-    """As `listen`, for `timeout` seconds, and on while the server answers `/ping`.
+    """Messages as `listen` yields them, for `timeout` seconds, extended while the server answers `/ping`.
 
     Raises EngineError: it did so for `AT_WORK_SECONDS`.
     """
@@ -212,7 +212,7 @@ def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: flo
 
 
 def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> EngineError:
-    """The error of a server that does not answer; `sock` is connected to where it should be."""
+    """Error of a server that does not answer; `sock` is connected to its address."""
     own = sock.getsockname()[0]
     start = "`antiphon serve`"
     if not own.startswith("127."):
@@ -221,7 +221,7 @@ def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> Engin
 
 
 def refusal(message: Message, sock: socket.socket | None = None) -> WireError:
-    """A server's `/fail` as an error; `sock`: where it came, to say which address is to be approved."""
+    """A server's `/fail` as an error; `sock`: its connection, for the address to approve."""
     address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
     if sock is not None and reason in HELD:
         return WireError(f"this machine is not approved: on the server's, `antiphon approve {sock.getsockname()[0]}`")

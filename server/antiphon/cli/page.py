@@ -34,12 +34,12 @@ def page(
 
 
 def graphical() -> bool:
-    """Whether a browser has a screen here."""
+    """Whether a browser can open a window on this machine."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
-    """Prints the address with a secret, of a server with `--live` for this machine alone, and opens it if `opens`."""
+    """Prints the page's address with a secret, for a local server with `--live`, and opens it if `opens`."""
     if not (settings.live and settings.local):
         return
     try:
@@ -52,7 +52,7 @@ def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
 
 
 def open_page(folder: Path) -> None:
-    """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
+    """Opens the page in the browser, in the background; nothing without a screen."""
     from antiphon.kernel.runtime.processes.helper_process import start_helper
 
     if graphical():

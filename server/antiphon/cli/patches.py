@@ -62,7 +62,7 @@ def _show_one(name: str, as_json: bool) -> None:
 
 
 def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
-    """Lines for a person: the patch, what to do first, its macros, scenes and MIDI controllers."""
+    """Lines of a patch's description: purpose, hint, macros, scenes and MIDI controllers."""
     yield f"{entry.name}  {', '.join(filter(None, (entry.group, origin(entry))))}"
     if entry.line:
         yield entry.line
@@ -87,7 +87,7 @@ def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
 
 
 def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
-    """A line for each, "answer  yours, hides the shipped one  Hum, and …", below a line with its group, if any."""
+    """A line per patch, "answer  yours, hides the shipped one  Hum, and …", below its group's heading, if any."""
     origins = {entry.name: origin(entry) for entry in entries}
     name_width = max((len(name) for name in origins), default=0)
     width = max((len(text) for text in origins.values()), default=0)

@@ -32,7 +32,7 @@ _DRIVE = (
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """The options of the server that plays."""
+    """Options of the server started by `play`."""
 
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
@@ -131,7 +131,7 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
 
 
 def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
-    """Messages to try, and what each does."""
+    """Messages to try, each with its effect."""
     if song:
         from antiphon.cli.play_song import DRIVE
 
@@ -140,7 +140,7 @@ def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
 
 
 def hint_of(patch: str) -> str:
-    """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
+    """Hint of a patch, given by name or path; "" without a hint or patch."""
     from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find
 
@@ -160,7 +160,7 @@ def command(settings: ServeSettings, message: str) -> str:
 
 
 def recordings_folder() -> Path:
-    """The performer's folder of recordings, as `antiphon doctor` names it; made where it is not there."""
+    """The performer's folder of recordings, as in `antiphon doctor`; created if missing."""
     return paths.make_folder(paths.recordings(), paths.PRIVATE_FOLDER)
 
 
@@ -175,7 +175,7 @@ def next_recording(folder: Path, day: str = "") -> Path:
 
 @contextmanager
 def own_terminal_group() -> Iterator[None]:
-    """Under make at a terminal: takes the terminal's signals for this process and its children alone.
+    """Takes the terminal's signals for this process and its children alone, under make at a terminal.
 
     make would die of the Ctrl-C that ends the server, and report an error where there was none.
     """

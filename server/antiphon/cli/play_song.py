@@ -1,4 +1,4 @@
-"""`antiphon play song.mid`: a patch with one node more, which plays the file."""
+"""`antiphon play song.mid`: a patch extended by a node that plays the file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
 
 PATCH = "keys"
-"""What plays a file where no patch is named."""
+"""Default patch for a file."""
 TYPE = "midifile"
 NODE = "song"
 RATE = 48000
-"""Hz at which the file is checked; any would do."""
+"""Sample rate in Hz of the file's check, arbitrary."""
 DRIVE = (
     ("/node/song/start", "again from the beginning"),
     ("/node/song/transpose 2", "two semitones higher, from the next note"),
@@ -31,7 +31,7 @@ DRIVE = (
 
 
 def with_song(patch: str, song: str) -> Path:
-    """Writes a patch into the cache: another with a node that plays a MIDI file at its own tempo, once.
+    """Writes an extended copy of a patch into the cache, with a node that plays a MIDI file at its own tempo, once.
 
     The node's notes go to every node that takes notes and that no wire plays. Raises UsageError: the file is not a MIDI
     file, or no node of the patch takes notes. Raises FileError: the file cannot be played. Raises PatchError: the patch

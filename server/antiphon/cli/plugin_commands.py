@@ -20,12 +20,12 @@ HOOK = "antiphon_commands"
 
 
 class CommandGroup(TyperGroup):
-    """Loads the commands of plugins once, when Antiphon's own are not sufficient."""
+    """Loads plugins' commands once, only where Antiphon's own do not suffice."""
 
     asked = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of all commands, the plugins' behind Antiphon's own."""
+        """Names of all commands, plugins' after Antiphon's own."""
         self._ask(ctx)
         return super().list_commands(ctx)
 
@@ -57,7 +57,7 @@ class CommandGroup(TyperGroup):
 
 
 def give_short_helps(app: typer.Typer) -> None:
-    """Gives each command the first paragraph of its docstring for the list of commands, which cuts one it makes itself.
+    """Sets each command's short help to the first paragraph of its docstring, which the library would cut.
 
     A command with a short help of its own, or no docstring, is left.
     """
@@ -71,7 +71,7 @@ def give_short_helps(app: typer.Typer) -> None:
 
 
 def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
-    """(plugin, name, command) of all that plugins add, and a sentence for each plugin that failed."""
+    """(plugin, name, command) of all plugin commands, and a sentence for each plugin that failed."""
     from antiphon.kernel.plugins.hook_lists import hook_lists
 
     known = hook_lists()

@@ -1,4 +1,4 @@
-"""`antiphon plugins`: lists what loaded, and what did not and why; `antiphon plugins NAME`: shows one in full."""
+"""`antiphon plugins`: lists loaded and failed plugins with the reasons; `antiphon plugins NAME`: shows one in full."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
 
 RATE, BLOCK = 48000, 256
-"""Rate in Hz and block in frames for which latencies are shown."""
+"""Rate in Hz and block in frames of the displayed latencies."""
 
 
 def plugins(
@@ -68,7 +68,7 @@ def _print(lines: Iterator[str]) -> None:
 
 
 def listing(catalog: Catalog) -> Iterator[str]:
-    """Lines for a person: each type with its doc, below its plugin; then what failed."""
+    """Lines of the list: each type with its doc, below its plugin; then failures."""
     widest = max((len(name) for name in catalog), default=0)
     for plugin in sorted({catalog[name].plugin for name in catalog}):
         yield plugin
@@ -82,7 +82,7 @@ def listing(catalog: Catalog) -> Iterator[str]:
 
 
 def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
-    """Lines for a person: the type, its ports, its latency, its parameters and the host's, how to run it on files."""
+    """Lines of a type's description: ports, latency, its own and the host's parameters, usage on files."""
     yield f"{info.type}  ({info.plugin})  {info.doc}".rstrip()
     yield f"    {ports(info)}"
     frames, problem = latency(info, loaded)
@@ -112,7 +112,7 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
 
 
 def plain(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
-    """The same for a script. latency: frames, null where it cannot be prepared."""
+    """A type's description as JSON data. latency: frames, null where it cannot be prepared."""
     catalog = Catalog({info.type: info}).to_json()["types"][0]
     frames, problem = latency(info, loaded)
     return {**catalog, "latency": None if problem else frames, "rate": RATE, "block": BLOCK}
@@ -125,7 +125,7 @@ def ports(info: ProcessorInfo) -> str:
 
 
 def operands(info: ProcessorInfo) -> str:
-    """The operands of `antiphon run` after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
+    """Operands of `antiphon run` after the name: IN.wav OUT.wav, or notes on a side without sound."""
     if info.on_files.splits:
         return "IN OUT, or IN --out-dir FOLDER"
     if info.on_files.job:
@@ -135,7 +135,7 @@ def operands(info: ProcessorInfo) -> str:
 
 
 def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
-    """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
+    """(frames, "") at default parameters, or (0, reason) if it cannot be prepared."""
     from antiphon.kernel.contract.block import StreamSpec
     from antiphon.kernel.contract.harness import prepare
     from antiphon.kernel.workers.pool import without_workers

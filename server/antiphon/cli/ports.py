@@ -1,4 +1,4 @@
-"""The options of a server's ports and blocks: the same ones for each command that starts a server or asks one."""
+"""Port and block options shared by the commands that start or query a server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Osc = Annotated[
     int,
     typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
 ]
-"""The option --osc-port of a command that asks a server."""
+"""The option --osc-port of a command that queries a server."""
 _HTTP = "The HTTP port of the running server."
 Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=1, max=65535, help=_HTTP)]
 HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
-"""For a command that needs both, where `--port` is the OSC port."""
+"""The option --http-port of a command with both ports, where `--port` is the OSC port."""
 HttpBesideOscIfSaid = Annotated[int | None, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
-"""The same, None where it is not said."""
+"""As `HttpBesideOsc`, None if not given."""
 InsteadOfHttp = Annotated[
     int | None,
     typer.Option("--osc-port", min=1, max=65535, help="Its OSC port, in place of --http-port, of a server of yours."),
@@ -41,11 +41,11 @@ InsteadOfOsc = Annotated[
     int | None,
     typer.Option("--http-port", min=1, max=65535, help="Its HTTP port, in place of --osc-port, of a server of yours."),
 ]
-"""The option --http-port of a command that asks by OSC."""
+"""The option --http-port of a command that queries by OSC."""
 
 
 def http_port(http: int, osc: int | None) -> int:
-    """The HTTP port of the server that is asked.
+    """HTTP port of the queried server.
 
     Raises UsageError: no server of this user on this machine has that OSC port.
     """
@@ -58,14 +58,14 @@ def http_port(http: int, osc: int | None) -> int:
 
 
 def server_http_port(http: int | None, osc: int) -> int:
-    """The HTTP port of a server of this user: the one that is named, else that of the server with the OSC port."""
+    """HTTP port of a server of this user: the given one, else that of the server with the OSC port."""
     if http is not None:
         return http
     return HTTP_PORT if osc == OSC_PORT else http_port(HTTP_PORT, osc)
 
 
 def osc_port(osc: int, http: int | None) -> int:
-    """The OSC port of the server that is asked; as `http_port`."""
+    """OSC port of the queried server; as `http_port`."""
     if http is None or osc != OSC_PORT:
         return osc
     found = next((one.osc_port for _, one in running() if one.http_port == http and one.osc_port), None)
@@ -75,14 +75,14 @@ def osc_port(osc: int, http: int | None) -> int:
 
 
 class Running(NamedTuple):
-    """A server of this user that runs: its runtime folder, and what it was asked for."""
+    """A running server of this user, with its runtime folder and settings."""
 
     folder: Path
     settings: ServeSettings
 
 
 def running() -> list[Running]:
-    """The servers of this user that run on this machine."""
+    """Running servers of this user on this machine."""
     found = []
     for listed in paths.runtime().glob(f"*/{pidfile.LIST}"):
         try:

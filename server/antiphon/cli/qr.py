@@ -16,12 +16,12 @@ from antiphon.kernel.wire.text import printable
 BORDER = 4
 """Light modules around the code, by the standard."""
 _COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
-"""Black on white, whatever the terminal's own colours are: few phones read a code that is light on dark."""
+"""Colours of the code, black on white: few phones read a code that is light on dark."""
 _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the command. `folder` returns the configuration folder that the server uses."""
+    """Adds the command. `folder` returns the server's configuration folder."""
 
     @cli.command("qr")
     def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
@@ -37,7 +37,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
 
 def lines(rows: list[str]) -> list[str]:
-    """The lines of a terminal that show a code of 1 (dark) and 0, two rows of modules in each."""
+    """Terminal lines of a code of 1 (dark) and 0, two rows of modules per line."""
     side = "0" * BORDER
     empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER
     framed = [*empty, *(side + row + side for row in rows), *empty]

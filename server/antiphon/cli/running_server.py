@@ -1,4 +1,4 @@
-"""Requests to the server that runs on this machine, of whose certificate and token this user has the files."""
+"""Requests to the running server on this machine, by this user's certificate and token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_HTTP = "what answers on port {port} is no HTTP port of Antiphon; --http-por
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
-    """Sends a request to the running server on this machine and gives its JSON object; `data` is sent as JSON.
+    """Sends a request to the running server on this machine and returns its JSON object; `data` is sent as JSON.
 
     If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
     server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
@@ -40,7 +40,7 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
 
 
 def look(path: str, folder: Path, port: int) -> dict[str, Any]:
-    """The running server's answer to a `GET`, whether it has `--lan` or not. Raises as `ask`.
+    """Answer of the running server to a `GET`, with `--lan` or without. Raises as `ask`.
 
     A server without `--lan` uses plain HTTP, also if an earlier one left its certificate. The request is then sent
     unencrypted and without the token: the answer is only displayed, so a forged one does no harm.
@@ -52,7 +52,7 @@ def look(path: str, folder: Path, port: int) -> dict[str, Any]:
 
 
 def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
-    """The JSON of an answer; `WireError` where it is a refusal."""
+    """JSON of an answer; `WireError` for a refusal."""
     try:
         answer = json.loads(body)
     except ValueError:

@@ -71,7 +71,7 @@ def serve(
 
 
 def _take_token(path: str, *, needed: bool) -> None:
-    """Stores the token that the environment or a file gives, as containers get theirs, in the configuration folder."""
+    """Stores the token given by the environment or a file, as in containers, in the configuration folder."""
     given = os.environ.pop(TOKEN, "")  # children must not have it
     if path and given:
         raise UsageError(f"--token-file and {TOKEN} exclude each other")
@@ -116,7 +116,7 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
 
 
 def _make_secrets() -> None:
-    """Makes the token and the certificate of `--lan`, where there are none that serve."""
+    """Creates the token and the certificate of `--lan`, unless valid ones exist."""
     from antiphon.web import certificate
 
     load_token(paths.config())
@@ -124,7 +124,7 @@ def _make_secrets() -> None:
 
 
 def startable(settings: ServeSettings) -> None:
-    """Raises `UsageError` if a server or another program uses these ports; changes nothing."""
+    """Raises `UsageError` if a server or another program uses these ports; has no side effects."""
     if settings.osc_port:
         pidfile.refuse_running(pidfile.folder(settings))
     for sock in open_sockets(settings):
@@ -144,7 +144,7 @@ def _resolved(surface: str) -> str:
 
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
-    """Checks settings that would otherwise fail after all processes have started. folder: the server's own."""
+    """Checks settings that would otherwise fail only after all processes have started. folder: the server's own."""
     from antiphon.kernel.supervisor import recordings
 
     path = settings.input_file
@@ -160,7 +160,7 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
 
 
 _ARG_START, _ARG_END = 45, 46
-"""Fields 48 and 49 of /proc/PID/stat, counted from the one behind the name."""
+"""Fields 48 and 49 of /proc/PID/stat, counted from the one after the name."""
 
 
 def cover(argument: str, secret: str) -> bool:

@@ -1,4 +1,4 @@
-"""The options of `antiphon serve`: its own in records, by subject, and those that transports and synths add.
+"""Options of `antiphon serve`: its own as records by subject, and those of transports and synths.
 
 Transports are asked at each start, because they check their options anyway; synths only for help and for a word that
 is no option yet, because asking them takes longer.
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from antiphon.kernel.session.transport import Transport
 
 TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
-"""The environment variables of a token from outside: itself, as some platforms give secrets, or its file's path."""
+"""Environment variables of an external token: its value, as some platforms pass secrets, or its file's path."""
 GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
-"""Keys in the context's `meta`: the values of plugins' options, and the transports."""
+"""Keys in the context's `meta`: values of plugins' options, and the transports."""
 _BEFORE = "live"
-"""The transports' options stand before this one in the help."""
+"""Option before which the transports' options stand in the help."""
 log = logging.getLogger("antiphon.plugins")
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """Where sound comes from and goes to."""
+    """Options of audio devices and MIDI ports."""
 
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
@@ -44,7 +44,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True, slots=True)
 class RecordingOptions:
-    """Options of what is recorded."""
+    """Options of recordings."""
 
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
@@ -58,7 +58,7 @@ class RecordingOptions:
 
 @dataclass(frozen=True, slots=True)
 class LoggingOptions:
-    """Where messages go, as of `server_log`."""
+    """Options of the log, as of `server_log`."""
 
     log: Annotated[
         str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
@@ -68,7 +68,7 @@ class LoggingOptions:
 
 @dataclass(frozen=True, slots=True)
 class PatchOptions:
-    """The ports, what plays, and its sample rate and block."""
+    """Options of ports, patch, sample rate and block."""
 
     osc_port: ports.NewOsc = OSC_PORT
     http_port: ports.NewHttp = HTTP_PORT
@@ -89,7 +89,7 @@ class PatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class AccessOptions:
-    """Who may control the server, and from where."""
+    """Options of access to the server."""
 
     surface: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
@@ -119,7 +119,7 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class MachineOptions:
-    """Options of what computes."""
+    """Options of scheduling and devices of computation."""
 
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False
     device: Annotated[str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")] = (
@@ -130,7 +130,7 @@ class MachineOptions:
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """How the server starts."""
+    """Options of the start."""
 
     live: Annotated[
         bool, typer.Option("--live", help="Take live scripts by /live/eval, with the token, for `antiphon live`.")
@@ -180,19 +180,19 @@ class ServeCommand(synthhelp.SynthCommand):
 
 
 def transports_of(ctx: typer.Context) -> list[Transport]:
-    """The transports that plugins registered."""
+    """Registered transports of plugins."""
     found: list[Transport] = ctx.meta[TRANSPORTS]
     return found
 
 
 def given_options(ctx: typer.Context) -> dict[str, Any]:
-    """The values of plugins' options that were given: `options` and `secrets` of `ServeSettings`."""
+    """Given values of plugins' options: `options` and `secrets` of `ServeSettings`."""
     values: dict[str, Any] = ctx.meta.get(GIVEN, {})
     return values
 
 
 def _parameter(option: ServeOption[Any]) -> inspect.Parameter:
-    """The option as the parameter of a function, from which typer makes an option."""
+    """Signature parameter of an option, converted by typer."""
     repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
 
     def keep(ctx: typer.Context, value: Any) -> Any:
@@ -214,7 +214,7 @@ def _parameter(option: ServeOption[Any]) -> inspect.Parameter:
 
 
 def _params(parameters: list[inspect.Parameter]) -> list[Any]:
-    """The options of a command with these parameters, as objects of the library."""
+    """Click options of a command with these parameters."""
 
     def declaring(**_given: Any) -> None:
         pass

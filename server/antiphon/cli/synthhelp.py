@@ -1,4 +1,4 @@
-"""The names of synth backends in the help of commands; only for help are backends imported."""
+"""Names of synth backends in the help of commands, imported only for the help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transports that plugins register, for the command line: `doctor`, `devices` and the options of `serve`."""
+"""Registered transports of plugins for the command line: `doctor`, `devices` and the options of `serve`."""
 
 from __future__ import annotations
 

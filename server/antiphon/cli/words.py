@@ -1,4 +1,4 @@
-"""`antiphon words`: the words of live scripts with an example of each, or those that a text names."""
+"""`antiphon words`: the words of live scripts with an example of each, or those that match a text."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def words(
 
 
 def matching(text: str, entries: Sequence[Entry]) -> list[Entry]:
-    """The word of that name, in any of its spellings; or those with the text in a name or in what they do."""
+    """The word of that name in any spelling; or those with the text in their name or description."""
     asked = text.lower()
     exact = [entry for entry in entries if asked in (name.lower() for name in entry.names)]
     return exact or [entry for entry in entries if asked in " ".join((*entry.names, entry.doc)).lower()]
 
 
 def listing(entries: Sequence[Entry], lacking: Mapping[str, str]) -> Iterator[str]:
-    """Lines for a person: a chapter's title, and below it each word, what it does, and what can be tried."""
+    """Lines of the list: a chapter's title, and below it each word, its description, and examples."""
     from antiphon.live.reference import CHAPTERS
 
     for group, title in CHAPTERS.items():

@@ -18,7 +18,7 @@ from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, generate_once, wr
 from antiphon.kernel.signal.pitch import frequency
 
 NAME = "demo-hum-3.wav"
-"""To be increased with every change of the loop: a cached file of that number is used unchecked."""
+"""File name with the loop's version, raised at every change: a cached file of that version is used unchecked."""
 LEVEL = 0.22
 # (beat, beats, note) in A minor: question, answer, question, ending
 MELODY = (
@@ -32,9 +32,9 @@ PHRASE = 8
 SUNG = tuple(note for note in MELODY if note[0] // PHRASE % 2)
 HUMMED = tuple(note for note in MELODY if note not in SUNG)
 VOICE = Path(__file__).with_name("voice.ogg")
-"""The sung phrases, one behind the other: four bars."""
+"""The sung phrases, concatenated: four bars."""
 PICKUP = BEAT // 32
-"""Frames by which a sung phrase begins before its beat, for its first consonant."""
+"""Frames of a sung phrase before its beat, for its first consonant."""
 # (Hz, bandwidth, gain): a hum's resonances, the nose's first
 _RESONANCES = ((270.0, 90.0, 1.0), (1000.0, 200.0, 0.16), (2300.0, 300.0, 0.05))
 _HARMONICS = 24
@@ -71,13 +71,13 @@ def hum() -> NDArray[np.float32]:
 
 
 def sung_places() -> tuple[slice, ...]:
-    """Where in the loop the sung phrases are, in frames."""
+    """Ranges of the sung phrases in the loop, in frames."""
     first = (PHRASE * BEAT - PICKUP, 3 * PHRASE * BEAT - PICKUP)
     return tuple(slice(at, at + PHRASE * BEAT) for at in first)
 
 
 def _score(random: np.random.Generator) -> tuple[Mono, Mono]:
-    """Hz and loudness of the hum, frame by frame."""
+    """Frequency in Hz and amplitude of the hum, per frame."""
     t = np.arange(FRAMES)
     note, level = np.full(FRAMES, float(HUMMED[0][2])), np.zeros(FRAMES)
     before = float(HUMMED[-1][2])

@@ -1,1 +1,1 @@
-"""What works on this machine, what does not, and the command that mends it: `antiphon doctor`, `antiphon devices`."""
+"""Checks of this machine with fixes for what fails: `antiphon doctor`, `antiphon devices`."""

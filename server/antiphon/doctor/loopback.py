@@ -35,7 +35,7 @@ BURSTS = 5
 SPACING = 0.3
 SETTLE = 0.3
 CLEAR = 6.0
-"""Least ratio of the highest correlation to its RMS for a burst to be accepted."""
+"""Minimum ratio of correlation peak to RMS for a burst to be accepted."""
 
 Mono = NDArray[np.float32]
 

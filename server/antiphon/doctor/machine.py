@@ -28,7 +28,7 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
 
 
 def either(subject: str, good: bool, works: str, else_text: str = "", mend: str = "") -> Finding:
-    """A finding that works, or is limited, with its text and what mends it."""
+    """A finding that works, or is limited with a fix."""
     return Finding(subject, "works", works) if good else Finding(subject, "limited", else_text, mend)
 
 
@@ -47,7 +47,7 @@ _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
 
 def osc_buffer() -> Iterator[Finding]:
-    """The size of the kernel's buffer for OSC datagrams."""
+    """Size of the kernel's receive buffer for OSC datagrams."""
     from antiphon.kernel.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -87,7 +87,7 @@ def processors() -> Iterator[Finding]:
 
 
 def timers() -> Iterator[Finding]:
-    """Measures how late a sleep of a millisecond ends, as for the software clock."""
+    """Measures the wake-up latency of a 1 ms sleep, as of the software clock."""
     slack = _least_slack()
     late = []
     for _ in range(100):

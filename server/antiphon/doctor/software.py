@@ -130,7 +130,7 @@ def models() -> Iterator[Finding]:
 
 
 def voices() -> Iterator[Finding]:
-    """Which voices the node `sing` has: the neural one of an extra, and espeak-ng's."""
+    """Voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
     from ctypes.util import find_library
 
     found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
@@ -143,7 +143,7 @@ def voices() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
+    """Checksums of shipped weights and those registered by plugins, against their manifests."""
     from antiphon.kernel.runtime import model_files
     from antiphon.networks.model_registry import examine_models, known_models
 
@@ -166,7 +166,7 @@ def weights() -> Iterator[Finding]:
 
 
 def model_files() -> Iterator[Finding]:
-    """The model files of the library; one that is new is tried, which takes seconds."""
+    """Model files of the library; a new one is test-run, which takes seconds."""
     from antiphon.networks.model_registry import files
 
     listings = files()
@@ -179,7 +179,7 @@ def model_files() -> Iterator[Finding]:
 
 
 def pipeline() -> Iterator[Finding]:
-    """The extras of `antiphon pipeline`: what computes shards, and the frameworks that train."""
+    """Extras of `antiphon pipeline`: shard runners, and training frameworks."""
     lacking = ["pipeline"] if extras.missing(["apache_beam", "pyarrow"]) else []
     lacking += [name for name, modules in extras.FRAMEWORKS.items() if extras.missing(modules)]
     trains = [name for name in extras.FRAMEWORKS if name not in lacking]
@@ -192,7 +192,7 @@ def pipeline() -> Iterator[Finding]:
 
 
 def synths() -> Iterator[Finding]:
-    """The findings of each synth backend, without importing its libraries."""
+    """Findings of each synth backend, without importing its libraries."""
     from antiphon.kernel.synth.backends import infos
 
     for info in infos():

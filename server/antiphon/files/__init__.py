@@ -1,1 +1,1 @@
-"""Sound and MIDI files written, MIDI files read."""
+"""Sound and MIDI files: writers, and a MIDI reader."""

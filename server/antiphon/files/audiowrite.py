@@ -1,4 +1,4 @@
-"""Sound files out, all or nothing: a file appears under its name when it is whole and on disk.
+"""Atomic sound file output: a file appears under its name when it is complete and on disk.
 
 Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
 the main thread, never comes up inside libsndfile.
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     import soxr
 
 CHUNK = 16384
-"""Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
+"""Maximum frames per encoder call. libsndfile's vorbis encoder overruns its stack with very long ones."""
 _ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
-"""Commands of libsndfile that soundfile has no call for."""
+"""libsndfile commands without a call in soundfile."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
 _LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
-"""Numbers of channels of which the encoder takes the fourth for the LFE of 5.1, 6.1 or 7.1, and low-passes it."""
+"""Numbers of channels whose fourth the encoder treats as the LFE of 5.1, 6.1 or 7.1, and low-passes."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """Finds the format that a file's name asks for.
+    """File format of a suffix.
 
     Raises FileError: no sound file has such a suffix; the message lists those allowed.
     """
@@ -53,7 +53,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
 
 
 def subtype_for(format: Format, source: str = "") -> str:
-    """The source's own bit depth where the format has it, else 24 bits, or the one there is."""
+    """Sample format: the source's bit depth if supported, else 24 bits, or the only one."""
     for wanted in (source, _EIGHT_BITS.get(source, "")):
         if wanted in format.subtypes:
             return wanted
@@ -61,7 +61,7 @@ def subtype_for(format: Format, source: str = "") -> str:
 
 
 class AudioWriter:
-    """Writes a sound file, whole or not at all: a `with` block that ends by an exception leaves no file.
+    """Atomic sound file writer: a `with` block that ends by an exception leaves no file.
 
     The format follows the suffix. Encoding runs in a thread.
 
@@ -128,13 +128,13 @@ class AudioWriter:
 
     @property
     def over(self) -> str:
-        """A sentence about the samples beyond full scale; empty where there are none."""
+        """Sentence about samples beyond full scale; empty without any."""
         cut = "are cut to it" if self.subtype.startswith("PCM") else "are cut to it by what plays them"
         return f"{self.name}: {self.clipped} samples were over full scale and {cut}" if self.clipped else ""
 
     @property
     def seconds(self) -> float:
-        """Length of what was written so far."""
+        """Length written so far in seconds."""
         return self.frames / self._source_rate
 
     @property
@@ -146,7 +146,7 @@ class AudioWriter:
         return (*words, *self._finishing.words)
 
     def write(self, samples: Samples) -> None:
-        """Adds sound.
+        """Appends sound.
 
         `samples`: float32 `[channels, n]`; it may be changed afterwards. Raises FileError: an earlier part could not be
         written.
@@ -169,7 +169,7 @@ class AudioWriter:
                 self._hand_over()
 
     def commit(self) -> None:
-        """Finishes the file and gives it its name; a `with` block does it.
+        """Completes the file and renames it; called at the end of a `with` block.
 
         Raises FileError: it cannot be written; then there is no file.
         """
@@ -197,7 +197,7 @@ class AudioWriter:
             raise
 
     def abort(self) -> None:
-        """Removes what was written; a file that had the name before is kept."""
+        """Removes the draft; an existing file of that name is kept."""
         self._stopped = True
         try:
             self._finish()
@@ -206,7 +206,7 @@ class AudioWriter:
             self._draft.discard()
 
     def _complete_tags(self) -> None:
-        """Adds the tags that libsndfile does not write."""
+        """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
         if name == "AIFF" or (name == "WAV" and any(found in tags for found in FOUND)):
@@ -315,7 +315,7 @@ def _command(file: Any, number: int, argument: int) -> None:
 
 
 class _Disk:
-    """The file that libsndfile writes through. It cannot pass exceptions on, so the first one is stored."""
+    """File object for libsndfile, which cannot pass exceptions on, so the first one is stored."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -323,7 +323,7 @@ class _Disk:
         self.length = self._start = 0
 
     def begin(self, data: bytes) -> None:
-        """Writes what lies before libsndfile's file."""
+        """Writes a prefix before libsndfile's file."""
         self.write(data)
         self._start = len(data)
 
@@ -348,7 +348,7 @@ class _Disk:
 
 
 def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:
-    """A flac file of no frames, which libsndfile does not write: the mark and a last STREAMINFO block."""
+    """FLAC file without frames, which libsndfile does not write: the marker and a last STREAMINFO block."""
     bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[subtype]
     packed = (rate << 44) | ((channels - 1) << 41) | ((bits - 1) << 36)
     block = (4096).to_bytes(2, "big") * 2 + bytes(6) + packed.to_bytes(8, "big") + bytes(16)

@@ -1,4 +1,4 @@
-"""A file that appears under its name when it is whole and on disk.
+"""A file that appears under its name only when complete and on disk.
 
 Until then it has no name at all where the system allows that (Linux), else a hidden one beside the target.
 """
@@ -15,7 +15,7 @@ from antiphon.kernel.errors import FileError
 
 
 def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
-    """The error for a file that cannot be written; `ValueError` where the system takes no such name.
+    """Error for a file that cannot be written; `ValueError` for a name that the system rejects.
 
     `within`: whether its folder is there.
     """
@@ -37,7 +37,7 @@ def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> 
 
 
 class DraftFile:
-    """A file without a name, or with a hidden one, until it is published.
+    """Draft file, unnamed or hidden until it is published.
 
     Raises FileError: no file can be made there, or what has the name is no file.
     """
@@ -52,7 +52,7 @@ class DraftFile:
             raise unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
 
     def publish(self) -> None:
-        """Gives the file its name once it is on disk, or raises `OSError`; a file of that name is replaced."""
+        """Renames the file once it is on disk, replacing an existing one; raises `OSError`."""
         if self._mode is not None:
             os.fchmod(self.fd, self._mode)
         os.fsync(self.fd)
@@ -66,7 +66,7 @@ class DraftFile:
         self.discard()
 
     def discard(self) -> None:
-        """Closes the file, which is gone unless it was published."""
+        """Closes the file, and deletes it unless published."""
         hidden, self._hidden = self._hidden, None
         if hidden is not None:
             hidden.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ class DraftFile:
             os.close(fd)
 
     def _replaceable(self, name: str) -> int | None:
-        """Mode of the existing file, None without one. Raises FileError for what is not a regular file."""
+        """Mode of the existing file, None without one. Raises FileError unless it is a regular file."""
         try:
             mode = self._target.stat().st_mode
         except FileNotFoundError:

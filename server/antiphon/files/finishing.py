@@ -1,4 +1,4 @@
-"""The end of a sound file: its loudness, a limit of its true peak, its tags."""
+"""Finishing of a sound file: loudness normalisation, true peak limiting, tags."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from antiphon.signal.loudness import QUIETEST, LoudnessMeter
 from antiphon.signal.true_peak import TruePeakLimiter
 
 PIECE = 1 << 16
-"""Frames processed at a time."""
+"""Frames per processing step."""
 ROUNDS, NEAR = 4, 0.05
-"""Most passes over a sound that is limited to find its gain, and LU from the target at which it is found."""
+"""Maximum passes over a limited sound to find its gain, and tolerance in LU of the target."""
 MOST_GAIN = 40.0
-"""dB of a normalised sound, at most."""
+"""Maximum gain of normalisation in dB."""
 
 
 class Finishing:
-    """One sound that is finished, given piece by piece. It is held on disk where it has to be known as a whole."""
+    """Finishing of one sound in pieces, buffered on disk where the whole must be known."""
 
     def __init__(self, finish: SoundFinish, rate: int, channels: int) -> None:
         self._finish, self._rate, self._channels = finish, rate, channels
@@ -35,12 +35,12 @@ class Finishing:
         self._gain, self._reached = 0.0, QUIETEST
 
     def close(self) -> None:
-        """Forgets the sound."""
+        """Releases the buffered sound."""
         if self._held is not None:
             self._held.close()
 
     def take(self, sound: Samples) -> Samples:
-        """Takes the next float32 `[channels, n]`, and gives what is ready to be written."""
+        """Processes the next float32 `[channels, n]`; returns the sound ready to be written."""
         if self._held is None:
             return sound if self._limiter is None else self._limiter.take(sound)
         if self._tagger is not None:
@@ -51,7 +51,7 @@ class Finishing:
         return sound[:, :0]
 
     def end(self) -> Iterator[Samples]:
-        """The rest of what is to be written."""
+        """Remaining sound to be written."""
         if self._held is None:
             if self._limiter is not None:
                 yield self._limiter.end()
@@ -63,7 +63,7 @@ class Finishing:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What was done, for the line of the file."""
+        """Applied steps as text, for the line of the file."""
         words = []
         if self._finish.loudness is not None and self._reached > QUIETEST:
             words.append(f"{self._gain:+.1f} dB to {self._reached:.1f} LUFS")
@@ -93,7 +93,7 @@ class Finishing:
         self._reached = target
 
     def _played(self) -> Iterator[Samples]:
-        """The sound that is held, with the gain, limited."""
+        """The buffered sound, with gain and limiter."""
         assert self._held is not None
         self._held.seek(0)
         gain = np.float32(10.0 ** (self._gain / 20.0))

@@ -1,4 +1,4 @@
-"""Parser of MIDI files as they are met: what is odd and not needed is passed over and named, the notes are kept.
+"""Tolerant parser of MIDI files: skips and names odd parts, keeps the notes.
 
 It gives mido's messages, as mido's own reader does, which refuses a file for one odd event and forgets the time of an
 unknown one.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 _TEXTS = {1: "text", 2: "copyright", 3: "track_name", 4: "instrument_name", 5: "lyrics", 6: "marker", 7: "cue_marker",
           9: "device_name"}  # fmt: skip
-"""Types of meta events with a text."""
+"""Meta event types with text."""
 _TEMPO, _END = 0x51, 0x2F
 _META = {0x00: "a sequence number", 0x20: "a channel prefix", 0x21: "a port", _TEMPO: "a tempo",
          0x54: "an SMPTE offset", 0x58: "a time signature", 0x59: "a key signature"}  # fmt: skip
@@ -28,9 +28,9 @@ _CHANNEL: dict[int, tuple[str, ...]] = {
     0xE0: ("pitchwheel", "pitch"),
 }
 _COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1}
-"""Data bytes of messages that have no place in a file."""
+"""Numbers of data bytes of system messages that are invalid in a file."""
 _AROUND = 4096
-"""Bytes within which the file proper begins in RIFF."""
+"""Search range in bytes for the MIDI data in RIFF."""
 _MACBINARY = 128
 _DRUMS = 9
 _JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\x80-\xfc]")
@@ -38,7 +38,7 @@ _JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\
 
 
 class CutShort(ValueError):
-    """A file that ends within a track."""
+    """Error of a file that ends within a track."""
 
 
 class Parsed(NamedTuple):
@@ -52,7 +52,7 @@ class Parsed(NamedTuple):
 
 
 def start_of(content: bytes) -> int:
-    """Where the file proper begins, also in RIFF and MacBinary; -1 if it is no MIDI file."""
+    """Offset of the MIDI data, also in RIFF and MacBinary; -1 if it is no MIDI file."""
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
         return content.find(b"MThd", 12, _AROUND)
     return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
@@ -97,7 +97,7 @@ def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
 
 
 def _is_chunk(content: bytes, at: int) -> bool:
-    """Whether the file ends here or another chunk begins."""
+    """Whether the file ends or another chunk begins at an offset."""
     name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
     if name in (b"", b"MTrk"):
         return True
@@ -105,7 +105,7 @@ def _is_chunk(content: bytes, at: int) -> bool:
 
 
 class _Track:
-    """Reads the events of a track, whose size may be wrong.
+    """Event reader of a track, tolerant of a wrong size.
 
     messages: as mido has them.  at: where the next chunk begins.
 
@@ -148,7 +148,7 @@ class _Track:
         return self._content[self.at - 1]
 
     def _number(self) -> int:
-        """A number of variable length, of at most 8 bytes: the format has 4."""
+        """Variable-length number of at most 8 bytes: the format has 4."""
         number = 0
         for _ in range(8):
             byte = self._byte()
@@ -217,7 +217,7 @@ class _Track:
 
 
 def _decode(messages: Iterable[Any]) -> str:
-    """Decodes the texts of messages from Latin-1 to what they are in, and returns its name."""
+    """Decodes the texts of messages, detecting their encoding, whose name it returns."""
     texts = [(message, name, getattr(message, name)) for message in messages for name in ("name", "text")
              if hasattr(message, name)]  # fmt: skip
     raw = [text.encode("latin-1") for _, _, text in texts]
@@ -237,7 +237,7 @@ def _decode(messages: Iterable[Any]) -> str:
 
 
 def _part_ports(tracks: list[list[Any]]) -> list[str]:
-    """Moves what two ports have on one channel to channels of their own: they are two instruments."""
+    """Moves instruments that share a channel on two ports to separate channels."""
     owners: dict[int, int] = {}
     parted: dict[tuple[int, int], list[Any]] = {}
     for track in tracks:

@@ -1,4 +1,4 @@
-"""What a MIDI file says: tracks of notes and controllers in beats, and a tempo map."""
+"""Content of a MIDI file: tracks of notes and controllers in beats, and a tempo map."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFAULT_BPM = 120.0
-"""The tempo of a MIDI file that sets none."""
+"""Default tempo of a MIDI file."""
 TICKS = 480
-"""Ticks of a beat, in files that are written."""
+"""Ticks per beat of written files."""
 Tempo = Sequence[tuple[float, float]]
-"""(beat, bpm) from there on, in order, the first at beat 0."""
+"""Tempo map as (beat, bpm), in order, the first at beat 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class MidiNote:
 
     @property
     def end(self) -> float:
-        """In beats from the beginning."""
+        """End of the note in beats."""
         return self.start + self.length
 
 
@@ -70,11 +70,11 @@ class MidiSong:
 
     @property
     def meters(self) -> tuple[tuple[float, float], ...]:
-        """(beat, beats of a bar) from there on, in order; empty where the file has no time signature."""
+        """Time signatures as (beat, beats per bar), in order; empty without any."""
         return tuple((at, 4.0 * upper / lower) for at, upper, lower in self.signatures)
 
     def seconds(self, beat: float) -> float:
-        """Converts a beat to a time by the tempo map."""
+        """Time in seconds of a beat, by the tempo map."""
         return Times(self.tempo).seconds(beat)
 
 
@@ -82,7 +82,7 @@ class Times:
     """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
-        """Computes where each tempo begins. `tempo`: (beat, bpm) from there on, in order, the first at beat 0."""
+        """Computes the times of tempo changes. `tempo`: (beat, bpm), in order, the first at beat 0."""
         self._beats = [at for at, _ in tempo]
         self._bpm = [bpm for _, bpm in tempo]
         self._seconds = [0.0]

@@ -1,4 +1,4 @@
-"""MIDI files in and out.
+"""Reader and writer of MIDI files.
 
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
@@ -27,27 +27,27 @@ from antiphon.kernel.runtime import paths
 
 log = logging.getLogger("antiphon.files")
 WRITTEN = (".mid", ".midi")
-"""Suffixes of MIDI files that are written."""
+"""Suffixes of writable MIDI files."""
 SUFFIXES = (*WRITTEN, ".kar", ".rmi")
-"""Suffixes of MIDI files."""
+"""Suffixes of readable MIDI files."""
 MAX_FILE = 2 << 20
-"""Bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
+"""Maximum bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
-"""Tracks of a file: ten times the staves of a large orchestra."""
+"""Maximum tracks of a file: ten times the staves of a large orchestra."""
 _TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 _TOLD = 4
-"""Most kinds of odd events that are named."""
+"""Maximum reported kinds of odd events."""
 _told: set[Path] = set()
-"""Files whose odd events have been named."""
+"""Files whose odd events were reported."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 DRUMS = 9
-"""The channel of drums, from 0."""
+"""Drum channel, from 0."""
 _LOW = 55
-"""Mean pitch below which a line is no melody."""
+"""Mean pitch below which a line is not a melody."""
 Overlap = Literal["end", "replace", "queue"]
-"""A note that begins again while it sounds ends there, is forgotten, or goes on until the first end that comes."""
+"""Treatment of a note restarted while it sounds: it ends there, is dropped, or lasts until the first note-off."""
 
 
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:
@@ -78,7 +78,7 @@ def _texts(midi: Any) -> tuple[tuple[float, str, str], ...]:
 
 
 def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
-    """(beat, bpm) of each tempo, the first at beat 0, and (beat, upper, lower) of each time signature."""
+    """(beat, bpm) of each tempo, the first at beat 0, and (beat, numerator, denominator) of each time signature."""
     tempos, signatures = {0: DEFAULT_BPM}, dict[int, tuple[int, int]]()
     for track in midi.tracks:
         at = 0
@@ -96,7 +96,7 @@ def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, i
 
 
 def open_midi(path: Path) -> Any:
-    """Reads a MIDI file as mido has it, for what keeps all of it.
+    """MIDI file as a mido object, for callers that need all of it.
 
     `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
     beats. Raises FileError: it is no MIDI file, or cannot be read.
@@ -129,7 +129,7 @@ def _check(parsed: Parsed) -> None:
 
 
 class TickNote(NamedTuple):
-    """A note of a track as the file has it."""
+    """A note of a track in ticks."""
 
     channel: int  # 0 to 15
     start: int
@@ -139,7 +139,7 @@ class TickNote(NamedTuple):
 
 
 def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
-    """Finds the notes of a track. One that is not ended lasts to the end of the track."""
+    """Notes of a track. One without a note-off lasts to the end of the track."""
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
     again: dict[tuple[int, int], int] = {}
@@ -173,11 +173,11 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
 
 
 Line = list[tuple[float, float, int, float]]
-"""Start and end in beats, number and velocity of notes, in order."""
+"""Notes as rows in order: start and end in beats, number and velocity."""
 
 
 def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Line], tuple[int, int] | None]:
-    """Finds the melody: the line named so, else the first that is like one, else the first; drums are none.
+    """Melody of a file: the line with that name, else the first that resembles one, else the first; never drums.
 
     `shortest`: ticks of the shortest note that counts. Returns the notes of each channel, 0 to 15, of each track; track
     and channel of the melody, None without one.
@@ -200,7 +200,7 @@ def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Li
 
 
 def _melodic(notes: Line, whole: float) -> bool:
-    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
+    """Whether notes resemble a melody: not low, mostly monophonic, and present in a third of the piece."""
     sounding = sum(note[1] - note[0] for note in notes)
     over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
     height = sum(note[2] for note in notes) / len(notes)
@@ -227,7 +227,7 @@ def write(
     signatures: Iterable[tuple[float, int, int]] = (),
     texts: Iterable[tuple[float, str, str]] = (),
 ) -> None:
-    """Writes a MIDI file of type 1, whole or not at all.
+    """Writes a MIDI file of type 1 atomically.
 
     The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
     `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
@@ -252,7 +252,7 @@ def write(
 
 
 class _Refused(ValueError):
-    """Why a file is not read, in our words."""
+    """Reason why a file is not read, in our words."""
 
 
 def _mido() -> Any:
@@ -316,7 +316,7 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
 
 
 def _micros(bpm: float) -> int:
-    """Microseconds of a beat, limited to the 24 bits of the file format."""
+    """Microseconds per beat, limited to the 24 bits of the file format."""
     return min(0xFFFFFF, max(1, round(6e7 / bpm)))
 
 
@@ -331,7 +331,7 @@ def _timed(messages: list[tuple[int, Any]]) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """Reads a file's bytes. Raises FileError for what is no regular file, or too large."""
+    """Content of a file. Raises FileError for one that is not a regular file, or too large."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:

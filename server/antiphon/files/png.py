@@ -1,4 +1,4 @@
-"""Pictures as PNG files (ISO/IEC 15948), without a library of graphics."""
+"""PNG encoder (ISO/IEC 15948), without a graphics library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    """Packs a picture as the bytes of a PNG file.
+    """PNG file of a picture.
 
     `pixels`: `[rows, columns, 3]`, red, green and blue. Returns the file, of colour type 2, without filters.
     """
@@ -21,7 +21,7 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def png_file(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """The signature, chunks of a type and data, each with its checksum, and the end of the file."""
+    """PNG file of chunks (type, data): signature, checksummed chunks, end."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in [*chunks, (b"IEND", b"")]

@@ -1,4 +1,4 @@
-"""What a sound file is given at its end, as it is asked for; `finishing` does it. Imported without numpy."""
+"""Requested finishing of a sound file, executed by `finishing`. Imported without numpy."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class SoundTagger(Protocol):
-    """Finds tags in the sound that is written."""
+    """Estimator of tags from the written sound."""
 
     def take(self, block: Samples) -> None:
-        """Takes the next float32 `[channels, n]`."""
+        """Processes the next float32 `[channels, n]`."""
         ...
 
     def tags(self) -> Mapping[str, str]:
-        """The tags, at the sound's end."""
+        """The tags, after the sound's end."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFinish:
-    """How a sound is finished.
+    """Finishing options of a sound.
 
     `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
     `tags`: texts by name, those of `id3.NAMES` and `FOUND`. `tagger`: makes what finds further tags, by rate and

@@ -1,4 +1,4 @@
-"""Tags of sound files beyond what libsndfile writes and reads: ID3 of mp3, wav and aiff, and bpm and key."""
+"""Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, and bpm and key."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import cache
 from antiphon.kernel.io.containers.id3 import ID3_FRAMES
 
 FOUND = ("bpm", "key")
-"""Tags that are written on wish alone: of another file's sound they may be wrong."""
+"""Estimated tags, written on request only: copied from another file they may be wrong."""
 SLOTS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
-"""Where an Ogg or FLAC file gets what libsndfile has no word for: a comment of its own, renamed in place."""
+"""Placeholder comments of Ogg and FLAC for tags unknown to libsndfile, renamed in place."""
 _SLOT = "~"
 
 
 def id3(tags: Mapping[str, str]) -> bytes:
-    """An ID3v2.4 tag; empty where there is nothing to say."""
+    """ID3v2.4 tag; empty without tags."""
     frames = b""
     for name, text in tags.items():
         head = b"\x03" + (b"und\x00" if name == "comment" else b"")
@@ -26,7 +26,7 @@ def id3(tags: Mapping[str, str]) -> bytes:
 
 
 def append_chunk(fd: int, tags: Mapping[str, str]) -> None:
-    """Appends an ID3 chunk to a wav or aiff file that is otherwise finished."""
+    """Appends an ID3 chunk to a complete wav or aiff file."""
     data = id3(tags)
     head, size = os.pread(fd, 4, 0), os.fstat(fd).st_size
     big = "big" if head == b"FORM" else "little"
@@ -42,7 +42,7 @@ def append_chunk(fd: int, tags: Mapping[str, str]) -> None:
 
 
 def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """libsndfile's names and texts of the tags it writes, and placeholders for `fill_slots`."""
+    """libsndfile's names and texts of its tags, and placeholders for `fill_slots`."""
     if format in ("MP3", "AU"):  # of mp3 as ID3, since it would write UTF-8 for Latin-1; au has none
         return
     for name, text in tags.items():
@@ -54,7 +54,7 @@ def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]
 
 
 def fill_slots(fd: int, tags: Mapping[str, str]) -> None:
-    """Writes bpm and key into the slots of a finished FLAC or Ogg file."""
+    """Writes bpm and key into the placeholders of a complete FLAC or Ogg file."""
     head = bytearray(os.pread(fd, 1 << 18, 0))
     for name in FOUND:
         if name in tags:
@@ -70,7 +70,7 @@ def fill_slots(fd: int, tags: Mapping[str, str]) -> None:
 
 
 def _check_page(fd: int, at: int, data: bytes) -> None:
-    """Writes the checksum of the Ogg page at the beginning of `data`, which lies at `at`."""
+    """Writes the checksum of the Ogg page at the start of `data`, located at `at`."""
     end = 27 + data[26] + sum(data[27 : 27 + data[26]])
     total = 0
     for byte in data[:22] + bytes(4) + data[26:end]:

@@ -1,4 +1,4 @@
-"""File jobs of HTTP clients: the files, the jobs and their table, and the processes that do them.
+"""File jobs of HTTP clients: files, job table, and job processes.
 
 May import `offline` and, of the kernel, `graph`, `io` and below; a job itself runs `antiphon run` or `antiphon render`.
 """

@@ -34,7 +34,7 @@ BESIDE = {
 }
 """Fields that request a further result: the option of `antiphon run`, and the result's name."""
 APART = "--out-dir"
-"""The option, of `Task.beside`, of what writes its results itself, instead of one."""
+"""Option of `Task.beside` for jobs that write several results instead of one."""
 MOST_SECONDS = 3600.0
 """Maximum seconds of a rendered patch."""
 MOST_BARS = 2048.0
@@ -57,7 +57,7 @@ RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_N
 
 
 class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a client asks for. All fields may be missing."""
+    """Common body of job requests. All fields may be missing."""
 
     file: FileId | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
@@ -238,7 +238,7 @@ def _check_source(info: ProcessorInfo, source: Path) -> None:
 
 
 def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
-    """The result's ending: the one that is asked for, which is one of `allowed`, or `natural`."""
+    """The result's suffix: the requested one, if among `allowed`, or `natural`."""
     suffix = natural if asked.format is UNSET else asked.format.lower()
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if suffix not in allowed:
@@ -251,7 +251,7 @@ def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, 
 
 
 def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) -> str:
-    """The result's ending: the format of the source, or MIDI of what gives notes.
+    """The result's suffix: the format of the source, or MIDI for a plugin with note output.
 
     A plugin that writes a MIDI file beside its sound also writes one alone: sound is requested with `midi`, or with a
     sound format.
@@ -263,7 +263,7 @@ def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) 
 
 
 def _rate(asked: JobBody, suffix: str) -> tuple[str, ...]:
-    """The option for the rate of the result, where one is asked for."""
+    """Option for the result's sample rate, if requested."""
     if asked.rate is UNSET:
         return ()
     if suffix in MIDI:

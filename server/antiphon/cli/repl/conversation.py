@@ -1,4 +1,4 @@
-"""The conversation of `antiphon repl`: reads lines, sends messages, prints answers, and the server's state below."""
+"""The loop of `antiphon repl`: reads lines, sends messages, prints answers and a status line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Declaration:
 
     @property
     def allowed(self) -> str:
-        """What it takes, as text: "0 to 0.98", "gate or learned", ""."""
+        """Allowed values as text: "0 to 0.98", "gate or learned", ""."""
         if self.words:
             return " or ".join(self.words)
         if self.low is None or self.high is None:
@@ -55,13 +55,13 @@ class Declaration:
 
     @property
     def line(self) -> str:
-        """The address with its value, what it takes, and its sentence."""
+        """The address with its value, allowed values, and description."""
         shown = (self.address, self.value and f"= {self.value}", self.allowed and f"({self.allowed})", self.doc)
         return " ".join(part for part in shown if part)
 
 
 def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
-    """The addresses that take a message, of an OSCQuery tree; `/norm` is left out, which only faders need."""
+    """Addresses of an OSCQuery tree that accept a message, without `/norm`, which only faders need."""
     found: dict[str, Declaration] = {}
     _read(tree, found)
     return found
@@ -99,7 +99,7 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
 
 HOST = "127.0.0.1"
 PATIENCE = 5.0
-"""Seconds in which the server answers a message."""
+"""Timeout in seconds of an answer."""
 REFRESH = 0.5
 """Seconds between updates of the status line."""
 PROMPT = "antiphon> "
@@ -113,10 +113,10 @@ Tab completes addresses and words; Up finds earlier lines; F12 is silence within
 
 
 class Repl:
-    """The connection to a server, and what it declares."""
+    """Connection to a server, with its declared addresses."""
 
     def __init__(self, port: int, http_port: int) -> None:
-        """Reads the declarations; `EngineError` where no server answers."""
+        """Reads the declarations; `EngineError` if no server answers."""
         self._port, self._http_port = port, http_port
         self.declared: Mapping[str, Declaration] = {}
         self._status: Mapping[str, Any] = {}
@@ -164,7 +164,7 @@ class Repl:
             self._soon.set()
 
     def status_line(self) -> str:
-        """The status line: patch, tempo, beat, load, misses; or why the server gives none."""
+        """Status line: patch, tempo, beat, load, misses; or the server's failure."""
         if self._trouble:
             return printable(self._trouble)
         now = self._status
@@ -180,7 +180,7 @@ class Repl:
         return list(ask(address, [value(word) for word in words], HOST, self._port, False, PATIENCE))
 
     def answer(self, line: str) -> list[str] | None:
-        """Carries out a typed line; returns the text to print, or None to quit."""
+        """Executes a typed line; returns the text to print, or None to quit."""
         try:
             match shlex.split(line, comments=True):
                 case ["quit" | "exit" | "q"]:
@@ -208,7 +208,7 @@ class Repl:
 
 
 def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
-    """The help on a topic: "", an address or its beginning, or a part of one.
+    """Help lines on a topic: "", an address or its prefix, or a part of one.
 
     Raises UsageError: there is no such address.
     """
@@ -223,7 +223,7 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
 
 
 def converse(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
-    """Reads and answers lines until the end of the input."""
+    """Read-eval-print loop until the end of the input."""
     while True:
         try:
             line = session.prompt()
@@ -239,7 +239,7 @@ def converse(connected: Repl, session: PromptSession[str], show: Callable[[str],
 
 
 def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
-    """F12 is panic, whatever is being typed."""
+    """Key binding of panic to F12, at any time."""
     from prompt_toolkit.application import run_in_terminal
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -261,13 +261,13 @@ SWITCH = ("on", "off")
 
 
 class AddressCompleter(Completer):
-    """Completes by the declarations of the moment."""
+    """Completion from the server's current declarations."""
 
     def __init__(self, declared: Callable[[], Mapping[str, Declaration]]) -> None:
         self._declared = declared
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """Yields what can stand at the end of the text before the cursor."""
+        """Yields the completions at the end of the text before the cursor."""
         before = document.text_before_cursor
         words = before.split()
         last = "" if not words or before.endswith(" ") else words.pop()

@@ -1,4 +1,4 @@
-"""What a command prints beside its answer: errors as one sentence, colour, a progress bar.
+"""Terminal output besides the answer: errors as one sentence, colour, a progress bar.
 
 May import no other module of `cli`.
 """

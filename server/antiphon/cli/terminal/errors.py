@@ -24,11 +24,11 @@ from antiphon.kernel.runtime import extras
 # `BadParameter` its base classes.
 _Usage, _Shown = typer.BadParameter.__mro__[1:3]
 NOTHING_HALF = "no incomplete file was left"
-"""What is said of work whose files are written whole or not at all."""
+"""Sentence about an interrupted command whose files are written atomically."""
 
 
 class Ended(BaseException):
-    """A signal asks this process to end.
+    """A termination signal as an exception.
 
     Not a KeyboardInterrupt, which typer would turn into an exit of its own.
     """
@@ -39,7 +39,7 @@ class Ended(BaseException):
 
 
 class Complaints(logging.Handler):
-    """The log of a command that is no server: its warnings are complaints."""
+    """Log handler of a command that is no server: prints warnings as complaints."""
 
     def emit(self, record: logging.LogRecord) -> None:
         complain(record.getMessage())
@@ -54,7 +54,7 @@ def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
 
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code."""
+    """Exit code of a command line, after running it."""
     logging.lastResort = Complaints(logging.WARNING)
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
@@ -127,7 +127,7 @@ def _interrupted(number: int, kept: str) -> int:
 
 
 def _refused(error: Any) -> int:
-    """Prints a refusal of the command-line library in its own words; the exit code."""
+    """Prints an error of the command-line library in its own words; returns the exit code."""
     text, context = str(error.format_message()).rstrip("."), getattr(error, "ctx", None)
     if isinstance(error, _Usage) and type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")

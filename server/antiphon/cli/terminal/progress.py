@@ -22,7 +22,7 @@ import typer
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
 PATIENCE = 2.0
-"""Seconds before the bar shows."""
+"""Delay in seconds of the bar."""
 REDRAW = 0.1
 
 
@@ -39,7 +39,7 @@ def clear() -> None:
 
 
 class ProgressBar:
-    """Counts `done` of `total` frames (None: unknown) on standard error. Use it with `with`."""
+    """Progress of `done` of `total` frames (None: unknown) on standard error, as a context manager."""
 
     def __init__(self, label: str, total: int | None, rate: int) -> None:
         self.label, self.total, self.rate = label, total, rate
@@ -75,7 +75,7 @@ class ProgressBar:
 
 @contextlib.contextmanager
 def progress_bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with the time left, on a terminal; it is called with what is done, all of it, and a name."""
+    """A bar with the remaining time, on a terminal; its callback takes done, total, and a name."""
     bar = ProgressBar(verb, None, 1)
 
     def update(done: int, total: int, name: str) -> None:
@@ -87,7 +87,7 @@ def progress_bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 def _descriptor() -> int:
-    """The pipe for the share that is done; -1 for none."""
+    """File descriptor of the progress pipe; -1 for none."""
     given = os.environ.get(PROGRESS_VARIABLE, "")
     return int(given) if given.isdecimal() else -1
 
@@ -116,7 +116,7 @@ def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent
 
 
 def _left(share: float, spent: float) -> str:
-    """The remaining time at the present speed: " 0:12 left"."""
+    """Remaining time at the present speed: " 0:12 left"."""
     if not 0.0 < share < 1.0 or spent <= 0.0:
         return ""
     minutes, seconds = divmod(math.ceil(spent * (1.0 - share) / share), 60)
@@ -125,7 +125,7 @@ def _left(share: float, spent: float) -> str:
 
 
 def ask(question: str) -> str:
-    """Puts a question on standard error and reads a line; "" without a terminal, and at the end of input."""
+    """Asks a question on standard error and reads a line; "" without a terminal, and at the end of input."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return ""
     clear()
@@ -150,7 +150,7 @@ CODES: dict[Role, str] = {"head": "1", "good": "32", "warn": "33", "bad": "31", 
 
 
 def shows_colour(stream: TextIO) -> bool:
-    """Whether what is written to `stream` is shown in colour."""
+    """Whether `stream` shows colours."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

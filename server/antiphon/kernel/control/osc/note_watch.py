@@ -1,4 +1,4 @@
-"""Answers to notes and questions that are not certain at once: unknown words, notes that nothing plays, patches."""
+"""Delayed answers about notes and queries: unknown words, unplayed notes, patches."""
 
 from __future__ import annotations
 

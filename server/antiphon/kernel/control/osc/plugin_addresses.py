@@ -26,7 +26,7 @@ from antiphon.kernel.wire.osc import Arg, encode
 
 log = logging.getLogger("antiphon.plugins")
 AT_ONCE = 4
-"""Messages to async handlers of one plugin that are worked on; a further one is refused."""
+"""Maximum concurrent async messages per plugin; a further one is refused."""
 _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text", "b": "a blob"}
 
 

@@ -19,7 +19,7 @@ from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
 Place: TypeAlias = tuple[SetList | None, int]
-"""The set list, None without one, and the index of the patch in it."""
+"""Set list, None without one, and the index of the current patch in it."""
 
 
 @dataclass(frozen=True, slots=True)
