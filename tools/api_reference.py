@@ -32,7 +32,7 @@ AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels", "antipho
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Where a name of the API is defined. doc: its docstring, or the string below an assignment."""
+    """Definition of a name of the API. doc: its docstring, or the string below an assignment."""
 
     name: str
     module: str
@@ -55,12 +55,12 @@ def parse_module(module: str) -> ast.Module:
 
 
 def exported_names(module: str) -> list[str]:
-    """What a module of the API offers: all that it imports of Antiphon, type checkers' imports included."""
+    """Names exported by a module of the API: its imports from Antiphon, those for type checkers included."""
     return sorted({name for name, source, _ in imports(module) if source.startswith("antiphon.")})
 
 
 def imports(module: str) -> Iterator[tuple[str, str, str]]:
-    """(name, module it is from, name there) of a module's imports, those for type checkers included."""
+    """(name, source module, name there) of a module's imports, those for type checkers included."""
     tree = parse_module(module)
     for node in [*tree.body, *(inner for block in tree.body if isinstance(block, ast.If) for inner in block.body)]:
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -68,7 +68,7 @@ def imports(module: str) -> Iterator[tuple[str, str, str]]:
 
 
 def definition(module: str, name: str) -> Definition:
-    """The definition that a name of a module leads to, by way of other modules' imports."""
+    """Definition of a module's name, resolved through other modules' imports."""
     body = parse_module(module).body
     found: Definition | None = None
     for node, after in zip(body, [*body[1:], None], strict=True):
@@ -97,7 +97,7 @@ def docstring_of(node: ast.ClassDef | Function) -> str:
 
 
 def _string(node: ast.stmt | None) -> str:
-    """The text of a statement that is nothing but a string."""
+    """Text of a string statement."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return textwrap.dedent(node.value.value).strip()
     return ""
@@ -124,13 +124,13 @@ def _arguments(node: Function) -> str:
 
 
 def signature(name: str, node: Function) -> str:
-    """A function as it is called, with types."""
+    """Call signature of a function, with types."""
     gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
     return f"{name}({_arguments(node)}){gives}"
 
 
 def construction(name: str, node: ast.ClassDef) -> str:
-    """A class as it is made: by the fields of a dataclass, or by `__init__`; its bases where it is not to be made."""
+    """Constructor of a class: by the fields of a dataclass, or by `__init__`; its bases if abstract."""
     for item in node.body:
         if isinstance(item, Function) and item.name == "__init__":
             return f"class {name}({_arguments(item)})"
@@ -141,7 +141,7 @@ def construction(name: str, node: ast.ClassDef) -> str:
 
 
 def _field(node: ast.AnnAssign) -> str:
-    """A field of a dataclass; a default that a function makes as that function's call."""
+    """Field of a dataclass; a factory default as its call."""
     if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "field":
         factory = node.value.keywords[0].value
         made = f"{factory.id}()" if isinstance(factory, ast.Name) else "…"
@@ -187,7 +187,7 @@ def _code(text: str) -> str:
 
 
 def entry(name: str, found: Definition) -> str:
-    """The part of the page for one name."""
+    """Section of the page for one name."""
     node = found.node
     if isinstance(node, Function):
         return _entry(f"### {name}", signature(name, node), found.doc)
@@ -209,7 +209,7 @@ def _entry(title: str, code: str, doc: str) -> str:
 
 
 def _wrapped(code: str) -> str:
-    """A signature that is too long for a line has each argument on its own."""
+    """Signature with one argument per line, if too long for one line."""
     head, opened, rest = code.partition("(")
     if len(code) <= 100 or not opened:
         return code
@@ -224,7 +224,7 @@ def _wrapped(code: str) -> str:
 
 
 def parts() -> dict[str, list[str]]:
-    """The modules on the page for authors and on that for backends."""
+    """Modules on the page for authors and on that for backends."""
     return {"authors": list(AUTHORS), "backends": [module for module in modules() if module not in AUTHORS]}
 
 

@@ -27,7 +27,7 @@ Index = dict[str, Any]
 
 
 class CompileError(Exception):
-    """What sclang said, or that there is none."""
+    """Output of sclang, or its absence."""
 
 
 def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str]:
@@ -57,12 +57,12 @@ def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str
 
 
 def index() -> Index:
-    """supercollider/synthdefs.toml."""
+    """Content of supercollider/synthdefs.toml."""
     return tomllib.loads((FOLDER / "synthdefs.toml").read_text(encoding="utf-8"))
 
 
 def controls(name: str, of: Index) -> dict[str, dict[str, Any]]:
-    """All controls of a definition: its own, and those it shares, with its own defaults."""
+    """All controls of a definition: its own and the shared ones, with its own defaults."""
     entry = of["defs"][name]
     own: dict[str, dict[str, Any]] = dict(of["defs"][entry["like"]]["controls"]) if "like" in entry else {}
     own.update(entry.get("controls", {}))
@@ -73,20 +73,20 @@ def controls(name: str, of: Index) -> dict[str, dict[str, Any]]:
 
 
 def table(of: Index) -> str:
-    """The definitions in README.md."""
+    """Table of the definitions in README.md."""
     rows = (f"| `{name}` | {entry['kind']} | {entry['doc']} |" for name, entry in of["defs"].items())
     return "\n".join(("| definition | kind | what |", "|---|---|---|", *rows))
 
 
 def with_table(text: str, of: Index) -> str:
-    """README.md with its table put in. Raises ValueError where it has lost the marks around them."""
+    """README.md with its table replaced. Raises ValueError if the marks around it are missing."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{table(of)}\n{END}{after}"
 
 
 def differences(fresh: Path) -> list[str]:
-    """How what is committed differs from the files of a folder, a line each."""
+    """Differences between the committed files and those of a folder, a line each."""
     new = {path.name: path.read_bytes() for path in fresh.glob("*.scsyndef")}
     old = {path.name: path.read_bytes() for path in COMPILED.glob("*.scsyndef")}
     found = [f"{name} is not compiled" for name in sorted(new.keys() - old.keys())]

@@ -28,16 +28,16 @@ from antiphon_bench.rig import free_port
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
 IMAGES = {"api": {"": ""}, "worker": {"": "[onnx]", "models": "[pipeline]"}}
-"""The targets of the Containerfile: the folders of the distributions that each has, with their extras."""
+"""Targets of the Containerfile: the folders of the distributions in each, with their extras."""
 LEFT_OUT = {
     "api": frozenset[str](),
     "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"}),
 }
-"""Packages that an image does without: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
+"""Packages excluded from an image: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"
 GLIBC = range(36, 4, -1)
-"""Minor versions of glibc 2 up to that of Debian 12, of which wheels are taken."""
+"""Minor versions of glibc 2 with accepted wheels, up to that of Debian 12."""
 SLIM = (
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -46,13 +46,13 @@ SLIM = (
 )
 MILLION = 1_000_000
 USER = 10001
-"""Of the images."""
+"""User id of the images."""
 TRIES = 60
-"""Seconds in which a server in an image has to answer."""
+"""Timeout in seconds of a server in an image."""
 
 
 def main(task: str) -> None:
-    """task: one of those in the module's docstring; "" for the first."""
+    """Runs a task. task: one of those in the module's docstring; "" for the first."""
     if task == "lock":
         lock()
     elif task == "wheels":
@@ -68,7 +68,7 @@ def main(task: str) -> None:
 
 
 def lock() -> None:
-    """Writes the list of each image: every package with its version and the digest of its wheel."""
+    """Writes the lock file of each image: every package with its version and the digest of its wheel."""
     with tempfile.TemporaryDirectory() as folder:
         own = own_wheels(Path(folder))
         for image, parts in IMAGES.items():
@@ -98,7 +98,7 @@ def lock() -> None:
 
 
 def wheels() -> None:
-    """Gathers the wheels of each image in dist/containers: the project's own, and those that are pinned."""
+    """Gathers the wheels of each image in dist/containers: the project's own, and pinned ones."""
     for image in IMAGES:
         folder = OUT / image
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def wheels() -> None:
 
 
 def build() -> None:
-    """Builds both images, and prints how large they are and of what."""
+    """Builds both images, and prints their sizes by content."""
     base = os.environ.get("BASE") or local_base()
     for image in IMAGES:
         buildah(
@@ -136,7 +136,7 @@ def build() -> None:
 
 
 def local_base() -> str:
-    """A Debian 12 as small as that of the registries, made by mmdebstrap; one that is there is used again."""
+    """Minimal Debian 12 made by mmdebstrap, reused if present."""
     have = subprocess.run(["buildah", "images", "-q", BASE_IMAGE], capture_output=True, check=False, env=environment())
     if have.stdout.strip() and not have.returncode:
         return BASE_IMAGE
@@ -172,7 +172,7 @@ def size(image: str) -> None:
 
 
 def try_api() -> None:
-    """Runs the API image, its root read-only, without rights; requests try it, and SIGTERM ends it."""
+    """Tests the API image by requests, its root read-only, without privileges; SIGTERM ends it."""
     name = buildah("from", "antiphon-api", capture=True).strip()
     osc, port, process = str(free_port()), str(free_port()), None
     with tempfile.TemporaryDirectory() as folder:
@@ -224,7 +224,7 @@ def try_api() -> None:
 
 
 def answered(url: str, token: str = "") -> int:
-    """The status of an answer; 0 where there is none."""
+    """HTTP status of an answer; 0 without one."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
         with urllib.request.urlopen(request, timeout=60.0) as answer:
@@ -236,7 +236,7 @@ def answered(url: str, token: str = "") -> int:
 
 
 def inner(pid: int) -> int:
-    """The tini below a process, which begins its namespaces and takes no SIGTERM; 0 where there is none."""
+    """Pid of the tini below a process, first in its namespaces and deaf to SIGTERM; 0 without one."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
             return int(child)
@@ -259,12 +259,12 @@ def own_wheels(folder: Path) -> dict[str, Path]:
 
 
 def requirements(image: str) -> Path:
-    """The list of an image's packages."""
+    """Path of an image's package list."""
     return DEPLOY / f"requirements-{image}.txt"
 
 
 def pip(command: str) -> list[str]:
-    """A command of pip for wheels of the image's Python, whatever this one is."""
+    """pip command for wheels of the image's Python, whatever this one is."""
     platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC]
     return [
         sys.executable,
@@ -287,17 +287,17 @@ def pip(command: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Of buildah: without a daemon, and where there are no namespaces either."""
+    """Environment of buildah: no daemon, and no namespaces where unavailable."""
     return {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot", **os.environ}
 
 
 def buildah(*words: str, capture: bool = False) -> str:
-    """Runs buildah; its output where it is captured."""
+    """Runs buildah; returns its output if captured."""
     return run(["buildah", *words], quiet=capture, env=environment())
 
 
 def run(command: list[str], quiet: bool = False, env: dict[str, str] | None = None) -> str:
-    """Runs a command; ends this program where it fails."""
+    """Runs a command; ends this program if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE if quiet else None, text=True, check=False, env=env)
     if done.returncode:
         sys.exit(f"containers: {' '.join(command[:4])} … failed (exit {done.returncode})")

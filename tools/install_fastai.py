@@ -1,4 +1,4 @@
-"""Installs fastai beside the torch that is there, for tests: without torchvision and spaCy.
+"""Installs fastai for tests beside an existing torch: without torchvision and spaCy.
 
 Its vision and text need them, its Learner does not; torchvision's usual build works with a torch with CUDA alone, and
 would replace a CPU build. `pip install 'antiphon-lab[fastai]'` brings all of it.
@@ -14,13 +14,13 @@ import sys
 
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 BARE = ["fastai>=2.8", "fastdownload>=0.0.5", "fasttransform>=0.0.2"]
-"""Of which two ask for fastai's other needs again."""
+"""Packages installed without dependencies, two of which require fastai's others."""
 PARTS = ["fastcore>=2.2", "fastprogress<1.1", "plum-dispatch<2.10", "pandas>=2", "matplotlib", "scikit-learn", "pyyaml"]
-"""What its Learner imports, but torch."""
+"""Imports of its Learner, except torch."""
 
 
 def main() -> None:
-    """Installs it; without torch nothing is to be done."""
+    """Installs fastai; no operation without torch."""
     if importlib.util.find_spec("torch") is None:
         print("antiphon: there is no torch, so fastai is left out")
         return

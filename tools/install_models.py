@@ -1,4 +1,4 @@
-"""Installs torch as `models` pins it, and only a CPU build: the usual one for Linux brings gigabytes of CUDA.
+"""Installs torch in the version of `models`, as a CPU build: the usual one for Linux brings gigabytes of CUDA.
 
 python tools/install_models.py [INDEX]     INDEX: address of a package index that has CPU builds of torch
 """

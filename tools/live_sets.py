@@ -1,4 +1,4 @@
-"""The sets of patches/live: rendered, measured, compared with what they sounded like, drawn; writes docs/gallery.md.
+"""The sets of patches/live: rendered, measured, compared with accepted figures, drawn; writes docs/gallery.md.
 
     .venv/bin/python tools/live_sets.py                 # renders all and says which have changed
     .venv/bin/python tools/live_sets.py dub trio        # these
@@ -61,27 +61,27 @@ PARTS: Mapping[str, tuple[int, int]] = {
     "trio": (11, 15),
     "unmix": (10, 13),
 }
-"""Bars from and to that the fast test renders, some 6 s: where most of a set's instruments play."""
+"""Bars from and to of the fast test, some 6 s: where most of a set's instruments play."""
 SUNG = {"round"}
-"""What needs a voice: plugins/antiphon_sing/tests/test_sing.py renders it."""
+"""Sets with a voice: rendered by plugins/antiphon_sing/tests/test_sing.py."""
 SPREAD = 1.5
-"""LU by which a set may be louder or softer than `LEVEL`."""
+"""Tolerance in LU of a set's loudness around `LEVEL`."""
 BANDS, SEGMENTS = 24, 16
 """Cells of a fingerprint: bands of equal width in octaves, and equal parts of the time."""
 LOWEST, HIGHEST = 40.0, 16000.0
 """Hz."""
 FLOOR = 60.0
-"""dB below its loudest cell under which a fingerprint's cells count as silent."""
+"""Floor of a fingerprint in dB below its loudest cell."""
 MEAN, MOST = 1.0, 6.0
-"""dB by which the cells of two fingerprints may differ, on average and at most: another version of a library moves them
-by tenths, a track that is missing or doubled by several."""
+"""Tolerances in dB of fingerprint cells, mean and maximum: library versions differ by tenths, a missing or doubled
+track by several."""
 
 F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """What a set plays.
+    """Events of a set.
 
     Attributes:
         bar: Beats of a bar.
@@ -102,7 +102,7 @@ class Performed:
 
 @dataclass(frozen=True, slots=True)
 class Sounding:
-    """What was measured of a sound.
+    """Measured figures of a sound.
 
     Attributes:
         lufs: Integrated loudness (ITU-R BS.1770-4).
@@ -124,7 +124,7 @@ class Sounding:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is kept of a set.
+    """Stored figures of a set.
 
     Attributes:
         part: The bars of `PARTS`.
@@ -142,12 +142,12 @@ def is_note(event: LiveEvent) -> bool:
 
 
 def names() -> list[str]:
-    """The sets that ship."""
+    """Names of the shipped sets."""
     return sorted(path.stem for path in SETS.glob("*.py") if path.stem not in SUNG)
 
 
 def description(name: str) -> tuple[str, int]:
-    """What a set says of itself, without its command, and the bars that the command names."""
+    """Description of a set without its command, and the number of bars in that command."""
     said = ast.get_docstring(ast.parse((SETS / f"{name}.py").read_text(encoding="utf-8"))) or ""
     command = re.search(rf"antiphon render patches/live/{name}\.py --bars (\d+) --out {name}\.wav", said)
     if command is None:
@@ -156,7 +156,7 @@ def description(name: str) -> tuple[str, int]:
 
 
 def perform(name: str, loaded: Loaded) -> Performed:
-    """Performs a set that ships, all of it."""
+    """Performs a shipped set completely."""
     path, bars = SETS / f"{name}.py", description(name)[1]
     with ScriptProcess(str(path)) as script:
         beside = SETS / script.header.patch
@@ -167,7 +167,7 @@ def perform(name: str, loaded: Loaded) -> Performed:
 
 
 def excerpt(performed: Performed, first: int, last: int) -> list[LiveEvent]:
-    """The events of some bars, moved to the beginning, with the values that are set when they begin."""
+    """Events of some bars, moved to the beginning, with the values valid at their start."""
     low, high = first * performed.bar, last * performed.bar
     settings: dict[str, LiveEvent] = {}
     part: list[LiveEvent] = []
@@ -180,7 +180,7 @@ def excerpt(performed: Performed, first: int, last: int) -> list[LiveEvent]:
 
 
 def render(performed: Performed, loaded: Loaded, bars: tuple[int, int] | None = None) -> F32:
-    """Renders a set, or some bars of it, by the code that plays live.
+    """Renders a set, or some bars of it, by the live code.
 
     Returns:
         Float32 `[2, frames]` at `RATE`, without what sounds on after the end.
@@ -217,8 +217,7 @@ def measure(sound: F32) -> Sounding:
 
 
 def width(sound: F32) -> float:
-    """Level of the difference of both sides against that of their sum, dB: 0 where they have nothing in common, low
-    where they are the same."""
+    """Level of side relative to mid, dB: 0 for uncorrelated channels, low for equal ones."""
     left, right = sound.astype(np.float64)
     return float(10.0 * np.log10((np.square(left - right).sum() + 1e-12) / (np.square(left + right).sum() + 1e-12)))
 
@@ -243,7 +242,7 @@ def fingerprint(sound: F32) -> list[list[int]]:
 
 
 def changes(before: Sounding, after: Sounding) -> list[str]:
-    """What of a sound has changed by more than its tolerance: nothing for one that sounds the same."""
+    """Figures of a sound that changed beyond their tolerance; none for one that sounds the same."""
     said: list[str] = []
     if abs(before.lufs - after.lufs) > 0.5:
         said.append(f"loudness {before.lufs:g} to {after.lufs:g} LUFS")
@@ -265,7 +264,7 @@ def changes(before: Sounding, after: Sounding) -> list[str]:
 
 
 def digest(performed: Performed) -> str:
-    """The first digits of the SHA-256 of what a set plays and of the patch that it plays on, comments left out."""
+    """Prefix of the SHA-256 of a set's events and of its patch without comments."""
     whole = tomllib.loads(performed.source.read_text(encoding="utf-8"))
     patch = {key: whole[key] for key in ("tempo", "nodes", "wires") if key in whole}
     # the last digits of a sine are those of the machine's library
@@ -277,7 +276,7 @@ def digest(performed: Performed) -> str:
 
 
 def accepted_figures() -> dict[str, Figures]:
-    """The figures that were accepted last, by the set's name."""
+    """Last accepted figures, by set name."""
     if not FIGURES.is_file():
         return {}
     found = json.loads(FIGURES.read_text(encoding="utf-8"))
@@ -293,7 +292,7 @@ def _sounding(plain: dict[str, Any]) -> Sounding:
 
 
 def picture(performed: Performed, sound: F32) -> bytes:
-    """A set's spectrogram as a PNG, with a line every eight bars."""
+    """Spectrogram of a set as a PNG, with a line every eight bars."""
     lines = {bar: round(sound.shape[1] * bar / performed.bars) for bar in range(8, performed.bars, 8)}
     return spectrogram(Rendered(sound, lines, sound.shape[1]))
 
@@ -309,7 +308,7 @@ by {most:g} dB, all of them by {mean:g} dB on average.
 
 
 def page(figures: Mapping[str, Figures]) -> str:
-    """The live sets of docs/gallery.md."""
+    """Live sets' part of docs/gallery.md."""
     lines = [HEAD.format(spread=SPREAD, level=LEVEL, bands=BANDS, segments=SEGMENTS, most=MOST, mean=MEAN)]
     for name in names():
         said, bars = description(name)
@@ -327,7 +326,7 @@ def page(figures: Mapping[str, Figures]) -> str:
 
 
 def keep(figures: Mapping[str, Figures]) -> None:
-    """Writes the figures and the page; the figures of sets that are no longer there are left out."""
+    """Writes the figures and the page; figures of removed sets are dropped."""
     data = {
         name: {
             "digest": found.digest,
@@ -343,7 +342,7 @@ def keep(figures: Mapping[str, Figures]) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Renders those sets, or all; compares or accepts them. Returns how many have changed."""
+    """Renders the named sets, or all; compares or accepts them. Returns the number of changed ones."""
     from antiphon.kernel.plugins.loader import load
 
     accept, text = "--accept" in words, "--text" in words

@@ -193,7 +193,7 @@ def _default_text(param: Param) -> str:
 
 
 def _processors(catalog: Catalog) -> Iterator[str]:
-    """A row for each card: the types that it describes."""
+    """Table row of each card, with its types."""
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
@@ -205,7 +205,7 @@ def _counters() -> str:
 
 
 def built_in() -> Catalog:
-    """The catalog of the processors that come with Antiphon, without other installed plugins."""
+    """Catalog of the processors that ship with Antiphon, without other plugins."""
     from antiphon.kernel.plugins import loader
     from antiphon.kernel.plugins.finding import BUILT_IN
 

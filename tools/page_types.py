@@ -51,7 +51,7 @@ def typescript_type(schema: dict[str, Any]) -> str:
 
 
 def text() -> str:
-    """The file as it should be: an interface for each schema, and what each path answers and takes."""
+    """Generated file: an interface per schema, with answers and bodies of each path."""
     shown = [HEAD]
     for name, schema in openapi.components(OPERATIONS).items():
         shown.append(f"export interface {name} {{\n" + "".join(f"  {part};\n" for part in _parts(schema)) + "}\n")

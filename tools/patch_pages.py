@@ -1,4 +1,4 @@
-"""Writes the patches of docs/gallery.md and their pictures: each patch that ships, played, measured and drawn.
+"""Writes the patches of docs/gallery.md and their pictures: each shipped patch played, measured and drawn.
 
     .venv/bin/python tools/patch_pages.py            # all
     .venv/bin/python tools/patch_pages.py wah amp    # these; the figures of the others stay
@@ -38,23 +38,23 @@ from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # n
 FOLDER = ROOT / "docs" / "patches"
 PAGE = ROOT / "docs" / "gallery.md"
 SETS = "## Live sets\n"
-"""Where the page's other part begins, which `live_sets.py` writes."""
+"""Start of the page's other part, written by `live_sets.py`."""
 FIGURES = FOLDER / "figures.json"
 WIDTH, HEIGHT = 480, 140
-"""Pixels of a picture."""
+"""Width and height of a picture in pixels."""
 LOWEST, HIGHEST = 40.0, 16000.0
-"""Hz at the bottom and the top of a picture."""
+"""Frequency range of a picture in Hz."""
 FLOOR = -60.0
-"""dB below the loudest cell that are still drawn."""
+"""Lowest level drawn, in dB below the loudest cell."""
 TONES = 16
-"""Colours of a picture: 4 bits a pixel."""
+"""Number of colours of a picture: 4 bits a pixel."""
 
 F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured on one patch.
+    """Measured figures of a patch.
 
     Attributes:
         lufs: Integrated loudness (ITU-R BS.1770-4) before the first scene.
@@ -68,19 +68,19 @@ class Figures:
     scenes: Mapping[str, float]
 
     def plain(self) -> dict[str, Any]:
-        """As data for JSON."""
+        """JSON data of the figures."""
         return asdict(self)
 
 
 def digest(name: str) -> str:
-    """The first digits of the SHA-256 of what of a patch that ships can be heard: not its hint, not its comments."""
+    """Prefix of the SHA-256 of a shipped patch's audible content, without hint and comments."""
     whole = tomllib.loads((resources.patches() / f"{name}.toml").read_text(encoding="utf-8"))
     sounding = {key: whole[key] for key in ("tempo", "nodes", "wires", "scenes") if key in whole}
     return hashlib.sha256(json.dumps(sounding, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def measure(name: str, rendered: Rendered) -> Figures:
-    """The figures of a performance."""
+    """Figures of a performance."""
     peak = 20.0 * float(np.log10(max(true_peak(rendered.sound, RATE), 1e-9)))
     scenes = {str(number): round(integrated_loudness(rendered.scene(number), RATE), 1) for number in rendered.scenes}
     first = rendered.first()
@@ -122,19 +122,19 @@ def _png(cells: NDArray[np.uint8]) -> bytes:
 
 
 def shipped_patches() -> list[PatchEntry]:
-    """The listed patches that ship."""
+    """The listed shipped patches."""
     return [entry for entry in entries() if entry.listed and not entry.own]
 
 
 def written_figures() -> dict[str, Figures]:
-    """The figures that were written last, by the patch's name."""
+    """Last written figures, by patch name."""
     if not FIGURES.is_file():
         return {}
     return {name: Figures(**found) for name, found in json.loads(FIGURES.read_text(encoding="utf-8")).items()}
 
 
 def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
-    """The text of docs/gallery.md up to its live sets."""
+    """Text of docs/gallery.md up to its live sets."""
     levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
     lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels))]
     groups = sorted({entry.group for entry in listed}, key=lambda group: (group == TOOLS, not group, group))
@@ -153,7 +153,7 @@ def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
 
 
 def parts() -> tuple[str, str]:
-    """The two parts of the page as it is: patches, and live sets from their heading on."""
+    """Both parts of the existing page: patches, and live sets from their heading on."""
     before, _, after = PAGE.read_text(encoding="utf-8").partition(f"\n{SETS}")
     return before, SETS + after
 
@@ -171,7 +171,7 @@ def heading(group: str) -> str:
 
 
 def section(entry: PatchEntry, found: Figures | None) -> list[str]:
-    """The lines of one patch."""
+    """Lines of one patch."""
     lines = [f"### {entry.name}\n", f"{entry.line}\n"]
     if found is not None:
         scenes = ", ".join(f"{lufs:.1f}" for lufs in found.scenes.values())
@@ -194,7 +194,7 @@ white to dark; dotted lines are scenes.
 
 
 def main(names: Sequence[str]) -> None:
-    """Plays, measures and draws those patches, or all, and writes the page."""
+    """Plays, measures and draws the named patches, or all, and writes the page."""
     from antiphon.kernel.plugins.loader import load
 
     FOLDER.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is played on each patch that ships, to measure it, to draw it and to test it: one render for each patch.
+"""Test performance of each shipped patch, for figures, pictures and tests: one render per patch.
 
 A performance is a phrase of a few seconds, played once with the patch as it begins, and once more in each scene.
 Sounds that come in are made here, by code; each has an integrated loudness of `LEVEL`.
@@ -35,7 +35,7 @@ from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
 RATE = 48000
 SPEC = StreamSpec(48000, 1024, 2)
 LEVEL = -18.0
-"""LUFS of what comes in, and about that of what goes out: a level that leaves 12 dB of room for peaks."""
+"""Loudness in LUFS of the input, and approximately of the output: 12 dB of headroom for peaks."""
 LEAD = 0.1
 """Seconds of a phrase before its first note, so that a scene changes between two notes."""
 
@@ -62,7 +62,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What is played on a patch.
+    """Performance of a patch: phrase, notes and scenes.
 
     Attributes:
         sound: Name of what comes in, a key of `SOUNDS`, or "" for silence.
@@ -82,7 +82,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A performance as it sounded.
+    """Rendered performance.
 
     Attributes:
         sound: Float32 `[2, frames]` at `RATE`.
@@ -98,25 +98,25 @@ class Rendered:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def change(self, number: int) -> tuple[float, float]:
-        """The largest second difference just after a scene was recalled, and the largest in the quarters of a second
-        beside it, as magnitudes: a click is a step, and a step is all highs."""
+        """Largest second difference just after a scene recall, and in the surrounding quarters of a second, as
+        magnitudes: a click is a step, rich in high frequencies."""
         bent = np.abs(np.diff(self.sound, 2, axis=1)).max(axis=0)
         at, quarter, here = self.scenes[number], RATE // 4, RATE // 24
         beside = max(bent[at - quarter : at - 200].max(), bent[at + here + 400 : at + here + quarter].max(initial=0.0))
         return float(bent[at - 10 : at + here].max()), float(beside)
 
     def first(self) -> F32:
-        """What sounded before the first scene, without its beginning."""
+        """Sound before the first scene, without its beginning."""
         return self.sound[:, self.before : self.before + self.phrase]
 
     def scene(self, number: int) -> F32:
-        """What sounded in a scene."""
+        """Sound of a scene."""
         start = self.scenes[number]
         return self.sound[:, start : start + self.phrase]
 
 
 def render(name: str, loaded: Loaded) -> Rendered:
-    """Plays the performance of a patch that ships on it, by the code that plays live."""
+    """Renders the performance of a shipped patch by the live code."""
     performance = PERFORMANCES[name]
     played = patch.load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
     phrase, before = round(performance.seconds * RATE), round(performance.before * RATE)
@@ -157,7 +157,7 @@ def cells(sound: F32) -> F64:
 
 
 def difference(a: F32, b: F32, floor: float = 50.0) -> float:
-    """How far two sounds of one length are apart: the mean of the differences of their cells, dB.
+    """Spectral distance of two sounds of equal length: mean absolute difference of their cells, dB.
 
     What is `floor` dB below the louder sound's loudest cell is as good as silent.
     """
@@ -167,7 +167,7 @@ def difference(a: F32, b: F32, floor: float = 50.0) -> float:
 
 
 def _sound(performance: Performance, frames: int, phrase: int) -> F32:
-    """What comes in: the phrase, again and again."""
+    """Input sound: the phrase, looped."""
     if not performance.sound:
         return np.zeros((2, frames), np.float32)
     once = np.zeros((2, phrase), np.float32)
@@ -197,14 +197,14 @@ def _faded(sound: F64, seconds: float = 0.02) -> F64:
 
 @cache
 def voice() -> F32:
-    """Three seconds of a voice that sings words."""
+    """Three seconds of singing with words."""
     start = hum_loop.PHRASE * melody_loop.BEAT
     return _levelled(_faded(hum_loop.hum()[0, start : start + 3 * RATE].astype(np.float64)))
 
 
 @cache
 def rough_voice() -> F32:
-    """The voice as a cheap microphone gives it: hiss 30 dB below it, mains hum, and a thump of the stand."""
+    """The voice with noise of a cheap microphone: hiss at -30 dB, mains hum, and a thump of the stand."""
     sung = voice()[0].astype(np.float64)
     t = np.arange(sung.size) / RATE
     hiss = np.random.default_rng(3).standard_normal(sung.size) * 10.0 ** ((LEVEL - 30.0) / 20.0)
@@ -214,7 +214,7 @@ def rough_voice() -> F32:
 
 
 def string(note: int, velocity: int, seconds: float) -> F64:
-    """A string of an electric guitar: partials over its pickup's comb, brighter where it is struck harder."""
+    """Electric guitar string: partials through its pickup's comb, brighter at higher velocity."""
     t, hertz, hard = np.arange(round(seconds * RATE)) / RATE, frequency(note), velocity / 127.0
     tone = np.zeros_like(t)
     for k in range(1, 40):
@@ -260,7 +260,7 @@ def band() -> F32:
 
 @cache
 def song() -> F32:
-    """The band and the voice together."""
+    """Sum of band and voice."""
     length = max(band().shape[1], voice().shape[1])
     both = [np.tile(x, -(-length // x.shape[1]))[:, :length].astype(np.float64) for x in (band(), voice())]
     return _levelled(both[0] + both[1])

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
 MOST = 42_000_000
-"""Bytes that the wheel of `antiphon` may have."""
+"""Maximum bytes of the wheel of `antiphon`."""
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def notes_of(version: str, changelog: str) -> str:
-    """The section of a version, that of what is not released yet where the version has none."""
+    """Changelog section of a version, or the unreleased one if it has none."""
     sections = dict(re.findall(r"^## \[([^]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL))
     text = sections.get(version, sections.get("Unreleased", "")).strip()
     expect(bool(text), f"CHANGELOG.md has no section [{version}] and none [Unreleased]; write one")
@@ -58,7 +58,7 @@ def members(file: Path) -> list[str]:
 
 
 def run(what: str, *command: str) -> None:
-    """Runs Python in the checkout; what it prints is shown where it fails."""
+    """Runs Python in the checkout, showing its output on failure."""
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])

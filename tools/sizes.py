@@ -1,4 +1,4 @@
-"""Lines of Python by room, plugin and part of the lab, and what is too large.
+"""Lines of Python by room, plugin and part of the lab, and oversized items.
 
     python tools/sizes.py [--all] [--write]
 
@@ -34,7 +34,7 @@ def is_test(name: str) -> bool:
 
 
 def row_of(name: str) -> str:
-    """The table's row that a file is counted in: `kernel/engine`, `web`, `antiphon_hum`, `models/hum`, `bench`."""
+    """Table row of a file: `kernel/engine`, `web`, `antiphon_hum`, `models/hum`, `bench`."""
     parts = Path(name).parts
     match parts:
         case ["server", "antiphon", "kernel", room, *_]:
@@ -62,7 +62,7 @@ def table() -> Counter[str]:
 
 
 def sums(rows: Counter[str]) -> dict[str, int]:
-    """Lines of the parts that the rows add up to."""
+    """Sums of lines over groups of rows."""
     plugins = sum(count for row, count in rows.items() if row.startswith("antiphon_"))
     kernel = sum(count for row, count in rows.items() if row.startswith("kernel"))
     lab = sum(count for row, count in rows.items() if row.startswith("models") or row == "bench")
@@ -88,7 +88,7 @@ def functions() -> Iterator[tuple[str, int, int]]:
 
 
 def too_large() -> dict[str, list[str]]:
-    """By kind, the places that are over its bound."""
+    """Oversized modules, functions and folders, by kind."""
     modules = [name for name in files() if not is_test(name)]
     every = list(functions())
     folders = Counter(str(Path(name).parent) for name in modules if not name.startswith("tools/"))
@@ -101,14 +101,14 @@ def too_large() -> dict[str, list[str]]:
 
 
 def written(page: str) -> dict[str, int]:
-    """The rows that the page's table states."""
+    """Rows of the page's table."""
     return {
         row: int(count.replace(",", "")) for row, count in re.findall(r"^\| `([\w/]+)` \| ([\d,]+) \|$", page, re.M)
     }
 
 
 def main() -> None:
-    """Prints the sums and what is too large; with `--write` replaces the page's table."""
+    """Prints the sums and oversized items; with `--write` replaces the page's table."""
     rows = table()
     for name, count in sums(rows).items():
         print(f"{count:8,} {name}")

@@ -1,4 +1,4 @@
-"""THIRD_PARTY.md from pyproject.toml and the metadata of what is installed: whose work Antiphon stands on.
+"""THIRD_PARTY.md from pyproject.toml and package metadata: licences of all dependencies.
 
 python tools/third_party.py            writes it
 python tools/third_party.py --check    exits 1 when it lists other packages than are needed
@@ -112,7 +112,7 @@ def _holds(need: Requirement, extras: set[str]) -> bool:
 
 
 def licence(name: str) -> str:
-    """The licence a package's metadata declares, as short as it can be said."""
+    """Declared licence of a package, in short form."""
     metadata = distribution(name).metadata
     if metadata["License-Expression"]:
         return str(metadata["License-Expression"])
@@ -125,7 +125,7 @@ def licence(name: str) -> str:
 
 
 def page() -> str:
-    """THIRD_PARTY.md as it should be."""
+    """Generated text of THIRD_PARTY.md."""
     rows = []
     for name in runtime():
         summary = re.sub(r"\s+", " ", distribution(name).metadata["Summary"] or "").strip()
@@ -134,7 +134,7 @@ def page() -> str:
 
 
 def named_packages(text: str) -> list[str]:
-    """The packages a page names."""
+    """Package names on a page."""
     return re.findall(r"^\| (\S+) \|", text.partition("## Native")[0], re.MULTILINE)[1:]
 
 

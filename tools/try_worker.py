@@ -1,4 +1,4 @@
-"""Tries the worker's image: a scheduler, two workers and `antiphon pipeline run` in it, with roots that are read-only.
+"""Tests the worker's image: a scheduler, two workers and `antiphon pipeline run` in it, with read-only roots.
 
 python tools/try_worker.py     after `make containers`; as root
 
@@ -29,18 +29,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from containers import ROOT, TRIES, USER, buildah, inner
 
 PITCHES = {"low": 200.0, "high": 3000.0}
-"""Hz of the sounds, by their label."""
+"""Pitch in Hz of the sounds, by label."""
 COUNT = 6
-"""Sounds of each label."""
+"""Number of sounds per label."""
 RATE = 22050
 STEPS = "gather,preprocess,analyse,predict"
 TRAINING = "gather,preprocess,train,evaluate,deploy"
 NAME = "tones"
-"""Of the pipeline and of its classifier."""
+"""Name of the pipeline and of its classifier."""
 
 
 def main() -> None:
-    """Runs all of it; ends with status 1 where something is not as it should be."""
+    """Runs the test; ends with status 1 on a failure."""
     name = buildah("from", "antiphon-worker", capture=True).strip()
     with tempfile.TemporaryDirectory() as folder:
         data, home = Path(folder) / "data", Path(folder) / "home"
@@ -91,7 +91,7 @@ def _write_settings(data: Path, analyses: list[str]) -> None:
 
 
 def _train(data: Path, home: Path) -> None:
-    """Trains and deploys the classifier into the home of the image's workers; what it computed is taken away again."""
+    """Trains and deploys the classifier into the home of the image's workers, and removes intermediate results."""
     _write_settings(data, ["loudness"])
     command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(data / "pipeline.toml"), "--steps", TRAINING]
     subprocess.run(command, check=True, env={**os.environ, "ANTIPHON_HOME": str(home)})
@@ -99,7 +99,7 @@ def _train(data: Path, home: Path) -> None:
 
 
 def _run(root: str, home: Path, data: Path) -> tuple[list[int], dict[str, object]]:
-    """The statuses of scheduler, workers and run, and what the run reports."""
+    """Exit statuses of scheduler, workers and run, and the report of the run."""
     port = str(free_port())
     address = f"tcp://127.0.0.1:{port}"
     script = ["sh", str(ROOT / "tools" / "run_image.sh"), root, str(home), str(data)]
@@ -150,7 +150,7 @@ def _judge(statuses: list[int], report: dict[str, object], said: list[dict[str, 
 
 
 def _is_right(line: dict[str, Any], trained: bool) -> bool:
-    """Whether no analysis has a problem, and the classifier says which folder the sound is of."""
+    """Whether no analysis has a problem, and the classifier returns the sound's folder."""
     results = [value for value in line.values() if isinstance(value, dict)]
     label = line["halves"]["halves"] if trained else line["name"].partition("/")[0]
     return all(not result["problem"] for result in results) and line["name"].startswith(f"{label}/")

@@ -1,4 +1,4 @@
-"""Builds the wheels of Antiphon and of its lab, and installs, plays and lists what they hold in empty environments.
+"""Builds the wheels of Antiphon and of its lab, and checks them in empty environments.
 
 python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
 """
@@ -87,7 +87,7 @@ def holds_what_it_should(wheel: Path) -> None:
 
 
 class Environment:
-    """A virtual environment with the wheel and what it depends on, and nothing else."""
+    """A virtual environment with the wheel and its dependencies only."""
 
     def __init__(self, folder: Path, wheel: Path) -> None:
         venv.create(folder, with_pip=True)
@@ -95,7 +95,7 @@ class Environment:
         self.add(wheel)
 
     def add(self, wheel: Path) -> None:
-        """Installs a wheel and what it depends on."""
+        """Installs a wheel with its dependencies."""
         pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
         run(pip, f"{wheel.name} could not be installed")
 
@@ -105,7 +105,7 @@ class Environment:
         return subprocess.run([str(self._bin / "python"), "-I", "-c", find], check=False).returncode == 0
 
     def antiphon(self, *arguments: str, cwd: Path) -> str:
-        """The command's standard output. Nothing of the checkout is on its paths."""
+        """Standard output of a command, with nothing of the checkout on its paths."""
         # what pip was told by its environment it may need, what Python was told it must not see
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         env["ANTIPHON_HOME"] = str(self._home)
@@ -113,7 +113,7 @@ class Environment:
 
 
 def plays_through(installed: Environment, place: Path) -> None:
-    """`through` at gain 1 is the file itself, to a step of 24 bits."""
+    """Checks that `through` at gain 1 reproduces the file, to a step of 24 bits."""
     x = tone(1.0)
     soundfile.write(place / "x.wav", x, RATE, subtype="PCM_24")
     installed.antiphon("render", "through", "--in", "x.wav", "--out", "y.wav", "--fade", "0", cwd=place)
@@ -124,7 +124,7 @@ def plays_through(installed: Environment, place: Path) -> None:
 
 
 def plays_bench8(installed: Environment, place: Path) -> None:
-    """`bench8`, the denoiser in it, gives what the checkout gives."""
+    """Checks that `bench8`, with the denoiser, renders as in the checkout."""
     arguments = ("render", "bench8", "--in", "x.wav", "--out")
     installed.antiphon(*arguments, "installed.wav", cwd=place)
     run([sys.executable, "-m", "antiphon", *arguments, "checkout.wav"], "the checkout's antiphon failed", cwd=place)
@@ -136,7 +136,7 @@ def plays_bench8(installed: Environment, place: Path) -> None:
 
 
 def plays_learned_modes(installed: Environment, place: Path) -> None:
-    """Without torch `hum` finds the notes that are hummed, and `denoise` takes noise from under a tone, by networks."""
+    """Checks the networks without torch: `hum` finds hummed notes, and `denoise` removes noise below a tone."""
     expect(not installed.has("torch"), "the wheel brings torch, which is an extra")
     rng = np.random.default_rng(1)
     tune = (57, 60, 64, 62)
@@ -165,7 +165,7 @@ def plays_learned_modes(installed: Environment, place: Path) -> None:
 
 
 def trains_and_evaluates(installed: Environment, place: Path) -> None:
-    """The commands that the models' plugin adds are there, with what they can train and evaluate."""
+    """Checks the commands of the models' plugin, and their lists of trainings and evaluations."""
     for command in ("train", "evaluate"):
         listed = installed.antiphon(command, "--list", cwd=place).split()
         expect({"denoise", "hum"} <= set(listed), f"antiphon {command} --list gave {listed}")

@@ -101,7 +101,7 @@ class LiveScript:
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def pace(self) -> Fraction:
-        """Cycles of a bar a minute, by the tempo that it has set, else 120."""
+        """Cycles per minute of a bar, by the script's tempo, else 120."""
         tempo = next((event.args[0] for event in reversed(self.settings) if event.address == "/tempo"), 120.0)
         return Fraction(float(tempo)) / self.bar
 
@@ -155,7 +155,7 @@ def stage() -> Stage:
 
 
 def performing() -> bool:
-    """Whether the present call is a script's, in its thread."""
+    """Whether the current thread runs a script's call."""
     return _current.get() is not None
 
 

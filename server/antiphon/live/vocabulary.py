@@ -26,7 +26,7 @@ from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLo
 
 T = TypeVar("T")
 _SIGNS = frozenset("<>[]{}*/~|,!@")
-"""Signs of mini-notation that no name of a chord has."""
+"""Characters of mini-notation that occur in no chord name."""
 Body: TypeAlias = Callable[[], Any]
 GLIDES = 32
 """Samples of a signal per cycle of a parameter's pattern."""
@@ -36,7 +36,7 @@ MOST_BEATS = 65536
 MOST_NAMES = 256
 """Tracks, and loops, of a script."""
 _MOMENT = Fraction(1, 4)
-"""Beats for which a set value is highlighted in an editor."""
+"""Highlight length in beats of a set value in an editor."""
 
 
 # ---- the script
@@ -343,7 +343,7 @@ def chord(name: str) -> Any:
 
 
 def reading(word: str) -> LiveScript:
-    """The script that is read. Raises `UsageError` in a loop."""
+    """The script being read. Raises `UsageError` in a loop."""
     here = stage()
     if here.source:
         raise UsageError(f"{word} stands in the script itself, not in a loop")
@@ -351,7 +351,7 @@ def reading(word: str) -> LiveScript:
 
 
 def free_name(known: dict[str, Any], name: str, what: str) -> str:
-    """The name, where there is room for it."""
+    """Checked unique name; raises `UsageError` beyond `MOST_NAMES`."""
     if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
         raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
     if name not in known and len(known) >= MOST_NAMES:
@@ -360,7 +360,7 @@ def free_name(known: dict[str, Any], name: str, what: str) -> str:
 
 
 def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
-    """Beats of a cycle: a bar, where none are given."""
+    """Beats of a cycle: the given ones, or a bar."""
     return script.bar if beats is None else _beats(beats, "beats")
 
 

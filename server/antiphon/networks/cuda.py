@@ -24,7 +24,7 @@ from antiphon.networks.torch_network import advance, load, one_thread, until_ste
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2
 PROOF = 16
-"""Hops of noise in the test that a smaller batch gives the same bits as the whole one."""
+"""Hops of noise in the test that a smaller batch is bit-exact with the whole one."""
 
 
 class Capture:

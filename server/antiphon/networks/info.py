@@ -58,7 +58,7 @@ class ModelInfo:
     array_network: str = ""
 
     def plays_arrays(self, device: str) -> bool:
-        """Whether the network in numpy plays, on the CPU, on a server with that device, "cpu" or "cuda".
+        """Whether the numpy network runs on the CPU of a server with that device, "cpu" or "cuda".
 
         It does so on "cuda" too where the package of `network` is not installed: plugins ship without the lab.
         """

@@ -1,4 +1,4 @@
-"""The bytes of an ONNX model, read for references to other files without any library.
+"""Scanner of an ONNX model's bytes for references to other files, without any library.
 
 An ONNX tensor may lie in another file, named by a path of the model's own choosing. Such models are refused: all of a
 model is in its file. Field numbers are those of ONNX's `onnx.proto`.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from antiphon.kernel.runtime.model_files import ModelError
 
 MAX_DEPTH = 16
-"""Graphs inside graphs, at most."""
+"""Maximum nesting depth of graphs."""
 _GRAPH, _FUNCTIONS, _TRAINING = 7, 25, 20
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 # kind of message: its fields that lead to tensors, with their kind
@@ -27,7 +27,7 @@ _FIELDS = {
 
 
 def check(data: bytes) -> None:
-    """Checks that a model refers to no other file. Raises ModelError: it does, or is no ONNX model."""
+    """Checks that a model refers to no other file. Raises ModelError: it does, or it is not ONNX."""
     try:
         graphs = _walk(memoryview(data), "model", 0)
     except (IndexError, ValueError):
@@ -37,7 +37,7 @@ def check(data: bytes) -> None:
 
 
 def looks_like(data: bytes) -> bool:
-    """Guesses whether bytes are an ONNX model: its first field is the version of its form."""
+    """Guesses whether bytes are an ONNX model: its first field is the format version."""
     return data[:1] == b"\x08" and data[:2] != b"\x80\x02"
 
 

@@ -1,4 +1,4 @@
-"""The analyses that plugins register, and one sound through some of them."""
+"""Registered analyses of plugins, and their application to one sound."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from antiphon.signal.listening_mix import ListeningMix
 
 LONGEST_REASON = 300
 STEMS = "stems"
-"""The analysis that takes sounds apart."""
+"""Name of the separating analysis."""
 AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
-"""Version, values or None, and why there are none."""
+"""Result of an analysis: version, values or None, and the reason for None."""
 
 
 def analyses() -> Mapping[str, Analysis]:
-    """By name, the analyses of all plugins; one that cannot be made is left out, and `named_analyses` states why."""
+    """Analyses of all plugins by name, without those whose factory failed; `named_analyses` states why."""
     return _made()[0]
 
 
@@ -81,7 +81,7 @@ def analyse_decoded(
     beats: int = 0,
     remark: Callable[[str], None] = lambda _: None,
 ) -> dict[str, AnalysisResult]:
-    """As `analyse_file`, of a file that is open; `also` gets each block too.
+    """As `analyse_file`, for an open decoder; `also` gets each block too.
 
     `beats`: beats that the sound holds; 0 where that is not known.
     """
@@ -131,14 +131,14 @@ def _fed_apart(
 
 
 def _places(parts: Sequence[str], stem: str) -> list[int]:
-    """The places of what an analysis asks for among the parts of a sound."""
+    """Indices of an analysis's stems among the parts of a sound."""
     if stem != EACH and stem not in parts:
         raise PluginError(f"there is no stem {stem!r}; there are {', '.join(parts)}")
     return [n for n, part in enumerate(parts) if stem in (EACH, part)]
 
 
 def separator() -> SeparatingAnalysis:
-    """The analysis that takes sounds apart. Raises PluginError: there is none."""
+    """The separating analysis. Raises PluginError: there is none."""
     found = analyses().get(STEMS)
     if not isinstance(found, SeparatingAnalysis):
         raise PluginError(f"no plugin takes sounds apart: there is no analysis {STEMS!r}")
@@ -146,7 +146,7 @@ def separator() -> SeparatingAnalysis:
 
 
 class AnalysisFeed:
-    """One analysis of one sound: converts rate and channels, and turns what it raises into a reason.
+    """Adapter of one analysis to one sound: converts rate and channels, and catches exceptions as reasons.
 
     `beats`: how many it holds, 0 where that is not known. `mix`: how the channels become one, where the analysis takes
     one. `faulty`: whether the analysis failed, and not the sound.
@@ -169,7 +169,7 @@ class AnalysisFeed:
             self._run.beats = beats
 
     def take(self, block: Samples) -> None:
-        """The next block, as it is decoded."""
+        """Processes the next decoded block."""
         if self._problem:
             return
         if self.mix is not None:
@@ -179,7 +179,7 @@ class AnalysisFeed:
         self._feed(block)
 
     def end(self) -> AnalysisResult:
-        """The result, or why there is none."""
+        """Result, or the reason for none."""
         if self._resampled is not None and not self._problem:
             last = self._resampled.resample_chunk(np.zeros((0, self._channels), np.float32), last=True)
             self._feed(np.ascontiguousarray(last.T))
@@ -197,7 +197,7 @@ class AnalysisFeed:
         return self._run
 
     def _guarded(self, task: Callable[[], Any]) -> None:
-        """Runs code of a plugin; what it raises becomes the reason why there is no result."""
+        """Runs plugin code; an exception becomes the reason for no result."""
         if self._problem:
             return
         try:
@@ -229,7 +229,7 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
 
 
 def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tuple[tuple[str, ...], Iterator[Samples]]:
-    """Takes a sound apart in bounded memory.
+    """Separates a sound in bounded memory.
 
     `blocks`: float32 `[channels, n]`. Returns the names of the parts, and blocks `[parts, channels, n]`, which add up
     to the sound. Raises PluginError: no plugin takes sounds apart.
@@ -242,7 +242,7 @@ def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tupl
 def separated_file(
     source: Path, part: str, progress: Callable[[float], None] = lambda _: None
 ) -> Iterator[tuple[Path, Path]]:
-    """Files with one part of a sound and with all the others, of its rate, channels and length, within a context.
+    """Context with two files, one part of a sound and all others, of its rate, channels and length.
 
     `part`: its name: "voice". `progress`: takes the share that is done. Raises FileError: the sound cannot be read.
     Raises PluginError: no plugin takes sounds apart, or none into such a part.

@@ -132,7 +132,7 @@ def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Pla
 
 
 def _recalled(event: FileEvent, rate: int, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
-    """The values of a scene of the patch, in ramps of so many beats at that tempo."""
+    """Values of a scene of the patch, in ramps of `beats` beats at that tempo."""
     _count(event.args, 1, 2, event.address)
     number, when = _number(event.args[0], "a scene", 0, MAX_SCENES - 1), _when(event, rate)
     seconds = min(MAX_RAMP, _ramp(event.args, MAX_RAMP) * 60.0 / tempo)

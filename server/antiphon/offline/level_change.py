@@ -1,4 +1,4 @@
-"""How much quieter a file's sound has become, as a whole and in its pauses."""
+"""Level change of a file's sound, as a whole and in its pauses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 
 PIECE = 0.1
-"""Seconds over which levels are taken."""
+"""Length of a level segment in seconds."""
 PAUSES, BELOW = 0.1, 6.0
-"""The quietest share of a sound's pieces counts as its pauses where it is so many dB below the whole."""
+"""Share of the quietest segments counted as pauses, and their minimum distance in dB below the whole."""
 MUCH = 3.0
-"""dB of the whole from which on a listener may want to keep more."""
+"""Level change of the whole in dB that calls for advice on keeping more."""
 _QUIET = 1e-10
 
 
 class PieceLevels:
-    """Mean power of each piece of a sound that passes by, however its blocks are cut."""
+    """Mean power of each segment of a sound, independent of block boundaries."""
 
     def __init__(self, rate: int) -> None:
         self._frames = max(1, round(PIECE * rate))
@@ -26,7 +26,7 @@ class PieceLevels:
         self._sum, self._filled = 0.0, 0
 
     def passed(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yields the blocks, and takes their levels."""
+        """Yields the blocks, and measures their levels."""
         for samples in blocks:
             power = np.mean(np.square(samples, dtype=np.float64), axis=0)
             while len(power):
@@ -40,13 +40,13 @@ class PieceLevels:
             yield samples
 
     def powers(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Of all pieces, the begun one too."""
+        """Powers of all segments, including the incomplete one."""
         rest = [self._sum / self._filled] if self._filled else []
         return np.array([*self._powers, *rest], np.float64)
 
 
 def taken(before: PieceLevels, after: PieceLevels) -> tuple[float, float | None]:
-    """dB that went of the whole, and of the pauses; None where there are none."""
+    """Attenuation in dB of the whole and of the pauses; None without pauses."""
     given, left = before.powers(), after.powers()
     count = min(len(given), len(left))
     given, left = given[:count] + _QUIET, left[:count] + _QUIET
@@ -63,7 +63,7 @@ def _db(power: float) -> float:
 
 
 def taken_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
-    """What went, for the closing line; `param`: the parameter that keeps more, if any."""
+    """Attenuation as text, for the closing line; `param`: the parameter that keeps more, if any."""
     whole, pauses = taken(before, after)
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:

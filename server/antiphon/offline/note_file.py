@@ -144,7 +144,7 @@ def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]
 
 
 CHORD_SUFFIXES = (".lab", ".txt", ".jams")
-"""Endings of files of chords, the last of JAMS."""
+"""Suffixes of chord files, the last for JAMS."""
 
 
 def chord_text(suffix: str, spans: Sequence[tuple[float, float, str]], seconds: float, title: str, tool: str) -> str:

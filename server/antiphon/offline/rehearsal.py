@@ -12,22 +12,22 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
 
 SILENT_BARS = 2
-"""Longest silence, in bars, that is not a fault."""
+"""Maximum silence in bars that is not a fault."""
 STEP_LU = 6.0
-"""Largest change of loudness from one bar to the next that is no remark, in LU."""
+"""Maximum loudness change between bars without a remark, in LU."""
 NOTES = 512
-"""Most notes of a beat that are no fault."""
+"""Maximum notes per beat."""
 FULL = 0.7
-"""Share of the time that rendering may take: above it the set does not fit beside a server's own work."""
+"""Maximum share of real time spent on rendering: above it the set does not fit beside a server's own work."""
 LIMITED = 0.01
-"""Share of the time in which the output may be beyond full scale."""
+"""Maximum share of time with output beyond full scale."""
 SILENCE = -60.0
-"""LUFS below which a bar is silent."""
+"""Loudness in LUFS below which a bar is silent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Figures of the rehearsed bars, and what speaks against playing them."""
+    """Figures of the rehearsed bars, and objections to playing them."""
 
     loudness: float  # integrated, LUFS
     peak: float  # largest sample, dBFS
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """True if nothing speaks against playing it."""
+        """True without objections."""
         return not self.why
 
 
@@ -58,7 +58,7 @@ def judge(
     limited: float = 0.0,
     remarks: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict on a sound.
+    """Verdict on a sound.
 
     Args:
         sound: Float32 `[channels, frames]`.
@@ -108,6 +108,6 @@ def _longest(silent: Iterable[bool]) -> int:
 
 
 def largest_step(bars: Sequence[float]) -> float:
-    """Largest change of loudness between two bars that sound, LU."""
+    """Largest loudness change between two sounding bars, in LU."""
     pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= SILENCE]
     return max(pairs, default=0.0)

@@ -1,4 +1,4 @@
-"""A change to a live set played before it is heard: from a copy of what plays, faster than time, and judged."""
+"""Rehearsal of a change to a live set: rendered offline from a copy of the playing set, and judged."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from antiphon.offline.script_limits import confine, disarm, rearm
 from antiphon.offline.script_run import PATIENCE, commands, without_macros
 
 RATE = 48000
-"""Hz."""
+"""Sample rate in Hz."""
 BLOCK = 512
-"""Frames of a block: twice those of a server, which saves a quarter of the time."""
+"""Frames per block: twice those of a server, which saves a quarter of the time."""
 LONGEST_BARS = 16
 REMEMBERED = 512
-"""Beats before the change through which the loops of what plays are run, for what they remember."""
+"""Beats before the change through which the playing loops run, to restore their memory."""
 MOST_REMARKS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A change, and what it would come into.
+    """A proposed change, with the playing set that it modifies.
 
     Attributes:
         text: The script that is proposed.
@@ -77,7 +77,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """The verdict and the sound, `[channels, frames]` at `RATE`: from the change on, and of the bar before it."""
+    """Verdict and sound, `[channels, frames]` at `RATE`: from the change on, and of the bar before it."""
 
     verdict: Verdict
     sound: Samples
@@ -87,7 +87,7 @@ class Rehearsed:
 
 @dataclass(slots=True)
 class Performed:
-    """What a script plays around the change.
+    """Events of a script around the change.
 
     `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
     `unchanged`: what plays without the change.
@@ -111,7 +111,7 @@ class Performed:
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> Performed:
-        """From what `plain` gave."""
+        """Record of `plain` data."""
         given: dict[str, Any] = {**plain, "bar": Fraction(plain["bar"]), "lead": Fraction(plain["lead"])}
         for name in _EVENTS:
             given[name] = [LiveEvent(Fraction(e[0]), e[1], tuple(e[2]), e[3], e[4]) for e in plain[name]]
@@ -122,7 +122,7 @@ _EVENTS = ("events", "unchanged")
 
 
 def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
-    """Renders what a change plays, and judges it; nothing of the script is run.
+    """Renders the events of a change, and judges them; no code of the script runs.
 
     Raises AntiphonError: the patch does not take it, with the script's line.
     """
@@ -164,7 +164,7 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
 
 
 def _steps_of_its_own(bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int]) -> list[str]:
-    """A sentence on the first step of loudness that is the change's, not what plays would make by itself."""
+    """Sentence on the first loudness step caused by the change, absent from the playing set's continuation."""
     for at in steps:
         usual = bar_loudness(before[:, edges[at] : edges[at + 1]], RATE)
         if largest_step([usual, bars[at + 1]]) > STEP_LU:
@@ -174,21 +174,21 @@ def _steps_of_its_own(bars: Sequence[float], before: Samples, edges: Sequence[in
 
 
 def prepared() -> Loaded:
-    """Plugins and synth of a process that rehearses."""
+    """Loaded plugins and synth of a rehearsing process."""
     loaded = load(check=False)
     use(BackendChoice(choose("auto", loaded.factories["synths"])))
     return loaded
 
 
 def warm(patch: str, loaded: Loaded) -> None:
-    """Has a patch's machine code and sounds loaded, so that copies of this process need not."""
+    """Preloads a patch's machine code and sounds, so that forks of this process inherit them."""
     graph = load_patch(patch, loaded.catalog).graph
     with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
         runner.run(np.zeros((2, BLOCK), np.float32))
 
 
 def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scripts of a change play, as `rehearse_change` takes it, or `fault` and `picture`.
+    """Events of the scripts of a change, as input of `rehearse_change`, or `fault` and `picture`.
 
     `asked`: a `Trial` as JSON. To be called in a copy of the process, which it limits.
     """
@@ -200,7 +200,7 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rehearse_change(asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded) -> Rehearsed:
-    """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
+    """Renders and judges the result of `perform_change`. Raises `AntiphonError` as `rehearse`."""
     return rehearse(_trial(asked), Performed.of(played), loaded)
 
 
@@ -248,7 +248,7 @@ def _performed(trial: Trial) -> Performed:
 
 
 def _advanced(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
-    """A performance that has come to a beat: loops have run for what they remember, patterns need none of it."""
+    """Performance advanced to a beat: loops run to restore their memory; patterns need no run."""
     begin = max(Fraction(0), at - REMEMBERED) if script.loops else at
     kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already
     performance = Performance(
@@ -294,7 +294,7 @@ _NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
 
 
 def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list[str]:
-    """A remark on notes outside the seven of the major scale, or its minor, that hold all notes before."""
+    """Remark on notes outside the major or minor scale that holds all previous notes."""
 
     def classes(events: Iterable[LiveEvent]) -> set[int]:
         return {int(event.args[0]) % 12 for event in events if event.address == "/note/on"}
@@ -312,7 +312,7 @@ def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list
 
 
 def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
-    """The script's patch: as it is now, where it is the one that plays, or the script names none."""
+    """The script's patch: the playing one in its current state, if the script names it or none."""
     live, patch = trial.graph, None
     if script.patch:
         try:
@@ -342,7 +342,7 @@ def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
 
 
 def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> Sequence[Command]:
-    """The values of the server's own nodes, such as the master volume."""
+    """Values of the server's own nodes, such as the master volume."""
     found: list[Command] = []
     for node in (live or {"nodes": []})["nodes"]:
         for name, value in node["values"].items() if node["name"] in ENDS else ():
@@ -367,7 +367,7 @@ def _plain(name: str) -> str:
 def _rendered(
     patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int
 ) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
-    """The closed runner, its nodes' vocabularies, the sound, and the processor time in seconds."""
+    """The closed runner, vocabularies of its nodes, the sound, and the processor time in seconds."""
     spec = StreamSpec(RATE, BLOCK, 2)
 
     def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
@@ -389,7 +389,7 @@ def _rendered(
 
 
 def _unknown(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """Remarks on notes that name something that their node lacks."""
+    """Remarks on notes with values unknown to their node."""
     found = dict[str, None]()
     for event in events:
         node = event.address.removeprefix("/node/").removesuffix("/play")

@@ -197,7 +197,7 @@ class PlanRunner:
         return y
 
     def heard(self, told: Any) -> None:
-        """Gives the processor what its plugin found of the file to come."""
+        """Passes the plugin's file analysis to the processor."""
         self._host.processor.heard(told)
 
     @property

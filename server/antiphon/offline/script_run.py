@@ -150,7 +150,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
 
 def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], dict[str, int]]:
-    """Events without what notes say to macros that the patch lacks, and these macros with their first lines."""
+    """Events without note values for macros that the patch lacks, and these macros with their first lines."""
     there = {f"{_MACROS}{macro.name}" for macro in graph.macros}
     lacking = [e for e in events if e.source and e.address.startswith(_MACROS) and e.address not in there]
     lines = {event.address.removeprefix(_MACROS): event.line for event in reversed(lacking)}

@@ -1,1 +1,1 @@
-"""Programs of Strudel and Tidal as live scripts: read, translated, never evaluated."""
+"""Translation of Strudel and Tidal programs to live scripts: parsed, translated, never evaluated."""

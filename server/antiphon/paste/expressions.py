@@ -1,4 +1,4 @@
-"""Expressions of JavaScript as expressions of Python: literals, calls, chains of methods, functions.
+"""JavaScript expressions to Python: literals, calls, method chains, functions.
 
 What a program declares is known by name; all else is a word of live scripts, or has no counterpart.
 """
@@ -23,12 +23,12 @@ _MATH_CALLS = frozenset({"floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "l
 _BUILT_IN = frozenset({"round", "abs", "min", "max"})
 _OF_TEXTS = {"endsWith": "endswith", "startsWith": "startswith", "toLowerCase": "lower", "push": "append"}
 _OCTAVE = ".in_octave(3)"
-"""For names of notes that are picked, which Strudel reads in the third octave."""
+"""Octave of picked note names, which Strudel reads in the third octave."""
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 MOST_EXPRESSIONS = 100_000
-"""Of a program, each as often as it is translated: functions in functions are looked at twice a level."""
+"""Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
@@ -51,12 +51,12 @@ class Expressions:
         self._functions = self._translated = 0
 
     def ahead(self) -> list[str]:
-        """Functions that the expressions since the last call need before them."""
+        """Functions needed by the expressions since the last call."""
         lines, self._ahead = self._ahead, []
         return lines
 
     def source(self, node: Any) -> str:
-        """Text of a node."""
+        """Source text of a node."""
         return self._text[node.range[0] : node.range[1]]
 
     def parameters(self, params: Sequence[Any]) -> str:
@@ -177,7 +177,7 @@ class Expressions:
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
-        """A function: a lambda where it is one expression, else one that is defined before the statement."""
+        """Function as Python: a lambda for a single expression, else one defined before the statement."""
         before, outer = set(self.names), self.ahead()
         self.names |= set(names_of(node.params))
         try:
@@ -204,7 +204,7 @@ class Expressions:
         return f"{self.receiver(node.object)}[{quoted(key_of(node.property.name))}]"
 
     def _tested(self, node: Any) -> str:
-        """What is tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
+        """Name tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
         if node.left.type == "MemberExpression" and is_undefined(node.right):
             shown = str(self.expr(node.left.object))
             if len(shown) > 1000:
@@ -215,7 +215,7 @@ class Expressions:
         return ""
 
     def receiver(self, node: Any, link: str = "") -> Chain | str:
-        """A pattern whose method is called; a text becomes one."""
+        """Pattern of a method call; a text becomes one."""
         if is_text(node):
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
@@ -261,11 +261,11 @@ class Expressions:
         return Chain(f"{name_of(word)}({shown})")
 
     def _item(self, node: Any) -> Chain | str:
-        """A part of `stack` and its like: a text is a pattern there."""
+        """Argument of `stack` and similar: a text is a pattern there."""
         return self.receiver(node) if is_text(node) else self.expr(node)
 
     def _noted(self, node: Any) -> Chain | str:
-        """`note(…)`; of a text with names of notes the changes come behind it."""
+        """`note(…)`; of a text with note names the changes come after it."""
         one = node.arguments[0]
         root, picks = one, False
         while root.type == "CallExpression" and root.callee.type == "MemberExpression":
@@ -338,14 +338,14 @@ class Expressions:
         return f".{name_of(word)}({mini_text.mended(shown, name) if mini_text.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
-        """`speed=2` of the argument `speed(2)`; "" for another."""
+        """Keyword argument `speed=2` of the argument `speed(2)`; "" for another."""
         if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
             return ""
         name, given = RENAMED.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
         return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
 
     def _euclid(self, nodes: Sequence[Any]) -> str:
-        """The rhythm as a text; "" for one that is computed."""
+        """Euclidean rhythm as a text; "" for a computed one."""
         plain = [one.value for one in nodes[:2] if one.type == "Literal"]
         return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
@@ -370,5 +370,5 @@ class Expressions:
         return ", ".join(str(self.expr(one, name)) for one in nodes)
 
     def _given(self, nodes: Sequence[Any]) -> str:
-        """Arguments of a function of the program's own: a text in double quotation marks is a pattern there."""
+        """Arguments of a function defined by the program: a text in double quotation marks is a pattern there."""
         return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)

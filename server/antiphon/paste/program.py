@@ -1,4 +1,4 @@
-"""A program of Strudel or Tidal, told apart, translated, and checked to do nothing but play."""
+"""Program of Strudel or Tidal: detected, translated, and checked to do nothing but play."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PLAIN = frozenset({
     "abs", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max", "min", "round",
     "str",
 })  # fmt: skip
-"""Functions of Python that translated programs are written with."""
+"""Python functions allowed in translated programs."""
 _MODULES = frozenset({"math", "antiphon.live"})
 
 
 def translated(text: str) -> tuple[str, Script]:
-    """The live script of a program, as text and as what it was made of.
+    """Live script of a program, as text and as its builder.
 
     Raises UsageError: it is of neither language, or nothing in it plays.
     """

@@ -1,4 +1,4 @@
-"""A live script in the making: its lines, its tracks, and the reasons for what is left out."""
+"""Live script builder: lines, tracks, and reasons for omissions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 
 WIDTH = 100
 PATCH = "strudel"
-"""Patch in which a translated program plays: sounds by name at any pitch, drums among them."""
+"""Patch of translated programs: sounds by name at any pitch, drums among them."""
 
 
 UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError)
-"""What a statement raises that is none: a word without what it takes, a number that is too large."""
+"""Exceptions of an invalid statement: a word without its arguments, a number that is too large."""
 
 
 class UnknownPartError(Exception):
-    """The reason why a part of a program has no counterpart."""
+    """Reason why a part of a program has no counterpart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Chain:
         return self.head + "".join(self.links)
 
     def then(self, link: str) -> Chain:
-        """The chain with one change more."""
+        """Chain with one more change."""
         return Chain(self.head, (*self.links, link))
 
 
@@ -53,7 +53,7 @@ class Script:
     tracks: dict[str, range] = field(default_factory=dict)
 
     def drop(self, part: str, reason: str) -> None:
-        """Notes a part that is left out, for a comment before the statement it is of."""
+        """Records an omitted part, for a comment before its statement."""
         shown = " ".join(part.split())
         self.pending.append(f"# {shown[:72]}{' …' if len(shown) > 72 else ''}: {reason}")
 
@@ -64,7 +64,7 @@ class Script:
         self.flush()
 
     def flush(self) -> None:
-        """Puts the pending comments before what follows."""
+        """Writes the pending comments before the next line."""
         self.left_out += [line for line in self.pending if not line.startswith("#   ")]
         self.lines += self.pending
         self.pending.clear()
@@ -75,7 +75,7 @@ class Script:
         self.lines += lines
 
     def track(self, name: str, pattern: Chain | str, *, replaces: bool = False) -> None:
-        """Plays a pattern under a name; where one has it already under a further one, or in its place."""
+        """Track of a pattern under a name; if taken, under a numbered name, or as its replacement."""
         if replaces and name in self.tracks:
             for at in self.tracks.pop(name):
                 self.lines[at] = f"# {self.lines[at]}"
@@ -124,13 +124,13 @@ def _call(function: str, name: str, pattern: Chain | str) -> Iterator[str]:
 
 
 def name_of(name: str) -> str:
-    """A name that Python takes: its own words end in an underscore, `$` is one."""
+    """Valid Python name: keywords get an underscore, `$` becomes one."""
     plain = re.sub(r"\W", "_", name)
     return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def quoted(text: str) -> str:
-    """A text as Python writes it, on one line."""
+    """Python literal of a text, on one line."""
     return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Nothing of it is evaluated."""
+"""Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Never evaluated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
 MOST_CHARACTERS = 200_000
 SLOWEST, FASTEST = 40.0, 300.0
-"""Beats a minute: outside a cycle has another number of beats than four."""
+"""Tempo units: a cycle may have other numbers of beats than four elsewhere."""
 
 
 def translate(text: str, script: Script) -> None:
-    """Adds a program's statements to a script. Raises UsageError: it is no JavaScript."""
+    """Adds a program's statements to a script. Raises UsageError: it is invalid JavaScript."""
     if len(text) > MOST_CHARACTERS:
         raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)
@@ -45,7 +45,7 @@ class _Program(Expressions):
     # ---- statements
 
     def statements(self, body: Sequence[Any], comments: Sequence[Any]) -> None:
-        """Translates statements; one that cannot be stands as a comment."""
+        """Translates statements; an untranslatable one becomes a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
             self.names |= {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
@@ -74,13 +74,13 @@ class _Program(Expressions):
                 self.script.comment(self.source(node), "it cannot be read")
 
     def _lose(self, node: Any) -> None:
-        """Notes the names that a statement would have declared."""
+        """Records names whose declaration was not translated."""
         names = {one.id.name for one in declarations(node) if one.id.type == "Identifier"}
         self.lost |= names
         self.names -= names
 
     def _is_early(self, node: Any) -> bool:
-        """True for values without names that functions before them take."""
+        """True for values without names, used by functions before them."""
         return node.type == "VariableDeclaration" and all(
             one.id.type == "Identifier"
             and is_plain(one.init)
@@ -180,7 +180,7 @@ class _Program(Expressions):
         return f"tempo({cycles * beats:g})" if beats == 4 else f"meter({beats})\ntempo({cycles * beats:g})"
 
     def _method(self, node: Any) -> Chain | str:
-        """A method; `cpm` of a pattern is the tempo of a program that has no other."""
+        """Method call; `cpm` of a pattern is the program's tempo if there is no other."""
         called = node.callee.property.name
         if called == "take" and self._is_whole(node):
             return self.receiver(node.callee.object)
@@ -194,7 +194,7 @@ class _Program(Expressions):
         return pattern
 
     def _is_whole(self, node: Any) -> bool:
-        """True for `take` of as many cycles as the `arrange` has that it is of."""
+        """True for `take` of all cycles of its `arrange`."""
         root = node
         while root.type == "CallExpression" and root.callee.type == "MemberExpression":
             root = root.callee.object
@@ -225,7 +225,7 @@ class _Program(Expressions):
         return [*self.ahead(), returned]
 
     def _inner(self, node: Any) -> Iterator[str]:
-        """Lines of a statement within a function."""
+        """Lines of a statement inside a function."""
         match node.type:
             case "ReturnStatement":
                 yield "return None" if node.argument is None else f"return {self.expr(node.argument)}"

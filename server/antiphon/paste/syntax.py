@@ -1,4 +1,4 @@
-"""Questions about nodes of the syntax tree of a program in JavaScript, and short texts made of them."""
+"""Queries on nodes of a JavaScript syntax tree, and short texts of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_text(node: Any) -> bool:
 
 
 def polymeter(nodes: Sequence[Any]) -> str:
-    """Texts, or lists of steps, as one text in mini-notation; "" for others."""
+    """Texts, or lists of steps, as one mini-notation text; "" for others."""
     lists = [one.elements if one.type == "ArrayExpression" else [one] for one in nodes]
     if not lists or any(step.type != "Literal" for steps in lists for step in steps):
         return ""
@@ -37,12 +37,12 @@ def names_of(params: Sequence[Any]) -> Iterator[str]:
 
 
 def declarations(node: Any) -> Sequence[Any]:
-    """What a statement declares."""
+    """Declarations of a statement."""
     return [node] if node.type == "FunctionDeclaration" else node.declarations or ()
 
 
 def is_plain(node: Any) -> bool:
-    """True for a number or a text, and for a list of them."""
+    """True for a number, a text, or a list of them."""
     if node is None or node.type != "ArrayExpression":
         return node is not None and node.type == "Literal"
     return all(is_plain(one) for one in node.elements)
@@ -53,7 +53,7 @@ def is_call_of(node: Any, name: str) -> bool:
 
 
 def key_of(name: str) -> str:
-    """Name of a value: that of one without a name is empty here."""
+    """Name of a value; empty here for an unnamed one."""
     return "" if name == "value" else name
 
 
@@ -62,5 +62,5 @@ def as_tuple(shown: str) -> str:
 
 
 def because(name: str) -> str:
-    """Why a word has no counterpart, as the end of a sentence; "" where nothing is known."""
+    """Reason why a word has no counterpart, as the end of a sentence; "" if unknown."""
     return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""

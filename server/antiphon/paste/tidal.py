@@ -24,12 +24,12 @@ _BINDING = {
     **dict.fromkeys(("+", "-"), (8, "left")),
     **dict.fromkeys(("*", "/", "%"), (9, "left")),
 }
-"""Strength and side of the operators that are no pairs of signs."""
+"""Precedence and associativity of single-character operators."""
 _TRACK = re.compile(r"(d\d{1,2}|p\s+(?:\"[^\"]*\"|\d+))\s*(?:\$|(?=silence\b))\s*")
 
 
 def translate(text: str, script: Script) -> None:
-    """Adds the statements of a program to a script; what has no counterpart stands as a comment."""
+    """Adds the statements of a program to a script; untranslatable ones become comments."""
     for block in _blocks(text):
         try:
             _statement(block, script)
@@ -44,7 +44,7 @@ def translate(text: str, script: Script) -> None:
 
 
 def is_tidal(text: str) -> bool:
-    """True for a text with a line that begins as Tidal's do."""
+    """True for a text with a line that begins like a Tidal statement."""
     return re.search(r"^[ \t]*(d\d{1,2}\s*(\$|silence)|once\s*\$|hush\s*$|setcps\s+[\d(])", text, re.M) is not None
 
 
@@ -103,7 +103,7 @@ class TidalParser:
         self._at = 0
 
     def whole(self) -> Term:
-        """The expression, which is all of the text."""
+        """Term of the complete text."""
         term = self._expression(0)
         if self._at < len(self._tokens):
             raise UnknownPartError(f"{self._tokens[self._at]!r} has no place here")

@@ -1,4 +1,4 @@
-"""Terms of Tidal's expressions: what each is in Python, and how they are applied and joined."""
+"""Terms of Tidal's expressions: their Python form, application and combination."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "s
 _MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note"}
 _LISTS = frozenset({"stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "wchoose"})
 _OCTAVE = 3
-"""Octaves from Tidal's c5, a sample as it was recorded, to our c2, the same."""
+"""Octaves from Tidal's c5, the unpitched sample, to our c2."""
 _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w'.])")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of an expression in Python.
+    """Part of an expression in Python.
 
     `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`), or
     "list".
@@ -51,7 +51,7 @@ def named(name: str) -> Term:
 
 
 def applied(term: Term, argument: Term) -> Term:
-    """A word with one argument more."""
+    """Word with one more argument."""
     match term.kind:
         case "maker":
             return _made(term.name, argument)
@@ -69,7 +69,7 @@ def applied(term: Term, argument: Term) -> Term:
 
 
 def _changed(change: str, pattern: Chain) -> Chain:
-    """A pattern with a change, as a method where it is one."""
+    """Pattern with a change, as a method if it is one."""
     if change.startswith("lambda p: p."):
         return pattern.then(change.removeprefix("lambda p: p"))
     if re.match(r"\w+\(", change):
@@ -94,7 +94,7 @@ def _lower(found: re.Match[str]) -> str:
 
 
 def code_of(term: Term) -> Chain | str:
-    """The expression of a term as an argument."""
+    """Expression of a term as an argument."""
     match term.kind:
         case "text":
             return quoted(mini_text.plain(str(term.code)))
@@ -115,7 +115,7 @@ def _chain(term: Term) -> Chain:
 
 
 def _is_full(term: Term) -> bool:
-    """True for a word that has all of its arguments but the pattern."""
+    """True for a word with all arguments but the pattern."""
     function = getattr(ControlPattern, name_of(term.name), None)
     if function is None:
         return False
@@ -158,7 +158,7 @@ def _call(code: Chain | str) -> str:
 
 
 def _valued(operator: str, right: Term) -> str:
-    """The change that gives a pattern the values of another: `# speed 2` and its like."""
+    """Change that adds values of another pattern: `# speed 2` and similar."""
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
     if right.kind == "word" and len(right.given) == 1:
         return _with(word, right.name, right.given[0])
@@ -186,7 +186,7 @@ def _with(word: str, name: str, value: str) -> str:
 
 
 def section(operator: str, left: Term | None, right: Term | None) -> Term:
-    """A function of a pattern: `(# speed 2)`, `(0.25 ~>)`, `(+ n 1)`."""
+    """Operator section, a function of a pattern: `(# speed 2)`, `(0.25 ~>)`, `(+ n 1)`."""
     if operator in ("<~", "~>") and left is not None:
         return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
     if right is not None and operator not in ("$", "."):

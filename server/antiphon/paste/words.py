@@ -1,4 +1,4 @@
-"""Words of live scripts, and those of Strudel and Tidal that differ."""
+"""Words of live scripts, and differing ones of Strudel and Tidal."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from antiphon.paste.script import name_of
 
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 RENAMED: dict[str, str] = _TABLES["renamed"]
-"""Our names of words that have another there."""
+"""Our names of differently named words."""
 SILENT = frozenset(_TABLES["silent"]["words"])
-"""Words of patterns that draw or name: nothing is heard of them."""
+"""Pattern words without audible effect: drawing or naming."""
 SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
 FUNCTIONS = frozenset(live.__all__)
 SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
 WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
-"""Signals of which Strudel takes the value at the beginning of an event."""
+"""Signals sampled by Strudel at the beginning of an event."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
-"""Words that take one value."""
+"""Words with a single value."""
 BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
-"""Least and most of values for which Strudel has none."""
+"""Lower and upper bounds of values unbounded in Strudel."""
 VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}
-"""Names of values by each of their spellings."""
+"""Value names by each of their spellings."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
 """Words of patterns."""
 RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "pattern_"}
-"""Names that a program's own are kept apart from."""
+"""Reserved names, not available to a program's own."""
 
 
 def own_name(name: str) -> str:
-    """A name of the program, apart from the words of live scripts and of Python."""
+    """Name of the program, distinct from the words of live scripts and of Python."""
     plain = name_of(name).lstrip("_") or "own"
     return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain

@@ -1,4 +1,4 @@
-"""A process that performs a script, as the player has it: what it is asked, what it answers, its end."""
+"""Player's end of a performing process: requests, answers, termination."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
 
 _SUBREAPER = 36
-"""`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""
+"""`PR_SET_CHILD_SUBREAPER` of Linux: exits of grandchildren are reported to this process."""
 _GRACE = 2.0
-"""How many times the patience may pass before a process is ended from outside: its own timers end it before."""
+"""Factor of the patience before a process is killed: its own timers end it before."""
 _UNSEEN = 10.0
-"""The same by the clock, where the system does not say how long a process ran."""
+"""Factor of the patience in wall-clock time, on systems without process CPU times."""
 _LOOKS = 5
-"""Looks at a process that waits for something, after which it does."""
+"""Polls of a waiting process before it counts as blocked."""
 _BIRTH = 5.0
-"""Seconds in which a copy is made, and in which it says that it is there: both may wait for a processor."""
+"""Timeouts in seconds of a fork, and of its first message: both may wait for a processor."""
 _LAST_LOOKS = 20
-"""Milliseconds in which a process whose socket has closed has ended."""
+"""Milliseconds until a process with a closed socket has ended."""
 
 
 class Branch:
-    """A forked process that performs a script from one beat on; it answers in the order in which it is asked."""
+    """Forked process that performs a script from one beat on; answers requests in order."""
 
     def __init__(self, sock: socket.socket, processes: BranchProcesses, slot: int) -> None:
         self._sock, self._processes, self.slot = sock, processes, slot
@@ -54,7 +54,7 @@ class Branch:
         self.fresh = True
 
     def fileno(self) -> int:
-        """For `select`."""
+        """Descriptor for `select`."""
         return self._sock.fileno()
 
     @property
@@ -69,7 +69,7 @@ class Branch:
         self._put(pack({"do": do, **values}), [])
 
     def until(self, beat: Fraction, *, coming: bool = False) -> None:
-        """Asks for the events before a beat. coming: and for what tracks will play after it."""
+        """Requests the events before a beat. coming: and the tracks' events after it."""
         self.asked = beat
         self.ask("until", beat=beat.as_integer_ratio(), **({"coming": True} if coming else {}))
 
@@ -108,7 +108,7 @@ class Branch:
         return answers, ended
 
     def overdue(self) -> bool:
-        """Whether it has run, or waited for something outside, for longer than a step may."""
+        """Whether a step has run, or waited for something outside, longer than allowed."""
         now = time.monotonic()
         if not self.pid:
             if self.parent is None or not self.parent.pid:
@@ -131,12 +131,12 @@ class Branch:
 
     @property
     def run(self) -> int:
-        """Which call of the script's code it made last; see `Performance.before`."""
+        """Number of the last call into the script's code; see `Performance.before`."""
         number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
         return number
 
     def end(self, *, ended: bool = False) -> int | None:
-        """Ends the process; if it has `ended` itself, its exit status or the signal, negative, where that is known."""
+        """Ends the process; returns the exit status or negative signal of one that had `ended` itself, if known."""
         for _, descriptors in self._out:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -144,7 +144,7 @@ class Branch:
         return self._processes.remove(self, ended)
 
     def leave(self) -> None:
-        """Closes the socket, at which the process ends by itself."""
+        """Closes the socket, upon which the process ends."""
         self._sock.close()
 
     def _put(self, data: bytes, descriptors: list[int]) -> None:
@@ -167,7 +167,7 @@ class Branch:
 
 
 class BranchProcesses:
-    """All processes: starts the first, which performs nothing itself, and reaps its forks."""
+    """All performing processes: starts the first, which only forks, and reaps its forks."""
 
     def __init__(self) -> None:
         with contextlib.suppress(AttributeError):
@@ -196,13 +196,13 @@ class BranchProcesses:
         self.first = self.add(ours)
 
     def add(self, sock: socket.socket) -> Branch:
-        """A process that answers on a socket. Raises `EngineError` where there are too many."""
+        """Process connected to a socket. Raises `EngineError` if there are too many."""
         if not self._free:
             raise EngineError(f"over {SLOTS} processes perform the script; end it and start it again")
         return Branch(sock, self, self._free.pop(0))
 
     def remove(self, branch: Branch, ended: bool) -> int | None:
-        """See `Branch.end`."""
+        """Removes a process; see `Branch.end`."""
         self._free.append(branch.slot)
         if not branch.pid:
             # one that is replaced before it has said who it is: it is ended when it does
@@ -223,7 +223,7 @@ class BranchProcesses:
         return None
 
     def collect(self) -> None:
-        """Reaps processes that have ended."""
+        """Reaps ended processes."""
         self._reap()
         for branch in list(self._unnamed):
             _, gone = branch.answers()
@@ -253,7 +253,7 @@ class BranchProcesses:
                 os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the first process; the others end when their sockets are closed."""
+        """Ends the first process; the others end when their sockets close."""
         for branch in (self.first, *self._unnamed):
             branch.leave()
         self._unnamed.clear()
@@ -264,7 +264,7 @@ class BranchProcesses:
 
 
 def cause(status: int | None) -> str:
-    """Why a process ended, from its exit status or signal, negative, as far as it is known."""
+    """Reason of a process's end, from its exit status or negative signal, as far as known."""
     if status == -signal.SIGVTALRM:
         return f"it runs without end, over {PATIENCE:g} s in one call, and was stopped"
     if status is not None and status < 0:

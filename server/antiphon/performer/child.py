@@ -36,9 +36,9 @@ from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
 
 COMING, COMING_SECONDS = Fraction(12), 0.02
-"""Beats for which tracks are foreseen, and the time that it may take."""
+"""Look-ahead of tracks in beats, and its time limit."""
 SLOTS, SLOT = 512, struct.Struct("q")
-"""Copies that have a place in `RUNS`, and what stands there."""
+"""Number of forks with a slot in `RUNS`, and the fields of a slot."""
 _CHUNK = 1 << 16
 
 
@@ -66,7 +66,7 @@ class ScriptChild:
         self._say({"did": "begin", "pid": os.getpid()})
 
     def serve(self) -> NoReturn:
-        """Answers requests until the socket is closed; does not return."""
+        """Answers requests until the socket closes; does not return."""
         try:
             while (asked := self._receive()) is not None:
                 self._answer(asked)
@@ -75,7 +75,7 @@ class ScriptChild:
         os._exit(0)
 
     def _receive(self) -> dict[str, Any] | None:
-        """The next request, with its descriptors in `_descriptors`; None when the socket is closed."""
+        """Next request, with its descriptors in `_descriptors`; None once the socket is closed."""
         while (asked := self._requests.take()) is None:
             part, descriptors, _, _ = socket.recv_fds(self._sock, _CHUNK, 4)
             if not part:
@@ -177,7 +177,7 @@ class ScriptChild:
         self._faults.append({"fault": str(error), "picture": error.picture})
 
     def _dead(self, error: ScriptError) -> NoReturn:
-        """Says why this process cannot go on, and ends it."""
+        """Reports a fatal error of this process, and ends it."""
         with contextlib.suppress(OSError):
             self._say({"did": "dead", "fault": str(error), "picture": error.picture, "over": self._over})
         os._exit(1)
@@ -232,13 +232,13 @@ def _error(asked: dict[str, Any]) -> Exception:
 
 
 def _within(seconds: float) -> Callable[[], bool]:
-    """Whether this thread has run for so long since."""
+    """Whether this thread has run for `seconds` since the creation of the predicate."""
     limit = time.thread_time() + seconds
     return lambda: time.thread_time() > limit
 
 
 def _lit(event: LiveEvent) -> list[Any] | None:
-    """Length in beats and places of an event's mark."""
+    """Length in beats and source positions of an event's highlight."""
     return None if event.mark is None else [float(event.mark.length), event.mark.places]
 
 

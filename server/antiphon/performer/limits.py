@@ -1,4 +1,4 @@
-"""What a step of a live script may cost, processor time and waits for something outside; how far ahead it is asked."""
+"""Limits of a live script's steps, in CPU time and waiting time, and its look-ahead."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from antiphon.kernel.runtime.processes.scheduling import thread_times
 from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30
-"""Bytes of private memory: the interpreter and numpy take 60 MB of them."""
+"""Private memory limit in bytes: the interpreter and numpy take 60 MB of it."""
 AHEAD = 0.5
-"""Seconds that events are asked for ahead of the server's beat."""
+"""Look-ahead of event requests before the server's beat, in seconds."""
 LATE = 0.25
-"""Seconds after which the beginning of a note is left out rather than played late."""
+"""Lateness in seconds from which a note is omitted rather than played late."""
 MARGIN = 0.05
-"""Seconds before a bar in which a new version still begins on it."""
+"""Minimum seconds before a bar for a new version to begin on it."""
 PATIENCE = 0.2
-"""Seconds that a step may run, or wait for something outside, before it is stopped."""
+"""Time limit in seconds of a step, running or waiting for something outside."""
 FIRST_PATIENCE = 2.0
-"""The same for reading a script where nothing plays yet: it may import what takes long."""
+"""Time limit in seconds of reading a script while nothing plays: imports may be slow."""
 _RAISE = 0.75
 """Share of the patience after which Python raises, with the line; after all of it a signal ends the process."""
 _LOOK = 0.05
-"""Seconds between looks at whether a step that takes long runs, or waits."""
+"""Interval in seconds of checks whether a slow step runs or waits."""
 
 
 def spent(pid: int) -> tuple[float, float] | None:
-    """Seconds that a process has run, and that it was ready to run while others did; None where the system has none.
+    """Seconds of CPU time of a process, and of its run-queue wait; None if the system has no such figures.
 
     What is neither of both is time in which it waited for something.
     """
@@ -39,7 +39,7 @@ def spent(pid: int) -> tuple[float, float] | None:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process runs, or is ready to: time in which it is ready is counted only when it runs again."""
+    """Whether a process runs or is runnable: run-queue wait is counted only when it runs again."""
     times = thread_times(pid).get(str(pid))
     return times is not None and times.ready
 
@@ -51,7 +51,7 @@ class StepLimits:
     """
 
     def __init__(self) -> None:
-        """Sets the limit of memory, and the handlers of the timers."""
+        """Sets the memory limit and the timers' handlers."""
         self.over: Callable[[], None] = _nothing
         self._begun: tuple[float, float] | None = None
         self._patience = PATIENCE
@@ -61,7 +61,7 @@ class StepLimits:
         limit_resources(data=MEMORY, core=0)
 
     def begin(self, patience: float = PATIENCE) -> None:
-        """Limits the processor time and the waiting time of a step, in seconds."""
+        """Limits the CPU time and waiting time of a step, in seconds."""
         self._patience = patience
         self._begun = spent(os.getpid())
         self._wall = 0.0
@@ -79,7 +79,7 @@ class StepLimits:
         raise ScriptTooLong(f"{self._patience:g} s")
 
     def _looked(self, _number: int, _frame: FrameType | None) -> None:
-        """The step has taken long by the clock: stops it unless it was only kept from running."""
+        """Signal handler of a slow step: stops it unless it only waited for a processor."""
         self._wall = self._wall + _LOOK if self._wall else self._patience
         now = spent(os.getpid())
         waited = self._wall / 10 if now is None or self._begun is None else self._wall - (sum(now) - sum(self._begun))

@@ -1,4 +1,4 @@
-"""The events of a script that are known and not sent yet, and the notes that sound."""
+"""Queue of known, unsent script events, and the sounding notes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeAlias
 from antiphon.live.records import OUTSIDE
 
 Key: TypeAlias = tuple[str, int, int]
-"""Of a note: node, channel and number."""
+"""Note key: node, channel and number."""
 Lit: TypeAlias = tuple[float, list[list[int]]] | None
-"""Length in beats of what an event lights in an editor, and its places; see `antiphon.live.patterns.places`."""
+"""Highlight of an event in an editor: length in beats, and source positions; see `antiphon.live.patterns.places`."""
 _Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit, str]
-"""Beat of the script, order, address, arguments, line, what it lights, name of the track or loop."""
+"""Queued event: beat of the script, order, address, arguments, line, highlight, name of the track or loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class SentEvent:
 
 
 class Display(Protocol):
-    """Shows a sentence to the performer."""
+    """Callback that shows the performer a sentence."""
 
     def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
-        """picture: lines below it. fault: something is wrong."""
+        """Shows a sentence. picture: lines below it. fault: it is an error."""
 
 
 class Outgoing:
@@ -59,19 +59,19 @@ class Outgoing:
 
     @property
     def known(self) -> Fraction:
-        """The script's beat up to which events are known, and no other leader gives others."""
+        """Script beat up to which events are complete, and final under the present leader."""
         return self._covered if self.hold is None else min(self.hold, self._covered)
 
     def begin(self, beat: Fraction) -> None:
-        """Starts with no events, and none before a beat."""
+        """Empties the queue, complete up to a beat."""
         self.sent = self._covered = beat
 
     def replace(self, beat: Fraction) -> None:
-        """The first answer of another leader replaces what is known from a beat on."""
+        """Discards events from a beat on, for the first answer of another leader."""
         self._cut = beat
 
     def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
-        """What a leader gives. answer: its events, and the beat before which they are all. fresh: its first."""
+        """Adds a leader's answer: its events, complete up to a beat. fresh: its first."""
         events: list[_Event] = []
         for above, below, address, args, line, lit, source in answer["events"]:
             self._number += 1
@@ -86,7 +86,7 @@ class Outgoing:
         self._covered = Fraction(*answer["beat"])
 
     def due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
-        """The events before a beat, which are sent now; notes that begin before `too_late` are left out."""
+        """Removes and returns events before a beat; notes that begin before `too_late` are omitted."""
         assert self.offset is not None
         limit = min(wanted, self.known)
         self.starved += limit < wanted
@@ -110,21 +110,21 @@ class Outgoing:
         return events
 
     def ends(self, beat: float | None = None) -> list[SentEvent]:
-        """The ends of the notes that sound: at a beat of the server, or the first for which nothing was sent."""
+        """Note-offs of sounding notes: at a beat of the server, or the first unsent one."""
         at = float(self.sent + (self.offset or 0)) if beat is None else beat
         events = [SentEvent(at, _ending(key), _off(key)) for key in sorted(self._sounding)]
         self._sounding.clear()
         return events
 
     def end_at(self, line: Fraction, too_late: Fraction) -> list[SentEvent]:
-        """What is sent of a script that ends at a beat of the server, at which another one's beat 0 will be."""
+        """Final events of a script that ends at a server beat, beat 0 of the next one."""
         events = [*self.due(line - (self.offset or 0), too_late), *self.ends(float(line))]
         self.clear()
         self.offset = line
         return events
 
     def silence(self) -> None:
-        """The server has ended all notes, and beginnings of others are left out."""
+        """Clears the sounding notes after the server ended them; further note-ons are omitted."""
         self.silent = True
         self._sounding.clear()
 
@@ -133,7 +133,7 @@ class Outgoing:
         self._events, self.hold = [], None
 
     def _end_strays(self, events: Iterable[_Event], sounding: set[Key]) -> None:
-        """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
+        """Ends notes unknown to the new leader, begun by a nondeterministic script."""
         ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
         for key in sorted(self._sounding - sounding - ended):
             self._events.append((self._cut, 0, _ending(key), _off(key), 0, None, ""))
@@ -160,18 +160,18 @@ def _off(key: Key) -> tuple[Any, ...]:
 
 
 def next_multiple(beat: float, quantum: Fraction) -> Fraction:
-    """The first multiple of a quantum from a beat on."""
+    """First multiple of a quantum at or after a beat."""
     return math.ceil(Fraction(beat) / quantum) * quantum
 
 
 Asked: TypeAlias = tuple[str, dict[str, Any]]
-"""A request to a process that performs: what it does, and its values."""
+"""Request to a performing process: its kind, and its values."""
 MOST_CUES, MOST_WAITING_CUES = 16, 256
-"""Of them, those that are given at once, and those that wait; further ones are left out."""
+"""Maximum cues given at once, and maximum waiting; further ones are dropped."""
 
 
 class WaitingCues:
-    """A queue, in which the last move of a slider replaces the one before it. `waiting`: the requests, oldest first."""
+    """Cue queue, in which a slider's last move replaces its previous one. `waiting`: the requests, oldest first."""
 
     def __init__(self) -> None:
         self.waiting: list[Asked] = []
@@ -186,12 +186,12 @@ class WaitingCues:
             self.waiting.append((do, given))
 
     def take(self) -> list[Asked]:
-        """Removes those that are given at once."""
+        """Removes and returns the requests to give now."""
         taken, self.waiting = self.waiting[:MOST_CUES], self.waiting[MOST_CUES:]
         return taken
 
     def restore(self, given: list[Asked]) -> None:
-        """Puts moves that went to a script which has ended before those that wait, of which each replaces its own."""
+        """Requeues moves of an ended script ahead of waiting ones, where a waiting move of the same slider wins."""
         waiting, self.waiting = self.waiting, []
         for do, values in [*given, *waiting]:
             self.put(do, values)

@@ -1,4 +1,4 @@
-"""Performs the scripts that pages send: one at a time, the last that was run.
+"""Performs pages' scripts: one at a time, the last that was run.
 
 The processes that perform exist from the first run to the stop. What is played next is reported with its places in the
 text, so that a page can light them at their beats; what fails is reported by line.
@@ -21,16 +21,16 @@ from antiphon.performer.scripts import Begin, Version
 from antiphon.web.script_link import LONGEST, MOST_STEPS, pack, unpack
 
 NAME = "page.py"
-"""Of the script in its own errors; pages show the line alone."""
+"""Script name in its own errors; pages show the line alone."""
 IDLE = 1000
-"""Milliseconds between two looks at the signals while nothing is performed."""
+"""Signal check interval in milliseconds while idle."""
 MOST_RUNS = 4
-"""Versions whose names are known."""
+"""Maximum versions with known names."""
 _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 
 
 class _Lighting(Performing):
-    """A performance that collects what its events light.
+    """Performance that collects the highlights of its events.
 
     `steps`: of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
     """
@@ -53,7 +53,7 @@ class _Lighting(Performing):
 
 
 class PagePerformer:
-    """Performs what comes on a socket. `ending`: set to end `run`."""
+    """Performs scripts received on a socket. `ending`: set to end `run`."""
 
     def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
         sock.setblocking(False)
@@ -78,7 +78,7 @@ class PagePerformer:
             self._end()
 
     def turn(self) -> None:
-        """Waits for a moment, and does one step."""
+        """Waits briefly, then runs one step."""
         if self._performing is None:
             poll = select.poll()
             poll.register(self._sock, select.POLLIN)
@@ -93,7 +93,7 @@ class PagePerformer:
         self._report()
 
     def look(self, now: float) -> Version | None:
-        """The version that a page has sent since the last call; see `ScriptSource`."""
+        """Version sent by a page since the last call; see `ScriptSource`."""
         version, self._next = self._next, None
         return version
 

@@ -1,4 +1,4 @@
-"""Has a player play the versions of a script at a server: `antiphon live`, and the performer of `serve --live`."""
+"""Plays versions of a script at a server: `antiphon live`, and the performer of `serve --live`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSour
 from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
 
 TICK = 0.01
-"""Seconds between two steps of the player at most."""
+"""Maximum interval between steps of the player, in seconds."""
 ASK = 0.02
-"""Seconds between two questions for the beat."""
+"""Interval in seconds of beat queries."""
 AGAIN = 0.05
-"""Seconds until a lost connection is opened again."""
+"""Reconnection interval in seconds."""
 PATCH_PATIENCE = 60.0
-"""Seconds in which a server loads a patch."""
+"""Timeout in seconds of a server's patch load."""
 MOST_LINES = 50
-"""Lines of what the script prints that are shown in a second."""
+"""Maximum displayed lines of script output per second."""
 _REASONS = 64
-"""Reasons of the server whose repetition is not shown."""
+"""Reasons of the server that are shown once."""
 FOREIGN = "the server on this OSC port does not have your token: no script is taken from it"
 UNPROVED = "a script came by OSC that does not prove your token; it is not performed"
 _QUIETEST = 1e-6
 
 
 class Performing:
-    """One performance of a script that changes."""
+    """One performance of a changing script."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Performing:
         self._rest = b""
 
     def run(self) -> None:
-        """Plays until `ending` is set; `EngineError` where the server that was started ends, or none can be."""
+        """Plays until `ending` is set; `EngineError` if the started server ends, or none can be started."""
         try:
             while not self.ending:
                 self.turn()
@@ -91,12 +91,12 @@ class Performing:
             self.end()
 
     def turn(self) -> None:
-        """Waits until something has arrived, or for `TICK`, and does one step."""
+        """Waits for input, at most `TICK`, then runs one step."""
         self._wait()
         self.step(time.monotonic())
 
     def beat(self) -> float:
-        """The server's beat now."""
+        """Current beat of the server."""
         return self._clock.now(time.monotonic())
 
     def end(self) -> None:
@@ -167,13 +167,13 @@ class Performing:
             self._show("the server does not answer; the script goes on when it does", fault=True)
 
     def _named(self) -> str | None:
-        """The patch that a server is to be started with; None until the script was read."""
+        """Patch for the server to be started; None until the script was read."""
         for event in self.player.tick(0.0, 120.0):
             self._send(event)
         return self._wanted() if self.player.wanted else None
 
     def _found(self, wanted: str) -> bool:
-        """Whether there is such a patch, before a server is started with it; else the version is refused."""
+        """Whether the patch exists, before a server is started with it; otherwise the version is refused."""
         try:
             if os.sep not in wanted:
                 find_patch(wanted)
@@ -188,7 +188,7 @@ class Performing:
         return str(beside.absolute()) if beside.is_file() else name
 
     def _load(self, now: float) -> None:
-        """Has the server load the patch that the version that was read names."""
+        """Loads the patch of the last read version at the server."""
         if not self.player.wanted or self._plays is None:
             return
         wanted = self._wanted()
@@ -279,7 +279,7 @@ class Performing:
         self.wire.play(event)
 
     def _leave(self) -> None:
-        """Ends the script's notes, behind those that were sent already."""
+        """Ends the script's notes, after events already sent."""
         for event in self.player.out.ends():
             self._send(event)
         until = time.monotonic() + 2 * LEAD
@@ -290,7 +290,7 @@ class Performing:
     # ---- what the script prints
 
     def _print(self, now: float) -> None:
-        """Shows what the script prints, some lines a second of it."""
+        """Shows script output, at a limited rate."""
         while True:
             try:
                 part = os.read(self._processes.output.fileno(), 1 << 16)
@@ -311,7 +311,7 @@ class Performing:
             self._printed = int(now), count
 
     def _wait(self) -> None:
-        """Returns when something has arrived, or after `TICK`."""
+        """Waits for input, at most `TICK`."""
         watched: list[Any] = [*self.player.branches(), self._processes.first]
         if self.wire.connected:
             watched.append(self.wire)
@@ -323,12 +323,12 @@ class Performing:
 
 
 def _plain(name: str) -> str:
-    """A patch's name as that of its file is written."""
+    """Patch name as its file name is spelled."""
     return name.casefold().replace(" ", "")
 
 
 def ended_by_signals(performing: Performing) -> None:
-    """Ctrl-C, SIGTERM and SIGHUP end the performance after the ends of its notes."""
+    """Ends the performance at Ctrl-C, SIGTERM and SIGHUP, after its note-offs."""
 
     def end(_number: int, _frame: object) -> None:
         performing.ending = True

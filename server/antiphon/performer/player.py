@@ -1,4 +1,4 @@
-"""Decides what is sent when: asks a leader for events half a second ahead, and sends them a tenth of a second ahead.
+"""Event scheduler: requests events from a leader half a second ahead, and sends them a tenth of a second ahead.
 
 Two processes perform the script. The leader is ahead, so that a step which never ends is noticed, and replaced, before
 its events are due. The follower has come to what was sent: a cue from outside is given to it, another version of the
@@ -21,14 +21,13 @@ from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, Wai
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 LEAD = 0.1
-"""Seconds that events are sent ahead of their beats, at most."""
+"""Maximum lead in seconds of sent events."""
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
-"""Parts of a beat to which what was sent is counted; beats that the leader is asked for at once, and that the follower
-may be behind."""
+"""Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
 MOST_STRIKES = 64
-"""Calls of one version that may run without end before all of it counts as failed."""
+"""Maximum runaway calls of a version before it counts as failed."""
 _SHOWN = 32
-"""Faults whose repetition is not shown."""
+"""Faults shown once."""
 
 
 class Player:
@@ -41,7 +40,7 @@ class Player:
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
-        """Plays nothing before `save`. `begin`: of versions that do not say it."""
+        """Idle before `save`. `begin`: of versions without their own."""
         self._path, self._processes, self._show, self._usual = path, processes, show, begin
         self._line, self._when = math.inf, begin
         self._follower: Branch | None = None
@@ -83,17 +82,17 @@ class Player:
 
     @property
     def covered(self) -> float:
-        """The server's beat up to which events are known; minus infinity where nothing plays."""
+        """Server beat up to which events are known; minus infinity while nothing plays."""
         if self._follower is None or self.out.offset is None:
             return -math.inf
         return float(self.out.known + self.out.offset)
 
     def branches(self) -> list[Branch]:
-        """The processes that perform now."""
+        """Current performing processes."""
         return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
     def save(self, text: str, version: int = 0, begin: Begin | None = None) -> None:
-        """Another version of the script: it is read, and taken on the next multiple of a quantum where it can be.
+        """Reads another version of the script, which begins on the next multiple of a quantum if it can.
 
         By `version` its events name places in it; 0 for events without places. `begin` as of `Version`.
         """
@@ -107,12 +106,12 @@ class Player:
         self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
 
     def cue(self, name: str, value: Any = None) -> None:
-        """Wakes the loops that wait for a name, as soon as what was not sent yet allows."""
+        """Wakes the loops that wait for a name, at the earliest unsent beat."""
         if name in self._awaited and self._follower is not None:
             self._cues.put("cue", {"name": name, "value": value})
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of a version of the script, as soon as what was not sent yet allows, or once it was read."""
+        """Moves a slider of a version of the script, at the earliest unsent beat, or once it is read."""
         if self._follower is not None or self._candidate is not None:
             self._cues.put("slide", {"version": version, "place": place, "value": value})
 
@@ -129,7 +128,7 @@ class Player:
         self.patch, self.wanted = self.wanted, ""
 
     def refuse(self, sentence: str) -> None:
-        """Rejects the version that was read, because of its patch."""
+        """Rejects the read version because of its patch."""
         line = 0 if self._header is None else self._header["line"]
         where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
         if self._candidate is not None:
@@ -137,7 +136,7 @@ class Player:
         self._reject(f"{where}{sentence}")
 
     def panic(self) -> None:
-        """Silence was asked for: notes are left out until the script is saved."""
+        """Omits notes until the script is saved, after a request for silence."""
         if not self.out.silent and self.playing:
             self._show("panic: the script plays on in silence until it is saved")
         self.out.silence()
@@ -149,7 +148,7 @@ class Player:
         self._follower = self._leader = self._candidate = None
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
-        """One step of time: the events to send now, in order, at the server's beat and tempo."""
+        """One time step: events to send now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
         self._moving = bpm or self._moving
         self._processes.collect()
@@ -201,7 +200,7 @@ class Player:
                 self._show(said["fault"], said["picture"], fault=True)
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
-        """A process has ended. picture: of a sentence with file and line; None for one without."""
+        """Handles the end of a process. picture: of a sentence with file and line; None for one without."""
         run = branch.run
         if branch is self._candidate:
             name = self._path.rpartition("/")[2]
@@ -258,7 +257,7 @@ class Player:
     # ---- processes
 
     def _follow(self, do: str, **values: Any) -> None:
-        """Asks the follower, and later the version that is being read, which goes on from the same state."""
+        """Sends a request to the follower, and later to the version being read, which continues from its state."""
         assert self._follower is not None
         self._follower.ask(do, **values)
         if self._candidate is not None and not self._when.top:
@@ -267,7 +266,7 @@ class Player:
             self._moved.put(do, values)
 
     def _advance(self, beat: Fraction | None = None) -> Fraction:
-        """Brings the follower to a beat, that up to which all was sent if none is given; its beat."""
+        """Advances the follower to a beat, by default that of the last sent event; returns its beat."""
         assert self._follower is not None
         beat = self.out.sent if beat is None else beat
         if beat > self._follower.asked:
@@ -276,7 +275,7 @@ class Player:
         return self._follower.asked
 
     def _lead(self, cut: Fraction) -> None:
-        """Makes a copy of the follower the leader, whose events are taken from a beat on."""
+        """Makes a fork of the follower the leader, with events from a beat on."""
         assert self._follower is not None
         if self._leader is not None:
             self._leader.end()
@@ -332,7 +331,7 @@ class Player:
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
 
     def _at_line(self) -> bool:
-        """Whether the version that was read can be taken: one from the top once what plays was sent up to its bar."""
+        """Whether the read version can begin: one from the top once events up to its bar are sent."""
         assert self._header is not None
         if not self._when.top or self._follower is None:
             return True
@@ -383,12 +382,12 @@ class Player:
     # ---- time
 
     def _here(self, seconds: float) -> Fraction:
-        """The script's beat in so many seconds, rounded down."""
+        """Script beat in `seconds` from now, rounded down."""
         beat = self._now + seconds * self._bpm / 60.0
         return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
 
     def _align(self) -> None:
-        """Goes on from where the script was on the next bar, where the server's beat has jumped."""
+        """Realigns the script to the next bar after a jump of the server's beat."""
         assert self.out.offset is not None
         behind = self._here(0.0) - self.out.sent
         if -2 * self._bar < behind < max(Fraction(2), self._here(1.0) - self._here(0.0)):

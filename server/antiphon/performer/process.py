@@ -1,4 +1,4 @@
-"""Entry point of the performer, which the supervisor starts with `--live`: it performs the scripts that pages send.
+"""Entry point of the performer, started by the supervisor with `--live`: performs scripts sent by pages.
 
 Until a script is run it has imported nothing that performs.
 """

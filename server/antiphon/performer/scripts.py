@@ -1,4 +1,4 @@
-"""Where versions of a script come from: a file that is saved again and again."""
+"""Source of script versions: a file that is saved repeatedly."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from antiphon.live.reading import LARGEST
 from antiphon.performer.outgoing import Display
 
 LOOK = 0.02
-"""Seconds between two looks at the file: it is read once it is the same in two of them."""
+"""Polling interval in seconds: the file is read once it is unchanged between two polls."""
 
 
 class Begin(NamedTuple):
-    """When a version begins.
+    """Start rule of a version.
 
     `quantum`: at the next multiple of so many beats; 0 for its bars. `top`: as from its beat 0, on a bar, with no state
     of what played before; else where that has got to.
@@ -28,7 +28,7 @@ class Begin(NamedTuple):
     top: bool = False
 
     def beats(self, bar: Fraction) -> Fraction:
-        """Of whose multiples it is one, for a script with such a bar."""
+        """Quantum in beats of the start, for a script with such a bar."""
         quantum = Fraction(self.quantum).limit_denominator(1024)
         return max(quantum, bar) if self.top else quantum or bar
 
@@ -49,17 +49,17 @@ class Version(NamedTuple):
 
 
 class ScriptSource(Protocol):
-    """Gives the versions of a script."""
+    """Source of the versions of a script."""
 
     def look(self, now: float) -> Version | None:
-        """The next version, if there is one. now: seconds of the monotonic clock."""
+        """Next version, if any. now: seconds of the monotonic clock."""
 
 
 class ScriptFile:
-    """A file, read each time it was saved."""
+    """Script file, read after each save."""
 
     def __init__(self, path: str, show: Display) -> None:
-        """Reads nothing yet. Raises UsageError: there is no such file, or it holds no text."""
+        """Reads nothing yet. Raises UsageError: the file is missing, or holds no text."""
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
         with suppress(OSError), open(path, "rb") as file:
@@ -71,7 +71,7 @@ class ScriptFile:
         self._looked = 0.0
 
     def look(self, now: float) -> Version | None:
-        """What the file holds, once after each time it was saved."""
+        """Content of the file, once after each save."""
         if now - self._looked < LOOK:
             return None
         self._looked, first = now, self._seen is None

@@ -1,4 +1,4 @@
-"""The connection to a server: OSC over TCP, its beat, and what it sends to subscribers."""
+"""Connection to a server: OSC over TCP, its beat, and its messages to subscribers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from antiphon.performer.outgoing import SentEvent
 
 HOST = "127.0.0.1"
 _MOST_UNSENT = 8 << 20
-"""Bytes that wait for the server; one that takes nothing is treated as gone."""
+"""Maximum unsent bytes; a server that reads nothing is treated as gone."""
 _SPAN = 0.5
-"""Seconds over which the tempo is measured."""
+"""Window in seconds of the tempo measurement."""
 _BEYOND = 0.05
-"""Seconds that the beat is continued after its last answer."""
+"""Maximum extrapolation of the beat after its last answer, in seconds."""
 
 
 class ServerConnection:
-    """A connection, opened again where it is lost. `connected`: whether it is open."""
+    """Reconnecting connection. `connected`: whether it is open."""
 
     def __init__(self, port: int) -> None:
         """Not connected yet. port: the server's OSC port."""
@@ -45,11 +45,11 @@ class ServerConnection:
         self._out = bytearray()
 
     def fileno(self) -> int:
-        """For `select`; -1 where it is not open."""
+        """Descriptor for `select`; -1 while closed."""
         return -1 if self._sock is None else self._sock.fileno()
 
     def open(self) -> bool:
-        """Opens the connection and subscribes; whether a server answers."""
+        """Opens the connection and subscribes; returns whether a server answers."""
         self.close()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -74,7 +74,7 @@ class ServerConnection:
         self._sock, self.connected = None, False
 
     def send(self, address: str, *args: Arg) -> None:
-        """Sends a message; nothing where there is no connection."""
+        """Sends a message; ignored without a connection."""
         packet = encode(address, *args)
         self._out += len(packet).to_bytes(4, "big") + packet
         self.flush()
@@ -84,7 +84,7 @@ class ServerConnection:
         self.send("/at", Double(event.beat), event.address, *map(_exact, event.args))
 
     def flush(self) -> None:
-        """Sends what the connection takes."""
+        """Sends as much as the connection accepts."""
         if self._sock is None:
             self._out.clear()
             return
@@ -116,18 +116,18 @@ class ServerConnection:
 
 
 class BeatClock:
-    """The server's beat, from its answers."""
+    """Estimate of the server's beat from its answers."""
 
     def __init__(self) -> None:
         self._answers: deque[tuple[float, float]] = deque()
         self._tempo = 120.0
 
     def tempo(self, bpm: float) -> None:
-        """The server's tempo, which counts until there are answers enough to measure it."""
+        """Sets the server's tempo, used until there are enough answers to measure it."""
         self._tempo = bpm
 
     def answer(self, beat: float, at: float) -> None:
-        """The server's beat, in an answer that came at a time in seconds."""
+        """Adds the server's beat, from an answer received at a time in seconds."""
         answers = self._answers
         if answers and beat < answers[-1][1]:
             answers.clear()
@@ -137,7 +137,7 @@ class BeatClock:
 
     @property
     def running(self) -> bool:
-        """Whether there was an answer since the connection was opened."""
+        """Whether an answer arrived since the connection was opened."""
         return bool(self._answers)
 
     def forget(self) -> None:
@@ -145,14 +145,14 @@ class BeatClock:
         self._answers.clear()
 
     def bpm(self) -> float:
-        """The tempo, 0 where the beat stands still."""
+        """Tempo, 0 while the beat stands still."""
         (first, begin), (last, end) = self._answers[0], self._answers[-1]
         if last - first < _SPAN / 2:
             return self._tempo
         return (end - begin) / (last - first) * 60.0
 
     def now(self, at: float) -> float:
-        """The beat at a time in seconds; not later than it is."""
+        """Beat at a time in seconds; never ahead of the true one."""
         last, beat = self._answers[-1]
         return beat + min(max(at - last, 0.0), _BEYOND) * self.bpm() / 60.0
 
@@ -166,7 +166,7 @@ def _exact(value: Any) -> Arg:
 
 
 _EPOCH = 2_208_988_800
-"""Seconds from 1900, where OSC's time begins, to 1970."""
+"""Seconds from 1900, the epoch of OSC, to 1970."""
 
 
 _STATUS = {"@/note/on": 0x90, "@/note/off": 0x80, "@/cc": 0xB0}
@@ -180,7 +180,7 @@ def to_midi(event: SentEvent) -> SentEvent:
 
 
 class OutsidePrograms:
-    """The socket that messages leave by; one that cannot be sent is counted in `lost`."""
+    """UDP socket to other programs; unsendable messages are counted in `lost`."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -188,7 +188,7 @@ class OutsidePrograms:
         self.lost = 0
 
     def send(self, address: str, args: tuple[Any, ...], later: float) -> None:
-        """Sends a message that is to take effect so many seconds from now."""
+        """Sends a message with a timetag `later` seconds from now."""
         host, _, rest = address.removeprefix(OUTSIDE).partition(":")
         port, _, path = rest.partition("/")
         tag = int((time.time() + max(later, 0.0) + _EPOCH) * 2**32)
@@ -205,17 +205,17 @@ class OutsidePrograms:
 
 
 class Handover:
-    """A performing program's end of `antiphon.kernel.control.osc.script_gate`."""
+    """Performing program's end of `antiphon.kernel.control.osc.script_gate`."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes nothing before `begin`. folder: the configuration folder, with the token."""
+        """Accepts nothing before `begin`. folder: the configuration folder, with the token."""
         self._folder = folder
         self._token = self._asked = ""
         self._proof: TokenProof | None = None
         self._number = 0
 
     def begin(self) -> str:
-        """The nonce for a new connection; "" where this user has no token."""
+        """Nonce for a new connection; "" if this user has no token."""
         self._token, self._proof, self._number = "", None, 0
         with contextlib.suppress(OSError):
             self._token = find_token(self._folder)
@@ -223,7 +223,7 @@ class Handover:
         return self._asked
 
     def answer(self, port: int, given: str, proof: object) -> str:
-        """Takes a server's challenge.
+        """Response to a server's challenge.
 
         What proves the token to the server; "" where it has not proved its own, or was not asked now.
         """
@@ -235,7 +235,7 @@ class Handover:
         return found.make("performer")
 
     def takes(self, script: str, number: int, proof: object) -> bool:
-        """Whether a script is to be performed: it is proved, and came after all that were taken before."""
+        """Whether to perform a script: its proof is valid, and its number above all accepted ones."""
         found = self._proof
         if found is None or number <= self._number or not found.check(proof, "perform", str(number), script):
             return False
@@ -244,17 +244,17 @@ class Handover:
 
 
 _PATIENCE = 10.0
-"""Seconds in which a server ends."""
+"""Shutdown timeout in seconds of a server."""
 
 
 class OwnServer:
-    """`antiphon serve` in a process of its own, which ends with the performance.
+    """`antiphon serve` as a child process, which ends with the performance.
 
     `patch`: that it was started with; `ready`: the line by which it says that it is ready.
     """
 
     def __init__(self, options: Sequence[str], patch: str) -> None:
-        """Starts it, and returns when it is ready.
+        """Starts the server, and waits until it is ready.
 
         Raises EngineError: it does not start; it has said why on standard error.
         """

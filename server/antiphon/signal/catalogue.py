@@ -1,4 +1,4 @@
-"""The service `catalogue`: sounds known by their samples, and what was found in them."""
+"""The service `catalogue`: sounds identified by their samples, with their analysis results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class FolderSound:
-    """A file of a folder.
+    """File of a folder.
 
     `digest`: of its sound; "" for a bad file. `problem`: why it cannot be read; "" for a good file. `results`: by
     analysis, of one and its variants (`name variant`), (version, values or None, problem).
@@ -28,7 +28,7 @@ class FolderSound:
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFile:
-    """A file of the catalogue that is recognised.
+    """Recognised file of the catalogue.
 
     `offset`: seconds into it at which what was asked begins. `score`: 0 to 1, how far it stands out from chance.
     `kind`: "recording", or "piece": the same notes in time, of other instruments.
@@ -43,13 +43,13 @@ class IdentifiedFile:
 
 
 class SoundCatalogue(Protocol):
-    """A catalogue that is open. Every method raises `FileError` where its database cannot be used."""
+    """Open catalogue. Every method raises `FileError` if its database cannot be used."""
 
     def add(self, places: Sequence[Path]) -> None:
-        """Adds files, and folders with all below them; what is unchanged is not read."""
+        """Adds files, and folders recursively; unchanged ones are not read."""
 
     def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
-        """By path the files of a folder, with the results of an analysis and of its variants."""
+        """Files of a folder by path, with the results of an analysis and of its variants."""
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
         """Writes results of a sound: by analysis its version, its values or None, and why it has none."""
@@ -58,17 +58,17 @@ class SoundCatalogue(Protocol):
         """The files that landmarks come from, the best first; `seconds` ascend."""
 
     def refresh(self) -> None:
-        """Has `identify` know what was analysed since."""
+        """Updates `identify` with new analysis results."""
 
     def close(self) -> None:
         """Closes it."""
 
 
 class CatalogueService(Protocol):
-    """What the service `catalogue` is."""
+    """Interface of the service `catalogue`."""
 
     def exists(self, root: Path) -> bool:
         """Whether a folder holds a catalogue."""
 
     def open(self, root: Path) -> SoundCatalogue:
-        """Opens the catalogue in a folder; makes it where there is none."""
+        """Opens the catalogue in a folder, creating it if missing."""

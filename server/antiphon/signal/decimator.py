@@ -37,7 +37,7 @@ _AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
 
 
 class DecimatorState(NamedTuple):
-    """The filter, and the sound on its way through it."""
+    """Decimation filter with its delay line."""
 
     ring: f32p  # `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous
     taps: f32p  # `[length]` filter
@@ -54,7 +54,7 @@ class DecimatorState(NamedTuple):
 
 @kernel
 def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
-    """Takes frames `first` to `last` of x until `hop` is full."""
+    """Decimates frames `first` to `last` of x until `hop` is full."""
     taken = i64(0)
     n = first
     while n < last and s.state[_FILLED] < s.size:

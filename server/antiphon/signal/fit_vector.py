@@ -11,9 +11,9 @@ F64 = NDArray[np.float64]
 CLASSES = 12
 """Pitch classes of a beat."""
 BEATS = 16
-"""Beats of harmony: four bars."""
+"""Beats of the harmony part: four bars."""
 HARMONY = CLASSES * BEATS
-"""Numbers of harmony, before those of rhythm."""
+"""Length of the harmony part, before the rhythm part."""
 SLOPE = 0.6
 """Weight of a scalar product of two vectors in `fit_compatibility`."""
 OFFSET = -2.7
@@ -28,5 +28,5 @@ def transpose_fit(vector: Sequence[float], semitones: int, beats: int = 0) -> F6
 
 
 def fit_compatibility(products: F64) -> F64:
-    """How well sounds of one tempo go together, 0 to 1, by scalar products of their vectors."""
+    """Compatibility of sounds of one tempo, 0 to 1, by scalar products of their vectors."""
     return np.asarray(1.0 / (1.0 + np.exp(-(SLOPE * products + OFFSET))))

@@ -1,4 +1,4 @@
-"""Mono for whatever listens: the mean of the channels, unless they cancel in it."""
+"""Mono mix for analyses: the mean of the channels, unless they cancel."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 
 F32 = NDArray[np.float32]
 _LIVE = 4.0
-"""Seconds after which live sound counts half."""
+"""Half-life in seconds of live sound."""
 _MORE = 1.25
-"""How far the channels have to be above what uncorrelated ones give, so that it does not go to and fro."""
+"""Hysteresis: minimum excess of the channels over uncorrelated ones."""
 _QUIETEST = 1e-9
-"""Mean square that decides nothing, -90 dB."""
+"""Minimum mean square for a decision, -90 dB."""
 
 
 class ListeningMix:
-    """The louder of mid and side of two channels; of more, the mean, or the loudest where they cancel in the mean.
+    """Louder of mid and side of two channels; of more, the mean, or the loudest channel if they cancel in the mean.
 
     It is decided piece by piece from what was heard so far, and is mid where the two are alike. `CANCELLED`: what a
     command says of a file that is `cancelled`. `weights`: float32 `[MAX_CHANNELS]`, of each channel in the mix.
@@ -29,7 +29,7 @@ class ListeningMix:
     CANCELLED: ClassVar[str] = "its channels cancel in mono; what one has against the other is heard"
 
     def __init__(self, remembered: float = 0.0) -> None:
-        """Args: remembered: frames after which a sound counts half; 0 for never."""
+        """Sets the half-life. Args: remembered: half-life in frames; 0 for no decay."""
         self.weights: F32 = np.zeros(MAX_CHANNELS, np.float32)
         self._powers: list[float] = [0.0] * MAX_CHANNELS
         self._remembered, self._channels = remembered, 0
@@ -37,28 +37,28 @@ class ListeningMix:
 
     @classmethod
     def live(cls, rate: float) -> Self:
-        """One that forgets, for sound that comes at `rate`."""
+        """Mix with decay, for live sound at `rate`."""
         return cls(_LIVE * rate)
 
     def reset(self) -> None:
-        """Forgets what was heard."""
+        """Clears the measured energies."""
         self._mean = self._heard = self._turned = 0.0
         self._powers[:] = [0.0] * MAX_CHANNELS
         self._is_turned = False
         self.begin(self._channels)
 
     def begin(self, channels: int) -> None:
-        """Takes sound of so many channels from now on."""
+        """Sets the number of channels of the next sound."""
         self._channels = channels
         self.weights[:channels] = 1.0 / max(1, channels)
 
     @property
     def cancelled(self) -> bool:
-        """Whether most of what was heard is not the mean."""
+        """Whether cancellation has replaced the mean for most of the energy."""
         return self._turned > 0.5 * self._heard
 
     def weigh(self, mean: float, powers: Sequence[float], frames: int) -> None:
-        """Sets `weights` by a piece: the energy of the mean, that of each channel, and the frames."""
+        """Updates `weights` by a piece: the energy of the mean, that of each channel, and the frames."""
         kept = 0.5 ** (frames / self._remembered) if self._remembered else 1.0
         count, total = len(powers), 0.0
         if count != self._channels:
@@ -85,7 +85,7 @@ class ListeningMix:
             self.weights[max(range(count), key=self._powers.__getitem__)] = 1.0
 
     def take(self, sound: F32, out: F32 | None = None) -> F32:
-        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` where it is given."""
+        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given."""
         channels = len(sound)
         out = np.empty(sound.shape[1], np.float32) if out is None else out
         np.mean(sound, axis=0, out=out)

@@ -125,7 +125,7 @@ class LoudnessMeter:
             self._rest = power[whole:]
 
     def blocks(self, hops: int) -> NDArray[np.float64]:
-        """Mean energies of blocks of so many hops, one each hop; of a shorter sound one block, the whole."""
+        """Mean energies of gating blocks of `hops` hops, one each hop; of a shorter sound one block, the whole."""
         energies = np.concatenate(self._energies) if self._energies else np.zeros(0)
         if len(energies) < hops:
             frames = len(energies) * self.hop + len(self._rest)
@@ -135,7 +135,7 @@ class LoudnessMeter:
 
     @property
     def hops(self) -> int:
-        """Whole hops so far."""
+        """Number of complete hops so far."""
         return sum(map(len, self._energies))
 
     def integrated(self) -> float:

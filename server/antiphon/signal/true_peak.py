@@ -1,4 +1,4 @@
-"""Limiter of files: no true peak above a ceiling, by a gain that falls before a peak and recovers after it."""
+"""True-peak limiter of files: a gain that falls ahead of a peak and recovers after it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ F32 = NDArray[np.float32]
 CEILING = 10.0 ** (-1.0 / 20.0)
 """True peak of a limited file, -1 dB of full scale."""
 MARGIN = 0.985
-"""Of the ceiling, for what the oversampling here misses."""
+"""Safety margin of the ceiling for errors of the interpolation."""
 AHEAD, RELEASE = 0.004, 0.06
-"""Seconds in which the gain falls to a peak, and the time constant of its recovery."""
+"""Attack of the gain in seconds, and time constant of its recovery."""
 OVER, SIDE = 4, 24
-"""Interpolated samples for each, and samples on either side that they are computed from."""
+"""Oversampling factor, and samples on either side used by the interpolation."""
 
 
 @kernel
 def limiter_gain(peaks: f32p, gain: f32p, frames: i64, low: f64p, smooth: f64p, ahead: i64, state: f64p) -> None:
-    """gain[n] ← that of frame n - ahead + 1, at most 1 / peaks there: least of what is ahead, its recovery smoothed.
+    """gain[n] ← that of frame n - ahead + 1, at most 1 / peaks there: minimum over the look-ahead, smoothed recovery.
 
     `peaks`: each frame's true peak over the ceiling. `low`: ring of `ahead` wanted gains, 1 at first. `smooth`: ring of
     `ahead` gains that are averaged, 1 at first. `state`: place in the rings, present gain (1 at first), share of the
@@ -48,7 +48,7 @@ def limiter_gain(peaks: f32p, gain: f32p, frames: i64, low: f64p, smooth: f64p, 
 
 @cache
 def _taps() -> tuple[F32, ...]:
-    """Windowed sincs of the samples between two, each `[2 * SIDE]`."""
+    """Interpolation filters: windowed sincs between two samples, each `[2 * SIDE]`."""
     places = np.arange(-SIDE + 1, SIDE + 1)
     window = np.kaiser(2 * SIDE * OVER + 1, 6.0)
     found = []
@@ -73,7 +73,7 @@ def peak_curve(sound: F32) -> F32:
 
 
 class TruePeakLimiter:
-    """Limits a sound given piece by piece; what comes out is as long, and later by a few milliseconds until the end."""
+    """Streaming limiter; the result has equal length, and a latency of a few milliseconds until the end."""
 
     def __init__(self, rate: int, channels: int, ceiling: float = CEILING) -> None:
         self._ceiling = ceiling * MARGIN
@@ -86,7 +86,7 @@ class TruePeakLimiter:
         self.least = 1.0  # the lowest gain so far
 
     def take(self, sound: F32) -> F32:
-        """Takes the next float32 `[channels, n]`, and gives what is ready of the result."""
+        """Limits the next float32 `[channels, n]`; returns the part that is ready."""
         held = np.concatenate([self._held, sound], axis=1)
         count = held.shape[1] - 2 * SIDE
         if count <= 0:
@@ -105,6 +105,6 @@ class TruePeakLimiter:
         return ready
 
     def end(self) -> F32:
-        """The rest of the result."""
+        """Remaining part of the result."""
         left = self._held.shape[1] - SIDE + self._waiting.shape[1]
         return self.take(np.zeros((len(self._held), SIDE + self._ahead), np.float32))[:, : max(0, left)]

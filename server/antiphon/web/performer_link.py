@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from antiphon.web.page.feed import PageFeed
 
 TEXTS = 8
-"""Scripts whose text is known by their version."""
+"""Maximum scripts with known text by version."""
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
@@ -73,7 +73,7 @@ class PerformerLink:
 
     @property
     def playing(self) -> str | None:
-        """The text of the version that plays; "" where none does, None where this process does not know it."""
+        """Text of the playing version; "" while idle, None if unknown to this process."""
         return self._texts.get(self.state["version"]) if self.state["playing"] else ""
 
     def stop(self) -> None:
@@ -89,11 +89,11 @@ class PerformerLink:
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
 
     def say(self, sentence: str) -> None:
-        """Shows a line on the pages, below the text, as what a script prints."""
+        """Shows a line on the pages, below the text, like script output."""
         self.dropped += self._feed.add("said", [sentence])
 
     def tell(self, name: str, value: Any) -> None:
-        """Sends a field to all pages; a later value replaces one that is not sent yet."""
+        """Sends a field to all pages; a later value replaces an unsent one."""
         self._feed.put(name, value)
 
     def _send(self, message: dict[str, Any]) -> None:

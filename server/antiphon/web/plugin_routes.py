@@ -36,7 +36,7 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
 
 
 def all_operations() -> tuple[Operation, ...]:
-    """The server's own operations, then those of the plugins that come with it, as of a server with no others."""
+    """Operations of the server, then those of the plugins that ship with it, without any other plugins."""
     from antiphon.kernel.plugins.finding import BUILT_IN
 
     http = HttpServer()

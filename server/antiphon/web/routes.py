@@ -42,7 +42,7 @@ log = logging.getLogger("antiphon.http")
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """Where HTTP is served, and what of.
+    """Addresses, ports and access of HTTP.
 
     `proxy`: names under which a reverse proxy forwards requests: HTTP on every address, where all but the health needs
     the token. `page`: the server's runtime folder and the page's key; None where no browser is known without the token.
@@ -86,7 +86,7 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
 
 
 def _guard(server: HttpServer, options: HttpOptions) -> None:
-    """Sets who may ask what, by which names, and the certificate."""
+    """Sets access rules by host name and token, and the certificate."""
     folder, page = options.folder, options.page
     if options.lan:
         from antiphon.web.certificate import tls_context  # imports cryptography, which only `lan` needs

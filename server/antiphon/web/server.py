@@ -106,7 +106,7 @@ class HttpServer:
             self.operations.append(one)
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
-        """Sends an OSC message, and waits for its answer to the address `answer`; the arguments of that.
+        """Sends an OSC message, and returns the arguments of its answer at the address `answer`.
 
         Raises Refusal: the message is refused, or not answered in time. Raises WireError: it cannot be encoded.
         """

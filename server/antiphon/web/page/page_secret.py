@@ -1,4 +1,4 @@
-"""The one-time secret in the page's address by which the owner's browser is known, in a file that the owner can read.
+"""One-time secret in the page's address that identifies the owner's browser, in a file readable by the owner.
 
 The file is a page that leads to that address: a browser is started with the path of the file, since all users of a
 machine can read its command lines.
@@ -17,12 +17,12 @@ from antiphon.kernel.runtime import paths
 
 FILE = "page.html"
 SECONDS = 600.0
-"""How long a secret can be exchanged."""
+"""Lifetime of a secret in seconds."""
 _SECRET = re.compile(r"#open=([0-9a-f]{32})")
 
 
 def page_address(folder: Path, http_port: int) -> str:
-    """Makes a secret in place of the one before, in the server's runtime folder; the page's address with it.
+    """Page address with a new secret, stored in the server's runtime folder in place of the old one.
 
     It is in the part of the address that browsers send to no server. Raises `FileError` where it cannot be written.
     """
@@ -33,7 +33,7 @@ def page_address(folder: Path, http_port: int) -> str:
 
 
 def take_secret(folder: Path, given: str) -> bool:
-    """Whether a text is the secret that was made last; it is so once, within `SECONDS`."""
+    """Whether a text is the newest secret; true once, within `SECONDS`."""
     path = folder / FILE
     with contextlib.suppress(OSError):
         age = time.time() - path.stat().st_mtime
