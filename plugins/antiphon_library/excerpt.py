@@ -1,4 +1,4 @@
-"""A few seconds of a sound file as WAV, from where it is most itself: to be played in a browser."""
+"""Excerpt of a sound file as WAV, from a typical passage, for playback in a browser."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from antiphon.api.backends.files import Decoder
 
 SECONDS = 20.0
 LATEST = 90.0
-"""Seconds: where an excerpt begins at the latest, for what is before it is decoded."""
+"""Latest start of an excerpt in seconds, since everything before it is decoded."""
 SHARE = 0.3
-"""Of a sound without a known chorus, how far in its excerpt begins."""
+"""Relative start of the excerpt in a sound without a known chorus."""
 
 
 def begins(duration: float, values: Mapping[str, Any]) -> float:
-    """Where an excerpt begins, in seconds: at the first chorus, else a third into a sound of `duration` seconds."""
+    """Start of an excerpt in seconds: the first chorus, else a third into a sound of `duration` seconds."""
     sections = values.get("sections") or ()
     starts = [start for start, end, label in sections if "chorus" in str(label).lower() and end - start > 4.0]
     start = starts[0] if starts and starts[0] <= LATEST else min(SHARE * duration, LATEST)
@@ -29,7 +29,7 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
 
 
 def wav(path: bytes, start: float, seconds: float = SECONDS) -> bytes:
-    """At most `seconds` of a file as WAV of 16 bits, one or two channels, its ends faded by 10 ms.
+    """At most `seconds` of a file as 16-bit WAV, one or two channels, its ends faded by 10 ms.
 
     Raises `FileError`: it cannot be read.
     """

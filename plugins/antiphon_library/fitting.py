@@ -1,4 +1,4 @@
-"""How well two loops go together (compatibility, mashability), and why: by the analysis `fit`, else by one rule.
+"""Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule.
 
 The tempo counts with a tolerance in which one can mix, octaves as one tempo; harmony and rhythm by vectors.
 """
@@ -27,24 +27,24 @@ QUANTITIES = (
     *("fit", "fit_bpm", "fit_density", "fit_register"),
     *("loop_bpm", "loop_chroma", "loop_pattern", "loop_pitch"),
 )
-"""What is compared."""
+"""Compared quantities."""
 TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
-"""Against an octave of tempo; of chroma, onsets, and their offset.
+"""Weights relative to an octave of tempo: of chroma, of onsets, and their offset.
 
 Logistic regression on validation songs, a partner against 49 others and its broken copies."""
 LONGEST = 60.0
-"""Seconds of a loop."""
+"""Maximum length of a loop in seconds."""
 _NO_LOOPS = ("one-shot", "speech", "voice")
-"""Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
+"""Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
 _OF_A_FILE = ("fit", "loop", "music", "genre")
-"""Analyses of a file that the catalogue has none of: what is compared, and what its kind is decided by."""
+"""Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
 _APART, _DENSER = 7.0, 2.0
-"""Semitones between registers, and ratio of densities, from which they are named."""
+"""Minimum difference of registers in semitones, and ratio of densities, to be mentioned."""
 _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
 
 
 class FitProfile:
-    """The features of a sound that are compared.
+    """Features of a sound for comparison.
 
     Attributes:
         stated: Whether that is known to be its tempo: whether `findings` states one.
@@ -55,7 +55,7 @@ class FitProfile:
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        """Takes the values of a sound by quantity, with its `findings`; `KeyError` where it is no analysed loop."""
+        """Reads the values of a sound by quantity, with its `findings`; `KeyError` if it is no analysed loop."""
         vector = values.get("fit")
         self.learnt = vector is not None and len(vector) > HARMONY
         self.bpm = float(_value(values, "fit_bpm" if self.learnt else "loop_bpm"))
@@ -69,14 +69,14 @@ class FitProfile:
             self.rhythm = _unit(np.asarray(_value(values, "loop_pattern")))
 
     def score(self, other: FitProfile) -> float:
-        """How well they go together, 0 to 1. Both are to be learnt, or neither."""
+        """Compatibility, 0 to 1. Both profiles must have a fit vector, or neither."""
         chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
         chroma_weight, onset_weight, offset = (SLOPE, SLOPE, OFFSET) if self.learnt else RULE
         logit = chroma_weight * chroma + onset_weight * onsets + offset
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_off(self.bpm, other.bpm)))))
 
     def why(self, other: FitProfile) -> list[str]:
-        """The reasons for or against the other sound, in words."""
+        """Reasons for or against the other sound, in words."""
         beats = self.stated and other.stated
         found = [self._tempo(other) if beats else "tempo unknown"]
         turns = [float((self.harmony * np.roll(other.harmony, -n, axis=1)).sum()) for n in range(CLASSES)]
@@ -103,13 +103,13 @@ class FitProfile:
 
 
 def tempo_off(one: float, other: float) -> float:
-    """Octaves by which two tempos are apart beyond `NEAR_TEMPO`; half and double tempo are the same."""
+    """Distance of two tempos in octaves beyond `NEAR_TEMPO`; half and double tempo are the same."""
     octaves = abs(math.log2(other / one))
     return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + NEAR_TEMPO))
 
 
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
-    """Sounds by path with score and reasons, the one that goes best with a sound first.
+    """Sounds by path with score and reasons, in descending order of compatibility.
 
     By what each has as quantities, with its `findings`. Raises `UsageError`: the sound is no loop, or has not been
     analysed.
@@ -149,7 +149,7 @@ def _unit(vector: F64) -> F64:
 
 
 def _seconds(path: bytes) -> float:
-    """As long as the file says it is, 0 where it says nothing. Raises `FileError` where it cannot be read."""
+    """Length stated by a file, 0 if unstated. Raises `FileError`: it cannot be read."""
     with Decoder(os.fsdecode(path)) as decoder:
         return (decoder.frames or 0) / decoder.rate
 
@@ -160,7 +160,7 @@ def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 
 def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int = 0) -> list[dict[str, Any]]:
-    """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
+    """Loops of a catalogue most compatible with a file: the summary of each, its `score` and `why`, best first.
 
     A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
     it holds, 0 where that is not known. Raises `UsageError`: it is no loop, or none in the catalogue has been analysed;

@@ -1,4 +1,4 @@
-"""A file's identity: a digest of its bytes, which is quick, and one of its samples, which tags do not change."""
+"""Identity of a file: a fast digest of its bytes, and one of its samples, independent of tags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 DIGEST_BYTES = 20
 LONGEST_REASON = 300
-"""Characters of the reason in a bad file's row: names may be thousands long."""
+"""Maximum characters of the reason in a bad file's row: names may be thousands long."""
 
 
 def digest_of(path: bytes) -> str:
@@ -33,19 +33,19 @@ def digest_of(path: bytes) -> str:
 
 
 class SoundDigest:
-    """The identity of a sound, of its blocks as they are decoded. `info`: what its file says of itself."""
+    """Identity of a sound, computed from its decoded blocks. `info`: the file's metadata."""
 
     def __init__(self, info: AudioInfo) -> None:
         self._info, self._frames = info, 0
         self._hashed = hashlib.blake2b(f"{info.rate} {info.channels} ".encode(), digest_size=DIGEST_BYTES)
 
     def take(self, block: Samples) -> None:
-        """The next block, float32 `[channels, n]`."""
+        """Processes the next block, float32 `[channels, n]`."""
         self._frames += block.shape[1]
         self._hashed.update(np.ascontiguousarray(block.T).data)
 
     def identity(self) -> SoundIdentity | None:
-        """Digest of all blocks; None where there is no sound in them."""
+        """Digest of all blocks; None without any sound."""
         info = self._info
         if self._frames == 0:
             return None
@@ -53,7 +53,7 @@ class SoundDigest:
 
 
 def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
-    """Decodes a file from its beginning to its end, block by block; its row, which for a bad file says why."""
+    """Row of a file, decoded completely, block by block; of a bad file with the reason."""
     try:
         with Decoder(Path(os.fsdecode(path))) as decoder:
             whole = SoundDigest(decoder.info)
@@ -68,7 +68,7 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
 
 
 def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
-    """The row of a file that the operating system cannot open."""
+    """Row of a file that the operating system cannot open."""
     reason = f"cannot read {shorten(printable_path(os.fsdecode(path)), 120)}: {why(error)}"
     return FileEntry(path, state, "", None, problem=reason)
 
@@ -76,7 +76,7 @@ def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
 def identify_and_analyse(
     path: bytes, names: Collection[str], beats: int = 0
 ) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
-    """What the catalogue holds of a file: the sound's identity, the file's tags, and results of analyses by name.
+    """Catalogue content of a file: the sound's identity, the file's tags, and results of analyses by name.
 
     `beats`: how many the sound holds, 0 where that is not known. Raises `FileError`: the file cannot be read, or holds
     no sound.

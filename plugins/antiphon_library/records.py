@@ -1,4 +1,4 @@
-"""What the catalogue says of a file, as plain data, and what kind of sound it is."""
+"""Catalogue records of files as plain data, and the classification of sounds by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.api.backends.runtime import composed
 
 KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
-"""An excerpt is music too short for a song, or without a tempo and a key; a voice is one alone that sings."""
+"""Kinds of sounds. An excerpt is music too short for a song, or without a tempo and a key; a voice is solo singing."""
 QUANTITIES = (
     "tempo",
     "tempo_confidence",
@@ -28,19 +28,18 @@ QUANTITIES = (
     "content_sure",
 )
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
-"""Confidence from which something is so: a tempo, a loop, a song's key. The card of the plugin `listen` has the
-figures."""
+"""Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
 SHOWN = {"tempo": 0.3, "key": 0.5}
-"""Confidence below which a tempo or key is not stated: of those above it four in five and more are right."""
+"""Minimum confidence of a displayed tempo or key: of those above it four in five and more are right."""
 SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
-"""Seconds."""
+"""Length limits of kinds, in seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
-"""dB of the last quarter of a sound, of the loudest 0: below the one what is no loop has faded, below the other nothing
-is a loop."""
+"""Level thresholds of the last quarter, dB below the loudest: below the first a non-loop has faded out, below the
+second nothing is a loop."""
 
 
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, and of each its confidence, 0 to 1.
+    """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
     None where it is not known or below `SHOWN`; a kind is known where all has been found that decides it. A loop's
     tempo and key are those of `loop`, whose length is whole bars.
@@ -85,12 +84,12 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
 
 
 SUMMARY = (*QUANTITIES, "loudness")
-"""The quantities of a summary."""
+"""Quantities of a summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as its folder shows it; `mtime` in nanoseconds since 1970."""
+    """File metadata of a folder entry; `mtime` in nanoseconds since 1970."""
 
     size: int
     mtime: int
@@ -98,7 +97,7 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class SoundIdentity:
-    """What is heard of a file, whatever its name and its tags; `duration` in seconds."""
+    """Content identity of a sound, independent of name and tags; `duration` in seconds."""
 
     digest: str
     duration: float
@@ -119,12 +118,12 @@ class FileEntry:
 
 
 BY_A_PERSON = " user"
-"""How the name of an analysis's variant (`name variant`) ends that a person stated; others are a file's own words."""
+"""Suffix of an analysis variant (`name variant`) stated by a person; other variants come from the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """A file with all that is known of its sound.
+    """Row of a file with all results of its sound.
 
     A bad file has a `problem`, and neither duration (s), rate nor channels. `missing`: it was there, and is not any
     more. `results`: by analysis (version, values or None, problem).
@@ -141,14 +140,12 @@ class CatalogueRow:
 
     @property
     def values(self) -> dict[str, Any]:
-        """By quantity its value, of all analyses; what a person says of a sound before what is found in it, and that
-        before what the name of one of its files says.
-        """
+        """Values of all analyses by quantity; a person's entries override analyses, which override the file name's."""
         last = sorted(self.results, key=lambda name: (name.endswith(BY_A_PERSON), " " not in name))
         return {name: value for each in last for name, value in (self.results[each][1] or {}).items()}
 
     def summary(self) -> dict[str, Any]:
-        """What lists show: path, duration, title, artist, album, genre, `findings`, loudness, and what is wrong."""
+        """Summary for lists: path, duration, title, artist, album, genre, `findings`, loudness, and problem."""
         values = self.values
         tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
         found = {**findings(self.duration, values), "loudness": values.get("loudness")}
@@ -158,7 +155,7 @@ class CatalogueRow:
         return {"path": printable_path(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
 
     def full(self) -> dict[str, Any]:
-        """All of it: the summary, rate, channels, tags, and each analysis with its version."""
+        """Complete row: the summary, rate, channels, tags, and each analysis with its version."""
         analyses = {
             name: {"version": version, "values": values, "problem": problem or None}
             for name, (version, values, problem) in sorted(self.results.items())
@@ -168,7 +165,7 @@ class CatalogueRow:
 
 
 def words_of(path: bytes, tags: Mapping[str, str]) -> str:
-    """The text that a search looks in: path and tags, without regard to case, accents composed."""
+    """Search text of a file: path and tags, case-folded, accents composed."""
     from antiphon.api.backends.files import printable_path
 
     return composed("\n".join([printable_path(os.fsdecode(path)), *tags.values()]).casefold())

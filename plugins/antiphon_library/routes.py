@@ -244,7 +244,7 @@ class LibraryRoutes:
         make_folder(self._root)
 
     def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
-        """Runs in the library's thread, so that one at a time uses the tracks in memory."""
+        """Runs work in the library's thread, which serialises access to the tracks in memory."""
         from antiphon_library.catalogue import Catalogue
 
         if not Catalogue.exists(self._root):
@@ -289,7 +289,7 @@ def _can_place() -> bool:
 
 
 def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Rows of path, score and reasons, as `/library/fits` answers them, with what lists show of each."""
+    """Rows of path, score and reasons, as `/library/fits` answers them, with their summaries."""
     from antiphon_library.records import SUMMARY
 
     found = []
@@ -300,7 +300,7 @@ def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str
 
 
 def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Matches with the number of the catalogue by which a sound is asked for."""
+    """Matches with the catalogue number of each sound."""
     from antiphon_library.taste.choosing import catalogue_id
 
     return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

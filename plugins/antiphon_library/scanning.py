@@ -1,4 +1,4 @@
-"""Brings the catalogue in line with folders: new, changed, moved and missing files. What is unchanged is not read."""
+"""Catalogue update from folders: new, changed, moved and missing files. Unchanged ones are not read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from antiphon_library.records import SUMMARY, FileEntry, FileState
 
 AT_ONCE = 2
 AHEAD = 8
-"""Files that are being read or wait for it; bounds memory, whatever the library's size."""
+"""Maximum files in progress, which bounds memory for any library size."""
 Progress = Callable[[int, int, str], None]
-"""Called with bytes or seconds done, all of them, and the name of what is worked on."""
+"""Progress callback with bytes or seconds done, the total, and the current name."""
 
 
 @dataclass(slots=True)
 class ScanCounts:
-    """Counts of files by what a scan did with them, and a sentence for each place that could not be looked at.
+    """Counts of files by scan result, and a sentence for each inaccessible place.
 
     `recognised` are new names of sounds that were known by their bytes, moved or copied; they are not decoded.
     """
@@ -43,7 +43,7 @@ class ScanCounts:
 
 
 def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, again: bool = False) -> ScanCounts:
-    """Adds files, and folders with all below them; each file's row is written as soon as it has been read.
+    """Adds files, and folders recursively; each file's row is written as soon as it has been read.
 
     `progress` is called with bytes before each file that is read; `again` also reads bad files that have not changed.
     Raises `FileError`: a place is not there, or the database cannot be used.
@@ -90,7 +90,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
 def _read(
     work: Iterable[tuple[bytes, FileState]], digests: Collection[str], progress: Progress, total: int
 ) -> Iterator[FileEntry]:
-    """Rows of files, in order, read two at a time; without a sound and a problem where the digest is known or taken."""
+    """Rows of files, in order, read two at a time; without sound and problem where the digest is known or taken."""
     taken = _Taken(digests)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
@@ -110,7 +110,7 @@ def _read(
 
 
 class _Taken:
-    """Digests of files that are read already.
+    """Set of digests already read.
 
     Of copies in one folder the one whose digest is there first is decoded, and where another is earlier in the order
     of the files, that one too.
@@ -120,7 +120,7 @@ class _Taken:
         self._digests, self._lock = set(digests), threading.Lock()
 
     def take(self, digest: str) -> bool:
-        """Whether this is the first call for a file."""
+        """Adds a digest; returns whether it is new."""
         with self._lock:
             first = digest not in self._digests
             self._digests.add(digest)
@@ -140,7 +140,7 @@ def _name(path: bytes) -> str:
 
 
 def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]:
-    """The sound files of a place; hidden ones and links to folders are left out of a folder."""
+    """Sound files of a place; a folder's hidden ones and links to folders are skipped."""
     try:
         found = os.stat(place)
     except (OSError, ValueError) as error:

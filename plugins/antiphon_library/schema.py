@@ -15,7 +15,7 @@ FILE = "library.sqlite"
 PATIENCE = 5.0
 """Seconds to wait for another process's transaction; one takes milliseconds."""
 VERSION = 3
-"""Of the tables; what an earlier one has lay in no release."""
+"""Schema version of the tables; earlier ones were in no release."""
 TABLES = """
 CREATE TABLE sounds (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
@@ -45,14 +45,14 @@ CREATE INDEX companions_by_other ON companions (other);
 CREATE TABLE places (
     sound INTEGER PRIMARY KEY REFERENCES sounds (id) ON DELETE CASCADE, x REAL NOT NULL, y REAL NOT NULL);
 """
-"""`sounds` holds what is heard, known by a digest of its samples; `files` where it lies and how it is tagged; `results`
-what an analysis of some version found in a sound; `landmarks` the points by which it is recognised, whose serial is
-never used again: an index that names it is of these landmarks. `signals` is what a listener liked, disliked, skipped
-and played, `companions` which sounds others play together, and `places` where a sound is on the map."""
+"""`sounds` holds content, keyed by a digest of its samples; `files` locations and tags; `results` the output of an
+analysis version for a sound; `landmarks` the fingerprint points, whose serial is never reused, so that an index entry
+stays valid. `signals` is what a listener liked, disliked, skipped and played, `companions` sounds played together by
+others, and `places` map positions."""
 
 
 def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
-    """Opens the database in a folder, made where there is none. WAL, each statement a transaction unless one is begun.
+    """Opens the database in a folder, creating it if missing. WAL, each statement a transaction unless one is begun.
 
     Without `make`, where there is none, an empty one in memory. Raises `FileError`: the folder cannot be made, or the
     file is damaged, in use, or of another version.
@@ -104,7 +104,7 @@ def _version(base: sqlite3.Connection) -> int:
 
 @contextlib.contextmanager
 def transaction(base: sqlite3.Connection) -> Iterator[None]:
-    """All statements within, or none of them."""
+    """Context of an atomic transaction."""
     base.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -117,7 +117,7 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """`FileError`, one sentence, for what sqlite says of the database at `path`."""
+    """Context that converts sqlite errors about the database at `path` to a one-sentence `FileError`."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""What a search by label or key finds, and what two sounds have in common."""
+"""Search by label or key, and common traits of two sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m" or "h-Mol
 
 
 def key_named(text: str) -> str:
-    """The key that a text names, as "A# minor": a note of A to H, # or b, and the mode.
+    """Key named by a text, as "A# minor": a note of A to H, # or b, and the mode.
 
     Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
     small letter minor. With moll and dur names are German: B is a semitone below H. Raises `UsageError`: it names none.
@@ -38,13 +38,13 @@ def key_named(text: str) -> str:
 
 
 LEAST = 0.2
-"""Probability from which a label counts where no other is asked for; the first of a classifier always does."""
+"""Default minimum probability of a label; a classifier's first label always counts."""
 NEAR_TEMPO = 0.04
-"""How far tempos may be apart, as a ratio, to be the same, as those are that one can mix."""
+"""Maximum ratio of tempos that count as equal, so that they can be mixed."""
 
 
 class LabelSearch:
-    """Sounds by labels that any classifier has found in them: all of `labels`, each at least `sure`, else `LEAST`.
+    """Search for sounds by labels of any classifier: all of `labels`, each at least `sure`, else `LEAST`.
 
     `quantities` are those of kind labels that there are, `seen` all labels that were found.
     """
@@ -60,7 +60,7 @@ class LabelSearch:
         )
 
     def confidence(self, values: Mapping[str, Any]) -> float | None:
-        """The least probability of the labels in one sound, by its values; None where one is not found in it."""
+        """Minimum probability of the labels in one sound, by its values; None if one is missing."""
         best: dict[str, float] = {}
         for quantity in self.quantities:
             for place, (label, probability) in enumerate(values.get(quantity) or ()):
@@ -72,7 +72,7 @@ class LabelSearch:
 
 
 def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What two summaries have in common, in words: "124 bpm", "A minor", "loop"."""
+    """Common traits of two summaries, in words: "124 bpm", "A minor", "loop"."""
     found = []
     if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= NEAR_TEMPO:
         found.append("same tempo")

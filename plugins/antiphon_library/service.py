@@ -1,4 +1,4 @@
-"""The service `catalogue`, by which other plugins use the catalogue."""
+"""The service `catalogue`, through which other plugins use the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards of analyses into the catalogue: what was computed on many machines, as if `analyse` had done it here."""
+"""Import of analysis shards into the catalogue, equivalent to a local `analyse`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from antiphon_library.identity import digest_of
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 VERSION = 1
-"""Of how results are written: another one computes all shards anew."""
+"""Version of the result format: another one recomputes all shards."""
 ANALYSES = "analyses"
-"""The folder of shards of results."""
+"""Folder name of result shards."""
 KEY = b"antiphon"
-"""Where a shard's metadata says what it was computed from."""
+"""Metadata key of a shard's provenance."""
 SPAN, LABEL = ("start", "end", "label"), ("label", "probability")
-"""Fields of an entry of spans, and of labels."""
+"""Fields of a span, and of a label."""
 ROWS = 256
-"""Rows in memory at a time."""
+"""Rows per batch in memory."""
 MANIFEST = "manifest.json"
 
 
 @dataclass(slots=True)
 class ImportCounts:
-    """Counts of sounds: `added` where the file is there with the same bytes, `known` where the catalogue has the sound
-    from elsewhere, else `unknown`. `problems`: a sentence for each file that is another one by now.
-    """
+    """Counts of sounds: `added` if the file is present with the same bytes, `known` if the catalogue has the sound from
+    elsewhere, else `unknown`. `problems`: a sentence for each changed file."""
 
     added: int = 0
     known: int = 0
@@ -46,7 +45,7 @@ class ImportCounts:
 def take_in(
     catalogue: Catalogue, out: Path, source: Path | None, progress: Callable[[int, int, str], None]
 ) -> ImportCounts:
-    """Writes what shards say into the catalogue.
+    """Writes the results of shards into the catalogue.
 
     It may be done again; each sound is written whole or not at all. `source`: the folder of the sounds; None takes the
     one that the manifest names. `progress` is called with shards done, all of them, and the name of one. Raises
@@ -81,7 +80,7 @@ def take_in(
 
 
 def _entry(place: Path, row: Mapping[str, Any], sound: SoundIdentity, counts: ImportCounts) -> FileEntry | None:
-    """The file's row; None where it is not there, or is another one."""
+    """Row of the file; None if it is missing or changed."""
     whole = os.path.normpath(place / row["path"])
     if not whole.startswith(os.path.join(place, "")):
         raise ValueError(f"its path {shorten(printable_path(row['path']), 120)} is not below the folder")
@@ -120,7 +119,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
 
 
 def about_of(path: Path) -> dict[str, Any]:
-    """What a shard's metadata says: its task's digest, and what it was computed with.
+    """Metadata of a shard: its task's digest, and the versions of its computation.
 
     Raises `FileError`: it is no shard.
     """
@@ -135,7 +134,7 @@ def about_of(path: Path) -> dict[str, Any]:
 
 
 def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
-    """The results in a row of a shard, as the catalogue takes them.
+    """Results of a shard row, in the catalogue's form.
 
     Raises `KeyError`: the row is not of those analyses.
     """

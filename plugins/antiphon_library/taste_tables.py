@@ -1,4 +1,4 @@
-"""The catalogue's tables of a listener: signals, which sounds are played together, and where sounds are on the map."""
+"""Listener tables of the catalogue: signals, co-played sounds, and map positions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
 MOST_SIGNALS = 10000
-"""Rows of signals; the oldest are removed."""
+"""Maximum rows of signals; the oldest are removed."""
 _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
      WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL)
@@ -34,7 +34,7 @@ _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHE
 
 @dataclass(frozen=True, slots=True)
 class TrackRow:
-    """A sound that is there. `vector`: of how it sounds, float32 `[d]`; None where it has not been analysed."""
+    """An existing sound. `vector`: its timbre, float32 `[d]`; None if not analysed."""
 
     id: int
     path: bytes
@@ -45,7 +45,7 @@ class TrackRow:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What a listener did with a sound. kind: one of `KINDS`; time: seconds since 1970."""
+    """A listener's reaction to a sound. kind: one of `KINDS`; time: seconds since 1970."""
 
     sound: int
     kind: str
@@ -53,7 +53,7 @@ class Signal:
 
 
 class TasteTables:
-    """Rows of the tables; every method raises `FileError` where the database cannot be used.
+    """Access to the tables; every method raises `FileError` where the database cannot be used.
 
     `base`: the catalogue's connection; `path`: its file, for messages.
     """
@@ -62,12 +62,12 @@ class TasteTables:
         self._base, self._path = base, path
 
     def stamp(self) -> tuple[float, ...]:
-        """Changes whenever `tracks`, `companions` or `places` would give something else."""
+        """Version stamp of `tracks`, `companions` and `places`."""
         with explain_errors(self._path):
             return tuple(self._base.execute(_STAMP).fetchone())
 
     def tracks(self) -> list[TrackRow]:
-        """The sounds that are there, each once, in order of their numbers."""
+        """Existing sounds, each once, in order of their numbers."""
         found: dict[int, TrackRow] = {}
         same: dict[str, str] = {}  # an artist has many tracks: the text is kept once
         with explain_errors(self._path):
@@ -79,7 +79,7 @@ class TasteTables:
         return list(found.values())
 
     def samples(self) -> frozenset[int]:
-        """The sounds that are loops or one-shots, or that only the plugin `loops` has analysed: its folders."""
+        """Loops and one-shots, and sounds analysed by the plugin `loops` alone."""
         found = set()
         with explain_errors(self._path):
             for sound, duration, data, others in self._base.execute(_SAMPLES):
@@ -90,19 +90,19 @@ class TasteTables:
         return frozenset(found)
 
     def sounds_without_vector(self) -> frozenset[int]:
-        """The sounds that were analysed for a vector and have none: they are silent, or too short."""
+        """Sounds whose analysis gave no vector: they are silent, or too short."""
         with explain_errors(self._path):
             found = self._base.execute(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
             return frozenset(sound for (sound,) in found)
 
     def sound_of_file(self, path: bytes) -> int | None:
-        """The sound of a good file; None where there is none."""
+        """Sound of a good file; None without one."""
         with explain_errors(self._path):
             row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else row[0]
 
     def file_of_sound(self, sound: int) -> bytes | None:
-        """A file that holds a sound and is there; None where there is none."""
+        """Present file of a sound; None without one."""
         if not 0 <= sound < 2**63:
             return None
         with explain_errors(self._path):
@@ -130,7 +130,7 @@ class TasteTables:
             return self._base.execute("DELETE FROM signals").rowcount
 
     def companions(self) -> list[tuple[int, int, float]]:
-        """(sound, other, weight) of sounds that are played together, each pair in both directions."""
+        """(sound, other, weight) of co-played sounds, each pair in both directions."""
         with explain_errors(self._path):
             return self._base.execute("SELECT sound, other, weight FROM companions").fetchall()
 
@@ -141,12 +141,12 @@ class TasteTables:
             self._base.executemany("INSERT INTO companions VALUES (?, ?, ?)", rows)
 
     def places(self) -> dict[int, tuple[float, float]]:
-        """By sound where it is on the map."""
+        """Map positions by sound."""
         with explain_errors(self._path):
             return {sound: (x, y) for sound, x, y in self._base.execute("SELECT sound, x, y FROM places")}
 
     def put_places(self, places: Mapping[int, tuple[float, float]], *, all_anew: bool) -> None:
-        """Writes places; with `all_anew` in place of all there are. Sounds forgotten meanwhile are left out."""
+        """Writes positions; with `all_anew` replaces all. Deleted sounds are skipped."""
         with explain_errors(self._path), transaction(self._base):
             if all_anew:
                 self._base.execute("DELETE FROM places")

@@ -1,4 +1,4 @@
-"""The vectors of a catalogue in one file beside it: the nearest of 50,000 are one product away.
+"""Vector index of a catalogue in one file: the nearest of 50,000 take one matrix product.
 
 The file is a cache. It holds which state of the database it was made from; for any other it is made again.
 """
@@ -20,9 +20,9 @@ from antiphon.api.backends.files import write_atomic
 from antiphon_library.records import CatalogueRow
 
 QUANTITY = "tag_embedding"
-"""The quantity of kind vector by which sounds are compared."""
+"""Vector quantity used for comparison."""
 OTHER_KIND, WEIGHED = 0.2, 4
-"""What a sound of another kind is less alike, and how many times as many of the nearest are weighed so."""
+"""Similarity penalty of a sound of another kind, and oversampling of neighbours to apply it."""
 
 
 def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:
@@ -37,7 +37,7 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class VectorTable:
-    """Sounds and their vectors.
+    """Sounds with their vectors.
 
     Attributes:
         rows: float32 `[n, d]`, each dimension standardised over all, each row of length 1.
@@ -50,17 +50,17 @@ class VectorTable:
     places: NDArray[np.int64]
 
     def path(self, row: int) -> bytes:
-        """The path of a row."""
+        """Path of a row."""
         start = int(self.places[row]) + 1
         return self.names[start : self.names.index(b"\0", start)]
 
     def row(self, path: bytes) -> int | None:
-        """The row of a path; None for one that has no vector."""
+        """Row of a path; None for one without a vector."""
         place = self.names.find(b"\0" + path + b"\0")
         return None if place < 0 else int(np.searchsorted(self.places, place))
 
     def nearest(self, row: int, count: int) -> list[tuple[bytes, float]]:
-        """Paths of the `count` rows most like one, with cosines, -1 to 1, the most similar first, then by path."""
+        """Paths of the `count` nearest rows, with cosines, -1 to 1, descending, then by path."""
         scores = self.rows @ self.rows[row]
         scores[row] = -2.0
         count = min(count, len(scores) - 1)
@@ -73,7 +73,7 @@ class VectorTable:
 
 
 def table_of(rows: Iterable[CatalogueRow]) -> VectorTable:
-    """The table of those files that are there and have a vector of the most frequent length."""
+    """Table of the present files with a vector of the most frequent length."""
     paths, vectors = [], []
     for row in rows:
         vector = vector_of(row)
@@ -92,7 +92,7 @@ def table_of(rows: Iterable[CatalogueRow]) -> VectorTable:
 
 
 def state_of(database: Path) -> list[int]:
-    """What changes with each transaction: size and time of the database, and of the log that belongs to it."""
+    """Version of a database: size and time of its file and of its log."""
     state = []
     for path in (database, database.with_name(f"{database.name}-wal")):
         try:
@@ -104,7 +104,7 @@ def state_of(database: Path) -> list[int]:
 
 
 def load(root: Path, state: list[int]) -> VectorTable | None:
-    """The table in a folder; None where there is none, or none of this state of the database."""
+    """Table in a folder; None if missing, or of another database version."""
     try:
         with np.load(root / FILE) as file:
             if file["state"].tolist() != state:
@@ -116,7 +116,7 @@ def load(root: Path, state: list[int]) -> VectorTable | None:
 
 
 def save(root: Path, state: list[int], table: VectorTable) -> None:
-    """Writes a table; where the folder cannot be written to, the next call makes it again."""
+    """Writes a table; in a read-only folder it is recomputed by each call."""
     data = io.BytesIO()
     np.savez(data, state=np.array(state, np.int64), rows=table.rows, names=np.frombuffer(table.names, np.uint8))
     with contextlib.suppress(FileError):

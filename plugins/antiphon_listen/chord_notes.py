@@ -116,7 +116,7 @@ def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
 
 
 def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:
-    """Loudest segment, without known parts."""
+    """Loudest segment, for a song without known parts."""
     if seconds is None or song.curves is None:
         return SummaryPart(0.0, whole if seconds is None else seconds, "song")
     level = song.curves.notes.sum(axis=1)
@@ -148,7 +148,7 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
 
 
 _TEMPO = 120.0
-"""bpm of the file where no beat is found."""
+"""Tempo in bpm of a file without detected beats."""
 _LOUDER = 1.25
 
 

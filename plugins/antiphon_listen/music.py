@@ -128,7 +128,7 @@ class MusicRun(AnalysisRun):
         self._take(block[0], block[0])
 
     def _take(self, whole: F32, tonal: F32) -> None:
-        """Processes the next frames, and what of them has harmony."""
+        """Processes the next frames, and their harmonic part."""
         self._frames += len(whole)
         self._peak = max(self._peak, float(np.abs(whole).max(initial=0.0)))
         self._onsets.feed(whole)

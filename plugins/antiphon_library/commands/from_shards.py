@@ -14,7 +14,7 @@ from antiphon_library.commands.options import open_catalogue
 
 
 def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
-    """Takes shards of the folder `out` in, and prints what was done. `places`: the sounds' folder, if it was moved.
+    """Imports shards of the folder `out`, and prints the counts. `places`: the sounds' folder, if it was moved.
 
     Raises `UsageError`: more than one folder is named.
     """

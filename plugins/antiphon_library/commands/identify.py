@@ -1,4 +1,4 @@
-"""`antiphon library identify`, and what a running server plays: `identify --live` and `fits --live`."""
+"""`antiphon library identify`, and queries of a running server: `identify --live` and `fits --live`."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ NODE_TYPE = "identify"
 RENEW = 5.0
 """Seconds between two requests: a restarted server has forgotten the previous one."""
 PATIENCE = 3.0
-"""Seconds for the first answer."""
+"""Timeout in seconds of the first answer."""
 MOST_FITTING, FITTING_SECONDS = 50, 60.0
-"""Loops of one answer, and seconds that it may take: the sound is analysed."""
+"""Maximum loops of an answer, and its timeout in seconds: the sound is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentTrack:
-    """The track that sounds. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
+    """The sounding track. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
 
     number: int
     position: float | None
@@ -54,7 +54,7 @@ class CurrentTrack:
 
 
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """Yields the sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
+    """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises `EngineError`: no server answers within `PATIENCE`; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
@@ -91,7 +91,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:
-    """Names of the nodes of the type; a patch that is loaded later may have none, and then nothing is said."""
+    """Names of the nodes of the type, reported once they are missing from a later patch."""
     words = [str(word) for word in message.args]
     names = {name for name, kind in zip(words[::2], words[1::2], strict=False) if kind == NODE_TYPE}
     if not names and before is None:
@@ -103,7 +103,7 @@ def _nodes(message: Message, before: set[str] | None) -> set[str]:
 
 
 def _reported(message: Message, nodes: set[str]) -> tuple[str, float] | None:
-    """A parameter and its value, of a message about one of the nodes."""
+    """Parameter and value of a message about one of the nodes."""
     match message.address.decode("utf-8", "replace").split("/"), message.args:
         case ["", "node", name, ("track" | "position" | "score") as parameter], [float() | int() as value, *_]:
             return (parameter, float(value)) if name in nodes else None
@@ -111,7 +111,7 @@ def _reported(message: Message, nodes: set[str]) -> tuple[str, float] | None:
 
 
 def read_patches(path: Path) -> Mapping[str, str]:
-    """A table of TOML from files to patches: `"Music/night.flac" = "night"`.
+    """TOML table from files to patches: `"Music/night.flac" = "night"`.
 
     Raises `FileError`: it cannot be read, or holds something else.
     """
@@ -128,7 +128,7 @@ def read_patches(path: Path) -> Mapping[str, str]:
 
 
 def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
-    """The patch of the first of these files that a table names, by its path or its last part."""
+    """Patch of the first file with an entry in a table, by its path or its last part."""
     for file in files:
         path = Path(os.fsdecode(file))
         for name in (str(path), path.name):
@@ -141,7 +141,7 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
 
 
 def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
-    """The loops of a server's library that go best with the last bars of a node: `path`, `score` and `why`.
+    """Loops of a server's library most compatible with the last bars of a node: `path`, `score` and `why`.
 
     Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
     """
@@ -202,7 +202,7 @@ def identify(
 
 
 def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
-    """Prints a line whenever another track sounds."""
+    """Prints a line at each change of the sounding track."""
     from antiphon.api.backends.files import printable_path
     from antiphon_library.commands.printing import clock
 
@@ -220,7 +220,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Warns of what is missing or damaged in an index; a UsageError if it is empty. `analysis` gives its landmarks."""
+    """Warns of missing or damaged parts of an index; a UsageError if it is empty. `analysis` computes its landmarks."""
     from antiphon.api.backends.cli import complain
 
     if index.damaged:
@@ -233,7 +233,7 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 
 
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
-    """A line for each file: score, where in it, its path, and whether it is another recording of the piece."""
+    """Line for each file: score, position, path, and whether it is another recording of the piece."""
     from antiphon.api.backends.files import printable_path
     from antiphon_library.commands.printing import clock
 

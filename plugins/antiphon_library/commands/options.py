@@ -1,4 +1,4 @@
-"""What the commands of `antiphon library` share: where the catalogue is, its progress, a named file's row."""
+"""Common options of `antiphon library`: the catalogue's folder, progress, the row of a named file."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "learn": ("antiphon library learn playlists",),
     "personality": ("antiphon library personality",),
 }
-"""By command, in their order on the help page."""
+"""Examples by command, in the order of the help page."""
 
 
 def root_of(context: typer.Context) -> Path:
-    """The folder that holds the catalogue: `--root`, or the performer's library of sound files."""
+    """Folder of the catalogue: `--root`, or the performer's library of sound files."""
 
     given: Path | None = context.obj
     from antiphon.api.backends.files import library_folder
@@ -52,7 +52,7 @@ def root_of(context: typer.Context) -> Path:
 
 @contextmanager
 def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
-    """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
+    """Context of the catalogue; `make` creates a missing one, else a UsageError where `--root` names its folder."""
     from antiphon.api.backends.files import printable_path
     from antiphon_library.catalogue import Catalogue
 
@@ -65,7 +65,7 @@ def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Ca
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
-    """A file's row; a UsageError where the library has none."""
+    """Row of a file; a UsageError if it is not in the library."""
     from antiphon.api.backends.files import path_as_spelled, printable_path
     from antiphon.api.backends.runtime import shorten
 
@@ -83,7 +83,7 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
 
 
 def places_of(files: Sequence[Path] | None) -> list[bytes | None]:
-    """What `Catalogue.rows` takes as a path: each of these, or None for all files."""
+    """Paths for `Catalogue.rows`: each of these, or None for all files."""
     from antiphon.api.backends.files import path_as_spelled
 
     return [os.fsencode(path_as_spelled(file.absolute())) for file in files or ()] or [None]

@@ -1,4 +1,4 @@
-"""Rows of the catalogue as lines for a person."""
+"""Rows of the catalogue as text."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from antiphon.api.backends.cli import echo_answer
 from antiphon.api.backends.runtime import shorten
 
 WIDEST = 60
-"""Characters of a title or a path in a table."""
+"""Maximum characters of a title or a path in a table."""
 LEAST = 0.005
-"""A score that is not written as 0.00."""
+"""Minimum score not printed as 0.00."""
 EMBEDDED, ANALYSED = "embedded tags", "results of analyses"
-"""Headings: what the file states of itself, and what was computed from its sound."""
+"""Headings of file metadata and of computed values."""
 
 
 def clock(seconds: float | None) -> str:
-    """ "3:07", "-" where it is not known."""
+    """Duration as "3:07", "-" if unknown."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)
@@ -26,7 +26,7 @@ def clock(seconds: float | None) -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each summary: length, tempo and key with their confidence, kind, names, what is wrong.
+    """Line for each summary: length, tempo and key with their confidence, kind, names, problem.
 
     Before them the score or the confidence of what was asked for, where a row has one; behind them why it is there.
     """
@@ -44,7 +44,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def card(row: Mapping[str, Any]) -> Iterator[str]:
-    """Lines for one file in full."""
+    """Lines of one file in full."""
     yield row["path"]
     lines: list[tuple[str, str]] = []
     if row["problem"]:
@@ -75,7 +75,7 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each path with its score and why."""
+    """Line for each path with its score and reasons."""
     for row in rows:
         yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
 
@@ -83,7 +83,7 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def lines_of_fits(
     rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[str]:
-    """The lines of the rows whose score is not .00 to two digits, and whether there are others."""
+    """Lines of rows with a score above .00 to two digits, and whether there are others."""
     good = [row for row in rows if row["score"] >= LEAST]
     yield from lines(good)
     if not good:
@@ -93,12 +93,12 @@ def lines_of_fits(
 
 
 def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
-    """Prints the summaries of `answer[name]`; `otherwise` where there are none."""
+    """Prints the summaries of `answer[name]`; `otherwise` without any."""
     echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
 
 
 def brief(value: Any) -> str:
-    """Shortens a value for a line: of a list its length and its first items."""
+    """Value shortened for a line: of a list its length and its first items."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -115,7 +115,7 @@ def brief(value: Any) -> str:
 
 
 def _sure(confidence: float | None) -> str:
-    """ " .87", four characters; blank where it is not known."""
+    """Confidence as " .87", four characters; blank if unknown."""
     return "    " if confidence is None else f" {confidence:.2f}".replace(" 0", " ").replace(" 1.00", " 1.0").ljust(4)
 
 

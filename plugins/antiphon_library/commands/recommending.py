@@ -1,4 +1,4 @@
-"""The commands of `antiphon library` that recommend: `next`, `learn`, `personality` and the map."""
+"""Recommendation commands of `antiphon library`: `next`, `learn`, `personality` and the map."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
 SHOWN = 10
-"""Tracks that are listed at the end."""
+"""Number of tracks in the final list."""
 
 
 def personality(
@@ -144,7 +144,7 @@ def _path(table: TrackTable, track: int) -> str:
 
 
 MOST_NAMED = 5
-"""Files that a sentence names."""
+"""Maximum files named in a sentence."""
 
 
 def next_tracks(
@@ -256,4 +256,4 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "learn": learn,
     "personality": personality,
 }
-"""By name the commands of this module."""
+"""Commands of this module, by name."""

@@ -1,4 +1,4 @@
-"""Which catalogued sound a recording is: landmarks, their index, the search.
+"""Identification of recordings against the catalogue: landmarks, their index, the search.
 
 May import the catalogue (`antiphon_library`).
 """

@@ -1,4 +1,4 @@
-"""Pairs of landmarks as 32-bit hashes (after Wang, 2003), and the files of their index, mapped into memory."""
+"""Pairs of landmarks as 32-bit hashes (after Wang, 2003), and memory-mapped index files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon_library.catalogue import Catalogue
 
 FRAME = 0.025
-"""Seconds, the resolution of times."""
+"""Time resolution in seconds."""
 NEAREST, FARTHEST = 3, 56
-"""Frames from the first landmark of a pair to the second."""
+"""Range of frames from the first landmark of a pair to the second."""
 STORED, ASKED = 4, 5
-"""Pairs that a landmark begins, with those that follow first: of a catalogued sound, and of one to be identified,
-of which noise hides and adds some."""
+"""Pairs per landmark, with its nearest successors: of a catalogued sound, and of a query, where noise hides and adds
+some."""
 ASKED_AT_SPEED = 2
-"""The same at each of the other speeds, which are many."""
+"""Pairs per landmark of a query at each of the other speeds, which are many."""
 _BINS, _LINEAR = 40.0, 60.0
-"""Bins of an octave well above so many Hz; below it they are evenly spaced, as far as the spectrum resolves."""
+"""Bins per octave well above a corner in Hz; below it they are evenly spaced, as far as the spectrum resolves."""
 _LEAP = 48
-"""Bins by which two landmarks of a pair differ less."""
+"""Maximum bin difference of a pair's landmarks."""
 _SPAN, _TIMES = 128, 64
 U32 = NDArray[np.uint32]
 I64 = NDArray[np.int64]
@@ -40,7 +40,7 @@ F64 = NDArray[np.float64]
 
 
 def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U32, I64]:
-    """Hashes of pairs of landmarks and their frames, of `FRAME` seconds.
+    """Hashes of landmark pairs with their frames of `FRAME` seconds.
 
     A hash is of the first one's pitch, the interval, and the time between. `seconds` ascend; each landmark begins
     `pairs` at most; the sound is taken to be played `speed` times as fast as it was recorded.
@@ -67,19 +67,19 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
 
 FOLDER = "library.fingerprints"
 SOUNDS = 256
-"""Sounds of a full shard: the last one is made anew with each addition."""
+"""Sounds of a full shard; the last shard is rebuilt at each addition."""
 _DEAD = 0.25
-"""The share of a shard's sounds that may be forgotten before it is made anew."""
+"""Share of deleted sounds from which a shard is rebuilt."""
 GAP = 2400
-"""Frames between two sounds, a minute: what is identified may begin before a sound, or outlast it."""
+"""Gap in frames between two sounds, a minute: a query may begin before a sound, or outlast it."""
 _MAGIC = b"antiphon fingerprints 1\n"
 _HEAD = struct.Struct("<III")
-"""Sounds, hashes, and the CRC-32 of serials and starts."""
+"""File header: numbers of sounds and hashes, and the CRC-32 of serials and starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Hashes of some sounds.
+    """Hashes of a group of sounds.
 
     Attributes:
         serials: Serials of its sounds' landmarks, int64 `[n]`.
@@ -97,7 +97,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """The index of a catalogue; `present` are serials of sounds that are not forgotten, `damaged` files made again."""
+    """The index of a catalogue; `present`: serials of existing sounds; `damaged`: rebuilt files."""
 
     shards: tuple[Shard, ...]
     present: frozenset[int]
@@ -105,13 +105,13 @@ class ShardSet:
 
 
 def present(catalogue: Catalogue) -> ShardSet:
-    """The index as it is on disk; shards that are damaged or not yet indexed are left out."""
+    """Index on disk, without damaged or missing shards."""
     shards = [_mapped(path) for path in sorted((catalogue.path.parent / FOLDER).glob("*.shard"))]
     return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
 
 
 def update_shards(catalogue: Catalogue) -> ShardSet:
-    """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
+    """Updates the index from the catalogue: indexes new sounds, rebuilds damaged shards.
 
     Raises `FileError`: the database cannot be used, or a shard cannot be written.
     """
@@ -179,7 +179,7 @@ def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
 
 
 def _mapped(path: Path) -> Shard | None:
-    """A shard, mapped into memory; None for one that is damaged."""
+    """Memory-mapped shard; None for a damaged one."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -201,5 +201,5 @@ def _mapped(path: Path) -> Shard | None:
 
 
 def dead_rows(shard: Shard, present: Collection[int]) -> I64:
-    """The rows of a shard's sounds that have been forgotten."""
+    """Rows of a shard's deleted sounds."""
     return np.flatnonzero([serial not in present for serial in shard.serials.tolist()])

@@ -1,4 +1,4 @@
-"""Identifies a sound: its landmarks, asked window by window of the catalogue's index."""
+"""Identifies a sound: its landmarks are searched in the catalogue's index, window by window."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from antiphon_library.identification.fingerprints import F64, ShardSet
 from antiphon_library.identification.matching import FingerprintMatch, SoundLandmarks, matches
 
 WINDOW = 12.0
-"""Seconds that are asked at once."""
+"""Length of a query window in seconds."""
 _WINDOWS = 8
-"""Windows of a longer sound that are tried, until one is recognised."""
+"""Maximum windows of a longer sound, until one is recognised."""
 SHORTEST = 1.0
-"""Seconds of sound below which nothing can be recognised."""
+"""Minimum length of a recognisable sound in seconds."""
 
 
 def analysis_of_landmarks() -> str:
-    """The name of the analysis that gives landmarks. Raises `UsageError`: no plugin has one."""
+    """Name of the analysis with landmarks. Raises `UsageError`: no plugin has one."""
     for name, analysis in analyses().items():
         if any(quantity.kind == "landmarks" for quantity in analysis.quantities):
             return name
@@ -31,7 +31,7 @@ def analysis_of_landmarks() -> str:
 
 
 def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
-    """Seconds and Hz of the landmarks of a file; `progress` is called with the seconds that are done.
+    """Landmarks of a file in seconds and Hz; `progress` is called with processed seconds.
 
     Raises `FileError`: it cannot be read; `UsageError`: it is too short, silent, or its analysis failed; the sentence
     says which.
@@ -59,7 +59,7 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
 
 
 def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
-    """The files that landmarks come from, the best first; `seconds` ascend.
+    """Source files of landmarks, best first; `seconds` ascend.
 
     `offset` of each is that of second 0 of the landmarks.
     """
@@ -77,7 +77,7 @@ def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F
 
 
 def _windows(seconds: F64) -> list[float]:
-    """Where windows begin: spread over the sound, each with landmarks."""
+    """Starts of windows, spread over the sound, each with landmarks."""
     if not len(seconds):
         return []
     last = max(float(seconds[0]), float(seconds[-1]) - WINDOW)

@@ -1,4 +1,4 @@
-"""Which catalogued sound landmarks come from: votes of pairs for a place, and how well landmarks agree there."""
+"""Search of a sound by landmarks: votes of pairs for an offset, and agreement of landmarks at it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from antiphon_library.identification.fingerprints import (
 )
 
 _SECONDS = 0.03
-"""By which two landmarks that agree are apart at most; a step of the spectrum is 0.025 s."""
+"""Time tolerance in seconds of agreeing landmarks; a step of the spectrum is 0.025 s."""
 _SHARE, _HERTZ = 0.008, 4.0
-"""Their frequencies: a seventh of a semitone, or half a bin of the spectrum."""
+"""Frequency tolerances of agreeing landmarks: a seventh of a semitone, or half a bin of the spectrum."""
 _SHIFTS = (-1.47, -1.13, -0.79, -0.47, 0.33, 0.61, 0.97, 1.31)
-"""Seconds at which chance is measured: no multiples of one another, as beats are."""
+"""Time shifts in seconds at which chance is measured, not multiples of one another as beats are."""
 _COPY = 0.6
-"""Of the landmarks of two sounds: more agree in copies of a recording alone. Of the two best matches of 500 unknown
+"""Share of agreeing landmarks from which two sounds are copies of one recording. Of the two best matches of 500 unknown
 sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none had more than 0.51."""
 
 
@@ -49,12 +49,12 @@ class SoundLandmarks:
     hertz: F64
 
     def between(self, first: float, last: float) -> SoundLandmarks:
-        """Landmarks from one second to another."""
+        """Landmarks between two times in seconds."""
         chosen = slice(*np.searchsorted(self.seconds, (first, last)))
         return SoundLandmarks(self.seconds[chosen], self.hertz[chosen])
 
     def placed(self, offset: float, speed: float) -> SoundLandmarks:
-        """The same, were it to begin at `offset` in a sound that is played so many times as fast."""
+        """Landmarks shifted to `offset` in a sound played at `speed`."""
         return SoundLandmarks(offset + self.seconds * speed, self.hertz / speed)
 
 
@@ -72,7 +72,7 @@ class Agreement:
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
-    """Compares what is asked, as `placed` gives it, with all landmarks of a sound, there and a moment away."""
+    """Agreement of `placed` query landmarks with a sound's, at that offset and at shifted ones."""
     if not len(asked.seconds):
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
@@ -88,7 +88,7 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
 
 
 def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
-    """Whether what is asked, as `placed` gives it, is the recording, and not its notes played by other instruments.
+    """Whether a `placed` query is the recording itself, and not its notes on other instruments.
 
     Peaks of another rendering are near, as the notes are the same, but not at the same frequencies.
     """
@@ -103,13 +103,13 @@ def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
 
 
 def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
-    """Whether two stretches, placed at one time, are of the same recording."""
+    """Whether two aligned excerpts are of the same recording."""
     total = len(one.seconds) + len(other.seconds)
     return 2.0 * float(_agreeing(one, other).sum()) > _COPY * max(1, total)
 
 
 def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]:
-    """Which of the landmarks have one of the sound near them."""
+    """Mask of query landmarks with a near one in the sound."""
     first = np.searchsorted(sound.seconds, asked.seconds - _SECONDS)
     last = np.searchsorted(sound.seconds, asked.seconds + _SECONDS)
     found = np.zeros(len(asked.seconds), np.bool_)
@@ -121,39 +121,38 @@ def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]
 
 
 SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
-"""Speeds that are tried: in between a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
+"""Playback speeds tested: in between, a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
 COMMON = 200
-"""A hash that a shard has more often says little, and is left out: it bounds the time of a request."""
+"""Maximum occurrences of a hash in a shard; more frequent ones carry little information, and would slow the query."""
 _CANDIDATES = 8
-"""Places of each shard and speed that are looked at."""
+"""Maximum candidate positions per shard and speed."""
 _APART = 40
-"""Frames, a second, beyond which two places in a sound are two candidates."""
+"""Minimum distance in frames, a second, of two candidates in one sound."""
 _RANK = 8
-"""The candidate whose votes count as those of chance; those before it are compared landmark by landmark."""
+"""Rank of the candidate whose votes estimate chance; better ones are compared landmark by landmark."""
 _CELL, _CELL_VOTES = 16, 4
-"""Frames, 0.4 s, and the votes that count of them at most: two notes in common give many pairs, and prove little."""
+"""Frames, 0.4 s, and their maximum votes: two common notes give many pairs, and prove little."""
 _LEAST_VOTES = 5
-"""Of a candidate, whatever its landmarks say: one more than chance has."""
+"""Minimum votes of a candidate in addition to chance."""
 _LEAST_CHANCE = 4.0
-"""Votes that chance has at least: a small catalogue has little to compare with."""
+"""Lower bound of the votes by chance: a small catalogue has little to compare with."""
 _WEIGHTS = (0.903, -1.940, 15.758, 0.709)
 _CONSTANT = -4.058
-"""Of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of 1,080, and
-to 495 of tracks that it does not have; none of songs or chorales that are measured."""
+"""Intercept of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of
+1,080, and to 495 of tracks that it does not have; none of songs or chorales that are measured."""
 _LEAST_ODDS = 0.5
-"""Log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
+"""Minimum log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
 _CERTAIN_ODDS = 3.0
-"""Those at the recorded speed above which no other is tried."""
+"""Log odds at the recorded speed above which no other speed is tested."""
 _MOST_SHARE, _MOST_MARGIN = 0.5, 8.0
-"""Above which more of them says no more."""
+"""Clipping limits of the features."""
 _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
-"""Of all votes that are possible, and votes, that are enough whatever chance has: a loop agrees with itself in many
-places."""
+"""Share of possible votes, and votes, that suffice at any level of chance: a loop agrees with itself in many places."""
 
 
 @dataclass(frozen=True, slots=True)
 class FingerprintMatch:
-    """A sound that is recognised.
+    """Match of a query.
 
     Attributes:
         offset: Seconds into the sound at which what was asked begins; negative where it begins earlier.
@@ -171,7 +170,7 @@ class FingerprintMatch:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """share: of the votes that are possible.  frame: of the sound at which what is asked begins."""
+    """Candidate position. share: of the possible votes.  frame: of the sound at the query's start."""
 
     votes: int
     share: float
@@ -187,11 +186,11 @@ class _Compared:
 
 
 LandmarkReader = Callable[[int], SoundLandmarks]
-"""The landmarks with a serial number."""
+"""Function from a serial number to landmarks."""
 
 
 def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader) -> list[FingerprintMatch]:
-    """The sounds that landmarks (ascending seconds, Hz; some 5 to 15 s of them) come from.
+    """Matching sounds of query landmarks (ascending seconds, Hz; some 5 to 15 s of them).
 
     The best of those that stand out, and copies of it; none for an unknown sound.
     """
@@ -242,14 +241,14 @@ def _judged(
 
 
 def _log_odds(best: Agreement, second: float, margin: float) -> float:
-    """Of a match: by its agreement, that of the next place or recording, its share, and votes above those of chance."""
+    """Log odds of a match: by its agreement, that of the runner-up, its share, and votes above chance."""
     share = min(_MOST_SHARE, max(0.0, best.share))
     values = (math.sqrt(max(0.0, best.excess)), math.sqrt(second), share, min(margin, _MOST_MARGIN))
     return _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
 
 
 def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks: LandmarkReader) -> bool:
-    """Whether two candidates are the same recording at the same place."""
+    """Whether two candidates are the same recording at the same position."""
     length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
     stretches = [
         landmarks(each.serial)
@@ -262,7 +261,7 @@ def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks
 
 
 def _chance(found: Sequence[_Candidate]) -> float:
-    """The votes that chance gives."""
+    """Number of votes by chance."""
     return max(_LEAST_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
 
 
@@ -297,7 +296,7 @@ def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[
 
 
 def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
-    """For each entry of a shard with one of the hashes, where what is asked would begin, and the hash's frame."""
+    """Start of the query for each matching entry of a shard, with the hash's frame."""
     first = np.searchsorted(shard.hashes, asked, "left")
     count = np.searchsorted(shard.hashes, asked, "right") - first
     count[count > COMMON] = 0
@@ -309,7 +308,7 @@ def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
 
 
 def _apart(candidates: Iterable[_Candidate]) -> list[_Candidate]:
-    """The candidates with the most votes, each more than a second from any better one of the same sound."""
+    """Candidates with the most votes, each over a second from any better one of the same sound."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (-c.votes, c.serial, c.frame)):
         if all(c.serial != candidate.serial or abs(c.frame - candidate.frame) > _APART for c in kept):

@@ -1,4 +1,4 @@
-"""The map of a catalogue: tracks placed by how they sound, with artists and genres where most of theirs are."""
+"""The map of a catalogue: tracks placed by similarity, with artists and genres at their centres."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ I64 = NDArray[np.int64]
 PERPLEXITY = 30.0
 """Effective neighbours of each point."""
 FEWEST = 4
-"""Points below which two principal components are all there is."""
+"""Number of points below which the map is two principal components."""
 PIECE = 1024
-"""Rows of a table of distances that are computed at a time."""
+"""Rows per batch of a distance matrix."""
 TRUSTED, MOST_TRUSTED = 10, 2000
-"""Neighbours on the map that trustworthiness looks at, and points, drawn at random, that it compares."""
+"""Neighbours, and randomly drawn points, in the computation of trustworthiness."""
 
 
 def neighbours(points: F64, count: int) -> I64:
-    """The nearest points of each, `[n, count]`, the nearest first."""
+    """Nearest neighbours of each point, `[n, count]`, in ascending distance."""
     size, squares = len(points), (points**2).sum(axis=1)
     near = np.zeros((size, min(count, size - 1)), np.int64)
     for first in range(0, size, PIECE):
@@ -44,7 +44,7 @@ def neighbours(points: F64, count: int) -> I64:
 
 
 def flat(points: F64) -> F64:
-    """The first two principal components, `[n, 2]`, of variance 1; signs do not depend on the machine."""
+    """First two principal components, `[n, 2]`, of variance 1, with machine-independent signs."""
     if len(points) < 3 or points.shape[1] < 2:
         line = np.arange(len(points), dtype=np.float64)
         return np.stack([line, np.zeros(len(points))], axis=1)
@@ -57,7 +57,7 @@ def flat(points: F64) -> F64:
 
 
 def place(points: F64) -> F64:
-    """Places `[n, 2]`, around 0, of standard deviation about 1, for points `[n, d]`.
+    """Map positions `[n, 2]`, around 0, of standard deviation about 1, for points `[n, d]`.
 
     Raises `UsageError`: scikit-learn is not installed.
     """
@@ -74,7 +74,7 @@ def place(points: F64) -> F64:
 
 
 def beside(points: F64, known: F64, places: F64) -> F64:
-    """Places `[m, 2]` of points `[m, d]`, between those of the nearest known points `[n, d]`, without moving any."""
+    """Positions `[m, 2]` of new points `[m, d]`, interpolated from those of the nearest known points `[n, d]`."""
     found = np.zeros((len(points), 2))
     squares = (known**2).sum(axis=1)
     for row, point in enumerate(points):
@@ -86,7 +86,7 @@ def beside(points: F64, known: F64, places: F64) -> F64:
 
 
 def trustworthiness(points: F64, places: F64) -> float:
-    """How far neighbours on the map are neighbours indeed, 0 to 1 (Venna and Kaski, 2001); NaN for too few points."""
+    """Trustworthiness of a map's neighbourhoods, 0 to 1 (Venna and Kaski, 2001); NaN for too few points."""
     from sklearn.manifold import trustworthiness
 
     chosen = np.random.default_rng(0).permutation(len(points))[:MOST_TRUSTED]
@@ -96,11 +96,11 @@ def trustworthiness(points: F64, places: F64) -> float:
 
 
 ANEW = 0.3
-"""Share of new tracks from which the whole map is placed anew; fewer are placed between their neighbours."""
+"""Share of new tracks from which the whole map is recomputed; fewer are placed between their neighbours."""
 NEAREST = 6
-"""Artists that an artist is listed with."""
+"""Number of listed neighbours of an artist."""
 LONGEST_NAME = 100
-"""Characters of a name on the map; a tag may have 30,000."""
+"""Maximum characters of a name on the map; a tag may have 30,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Chart:
     unplaced: int
 
     def plain(self) -> dict[str, Any]:
-        """The chart as data for JSON."""
+        """JSON data of the chart."""
         return {"tracks": self.tracks, "artists": self.artists, "genres": self.genres, "unplaced": self.unplaced}
 
 
@@ -130,7 +130,7 @@ class Placement:
     fit: bool = True
 
     def trust(self) -> tuple[float, float]:
-        """Trustworthiness of the map, and of two principal components beside it."""
+        """Trustworthiness of the map, and of two principal components for comparison."""
         components = flat(self.points)
         return trustworthiness(self.points, self.places), trustworthiness(self.points, components)
 
@@ -138,7 +138,7 @@ class Placement:
 def place_tracks(
     catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
 ) -> Placement:
-    """Places the tracks of a catalogue that have been analysed, with `again` all anew, and stores where.
+    """Positions of a catalogue's analysed tracks, recomputed with `again`, and stored.
 
     Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
     then that of two principal components, which is not stored. Raises `UsageError`: there is nothing to place.
@@ -169,7 +169,7 @@ def place_tracks(
 
 
 def chart(placement: Placement, unplaced: int = 0) -> Chart:
-    """The map of placed tracks; `unplaced`: how many others there are."""
+    """Map of placed tracks; `unplaced`: number of others."""
     tracks = [
         {
             "id": row.id,
@@ -201,7 +201,7 @@ def chart(placement: Placement, unplaced: int = 0) -> Chart:
 def _groups(
     tracks: Sequence[Mapping[str, Any]], placement: Placement, what: str
 ) -> list[tuple[str, list[int], tuple[float, float], F64]]:
-    """Name, tracks, place and mean point of each artist or genre, the largest first."""
+    """Name, tracks, position and mean point of each artist or genre, largest first."""
     members: dict[str, list[int]] = {}
     for number, track in enumerate(tracks):
         if track[what]:

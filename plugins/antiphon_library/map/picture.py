@@ -1,4 +1,4 @@
-"""The map as a picture: drawn here, so that it needs neither a browser nor a library of graphics."""
+"""The map as a picture, drawn without a browser or graphics library."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ WIDTH, HEIGHT, MARGIN = 1600, 1200, 70
 PAPER, INK, SOFT = (20, 18, 15), (236, 230, 218), (165, 155, 138)
 RADIUS = 3
 LABELS = 80
-"""Artists that are named at most; a name that would cover another is left out."""
+"""Maximum labelled artists; overlapping labels are left out."""
 LONGEST = 28
-"""Characters of a label."""
+"""Maximum characters of a label."""
 _GLYPHS: dict[str, str] = tomllib.loads(Path(__file__).with_name("glyphs.toml").read_text("utf-8"))
-"""Seven rows of five pixels each, a byte a row; small letters are drawn as large ones."""
+"""Bitmap font: seven rows of five pixels each, a byte a row; lower case is drawn as upper case."""
 _UNKNOWN = "1f11111111111f"
 
 
 def draw(chart: Chart) -> NDArray[np.uint8]:
-    """The picture of a map, `[HEIGHT, WIDTH, 3]`."""
+    """Picture of a map, `[HEIGHT, WIDTH, 3]`."""
     image = np.empty((HEIGHT, WIDTH, 3))
     image[:] = PAPER
     places = np.array([(track["x"], track["y"]) for track in chart.tracks], np.float64).reshape(-1, 2)
@@ -50,7 +50,7 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """The colour of a genre by its number; neighbours in number are far apart in hue. Negative: no genre."""
+    """Colour of a genre by its number, distant in hue from neighbouring numbers. Negative: no genre."""
     if number < 0:
         return SOFT
     red, green, blue = colorsys.hls_to_rgb((number * 0.381966) % 1.0, 0.62, 0.55)
@@ -99,7 +99,7 @@ def _label(
 
 
 def lettering(name: str) -> NDArray[np.bool_]:
-    """The pixels of a text of `plain` letters, `[7, 6 for each]`."""
+    """Pixels of a text of `plain` letters, `[7, 6 for each]`."""
     rows = np.zeros((7, 6 * len(name)), np.bool_)
     for place, letter in enumerate(name):
         glyph = bytes.fromhex(_GLYPHS.get(letter, _UNKNOWN))
@@ -110,6 +110,6 @@ def lettering(name: str) -> NDArray[np.bool_]:
 
 
 def plain(name: str) -> str:
-    """A name in the letters there are: accents are left off, other scripts become boxes."""
+    """Name in the available glyphs: without accents, other scripts as boxes."""
     letters = unicodedata.normalize("NFKD", name[:200]).upper()
     return "".join(letter for letter in letters if not unicodedata.combining(letter))[:LONGEST].strip()

@@ -1,4 +1,4 @@
-"""What a listener likes: signals, who plays what with what, and which tracks come next.
+"""Listener's taste: signals, co-played tracks, and recommendations.
 
 May import the catalogue (`antiphon_library`).
 """

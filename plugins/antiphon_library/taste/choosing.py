@@ -1,4 +1,4 @@
-"""What comes next: tracks by signals, by the last track, by what others play together; and requests for them."""
+"""Recommendation of next tracks by signals, by the last track, by co-play; and its requests."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from antiphon_library.taste.preference import F64, TrackKernel, components, numb
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
-"""What a signal says of its track, between -1 and 1; a skip says little of the tracks around it."""
+"""Rating of each signal, -1 to 1; a skip says little of the tracks around it."""
 HALF_LIFE = 60 * 86400.0
-"""Seconds after which a signal weighs half."""
+"""Half-life of a signal's weight in seconds."""
 RECENT = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
 MOST_SIGNALS = 300
-"""The newest tracks with signals that count; the time grows with their square."""
+"""Maximum tracks with signals considered, newest first; time is quadratic in it."""
 CONTINUITY = 0.2
-"""Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
+"""Weight of similarity to the previous track, relative to 1 for the most preferred track."""
 REPEATED = 0.08
-"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows
-with the square of how many there were."""
+"""Score penalty after a recent track of the same artist, relative to 1 for the most preferred track; quadratic in their
+number."""
 FADING = 0.8
-"""By how much the memory of an artist shrinks with each track."""
+"""Decay per track of an artist's recent plays."""
 LONGEST = 500
-"""Tracks of a playlist."""
+"""Maximum tracks of a playlist."""
 
 
 @dataclass
 class TrackTable:
-    """The tracks there are, as columns.
+    """All tracks, in columns.
 
     `together`: (sound, other, weight) of what others play together. `samples`: loops and one-shots, which are not
     recommended.
@@ -53,17 +53,17 @@ class TrackTable:
 
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
-        """Reads the tracks, signals and companions of a catalogue."""
+        """Table of the tracks, signals and companions of a catalogue."""
         return cls(tables.tracks(), tables.companions(), tables.samples())
 
     @cached_property
     def place(self) -> Mapping[int, int]:
-        """By sound its row."""
+        """Row by sound."""
         return {row.id: place for place, row in enumerate(self.rows)}
 
     @property
     def vectors(self) -> F64:
-        """`[n, d]`, NaN for what has none; d is the commonest length."""
+        """Vectors `[n, d]`, NaN where missing; d is the commonest length."""
         lengths = [len(row.vector) for row in self.rows if row.vector is not None]
         size = max(set(lengths), key=lengths.count) if lengths else 1
         found = np.full((len(self.rows), size), np.nan)
@@ -89,7 +89,7 @@ class TrackTable:
 
 @dataclass(frozen=True, slots=True)
 class TrackChoice:
-    """A track that was chosen: the expected signal, -1 to 1 about, and why, in words, where a signal counts."""
+    """A chosen track: its expected signal, -1 to 1 approximately, and the reason in words, where a signal counts."""
 
     row: TrackRow
     score: float
@@ -99,7 +99,7 @@ class TrackChoice:
 def playlist(
     table: TrackTable, signals: Sequence[Signal], count: int, after: int | None = None, now: float | None = None
 ) -> list[TrackChoice]:
-    """At most `count` tracks to play next, the next one first.
+    """At most `count` recommended tracks, in playing order.
 
     The same signals, the oldest first, give the same tracks. `after`: the sound that plays now; None for the last one
     that was played or liked in the last hours.
@@ -139,7 +139,7 @@ _WORDS = {
     "together": "others play it with {}",
 }
 _LITTLE = 0.1
-"""Share of the likeness of a track to itself that is no reason."""
+"""Minimum share of a track's self-similarity to be a reason."""
 
 
 def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | None) -> str:
@@ -161,7 +161,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
 
 
 def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
-    """Predicts the preference for each track from its last signal, which counts less the older it is."""
+    """Predicted preference for each track from signals, with weights decaying by age."""
     latest: dict[int, float] = {}
     for signal in signals:
         place = table.place.get(signal.sound)
@@ -179,7 +179,7 @@ def _last(signals: Sequence[Signal], now: float) -> int | None:
 
 
 def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
-    """How much of each track's artist was heard or skipped of late."""
+    """Recent plays and skips of each track's artist."""
     heard = np.zeros(len(table.rows))
     for signal in signals[-20:]:
         place = table.place.get(signal.sound)
@@ -189,7 +189,7 @@ def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
 
 
 def _of_best(values: F64) -> F64:
-    """Values as shares of the best one, above the middle one."""
+    """Values relative to the best one, above the median."""
     above = values - np.median(values)
     most = above.max(initial=0.0)
     return np.asarray(above / most if most > 1e-12 else np.zeros_like(values))
@@ -200,12 +200,12 @@ def _same(artist: np.ndarray, place: int) -> F64:
 
 
 MOST_FILES = 200
-"""Signals of one request."""
+"""Maximum signals of one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextRequest:
-    """A request for the next tracks, after the file that was played; signals are (file, kind), which are stored."""
+    """Request for tracks after the last played file; signals are (file, kind), which are stored."""
 
     count: int = 1
     after: bytes | None = None
@@ -213,7 +213,7 @@ class NextRequest:
 
 
 def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable | None = None) -> list[dict[str, Any]]:
-    """Stores the signals of a request, and chooses.
+    """Stores a request's signals, and returns the recommended tracks.
 
     For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
     next one first. `table`: the catalogue's tracks where they are in memory already. Raises `UsageError`: a file is not
@@ -239,7 +239,7 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
 
 
 def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
-    """The number of a file's sound; `UsageError` where there is none."""
+    """Number of a file's sound; `UsageError` without one."""
     sound = catalogue.taste.sound_of_file(path)
     if sound is None:
         name = shorten(printable_path(os.fsdecode(path)), 120)

@@ -1,4 +1,4 @@
-"""Logs of what others played (Million Playlist, Last.fm 360K), and which tracks they play together."""
+"""Listening logs (Million Playlist, Last.fm 360K), and co-played tracks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from antiphon.api.backends.runtime import shorten
 from antiphon_library.taste_tables import TrackRow
 
 MOST_TRACKS = 4000
-"""Tracks that are compared, those with most plays; memory and time grow with the square."""
+"""Maximum compared tracks, by number of plays; memory and time are quadratic."""
 NEAREST = 60
-"""Companions of a track."""
+"""Companions per track."""
 SHRINK = 20.0
-"""Plays that are added to those of each track before it is compared."""
+"""Additive smoothing of each track's plays before comparison."""
 
 
 def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float]]:
@@ -48,20 +48,20 @@ def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float
 
 
 SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
-"""Names of their files as they are given out."""
+"""Published file names of the data sets."""
 LARGEST_SLICE = 256 << 20
-"""Bytes of a file of playlists; those of the data set have 35 million."""
+"""Maximum bytes of a playlist file; those of the data set have 35 million."""
 LONGEST_LINE = 65536
 MOST_LISTS = 200_000
-"""Lists that are read unless told otherwise."""
+"""Default maximum of lists."""
 MOST_OF_ARTIST = 20
-"""Tracks of an artist that count where a log names artists alone."""
+"""Maximum tracks of an artist where a log names artists alone."""
 Named = tuple[str, str]
-"""Artist and title; the title is "" where a log names artists alone."""
+"""Artist and title; the title is "" in a log of artists alone."""
 
 
 def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
-    """Lists of what was played together, of whichever data set a folder holds.
+    """Co-play lists of the data set in a folder, of either kind.
 
     A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`. Raises
     `FileError`: there are no such files, or one is not as it should be.
@@ -96,7 +96,7 @@ def _playlists(path: Path) -> Iterator[list[Named]]:
 
 
 def _people(path: Path) -> Iterator[list[Named]]:
-    """Each person's artists; their lines follow each other."""
+    """Artists of each person, whose lines are adjacent."""
     person, found = "", list[Named]()
     number = 0
     try:
@@ -123,7 +123,7 @@ def _people(path: Path) -> Iterator[list[Named]]:
 def count_companions(
     rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
 ) -> tuple[int, int, list[tuple[int, int, float]]]:
-    """Counts which sounds of a catalogue others play together in lists.
+    """Counts of a catalogue's sounds that others play together in lists.
 
     How many lists there were, how many tracks of the catalogue they hold, and what `TasteTables.put_companions` takes.
     """

@@ -1,4 +1,4 @@
-"""A taste found by asking: which sound says most about all the others, played for some seconds, liked or not.
+"""Taste elicitation: collages of the most informative sounds, liked or not.
 
 The question is the track after whose answer the preferences of all tracks are known best: whose posterior covariances
 with the others are largest (the A-optimal design of Bayesian regression: Chaloner and Verdinelli, 1995).
@@ -20,14 +20,14 @@ from antiphon_library.taste.preference import F64, NOISE, TrackKernel
 from antiphon_library.taste_tables import TrackRow
 
 CANDIDATES = 300
-"""Tracks that may be asked about, drawn at random where there are more."""
+"""Maximum candidate tracks of a question, drawn at random."""
 VOICES, PIECE, JOIN = 3, 4.0, 0.02
-"""Tracks of a collage, seconds of each, seconds of the crossfade between two."""
+"""Tracks per collage, seconds per track, seconds of their crossfade."""
 RATE = 44100
 
 
 def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = ()) -> int | None:
-    """The row of the track to ask about next, by the kernel of all tracks; None where all have been asked about."""
+    """Row of the most informative track, by the kernel of all tracks; None once all were asked about."""
     size = len(kernel.points)
     free = np.setdiff1d(np.arange(size), np.array([*asked, *left_out], np.int64))
     if not len(free):
@@ -45,7 +45,7 @@ def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] 
 
 
 def voices(kernel: TrackKernel, track: int, left_out: Sequence[int] = ()) -> list[int]:
-    """The tracks of a collage: the one that is asked about, and those most like it that are not left out."""
+    """Tracks of a collage: the questioned one, and its most similar ones."""
     alike = kernel.columns([track])[:, 0]
     alike[list(left_out)] = -np.inf
     alike[track] = np.inf
@@ -54,7 +54,7 @@ def voices(kernel: TrackKernel, track: int, left_out: Sequence[int] = ()) -> lis
 
 
 def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
-    """Short pieces of some tracks, one after the other, each from a downbeat where downbeats are known.
+    """Collage of short excerpts of tracks, each from a downbeat if known.
 
     float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; peaks may be over full scale.
     Empty where no file can be read.
@@ -84,7 +84,7 @@ def _times(value: object) -> list[float]:
 
 
 def _piece(path: bytes, start: float, seconds: float = PIECE) -> NDArray[np.float32]:
-    """Some seconds of a file, two channels at `RATE`; empty where it cannot be read."""
+    """Excerpt of a file, two channels at `RATE`; empty if it cannot be read."""
     pieces, at, first = [], 0, round(start * RATE)
     last = first + round(seconds * RATE)
     try:

@@ -1,5 +1,4 @@
-"""How much a listener would like each track: Bayesian linear regression on what was liked and skipped, in its dual
-form.
+"""Preference prediction for tracks: Bayesian linear regression on likes and skips, in its dual form.
 
 Tracks are alike by a kernel: they sound alike, are by one artist, of one genre, or are played together by others. The
 posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean in
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 DIMENSIONS = 14
-"""Principal components of the vectors that are compared."""
+"""Principal components of compared vectors."""
 CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
-"""Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of
-one genre beside 1 for the same sound. Chosen on simulated listeners."""
+"""Weight of content relative to co-play; within it, those of the same artist and genre relative to 1 for the same
+sound. Chosen on simulated listeners."""
 NOISE = 1.0
 """Variance of a signal."""
 
@@ -60,7 +59,7 @@ class TrackKernel:
     content: float = CONTENT
 
     def columns(self, others: Sequence[int]) -> F64:
-        """`[n, others]`: all tracks beside some."""
+        """Kernel columns `[n, others]`: all tracks against some."""
         chosen = np.asarray(others, np.int64)
         points = np.nan_to_num(self.points)
         known = np.isfinite(self.points[:, 0])
@@ -80,7 +79,7 @@ class TrackKernel:
         return found
 
     def likeness(self, one: int, other: int) -> dict[str, float]:
-        """The similarity of two tracks by its parts: "sound", "artist", "genre" and "together" (played together)."""
+        """Similarity of two tracks by component: "sound", "artist", "genre" and "together" (co-play)."""
         away = float(((self.points[one] - self.points[other]) ** 2).sum())
         found = {"sound": 0.0 if np.isnan(away) else float(np.exp(-away / self.points.shape[1]))}
         for name, labels, weight in (("artist", self.artist, ARTIST), ("genre", self.genre, GENRE)):
@@ -106,7 +105,7 @@ def preference(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[flo
 
 
 def numbers(labels: Iterable[str]) -> I64:
-    """A number for each different label, without regard to case; -1 for an empty one."""
+    """Integer code of each distinct label, ignoring case; -1 for an empty one."""
     known: dict[str, int] = {}
     return np.array(
         [known.setdefault(folded, len(known)) if (folded := label.strip().casefold()) else -1 for label in labels],

@@ -24,9 +24,9 @@ LABELS = (*(f"{root}:{kind}" for root in SHARP_NAMES for kind in KINDS), "N")
 _HARMONICS, _SPAN = 2, 6 * BINS
 """Copies of the spectrum an octave apart, and bins of each."""
 _FLOOR = -80.0
-"""dB below the loudest bin."""
+"""Floor in dB below the loudest bin."""
 _BLOCK, _AROUND = 1024, 2
-"""Frames whose spectra are convolved at a time, and those beside them that count."""
+"""Frames per convolution batch, and their context on each side."""
 
 
 @dataclass(frozen=True, slots=True)
