@@ -20,7 +20,7 @@ MAINS = (50.0, 60.0)
 LINES = 20
 GUESSES = 2 * 7 + 1
 STEP = 0.0004
-"""Relative distance of two guesses of the mains frequency; all guesses together cover ±0.28 %."""
+"""Relative spacing of the candidate mains frequencies; together they cover ±0.28 %."""
 _SECONDS = 2.5
 _SURE, _OVER = 9.0, 6.0
 _MOST = 40.0
@@ -57,7 +57,7 @@ def denoise_hum_follow(
 
 @kernel
 def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
-    """above `[mains, guesses, lines]` ← the squared average of each line over what chance gives, its loudest channel.
+    """above `[mains, guesses, lines]` ← the squared average of each line relative to chance, in its loudest channel.
 
     mean, power: as `denoise_hum_follow` has them; chance: squared average that unit power of noise leaves. Returns the
     row `mains * GUESSES + guess` with the largest capped sum.
@@ -84,7 +84,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
 
 @kernel
 def denoise_hum_sure(above: f64p, row: i64) -> f64:
-    """How many lines of guess row `row` are far above chance, 0 to `LINES`; a line counts between 0 and 1."""
+    """Soft count, 0 to `LINES`, of the lines of guess row `row` that are far above chance."""
     total = 0.0
     for k in range(LINES):
         total = total + max(min((above[row * LINES + k] - _SURE) / _OVER, 1.0), 0.0)
@@ -126,7 +126,7 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Removes the mains hum of one stream: how sure its `presence` is, 0 to 1; whether it `subtracts` some."""
+    """Mains hum canceller of one stream: its confidence `presence`, 0 to 1; whether it `subtracts` some."""
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
@@ -159,7 +159,7 @@ class MainsHumRemover:
         self.presence, self.subtracts = 0.0, False
 
     def rewind(self) -> None:
-        """Expects the first hop since `reset` again: phases begin anew, the averages stay and fit them."""
+        """Expects the first hop since `reset` again: phases restart, the averages stay valid."""
         self._phasor.fill(1.0)
 
     def look_ahead(self, hops: list[F32]) -> None:

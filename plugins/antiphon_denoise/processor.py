@@ -28,11 +28,11 @@ from antiphon_denoise.wavelet import Shrinker
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 HUM_SECONDS = 5.0
-"""Of a file that is heard twice: its mains hum is known from them before it begins."""
+"""Length in seconds of a file's hum analysis before it plays."""
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
-"""The end of a warning: what the lack of a model means, by the card's figures."""
+"""Suffix of a warning about a missing model, with the card's figures."""
 
 
 class Denoise(Processor):
@@ -75,7 +75,7 @@ class Denoise(Processor):
 
     @property
     def rate(self) -> int | None:  # type: ignore[override]
-        """DeepFilterNet's own; other modes take any."""
+        """Sample rate of DeepFilterNet; None in other modes."""
         return SPEECH_RATE if self.settings["mode"] == "deepfilter" else None
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -131,7 +131,7 @@ class Denoise(Processor):
         self.reset()
 
     def _prepare_hops(self, spec: StreamSpec) -> None:
-        """Allocates what the hops of the learned modes need."""
+        """Allocates the buffers of the learned modes."""
         sizes, channels = self._grid, spec.channels
         self._number, self._hum_hops = -1, 0
         self._beginning: list[F32] = []
@@ -149,7 +149,7 @@ class Denoise(Processor):
         )
 
     def _deepfilter(self, spec: StreamSpec) -> DeepFilter:
-        """What plays in this node's place in mode `deepfilter`."""
+        """Substitute for this node in mode `deepfilter`."""
         whole = DeepFilter()
         whole.settings, whole.node = self.settings, self.node
         whole.prepare(spec)
@@ -166,7 +166,7 @@ class Denoise(Processor):
         self._begin()
 
     def _begin(self) -> None:
-        """Clears all but what is known of mains hum."""
+        """Clears all but the estimate of mains hum."""
         self._estimator.reset()
         self._recent.clear()
         self._phrase.reset()
@@ -182,13 +182,13 @@ class Denoise(Processor):
         self._delayed.begin(max(0, self._number))
 
     def heard(self, told: F32 | None) -> None:
-        """`told`: how much of the reduction is applied in each band, `[COUNT]`, by `floor.hearing`."""
+        """Sets the share of the reduction applied in each band, `[COUNT]`, as found by `floor.hearing`."""
         self._trust = told
         if self._player is not None and told is not None:
             self._player.trust(told)
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Notes the features of a file of so many frames, in mode `learned`.
+        """Records the features of a file of `frames` frames, in mode `learned`.
 
         Twice where it has a mask of its own, or where steady noise was found.
         """
@@ -210,7 +210,7 @@ class Denoise(Processor):
         return True
 
     def rewind(self) -> None:
-        """Begins the file again, with a new hop.
+        """Restarts the file, with a new hop.
 
         After its preroll with everything that was estimated. After it was heard as a whole with the mains hum of its
         beginning, with its noise, and with its mask or, the last time, with the shares.
@@ -232,7 +232,7 @@ class Denoise(Processor):
         self._hum.rewind()
 
     def _hear(self, file: FileConfidence) -> None:
-        """After a file was heard as a whole: to be heard so again, by what is new of it, or to be played."""
+        """Handles the end of a pass over a file: requests another, or prepares playback."""
         mask, learned = self._delayed.file, self._delayed.noise
         # of a file that has a mask of its own, only its levels are known at first
         early = mask is not None and not mask.known
@@ -316,7 +316,7 @@ class Denoise(Processor):
         self._number += 1
 
     def _apply_model(self, delayed: DelayedSpectra, io: IO, amount: float, ceiling: float) -> float:
-        """Sends the hop to the model, writes the one whose answer is due into `_frame`, and gives its mean power."""
+        """Sends the hop to the model, writes the due one into `_frame`, and returns its mean power."""
         estimator = self._estimator
         self._scale_gain(estimator.gain, estimator.limit)
         delayed.turn(self._number, self._spectra.sound, estimator.power, self._gain, io)

@@ -1,4 +1,4 @@
-"""Wavelet shrinkage: a wavelet packet transform of windowed frames, each coefficient scaled by its own gain.
+"""Wavelet shrinkage: wavelet packet transform of windowed frames, a gain per coefficient.
 
 A frame of `lag` samples under a sine window is split by an orthogonal filter pair, `depth` times and circularly, into
 2**depth bands of equal width. The gate's estimate gives the noise power of each band; a coefficient well above it

@@ -83,7 +83,7 @@ class DirtPlayer:
         }
 
     def attempt(self, work: Callable[[], None]) -> None:
-        """Handles one packet by `work`: a refusal is counted and said, and anything else is a fault."""
+        """Handles one packet by `work`: counts and prints a refusal, and logs any other exception."""
         self.received += 1
         try:
             work()

@@ -151,7 +151,7 @@ def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gat
 
 
 class ConvolutionState(NamedTuple):
-    """The parts of the impulse response, and the sound on its way to and from them."""
+    """Spectra of the impulse response, with its input and output buffers."""
 
     take: f32p
     give: f32p

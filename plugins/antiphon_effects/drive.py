@@ -213,7 +213,7 @@ class DriveCurves(NamedTuple):
 
 
 class DriveState(NamedTuple):
-    """The buffers of the halvings and doublings of the rate."""
+    """Buffers of the up- and downsampling stages."""
 
     half: f32p
     up: f32p

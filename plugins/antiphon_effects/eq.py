@@ -214,7 +214,7 @@ def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table
 
 
 class EqState(NamedTuple):
-    """The bands and what is kept from block to block."""
+    """Band states kept between blocks."""
 
     states: f64p
     width: i64

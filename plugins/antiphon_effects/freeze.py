@@ -58,7 +58,7 @@ def effects_hold(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
 
 
 class FreezeState(NamedTuple):
-    """The spectrum that is held, and the windows on the way in and out."""
+    """The frozen spectrum, with analysis and synthesis buffers."""
 
     gain: f64p
     place: i64p

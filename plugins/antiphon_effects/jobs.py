@@ -20,15 +20,15 @@ from antiphon_effects.shared import LOUDEST
 from antiphon_effects.stretch import Stretcher
 
 BEHIND = range(2, 11)
-"""Pieces before, 4 to 20 ms, over which the level rises at an attack."""
+"""Look-back in pieces, 4 to 20 ms, for the level rise of an attack."""
 RISE = 0.5
 """Octaves of that rise: half as much as ends a slice elsewhere, since a part too many is hardly heard."""
 CHUNK = 10000
-"""Pieces in which attacks are looked for at a time, 20 s."""
+"""Pieces per batch of attack detection, 20 s."""
 LEAD = 0.003
-"""Seconds before an attack in which a part passes into the next."""
+"""Crossfade in seconds before an attack."""
 MOST_SPEED = 4.0
-"""Greatest speed at which the part between two attacks is shortened; what is left over is cut out."""
+"""Maximum compression between two attacks; the remainder is cut out."""
 
 
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
@@ -87,7 +87,7 @@ def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: floa
 
 
 def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
-    """Frames at which something is struck, in order, and the length of the sound in frames."""
+    """Attack frames in order, and the length of the sound in frames."""
     step, mix = piece_frames(rate), ListeningMix()
     mono, first, found = np.zeros(0, np.float32), 0, list[int]()
 
@@ -137,7 +137,7 @@ def compress_blocks(
 def _shortened(
     stretcher: Stretcher, source: _Source, start: int, end: int, frames: int, lead: int, *, last: bool
 ) -> Iterator[F32]:
-    """The frames from `start` to `end` as so many `frames`: at their own pace for half a window, then faster."""
+    """Frames `start` to `end` compressed to `frames`: unchanged for half a window, then faster."""
     stretcher.clear()
     spectra = stretcher.spectra
     size, hop, length = spectra.size, spectra.hop, end - start
@@ -171,7 +171,7 @@ def _shortened(
 
 
 def _joined(parts: Iterable[Iterator[F32]], channels: int, lead: int) -> Iterator[F32]:
-    """The parts, each of which begins `lead` frames before the one before it ends, and passes into it."""
+    """Segments joined by crossfades of `lead` frames before the end of each."""
     nothing = np.zeros((channels, 0), np.float32)
     up = np.linspace(0.0, 1.0, lead, dtype=np.float32)
     over = nothing
@@ -192,7 +192,7 @@ def _joined(parts: Iterable[Iterator[F32]], channels: int, lead: int) -> Iterato
 
 
 class _Source:
-    """A sound of which parts are read in their order, each from at most a second before the end of the last one."""
+    """Sequential reader of a sound, with at most a second of look-back."""
 
     def __init__(self, blocks: Iterable[F32], channels: int, rate: int) -> None:
         self._blocks, self._kept = iter(blocks), rate

@@ -45,7 +45,7 @@ class PingpongCurves(NamedTuple):
 
 
 class PingpongState(NamedTuple):
-    """The delay line and what is kept from frame to frame."""
+    """The delay line with its state."""
 
     ring: f32p
     mask: i64

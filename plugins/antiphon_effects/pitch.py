@@ -63,7 +63,7 @@ def effects_angle(y: f64, x: f64) -> f64:
 
 
 class SpectraBuffers(NamedTuple):
-    """What kernels are given of `PhaseSpectra`, which says what each is."""
+    """Kernel arguments of `PhaseSpectra`, which documents each."""
 
     past: Audio
     mask: i64
@@ -222,7 +222,7 @@ _AT, _AGE = 0, 1
 
 
 class PitchState(NamedTuple):
-    """Where it is, each bin's turn, and the envelope that `formants` keeps."""
+    """Position, phase rotation of each bin, and the envelope kept by `formants`."""
 
     place: i64p
     angles: f64p

@@ -51,7 +51,7 @@ _SIZE, _DECAY, _BEFORE, _LEVEL, _BEFORE_STEP, _LEVEL_STEP, _SLOW = 0, 1, 2, 3, 4
 
 
 class ReverbState(NamedTuple):
-    """The lines, their rings and what is kept from block to block."""
+    """Delay lines with their ring buffers and state."""
 
     base: f64p
     rates: f64p
@@ -77,7 +77,7 @@ class ReverbState(NamedTuple):
 def effects_reverb_grid(
     r: ReverbState, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, age: i64
 ) -> None:
-    """Computes what the lines do in the next 16 frames. base: length of each line in frames at size 1."""
+    """Computes the lines' parameters of the next 16 frames. base: length of each line in frames at size 1."""
     if age == 0:
         r.slow[_SIZE] = size
         r.slow[_BEFORE] = predelay

@@ -51,7 +51,7 @@ _DEBT, _PACE, _BACK, _BEHIND = 0, 1, 2, 3
 
 
 class StretchState(NamedTuple):
-    """The attack that was found; see `_AT` for place and `_DEBT` for state."""
+    """The detected attack; see `_AT` for place and `_DEBT` for state."""
 
     rises: f32p
     loudest: f32p
@@ -61,7 +61,7 @@ class StretchState(NamedTuple):
 
 @kernel
 def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
-    """How many frames after the window's centre a sound begins; 0 where none does.
+    """Offset in frames of an onset from the window's centre; 0 without one.
 
     rises: 1 for each of its peaks.  loudest: power of the last second's loudest window.
     """
@@ -143,7 +143,7 @@ def effects_turn(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) ->
 
 @kernel
 def effects_look(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
-    """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
+    """Computes the spectra of the input before `end`; returns the onset's offset in the window, or 0."""
     effects_window(s, end - s.hop, s.before)
     effects_window(s, end, s.now)
     t.place[_PEAKS] = effects_peaks(s)
@@ -152,7 +152,7 @@ def effects_look(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
 
 @kernel
 def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchState) -> f64:
-    """output ← the next hop, from the input before `end`; returns by how much further on the next one's `end` lies.
+    """output ← the next hop, from the input before `end`; returns the increment of the next one's `end`.
 
     place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
     """
@@ -195,7 +195,7 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
 
 @kernel
 def effects_pace_hop(end: i64, s: SpectraBuffers, t: StretchState) -> None:
-    """output ← the next hop, from the input before `end`, as any place is: attacks are not looked for."""
+    """output ← the next hop, from the input before `end`, without attack detection."""
     effects_window(s, end - s.hop, s.before)
     effects_window(s, end, s.now)
     t.place[_PEAKS] = effects_peaks(s)
@@ -211,7 +211,7 @@ def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
 
 @kernel
 def effects_jump(t: StretchState) -> None:
-    """Forgets the phases: the next hop's place does not follow the last one's."""
+    """Clears the phases: the next hop is discontinuous with the last one."""
     t.state[_DEBT] = 0.0
     t.state[_PACE] = 0.0
     t.state[_BACK] = 0.0

@@ -48,7 +48,7 @@ class StutterCurves(NamedTuple):
 
 
 class StutterState(NamedTuple):
-    """The sound that is repeated, and where it is."""
+    """The repeated slice, with its read position."""
 
     ring: Audio
     state: f64p

@@ -264,7 +264,7 @@ class PhaserCurves(NamedTuple):
 
 
 class PhaserState(NamedTuple):
-    """The phase, the sections of all channels, and the age of the coefficients."""
+    """LFO phase, sections of all channels, and the age of the coefficients."""
 
     state: f64p
     sections: f64p

@@ -52,7 +52,7 @@ def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, 
 
 
 class CarrierCurves(NamedTuple):
-    """The parameters of the carrier, a place a frame."""
+    """Carrier parameters, one value per frame."""
 
     source: f32p
     frequency: f32p
@@ -88,7 +88,7 @@ def effects_carrier(carrier: Audio, y: Audio, p: CarrierCurves, own: f64p, dice:
 
 
 class VocoderCurves(NamedTuple):
-    """The time constants, a place a frame."""
+    """Time constants, one value per frame."""
 
     attack: f32p
     release: f32p

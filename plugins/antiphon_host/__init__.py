@@ -1,4 +1,4 @@
-"""Effects and instruments of others, LV2, CLAP and VST3, each in a worker of its own: the node `plugin`.
+"""Third-party effects and instruments, LV2, CLAP and VST3, each in its own worker: the node `plugin`.
 
 Their code is loaded in workers and in processes that describe them, nowhere else.
 """

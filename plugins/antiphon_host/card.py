@@ -1,4 +1,4 @@
-"""Description of one foreign plugin as data: what a process that loaded it once wrote, and what others read."""
+"""Description of a third-party plugin as data, written by a process that loaded it once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from antiphon.api import Param
 
 VERSION = 1
-"""Version of the description; another one in the cache is not read."""
+"""Format version of the description; others in the cache are ignored."""
 MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
     {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
@@ -22,7 +22,7 @@ _HUGE = 1e9
 
 @dataclass(frozen=True, slots=True)
 class HostedControl:
-    """One control of a plugin: its address there, and the parameter it is here.
+    """A plugin's control: its address in the plugin, and its parameter here.
 
     Attributes:
         key: Index of an LV2 port, id of a CLAP parameter, name of a VST3 one.
@@ -58,18 +58,18 @@ class HostedControl:
 
     @property
     def first(self) -> float:
-        """The plugin's number for the parameter's default."""
+        """Plugin value of the parameter's default."""
         param = self.param()
         return self.number(param.encode(param.default))
 
     def number(self, encoded: float) -> float:
-        """The plugin's number for an encoded value of the parameter."""
+        """Plugin value of an encoded value of the parameter."""
         return self.values[int(encoded)] if self.values else encoded
 
 
 @dataclass(frozen=True, slots=True)
 class PluginCard:
-    """A foreign plugin.
+    """Description of a third-party plugin.
 
     Attributes:
         address: "lv2:URI", "clap:ID" or "vst3:PATH".
@@ -100,7 +100,7 @@ class PluginCard:
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> PluginCard:
-        """The card that `to_json` wrote."""
+        """Card of `to_json` data."""
         rest = {name: value for name, value in data.items() if name not in ("version", "controls")}
         controls = (HostedControl(**item) for item in data["controls"])
         lists = (replace(c, choices=tuple(c.choices), values=tuple(c.values)) for c in controls)
@@ -108,14 +108,14 @@ class PluginCard:
 
 
 class ControlList:
-    """Collects a plugin's controls: their names become unique and allowed, their ranges usable."""
+    """Builder of a plugin's controls: makes names unique and valid, and ranges usable."""
 
     def __init__(self) -> None:
         self.found: list[HostedControl] = []
         self._names: set[str] = set()
 
     def add(self, told: HostedControl, points: Sequence[tuple[str, float]] = ()) -> None:
-        """Adds a control as its plugin tells it: name and range may be anything. `points`: names of its values."""
+        """Adds a control as declared by its plugin: name and range may be anything. `points`: names of its values."""
         low, high, default = (
             float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in (told.low, told.high, told.default)
         )
@@ -151,7 +151,7 @@ class ControlList:
 
 
 def struct(name: str, *fields: tuple[str, Any]) -> Any:
-    """A structure of C by its fields."""
+    """C structure type by its fields."""
     return type(name, (c.Structure,), {"_fields_": fields})
 
 

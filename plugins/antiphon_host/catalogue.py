@@ -1,4 +1,4 @@
-"""Descriptions of foreign plugins, kept in the cache folder: made where the plugin is loaded, read by all others."""
+"""Cache of third-party plugin descriptions, made by a process that loads the plugin."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from antiphon_host.folders import allowed
 
 KINDS = ("lv2", "clap", "vst3")
 SECONDS = 20.0
-"""Longest wait for the description of a plugin that is named for the first time."""
+"""Timeout in seconds of the first description of a plugin."""
 LOOP_SECONDS = 4.0
-"""The same where an event loop waits meanwhile, of all plugins together that it asks for in a row."""
+"""Timeout in seconds on an event loop, for all consecutive descriptions together."""
 TRIED_SECONDS = 60.0
-"""Time for which one that could not be described is not tried again."""
+"""Retry interval in seconds after a failed description."""
 _tried: dict[str, tuple[float, PluginCard]] = {}
 _looking: dict[str, Thread] = {}
 _debt_ends = 0.0  # when an event loop may wait for LOOP_SECONDS again
 
 
 def card_of(address: str, *, changed: bool = False) -> PluginCard:
-    """The description of a plugin, made now where none is kept.
+    """Description of a plugin, created now if not cached.
 
     changed: where it cannot be described any more, the one that was kept before.
 
@@ -58,7 +58,7 @@ def card_of(address: str, *, changed: bool = False) -> PluginCard:
 
 
 def kept(address: str, *, changed: bool = False) -> PluginCard | None:
-    """The description that is kept, while the plugin's library is the same or it may be `changed`; else None."""
+    """Cached description, if the plugin's library is the same or may be `changed`; else None."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError), _place(address).open("rb") as file:
         data = json.loads(file.read())
         is_own = os.fstat(file.fileno()).st_uid == getattr(os, "getuid", int)()  # it names code that is loaded
@@ -69,7 +69,7 @@ def kept(address: str, *, changed: bool = False) -> PluginCard | None:
 
 
 def _made(address: str) -> PluginCard:
-    """The description of a plugin, from a thread; an event loop waits for it only as long as it may stand still."""
+    """Description of a plugin, created in a thread; an event loop waits for it only up to its own limit."""
     global _debt_ends
     thread = _looking.get(address)
     if thread is None or not thread.is_alive():
@@ -108,7 +108,7 @@ def _stamp(library: str) -> list[int]:
 
 
 def _described(*words: str, seconds: float | None = SECONDS) -> Iterator[PluginCard]:
-    """Descriptions as a process of its own gives them; each is kept."""
+    """Descriptions from a separate process; each is cached."""
     child = start_helper("antiphon_host.describe", *words, stdout=subprocess.PIPE, start_new_session=True)
     try:
         if seconds is not None:
@@ -147,7 +147,7 @@ def _keep(card: PluginCard) -> None:
 
 
 def declared(info: Any, address: str) -> Any:
-    """The declaration of the node `plugin` for a `uri`: `Processor.variants` names this function.
+    """Declaration of the node `plugin` for a `uri`: `Processor.variants` names this function.
 
     Raises ParamError: as `card_of`.
     """
@@ -179,7 +179,7 @@ def scan() -> ScanService:
 
 
 class ScanService:
-    """What `antiphon plugins --scan` asks."""
+    """Service of `antiphon plugins --scan`."""
 
     def lines(self, kinds: Sequence[str] = KINDS) -> Iterator[str]:
         """A line for each plugin, address first; those that cannot be hosted with the reason."""

@@ -1,4 +1,4 @@
-"""CLAP plugins by their C interface: reading what a library holds, and playing one."""
+"""CLAP plugins by their C interface: library listing and instances."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def names(path: str) -> list[str]:
 
 
 def card(path: str, name: str) -> PluginCard:
-    """Reads one plugin. Raises ParamError: it cannot be made."""
+    """Description of one plugin. Raises ParamError: it cannot be created."""
     library = _library(path)
     said = next(d for d in library.descriptors() if d.id.decode("utf-8", "replace") == name)
     plugin = library.create(_host(), name)
@@ -174,7 +174,7 @@ class ClapInstance:
     """One instance; see `HostedInstance`."""
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
-        """Makes and starts it. Raises ParamError: it cannot be made."""
+        """Creates and starts the plugin. Raises ParamError: it cannot be created."""
         self._plugin = _library(card.library).create(_host(), card.address.partition(":")[2])
         self._asked: list[int] = self._plugin.host.asked
         self._at = c.addressof(self._plugin)
@@ -201,7 +201,7 @@ class ClapInstance:
             raise ParamError(f"cannot be started at {rate} Hz in blocks of {hop} frames")
 
     def _buffers(self, counts: Sequence[int], sound: Samples) -> Any:
-        """Buffers of the ports: the first channels are those of `sound`, the others are silent or heard by nobody."""
+        """Buffers of the ports: the first channels are those of `sound`, the others are silent or discarded."""
         found, row = (_Buffer * max(1, len(counts)))(), 0
         for n, count in enumerate(counts):
             rows = [sound[row + k] if row + k < len(sound) else np.zeros(self._hop, np.float32) for k in range(count)]
@@ -217,7 +217,7 @@ class ClapInstance:
 
     @property
     def latency(self) -> int:
-        """Frames, as the plugin reports them."""
+        """Latency in frames as reported by the plugin."""
         return int(self._latency.get(self._at)) if self._latency else 0
 
     def run(self, messages: Sequence[MidiMessage]) -> None:
@@ -243,7 +243,7 @@ class ClapInstance:
             self._plugin.on_main_thread(self._at)
 
     def save(self) -> bytes:
-        """Its state; empty where it has none."""
+        """Plugin state; empty where it has none."""
         state, parts = _extension(self._plugin, "clap.state", _State), []
 
         def write(_: int, data: int, size: int) -> int:
@@ -254,7 +254,7 @@ class ClapInstance:
         return b"".join(parts) if state and state.save(self._at, c.addressof(flow)) else b""
 
     def load(self, data: bytes) -> None:
-        """Restores a state. Raises ParamError: the plugin does not take it."""
+        """Restores a state. Raises ParamError: the plugin rejects it."""
         state, left = _extension(self._plugin, "clap.state", _State), [data]
 
         def read(_: int, into: int, size: int) -> int:
@@ -267,7 +267,7 @@ class ClapInstance:
             raise ParamError("does not take the state")
 
     def close(self) -> None:
-        """Ends it."""
+        """Destroys the instance."""
         self._plugin.stop(self._at)
         self._plugin.deactivate(self._at)
         self._plugin.destroy(self._at)

@@ -1,4 +1,4 @@
-"""`python -m antiphon_host.describe ADDRESS…`: loads and tries plugins, each in a process of its own.
+"""`python -m antiphon_host.describe ADDRESS…`: loads and tests plugins, each in its own process.
 
 "lv2:", "clap:" and "vst3:" are all of a kind.
 
@@ -25,14 +25,14 @@ from antiphon_host.folders import allowed, libraries
 from antiphon_host.instance import instance_of
 
 SECONDS = 15.0
-"""Time that a plugin may take to be made and to play four hops; who asks for one alone waits less."""
+"""Timeout in seconds of a plugin's creation and four hops; a single query has a shorter one."""
 MEMORY = 2 << 30
 MOST_BYTES = 4 << 20
 _HOP, _RATE = 256, 48000
 
 
 def main(*addresses: str) -> None:
-    """Describes the plugins of these addresses."""
+    """Prints descriptions of the plugins at these addresses."""
     out = os.fdopen(os.dup(1), "w")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # a plugin that prints does not write into the answer
@@ -70,7 +70,7 @@ def _lv2(world: list[lilv.World]) -> lilv.World:
 
 
 def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
-    """Each plugin of each library, whose names are read in a process of its own."""
+    """Each plugin of each library, whose names are read in a separate process."""
     for path in libraries("clap"):
         end = run_forked(lambda path=path: json.dumps(clap.names(str(path))).encode(), SECONDS, MOST_BYTES)  # type: ignore[misc]
         try:
@@ -109,7 +109,7 @@ def _how(end: ForkedEnd) -> str:
 
 
 def _try(address: str, read: Callable[[], PluginCard]) -> bytes:
-    """In the child: reads a plugin, makes it, and plays four hops of silence."""
+    """Child process: describes a plugin, creates it, and plays four hops of silence."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, SECONDS + 1.0)
     limit_resources(data=MEMORY)

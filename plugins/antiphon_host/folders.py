@@ -1,4 +1,4 @@
-"""The folders in which a system keeps CLAP and VST3 plugins; nothing outside them is loaded."""
+"""System folders of CLAP and VST3 plugins; nothing outside them is loaded."""
 
 from __future__ import annotations
 

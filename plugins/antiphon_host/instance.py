@@ -1,4 +1,4 @@
-"""A plugin as a worker plays it, whatever its format."""
+"""Interface of a running plugin, for all formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antiphon_host.midi import MidiMessage
 
 
 class HostedInstance(Protocol):
-    """One instance.
+    """A running third-party plugin.
 
     Attributes:
         x: float32 `[ins + side, hop]`, read by `run`.
@@ -32,17 +32,17 @@ class HostedInstance(Protocol):
         """Computes a hop."""
 
     def save(self) -> bytes:
-        """Its state beside its controls; empty for one that has none."""
+        """State beyond the controls; empty without one."""
 
     def load(self, data: bytes) -> None:
-        """Restores what `save` gave. Raises ParamError or another exception: the plugin does not take it."""
+        """Restores the result of `save`. Raises ParamError or another exception: the plugin rejects it."""
 
     def close(self) -> None:
         """Ends it."""
 
 
 def instance_of(card: PluginCard, rate: int, hop: int) -> HostedInstance:
-    """Loads a plugin. Raises ParamError: it cannot be made. Raises ModuleNotFoundError: an extra is missing."""
+    """Loads a plugin. Raises ParamError: it cannot be created. Raises ModuleNotFoundError: an extra is missing."""
     if card.address.startswith("clap:"):
         from antiphon_host.clap import ClapInstance
 

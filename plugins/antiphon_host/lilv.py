@@ -1,4 +1,4 @@
-"""LV2 plugins as liblilv reads them from their data files: no code of a plugin runs here."""
+"""LV2 metadata by liblilv: no plugin code runs here."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FEATURES = frozenset(
         f"{LV2}hardRTCapable",
     }
 )  # fmt: skip
-"""Required features that a plugin may name."""
+"""Supported required features."""
 _KINDS = {"AudioPort": "audio", "ControlPort": "control", "CVPort": "cv"}
 _NOTHING = -1.0
 RATE = 48000.0
-"""Hz for ranges that a plugin gives in shares of the rate."""
+"""Sample rate in Hz for ranges given relative to the rate."""
 
 
 @cache
 def library() -> c.CDLL:
-    """The library. Raises ParamError: it is not installed."""
+    """liblilv's handle. Raises ParamError: it is not installed."""
     for name in ("liblilv-0.so.0", "liblilv-0.0.dylib", "lilv-0.dll"):
         try:
             return c.CDLL(name)
@@ -59,7 +59,7 @@ def _items(kind: str, some: int | None) -> Iterator[int]:
 
 
 class World:
-    """The plugins that are installed in the folders of `LV2_PATH`, else in lilv's own."""
+    """Installed plugins in the folders of `LV2_PATH`, else in lilv's own."""
 
     def __init__(self) -> None:
         self._world = _call("world_new")
@@ -67,15 +67,15 @@ class World:
         self._all = _call("world_get_all_plugins", self._world)
 
     def uri(self, text: str) -> int:
-        """lilv's node of a URI."""
+        """lilv node of a URI."""
         return int(_call("new_uri", self._world, c.c_char_p(text.encode())))
 
     def uris(self) -> list[str]:
-        """The URIs of all plugins."""
+        """URIs of all plugins."""
         return sorted(_text(_call("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
 
     def card(self, uri: str) -> PluginCard:
-        """Reads one plugin. Raises ParamError: there is none of this URI."""
+        """Description of one plugin. Raises ParamError: there is none of this URI."""
         plugin = _call("plugins_get_by_uri", self._all, self.uri(uri))
         if not plugin:
             raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
@@ -83,7 +83,7 @@ class World:
 
 
 class _Reading:
-    """One plugin's ports as they are read."""
+    """Builder of one plugin's port description."""
 
     def __init__(self, world: World, plugin: int, uri: str) -> None:
         self._world, self._plugin, self._uri = world, plugin, uri
@@ -132,7 +132,7 @@ class _Reading:
         return found
 
     def _port(self, index: int, port: int) -> None:
-        """Sorts a port, and notes how it is connected: index, kind, direction, first value, size."""
+        """Classifies a port, and records its connection: index, kind, direction, first value, size."""
         is_input = self._is(port, f"{LV2}InputPort")
         kind = next((kind for name, kind in _KINDS.items() if self._is(port, f"{LV2}{name}")), "")
         if not kind and self._is(port, f"{EXT}atom#AtomPort"):
@@ -167,7 +167,7 @@ class _Reading:
         return _text(_call("port_get_symbol", self._plugin, port))
 
     def _control(self, index: int, port: int, role: str) -> float:
-        """Adds a control input; its first value."""
+        """Adds a control input; returns its first value."""
         nodes = [c.c_void_p() for _ in range(3)]
         _call("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
         default, low, high = (

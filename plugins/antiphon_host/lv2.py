@@ -1,4 +1,4 @@
-"""An LV2 plugin as it runs: its library opened without lilv, by what its card says of its ports."""
+"""Running LV2 plugin: its library opened without lilv, by its card's port description."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Descriptor = struct(
 )  # fmt: skip
 _Feature = struct("_Feature", ("uri", c.c_char_p), ("data", _P))
 _Two = struct("_Two", ("handle", _P), ("function", _P))
-"""A handle and a function: the shape of map, unmap and schedule."""
+"""C structure of a handle and a function: map, unmap and schedule."""
 _Option = struct(
     "_Option", ("context", c.c_uint32), ("subject", c.c_uint32), ("key", c.c_uint32), ("size", c.c_uint32),
     ("type", c.c_uint32), ("value", _P),
@@ -53,11 +53,11 @@ _StateInterface = struct(
 )  # fmt: skip
 _numbers: dict[bytes, int] = {}
 _names: list[Any] = []
-"""Texts of URIs by number, of the whole process: a library may keep a number for all its instances."""
+"""Process-wide table of URIs by number: a library may share a number between instances."""
 
 
 class HostFeatures:
-    """What the host offers to an instance. Objects that C points to are kept here."""
+    """Host features offered to an instance. Keeps the objects referenced by C alive."""
 
     def __init__(self, rate: float, hop: int) -> None:
         self._map, self._unmap = _MAP(lambda _, uri: self.number(uri)), _UNMAP(self._name)
@@ -100,7 +100,7 @@ class HostFeatures:
         return _numbers[uri]
 
     def uri(self, number: int) -> str | None:
-        """URI of a number; None of one that was not given."""
+        """URI of a number; None for an unknown one."""
         return bytes(_names[number - 1].value).decode() if 1 <= number <= len(_names) else None
 
     def _name(self, _: Any, number: int) -> int | None:
@@ -112,10 +112,10 @@ class HostFeatures:
 
 
 class Lv2Instance:
-    """One instance. `x` float32 `[ins + side, hop]` and `y` `[outs, hop]` are its sound in and out."""
+    """An LV2 instance. `x` float32 `[ins + side, hop]` and `y` `[outs, hop]` are its sound in and out."""
 
     def __init__(self, card: PluginCard, rate: float, hop: int) -> None:
-        """Loads and activates the plugin. Raises ParamError: its library does not give it."""
+        """Loads and activates the plugin. Raises ParamError: its library lacks it."""
         self._features = HostFeatures(rate, hop)
         more, uri = card.more, card.address.partition(":")[2].encode()
         try:
@@ -183,7 +183,7 @@ class Lv2Instance:
 
     @property
     def latency(self) -> int:
-        """Frames, as the plugin reports them after a run."""
+        """Latency in frames as reported after a run."""
         return max(0, round(float(self._values[self._latency_at]))) if self._latency_at >= 0 else 0
 
     def run(self, messages: Sequence[MidiMessage]) -> None:
@@ -211,7 +211,7 @@ class Lv2Instance:
         c.c_uint32.from_address(start).value = at - 8
 
     def _work(self) -> None:
-        """Does what the plugin has scheduled, between two hops."""
+        """Executes the plugin's scheduled work, between two hops."""
         assert self._worker is not None
         scheduled, self._features.scheduled = self._features.scheduled, []
         for data in scheduled:
@@ -228,7 +228,7 @@ class Lv2Instance:
         return 0
 
     def save(self) -> bytes:
-        """Its properties as JSON; empty where it has none."""
+        """Properties as JSON; empty without any."""
         found: dict[str, tuple[str, str]] = {}
         named = self._features.uri
 

@@ -10,12 +10,12 @@ import numpy as np
 from antiphon.api import Event, Samples
 
 MidiMessage: TypeAlias = tuple[int, bytes]
-"""Frame of a hop, and the message."""
+"""MIDI message with its frame within the hop."""
 MOST = 200
-"""Most events of a hop."""
+"""Maximum events per hop."""
 COLUMNS = 5
 HEAD = 3
-"""Numbers before a hop's controls: 1 where controls and events are given, the events, how often its state was kept."""
+"""Header size of a hop: 1 where controls and events are present, number of events, save counter of the state."""
 _KINDS = ("on", "off", "control", "bend", "program", "pressure")
 
 

@@ -1,4 +1,4 @@
-"""`plugin`: the node whose sound goes through an effect or instrument of others, in a worker of its own."""
+"""`plugin`: node that plays a third-party effect or instrument in its own worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
 LEAST_HOP = 32
 MOST_WAITING = 4096
 MEMORY = 512
-"""Megabytes that a plugin may take."""
+"""Memory limit of a plugin in megabytes."""
 
 
 class Plugin(WorkerProcessor):
@@ -35,7 +35,7 @@ class Plugin(WorkerProcessor):
     card: PluginCard | None = None
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the worker: one for each node, which makes a plugin of one channel once for each channel."""
+        """Worker of one node, with an instance per channel for a plugin of one channel."""
         card, hop = self._card(), max(LEAST_HOP, spec.block)
         self._copies = spec.channels if is_mono(card) else 1
         rows = (card.ins + card.side) * self._copies
@@ -60,14 +60,14 @@ class Plugin(WorkerProcessor):
         return self.card
 
     def config(self) -> str:
-        """The name of its state."""
+        """Name of the plugin's state."""
         name, card = str(self.settings["state"]), self._card()
         if name:
             states.read(name, card.address)
         return name
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Frames of the latency that the plugin reported when it was described."""
+        """Latency in frames as reported when the plugin was described."""
         return round(self._card().latency * spec.rate / 48000)
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -127,7 +127,7 @@ class Plugin(WorkerProcessor):
         self._state[EventWord.WAITING] = len(self._events) + (not rest)
 
     def step(self, io: IO) -> Step | None:
-        """Step of a block without events, whose controls the worker was given before."""
+        """Step of a block without events and with unchanged controls."""
         if self._passes or self._side:
             return None
         hop = self.hop_step(io.audio_in[0] if self._rows else None, io.audio_out[0], self._head)
@@ -136,7 +136,7 @@ class Plugin(WorkerProcessor):
         return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
 
     def _post_both(self, hop: int, sound: Samples) -> None:
-        """Posts a hop of sound and side chain; the sound alone is what replaces a missing answer."""
+        """Posts a hop of sound and side chain; only the sound replaces a missing answer."""
         self._both = sound
         self.post(hop, sound[: len(sound) - self._side])
 
@@ -153,11 +153,11 @@ class Plugin(WorkerProcessor):
         self._sounding.follow(start, events)
 
     def begin(self, hop: int) -> None:
-        """Gives a new worker the notes that sound."""
+        """Resends the sounding notes to a new worker."""
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Writes the sound of a hop, then its controls as they are at its end, then its events."""
+        """Writes the sound of a hop, its final control values, then its events."""
         given, rows = into[0], self._rows
         given[:rows] = self._both if self._side else sound
         more, io = given[rows:].reshape(-1), self._io
@@ -172,7 +172,7 @@ class Plugin(WorkerProcessor):
         self._given = True
 
     def reset(self) -> None:
-        """Forgets the past; the plugin begins anew at the next hop."""
+        """Resets the plugin from the next hop on."""
         if self._passes:
             return
         super().reset()

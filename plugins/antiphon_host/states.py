@@ -1,4 +1,4 @@
-"""Files of a plugin's state beside its controls, in the folder of the performer's patches: NAME.state."""
+"""Files of plugin states beyond the controls, in the folder of the performer's patches: NAME.state."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MOST_BYTES = 64 << 20
 
 
 def place_of(name: str) -> Path:
-    """The path of a state. Raises FileError: the name is more than one part of a path."""
+    """Path of a state. Raises FileError: the name is more than one part of a path."""
     return path_inside(patches_folder(), name, ".state")
 
 
 def read(name: str, address: str) -> bytes:
-    """The state of that name; empty where none was kept yet. Raises ParamError: it is another plugin's, or broken."""
+    """State of that name; empty if there is none. Raises ParamError: it is another plugin's, or damaged."""
     try:
         with place_of(name).open("rb") as file:
             kept = json.loads(file.read(MOST_BYTES))
@@ -32,7 +32,7 @@ def read(name: str, address: str) -> bytes:
 
 
 def write(name: str, address: str, state: bytes) -> None:
-    """Keeps a state. Raises FileError: it cannot be written, or is more than can be read again."""
+    """Saves a state. Raises FileError: it cannot be written, or exceeds the size limit of reading."""
     text = json.dumps({"address": address, "state": base64.b64encode(state).decode()}).encode()
     if len(text) > MOST_BYTES:
         raise FileError(f"the state {name} has {len(text) >> 20} MB; at most {MOST_BYTES >> 20} MB are kept")

@@ -1,4 +1,4 @@
-"""VST3 plugins by the library pedalboard, which is GPL: imported in a worker and where plugins are described alone."""
+"""VST3 plugins by the library pedalboard, which is GPL: imported only in workers and description processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from antiphon_host.midi import MidiMessage
 
 _RATE = 48000
 _HOSTS = frozenset({"bypass", "buffer_size_frames", "sample_rate_frames", "current_program"})
-"""Parameters that are the host's to set."""
+"""Names of host-controlled parameters."""
 
 
 def _load(path: str) -> Any:
@@ -27,7 +27,7 @@ def _load(path: str) -> Any:
 
 
 def card(path: str) -> PluginCard:
-    """Reads one plugin. Raises ParamError: it cannot be loaded."""
+    """Description of one plugin. Raises ParamError: it cannot be loaded."""
     plugin = _load(path)
     controls = ControlList()
     for name, param in plugin.parameters.items():
@@ -51,7 +51,7 @@ def card(path: str) -> PluginCard:
 
 
 def _channels(plugin: Any) -> int:
-    """Channels of an effect, which pedalboard tells only by what it refuses."""
+    """Channel count of an effect, found by pedalboard's refusals."""
     for channels in (2, 1):
         try:
             plugin.process(np.zeros((channels, 256), np.float32), _RATE, reset=True)
@@ -62,7 +62,7 @@ def _channels(plugin: Any) -> int:
 
 
 class Vst3Instance:
-    """One instance; see `HostedInstance`. The sound of pedalboard is as long as it is late shorter at its beginning."""
+    """A VST3 instance; see `HostedInstance`. pedalboard omits as many initial frames as its latency."""
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
         self._plugin = _load(card.library)
@@ -95,7 +95,7 @@ class Vst3Instance:
         self.y[:, max(0, lacking) :] = out[:, -self._hop :]
 
     def save(self) -> bytes:
-        """Its state as pedalboard gives it."""
+        """State as returned by pedalboard."""
         return bytes(self._plugin.raw_state)
 
     def load(self, data: bytes) -> None:

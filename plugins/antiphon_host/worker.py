@@ -1,4 +1,4 @@
-"""The worker of one node `plugin`: it alone loads the plugin's code while it plays."""
+"""Worker of one node `plugin`, the only process that loads the plugin's code during playback."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WARM_HOPS = 8
 
 
 class Hosted:
-    """A `Stepper` of one slot."""
+    """`Stepper` of one slot with a third-party plugin."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        """Loads the plugin, once for each copy.
+        """Loads the plugin, one instance per copy.
 
         Raises ParamError: it cannot be made, or was changed since the node was declared.
         """
@@ -77,7 +77,7 @@ class Hosted:
         self._set(values)
 
     def _load(self, config: str) -> None:
-        """Restores the state; nothing is written over one that cannot be restored."""
+        """Restores the state; an invalid file is never overwritten."""
         try:
             if state := states.read(config, self._card.address):
                 self._values.fill(np.nan)  # a state may hold controls too; those of the node are what counts
@@ -119,7 +119,7 @@ class Hosted:
         self._played = True
 
     def _keep(self) -> None:
-        """Writes the state, in a thread: a slow disk does not stop the sound."""
+        """Writes the state in a thread, so that a slow disk does not block the sound."""
         state, before = self._copies[0].save(), self._writing
 
         def write() -> None:

@@ -31,17 +31,17 @@ from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 log = logging.getLogger("antiphon.hum")
 
 ROUNDED = 4
-"""Frames by which two notes on one grid line may differ, since the line is rounded to a frame for each note."""
+"""Tolerance in frames of two notes on one grid line, which is rounded to a frame for each note."""
 SHORTEST = 0.02
-"""Least length of a note sent, seconds."""
+"""Minimum length of a sent note in seconds."""
 SOFT, LOUD = -50.0, -10.0
-"""dB of full scale that give velocity `LEAST_VELOCITY` and 1."""
+"""Levels in dBFS of velocity `LEAST_VELOCITY` and 1."""
 BEND_REACH = 2
 """Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
 LEAST_EXPRESSED = 0.02
-"""Semitones: a smaller change of a note's pitch is not sent."""
+"""Minimum change of a note's pitch in semitones that is sent."""
 TAIL = 0.3
-"""Seconds after a note's end at which its bend is taken back, so that what still fades keeps its pitch."""
+"""Seconds after a note's end until its bend is reset, so that its release keeps its pitch."""
 LEAST_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
@@ -49,7 +49,7 @@ BY_YIN = (
     "Its notes are found by yin instead: of what is hummed in quiet four in five, of recorded singing less than half,"
     " and speech gives notes too"
 )
-"""The end of a warning: what the lack of the model means.
+"""Suffix of a warning about the missing model.
 
 F1 on files, yin and learned (the card): hummed .80 and .98, 37 recorded songs .42 and .72.
 """
@@ -66,7 +66,7 @@ def velocity(level: float, dynamics: float) -> float:
 
 
 def available_mode(mode: str) -> str:
-    """The mode, or another that plays here, with a warning, logged once: a network may not be installed."""
+    """The mode, or an available fallback with a warning, logged once: a network may not be installed."""
     if mode == "polyphonic":
         say_instead(log, "hum follows one voice live, by mode=learned: mode=polyphonic is of files, `antiphon run hum`")
         mode = "learned"
@@ -316,7 +316,7 @@ class Hum(Processor):
         self._pending.append((due, "on", number, value))
 
     def _correct(self, io: IO, now: int, last: int, pitch: float) -> None:
-        """Moves the sounding note to another pitch, as `correction` says; a note that is still to come begins on it."""
+        """Corrects the sounding note's pitch as selected by `correction`; a pending note begins on it."""
         how = str(io.at("correction", last))
         if self._number < 0 or how == "off":
             return

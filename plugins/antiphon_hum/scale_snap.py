@@ -1,4 +1,4 @@
-"""Snaps notes to a scale and to the clock's grid, where a parameter asks for it."""
+"""Quantises notes to a scale and to the clock's grid, where a parameter asks for it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SCALES: dict[str, tuple[int, ...]] = {
 GRIDS = {"off": 0.0, "1/4": 1.0, "1/8": 0.5, "1/16": 0.25}
 """Beats between two lines of the grid."""
 SLOWEST = 60.0
-"""bpm from which up every note can reach the nearest line within the latency that `quantise` adds."""
+"""Minimum bpm at which every note can reach the nearest line within the latency added by `quantise`."""
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 ENOUGH = 4
-"""Notes needed before "auto" moves any."""
+"""Minimum notes before "auto" moves any."""
 FADE = 0.97
-"""Factor on a note's weight in the key for each further note."""
+"""Decay of a note's weight in the key per further note."""
 
 
 def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
@@ -47,7 +47,7 @@ class KeyFinder:
     """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982). `count`: number of notes."""
 
     def __init__(self, fade: float = FADE) -> None:
-        """Starts without notes. For each further note the weight of one fades by a factor, 0 to 1."""
+        """Starts without notes; `fade`: decay of a note's weight per further note, 0 to 1."""
         self._fade = fade
         rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
         profiles = np.array(rows)
@@ -70,7 +70,7 @@ class KeyFinder:
         np.dot(self._profiles, self._durations, out=self._fit)
 
     def resolve(self, key: str, scale: str) -> tuple[int, str]:
-        """Resolves "auto" to a tonic 0 to 11 and a scale, which is "off" until `ENOUGH` notes have been added."""
+        """Tonic 0 to 11 and scale of "auto", which is "off" until `ENOUGH` notes have been added."""
         if "auto" not in (key, scale):
             return KEYS.index(key) - 1, scale
         if self.count < ENOUGH:
@@ -85,12 +85,12 @@ class KeyFinder:
 
 
 def _mode(scale: str) -> str:
-    """The profile, "major" or "minor", by which a scale's tonic is found."""
+    """Profile, "major" or "minor", used to find a scale's tonic."""
     return "major" if 4 in SCALES[scale] else "minor"
 
 
 def extra_frames(quantise: str, rate: int) -> int:
-    """Frames of latency that quantising needs, so that the nearest line is never in the past."""
+    """Latency in frames of quantisation, so that the nearest line is never in the past."""
     return round(0.5 * GRIDS[quantise] * 60.0 / SLOWEST * rate)
 
 

@@ -1,4 +1,4 @@
-"""Identify: which catalogued recording sounds: landmarks for the catalogue, and a node that says what plays."""
+"""Recognition of catalogued recordings: landmarks for the catalogue, and a node that reports the sounding one."""
 
 from __future__ import annotations
 

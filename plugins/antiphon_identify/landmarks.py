@@ -1,4 +1,4 @@
-"""Landmarks of a sound: where its spectrum has peaks in time and frequency (after Wang, 2003)."""
+"""Landmarks of a sound: local spectral peaks in time and frequency (after Wang, 2003)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 RATE = 8000
 SIZE, HOP = 1024, 200
-"""Samples of a frame, 128 ms: partials stand above noise; and from one to the next, 25 ms."""
+"""Frame length in samples, 128 ms, so that partials stand above noise; and hop, 25 ms."""
 LOWEST, HIGHEST = 180.0, 3400.0
-"""Hz, what a telephone carries and a little more."""
+"""Frequency range in Hz, slightly more than a telephone's."""
 AROUND_TIME, AROUND_BINS = 8, 8
-"""Frames and bins on either side, 0.2 s and 62 Hz, among which a landmark is the largest."""
+"""Half-widths in frames and bins of the peak neighbourhood, 0.2 s and 62 Hz."""
 QUIETEST = 0.02
-"""Magnitude below which nothing is a landmark: a sine at -82 dB of full scale."""
+"""Minimum magnitude of a landmark: a sine at -82 dB of full scale."""
 _FIRST, _LAST = int(LOWEST * SIZE / RATE), int(HIGHEST * SIZE / RATE)
 _CHUNK = 400
-"""Frames that are searched at once; it bounds memory, and changes no result."""
+"""Frames per search batch; it bounds memory, and changes no result."""
 _FLOOR = 1e-6
 
 
 class Fingerprint(Analysis):
-    """The analysis that `antiphon library identify` compares."""
+    """Fingerprint analysis of `antiphon library identify`."""
 
     quantities = (Quantity("landmarks", "landmarks", "", "Peaks of the spectrum, by which a recording is recognised."),)
     rate = RATE
@@ -37,7 +37,7 @@ class Fingerprint(Analysis):
 
 
 class FingerprintRun(AnalysisRun):
-    """Holds its landmarks and half a chunk of spectra: 40 MB an hour at most."""
+    """Stores landmarks and half a chunk of spectra: 40 MB an hour at most."""
 
     def __init__(self) -> None:
         self._window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
@@ -69,7 +69,7 @@ class FingerprintRun(AnalysisRun):
         self._search(np.log(np.maximum(np.abs(spectra), _FLOOR)).astype(np.float32))
 
     def _search(self, rows: F32) -> None:
-        """Finds what is largest around it among the frames that have all their neighbours."""
+        """Local maxima among the frames with complete neighbourhoods."""
         rows = np.concatenate([self._rows, rows])
         count = len(rows) - 2 * AROUND_TIME
         if count <= 0:
@@ -91,7 +91,7 @@ class FingerprintRun(AnalysisRun):
 
 
 def _largest(table: F32, around: int, axis: int) -> F32:
-    """The largest of each place and `around` places on either side along an axis, by maxima of doubled widths."""
+    """Running maximum over `around` places on either side along an axis, by maxima of doubled widths."""
     table = np.moveaxis(table, axis, 0)
     edge = np.full((around, table.shape[1]), -np.inf, np.float32)
     found = np.concatenate([edge, table, edge])

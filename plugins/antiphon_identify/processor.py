@@ -1,4 +1,4 @@
-"""The node `identify`: passes the sound, and reports which catalogued recording it is."""
+"""Node `identify`: passes the sound, and reports its catalogued recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker of the node `identify`: the last seconds of each stream, compared with the catalogue once a second."""
+"""Worker of the node `identify`: compares the last seconds of each stream with the catalogue once a second."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerS
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
 LEAST = 3.0
-"""Seconds of sound before the first one."""
+"""Minimum seconds of sound before the first comparison."""
 HOLD = 4
-"""Comparisons for which a track stays, while nothing is recognised: a quiet passage is no other track."""
+"""Unsuccessful comparisons after which a track is dropped: a quiet passage is no other track."""
 _REOPEN = 10.0
-"""Seconds after which tracks that have been analysed meanwhile are looked for."""
+"""Interval in seconds of checks for newly analysed tracks."""
 _SILENCE = 1e-4
 
 
 class CatalogueReader:
-    """The catalogue and its index as they are on disk; looked at again every `_REOPEN` seconds."""
+    """Catalogue and index on disk, reopened every `_REOPEN` seconds."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,7 +37,7 @@ class CatalogueReader:
         self._due = 0.0
 
     def ask(self, sound: Samples) -> Sequence[IdentifiedFile]:
-        """What catalogued files a sound at `RATE` comes from; none where the catalogue cannot be read."""
+        """Matching catalogued files of a sound at `RATE`; none if the catalogue cannot be read."""
         try:
             self._open()
             if self._catalogue is None:
@@ -62,7 +62,7 @@ class CatalogueReader:
 
 
 class Identifier(ReportingStepper["IdentifiedStream"]):
-    """Slots are nodes; a stream's config is how many seconds are compared. `spec`: the worker's."""
+    """Stepper with a node per slot; a stream's config is the compared length in seconds. `spec`: the worker's."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         super().__init__(spec)
@@ -73,7 +73,7 @@ class Identifier(ReportingStepper["IdentifiedStream"]):
 
 
 class IdentifiedStream(RecentSound):
-    """The sound of one node at `RATE`, and what was recognised in it last."""
+    """Recent sound of one node at `RATE`, with its last match."""
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:
         super().__init__(rate=rate, wanted=RATE, frames=round(seconds * RATE))

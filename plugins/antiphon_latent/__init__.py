@@ -1,4 +1,4 @@
-"""A synth that plays notes from a learned space of timbres."""
+"""Synth that plays notes from a learned timbre space."""
 
 from __future__ import annotations
 

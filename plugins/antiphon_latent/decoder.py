@@ -1,4 +1,4 @@
-"""From a place in the learned space, a pitch and a velocity to the levels of a note's frames, and back."""
+"""Decoder from latent position, pitch and velocity to levels of a note's frames, and its inverse."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from antiphon_latent.partials import FRAMES, LONGEST, ROW, begin_of, measure
 AXES = 8
 CONDITIONS = 5
 SOUNDED = (2, 6, 10, 16, 24, 36)
-"""Frames by whose loudest a note is levelled."""
+"""Frames whose maximum level normalises a note."""
 LOW, HIGH = 33.0, 93.0
-"""Note numbers beyond which a timbre no longer changes with pitch."""
+"""Range of note numbers within which timbre changes with pitch."""
 FARTHEST = 4.0
-"""The range of a place on an axis, in both directions; 1 is a standard deviation of the notes learned from."""
+"""Range of a latent axis, in both directions; 1 is a standard deviation of the training notes."""
 
 
 def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
@@ -33,13 +33,13 @@ def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
 
 
 class PartialDecoder:
-    """A decoder: layers of tanh, none for PCA, then a linear one for each frame.
+    """Decoder: layers of tanh, none for PCA, then a linear output for each frame.
 
     That is `rows` `[FRAMES, ROW, width]` plus `base`, dB `[FRAMES, ROW]`.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the arrays of a model. Raises `ModelError` where they are not a decoder's."""
+        """Loads the arrays of a model. Raises `ModelError` where they do not fit."""
         try:
             read = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
             self.axes = read["axes"]
@@ -58,7 +58,7 @@ class PartialDecoder:
         self._power, self._sums = np.zeros(len(SOUNDED) * ROW, np.float32), np.zeros(len(SOUNDED), np.float32)
 
     def inputs(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
-        """What `hidden_of` takes, `[n, AXES + CONDITIONS]`, for places `[n, AXES]`."""
+        """Inputs of `hidden_of`, `[n, AXES + CONDITIONS]`, for positions `[n, AXES]`."""
         return np.concatenate([np.asarray(place, np.float32) @ self.axes, conditions(pitch, velocity)], axis=1)
 
     def hidden_of(self, inputs: F32, out: list[F32]) -> F32:
@@ -71,15 +71,15 @@ class PartialDecoder:
         return inputs
 
     def buffers(self, notes: int) -> list[F32]:
-        """Arrays for `hidden_of` of so many notes."""
+        """Output buffers of `hidden_of` for `notes` notes."""
         return [np.zeros((notes, len(bias)), np.float32) for _, bias in self.hidden]
 
     def loudest(self, hidden: F32) -> F32:
-        """The level in dB, `[n]`, of the loudest of the frames `SOUNDED`."""
+        """Maximum level in dB over the frames `SOUNDED`, `[n]`."""
         return np.array([self.loudest_of(row) for row in hidden], np.float32)
 
     def loudest_of(self, hidden: F32) -> float:
-        """As `loudest`, of one note `[width]`, without new arrays."""
+        """As `loudest`, for one note `[width]`, without allocation."""
         np.matmul(hidden, self._sounded, out=self._power)
         np.add(self._power, self._sounded_base, out=self._power)
         np.multiply(self._power, np.float32(np.log(10.0) / 10.0), out=self._power)
@@ -88,13 +88,13 @@ class PartialDecoder:
         return 10.0 * math.log10(float(self._sums.max()) + 1e-9)
 
     def notes(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
-        """Whole notes, dB `[n, FRAMES, ROW]`, levelled."""
+        """Complete notes, dB `[n, FRAMES, ROW]`, level-normalised."""
         hidden = self.hidden_of(self.inputs(place, pitch, velocity), self.buffers(len(place)))
         level = (hidden @ self.rows.reshape(-1, self.width).T).reshape(-1, FRAMES, ROW) + self.base
         return np.asarray(level - self.loudest(hidden)[:, None, None], np.float32)
 
     def find(self, level: F32, there: NDArray[np.bool_], pitch: float, velocity: float) -> tuple[F32, float]:
-        """The place `[AXES]` of a measured note, and the mean difference left, dB (Gauss and Newton, damped).
+        """Position `[AXES]` of a measured note, and the mean residual in dB (damped Gauss-Newton).
 
         level: dB `[FRAMES, ROW]`, of which there is what `there` says; velocity: 0 to 1.
         """
@@ -131,7 +131,7 @@ class PartialDecoder:
 
 
 def load(own: str) -> PartialDecoder:
-    """The decoder that ships, or that of a file of one's own, which `antiphon train notes` made.
+    """The shipped decoder, or that of a user's file written by `antiphon train notes`.
 
     Raises ModelError: it is missing, changed, or no decoder.
     """
@@ -143,13 +143,13 @@ def load(own: str) -> PartialDecoder:
 
 RATE = 44100
 LOWEST, HIGHEST = 50.0, 2000.0
-"""Hz of the pitches that are found."""
+"""Range of detectable pitches in Hz."""
 VELOCITY = 0.8
-"""Of a recording, whose velocity is unknown."""
+"""Assumed velocity of a recording."""
 
 
 def pitch_of(sound: F32, rate: int) -> float:
-    """The fundamental in Hz, by the normalised autocorrelation (McLeod and Wyvill 2005); median of five places."""
+    """Fundamental in Hz, by the normalised autocorrelation (McLeod and Wyvill 2005); median of five positions."""
     length = round(4.0 * rate / LOWEST)
     energy = np.convolve(np.square(sound, dtype=np.float64), np.ones(64), "same")
     loudest = int(energy.argmax())
@@ -175,7 +175,7 @@ def pitch_of(sound: F32, rate: int) -> float:
 
 
 def place_of(path: str, decoder: PartialDecoder) -> tuple[F32, float]:
-    """The place of the note in a file, `[AXES]`, and the mean difference that is left in dB.
+    """Latent position of the note in a file, `[AXES]`, and the mean residual in dB.
 
     Raises FileError: the file cannot be read, or is silent.
     """

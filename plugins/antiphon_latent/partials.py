@@ -1,4 +1,4 @@
-"""A note as numbers: levels of 40 partials and 16 noise bands in 64 frames, and how they are measured in a sound."""
+"""Note representation: levels of 40 partials and 16 noise bands in 64 frames, and their measurement."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PARTIALS, BANDS = 40, 16
 ROW = PARTIALS + BANDS
 HELD, RELEASED = 52, 12
 FRAMES = HELD + RELEASED
-"""Frames of a held note, close together where it begins, and of what follows its end."""
+"""Frames of a held note, dense near its onset, and of its release."""
 LONGEST, RINGS = 3.0, 0.8
-"""Seconds of a held note, and after its end, that frames describe."""
+"""Durations in seconds of a held note, and of its release, covered by frames."""
 BEND, RELEASE_BEND = 1.7, 1.5
 TIMES = LONGEST * (np.arange(HELD) / (HELD - 1)) ** BEND
 RELEASE_TIMES = RINGS * (np.arange(RELEASED) / (RELEASED - 1)) ** RELEASE_BEND
 EDGES = np.geomspace(100.0, 16000.0, BANDS + 1)
 """Hz of the edges of the noise bands."""
 FLOOR = -80.0
-"""dB below a note's loudest frame; nothing is less."""
+"""Floor in dB below a note's loudest frame."""
 PERIODS, NOISE_PERIODS = 4, 9
-"""Of the windows: Hann's, in which partials do not mix, and Blackman's, between whose partials noise is found."""
+"""Windows: Hann's, which separates partials, and Blackman's, to measure noise between partials."""
 
 
 def hz_of(pitch: float) -> float:
@@ -33,7 +33,7 @@ def hz_of(pitch: float) -> float:
 
 
 def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np.bool_]]:
-    """Measures a note of the fundamental `hz` whose key is let up at frame `end`.
+    """Frame levels of a note of the fundamental `hz` with note-off at frame `end`.
 
     Returns dB `[FRAMES, ROW]`, 0 dB the power of its loudest frame, and what of them there is: partials that the rate
     allows, in frames before the sound's end.
@@ -68,13 +68,13 @@ def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np
 
 
 def _cut(sound: F32, at: F64, length: int) -> F32:
-    """Windows around places, none of which begins before the sound does: attacks stay sharp."""
+    """Windows around positions, none starting before the sound, so that attacks stay sharp."""
     padded = np.pad(sound, (0, int(at.max()) + length))
     first = np.maximum(0, np.round(at).astype(int) - length // 2)
     return np.asarray(padded[first[:, None] + np.arange(length)], np.float32)
 
 
 def begin_of(sound: F32) -> int:
-    """The frame at which a note begins: 34 dB below its peak."""
+    """Onset frame of a note: 34 dB below its peak."""
     loud = np.abs(sound) > 0.02 * max(1e-9, float(np.abs(sound).max(initial=0.0)))
     return int(loud.argmax())

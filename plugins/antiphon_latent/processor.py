@@ -12,10 +12,10 @@ from antiphon_latent.decoder import AXES, FARTHEST, load, place_of
 from antiphon_latent.voices import ROWS, LatentVoices, latent_out
 
 TICK = 256
-"""Samples between two readings of the axes."""
+"""Samples between two updates of the axes."""
 ALL_SOUND_OFF, RESET, ALL_NOTES_OFF = 120, 121, 123
 REACH = 3.0
-"""The range of an axis; 1 is a standard deviation of the notes learned from."""
+"""Range of an axis; 1 is a standard deviation of the training notes."""
 AXIS_DOC = (
     "dark to bright",
     "clean to noisy",
@@ -51,7 +51,7 @@ class Latent(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Reads the model, and finds the place of `like`.
+        """Loads the model, and finds the latent position of `like`.
 
         Raises ModelError: there is no such model. Raises FileError: `like` cannot be read, or is silent.
         """
@@ -92,7 +92,7 @@ class Latent(Processor):
         io.report("dropped", self._dropped)
 
     def _play(self, io: IO, at: int, end: int) -> None:
-        """Plays frames `at` to `end`; every `TICK` samples since the last `reset` the rows are aimed anew."""
+        """Plays frames `at` to `end`; every `TICK` samples since the last `reset` the rows get new targets."""
         while at < end:
             if self._left == 0:
                 self._left = TICK
@@ -177,12 +177,12 @@ class Latent(Processor):
         self._aim(io, n, at)
 
     def _aim(self, io: IO, n: int, at: int) -> None:
-        """Aims a row at the end of the present stretch, if one has begun."""
+        """Sets a row's target at the end of the present tick, if one has begun."""
         if self._left:
             self._read(io, at)
             self._voices.aim(n, self._place, self._left)
 
 
 def _shift(timbre: float) -> float:
-    """What MPE's timbre, 0 to 1, adds to the first axis."""
+    """Offset of the first axis by MPE's timbre, 0 to 1."""
     return (2.0 * timbre - 1.0) * REACH

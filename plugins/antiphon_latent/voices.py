@@ -1,4 +1,4 @@
-"""The voices: where each is in its note, its amplitudes, and the kernel that plays it by Clenshaw's recurrence."""
+"""Voices: note position, amplitudes, and the kernel with Clenshaw's recurrence."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from antiphon_latent.partials import (
 )
 
 LOOP = 65536
-"""Samples of the loops of noise."""
+"""Length of the noise loops in samples."""
 
 
 class LatentVoice(IntEnum):
-    """Numbers of a voice."""
+    """Indices of a voice's numbers."""
 
     PHASE = 0  # turns of the fundamental
     PACE = 1  # turns in a sample
@@ -99,7 +99,7 @@ def latent_voice(
 
 @kernel
 def latent_out(made: f32p, gain: f32p, out: Audio) -> None:
-    """out ← made times gain, dB, all channels alike, bent from -3 dBFS on: it never reaches full scale."""
+    """out ← made times gain, dB, equal in all channels, soft-clipped from -3 dBFS on below full scale."""
     for n in range(out.frames):
         x = f64(made[n]) * math.exp(0.11512925464970229 * f64(gain[n]))
         size = abs(x)
@@ -111,26 +111,26 @@ def latent_out(made: f32p, gain: f32p, out: Audio) -> None:
 
 
 VOICES, SPARE = 16, 8
-"""Notes at once, and further rows in which notes that were taken end."""
+"""Maximum notes at once, and further rows for the fade-out of stolen ones."""
 ROWS = VOICES + SPARE
 ATTACK, CUT = 0.002, 0.006
-"""Seconds in which a voice begins, and ends where it is taken."""
+"""Fade-in of a voice, and fade-out of a stolen one, in seconds."""
 LOUDNESS = 10.0 ** (-16.0 / 20.0)
 """RMS amplitude of the loudest frame at full velocity."""
 LAST = HELD - 12
-"""The frame from which on the fall of a held note is taken, where it lasts longer than the frames."""
+"""Frame from which the decay of a held note is extrapolated."""
 LET = 1.5
-"""dB a second of that fall that count as none: a tone that is held does not end by itself."""
+"""Decay in dB per second treated as none, so that a sustained tone does not end by itself."""
 STEEPEST = 60.0
-"""dB a second."""
+"""Maximum decay in dB per second."""
 ENDED = -78.0
-"""dB below its loudest at which a held note ends."""
+"""Level in dB below its maximum at which a held note ends."""
 _DB = math.log(10.0) / 20.0
 
 
 @lru_cache(maxsize=4)
 def noise_loops(rate: int) -> F32:
-    """Noise of each band, of power 1, in loops `[BANDS, LOOP]`; bands beyond the rate are silent."""
+    """Noise of each band, of power 1, in loops `[BANDS, LOOP]`; bands above the Nyquist frequency are silent."""
     rng = np.random.default_rng(5)
     frequency = np.fft.rfftfreq(LOOP, 1.0 / rate)
     loops = np.zeros((BANDS, LOOP), np.float32)
@@ -144,7 +144,7 @@ def noise_loops(rate: int) -> F32:
 
 
 class LatentVoices:
-    """Rows of notes; one that does not sound is free.
+    """Rows of notes; a silent one is free.
 
     Of each: `key`, (channel, note) while it is down or held by the pedal, else (-1, -1); `pitch`, a note number with
     all bends; `level`, a factor by velocity and pressure; `shift`, added to the first axis.
@@ -179,11 +179,11 @@ class LatentVoices:
             self.key[n] = (-1, -1)
 
     def sounding(self, n: int) -> bool:
-        """Whether a row is not free."""
+        """Whether a row is sounding."""
         return bool(self._real[n, LatentVoice.GAIN] > 0.0 or self._real[n, LatentVoice.GAIN_STEP] > 0.0)
 
     def begin(self, key: tuple[int, int], pitch: float, velocity: float, level: float, shift: float) -> int:
-        """Begins a note, to be aimed then; -1 without a free row.
+        """Begins a note without a target; -1 without a free row.
 
         Where `VOICES` sound, the oldest of those that were let up ends, else the oldest.
         """
@@ -206,7 +206,7 @@ class LatentVoices:
         return row
 
     def release(self, n: int) -> None:
-        """Has the end of a note follow, from the levels that it has now."""
+        """Starts a note's release, from its present levels."""
         self.key[n] = (-1, -1)
         if self._ended[n] < 0:
             self._ended[n] = self._age[n]
@@ -214,17 +214,17 @@ class LatentVoices:
                 self._keep_base(n)
 
     def _keep_base(self, n: int) -> None:
-        """Levels from which the end of a note falls: those of its release."""
+        """Stores the levels at a note's release, from which it decays."""
         self._held(n, self._age[n] / self.rate)
         np.copyto(self._base[n], self._row)
 
     def cut(self, n: int) -> None:
-        """Ends a row in `CUT` seconds."""
+        """Fades out a row in `CUT` seconds."""
         self.key[n] = (-1, -1)
         self._real[n, LatentVoice.GAIN_STEP] = -1.0 / (CUT * self.rate)
 
     def aim(self, n: int, place: F32, count: int) -> None:
-        """Sets where a row's amplitudes and pitch go in the next `count` samples, from a place `[AXES]`."""
+        """Sets the targets of a row's amplitudes and pitch `count` samples ahead, from a position `[AXES]`."""
         real, ended = self._real[n], self._ended[n]
         self._move(n, place)
         if self._age[n] == 0:
@@ -252,7 +252,7 @@ class LatentVoices:
                 self._age[n] += count
 
     def _move(self, n: int, place: F32) -> None:
-        """Computes what a row's frames are made of, where its place is another than it was."""
+        """Recomputes a row's hidden layer after a change of position."""
         np.copyto(self._place, place)
         self._place[0] = min(max(self._place[0] + self.shift[n], -FARTHEST), FARTHEST)
         np.matmul(self._place, self._decoder.axes, out=self._turn)
@@ -263,7 +263,7 @@ class LatentVoices:
             self._levelled[n] = self._decoder.loudest_of(self._hidden[n])
 
     def _amplitudes(self, n: int, ahead: int) -> float:
-        """Computes a row's amplitudes so many samples later; gives their power, 1 for the loudest."""
+        """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""
         age, row = self._age[n] + ahead, self._row
         if self._ended[n] < 0:
             self._held(n, age / self.rate)
@@ -285,7 +285,7 @@ class LatentVoices:
         return power
 
     def _held(self, n: int, seconds: float) -> None:
-        """The levels of a held note; beyond the last frame they fall as they did before it."""
+        """Levels of a held note, extrapolated beyond the last frame."""
         if seconds < LONGEST:
             self._between(n, 0, (seconds / LONGEST) ** (1.0 / BEND) * (HELD - 1))
             return
@@ -300,7 +300,7 @@ class LatentVoices:
         np.add(last, fall, out=self._row)
 
     def _between(self, n: int, first: int, place: float) -> None:
-        """The levels between two frames."""
+        """Levels interpolated between two frames."""
         whole = int(place)
         low, high = self._pair[0], self._pair[1]
         self._frame(n, first + whole, low)

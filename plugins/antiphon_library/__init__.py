@@ -1,4 +1,4 @@
-"""Library: the catalogue of sound files; its command, its HTTP and OSC, and the service by which plugins use it."""
+"""Library: the catalogue of sound files, with its command, HTTP, OSC, and service for plugins."""
 
 from __future__ import annotations
 

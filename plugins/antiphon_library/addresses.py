@@ -1,4 +1,4 @@
-"""`/library/next` and `/library/fits`, worked out in a thread and in a process: a catalogue is on a disk."""
+"""`/library/next` and `/library/fits`, executed in a thread and in a process, since a catalogue is on disk."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from antiphon.api.backends.runtime import end_session, end_with_parent, module_c
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
 REPLY_BYTES = 8000
-"""Of an answer, in one datagram; further tracks are left out."""
+"""Maximum bytes of a reply, in one datagram; further tracks are dropped."""
 BARS = (4, 2, 1)
-"""Last bars that loops are compared with: so many as are kept."""
+"""Number of last bars compared with loops: the capture's length."""
 PATIENCE = 60.0
-"""Seconds after which a comparison is given up."""
+"""Timeout in seconds of a comparison."""
 MOST_TRACKS, MOST_SIGNALS = 50, 20
 KINDS = ("like", "skip", "dislike", "after")
 
 
 class Questions:
-    """The handlers; questions are answered one after the other."""
+    """Handlers of queries, executed sequentially."""
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
@@ -63,7 +63,7 @@ class Questions:
         request.reply("/library/next.reply", *_fitting_one_reply((path,) for path in found))
 
     async def fitting(self, request: OscRequest) -> None:
-        """Answers `/library/fits.reply s:path f:score s:why…`: what goes with the last bars of a node."""
+        """Answers `/library/fits.reply s:path f:score s:why…`: loops compatible with the last bars of a node."""
         asked: list[Arg] = [*request.args, *(10, "out")[len(request.args) :]]
         count, node = asked
         _checked(count)
@@ -89,7 +89,7 @@ def _checked(count: object) -> int:
 
 
 async def _captured(request: OscRequest, path: Path, node: str) -> int:
-    """Writes as many of the last bars of a node as are kept; returns their beats."""
+    """Writes the captured last bars of a node; returns their beats."""
     for bars in BARS:
         try:
             return await request.server.capture(path, node, bars)
@@ -99,7 +99,7 @@ async def _captured(request: OscRequest, path: Path, node: str) -> int:
 
 
 async def _asked(*words: str) -> bytes:
-    """What `antiphon library` prints; `UsageError` with its reason where it fails."""
+    """Output of `antiphon library`; `UsageError` with its reason on failure."""
     process = await start_command(
         module_command("antiphon", "library", *words),
         stdin=DEVNULL,
@@ -117,7 +117,7 @@ async def _asked(*words: str) -> bytes:
 
 
 def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
-    """The rows, one after the other, as far as they fit into one datagram."""
+    """Rows as arguments, as far as they fit into one datagram."""
     reply: list[Arg] = []
     size = 0
     for row in rows:
@@ -129,7 +129,7 @@ def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
 
 
 def next_paths(root: Path, count: int, given: Iterable[tuple[Arg, Arg]]) -> list[str]:
-    """The paths of the next tracks; stores the signals, (kind, path) each."""
+    """Paths of the recommended tracks; stores the signals, (kind, path) each."""
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.taste.choosing import next_summaries, request_of
 

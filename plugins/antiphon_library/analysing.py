@@ -1,4 +1,4 @@
-"""Analyses what is pending in a catalogue, two sounds at a time; each result is written as soon as it is there.
+"""Runs pending analyses of a catalogue, two sounds at a time; each result is written immediately.
 
 Processes that do so at once share the sounds: each sound is claimed before it is analysed.
 """
@@ -22,14 +22,14 @@ from antiphon_library.scanning import Progress
 
 AT_ONCE = 2
 REDRAW = 0.2
-"""Seconds between calls of the progress, and between looks at what another process analyses."""
+"""Interval in seconds of progress calls, and of checks on other processes' claims."""
 CLAIMS = "library.claims"
-"""The file of claims, beside the database."""
+"""Lock file of claims, beside the database."""
 
 
 @dataclass(slots=True)
 class AnalysisCounts:
-    """Counts of sounds by what was done with them: `shared` are those that another process analysed meanwhile.
+    """Counts of sounds by outcome; `shared`: analysed by another process meanwhile.
 
     `problems`: path and sentence of those that could not be read, and of analyses without a result; `remarks`: of how
     a file was heard.
@@ -45,7 +45,7 @@ class AnalysisCounts:
 
 @dataclass(slots=True)
 class _Work:
-    """A sound that is analysed. done: its seconds so far, written by its thread."""
+    """A sound under analysis. done: its seconds so far, written by its thread."""
 
     digest: str
     path: bytes
@@ -56,7 +56,7 @@ class _Work:
 
     @property
     def number(self) -> int:
-        """The number by which a process claims the work."""
+        """Number by which a process claims the work."""
         return int(self.digest[:15], 16)
 
     def run(self) -> dict[str, AnalysisResult]:
@@ -75,7 +75,7 @@ def analyse(
     again: bool = False,
     any_length: bool = True,
 ) -> AnalysisCounts:
-    """Analyses the sounds below `places`, none for all there is, that lack results in the present version.
+    """Analyses sounds below `places`, or all, that lack results in the present version.
 
     `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
     `progress` is called several times a second with seconds of sound. Raises `FileError`: the database cannot be used.
@@ -109,7 +109,7 @@ def _lacking(
 
 @dataclass(slots=True)
 class _Sharing:
-    """The work of one process among those that analyse the catalogue."""
+    """One process's part of the analysis of a catalogue."""
 
     catalogue: Catalogue
     claims: FileClaims
@@ -118,7 +118,7 @@ class _Sharing:
     _elsewhere: deque[_Work] = field(default_factory=deque)
 
     def run(self, work: Sequence[_Work], progress: Progress) -> None:
-        """Analyses all of it that no other process does, then waits for what others have claimed."""
+        """Analyses all unclaimed sounds, then waits for those claimed by others."""
         total, done = sum(item.duration for item in work), 0.0
         rest = deque(work)
         waiting: deque[tuple[_Work, Future[dict[str, AnalysisResult]]]] = deque()
@@ -148,7 +148,7 @@ class _Sharing:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _claimed(self, rest: deque[_Work]) -> _Work | None:
-        """The next sound that no other process has, and that none has analysed since; None where there is none."""
+        """Next unclaimed sound without results; None without any."""
         while rest:
             item = rest.popleft()
             if not self.claims.take(item.number):
@@ -164,7 +164,7 @@ class _Sharing:
 
 
 def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisResult]], counts: AnalysisCounts) -> None:
-    """Writes the results of a sound, or notes why there are none."""
+    """Writes the results of a sound, or the reason for none."""
     name = printable_path(os.fsdecode(item.path))
     try:
         results = future.result()

@@ -1,4 +1,4 @@
-"""The catalogue: its rows read and written. One connection, used by one thread."""
+"""The catalogue: reads and writes its rows. One connection, used by one thread."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Catalogue:
         self._base.close()
 
     def states(self) -> dict[bytes, FileState | None]:
-        """By path the files as they were when they were read; None for one that was missing since."""
+        """File states by path as of their last read; None for one missing since."""
         with explain_errors(self.path):
             rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
             return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
@@ -68,7 +68,7 @@ class Catalogue:
         return SoundIdentity(*row[:4]), json.loads(row[4])
 
     def put(self, entry: FileEntry) -> None:
-        """Writes a file's row. Other rows of its sound whose files are gone are removed: it was moved from there."""
+        """Writes a file's row. Rows of its sound for missing files are removed: it was moved from there."""
         with explain_errors(self.path), transaction(self._base):
             sound = None if entry.sound is None else self._sound_id(entry.sound)
             previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
@@ -85,13 +85,13 @@ class Catalogue:
                 self._drop_unused()
 
     def mark(self, paths: Collection[bytes], *, missing: bool) -> None:
-        """Notes that files are gone, or there again."""
+        """Marks files as missing, or present again."""
         with explain_errors(self.path), transaction(self._base):
             rows = [(int(missing), path) for path in paths]
             self._base.executemany("UPDATE files SET missing = ? WHERE path = ?", rows)
 
     def forget(self, paths: Collection[bytes]) -> int:
-        """Removes rows, and the results of sounds without any other file; how many rows there were."""
+        """Removes rows, and the results of sounds without any other file; returns the number of rows."""
         with explain_errors(self.path), transaction(self._base):
             rows = [(path,) for path in paths]
             count = self._base.executemany("DELETE FROM files WHERE path = ?", rows).rowcount
@@ -99,7 +99,7 @@ class Catalogue:
         return max(0, count)
 
     def sounds(self) -> list[tuple[str, bytes, float, dict[str, int]]]:
-        """Digest, path, seconds and analyses' versions of each good file that is there, in order of paths."""
+        """Digest, path, seconds and analysis versions of each good present file, by path."""
         with explain_errors(self.path):
             files = self._base.execute(
                 "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
@@ -111,7 +111,7 @@ class Catalogue:
         return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
 
     def versions(self, digest: str) -> dict[str, int]:
-        """By analysis the version of the result that a sound has."""
+        """Result versions of a sound, by analysis."""
         with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT analysis, version FROM results WHERE sound = (SELECT id FROM sounds WHERE digest = ?)",
@@ -120,7 +120,7 @@ class Catalogue:
             return dict(rows.fetchall())
 
     def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
-        """By path the files of a folder, with results of one analysis and of its variants (`name variant`)."""
+        """Files of a folder by path, with results of one analysis and of its variants (`name variant`)."""
         within, variants = folder.rstrip(b"/") + b"/", f"{analysis} "
         found: dict[bytes, FolderSound] = {}
         with explain_errors(self.path):
@@ -138,7 +138,7 @@ class Catalogue:
         return found
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
-        """Writes results of a sound: by analysis its version, its values or None, and why it has none.
+        """Writes results of a sound: by analysis its version, its values or None, and the reason for none.
 
         A sound that has been forgotten meanwhile is left out. Of values that are bytes there may be one: its landmarks.
         """
@@ -162,7 +162,7 @@ class Catalogue:
             return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
 
     def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
-        """Number and packed landmarks of those of `serials` that are there."""
+        """Number and packed landmarks of the existing ones of `serials`."""
         for serial in serials:
             with explain_errors(self.path):
                 row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
@@ -170,7 +170,7 @@ class Catalogue:
                 yield serial, row[0]
 
     def files_of(self, serial: int) -> tuple[int, list[bytes]]:
-        """Number of the sound with these landmarks, 0 for none, and the paths of its files that are there."""
+        """Number of the sound with these landmarks, 0 for none, and the paths of its present files."""
         with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "

@@ -1,4 +1,4 @@
-"""The learned modes: sends spectra to the model's worker and applies its gains to the spectra when they come back.
+"""Learned modes: sends spectra to the model's worker and applies its gains to the delayed spectra.
 
 A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, or by those of a file's own mask,
 which the confidence network weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a
@@ -42,7 +42,7 @@ def denoise_spread(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
 
 
 class DelayedSpectra:
-    """A ring of spectra with the gate's gains for them, and the client of the model's worker.
+    """Delay line of spectra with the gate's gains for them, and the client of the model's worker.
 
     `lead`, `delay`: hops from sending a spectrum to its answer, and to its sound. `gain`: `[bins]` of the hop that
     `turn` returned, the model's where it is `answered`, else the gate's; `mask`: the same before `confidence`, by which
@@ -86,23 +86,23 @@ class DelayedSpectra:
         self.client.begin(hop)
 
     def restart(self, hop: int) -> None:
-        """Takes hop `hop` as the first of a file; the ring and the learned noise stay, as after a preroll."""
+        """Treats hop `hop` as the first of a file; the ring and the learned noise stay, as after a preroll."""
         self._begun = hop
         if self.confidence is not None:
             self.confidence.reset()
 
     @property
     def told(self) -> bool:
-        """Whether the network knows the noise."""
+        """Whether the network has a noise profile."""
         return bool(self._sent[0, 1, 0] > UNKNOWN / 2)
 
     @property
     def noise(self) -> F32 | None:
-        """The log powers of the learned noise `[UNITS]`; None where it is unknown."""
+        """Log powers of the learned noise `[UNITS]`; None where unknown."""
         return self._sent[0, 1].copy() if self.told else None
 
     def learn(self, power: F32) -> None:
-        """Sets the learned noise that is sent along with each spectrum to power `[bins]`."""
+        """Sets the learned noise, sent along with each spectrum, to power `[bins]`."""
         denoise_units(power, self._first, UNITS, BINS, self._sent[0, 1])
         np.add(self._sent[0, 1], 1e-10, out=self._sent[0, 1])
         np.log(self._sent[0, 1], out=self._sent[0, 1])

@@ -1,4 +1,4 @@
-"""The confidence network of files: `confidence`, told what comes as well as what was; a file's steady noise.
+"""Confidence network of files, `confidence` with look-ahead; a file's steady noise.
 
 A file is heard as a whole first: the features of all hops go through a recurrent layer forwards and one backwards, and
 each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
@@ -27,14 +27,14 @@ from antiphon_denoise.learned.confidence import (
 )
 
 LEAST = -13.0
-"""dB of what the mask takes beside the whole: of 39 noisy items it took -11.4 and more, of clean ones -17 and less, but
-for a recording that hisses itself."""
+"""Minimum power removed by the mask, dB relative to the whole: -11.4 and more on 39 noisy items, -17 and less on clean
+ones, but for a recording that hisses itself."""
 STEADY = 4.0
-"""dB by which the estimate, in every hop, may be above what was taken: noise that comes and goes was 4 to 9 above."""
+"""Maximum excess in dB of the estimate over the removed power in every hop: intermittent noise was 4 to 9 above."""
 EVEN = -7.0
-"""dB of a bin's geometric mean below its mean, on average: steady noise has -2.5; where telling did harm, -8 to -13."""
+"""Minimum mean of a bin's geometric over arithmetic mean in dB: steady noise has -2.5; harmed items have -8 to -13."""
 MEAN_OF_LOGS = 1.781
-"""exp(Euler's constant): mean over geometric mean of a noise's power in one bin, which is exponentially distributed."""
+"""exp(Euler's constant): ratio of mean to geometric mean of an exponentially distributed power."""
 FLOOR = 1e-12
 """Power below which a bin is silent: -120 dB."""
 SILENT = 1e-9
@@ -42,7 +42,7 @@ SILENT = 1e-9
 
 
 class SteadyNoise:
-    """Sums over hops of powers and gains, and the noise in them."""
+    """Noise estimate of a file: sums over hops of powers and gains."""
 
     def __init__(self, bins: int) -> None:
         self._weights = np.zeros(bins)
@@ -53,7 +53,7 @@ class SteadyNoise:
         self._hops = 0
 
     def add(self, power: F32, gain: F32) -> None:
-        """Adds a hop's `power` `[bins]` and the mask's `gain` of it, 0 to 1."""
+        """Adds a hop's `power` `[bins]` and the mask's `gain`, 0 to 1."""
         weight = (1.0 - gain) ** 2
         self._weights += weight
         self._logs += weight * np.log(power + FLOOR)
@@ -63,7 +63,7 @@ class SteadyNoise:
         self._hops += 1
 
     def power(self) -> F32 | None:
-        """The noise's mean power `[bins]`; None where there is too little noise, or none that stays."""
+        """Mean noise power `[bins]`; None for too little noise, or unsteady noise."""
         taken = np.sum(self._taken)
         if taken <= 10.0 ** (LEAST / 10.0) * self._whole or self._whole <= SILENT * self._hops * len(self._taken):
             return None
@@ -83,7 +83,7 @@ HIDDEN = 64
 
 
 class FileConfidence:
-    """In the place of `Confidence` where a file is heard ahead: notes the features, then plays the shares of them.
+    """`Confidence` with look-ahead on files: records the features, then applies their shares.
 
     `noise`: what the mask took as noise while the features were noted.
     """
@@ -109,16 +109,16 @@ class FileConfidence:
 
     @property
     def heard(self) -> bool:
-        """Whether the shares are known."""
+        """Whether the shares are computed."""
         return self._shares is not None
 
     def hear(self) -> None:
-        """Computes the shares of all hops of which the features were noted."""
+        """Computes the shares of all recorded hops."""
         self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32))
         self._values = self._values[:0].copy()
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """As `Confidence.apply`; while it notes features it leaves `gain` as it is."""
+        """Applies the shares as `Confidence.apply`; while recording it leaves `gain` unchanged."""
         place, self._place = self._place, self._place + 1
         if self._shares is None:
             if not known:  # once it was told, no estimate is asked for
@@ -155,12 +155,12 @@ def logistic(x: F32) -> F32:
 
 
 def both_ways(weights: dict[str, F32], layer: str, x: F32) -> F32:
-    """A gated recurrent layer over `[T, …]`, forwards and backwards, beside each other."""
+    """Bidirectional GRU layer over `[T, …]`, outputs concatenated."""
     return np.concatenate([_turned(weights, layer, "", x), _turned(weights, layer, "_reverse", x[::-1])[::-1]], axis=1)
 
 
 def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
-    """One direction, in torch's order of gates: reset, update, new."""
+    """One direction of the layer, in torch's order of gates: reset, update, new."""
     given = x @ weights[f"{layer}.weight_ih_l0{way}"].T + weights[f"{layer}.bias_ih_l0{way}"]
     across = np.ascontiguousarray(weights[f"{layer}.weight_hh_l0{way}"].T)
     bias, hidden = weights[f"{layer}.bias_hh_l0{way}"], len(across)
@@ -176,7 +176,7 @@ def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
 
 
 def load(model: str = MODEL) -> dict[str, F32] | None:
-    """A network's installed weights by name, float32; None where there are none: files are heard without it then."""
+    """A network's installed weights by name, float32; None without them: files then play without it."""
     try:
         return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(model).items()}
     except ModelError:

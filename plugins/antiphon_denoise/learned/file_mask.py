@@ -1,4 +1,4 @@
-"""The mask of files: what `mask_network` does, told what comes as well as what was.
+"""Mask network of files: `mask_network` with look-ahead.
 
 The log powers of a file are noted while it is heard for the first time. Then the network runs over all of it, with
 recurrent layers forwards and backwards, in stretches of `STRETCH` hops and `BESIDE` more on both sides, and its gains
@@ -20,14 +20,14 @@ from antiphon_denoise.learned.mask_network import SLOPE, UNSURE
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 
 AROUND = 8
-"""Blocks of hops each way, of whose lowest levels the median is taken: 3 s."""
+"""Blocks of hops on each side whose minima enter the median: 3 s."""
 FILE_FEATURES = 2 * FEATURES + 1
 FILE_DETAILS = DETAILS + 4
 _LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in tables.ROWS.values())
 
 
 def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice], F32]]:
-    """bands `[T, COUNT, FILE_FEATURES]`, and what gives the details `[…, FILE_DETAILS, UNITS]` of some of the hops.
+    """bands `[T, COUNT, FILE_FEATURES]`, and a function for the details `[…, FILE_DETAILS, UNITS]` of a slice of hops.
 
     log: `[T, UNITS]` log powers; noise: `[UNITS]`, those of the noise, where they are known.
     """
@@ -57,7 +57,7 @@ def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice
 
 
 def lowest_around(short: F32) -> F32:
-    """Of smoothed levels `[T, UNITS]`: the median of each block's lowest over `AROUND` blocks each way."""
+    """Noise floor of smoothed levels `[T, UNITS]`: median of the blocks' minima over `AROUND` blocks each way."""
     lowest = np.minimum.reduceat(short, np.arange(0, len(short), BLOCK))
     # of an even number the lower one, as torch has it
     median = [np.sort(lowest[max(0, row - AROUND) : row + AROUND + 1], 0) for row in range(len(lowest))]
@@ -65,7 +65,7 @@ def lowest_around(short: F32) -> F32:
 
 
 def _followed(log: F32) -> list[F32]:
-    """`[T, UNITS]`: both smoothed levels, and the lowest of the first over the blocks so far."""
+    """Both smoothed levels, and the minimum of the first over past blocks, each `[T, UNITS]`."""
     short, long, floor = (np.empty_like(log) for _ in range(3))
     floors = np.full((PAST, log.shape[1]), NO_FLOOR, np.float32)
     keep_short, keep_long = np.float32(SHORT), np.float32(LONG)
@@ -82,7 +82,7 @@ def _followed(log: F32) -> list[F32]:
 
 
 def _running(frame: F32) -> F32:
-    """The mean of all hops so far `[T]`, each weighing `LEVEL` of the one after it."""
+    """Exponentially weighted running mean `[T]` of all past hops with factor `LEVEL`."""
     out, mean, weight = np.empty_like(frame), 0.0, 0.0
     for hop, now in enumerate(frame):
         weight = weight * LEVEL + 1.0
@@ -92,7 +92,7 @@ def _running(frame: F32) -> F32:
 
 
 def _bands(log: F32, level: F32, followed: list[F32], mean: F32, frame: F32, noise: F32 | None) -> F32:
-    """`[T, COUNT, FEATURES]`, as `HopFeatures.bands` has them feature by feature."""
+    """Band features `[T, COUNT, FEATURES]`, in the order of `HopFeatures.bands`."""
     made = np.zeros((*level.shape, FEATURES), np.float32)
     mean_log = np.log(mean + tables.QUIETEST_MEAN)[:, None]
     made[..., 0] = level - mean_log
@@ -108,13 +108,13 @@ def _bands(log: F32, level: F32, followed: list[F32], mean: F32, frame: F32, noi
 
 MODEL = "denoise-mask-file"
 STRETCH, BESIDE = 156 * BLOCK, 20 * BLOCK
-"""Hops computed at once: a minute, and the 8 s beside that the layers take of what is around."""
+"""Hops per batch, a minute, and their context of 8 s for the layers."""
 FEW = 128
-"""Hops whose units are computed at once."""
+"""Hops per batch of the unit gates."""
 
 
 class FileMask:
-    """The gains of one file: notes its log powers, then gives the gains of all hops."""
+    """Gains of one file: records its log powers, then computes the gains of all hops."""
 
     def __init__(self, weights: dict[str, F32], hops: int) -> None:
         """`weights`: as `load` gives them; `hops`: of the file."""
@@ -126,17 +126,17 @@ class FileMask:
 
     @property
     def known(self) -> bool:
-        """Whether the gains are known."""
+        """Whether the gains are computed."""
         return len(self._gains) > 0
 
     def note(self, hop: int, log: F32) -> None:
-        """Notes the log powers `[UNITS]` of a hop of the file."""
+        """Records the log powers `[UNITS]` of a hop of the file."""
         if hop < len(self._logs):
             self._logs[hop] = log
             self._count = hop + 1
 
     def compute(self, noise: F32 | None) -> None:
-        """Computes the gains of all hops noted. `noise`: its log powers `[UNITS]`, where they are known."""
+        """Computes the gains of all recorded hops. `noise`: its log powers `[UNITS]`, where known."""
         logs = self._logs[: self._count]
         if len(self._gains) != len(logs):
             self._gains = np.zeros_like(logs)
@@ -146,11 +146,11 @@ class FileMask:
             self._gains[first:last] = made[first - before :][:STRETCH]
 
     def forget_levels(self) -> None:
-        """Frees the levels: `compute` is not called any more."""
+        """Frees the levels, after the last `compute`."""
         self._logs, self._count = self._logs[:0].copy(), 0
 
     def gain(self, hop: int) -> F32:
-        """The gains `[UNITS]` of a hop, once they are known."""
+        """Gains `[UNITS]` of a hop, after `compute`."""
         self._own[:] = self._gains[min(hop, len(self._gains) - 1)]
         return self._own
 
@@ -171,7 +171,7 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
 
 
 def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
-    """Gains `[T, UNITS]` of details `[T, FILE_DETAILS, UNITS]` and what is said of the bands, `[T, …, COUNT]`."""
+    """Gains `[T, UNITS]` from details `[T, FILE_DETAILS, UNITS]` and the bands' network output, `[T, …, COUNT]`."""
     rule = said @ tables.wide()
     push = (details * rule[:, :FILE_DETAILS]).sum(1) + rule[:, FILE_DETAILS]
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
@@ -181,5 +181,5 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
 
 
 def load() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None where there are none: the live mask plays files too."""
+    """The installed weights by name, float32; None without them: the live mask then plays files too."""
     return load_installed(MODEL)

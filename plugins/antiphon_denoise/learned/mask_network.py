@@ -1,4 +1,4 @@
-"""The networks of `mode=learned` and `mode=autoencoder` in numpy, and what they see; in torch: `antiphon_models`."""
+"""Networks of `mode=learned` and `mode=autoencoder` in numpy, with their features; in torch: `antiphon_models`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HopFeatures:
     """
 
     def __init__(self, details: Samples | None = None) -> None:
-        """Makes the buffers. `details`: where `details` is to be written; None for a buffer of its own."""
+        """Allocates the buffers. `details`: output array of `details`; None for its own."""
         self.details: Samples = np.zeros((DETAILS, UNITS), np.float32) if details is None else details
         self._rows: Samples = np.zeros((6, UNITS), np.float32)
         self._seen: Samples = np.zeros((6, COUNT + 1), np.float32)
@@ -67,7 +67,7 @@ class HopFeatures:
         self._describe_units(x, known)
 
     def _follow(self, x: Samples, known: bool) -> None:
-        """Advances what is remembered, and sums all of it in bands."""
+        """Updates the smoothed levels, and averages them in bands."""
         rows, smooth, floors = self._rows, self._smooth, self._floors
         np.exp(x[0], out=rows[POWER])
         if known:
@@ -135,10 +135,9 @@ class HopFeatures:
 
 WIDTH, TELLS, LAST = 96, 4, 12
 UNSURE = 0.5
-"""Added to the gate's logit after training: unseen sounds are mistaken for noise more often than those of the training.
-"""
+"""Bias of the gate's logit after training: unseen sounds are mistaken for noise more often than the training's."""
 SLOPE = 0.1
-"""Of the rectifier, below 0."""
+"""Slope of the rectifier below 0."""
 
 
 def by_feature(weight: Samples) -> Samples:
@@ -147,10 +146,10 @@ def by_feature(weight: Samples) -> Samples:
 
 
 class ArrayMaskNetwork:
-    """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
+    """Network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers. Raises `ModelError`: they do not fit."""
+        """Allocates the buffers. Raises `ModelError`: the weights do not fit."""
         told = DETAILS + 1 + TELLS
         # what the bend takes: details, the last rows of the rule, and the push
         self._seen: Samples = np.zeros((told, UNITS), np.float32)
@@ -207,9 +206,9 @@ class ArrayMaskNetwork:
 
 HIDDEN, LATENT = 128, 24
 LEAST = -7.0
-"""Natural logarithm of power: lower bound of a band's gain."""
+"""Lower bound of a band's gain, natural logarithm of power."""
 SPREAD = 3.0
-"""Factor from the network's last numbers to logarithms of power."""
+"""Factor from the network's outputs to logarithms of power."""
 
 
 class ArrayAutoencoder:

@@ -1,4 +1,4 @@
-"""What both forms of the learned modes' networks, torch's and numpy's, are built of, and the models as plain data."""
+"""Common parts of the learned modes' networks, in torch and numpy, and the models as plain data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AUTOENCODER = replace(
     weights="denoise-autoencoder",
 )
 UNKNOWN = -100.0
-"""First value of the second input where no noise has been learned."""
+"""Marker in the second input of a missing noise profile."""
 
 
 def mask() -> ModelInfo:
@@ -60,9 +60,9 @@ def first_bins() -> NDArray[np.int64]:
 
 
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
-"""Share of the hop before in the two smoothed spectra, and its weight in the mean power."""
+"""Smoothing coefficients of the two spectra, and of the mean power."""
 BLOCK, BLOCKS = 48, 3
-"""The floor is the lowest of this block of hops and of so many whole ones before it: 1.2 to 1.5 s."""
+"""Length of a block, and number of past blocks, of the noise floor: 1.2 to 1.5 s."""
 PAST = BLOCKS + 1
 NO_FLOOR = 50.0
 QUIET, QUIETEST_MEAN = 1e-10, 1e-9
@@ -76,12 +76,12 @@ ROWS = {
     "scales": (1 / 3, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.5, 0.2),
     "shifts": (0.0, 0.3, 0.3, 0.3, 0.3, 0.0, 0.0, 0.0, 1.6),
 }
-"""How each row of a band's features is clipped, scaled and shifted."""
+"""Clipping, scale and offset of each row of a band's features."""
 
 
 @cache
 def per_unit() -> F64:
-    """`[COUNT, UNITS]`: a unit's place is its middle; a band's weights over units add up to one."""
+    """Interpolation weights `[COUNT, UNITS]` by the units' centres; a band's weights over units add up to one."""
     below, way = places(BINS)
     spread = np.zeros((COUNT, BINS))
     spread[below, np.arange(BINS)] += 1 - way
@@ -91,19 +91,19 @@ def per_unit() -> F64:
 
 @cache
 def mean() -> F32:
-    """`[UNITS, COUNT]`: from the units to the means of the bands."""
+    """Matrix `[UNITS, COUNT]` from units to band means."""
     each = per_unit()
     return np.ascontiguousarray((each / each.sum(axis=1, keepdims=True)).T, np.float32)
 
 
 @cache
 def wide() -> F32:
-    """`[COUNT, UNITS]`: from the bands to the units between their centres."""
+    """Matrix `[COUNT, UNITS]` from bands to units, linear between the bands' centres."""
     return np.ascontiguousarray(per_unit() / np.diff(np.append(first_bins(), BINS)), np.float32)
 
 
 @cache
 def sums() -> F32:
-    """`[UNITS, COUNT + 1]`: `mean` and, as last column, the mean power of a frame."""
+    """Matrix `[UNITS, COUNT + 1]`: `mean` and, as last column, the mean power of a frame."""
     frame = np.where(np.arange(UNITS) < SINGLE, 1.0, GROUP) / 1024.0
     return np.ascontiguousarray(np.concatenate([mean(), frame[:, None]], 1), np.float32)

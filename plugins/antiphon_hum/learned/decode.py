@@ -11,11 +11,11 @@ from antiphon.api import F32
 from antiphon_hum.learned import tables
 
 SMOOTH = 0.02
-"""Share of a hop in the running mean of `MANY`: half a second."""
+"""Smoothing coefficient per hop of `MANY`: half a second."""
 ALONE = 4.0
-"""Negative log odds of several voices (.018) up to which one voice is taken to sound alone: singing has .02 at most."""
+"""Negative log odds of several voices (.018) up to which a single voice is assumed: singing has .02 at most."""
 WEIGHTS = ((tables.NOTE, 1.0), (tables.ONSET, 0.6), (tables.FAR_NOTE, 1.0), (tables.FAR_ONSET, 0.1))
-"""Places in an answer, and the share of the log odds of several voices that is added there.
+"""Indices in an answer, with the weight there of the log odds of several voices.
 
 Found on a grid of few values, on 8 songs over bands.
 """
@@ -23,7 +23,7 @@ _LEAST = 1e-6
 
 
 class LeadVoice:
-    """Answers as they would be for the strongest voice alone, hop by hop."""
+    """Filter of answers for the strongest voice, hop by hop."""
 
     def __init__(self) -> None:
         self._answer: F32 = np.zeros(tables.ANSWER, np.float32)
@@ -33,7 +33,7 @@ class LeadVoice:
         self._many = 0.0
 
     def __call__(self, answer: F32) -> F32:
-        """Takes an answer `[ANSWER]`; returns one, which is valid until the next call."""
+        """Filters an answer `[ANSWER]`; the result is valid until the next call."""
         self._many += SMOOTH * (float(answer[tables.MANY]) - self._many)
         more = max(0.0, _log_odds(self._many) + ALONE)
         changed = self._answer
@@ -43,7 +43,7 @@ class LeadVoice:
         return changed
 
     def all(self, answers: F32) -> F32:
-        """The same of the answers `[hops, ANSWER]` of a whole sound."""
+        """Filtered answers `[hops, ANSWER]` of a whole sound."""
         self.reset()
         return np.array([self(answer).copy() for answer in answers], np.float32).reshape(answers.shape)
 
@@ -54,7 +54,7 @@ def _log_odds(chance: float) -> float:
 
 
 LiveNote = tuple[float, float, float]
-"""Start and end in seconds, pitch as a MIDI number with its fraction."""
+"""Note with start and end in seconds, and pitch as a fractional MIDI number."""
 SECONDS = tables.HOP / tables.RATE
 
 
@@ -97,7 +97,7 @@ class Live:
 
 
 _FADE = 0.8
-"""Factor a hop by which the memory of a faint onset decays."""
+"""Decay per hop of a weak onset's memory."""
 
 
 class NoteDecoder:
@@ -162,7 +162,7 @@ class NoteDecoder:
             self.begun, self.number, self.began = self._line, round(self._line), self._age
 
     def _onset(self, onset: float, most: int, note: float, key: float, sure: float, moving: float) -> bool:
-        """Detects an onset and decides on its pitch; whether a note begins."""
+        """Detects an onset and decides on its pitch; returns whether a note begins."""
         live = self.live
         if onset < 0.5 * live.onset:
             self._armed = True
@@ -193,7 +193,7 @@ class NoteDecoder:
             self._begin(key, 0)
 
     def _hold(self, note: float, key: float, sure: float, moving: float) -> None:
-        """Follows the sounding note's pitch; ends it, or begins another on a pitch reached without an onset."""
+        """Tracks the sounding note's pitch; ends it, or begins another on a pitch reached without an onset."""
         live = self.live
         self._quiet = self._quiet + 1 if note < (live.young if self._age < live.recent else live.off) else 0
         far = abs(key - self._line) > live.away
@@ -213,7 +213,7 @@ class NoteDecoder:
             self._begin(key, 0)
 
     def _settle(self, key: float, still: bool, far: bool) -> None:
-        """Follows the pitch of a note that has just begun."""
+        """Tracks the pitch of a note that has just begun."""
         live = self.live
         self._wrongs = self._wrongs + 1 if still and self.number >= 0 and abs(key - self.number) > live.wrong else 0
         if self._wrongs >= live.wrongs:
@@ -238,7 +238,7 @@ class NoteDecoder:
         self._rested = 99
 
     def all(self, answers: F32) -> list[LiveNote]:
-        """The notes of answers `[hops, ANSWER]`, timed from the start of the sound; starts are at the onset."""
+        """Notes of answers `[hops, ANSWER]`, in seconds from the start of the sound; starts are at the onset."""
         found: list[LiveNote] = []
         start, pitch = -1.0, -1.0
         for hop, a in enumerate(answers):

@@ -1,4 +1,4 @@
-"""From the network's answers to the notes of a whole sound: Viterbi over rest and pitch, then where notes begin.
+"""Decoding of the network's answers to the notes of a whole sound: Viterbi over rest and pitch, then onsets.
 
 The states are those of Tony's note model (Mauch et al. 2015) without its attack: a rest, and each third of a semitone
 twice, so that a note can be repeated. An untrained singer's pitch lies anywhere between two semitones and moves
@@ -22,26 +22,25 @@ FileNote = tuple[float, float, float]
 STATES_PER_SEMITONE = 3
 KEYS = tables.SEMITONES * STATES_PER_SEMITONE
 CHUNK = 1000
-"""Hops whose costs are computed at a time: 1.5 MB."""
+"""Hops per batch of costs: 1.5 MB."""
 EDGES = 0.2
-"""Share of a note at either end that does not count for its pitch."""
+"""Share of a note excluded at either end from its pitch."""
 QUANTILE = 0.6
 """Of a note's pitches, the reported one: voices slide up into a note more often than down. The median is 0.5."""
 NEAR = 0.75
-"""Semitones from the median; pitches further away do not count."""
+"""Maximum distance in semitones from the median of pitches considered."""
 STEADY, UNSTEADY = 0.10, 0.12
-"""Semitones of standard deviation within notes: of an instrument at most, and of a singer's voice at least."""
+"""Standard deviation in semitones within notes: maximum of an instrument, and minimum of a singer's voice."""
 EARLY, LATE, LATE_JOINED = -0.009, 0.021, 0.031
-"""Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice whose note
-follows another with no gap. Voices slide and have consonants, and listeners place notes where the pitch is reached.
-"""
+"""Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice's legato note.
+Voices slide and have consonants, and listeners place notes where the pitch is reached."""
 JOINED = 5
-"""Hops of a gap up to which a note follows another with no gap."""
+"""Maximum gap in hops of a legato note."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathCosts:
-    """Weights of the path through a file, found as `decode.Live`."""
+    """Weights of the path through a file, fitted like `decode.Live`."""
 
     onset: float = 0.15  # probability of an onset at which beginning a note costs nothing besides `begin`
     begin: float = 0.6  # fixed cost of beginning a note
@@ -124,7 +123,7 @@ def _costs(answers: F32, how: PathCosts) -> F64:
 
 
 def _segments(path: NDArray[np.int32], least: int) -> list[tuple[int, int]]:
-    """First hop and the one after the last of each note of the path."""
+    """First hop and end hop of each note of the path."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
     return [(int(a), int(b)) for a, b in pairwise(edges) if b - a >= least and path[a] < 2 * KEYS]
 
@@ -134,7 +133,7 @@ def _sure(answers: F32, first: int, last: int) -> float:
 
 
 def _middle(values: F64) -> F64:
-    """The values without those of the note's ends."""
+    """Values without the note's ends."""
     cut = int(EDGES * len(values))
     return values[cut : len(values) - cut]
 
@@ -160,7 +159,7 @@ def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
 
 
 def _starts(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
-    """Seconds at which notes begin."""
+    """Onset times of notes in seconds."""
     voice = (unsteadiness(answers, parts) - STEADY) / (UNSTEADY - STEADY)
     voice = min(1.0, max(0.0, voice))
     starts = []

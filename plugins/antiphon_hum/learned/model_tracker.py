@@ -1,4 +1,4 @@
-"""Mode `learned`: hops to a worker and its answers to notes, live; on files the network hop by hop in this process."""
+"""Mode `learned`: live by a worker, whose answers become notes; on files hop by hop in this process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
 from antiphon_hum.tracking.tracker import Candidate, TrackerSettings
 
 RATE = 3 * tables.RATE
-"""Hz that files are resampled to: a whole multiple of the network's rate."""
+"""Sample rate of resampled files in Hz: an integer multiple of the network's rate."""
 
 
 class OfflineModel:
-    """Computes the answers to a sound at `RATE`, given piece by piece. `frames`: frames taken so far."""
+    """Computes the answers to a streamed sound at `RATE`. `frames`: number processed."""
 
     def __init__(self) -> None:
         """Loads the network. Raises `ModelError` where its weights do not fit."""
@@ -33,7 +33,7 @@ class OfflineModel:
         self.frames = 0
 
     def feed(self, sound: Samples) -> None:
-        """Takes the next float32 `[channels, n]` of the sound."""
+        """Processes the next float32 `[channels, n]` of the sound."""
         self.frames += sound.shape[1]
         self._take(sound)
 
@@ -57,11 +57,11 @@ class OfflineModel:
 
 
 LEVELS = 8
-"""Hops over whose maximum the level of a note is taken."""
+"""Hops over whose maximum a note's level is measured."""
 SETTLING = 2
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
 MISSING = 10
-"""Hops without an answer after which a sounding note is ended: 0.1 s. One late answer must not end a note."""
+"""Missing answers after which a sounding note ends: 0.1 s. One late answer must not end a note."""
 REACH = 4.0
 """Log odds by which `sensitivity` shifts the probabilities, from 0 to 1."""
 

@@ -30,16 +30,16 @@ from antiphon_hum.learned.tables import (
 )
 
 BELOW = -SHIFTS[0]
-"""Bins below the grid that the lowest harmonic reaches."""
+"""Bins below the grid reached by the lowest harmonic."""
 NOTHING = -2.0
-"""Level of what is below the grid, and of the bands before the sound."""
+"""Level below the grid, and in the bands before the sound."""
 REACH = 4
-"""Bins around the likeliest whose mean is the pitch."""
+"""Half-width in bins of the mean around the likeliest pitch."""
 _LOG10 = np.float32(0.5 / math.log(10.0))
 
 
 class Spectrum:
-    """The power spectrum of the newest `size` samples, and its logarithm on the grid of bins.
+    """Power spectrum of the newest `size` samples, and its logarithm on the grid of bins.
 
     `power`: float32 `[size // 2 + 1]`; `levels`: float32 `[GRID]`.
     """
@@ -92,7 +92,7 @@ class ArrayPitchNetwork:
     """The network of one stream: `[1, HOP]` samples in, `[1, ANSWER]` values out."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers. Raises ModelError: they do not fit."""
+        """Allocates the buffers. Raises ModelError: the weights do not fit."""
         sizes = {"one": (CHANNELS, 16, 5), "two": (16, 16, 5), "three": (16, BODY, 5), "local": (BODY, 2, 3)}
         made = {
             name: Conv1d(
@@ -146,7 +146,7 @@ class ArrayPitchNetwork:
         self._answer(y[0])
 
     def _analyse(self, past: Samples) -> None:
-        """Writes the channels over pitch, and the bands of this hop."""
+        """Computes the channels over pitch, and the bands of this hop."""
         self._long(past)
         self._middle(past)
         self._short(past)
@@ -162,7 +162,7 @@ class ArrayPitchNetwork:
         np.mean(self._short_bands, axis=1, out=bands[2])
 
     def _advance(self) -> None:
-        """Computes the convolutions over pitch and the step in time."""
+        """Computes the convolutions over pitch and the recurrent step."""
         one, two, three = self._body
         for layer, after in ((one, two.inputs), (two, three.inputs), (three, self._local.inputs)):
             found = layer()
@@ -188,7 +188,7 @@ class ArrayPitchNetwork:
         np.add(self._semitones, self._key_logits, out=self._semitones)
 
     def _answer(self, y: Samples) -> None:
-        """Writes what `spec` says of an answer: probabilities, and pitches as means around the likeliest bin."""
+        """Writes an answer as specified in `spec`: probabilities, and pitches as means around the likeliest bin."""
         found, places = self._logits, self._places
         sure = self._tell.outputs
         sigmoid(sure, sure)

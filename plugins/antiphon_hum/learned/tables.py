@@ -12,17 +12,17 @@ from antiphon.api import F32, F64, frequency
 from antiphon.api.backends.models import ModelInfo
 
 RATE = 16000
-"""Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""
+"""Sample rate in Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""
 HOP = 160
 NEAR, FAR = 3, 12
-"""Hops by which the two groups of an answer's values lag the newest sample."""
+"""Lag in hops of the two groups of an answer's values behind the newest sample."""
 LOWEST, SEMITONES = 35, 62
 """MIDI number of the lowest semitone, and number of semitones."""
 # places in an answer; pitches are parts of `SEMITONES` above `LOWEST`, so that all values are of one size
 PITCH, SURE, VOICED, NOTE, ONSET, KEY, KEY_SURE = range(7)
 FAR_VOICED, FAR_NOTE, FAR_ONSET, FAR_KEY, FAR_SURE, MANY = range(7, 13)
 FAR_KEYS = 13
-"""First of `SEMITONES` values: the probability that the note `FAR` hops ago has this semitone."""
+"""First of `SEMITONES` values: probabilities of each semitone for the note `FAR` hops ago."""
 ANSWER = FAR_KEYS + SEMITONES
 
 
@@ -56,12 +56,12 @@ GRID = 280
 """Bins of the spectra: the pitches' and those of their harmonics above."""
 LONG, MIDDLE, SHORT = 2048, 1024, 512
 FALLS = {LONG: 320, MIDDLE: 200, SHORT: 120}
-"""Samples within which each window falls at its end."""
+"""Fall time of each window at its end in samples."""
 HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 SHIFTS = tuple(round(PER_SEMITONE * 12 * math.log2(h)) for h in HARMONICS)
 """Bins from a pitch to each of its harmonics."""
 BANDS = 20
-"""Of the short window, for what begins."""
+"""Number of bands of the short window, for onsets."""
 CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
 LATE = FAR - NEAR
 ROOT = 0.35
@@ -75,7 +75,7 @@ def hertz(places: NDArray[np.int64]) -> F64:
 
 @cache
 def window(size: int) -> F32:
-    """`[size]`, of energy 1: rises slowly and falls within `FALLS` samples, so that the newest sound counts soon."""
+    """Window `[size]`, of energy 1: a slow rise and a fall within `FALLS` samples, for low latency."""
     fall = FALLS[size]
     up = 0.5 - 0.5 * np.cos(math.pi * np.arange(size - fall) / (size - fall))
     down = 0.5 + 0.5 * np.cos(math.pi * np.arange(fall) / fall)

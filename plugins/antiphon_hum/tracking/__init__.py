@@ -1,4 +1,4 @@
-"""Pitch and notes by signal processing: candidates, pitch track, onset flux, segments, and what is taken for a note.
+"""Pitch and notes by signal processing: pitch track, onset flux, segmentation, and note candidates.
 
 May import `antiphon.api`; no torch.
 """

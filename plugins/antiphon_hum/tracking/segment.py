@@ -63,7 +63,7 @@ class Weights:
 
 
 class NoteGrid(NamedTuple):
-    """Places in all, places per semitone, and the MIDI number of the lowest place's semitone."""
+    """Number of places, places per semitone, and the MIDI number of the lowest place's semitone."""
 
     places: i64
     per_note: i64
@@ -160,7 +160,7 @@ GRID = NoteGrid(PLACES, PER_NOTE, float(LOWEST))
 
 
 class Segmenter:
-    """The best path of the newest `lag + 1` hops; the value of the oldest of them is final.
+    """Fixed-lag Viterbi path of the newest `lag + 1` hops; the oldest value is final.
 
     `lag`: hops by which the final value is late; `path`: `[lag + 1]`, oldest first; see `hum_path`.
     """
@@ -185,7 +185,7 @@ class Segmenter:
         self._row = 0
 
     def step(self, pitch: float, rise: float) -> None:
-        """Takes a hop of a MIDI number, 0 for none, and its onset flux in dB, and updates `path`."""
+        """Processes a hop's MIDI number, 0 for none, and its onset flux in dB, and updates `path`."""
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
         hum_notes(pitch, rise, old, new, self._backs[row], self._weights, GRID)

@@ -19,30 +19,30 @@ SIZE = 512
 BANDS = 24
 LOW, HIGH = 150.0, 9000.0
 BACK = 2
-"""Hops between the two spectra that are compared."""
+"""Distance in hops of the two compared spectra."""
 MOST_RISE = 20.0
 UNDER = 60.0
-"""dB below the loudest recent band under which a level is treated as silence."""
+"""Silence threshold in dB below the loudest recent band."""
 FALL = 20.0
-"""dB a second by which the memory of the loudest band decays."""
+"""Decay of the loudest band in dB per second."""
 BEFORE, AFTER = 5, 2
 """Hops before a peak that must be lower, and after it that must not be higher."""
 DELAY = 1
-"""Hops after a dip within which a rise may follow."""
+"""Maximum hops from a dip to the following rise."""
 LAG = DELAY + AFTER
 DIP = 0.4
-"""Weight of a dB of dip relative to a dB of rise."""
+"""Weight of the dip relative to the rise."""
 CLEAR = 10.0
-"""dB of a dip that count in full; beyond these at most three times the rise."""
+"""Dip in dB counted in full; more counts up to three times the rise."""
 CALM = 0.04
-"""Weight of a hop's rise in the running mean of rises."""
+"""Smoothing coefficient per hop of the mean rise."""
 _LEVELS = 32
 # places in `state`: dB of the loudest band of late; memory of rises
 _TOP, _MEAN, _SIZE = 0, 1, 2
 
 
 class FluxState(NamedTuple):
-    """The bank of filters and the hops so far."""
+    """The filter bank and the history of hops."""
 
     edges: i64p  # `[BANDS + 1]` first bin of each band, and the end
     bank: f64p  # `[rows, BANDS]` ring of band levels, dB
@@ -149,7 +149,7 @@ class OnsetFlux:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, frame: F32, power: float) -> float:
-        """Takes a hop of the newest `SIZE` samples: onset strength in dB at a peak `LAG` hops before, else 0."""
+        """Processes the newest `SIZE` samples; returns onset strength in dB at a peak `LAG` hops before, else 0."""
         np.multiply(frame, self._window, out=self._framed)
         np.fft.rfft(self._framed, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
         self._row = (self._row + 1) % self._rows
@@ -166,14 +166,14 @@ class OnsetFlux:
 
 
 SETTLED, FALLING = 0.45, 0.1
-"""Parts of the known sustain, at its start and at its known end, that are left out of the note's pitch."""
+"""Shares of the known sustain, at its start and at its known end, excluded from the note's pitch."""
 MIN_VOICED = 6
-"""Least number of voiced hops of a note: 32 to 35 ms."""
+"""Minimum voiced hops of a note: 32 to 35 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is known of a candidate when it has to be decided on.
+    """Measurements of a note candidate at its decision.
 
     `pitch`: median of its sustain, a MIDI number; `level`: level of its loudest hop, dB.
     """
@@ -183,7 +183,7 @@ class Candidate:
 
 
 def candidate(pitches: F64, sustain: NDArray[np.bool_], levels: F64, whole: bool) -> Candidate | None:
-    """The candidate of `n` known hops of pitch (0: unvoiced), whether they are past the attack, and level in dB.
+    """Candidate of `n` known hops of pitch (0: unvoiced), sustain flags, and level in dB.
 
     None where fewer than `MIN_VOICED` are voiced. `whole`: it ends within these hops.
     """
@@ -197,7 +197,7 @@ def candidate(pitches: F64, sustain: NDArray[np.bool_], levels: F64, whole: bool
 
 
 def _median(values: F64) -> float:
-    """The median. `numpy.median` imports a package at its first call, and this runs on the block path."""
+    """Median of values. `numpy.median` imports a package at its first call, and this runs on the block path."""
     ordered, middle = np.sort(values), len(values) // 2
     return float(ordered[middle]) if len(values) % 2 else 0.5 * float(ordered[middle - 1] + ordered[middle])
 
@@ -209,13 +209,13 @@ PITCH_LAG, NOTE_LAG = 4, 10
 SLURRED = 3
 """Onset flux below which a note has no attack."""
 MOVED = 2
-"""Places of the segmenter by which the same note may shift."""
+"""Maximum shift in places of the segmenter within one note."""
 RING = 64
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """The parameters of `hum` that a tracker reads; `sensitivity`, `patience`, `lead`: mode learned alone."""
+    """Parameters of `hum` read by a tracker; `sensitivity`, `patience`, `lead`: mode learned alone."""
 
     sensitivity: float = 0.5
     threshold: float = -70.0
@@ -330,7 +330,7 @@ class NoteTracker:
         return self._known(oldest, 0, count)
 
     def _run(self, first: int) -> int:
-        """Hops of the path from `first` on that belong to one note."""
+        """Length in hops of the path's note from `first` on."""
         path, count = self._segments.path, 1
         while first + count < len(path) and 0 <= path[first + count] < 2000:
             count += 1

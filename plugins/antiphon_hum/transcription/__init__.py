@@ -1,4 +1,4 @@
-"""Files to notes: what `antiphon run hum` does, with quantisation.
+"""Transcription of files: `antiphon run hum`, with quantisation.
 
 May import `antiphon.api` and all else of the plugin.
 """

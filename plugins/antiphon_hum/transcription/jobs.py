@@ -1,4 +1,4 @@
-"""The file job `antiphon run hum IN.wav OUT.wav`: the notes of a voice, played by a piano, as long as the source."""
+"""File job `antiphon run hum IN.wav OUT.wav`: the notes of a voice, played by a piano, at the source's length."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
 ANALYSIS_SHARE = 0.4
-"""Share of the progress that the analysis takes."""
+"""Share of the analysis in the progress."""
 VOICE_SHARE = 0.25
-"""Of that, what taking the voice out takes with `lead`."""
+"""Share of the voice separation with `lead` in the analysis's progress."""
 RENDER_BLOCK = 2048
 """Least frames of a block in which the piano is rendered: the samples are the same in any, and this is the fastest."""
 MANY = 0.3
-"""Mean probability of several voices at once from which on a warning is written."""
+"""Mean probability of several voices from which a warning is printed."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -86,7 +86,7 @@ def _bpm(job: FileJob) -> float:
 
 
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
-    """Writes the warnings about a transcription. nothing: what the result is without a note."""
+    """Prints the warnings of a transcription. nothing: description of an empty result."""
     name = printable_path(job.source)
     if found.cancelled:
         job.complain(f"{name}: {ListeningMix.CANCELLED}")
@@ -112,7 +112,7 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
 
 
 def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str:
-    """A sentence about key and tempo where they were found and not given, and about notes left out; "" for none."""
+    """Sentence about detected key and tempo, and about omitted notes; "" for none."""
     parts = []
     if found.key is not None and "auto" in (key, scale):
         parts.append(f"the notes are in {KEYS[found.key[0] + 1]} {found.key[1]}")
@@ -137,7 +137,7 @@ def transcribe_file(job: FileJob, rate: int) -> Transcription:
 
 
 def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Transcription:
-    """The notes of a file. done: share of the progress so far."""
+    """Transcription of a file. done: share of the progress so far."""
     passes = [0.0]
 
     def play(at: int, feed: Callable[[Samples], None]) -> None:

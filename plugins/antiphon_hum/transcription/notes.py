@@ -22,17 +22,17 @@ from antiphon_hum.transcription.struck import PURE, PureTones, StruckLine
 
 BLOCK = 2048
 SEVERAL = 0.1
-"""Mean probability of several voices from which on a file is tried as a line of struck notes; of singing it is .01."""
+"""Mean probability of several voices from which a file is tested as a line of struck notes; of singing it is .01."""
 LOWEST_RATE = 22050
 """Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
 RESAMPLED_RATE = 48000
 Play = Callable[[int, Callable[[Samples], None]], None]
-"""Plays the sound once: called with a rate (0 for the sound's own) and a consumer of float32 `[channels, n]` blocks."""
+"""Playback function: called with a rate (0 for the sound's own) and a consumer of float32 `[channels, n]` blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """The notes of a sound of so many `frames`, in order of their start.
+    """Notes of a sound of `frames` frames, in order of their start.
 
     `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
     grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
@@ -69,7 +69,7 @@ def notes_of(
 
 
 def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
-    """The notes in the sound that `play` plays, more than once if need be.
+    """Notes of the sound of `play`, in one or more passes.
 
     Key and tempo are found where they are asked for and not given. Raises ParamError: a parameter is unknown or out of
     range. Raises UsageError: the settings do not go together.
@@ -120,20 +120,20 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
 
 
 def whole_rate(mode: str) -> int:
-    """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
+    """Sample rate in Hz of resampled files in a mode with a network; 0 for the other modes."""
     if mode == polyphonic.MODE:
         return polyphonic.RATE
     return model_tracker.RATE if mode == "learned" else 0
 
 
 def _at(found: Transcription, by: float, frames: int) -> Transcription:
-    """The transcription of the same sound at `by` times the rate, `frames` long."""
+    """Transcription scaled to `by` times the rate, `frames` long."""
     moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in found.notes)
     return replace(found, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
 
 
 def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
-    """Tonic and scale, where a scale is asked for and there are enough notes to find it."""
+    """Tonic and scale, if a scale is requested and there are enough notes to find it."""
     if hum.settings["scale"] == "off":
         return None
     finder = KeyFinder(fade=1.0)
@@ -144,7 +144,7 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
 
 
 def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
-    """The notes of sines, by yin; None where the sound has others, or yin's notes do not account for it."""
+    """Notes of sines, by yin; None for other sounds, or if yin's notes do not account for the energy."""
     tones = PureTones(at)
     play(at, tones.feed)
     if tones.alone() < PURE:
@@ -154,7 +154,7 @@ def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum)
 
 
 def _of_struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
-    """The notes of a line that is plucked or struck, in frames at `at`; None where the sound is none."""
+    """Notes of a plucked or struck line, in frames at `at`; None for other sounds."""
     line = StruckLine()
     play(struck.RATE, line.feed)
     low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
@@ -174,7 +174,7 @@ def _by_tracker(
     hum: Hum,
     accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
 ) -> Transcription:
-    """One pass, and where a key is found in it, a second that moves the notes to it; no notes where not accepted."""
+    """One pass, and with a detected key a second pass that snaps notes to it; no notes where not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
     first = StreamTranscriber(at, 1, plain)
     play(at, first.feed)
@@ -217,7 +217,7 @@ def _by_network(play: Play, hum: Hum) -> Transcription:
 
 
 def _polyphonic(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
-    """One pass of Basic Pitch's network, with velocities by how surely a pitch sounds."""
+    """One pass of Basic Pitch's network, with velocities by pitch probability."""
     model = polyphonic.PolyphonicModel()
     play(polyphonic.RATE, model.feed)
     # the parameters' defaults are a voice's range, narrower than a piano's
@@ -242,7 +242,7 @@ def _resampled(sound: Samples, rate: int, to: int) -> Samples:
 
 
 class StreamTranscriber:
-    """Runs the processor over a sound given piece by piece, `frames` so far; its latency is taken out."""
+    """Runs the processor over a streamed sound, `frames` so far, and compensates its latency."""
 
     def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
         """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
@@ -296,7 +296,7 @@ class StreamTranscriber:
 
 
 def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
-    """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
+    """Notes by frame of the sound from events by frame of the stream; notes without length are dropped."""
     held: Event | None = None
     bent = 0
     for event in [*events, Event("off", latency + frames)]:

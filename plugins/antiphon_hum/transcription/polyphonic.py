@@ -1,4 +1,4 @@
-"""Several notes at once, in files: the network of Basic Pitch (Bittner et al., ICASSP 2022), installed apart.
+"""Polyphonic transcription of files: the network of Basic Pitch (Bittner et al., ICASSP 2022), installed separately.
 
 Its wheel holds the network as ONNX, 230 kB; nothing else of it is used. Its frames are decoded here: a peak of the
 network's onsets begins a note, which lasts while its pitch sounds.
@@ -17,31 +17,31 @@ from antiphon.api.backends.models import check_onnx
 
 MODE = "polyphonic"
 RATE, HOP = 22050, 256
-"""Hz, and samples between the network's frames."""
+"""Sample rate in Hz, and hop of the network's frames in samples."""
 WINDOW = 2 * RATE - HOP
-"""Samples that the network takes at once, for 172 frames."""
+"""Input length in samples, for 172 frames."""
 EDGE, FRAMES = 15, 140
-"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
+"""Frames dropped at a window's start for lack of context, and those used."""
 LOWEST = 21
 """MIDI number of the first of 88 pitches."""
 ONSET, SOUNDING = 0.65, 0.4
-"""What a peak of the onsets has to reach at a sensitivity of 0.5, and a pitch to sound on. Chosen on six excerpts of
-three songs; .5 and .3, the package's own, find as many notes and half as many more that were not played."""
+"""Thresholds of an onset peak at a sensitivity of 0.5, and of a sustained pitch. Chosen on six excerpts of three songs;
+.5 and .3, the package's own, find as many notes and half as many more that were not played."""
 REACH = 0.4
-"""By how much the whole range of `sensitivity` moves `ONSET`."""
+"""Change of `ONSET` over the whole range of `sensitivity`."""
 GAP, LEAST = 11, 9
-"""Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
+"""Maximum frames below the threshold within a note, and minimum length of a note: 128 and 104 ms."""
 INPUT, ANSWERS = "serving_default_input_2:0", ("StatefulPartitionedCall:1", "StatefulPartitionedCall:2")
-"""The network's names of the sound, and of `[1, 172, 88]` of pitches that sound and of onsets."""
+"""Names of the network's input, and of its outputs `[1, 172, 88]` of sustained pitches and of onsets."""
 
 
 def installed() -> bool:
-    """Whether the network can be played here."""
+    """Whether the network is installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("basic_pitch", "onnxruntime"))
 
 
 def network() -> Any:
-    """The network, on one thread. Raises UsageError: it is not installed."""
+    """The network, single-threaded. Raises UsageError: it is not installed."""
     package = importlib.util.find_spec("basic_pitch")
     if package is None or package.origin is None or not installed():
         raise UsageError(
@@ -58,7 +58,7 @@ def network() -> Any:
 
 
 class PolyphonicModel:
-    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far."""
+    """Computes the network's answers to a streamed sound at `RATE`. `frames`: number of samples processed."""
 
     def __init__(self) -> None:
         self._network = network()
@@ -68,12 +68,12 @@ class PolyphonicModel:
         self.frames = 0
 
     def feed(self, sound: Samples) -> None:
-        """Takes the next float32 `[1, n]` of the sound."""
+        """Processes the next float32 `[1, n]` of the sound."""
         self.frames += sound.shape[1]
         self._take(sound[0])
 
     def end(self) -> tuple[F32, F32]:
-        """Ends the sound: how surely each pitch sounds, and begins, each `[frames, 88]` of 0 to 1."""
+        """Ends the sound: probability of each sustained pitch, and of each onset, each `[frames, 88]`."""
         self._take(np.zeros(WINDOW, np.float32))
         sounding, onsets = zip(*self._answers, strict=True)
         used = -(-self.frames // HOP)

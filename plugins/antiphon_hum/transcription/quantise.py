@@ -1,4 +1,4 @@
-"""Notes of a whole sound, one constant tempo found from their onsets, and their places on its grid."""
+"""Quantisation of a whole sound's notes to the grid of one constant tempo, found from their onsets."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ class Note:
 SLOWEST, FASTEST = 60.0, 180.0
 """Range of tempos searched, bpm."""
 LIKELY, WIDTH, WEIGHT = 110.0, 1.0, 0.05
-"""Prior over tempo: its maximum in bpm, its width in octaves and its weight. It decides between tempos that fit alike.
-"""
+"""Prior over tempo: its maximum in bpm, its width in octaves and its weight. It decides between equally good tempos."""
 FEW = 5
-"""Notes needed to find a tempo."""
+"""Minimum notes for a tempo."""
 PLAIN = 120.0
 
 
@@ -53,7 +52,7 @@ def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, f
 
 
 def _fit(t: F64, tempo: float, quantise: str) -> float:
-    """How well onsets `t` (seconds) lie on the lines of a tempo and on its beats, prior included."""
+    """Score of onsets `t` (seconds) on the grid and beats of a tempo, prior included."""
     beats = t * tempo / 60.0
     on_lines = abs(np.exp(2j * np.pi * beats / GRIDS[quantise]).mean())
     on_beats = abs(np.exp(2j * np.pi * beats).mean())

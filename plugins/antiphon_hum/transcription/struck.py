@@ -1,4 +1,4 @@
-"""Struck, plucked and pure tones in files, which a network trained on voices misses.
+"""Struck, plucked and pure tones in files, missed by a network trained on voices.
 
 The network hears several voices in them, as there are. What sounded before is taken away, and the rest is compared with
 harmonics of each pitch; where one pitch accounts for it at most attacks, the sound is such a line.
@@ -15,18 +15,18 @@ from antiphon.api import F32, F64, Samples
 from antiphon_hum.transcription.quantise import Note
 
 PURE = 0.95
-"""Share of a sound's energy that the notes of pure tones have to account for."""
+"""Minimum share of a sound's energy explained by notes of pure tones."""
 WINDOW = 4096
 LOBE = 3
-"""Bins on each side of a tone that a Hann window spreads it over, with one to spare."""
+"""Half-width in bins of a tone under a Hann window, with one to spare."""
 _LOWEST_TONE = 2
-"""The first bin of a tone; what is below is an offset."""
+"""First bin of a tone; lower ones are offset."""
 _PIECE = 1 << 16
-"""Frames of which spectra are in memory at once."""
+"""Frames per batch of spectra."""
 
 
 class PureTones:
-    """Measures a sound at one rate, given piece by piece."""
+    """Measures the tonality of a streamed sound at one rate."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -56,7 +56,7 @@ class PureTones:
         self._rest = self._rest[len(parts) * (WINDOW // 2) :].copy()
 
     def alone(self) -> float:
-        """The share of the energy that lies at one frequency at a time, 0 to 1."""
+        """Share of the energy at a single frequency at a time, 0 to 1."""
         return self._share(np.ones(sum(map(len, self._total)), bool))
 
     def accounted(self, notes: Sequence[Note]) -> float:
@@ -78,30 +78,29 @@ class PureTones:
 
 RATE = 22050
 LONGEST = 600
-"""Seconds of sound that is looked at, at most."""
+"""Maximum length of analysed sound in seconds."""
 LINE = 0.7
-"""Share of the attacks that one pitch each has to account for."""
+"""Minimum share of attacks explained by one pitch each."""
 _ALONE, _KEPT = 0.9, 0.6
-"""Share of an attack's energy at the harmonics of its pitch from which on it is surely one note, and a note of a line.
-"""
+"""Minimum shares of an attack's energy at its pitch's harmonics, for a certain note, and for a note of a line."""
 _ALIKE = 0.93
-"""Of the best pitch's share what a higher one needs to be taken in its place: an octave below accounts for all too."""
+"""Minimum share relative to the best pitch for a higher one to replace it: an octave below explains as much."""
 _SIZE, _SHORT, _HOP = 4096, 1024, 220
-"""Frames of the windows of pitch and of attacks, and of a step, 10 ms."""
+"""Window lengths in frames of pitch and of attacks, and the hop, 10 ms."""
 _TOP = 600
-"""Bins that are looked at, up to 3.2 kHz."""
+"""Number of analysed bins, up to 3.2 kHz."""
 _LOWEST, _HIGHEST = 36, 96
 _OWN = 0.1
-"""Of the strongest bin what the fundamental or the octave has to have."""
+"""Minimum level of the fundamental or the octave relative to the strongest bin."""
 _APART, _AROUND = 6, 40
-"""Steps between attacks, and on either side to whose mean rise an attack's is compared."""
+"""Minimum steps between attacks, and half-width in steps of the mean rise for comparison."""
 _ABOVE = 1.6
 _LATE = 440
-"""Frames by which attacks are found late."""
+"""Latency of attack detection in frames."""
 
 
 class StruckLine:
-    """Takes a sound at `RATE`, piece by piece."""
+    """Transcribes a struck line from streamed sound at `RATE`."""
 
     def __init__(self) -> None:
         self._pieces: list[F32] = []
@@ -114,7 +113,7 @@ class StruckLine:
         self._frames += sound.shape[1]
 
     def notes(self, lowest: int, highest: int) -> list[Note]:
-        """The line's notes, in frames at `RATE`; none where it is none."""
+        """Notes of the line, in frames at `RATE`; empty for other sounds."""
         if self._frames > LONGEST * RATE or not self._pieces:
             return []
         mono = np.concatenate([np.zeros(_SIZE, np.float32), *self._pieces, np.zeros(2 * _SIZE, np.float32)])
@@ -133,7 +132,7 @@ class StruckLine:
         return notes
 
     def _pitch(self, mono: F32, at: int) -> tuple[int, float, float]:
-        """Pitch of an attack, the share of its energy that it accounts for, and its level."""
+        """Pitch of an attack, its explained share of the energy, and its level."""
         after, before = (_spectrum(mono[first : first + _SIZE]) for first in (at, at - _SIZE))
         rise = np.maximum(0.0, after - before)
         total = float(np.sum(rise**2)) + 1e-12
@@ -143,7 +142,7 @@ class StruckLine:
 
 
 def _accounted(rise: F64, pitch: int, total: float) -> float:
-    """The share of the energy at the harmonics of a pitch; 0 where its first two are missing."""
+    """Share of the energy at the harmonics of a pitch; 0 where its first two are missing."""
     first = 440.0 * 2.0 ** ((pitch - 69) / 12.0) * _SIZE / RATE
     count = int((_TOP - 3) / first)
     kept = np.zeros(_TOP, bool)
@@ -158,7 +157,7 @@ def _accounted(rise: F64, pitch: int, total: float) -> float:
 
 
 def _attacks(mono: F32) -> list[int]:
-    """Frames of `mono` at which something is struck."""
+    """Attack positions in frames of `mono`."""
     window = np.hanning(_SHORT)
     frames = np.lib.stride_tricks.sliding_window_view(mono, _SHORT)[::_HOP]
     before = np.zeros((0, _SHORT // 2 + 1))

@@ -1,4 +1,4 @@
-"""The commands of `antiphon library`."""
+"""Typer commands of `antiphon library`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ ANSWER = (
     "kind",
     "kind_confidence",
 )
-"""The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
+"""Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
 MOST_BEATS = 300
-"""Of a loop: a minute at the fastest tempo."""
+"""Maximum beats of a loop: a minute at the fastest tempo."""
 NONE = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
@@ -249,7 +249,7 @@ def search(
 
 
 def _confidence(summary: Mapping[str, Any], name: str) -> float:
-    """That of a value; 0 where an older analysis gave none."""
+    """Confidence of a value; 0 where an older analysis has none."""
     return float(summary[f"{name}_confidence"] or 0.0)
 
 
@@ -350,13 +350,13 @@ def forget(
 
 
 def with_name(path: str, problem: str) -> str:
-    """A reason with the file's name, where it does not have it."""
+    """Reason with the file's name, added if missing."""
     name = path.rsplit("/", 1)[-1]
     return problem if name in problem else f"{shorten(name, 120)}: {problem}"
 
 
 def _range(text: str) -> tuple[float, float]:
-    """The tempos that a text names; `UsageError` for another text."""
+    """Tempo range of a text; `UsageError` for an invalid one."""
     if not text:
         return 0.0, 0.0
     low, dash, high = text.partition("-")

@@ -1,4 +1,4 @@
-"""`antiphon library add --from DIR`: what the pipeline's step `analyse` has found, into the catalogue."""
+"""`antiphon library add --from DIR`: imports the results of the pipeline's step `analyse` into the catalogue."""
 
 from __future__ import annotations
 
