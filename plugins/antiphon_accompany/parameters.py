@@ -1,4 +1,4 @@
-"""The parameters of `accompany`."""
+"""Parameter declarations of `accompany`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processor `accompany`: a player's notes in, a band's notes out, on the engine's clock."""
+"""Processor `accompany`: a player's notes in, a band's notes out, on the engine's clock."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from antiphon_accompany.parameters import PARAMS
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _JUMP = 0.25
-"""Difference between expected and actual beat above which the clock was moved; a smaller one is a change of tempo."""
+"""Difference between expected and actual beat from which the clock has jumped; a smaller one is a tempo change."""
 _NEVER = 1 << 60
 _TURN, _HELD = "turn", "held"
-"""Lanes of a change of chord between two beats, among the strikes to come: by the text, by fewer keys than a chord."""
+"""Lanes of a chord change between two beats, among pending strikes: by the text, by fewer keys than a chord."""
 _ROLLED, _ON_BEAT = 0.125, 0.005
-"""Beats in which more keys may follow before one or two are taken as a chord; of those on a beat it is one at once."""
+"""Grace period in beats until one or two keys count as a chord; on a beat it is immediate."""
 
 
 class Accompany(Processor):
@@ -136,7 +136,7 @@ class Accompany(Processor):
                 self._strike(io, first, self._due.pop(0))
 
     def step(self, io: IO) -> Step:
-        """A block without an event is nothing until the next beat, or a note of the band."""
+        """Step of a block without events, idle until the next beat or band note."""
         return self._rests.step(io)
 
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
@@ -149,7 +149,7 @@ class Accompany(Processor):
         return self._harmony.settle(meter, tonic, bars)
 
     def _begin(self, beat: int, now: float) -> None:
-        """Handles a new position of the clock: the beats before it were silent."""
+        """Handles a jump of the clock, with silent beats before it."""
         self._harmony.begin(beat)
         listener = self._band.listener
         listener.last = min(listener.last, now)
@@ -158,7 +158,7 @@ class Accompany(Processor):
             listener.last = now
 
     def _decide(self, io: IO, frame: int, tempo: float) -> None:
-        """Decides chord and notes of the beat that begins, from what was played up to it."""
+        """Decides chord and notes of the starting beat, from the notes played before it."""
         beat, tracker, band = self._next, self._settle(io, frame), self._band
         assert beat is not None
         self._next = beat + 1
@@ -210,7 +210,7 @@ class Accompany(Processor):
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
     def _mix(self, io: IO, frame: int) -> None:
-        """Sends the levels of the style's parts, with every bar: a synth may have been reset since the last."""
+        """Sends the levels of the style's parts at every bar: a synth may have been reset."""
         parts = self._band.style.parts
         for part in self._asked.parts:
             if part in parts:
@@ -219,7 +219,7 @@ class Accompany(Processor):
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
     ) -> tuple[Chord | None, list[Chord]]:
-        """The chord of a beat, and those that come."""
+        """Chord of a beat, and the coming ones."""
         if (text := self._chords.at(beat, meter, follow)) is not None:
             return text
         recent = bool(self._zone) or beat - self._given.since <= meter
@@ -235,14 +235,14 @@ class Accompany(Processor):
             io.report(f"next{n + 1}", ahead[n].triad if n < len(ahead) else -1)
 
     def _awake(self, beat: int, bar: int, place: int, patience: int, follow: str) -> bool:
-        """Whether to play: something has been played within `patience` beats, or a file has not ended."""
+        """Whether to play: a note was played within `patience` beats, or a file has not ended."""
         if self._harmony.known is not None:
             return beat < self._harmony.ends
         text = follow == "text" and bool(self._chords.text)
         return self._form.awake(beat, bar, place, patience, self._band.listener.last, text=text)
 
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
-        """Goes to a chord: what sounds and is not of it ends and, where it has long to go, is struck again on it."""
+        """Changes to a chord: sounding notes outside it end, and long ones are restruck on it."""
         band = self._band
         before = band.chord
         if chord == before:
@@ -296,7 +296,7 @@ class Accompany(Processor):
                 self._make_room(io, pitch + by, event.offset)
 
     def _on_chord(self, io: IO, event: Event, number: int, beat: float) -> None:
-        """A key of the left hand: once three of them are a chord, it is played at once, and stays when they go up."""
+        """Handles a left-hand key: three of them form a chord, played at once and kept after their release."""
         listener = self._band.listener
         listener.last = max(listener.last, beat)
         if event.kind == "on" and event.value > 0.0:
@@ -316,7 +316,7 @@ class Accompany(Processor):
             self._melody.off(number, beat)
 
     def _imply(self, beat: float) -> None:
-        """Takes keys of the left hand that are no chord by themselves for one, unless more may follow them."""
+        """Interprets too few left-hand keys as a chord, unless more may follow."""
         age = beat - max(self._zone.values(), default=-math.inf)
         if not self._unknown or _ON_BEAT < age < _ROLLED - _ON_BEAT:
             return
@@ -325,7 +325,7 @@ class Accompany(Processor):
         self._unknown = False
 
     def _follow_hand(self, io: IO, frame: int, beat: float) -> None:
-        """Turns to the left hand's chord at once where the band is playing."""
+        """Changes to the left hand's chord at once while the band is playing."""
         playing = self._form.begun is not None and self._form.closes > beat / max(1, self._harmony.meter)
         # a beat that begins on this frame is decided next, and turns to the chord
         begins = self._next is not None and self._rests.frame(self._next, io.time) <= frame
@@ -333,7 +333,7 @@ class Accompany(Processor):
             self._turn(io, frame, beat, self._given.now)
 
     def _make_room(self, io: IO, number: int, frame: int) -> None:
-        """Ends what clashes with a note of the melody."""
+        """Ends band notes that clash with a melody note."""
         for key in [k for k, n in self._sounding.items() if n.part != "drums"]:
             if key[1] == number or self._band.clashes(key[1]):
                 self._sounding.end(io, key, frame)

@@ -1,4 +1,4 @@
-"""The improviser: learns what one plays, and answers it on the clock or continues a file."""
+"""Improviser: learns from the player, and answers on the clock or continues a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bar model's drums begin with, and their fills: by hand, for the network has heard few songs with drums."""
+"""Initial drum patterns and fills of the bar model, written by hand, since its training has few songs with drums."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from antiphon_answer.bar_features import DRUMS, BarEvent, in_order
 
 KICK, SNARE, HAT, TOM, CRASH = 0, 1, 2, 4, 5
 PHRASE = 8
-"""Bars from one fill to the next, as the styles of `accompany` have them."""
+"""Bars between fills, as in the styles of `accompany`."""
 _KICKS = ((0, 8), (0, 6, 8), (0, 8, 10), (0, 4, 8, 12), (0, 7, 10), (0, 3, 8, 14))
-"""Sixteenths at which a first bar has its bass drum."""
+"""Sixteenths of the bass drum in a first bar."""
 _FILLS: tuple[dict[int, int], ...] = (
     {8: SNARE, 10: SNARE, 12: SNARE, 13: SNARE, 14: TOM, 15: TOM},
     {8: SNARE, 9: SNARE, 10: TOM, 11: TOM, 12: SNARE, 14: TOM},
     {8: SNARE, 11: TOM, 12: SNARE, 14: TOM, 15: TOM},
     {12: SNARE, 13: SNARE, 14: TOM, 15: TOM},
 )
-"""Drums by the sixteenth of a bar of four beats; in other bars by that from its end."""
+"""Drum fills by the sixteenth of a bar of four beats; in other bars by that from its end."""
 
 
 def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
-    """A bar of drums with which a part begins: hi-hat in eighths, snare off the first beat, a bass drum by the seed.
+    """Initial bar of drums: hi-hat in eighths, backbeat snare, a bass drum by the seed.
 
     With less to begin on the network, which has heard drums of many kinds, often leaves out the snare. bar: its
     sixteenths; first: its first slot.
@@ -40,7 +40,7 @@ def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
 
 
 def with_fills(events: Iterable[BarEvent], bar: int, first: int, end: int, seed: int) -> list[BarEvent]:
-    """Drums with a fill at the end of every eighth bar that another follows, and a crash on the next bar line.
+    """Drums with a fill at the end of every eighth bar but the last, and a crash on the next bar line.
 
     bar: sixteenths of one; first: slot of the bar line from which bars are counted; end: the slot after the last.
     """

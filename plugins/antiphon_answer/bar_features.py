@@ -1,4 +1,4 @@
-"""A piece as the bar model reads it: chords, melody, bass and drums, bar after bar, and what each memory expects.
+"""Inputs of the bar model: chords, melody, bass and drums, bar after bar, and each memory's expectations.
 
 An event of a part is a time, sixteenths since the part's event before, and a value: an interval; of chords how far the
 root moves, and the kind; of drums the instrument. Both are symbols of `Memory`, and each part has a memory of its own.
@@ -16,11 +16,11 @@ from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, Matches, Memory, symbols_of
 
 PARTS = ("chords", "melody", "bass", "drums")
-"""In the order in which a bar's events are given."""
+"""Parts in the order of their events within a bar."""
 CHORDS, MELODY, BASS, DRUMS = range(len(PARTS))
 KINDS = ("maj", "min", "other", "none")
 LAGS = (1, 2, 4, 8)
-"""Bars before, of which the model is shown what the part did at the same place."""
+"""Lags in bars of the same part's features at the same place."""
 _PART = len(PARTS)
 DRUM_NUMBERS = (
     (36, 35),
@@ -32,7 +32,7 @@ DRUM_NUMBERS = (
     (51, 53, 59),
     (54,),
 )
-"""Of General MIDI, by class: kick, snare, hat, open hat, toms, crash, ride, all else; the first is what is written."""
+"""General MIDI drums by class: kick, snare, hat, open hat, toms, crash, ride, other; the first of each is written."""
 
 
 def _offsets(*sizes: int) -> tuple[NDArray[np.int64], int]:
@@ -41,10 +41,10 @@ def _offsets(*sizes: int) -> tuple[NDArray[np.int64], int]:
 
 
 EVENT, EVENT_ROWS = _offsets(2 * _PART, _PART * INTERVALS, _PART * TIMES, 16, _PART * 48, 16, 32)
-"""Offsets and number of rows of the table of an event that was played: part and whether it is alone, value, time,
-place in the bar, degree or chord, bar, register."""
+"""Offsets and number of rows of the played event's table: part and whether it is alone, value, time, bar position,
+degree or chord, bar, register."""
 TIME, _TIMES_PLAIN = _offsets(2 * _PART, 16 * _PART, *[_PART * (TIMES + 1)] * len(LAGS))
-"""Likewise of the features of the time of a part's next event: part, place, the times at the lags."""
+"""Offsets and number of rows of the table for the time of a part's next event: part, place, the times at the lags."""
 VALUE, _VALUES_PLAIN = _offsets(
     2 * _PART,
     _PART * TIMES,
@@ -56,12 +56,12 @@ VALUE, _VALUES_PLAIN = _offsets(
 )
 """Of those of its value: part, time, place, degree and value before, chord or melody, the values at the lags."""
 _FOLDED, _FOLDED_TIMES = 4093, 2039
-"""Rows that pairs share where there are more of them: primes, so that they are shared evenly."""
+"""Hash sizes of pair rows: primes, for even sharing."""
 TIME_ROWS, VALUE_ROWS = _TIMES_PLAIN + 2112 + _FOLDED_TIMES, _VALUES_PLAIN + 3072 + 2 * _FOLDED
 
 
 def paired_times(rows: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows `[…, k]` of the table `TIME` with those of pairs: the time before with the place, and with four bars ago.
+    """Rows `[…, k]` of the table `TIME` with pair rows: the previous time with the place, and with four bars ago.
 
     time: `[…]`, part * TIMES + the time before.
     """
@@ -71,7 +71,7 @@ def paired_times(rows: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np
 
 
 def paired_values(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows `[…, k]` of the table `VALUE` with those of pairs: degree with place, with value before, and with chord."""
+    """Rows `[…, k]` of the table `VALUE` with pair rows: degree with place, with previous value, and with chord."""
     single = rows - VALUE
     degree, place = single[..., 3], single[..., 2] % 16
     before, beside = single[..., 4] % INTERVALS, single[..., 5]
@@ -97,17 +97,17 @@ class BarEvent(NamedTuple):
 
 
 def drum_class(number: int) -> int:
-    """The class of a drum of General MIDI."""
+    """Class of a General MIDI drum."""
     return next((n for n, numbers in enumerate(DRUM_NUMBERS) if number in numbers), len(DRUM_NUMBERS) - 1)
 
 
 def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:
-    """Events bar after bar, and part after part within one."""
+    """Events sorted by bar, then by part."""
     return sorted(events, key=lambda e: (e.slot // bar, e.part, e.slot, e.code))
 
 
 class BarHistory:
-    """What each part did, and its features as rows of the tables. Events come as `in_order` has them.
+    """Event history of each part, with its features as rows of the tables. Events come as `in_order` has them.
 
     `improviser` knows the key and the length of a bar; `alone`: there is a melody and nothing else; `last`: the newest
     event of each part, None before the first.
@@ -124,23 +124,23 @@ class BarHistory:
         self._slots: list[list[int]] = [[] for _ in PARTS]
 
     def copy(self, other: BarHistory) -> None:
-        """Takes over the events of another history."""
+        """Copies the events of another history."""
         self.last, self._values, self._times = other.last[:], other._values[:], other._times[:]
         self._at = [{slot: codes[:] for slot, codes in at.items()} for at in other._at]
         self._slots = [slots[:] for slots in other._slots]
 
     def count(self, part: int) -> int:
-        """How many events of a part it holds."""
+        """Number of stored events of a part."""
         return len(self._slots[part])
 
     def forget_before(self, slot: int) -> None:
-        """Forgets what the rows do not tell of: events before a slot."""
+        """Drops events before `slot`."""
         for part in range(_PART):
             self._slots[part] = self.since(part, slot)
             self._at[part] = {at: codes for at, codes in self._at[part].items() if at >= slot}
 
     def value_of(self, part: int, code: int) -> int:
-        """The symbol that leads from the part's last event to a code."""
+        """Symbol from the part's last event to a code."""
         last = self.last[part]
         if part == DRUMS:
             return code
@@ -149,7 +149,7 @@ class BarHistory:
         return symbols_of(code - (last.code if last else code), 0)[0]
 
     def code_of(self, part: int, value: int) -> int:
-        """The code to which a symbol leads from the part's last event."""
+        """Code of a symbol relative to the part's last event."""
         last = self.last[part]
         if part == DRUMS:
             return value
@@ -158,11 +158,11 @@ class BarHistory:
         return (last.code if last else 60) + value - WIDEST
 
     def codes(self, part: int) -> list[int]:
-        """All codes of a part, by their slots."""
+        """All codes of a part, in order of their slots."""
         return [code for codes in self._at[part].values() for code in codes]
 
     def at(self, part: int, slot: int) -> tuple[int, int] | None:
-        """Slot and code of the part's event that sounds at a slot, the latest that has begun; None before the first."""
+        """Slot and code of the part's event sounding at a slot; None before the first."""
         slots = self._slots[part]
         place = int(np.searchsorted(slots, slot, side="right"))
         return (slots[place - 1], self._at[part][slots[place - 1]][-1]) if place else None
@@ -197,7 +197,7 @@ class BarHistory:
         return paired_values(VALUE + rows)
 
     def take(self, event: BarEvent) -> NDArray[np.int64]:
-        """Takes an event; its rows of the table `EVENT`."""
+        """Adds an event; returns its rows of the table `EVENT`."""
         part = event.part
         value, time = self._symbols(event)
         bar = self.improviser.wishes.bar
@@ -210,7 +210,7 @@ class BarHistory:
         return EVENT + rows
 
     def _symbols(self, event: BarEvent) -> tuple[int, int]:
-        """Value and time of an event that is not taken yet."""
+        """Value and time of an event not added yet."""
         last = self.last[event.part]
         time = min(TIMES - 1, event.slot - last.slot) if last else 0
         return self.value_of(event.part, event.code), time
@@ -224,7 +224,7 @@ class BarHistory:
         return (event.code - key) % 12 + 12 * (key // 12)
 
     def _after(self, part: int, slot: int) -> int:
-        """Sixteenths from a slot to the part's next event after it; `TIMES` where there was none before it."""
+        """Sixteenths from a slot to the part's next event; `TIMES` without an event before it."""
         slots = self._slots[part]
         if slot < 0 or not slots or slot < slots[0]:
             return TIMES
@@ -232,7 +232,7 @@ class BarHistory:
         return min(TIMES - 1, slots[at] - slot) if at < len(slots) else TIMES
 
     def _there(self, part: int, slot: int, time: int) -> int:
-        """The value that would lead to what the part did at a slot; `INTERVALS` where it did nothing."""
+        """Value that repeats the part's event at a slot; `INTERVALS` without one."""
         codes = self._at[part].get(slot, [])
         if part == DRUMS and time == 0 and (last := self.last[part]):
             codes = [code for code in codes if code > last.code]
@@ -240,7 +240,7 @@ class BarHistory:
 
 
 class BarReader(BarHistory):
-    """What was played, and what each part's memory expects next."""
+    """History of events with each part's memory."""
 
     def __init__(self, improviser: Improviser, *, alone: bool) -> None:
         super().__init__(improviser, alone=alone)
@@ -257,7 +257,7 @@ class BarReader(BarHistory):
         return self._chances.reshape(INTERVALS, TIMES)
 
     def learn(self, event: BarEvent) -> NDArray[np.int64]:
-        """Takes an event, which the part's memory remembers; its rows of the table `EVENT`."""
+        """Adds an event to history and memory; returns its rows of the table `EVENT`."""
         part = event.part
         value, time = self._symbols(event)
         if part == MELODY:

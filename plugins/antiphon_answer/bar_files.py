@@ -1,4 +1,4 @@
-"""Continues a MIDI file by the bar model: its melody, and its tracks named CHORDS, BASS and DRUMS."""
+"""Continuation of a MIDI file by the bar model: its melody, and its tracks named CHORDS, BASS and DRUMS."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from antiphon_answer.melody_file import MelodyFile, write
 _CHORD_ROOT = 48
 _LOUD = {CHORDS: 0.5, BASS: 0.75}
 _DRUMS_LOUD = (0.8, 0.75, 0.55, 0.5, 0.65, 0.75, 0.55, 0.45)
-"""By class, on a beat."""
+"""Drum loudness by class, on a beat."""
 _OFF_BEAT = (1.0, 0.8, 0.9, 0.8)
-"""Factors of the loudness of bass and drums, by the sixteenth of the beat."""
+"""Loudness factors of bass and drums, by the sixteenth of the beat."""
 
 
 def continuation_by_bars(
     improviser: Improviser, given: MelodyFile, settings: Mapping[str, Value]
 ) -> tuple[list[Planned], dict[int, list[Planned]]]:
-    """The notes of `bars` bars from the next bar line on: the melody's, and those of other tracks by their number.
+    """Notes of `bars` bars from the next bar line on: the melody's, and those of other tracks by number.
 
     Of the improviser count wishes and corpus; the file's melody is learnt anew. Raises `ModelError` without the
     network.
@@ -69,7 +69,7 @@ def continuation_by_bars(
 def part_by_bars(
     improviser: Improviser, given: MelodyFile, name: str, settings: Mapping[str, Value]
 ) -> dict[int, list[Planned]]:
-    """The notes of a part, bass or drums, that a file with chords lacks: its track is there and empty.
+    """Notes of a missing part, bass or drums, for a file with chords and an empty track.
 
     Raises ModelError: the network is not installed. Raises UsageError: there is no such track, it has notes, or there
     are no chords.
@@ -98,7 +98,7 @@ def part_by_bars(
 
 
 def _tracks(given: MelodyFile) -> dict[int, int]:
-    """Tracks by the part that they are named as."""
+    """Tracks by the part of their name."""
     return {
         PARTS.index(track.name.strip().lower()): n
         for n, track in enumerate(given.midi.tracks)
@@ -107,7 +107,7 @@ def _tracks(given: MelodyFile) -> dict[int, int]:
 
 
 def write_parts(path: Path, given: MelodyFile, beside: Mapping[int, Sequence[Planned]]) -> float:
-    """Writes the file with notes added to tracks of it, by the tracks' numbers. Returns its length in seconds."""
+    """Writes the file with notes added to its tracks, by track number. Returns its length in seconds."""
     seconds, midi = 0.0, given.midi
     for track, notes in beside.items():
         channel = next((m.channel for m in midi.tracks[track] if m.type in ("note_on", "program_change")), 0)
@@ -117,7 +117,7 @@ def write_parts(path: Path, given: MelodyFile, beside: Mapping[int, Sequence[Pla
 
 
 def _loud(given: MelodyFile, event: BarEvent) -> float:
-    """Of the given notes, the last one at the same place of the bar; else of the last."""
+    """Velocity of the last given note at the same place of the bar; else of the last."""
     same = [n.velocity for n in given.notes[-64:] if n.slot % given.bar == event.slot % given.bar]
     return same[-1] if same else given.notes[-1].velocity
 

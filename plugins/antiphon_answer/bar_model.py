@@ -1,4 +1,4 @@
-"""The bar model: a GRU over the events of a piece, which corrects what its memories expect. In numpy."""
+"""The bar model: a GRU over the events of a piece, which corrects the memories' predictions. In numpy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from antiphon_answer.memory import INTERVALS, TIMES
 MODEL = "answer-bars"
 EMBEDDED, UNITS, HIDDEN = 128, 256, 128
 LOWEST = 1e-7
-"""Added to a memory's chances before their logarithm is taken, as in training."""
+"""Added to a memory's probabilities before the logarithm, as in training."""
 _AS_IT_IS = math.log(math.e - 1.0)
-"""What softplus makes 1."""
+"""Input of softplus with output 1."""
 _SHAPES = {
     "event_table.weight": (EVENT_ROWS, EMBEDDED),
     "gru.weight_ih_l0": (3 * UNITS, EMBEDDED),
@@ -41,18 +41,18 @@ _SHAPES = {
 
 
 class BarModel:
-    """The network. It holds no state: that is `[UNITS]`, zeros before the first event."""
+    """Stateless weights of the network; a state is `[UNITS]`, zeros before the first event."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
         self._arrays = {name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in _SHAPES.items()}
 
     def __deepcopy__(self, memo: object) -> BarModel:
-        """Itself: it does not change."""
+        """The same object, since it is immutable."""
         return self
 
     def follow(self, state: F32, rows: NDArray[np.int64]) -> F32:
-        """The state after an event, of which the rows of the table of events are given."""
+        """State after an event, given its rows of the table of events."""
         a = self._arrays
         told = a["event_table.weight"][rows].sum(axis=0)
         new = a["gru.weight_ih_l0"] @ told + a["gru.bias_ih_l0"]
@@ -62,14 +62,14 @@ class BarModel:
         return np.asarray((1.0 - keep) * fresh + keep * state, np.float32)
 
     def values(self, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
-        """Chances `[INTERVALS]` of an event's value, by the state before it and rows of the table of values.
+        """Probabilities `[INTERVALS]` of an event's value, by the state before it and rows of the table of values.
 
         memory: the chances by the memory; None to do without.
         """
         return self._chances("value", state, rows, memory)
 
     def times(self, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
-        """Chances `[TIMES]` of the time to a part's next event; see `values`. `state`: after its last one."""
+        """Probabilities `[TIMES]` of the time to a part's next event; see `values`. `state`: after its last one."""
         return self._chances("time", state, rows, memory)
 
     def _chances(self, name: str, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
@@ -93,7 +93,7 @@ def _sigmoid(x: F32) -> F32:
 
 @cache
 def installed_bars() -> BarModel:
-    """The installed network. Raises `ModelError` where it is missing or changed, with what to do."""
+    """The installed network. Raises `ModelError`, with advice: it is missing or changed."""
     try:
         return BarModel(read_weights(MODEL))
     except ModelError as error:

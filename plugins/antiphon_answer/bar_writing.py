@@ -1,4 +1,4 @@
-"""Reads a piece and writes on by the bar model, a bar at a time: chords, melody, bass, drums."""
+"""Continues a piece by the bar model, a bar at a time: chords, melody, bass, drums."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import SCALES
 
 _COMPASS = 5
-"""Semitones that a line may go beyond the highest and lowest note that were given."""
+"""Semitones by which a line may exceed the range of the given notes."""
 _BASS_LOW, _BASS_HIGH = 28, 55
-"""The compass of a bass guitar, which a given bass may leave."""
+"""Range of a bass guitar, which a given bass may exceed."""
 _OTHER = 7
-"""The class of drums that are none of the seven before: it is written only where the given drums have it."""
+"""Class of other drums, written only if the given drums have it."""
 _CRASH, _SELDOM = 5, 4
-"""The class of crash cymbals, and the fewest bars from one to the next: the network tends to strike one each bar."""
+"""Class of crash cymbals, and minimum bars between them: the network tends to strike one each bar."""
 _AT_ONCE = 3
-"""Most drums struck at once."""
+"""Maximum simultaneous drums."""
 ENOUGH = 32
-"""Events of a part from which on its memory counts for what is written: of fewer it only knows to repeat them."""
+"""Minimum events of a part for its memory to be used: with fewer it only repeats them."""
 _NO_CHORD = 36
-"""The first code of chords that is none."""
+"""First code beyond the chords."""
 _INVERTED, _PASSING = 0.15, 0.25
-"""For a bass: how good the third and fifth are where a chord begins, the root being 1, and other notes within it."""
+"""Weights of a bass's third and fifth at a chord change relative to the root's 1, and of other notes within it."""
 _REPEATED, _FAST = 4, 10
-"""Notes of a line on one pitch, and onsets of it within a bar, after which another pitch and a longer time follow."""
+"""Maximum repeated notes of a line on one pitch, and maximum onsets within a bar."""
 _REST = 16
-"""Most sixteenths from one onset of melody or bass to the next."""
+"""Maximum sixteenths between onsets of melody or bass."""
 _FLOORS = {CHORDS: FLOOR, MELODY: FLOOR, BASS: 0.1, DRUMS: 0.2}
-"""Chances below this share of the likeliest are left out: for bass and drums more, as patterns are to be steady."""
+"""Sampling floor as a share of the highest probability: higher for bass and drums, whose patterns are steady."""
 _LONGEST = {CHORDS: 32.0, MELODY: 8.0, BASS: 8.0, DRUMS: 1.0}
-"""Sixteenths of a note."""
+"""Maximum length of a note in sixteenths."""
 
 
 class BarPlayer:
-    """What was played, as the network has it, and what follows. Nothing of it is fit for the block path.
+    """Event history with the network's state, and generation. Not for the block path.
 
     `memory`: whether the memories count, from `enough` events of a part on; else the network alone.
     """
@@ -57,7 +57,7 @@ class BarPlayer:
         self._expected: list[F64] = [np.ones((INTERVALS, TIMES)) for _ in PARTS]
 
     def learn(self, event: BarEvent) -> None:
-        """Takes an event; see `BarReader` for their order."""
+        """Adds an event; see `BarReader` for their order."""
         part = event.part
         if part == DRUMS and event.code == _OTHER:
             self._last_drum = _OTHER
@@ -75,7 +75,7 @@ class BarPlayer:
         return self.memory and len(self.reader.codes(part)) >= self.enough
 
     def surprise(self, event: BarEvent) -> float:
-        """Bits of an event that could come next in its part, which has begun."""
+        """Surprise in bits of a possible next event of a started part."""
         last = self.reader.last[event.part]
         assert last is not None
         time = min(TIMES - 1, event.slot - last.slot)
@@ -83,7 +83,7 @@ class BarPlayer:
         return -math.log2(chance) - math.log2(self._times[event.part][time])
 
     def write(self, start: int, bars: int, seed: int) -> list[BarEvent]:
-        """Writes bars of all parts that have begun, in order, from the bar line `start` on.
+        """Generates bars of all started parts, in order, from the bar line `start` on.
 
         The last note of the melody is of the tonic's triad and lasts to the bar line.
         """
@@ -108,7 +108,7 @@ class BarPlayer:
         return self._ended(made, start + bars * bar)
 
     def fill(self, begun: Sequence[BarEvent], events: Iterable[BarEvent], end: int, seed: int) -> list[BarEvent]:
-        """Writes one part beside others, up to slot `end`. Nothing has been learnt before.
+        """Generates one part beside others, up to slot `end`, on an empty history.
 
         begun: its first events, within one bar; events: those of the other parts.
         """
@@ -133,7 +133,7 @@ class BarPlayer:
         return self._ended(made, end)
 
     def _due(self, part: int, start: int, chosen: np.random.Generator) -> int:
-        """The slot of the part's next event, not before `start`."""
+        """Slot of the part's next event, not before `start`."""
         last = self.reader.last[part]
         assert last is not None
         chances = self._times[part].copy()
@@ -184,7 +184,7 @@ class BarPlayer:
         return np.isin((codes - key) % 12, SCALES[key // 12])
 
     def _in_chord(self, codes: NDArray[np.int64], before: int, slot: int) -> F64:
-        """How good codes are for a bass at a slot whose last note began at `before`.
+        """Weights of codes for a bass at a slot whose last note began at `before`.
 
         The network has heard few basses: in a long song it falls into one note that its memory knows best.
         """
@@ -210,7 +210,7 @@ class BarPlayer:
         return max(lowest, low - max(_COMPASS, narrow)), min(highest, high + max(_COMPASS, narrow))
 
     def _ended(self, made: Iterable[BarEvent], end: int) -> list[BarEvent]:
-        """Events with their lengths, the melody's last on the tonic's triad."""
+        """Events with lengths, the melody's last on the tonic's triad."""
         following: dict[int, int] = {}
         done: list[BarEvent] = []
         key = self.reader.improviser.key
@@ -231,7 +231,7 @@ class BarPlayer:
 
 
 def _with_few_crashes(events: Iterable[BarEvent], apart: int) -> list[BarEvent]:
-    """Events without the crash cymbals that are fewer than so many slots after another."""
+    """Events without crash cymbals less than `apart` slots after another."""
     kept: list[BarEvent] = []
     last = -apart
     for event in events:
@@ -244,7 +244,7 @@ def _with_few_crashes(events: Iterable[BarEvent], apart: int) -> list[BarEvent]:
 
 
 def _drawn(chances: F64, chosen: np.random.Generator, floor: float) -> int:
-    """A place drawn by its chance; what is below a share of the likeliest is left out."""
+    """Random index by probability, without those below a share of the highest."""
     shares = np.where(chances < floor * chances.max(), 0.0, chances)
     edges = np.cumsum(shares)
     return min(len(shares) - 1, int(np.searchsorted(edges, chosen.random() * edges[-1], side="right")))

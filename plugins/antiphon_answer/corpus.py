@@ -1,4 +1,4 @@
-"""What an improviser has before the first note: a folder of melodies, and what is wanted of it."""
+"""Initial corpus of an improviser, a folder of melodies, and its parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon_answer.memory import ROWS
 from antiphon_answer.prior import KEYS
 
 MOST_FILES = 200
-"""Of a corpus."""
+"""Maximum files of a corpus."""
 
 
 def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:
-    """Takes over the parameters of `Answer`."""
+    """Applies the parameters of `Answer`."""
     wishes = improviser.wishes
     wishes.originality, wishes.register, wishes.seed = (
         int(settings[name]) for name in ("originality", "register", "seed")
@@ -29,7 +29,7 @@ def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:
 
 
 def read_corpus(improviser: Improviser, folder: str) -> None:
-    """Learns the melodies of a folder of MIDI files, for good; files that cannot be read are left out.
+    """Learns the melodies of a folder of MIDI files permanently, without unreadable ones.
 
     Raises FileError: there is no such folder, or no MIDI file in it.
     """

@@ -1,4 +1,4 @@
-"""Draws an answer note by note: by the memory over the prior, between its beginning and its end."""
+"""Note-by-note generation of an answer: by the memory over the prior, between given start and end."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES
 from antiphon_answer.shaping import PITCHES, PitchShape, answer_backward, answer_draw, answer_forbid, answer_shape
 
 OUT_OF_KEY, BAD_END = 0.003, 1e-9
-"""How much less likely notes outside the scale are, and a last note that is none of the chord."""
+"""Factors of notes outside the scale, and of a final note outside the chord."""
 FLOOR = 0.03
-"""Chances below this share of the likeliest are left out."""
+"""Sampling floor as a share of the highest probability."""
 FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
-"""How much a row counts beside the prior; less at another place of the bar, and from another pitch class."""
+"""Weight of a memory row relative to the prior; lower at another bar position, and from another pitch class."""
 CHORD = 0.35
-"""Sixteenths within which notes are one chord."""
+"""Maximum sixteenths between notes of one chord."""
 RUNS = {True: (0.3, 0.6), False: (0.5, 1.0)}
-"""Runs that are copied end between these shares of `originality`: in a turn, and in what goes on."""
+"""Range of a copied run's length as a share of `originality`: in a turn, and in a continuation."""
 DOUBT, FIRM, LOOSE = 3.0, 12.0, 1.5
-"""Where the last note is chosen: what log chances of keys are divided by; the power of how good each note is, of a turn
-and of what goes on."""
+"""Final note: divisor of the keys' log probabilities; exponent of each note's weight, of a turn and of a
+continuation."""
 _TRIAD = (1.0, 0.85, 0.7)
-"""How good tonic, third and fifth of a key are as the last note."""
+"""Weights of tonic, third and fifth of a key as the last note."""
 _ON_THE_WAY = (0, 1, 4, 6)
-"""Degrees that end a phrase which another follows."""
+"""Degrees that end a non-final phrase."""
 _COMPASS = 3
-"""Semitones that an answer may go beyond the highest and lowest note of the last ones."""
+"""Semitones by which an answer may exceed the range of the last notes."""
 _RECENT = 64
 
 
@@ -53,7 +53,7 @@ class Planned(NamedTuple):
 
 @dataclass
 class Wishes:
-    """What is wanted of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
+    """Settings of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
 
     originality: int = 6
     density: float = 0.5
@@ -64,7 +64,7 @@ class Wishes:
 
 
 class Improviser:
-    """What was played, and the answer that is being drawn. Nothing grows after it was made.
+    """Improviser with its memory and current answer. Allocates nothing after construction.
 
     `memory`: all notes, those of a corpus first; `wishes`: read with each note; `key`: 0 to 23, estimated or `fixed`
     (-1: not); `slot`: onset of the last learnt note, -1 for none; `planning`: whether an answer is being drawn.
@@ -99,12 +99,12 @@ class Improviser:
         self.clear()
 
     def keep(self) -> None:
-        """What has been learnt so far is a corpus: it is not forgotten."""
+        """Marks everything learnt so far as a permanent corpus."""
         self._kept = self.memory.count
         self.clear()
 
     def clear(self) -> None:
-        """Forgets what was played, and the answer."""
+        """Clears the played notes, and the answer."""
         self.memory.clear(self._kept)
         self._history.clear()
         self._sounds.fill(0.0)
@@ -115,7 +115,7 @@ class Improviser:
     def learn(
         self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0, late: float = 0.0
     ) -> None:
-        """Takes a note; slots, in sixteenths, do not fall. first: a piece begins with it.
+        """Learns a note; slots, in sixteenths, do not fall. first: it starts a piece.
 
         answered: sixteenths since the note before in which the player listened: no rest of the music's.  late: how far
         after its slot the note begins.
@@ -134,7 +134,7 @@ class Improviser:
         self.slot, self._pitch = slot, pitch
 
     def sounded(self, pitch: int, sixteenths: float) -> None:
-        """The length of the newest note of a pitch is known."""
+        """Sets the length of the newest note of a pitch."""
         memory = self.memory
         for row in range(memory.count - 1, max(self._kept, memory.count - 16) - 1, -1):
             if memory.pitches[row] == pitch:
@@ -145,7 +145,7 @@ class Improviser:
         self.key = self.fixed if self.fixed >= 0 else self.prior.key(self._sounds)
 
     def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
-        """Bits of a note that could come next: how unexpected it is.
+        """Surprise in bits of a possible next note.
 
         prior: whether melodies in general are known, else all notes are alike; memory: whether what was played is.
         """
@@ -155,12 +155,12 @@ class Improviser:
         return -math.log2(self._chances[interval * TIMES + time])
 
     def foresee(self) -> NDArray[np.float64]:
-        """`[SYMBOLS]`, chances of the next note by interval and time; a view that the next call overwrites."""
+        """Probabilities `[SYMBOLS]` of the next note by interval and time; a view that the next call overwrites."""
         self._predict(self._history, self.slot, self._pitch, self._interval, self._time)
         return self._chances
 
     def unlike(self, chances: NDArray[np.float64], time: int) -> NDArray[np.float64]:
-        """Chances of the next interval, `time` after the last note, without what would copy more than `originality`."""
+        """Probabilities of the next interval, `time` after the last note, without copies longer than `originality`."""
         memory, left = self.memory, chances.copy()
         for row in np.flatnonzero(self._history.joint[: memory.count - 1] >= self.wishes.originality - 1) + 1:
             if memory.times[row] == time:
@@ -169,7 +169,7 @@ class Improviser:
 
     # ---- the answer
     def begin(self, start: int, end: int, latest: int, *, turn: bool) -> bool:
-        """Begins an answer, and says whether there is anything to answer.
+        """Begins an answer; returns whether there is material for one.
 
         It is from slot `start` to before `end`, in general a bar line; its first note begins at `latest` or before.
         turn: as for `Phraser.begin`.
@@ -194,7 +194,7 @@ class Improviser:
         return True
 
     def draw(self) -> Planned | None:
-        """The next note of the answer; None when it has come to its end."""
+        """Next note of the answer; None at its end."""
         onset = self._phraser.take() if self.planning else None
         if onset is None:
             self.planning = False
@@ -227,13 +227,13 @@ class Improviser:
         return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
     def present(self, pitches: Iterable[int]) -> None:
-        """Notes that sound now, by which places of the memory are weighed until told otherwise."""
+        """Sets the sounding notes, which weight the memory's rows until changed."""
         self._present.fill(0.0)
         for pitch in pitches:
             self._present[pitch % 12] = 1.0
 
     def _weigh(self, slot: int) -> None:
-        """Rows by age, by what sounds now, and by their place, for a note at a slot."""
+        """Weights rows by age, by the sounding notes, and by bar position, for a note at a slot."""
         memory = self.memory
         rows = memory.weights[: memory.count]
         rows.fill(1.0)
@@ -259,7 +259,7 @@ class Improviser:
         self.memory.predict(matches, intervals, times, self._chances, memory=memory)
 
     def _limit_run(self) -> None:
-        """Draws how long the next copied run may be, when one has ended: not all are broken off at the same length."""
+        """Draws the maximum length of the next copied run, once one has ended."""
         run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
             most = self.wishes.originality - 1
@@ -268,12 +268,12 @@ class Improviser:
         self._run = run
 
     def _aim(self) -> None:
-        """How good it is to be at each pitch, on the way to the last note."""
+        """Computes the weights of pitches on the way to the last note."""
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
         answer_backward(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
 
     def _shaped(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
-        """The interval drawn by a random number, of those that are wanted; to the nearest good pitch where none is."""
+        """Random interval among the allowed ones; towards the nearest good pitch if there is none."""
         memory, chances = self.memory, self._pitches
         answer_forbid(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
         total = answer_shape(chances, self._now, hint, PitchShape(self._allowed, aims, row * PITCHES))
@@ -284,7 +284,7 @@ class Improviser:
         return WIDEST + max(range(-7, 8), key=lambda n: (good[(self._now + n) % PITCHES] > 1e-3, -abs(n)))
 
     def _compass(self) -> None:
-        """Which pitches are allowed, and which are good as the last, or as that of a phrase on the way."""
+        """Allowed pitches, and weights of those that end the answer or a phrase."""
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
         up = self.wishes.register
@@ -310,7 +310,7 @@ class Improviser:
             self._open[pitch] = 1.0 if degree in scale and scale.index(degree) in _ON_THE_WAY else BAD_END
 
     def _chance(self) -> float:
-        """The next random number, 0 to below 1."""
+        """Next random number, 0 to below 1."""
         self._random = mix_bits(self._random)
         return (self._random >> 11) / float(1 << 53)
 

@@ -1,4 +1,4 @@
-"""`antiphon run continue IN.mid OUT.mid -p bars=8`: the file, and some bars more; or what is played with it."""
+"""`antiphon run continue IN.mid OUT.mid -p bars=8`: extends a file by some bars; or accompanies it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from antiphon_answer.sound_file import continue_sound
 from antiphon_answer.together import play_along
 
 ANSWER = "ANSWER"
-"""The track of what is played with a file."""
+"""Track name of the accompanying answer."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Writes the continued file; a report has how many bits each of its notes takes, with and without the memory.
+    """Writes the continued file; a report has the bits of each note, with and without the memory.
 
     Raises UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together. Raises
     FileError: a file cannot be read or written, or has no two notes of melody.
@@ -56,7 +56,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def _continued(
     job: FileJob, given: MelodyFile, improviser: Improviser, settings: Mapping[str, Value]
 ) -> tuple[Written, ...]:
-    """Writes the file with bars more, and the report."""
+    """Writes the file with added bars, and the report."""
     bits = _learn(improviser, given, measured="report" in job.beside)
     beside: dict[int, list[Planned]] = {}
     if settings["by"] == "bars":
@@ -85,7 +85,7 @@ def _continued(
 
 
 def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list[tuple[float, float, float]]:
-    """Takes the notes in; where `measured`, beat and bits of each but the first, with and without the memory."""
+    """Learns the notes; where `measured`, returns beat and bits of each but the first, with and without the memory."""
     bits: list[tuple[float, float, float]] = []
     for n, note in enumerate(given.notes):
         if n and measured:
@@ -99,7 +99,7 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
 
 
 def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tuple[Written, ...]:
-    """Writes the file and, as a track of its own, what the node plays with its melody."""
+    """Writes the file with a track of the node's answers to its melody."""
     if "report" in job.beside:
         raise UsageError("--report is of what continues a file: leave out --report, or mode")
     added = play_along(given, settings)
@@ -112,7 +112,7 @@ def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tup
 
 
 def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[Planned]:
-    """The notes of `bars` bars from the next bar line on."""
+    """Notes of `bars` bars from the next bar line on."""
     start = given.next_bar
     if not improviser.begin(start, start + bars * given.bar, start + given.bar // 2, turn=False):
         return []

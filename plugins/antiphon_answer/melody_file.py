@@ -1,4 +1,4 @@
-"""Reads the melody of a MIDI file, and writes the file with notes added to that melody's track."""
+"""Reader of a MIDI file's melody, and writer of the file with notes added to its track."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MOST_BEATS = 20_000
 _DRUMS = 9
 _KEY_BEATS = 128
 _EARLY = 0.25
-"""Beats by which the last note may ring on past a bar line without a bar of its own."""
+"""Maximum beats of the last note beyond a bar line without an extra bar."""
 
 
 @dataclass(frozen=True)
 class MelodyFile:
-    """A MIDI file and its melody: `track` and `channel`, 0 to 15. Slots are sixteenths; slot 0 is a bar line.
+    """A MIDI file with its melody: `track` and `channel`, 0 to 15. Slots are sixteenths; slot 0 is a bar line.
 
     `notes`: in order, the highest of each chord; `bar`: slots of one at the file end; `origin`: quarter note of slot
     0, may be below 0; `next_bar`: slot of the bar line from which the file can be continued; `tempo`: where it ends;
@@ -44,7 +44,7 @@ class MelodyFile:
 
 
 def read(path: Path) -> MelodyFile:
-    """Reads a file; its melody is that of `accompany`, drums left out.
+    """Reads a file with its melody, as `accompany` finds it, without drums.
 
     Raises FileError: it cannot be read, or has no melody.
     """
@@ -109,7 +109,7 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
 
 
 def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
-    """Where the last time signature up to a beat begins, in beats; sixteenths of its bars; the last tempo, bpm."""
+    """Last time signature before a beat: its start in beats, sixteenths per bar; and the last tempo in bpm."""
     start, bar = 0.0, 16
     tempos, signatures = conductor(midi)
     for at, upper, lower in signatures:

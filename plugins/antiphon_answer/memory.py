@@ -1,4 +1,4 @@
-"""The memory: all notes that were played, and at each of them how long the last notes match what led there.
+"""Sequence memory: all played notes, with the match length of the newest context at each.
 
 No tables grow: a note is a row of arrays of fixed size, and for each row three numbers say how many of the last notes
 agree with those up to the row, by interval and time, by interval alone, by time alone. So every order is counted when
@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from antiphon.api.kernels import f64p, i64, i64p, kernel
 
 ROWS = 4096
-"""Most notes; the older half is forgotten where there are more."""
+"""Maximum notes; beyond it the older half is dropped."""
 WIDEST, LONGEST = 24, 32
-"""Semitones of an interval and sixteenths between two notes; what is beyond is counted as these."""
+"""Clipping of intervals in semitones, and of times in sixteenths."""
 INTERVALS, TIMES = 2 * WIDEST + 1, LONGEST + 1
 SYMBOLS = INTERVALS * TIMES
 ORDERS = 8
-"""Most notes of a context."""
+"""Maximum context length in notes."""
 TRUST = np.array([20.0, 16.0, 12.0, 12.0, 10.0, 6.0, 4.0, 3.0, 2.0])
-"""By order, how much less a context counts than those below it: chosen on songs held for choosing."""
+"""Weight of each context order relative to the lower ones: chosen on validation songs."""
 _FULL = 64
-"""A longer match is counted as this."""
+"""Clipping of match lengths."""
 NONE = -1
-"""Symbol of the first note of a piece, which follows none."""
+"""Symbol of a piece's first note, which has no predecessor."""
 
 
 @kernel
 def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
-    """matches[i] ← how many of the last symbols, `symbol` the newest, agree with those up to i."""
+    """matches[i] ← length of the common suffix of the history, `symbol` the newest, and the rows up to i."""
     i = count - 1
     while i > 0:
         before = matches[i - 1] + 1
@@ -43,7 +43,7 @@ def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
 
 
 class BlendSource(NamedTuple):
-    """The notes played so far, and the places in them that match the newest ones."""
+    """Rows of the memory, with their matches to the newest context."""
 
     symbols: i64p
     matches: i64p
@@ -53,7 +53,7 @@ class BlendSource(NamedTuple):
 
 @kernel
 def answer_blend(m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: i64, counts: f64p) -> None:
-    """chances ← blended with what followed each row that matches, order by order (Witten and Bell's weights)."""
+    """chances ← blended with the continuations of matching rows, order by order (Witten-Bell weights)."""
     for order in range(orders + 1):
         for n in range(size):
             counts[n] = 0.0
@@ -76,20 +76,20 @@ def answer_blend(m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: 
 
 @kernel
 def answer_join(intervals: f64p, times: f64p, chances: f64p) -> None:
-    """chances ← of each interval with each time, as if they were independent."""
+    """chances ← joint probabilities of independent intervals and times."""
     for interval in range(INTERVALS):
         for time in range(TIMES):
             chances[interval * TIMES + time] = intervals[interval] * times[time]
 
 
 class Matches:
-    """How far a history agrees with each row of a memory: jointly, by interval, by time."""
+    """Match lengths of a history with each memory row: jointly, by interval, by time."""
 
     def __init__(self) -> None:
         self.joint, self.intervals, self.times = (np.zeros(ROWS, np.int64) for _ in range(3))
 
     def copy(self, other: Matches) -> None:
-        """Takes over the matches of another history."""
+        """Copies the matches of another history."""
         self.joint[:], self.intervals[:], self.times[:] = other.joint, other.intervals, other.times
 
     def clear(self) -> None:
@@ -97,13 +97,13 @@ class Matches:
             rows.fill(0)
 
     def shift(self, by: int) -> None:
-        """Follows the memory, of which the first `by` rows are gone."""
+        """Shifts the matches after the memory dropped its first `by` rows."""
         for rows in (self.joint, self.intervals, self.times):
             rows[:-by] = rows[by:]
 
 
 class Memory:
-    """Rows of notes in the order in which they were played, `count` in use; arrays `[ROWS]`.
+    """Note rows in playing order, `count` in use; arrays `[ROWS]`.
 
     `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
     `joint`: both as one symbol; the three are `NONE` for a first note. `pitches`: MIDI numbers; `bars`: one number for
@@ -120,11 +120,11 @@ class Memory:
         self._counts, self._by_interval, self._by_time = np.zeros(SYMBOLS), np.zeros(INTERVALS), np.zeros(TIMES)
 
     def clear(self, keep: int = 0) -> None:
-        """Forgets all rows but the first `keep`."""
+        """Drops all rows but the first `keep`."""
         self.count = keep
 
     def add(self, pitch: int, time: int, place: int, velocity: float, matches: Matches, first: bool = False) -> None:
-        """Adds a note, and brings the matches of the history that it ends up to date.
+        """Adds a note, and updates the matches of its history.
 
         time, place: sixteenths from the onset before, and from the bar line; first: nothing precedes the note.
         """
@@ -143,7 +143,7 @@ class Memory:
         self.follow(int(self.intervals[n]), int(self.times[n]), matches)
 
     def follow(self, interval: int, time: int, matches: Matches) -> None:
-        """Continues a history by an interval and a time, as symbols."""
+        """Extends a history by an interval and a time, as symbols."""
         answer_match(self.joint, matches.joint, self.count, interval * TIMES + time)
         answer_match(self.intervals, matches.intervals, self.count, interval)
         answer_match(self.times, matches.times, self.count, time)
@@ -157,7 +157,7 @@ class Memory:
         *,
         memory: bool = True,
     ) -> None:
-        """chances `[SYMBOLS]` ← those of the next note, `interval * TIMES + time`, after a history and its matches.
+        """chances `[SYMBOLS]` ← probabilities of the next note, `interval * TIMES + time`, given a history's matches.
 
         by_interval `[INTERVALS]`, by_time `[TIMES]`: chances by the prior, which alone counts without `memory`.
         """
@@ -186,5 +186,5 @@ class Memory:
 
 
 def symbols_of(semitones: int, sixteenths: int) -> tuple[int, int]:
-    """An interval and a time as symbols."""
+    """Symbols of an interval and a time."""
     return min(WIDEST, max(-WIDEST, semitones)) + WIDEST, min(LONGEST, max(0, sixteenths))

@@ -1,4 +1,4 @@
-"""The rhythm and form of an answer: bars of the player's, his motif transformed, phrases that breathe and end."""
+"""Rhythm and form of an answer: the player's bars, motif transformations, phrases with rests and endings."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from antiphon_answer.memory import Memory
 from antiphon_answer.prior import SCALES
 
 SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT = range(4)
-"""What becomes of a motif: moved in its scale, upside down, twice as slow, with neighbouring notes."""
+"""Motif transformations: transposed in the scale, inverted, augmented, ornamented with neighbouring notes."""
 TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
 WITHIN, OPEN, CLOSED = range(3)
-"""Of a note: whether it ends nothing, a phrase on the way, or the answer."""
+"""Role of a note: inner, end of a phrase, or end of the answer."""
 FREE = 99
-"""The step of a note that has none to follow."""
+"""Step of a note without a melodic target."""
 PHRASE = 4
-"""Bars of a phrase: a motif, something else, the first again, an end."""
+"""Bar plan of a phrase: a motif, a contrast, the motif again, an ending."""
 AHEAD = 5
-"""Fewest notes that are laid out at a time."""
+"""Minimum number of planned notes."""
 _RECENT = 80
-"""Notes of the player's, the newest, of which bars are taken."""
+"""Number of the player's newest notes from which bars are taken."""
 _BEAT = 4
 _USED = 0.04
-"""Share of his notes that a place in the beat has, for others to be put there."""
+"""Minimum share of the player's notes at a beat position for its use."""
 _AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
-"""Chances that a phrase has bars of the answer's own again, that one on the way ends a bar early, that what is no
-turn ends with a note that waits and not with his own rhythm, and that a bar of it is his as it was."""
+"""Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that a continuation
+ends with a sustained note instead of the player's rhythm, and that a bar of it is the player's unchanged."""
 _FAST = 6
-"""Notes of a bar from which on it is played twice as slow."""
+"""Minimum notes of a bar for augmentation."""
 _ON_BAR, _ON_HALF, _ON_LAST = 0.12, 0.5, 0.9
-"""Chances, added up, that a last note that waits begins on the bar line, in its middle, on its last beat; else off the
-beat."""
+"""Cumulative probabilities that a sustained final note begins on the bar line, in its middle, on its last beat; else
+off the beat."""
 _PEAK = 0.6
-"""Part of a phrase at which it is loudest."""
+"""Relative position of a phrase's loudness peak."""
 _ARCH, _ACCENT, _OWN = 1.1, 0.5, 0.4
-"""Of loudness: how much the phrase, the beat and the player's own note count, in deviations."""
+"""Loudness weights of phrase, beat and the player's own note, in deviations."""
 _SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
-"""Least and greatest deviation of loudness; between them a little more than the player's."""
+"""Range of loudness deviations; between them slightly more than the player's."""
 
 
 class Onset(NamedTuple):
-    """A note of an answer that has no pitch yet. slot, length: in sixteenths; late: from the slot.
+    """A note of an answer without a pitch yet. slot, length: in sixteenths; late: delay after the slot.
 
     step: in degrees of the scale from the note before, from degree 0 where `fixed`; ends: see `CLOSED`.
     """
@@ -63,18 +63,18 @@ class Onset(NamedTuple):
 
 
 def degree_of(pitch: int, key: int) -> int:
-    """The degree of a pitch, 0 the tonic next above MIDI number 0; of one outside the scale that below it."""
+    """Degree of a pitch, 0 the tonic next above MIDI number 0; outside the scale that of the next lower one."""
     octave, above = divmod(pitch - key % 12, 12)
     return 7 * octave + bisect_right(SCALES[key // 12], above) - 1
 
 
 def pitch_of(degree: int, key: int) -> int:
-    """The pitch of a degree."""
+    """Pitch of a degree."""
     return 12 * (degree // 7) + SCALES[key // 12][degree % 7] + key % 12
 
 
 class Phraser:
-    """Lays out the notes of an answer a few ahead, by what the player did. It holds no more than some bars.
+    """Plans the notes of an answer a few ahead, from the player's bars. Stores a few bars only.
 
     `key`: of the answer, 0 to 23.
     """
@@ -91,7 +91,7 @@ class Phraser:
     def begin(
         self, span: tuple[int, int, int], bar: int, key: int, density: float, chance: Callable[[], float], *, turn: bool
     ) -> None:
-        """Begins an answer. span: its first slot, that after its end, and the latest of its first note.
+        """Begins an answer. span: its first slot, its end slot, and the latest slot of its first note.
 
         turn: whether it ends firmly.  chance: random numbers from 0 to below 1.
         """
@@ -107,7 +107,7 @@ class Phraser:
         self._turns = sorted(TRANSFORMS, key=lambda _: chance())
 
     def take(self) -> Onset | None:
-        """The next note; None after the last."""
+        """Next note; None after the last."""
         while self._line < self._end and len(self._notes) <= AHEAD:
             self._lay_bar()
         if not self._notes:
@@ -116,19 +116,19 @@ class Phraser:
         return note._replace(length=max(0.25, min(note.length, self._notes[0].at - note.at))) if self._notes else note
 
     def sounds(self, note: Onset, pitch: int) -> None:
-        """A note that was taken has its pitch."""
+        """Sets the pitch of a taken note."""
         number, place = divmod(note.slot - self._first, self._bar)
         if number < PHRASE - 1:
             self._own.setdefault(number, []).append((note._replace(slot=place), pitch))
 
     @property
     def left(self) -> int:
-        """Notes up to the answer's last, at most `AHEAD`."""
+        """Number of notes up to the answer's last, at most `AHEAD`."""
         return min(AHEAD, len(self._notes)) if self._line >= self._end else AHEAD
 
     # ---- what the player did
     def _read(self) -> None:
-        """His bars, his places in the beat and his loudness."""
+        """Reads the player's bars, beat positions and loudness."""
         memory = self._memory
         first = max(0, memory.count - _RECENT)
         bars = memory.bars[first : memory.count].tolist()
@@ -147,7 +147,7 @@ class Phraser:
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
 
     def _drawn(self) -> int:
-        """One of his newest bars for a phrase to begin with, more likely of more notes, or of fewer as is wished."""
+        """Random newest bar of the player as a phrase's start, weighted by note density."""
         cells, places = self._cells, self._memory.places
         power = 1.0 + 4.0 * (self._density - 0.5)
         weights = [
@@ -158,7 +158,7 @@ class Phraser:
         return bisect_right(edges, self._chance() * edges[-1])
 
     def _snapped(self, slot: int) -> tuple[int, float]:
-        """The nearest place that he uses: slot, and how late he is there."""
+        """Nearest beat position used by the player: slot, and its delay."""
         for by in (0, 1, -1, 2):
             place = (slot + by) % _BEAT
             if place == 0 or self._used[place] > _USED * sum(self._used):
@@ -193,7 +193,7 @@ class Phraser:
         self._notes += [n._replace(velocity=self._loudness(n, (n.slot - begun) / span)) for n in made]
 
     def _statement(self, phrase: int, within: int, line: int) -> list[Onset]:
-        """A bar of the answer's own again, as it was or moved; else one of the player's, transformed."""
+        """Repeated bar of the answer, unchanged or transposed; else a transformed bar of the player's."""
         again = self._again and (phrase > 0 or (self._turn and within == 2))
         own = self._own.get(within if phrase else 0) if again else None
         if own:
@@ -205,7 +205,7 @@ class Phraser:
         return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
 
     def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
-        """A bar of his, from slot 0."""
+        """Notes of a player's bar, from slot 0."""
         m = self._memory
         rows = [row for row in range(*cell) if m.places[row] < self._bar]
         columns = (rows_of[rows].tolist() for rows_of in (m.places, m.late, m.lengths, m.velocities, m.pitches))
@@ -238,7 +238,7 @@ class Phraser:
         return self._fuller(motif, 0.75)
 
     def _fuller(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
-        """With neighbouring notes between notes that are a beat apart, at his places or, if need be, halfway."""
+        """Notes with neighbouring notes inserted between those a beat apart, at the player's positions or halfway."""
         made: list[Onset] = []
         aside = 0
         for note, following in pairwise([*notes, None]):
@@ -259,7 +259,7 @@ class Phraser:
         return made
 
     def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
-        """A bar that ends a phrase: on its last note, or on one that waits; a rest follows within an answer."""
+        """Final bar of a phrase: on its last note, or on a sustained one; a rest follows within an answer."""
         end, beats = line + self._bar, max(1, self._bar // _BEAT)
         if self._turn or not made or self._chance() < _LANDS:
             at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
@@ -277,7 +277,7 @@ class Phraser:
         return [*made[:-1], last._replace(length=length, ends=ends, step=FREE, fixed=False)]
 
     def _from_start(self, made: list[Onset]) -> list[Onset]:
-        """The first bar's notes, the first of them in time."""
+        """Notes of the first bar, the first of them exactly in time."""
         if made and made[0].slot <= self._latest:
             late = max(0.0, made[0].late) * (self._latest > self._start)
             return [made[0]._replace(late=late, length=made[0].length + made[0].late - late), *made[1:]]
@@ -287,7 +287,7 @@ class Phraser:
         return [first._replace(slot=self._latest, late=0.0, length=length, ends=WITHIN), *made]
 
     def _loudness(self, note: Onset, part: float) -> float:
-        """An arch over the phrase, the beat, and how the player's own note differs from his others."""
+        """Loudness by a phrase arch, the beat, and the deviation of the player's own note."""
         way = part / _PEAK if part < _PEAK else 1.0 - (part - _PEAK) / (1.0 - _PEAK)
         arch = -math.cos(math.pi * min(1.0, max(0.0, way)))
         accent = 1.0 if note.slot % 8 == 0 else 0.0 if note.slot % _BEAT == 0 else -0.8

@@ -1,4 +1,4 @@
-"""What melodies are like in general: counts that ship, and plain guesses where they are not installed."""
+"""Prior of melodies: shipped counts, and simple defaults if they are not installed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
 MODEL = "answer-prior"
 PLACES = 16
-"""Sixteenths of the bar that times are counted in; in another meter the place is taken modulo this."""
+"""Sixteenths of the bar positions of times; in another meter modulo this."""
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 TIME_CLASSES, INTERVAL_CLASSES = len(_STEPS), 7
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 KEYS = (*_NAMES, *(f"{name}m" for name in _NAMES))
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 _TURNS = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
-"""`[tonic, pitch class]`: the degree."""
+"""Degree by `[tonic, pitch class]`."""
 _log = logging.getLogger("antiphon.answer")
 
 
 def time_class(sixteenths: int) -> int:
-    """The class of a time between onsets: the nearest of 1, 2, 3, 4, 6, 8, 12 and 16 sixteenths, by ratio."""
+    """Class of an inter-onset time: the nearest of 1, 2, 3, 4, 6, 8, 12 and 16 sixteenths, by ratio."""
     return min(range(TIME_CLASSES), key=lambda n: abs(math.log(max(0.5, sixteenths) / _STEPS[n])))
 
 
 def interval_class(semitones: int) -> int:
-    """The class of an interval: repeated; up by a step, a third, more; down likewise."""
+    """Class of an interval: repeated; up by a step, a third, more; down likewise."""
     size = abs(semitones)
     return 0 if not size else (1 if size < 3 else 2 if size < 6 else 3) + (0 if semitones > 0 else 3)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Chances of a melody's next note, in modes major and minor.
+    """Probabilities of a melody's next note, in modes major and minor.
 
     `times`: `[PLACES, TIME_CLASSES, TIMES]` to the next onset, by place in the bar and the time before; `intervals`:
     `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before; `degrees`: `[2, 12]`, log share of
@@ -54,7 +54,7 @@ class Prior:
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> Prior:
-        """Makes a prior of arrays by name, in any precision. Raises `ModelError` where they are not these tables."""
+        """Prior of arrays by name, in any precision. Raises `ModelError`: they do not fit."""
         shapes: dict[str, tuple[int, ...]] = {
             "times": (PLACES, TIME_CLASSES, TIMES),
             "intervals": (2, 12, INTERVAL_CLASSES, INTERVALS),
@@ -68,17 +68,17 @@ class Prior:
         return cls(**tables)
 
     def fits(self, sounds: F64) -> F64:
-        """`[24]`: how well each key fits how long each pitch class sounded (`[12]`), as log chances."""
+        """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`)."""
         return (self.degrees[:, _TURNS] @ sounds).reshape(24)
 
     def key(self, sounds: F64) -> int:
-        """The likeliest key, 0 to 23, of how long each pitch class sounded (`[12]`)."""
+        """Most likely key, 0 to 23, given the durations of the pitch classes (`[12]`)."""
         return int(np.argmax(self.fits(sounds)))
 
 
 @cache
 def installed_prior() -> Prior:
-    """The installed prior; plain guesses, with a warning, where it is missing or changed."""
+    """The installed prior; defaults, with a warning, if it is missing or changed."""
     try:
         return Prior.of(read_weights(MODEL))
     except ModelError as error:
@@ -87,7 +87,7 @@ def installed_prior() -> Prior:
 
 
 def plain() -> Prior:
-    """Guesses: small intervals within the scale, times that end on strong places."""
+    """Default prior: small intervals within the scale, times that end on strong places."""
     times = np.full((PLACES, TIME_CLASSES, TIMES), 1e-4)
     for place in range(PLACES):
         for time in range(1, TIMES):

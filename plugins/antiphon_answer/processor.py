@@ -1,4 +1,4 @@
-"""The processors `answer` and `continue`: notes in, an answer's notes out, on the engine's clock."""
+"""Processors `answer` and `continue`: notes in, an answer's notes out, on the engine's clock."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from antiphon_answer.sounding import SoundAnswer
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0
-"""Beats before its onset by which a note is drawn and published."""
+"""Beats before its onset at which a note is drawn and published."""
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _BACK, _ON = 0.25, 4.0
-"""Beats by which a clock that was moved differs; it is further on too where blocks were missed, which moves nothing."""
+"""Beat differences of a moved clock; a forward one also occurs after missed blocks, which moves nothing."""
 _NEVER = 1 << 60
 _NOTHING = (0, 0)
 _PHRASE = 2
-"""Fewest notes that are answered."""
+"""Minimum notes of an answered phrase."""
 MOST_WAITING, MOST_SOUNDING = 256, 32
-"""Notes to be played, and sounding ones; further ones are left out, the oldest is ended."""
+"""Maximum pending notes, and sounding ones; further ones are dropped, the oldest is ended."""
 
 
 class Waiting(NamedTuple):
-    """A note to be played. start: in beats.  length: likewise; below 0 until it is known."""
+    """A pending note. start, length: in beats; length below 0 while unknown."""
 
     start: float
     pitch: int
@@ -148,7 +148,7 @@ class Answer(Processor):
                 self._play(io, first, note)
 
     def step(self, io: IO) -> Step | None:
-        """A block without an event is silence until something is drawn, begins or ends."""
+        """Step of a block without events, silent until a note is drawn, begins or ends."""
         return None if self._sound is not None else self._rests.step(io)
 
     # ---- the player
@@ -174,7 +174,7 @@ class Answer(Processor):
                 self._wake = beat
 
     def _note(self, at: float, pitch: int, velocity: float) -> None:
-        """Notes that begin together are a chord, of which the highest is learnt. at: in sixteenths."""
+        """Learns a note-on; of simultaneous notes only the highest. at: in sixteenths."""
         begun, highest, _ = self._chord
         if begun >= 0.0 and at - begun <= CHORD:
             if pitch > highest:
@@ -194,7 +194,7 @@ class Answer(Processor):
             self._chord, self._heard = (-1.0, 0, 0.0), _NOTHING
 
     def _copy(self, beat: float, pitch: int, velocity: float) -> None:
-        """Shadow and canon: the note itself, at once or later; it ends as long after its start as the player's."""
+        """Shadow and canon: copies the note, at once or later, with the player's length."""
         if self._mode not in ("shadow", "canon") or len(self._waiting) >= MOST_WAITING:
             return
         late = self._bars * self._meter if self._mode == "canon" else 0.0
@@ -202,7 +202,7 @@ class Answer(Processor):
         self._waiting.append(Waiting(beat + late, to, velocity, -1.0 - pitch))
 
     def _shorten(self, io: IO, pitch: int, beat: float, frame: int) -> None:
-        """The length of a copied note is known."""
+        """Sets the length of a copied note."""
         late = self._bars * self._meter if self._mode == "canon" else 0.0
         for n, note in enumerate(self._waiting):
             if note.length == -1.0 - pitch:
@@ -218,14 +218,14 @@ class Answer(Processor):
             self._end(io, to, frame)
 
     def _in_key(self, pitch: int) -> int:
-        """The nearest pitch of the scale, the lower of two."""
+        """Nearest pitch of the scale, the lower of two."""
         key = self._improviser.key
         below = (pitch - key) % 12 not in SCALES[key // 12] and self._transpose != 0
         return min(127, max(0, pitch - below))
 
     # ---- the answer
     def _settings(self, io: IO, beat: float) -> None:
-        """Takes over the parameters; a change of mode, meter or bars drops what was planned."""
+        """Applies the parameters; a change of mode, meter or bars drops the plan."""
         now = str(io.at("mode", 0)), int(io.at("meter", 0)), int(io.at("bars", 0))
         if now != (self._mode, self._meter, self._bars):
             self._mode, self._meter, self._bars = now
@@ -238,7 +238,7 @@ class Answer(Processor):
         wish(self._improviser, {name: io.at(name, 0) for name in _WISHES})
 
     def _cycle(self) -> int:
-        """Beats from one answer's begin to the next."""
+        """Beats from one answer's start to the next."""
         return self._bars * self._meter * (2 if self._mode == "trade" else 1)
 
     def _next_turn(self, beat: float) -> None:
@@ -319,7 +319,7 @@ class Answer(Processor):
         self._shadows.clear()
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
-        """Tracks held notes while the clock is stopped; nothing is learnt, for nothing has a place."""
+        """Tracks held notes while the clock is stopped, without learning, as they have no beat."""
         for event in events:
             if event.kind == "on" and event.value > 0.0:
                 self._held[event.number] = self._last
@@ -333,7 +333,7 @@ class Answer(Processor):
         self._improviser.planning = False
 
     def _rest(self) -> None:
-        """The clock stands elsewhere: what was played stays known, and nothing follows from it."""
+        """Handles a jump of the clock: learnt notes stay, their continuation ends."""
         self._chord = -1.0, 0, 0.0
         self._improviser.slot = -1
         self._heard = _NOTHING

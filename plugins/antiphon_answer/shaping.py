@@ -1,4 +1,4 @@
-"""What is wanted of the next pitch of an answer, laid over its chances."""
+"""Shaping of the next pitch's probabilities by the plan of the answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from antiphon_answer.memory import INTERVALS, WIDEST
 
 PITCHES = 128
 _WIDE = 12
-"""Semitones beyond which an answer does not leap."""
+"""Maximum leap in semitones."""
 HINT, NEAR = 25.0, 4.0
-"""How much likelier the motif's own pitch is, and another within two semitones of it."""
+"""Weights of the motif's own pitch, and of others within two semitones of it."""
 
 
 @kernel
 def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahead: f64p) -> None:
-    """ahead[n, pitch] ← how well a melody at `pitch` ends that has n notes to come, `steps` at most; 1 at best.
+    """ahead[n, pitch] ← best weight of a melody's ending at `pitch` with n notes left, up to `steps`; 1 at best.
 
     intervals: `[12, INTERVALS]`, chances by pitch class.  last, allowed: `[PITCHES]`, how good a pitch is as the last
     one, and at all.
@@ -39,7 +39,7 @@ def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahea
 
 
 class PitchShape(NamedTuple):
-    """How good pitches are, `[PITCHES]`: at all, and with so many notes to come, from `ahead[at]` on."""
+    """Pitch weights, `[PITCHES]`: at present, and with notes left, from `ahead[at]` on."""
 
     allowed: f64p
     ahead: f64p
@@ -67,7 +67,7 @@ def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
 
 @kernel
 def answer_forbid(intervals: i64p, matches: i64p, count: i64, most: i64, chances: f64p) -> None:
-    """chances ← 0 of what would continue a run of `most` intervals as the memory has it."""
+    """chances ← 0 for continuations of a run of `most` intervals copied from the memory."""
     for i in range(count - 1):
         if matches[i] >= most and intervals[i + 1] >= 0:
             chances[intervals[i + 1]] = 0.0
@@ -75,7 +75,7 @@ def answer_forbid(intervals: i64p, matches: i64p, count: i64, most: i64, chances
 
 @kernel
 def answer_draw(chances: f64p, at: f64, floor: f64) -> i64:
-    """The interval where the running sum passes `at`; chances below `floor` are passed over. -1 where none is left."""
+    """Random interval by cumulative probability `at`; those below `floor` are skipped. -1 without any."""
     total = 0.0
     for n in range(INTERVALS):
         if chances[n] >= floor:

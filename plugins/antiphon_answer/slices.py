@@ -1,4 +1,4 @@
-"""The memory of `answer` over sound: beats of what was played, and which of them could follow which."""
+"""Audio memory of `answer`: beats of played sound, and candidates for their successors."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from antiphon.api.backends.analysis import ListeningMix, MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
 SECONDS, MOST = 90, 512
-"""Of sound that is kept, and beats of it; the oldest are dropped."""
+"""Maximum seconds of stored sound, and maximum beats; the oldest are dropped."""
 HOP = 2048
-"""Frames from one spectrum to the next, each over two hops."""
+"""Hop in frames between spectra, each over two hops."""
 BANDS, COEFFICIENTS = 40, 13
 CHROMA = 12
 WIDTH = COEFFICIENTS + CHROMA
 LOW, HIGH = 60.0, 5000.0
-"""Hz that count for chroma."""
+"""Frequency range of chroma in Hz."""
 SILENT = 0.003
-"""RMS below which a beat is not kept, -50 dB."""
+"""Minimum RMS of a stored beat, -50 dB."""
 FADE = 0.008
-"""Seconds of the crossfade where an answer leaps in the memory."""
+"""Crossfade in seconds at a jump in the memory."""
 LEAP = 0.25
-"""Chance of a leap where one is not due."""
+"""Probability of a voluntary jump."""
 BEST = 3
-"""Leaps from which one is drawn."""
+"""Number of best jumps drawn from."""
 RECENT = 4
-"""Beats played last that are not played again at once."""
+"""Number of recent beats excluded from repetition."""
 ELSEWHERE = 2.0
-"""Factor of the distance of a beat from another place of the bar."""
+"""Distance factor of beats at another bar position."""
 
 
 class SliceMemory:
-    """Beats of sound in a ring: their samples, their timbre and their pitch classes. Nothing grows.
+    """Ring buffer of beats with timbre and pitch classes. Allocates nothing.
 
     `count`: beats that are known; the newest is `count - 1`.
     """
@@ -66,7 +66,7 @@ class SliceMemory:
         self._mix.reset()
 
     def write(self, sound: F32) -> None:
-        """Takes sound `[channels, n]`, at most up to the next multiple of `HOP`."""
+        """Writes sound `[channels, n]`, at most up to the next multiple of `HOP`."""
         n, at = sound.shape[1], self._written % self._ring.shape[1]
         head = min(n, self._ring.shape[1] - at)
         self._ring[:, at : at + head] = sound[:, :head]
@@ -85,11 +85,11 @@ class SliceMemory:
             self._mono[:HOP] = self._mono[HOP:]
 
     def to_hop(self) -> int:
-        """Frames that `write` takes at most."""
+        """Maximum frames of the next `write`."""
         return HOP - self._written % HOP
 
     def beat(self, place: int) -> bool:
-        """Begins a beat; what came since the one before, at `place` of its bar, is a slice if it sounds."""
+        """Begins a beat; the previous one, at `place` of its bar, is stored if it sounds."""
         begun, length = self._begun, self._written - self._begun
         self._begun = self._written
         sounds = begun >= 0 and self._energy > SILENT**2 * length and self._frames > 0
@@ -109,16 +109,16 @@ class SliceMemory:
         return sounds
 
     def jump(self) -> None:
-        """The clock moved: the beat that was begun is left out."""
+        """Drops the current beat, after a jump of the clock."""
         self._begun = -1
 
     @property
     def known(self) -> int:
-        """Beats that are still held."""
+        """Number of stored beats."""
         return self.count - self._first
 
     def follow(self, last: int, place: int, run: int, most: int, state: int) -> tuple[int, int]:
-        """The beat to be played next, or -1, and the state of the random numbers after.
+        """Next beat to play, or -1, and the new state of the random numbers.
 
         last: the beat that was played or heard last; place: in its bar, of the beat to be chosen; run: how many were
         played on as they were recorded, at `most` so many.
@@ -149,7 +149,7 @@ class SliceMemory:
         return self._kept(first + 1 + int(near[(state >> 11) % len(near)])), state
 
     def _joined(self, one: int, other: int) -> bool:
-        """Whether a beat was played right after another."""
+        """Whether a beat was recorded right after another."""
         return bool(self._starts[one % MOST] + self._lengths[one % MOST] == self._starts[other % MOST])
 
     def _kept(self, beat: int) -> int:
@@ -158,15 +158,15 @@ class SliceMemory:
         return beat
 
     def length(self, beat: int) -> int:
-        """Samples of a beat."""
+        """Length of a beat in samples."""
         return int(self._lengths[beat % MOST])
 
     def joins(self, beat: int, at: int, near: int) -> bool:
-        """Whether sample `at` of a beat is, but for `near` samples, where the next one begins that followed it."""
+        """Whether sample `at` of a beat is, within `near` samples, the start of its recorded successor."""
         return abs(at - self.length(beat)) <= near and self._joined(beat, beat + 1)
 
     def read(self, beat: int, at: int, out: F32) -> None:
-        """out `[channels, n]` ← the sound of a beat from its sample `at` on, and of what followed it."""
+        """out `[channels, n]` ← sound of a beat from its sample `at` on, and of its recorded successors."""
         ring = self._ring.shape[1]
         place, n = (int(self._starts[beat % MOST]) + at) % ring, out.shape[1]
         head = min(n, ring - place)

@@ -1,4 +1,4 @@
-"""`antiphon run continue IN.wav OUT.wav -p audio=on`: a recording, and bars more made of its beats."""
+"""`antiphon run continue IN.wav OUT.wav -p audio=on`: extends a recording by bars made of its beats."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from antiphon_answer.sounding import SoundAnswer, SoundWishes
 
 BLOCK = 512
 UNTIMED = 0.5
-"""Seconds of a slice where no beats are found."""
+"""Length in seconds of a slice without detected beats."""
 MOST_SECONDS = 1200.0
 """Length of a recording, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedBeats:
-    """Where the beats of a recording are. beats: seconds.  first: which of them is beat 0.  period: seconds of one."""
+    """Beat grid of a recording. beats: seconds.  first: index of beat 0.  period: seconds of one."""
 
     beats: F64
     first: int
@@ -31,14 +31,14 @@ class RecordedBeats:
     rate: int
 
     def at(self, frame: int) -> float:
-        """The beat of a frame, which may be beyond the recording."""
+        """Beat of a frame, extrapolated beyond the recording."""
         at, beats = frame / self.rate, self.beats
         inside = float(np.interp(at, beats, np.arange(len(beats))))
         return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / self.period - self.first)
 
 
 def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
-    """The beats that are found in a recording, else one each half second."""
+    """Detected beats of a recording, else one each half second."""
     found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
     beats = np.array(found.get("beats") or ())
     if len(beats) < 2:
@@ -50,7 +50,7 @@ def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
 
 
 def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
-    """Writes a recording and `bars` bars from its next bar line on; beats and bars are those that are found in it.
+    """Writes a recording and `bars` bars from its next bar line on, by its detected beats and bars.
 
     Raises UsageError: it is too long, or is no sound. Raises FileError: a file cannot be read or written.
     """

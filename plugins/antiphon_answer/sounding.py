@@ -1,4 +1,4 @@
-"""`answer` with audio=on: sound in, sound out, by beats of what was played."""
+"""`answer` with audio=on: sound in, sound out, by recorded beats."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon_answer.slices import FADE, MOST, SliceMemory
 
 FEWEST = 2
-"""Beats that are answered."""
+"""Minimum beats for an answer."""
 NEAR = 2
-"""Samples by which a beat may be longer than it was when it was recorded, and still go on without a seam."""
+"""Tolerance in samples of a beat's length for a seamless continuation."""
 JUMPED = 0.25
-"""Beats by which a clock that was moved differs."""
+"""Beat difference from which the clock has jumped."""
 
 
 class SoundWishes(NamedTuple):
-    """What is wanted; see the parameters of `Answer`. mode: "" where `SoundAnswer.answer` alone begins."""
+    """Settings; see the parameters of `Answer`. mode: "" where `SoundAnswer.answer` alone begins."""
 
     mode: str
     bars: int
@@ -30,7 +30,7 @@ class SoundWishes(NamedTuple):
 
 
 class _Head:
-    """A place of the memory that sounds: at first louder and louder, and softer from `leaving` samples on."""
+    """A playing head of the memory, with fade-in, and fade-out from `leaving` samples on."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self._sound, self._ramp = np.zeros((spec.channels, spec.block), np.float32), np.arange(spec.block, dtype=float)
@@ -64,7 +64,7 @@ class _Head:
 
 
 class SoundAnswer:
-    """Keeps beats of what comes in, in `memory`, and plays them in other orders."""
+    """Records beats of the input in `memory`, and plays them in other orders."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -87,7 +87,7 @@ class SoundAnswer:
         self._state = 0
 
     def process(self, io: IO) -> None:
-        """Takes a block and fills its output."""
+        """Processes a block."""
         out, time = io.audio_out[0], io.time
         out.fill(0.0)
         moved = self._expected is not None and abs(time.beat - self._expected) > JUMPED
@@ -101,7 +101,7 @@ class SoundAnswer:
     def advance(
         self, sound: F32, out: F32, time: BlockTime, io: IO | None = None, wishes: SoundWishes | None = None
     ) -> None:
-        """Takes sound and adds the answer to `out`, from beat to beat of the clock."""
+        """Records sound and adds the answer to `out`, from beat to beat of the clock."""
         frames, at = sound.shape[1], 0
         per_frame = time.tempo / 60.0 / self._rate if time.playing else 0.0
         self._expected = time.beat + per_frame * frames if time.playing else None

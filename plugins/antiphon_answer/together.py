@@ -1,4 +1,4 @@
-"""`antiphon run answer IN.mid OUT.mid -p mode=trade`: what the node would play with a file's melody."""
+"""`antiphon run answer IN.mid OUT.mid -p mode=trade`: the node's answers to a file's melody."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon_answer.melody_file import MelodyFile
 from antiphon_answer.processor import Answer
 
 RATE, BLOCK, TEMPO = 4000, 512, 120.0
-"""Of the run; a file's tempo changes nothing, for the node counts beats."""
+"""Sample rate and tempo of the run; a file's tempo is irrelevant, since the node counts beats."""
 _SLOT = RATE * 15.0 / TEMPO
-"""Frames of a sixteenth."""
+"""Frames per sixteenth."""
 
 
 def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
-    """The notes of a node that the melody is played to, in the file's slots, up to a turn after its end.
+    """Notes of a node fed with the melody, in the file's slots, up to a turn after its end.
 
     Bars are the file's where they are whole beats that the node takes, else those of `settings`.
     """
@@ -59,6 +59,6 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
 
 
 def _planned(begun: tuple[int, float], end: int, pitch: int) -> Planned:
-    """A note by the frame and the velocity with which it began, and the frame where it ends."""
+    """Note of its start (frame, velocity) and its end frame."""
     at = begun[0] / _SLOT
     return Planned(round(at), end / _SLOT - at, pitch, begun[1], at - round(at))

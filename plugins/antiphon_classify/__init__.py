@@ -1,4 +1,4 @@
-"""Classify: what a sound is, by networks over its spectrogram, as analyses of the catalogue."""
+"""Classifiers of sound by networks over spectrograms, as analyses of the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
-    """Registers the analyses, the performer's own after those that ship."""
+    """Registers the analyses, shipped ones before the performer's own."""
     from antiphon_classify.own import register_own
 
     register(

@@ -1,4 +1,4 @@
-"""One sound through one classifier: an analysis that is asked for by itself, for a file or for sound as it arrives."""
+"""Classification of one sound by one classifier, on request, for a file or a stream."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses, is_
 from antiphon.api.backends.files import SOUND_KINDS, Decoder
 
 LONGEST = 3600.0
-"""Seconds of a file, at most: half a minute of processor time."""
+"""Maximum seconds of a file: half a minute of processor time."""
 SOUND = "the sound"
-"""What messages call it: a client knows no path of this machine."""
+"""Name of the sound in messages: a client knows no path of this machine."""
 
 
 class NoSound(FileError):
@@ -21,12 +21,12 @@ class NoSound(FileError):
 
 
 def classifiers() -> dict[str, Analysis]:
-    """The classifiers there are, by name."""
+    """Available classifiers, by name."""
     return {name: analysis for name, analysis in sorted(analyses().items()) if is_classifier(analysis)}
 
 
 def descriptions() -> list[dict[str, Any]]:
-    """The available classifiers, as JSON data: name, labels, shortest (s), quantities, and why one cannot be used."""
+    """Available classifiers, as JSON data: name, labels, shortest (s), quantities, and the reason if unusable."""
     found = []
     for name, analysis in classifiers().items():
         labels, problem = [], ""
@@ -80,7 +80,7 @@ def _check_length(frames: int, rate: int) -> None:
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
-    """Classifies sound as it arrives from a pipe, a wav, ogg, mp3, aiff or au file from its beginning; of any length.
+    """Classifies sound streamed from a pipe, a wav, ogg, mp3, aiff or au file from its beginning; of any length.
 
     For each `every` seconds, at least the classifier's shortest, start and end, in seconds, and what `classify`
     returns, without the duration; when the sound has ended what `classify` returns. Raises as `classify`.
@@ -124,7 +124,7 @@ def _values(analysis: Analysis, feed: AnalysisFeed) -> dict[str, Any]:
 
 
 def _cut(blocks: Iterator[Samples], each: int) -> Iterator[Samples]:
-    """The blocks, cut wherever `each` frames are complete."""
+    """Blocks split at multiples of `each` frames."""
     left = each
     for block in blocks:
         at = 0

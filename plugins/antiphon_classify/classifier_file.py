@@ -1,4 +1,4 @@
-"""A classifier as two files in a folder: its graph (ONNX), and what is to be known of it (JSON).
+"""Classifier in a folder of two files: its graph (ONNX), and its metadata (JSON).
 
 The graph takes excerpts of log-mel spectrograms, `[n, frames, bands]` in dB, and gives a probability for each label,
 `[n, labels]`; all that lies between is inside. `antiphon pipeline` writes such folders, and those in the performer's
@@ -22,22 +22,22 @@ from antiphon_classify import features
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"
-"""The names in the graph."""
+"""Names of the graph's input and output."""
 VERSION = 1
-"""Of the JSON's keys."""
+"""Format version of the JSON."""
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
-"""Bytes of the files."""
+"""Maximum bytes of the files."""
 MOST_LABELS, LONGEST_LABEL, MOST_FRAMES = 10_000, 200, 100_000
 MOST_VALUES = 1 << 22
-"""Numbers of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
+"""Maximum values of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
 _AT_ONCE, _MOST_AT_ONCE = 1 << 24, 64
-"""Numbers and excerpts that are computed at once."""
+"""Maximum values and excerpts per batch."""
 _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512)}
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierDetails:
-    """Contents of the JSON file beside a classifier's model."""
+    """Metadata of a classifier, the content of its JSON file."""
 
     name: str
     framework: str
@@ -65,7 +65,7 @@ class ClassifierDetails:
 
 
 def classifiers_folder() -> Path:
-    """The folder of the performer's own classifiers, which has a folder for each."""
+    """Folder of the performer's own classifiers, with a subfolder for each."""
     return data_folder() / "classifiers"
 
 
@@ -75,7 +75,7 @@ def digest_of(content: bytes) -> str:
 
 
 def read_details(folder: Path) -> ClassifierDetails:
-    """Reads a classifier's JSON. Raises FileError: the file is missing, or says what cannot be."""
+    """Metadata of a classifier. Raises FileError: the file is missing or invalid."""
     path = folder / DETAILS
     content = read_content(path, LARGEST_DETAILS)
     try:
@@ -133,7 +133,7 @@ def _is_number(value: object) -> bool:
 
 
 def read_content(path: Path, most: int) -> bytes:
-    """A file's bytes; `FileError` where it cannot be read, or has more than `most`."""
+    """Content of a file; `FileError` if it cannot be read, or has more than `most` bytes."""
     try:
         with open(path, "rb", opener=open_ordinary) as file:  # one that never ends would stop all analyses
             content = file.read(most + 1)

@@ -1,4 +1,4 @@
-"""A classifier's graph, computed by onnxruntime, which is imported when one is opened."""
+"""Classifier graph run by onnxruntime, imported when one is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F32 = NDArray[np.float32]
 
 
 class ClassifierFile:
-    """A classifier's folder: what it says, and its graph, which onnxruntime computes on one thread of the CPU.
+    """A classifier folder: its metadata, and its graph, run by onnxruntime on one CPU thread.
 
     Raises FileError: its JSON is missing, or says what cannot be.
     """
@@ -49,7 +49,7 @@ class ClassifierFile:
 
 
 def open_session(path: Path, content: bytes) -> Any:
-    """onnxruntime's session for a graph; `FileError` if there is none to be had. path: of the file, for messages."""
+    """onnxruntime session of a graph; `FileError` if it fails. path: of the file, for messages."""
     try:
         import onnxruntime
     except ModuleNotFoundError:

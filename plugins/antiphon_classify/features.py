@@ -1,4 +1,4 @@
-"""Features of one's own classifiers: those of the kernel, and musicnn's embedding, by which few sounds are enough."""
+"""Features of the user's own classifiers: those of the kernel, and musicnn's embedding, for few training sounds."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from antiphon_classify.musicnn import (
 
 MUSICNN = "musicnn"
 AXES = "musicnn-axes"
-"""Weights: `mean` `[400]` and `axes` `[400, DIMENSIONS]` of embeddings of length 1 of recordings: their principal
-components, most of what 400 numbers say."""
+"""Weights: `mean` `[400]` and `axes` `[400, DIMENSIONS]`, principal components of normalised embeddings of
+recordings."""
 DIMENSIONS = 64
 REPEATED, HOP = 8, 6000
-"""Frames that a patch is given for, so that networks over time have something to span, and samples of each: 3 s."""
+"""Repeats of a patch's vector as frames, as input of temporal networks, and samples per frame: 3 s."""
 FEATURES: dict[str, dict[str, float]] = {
     **FEATURE_DEFAULTS,
     MUSICNN: {"rate": MEL.rate, "window": HOP, "hop": HOP, "bands": DIMENSIONS, "low": 0.0, "high": MEL.rate / 2},
@@ -58,18 +58,18 @@ def projected(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
 
 
 class MusicnnFeatures:
-    """musicnn's vectors as frames, of a whole sound or of a stream."""
+    """musicnn's vectors as frames, for a whole sound or a stream."""
 
     def __init__(self) -> None:
         self._held = np.zeros(0, np.float32)
 
     def compute(self, mono: F32) -> F32:
-        """Frames `[n, DIMENSIONS]` of a sound; one that is shorter than a frame has one."""
+        """Frames `[n, DIMENSIONS]` of a sound, at least one."""
         stream = MusicnnFeatures()
         return np.concatenate([stream.push(np.pad(mono, (0, max(0, HOP - len(mono))))), stream.end()])
 
     def push(self, mono: F32) -> F32:
-        """Processes the next block; the frames of the patches that it completes."""
+        """Processes the next block; returns the frames of completed patches."""
         self._held = np.concatenate([self._held, mono])
         made = [np.zeros((0, DIMENSIONS), np.float32)]
         while len(self._held) >= REPEATED * HOP:
@@ -78,7 +78,7 @@ class MusicnnFeatures:
         return np.concatenate(made)
 
     def end(self) -> F32:
-        """The frames that are left: of a part of a patch, which is repeated."""
+        """Remaining frames: of an incomplete patch, which is repeated."""
         held, self._held = self._held, np.zeros(0, np.float32)
         return _frames(held) if len(held) >= HOP else np.zeros((0, DIMENSIONS), np.float32)
 
@@ -92,17 +92,17 @@ def _frames(mono: F32) -> F32:
 
 
 def extractor(settings: MelSettings) -> Any:
-    """As `feature_extractor`, musicnn too."""
+    """Feature extractor as `feature_extractor`, or musicnn's."""
     return MusicnnFeatures() if settings.features == MUSICNN else feature_extractor(settings)
 
 
 def stream(settings: MelSettings) -> Any:
-    """As `feature_stream`, musicnn too."""
+    """Feature stream as `feature_stream`, or musicnn's."""
     return MusicnnFeatures() if settings.features == MUSICNN else feature_stream(settings)
 
 
 def check_length(samples: int, settings: MelSettings) -> None:
-    """Raises `UsageError` for a sound that is too short to be classified, so to be trained on: of less than a window.
+    """Raises `UsageError` for a sound shorter than a window, for classification or training.
 
     `samples`: its length at the settings' rate.
     """
@@ -112,7 +112,7 @@ def check_length(samples: int, settings: MelSettings) -> None:
 
 
 def fault(settings: MelSettings) -> str:
-    """As `feature_fault`, musicnn too, whose settings are its own."""
+    """Fault of settings as `feature_fault`, or musicnn's, which has its own settings."""
     if settings.features != MUSICNN:
         return feature_fault(settings)
     wrong = next((key for key, value in FEATURES[MUSICNN].items() if getattr(settings, key) != value), "")
@@ -120,11 +120,11 @@ def fault(settings: MelSettings) -> str:
 
 
 LEAST, FEWEST = 0.1, 3
-"""Probability from which a tag is given; tags that are given in any case."""
+"""Minimum probability of a reported tag; tags reported in any case."""
 
 
 class Tags(MusicnnAnalysis):
-    """The hundred tags of both networks, none of which excludes another."""
+    """Tags of both networks, a hundred, not mutually exclusive."""
 
     version = 3
     shortest = 0.0  # drum hits have a vector too: they are repeated
@@ -159,5 +159,5 @@ class Tags(MusicnnAnalysis):
 
 
 def tags() -> tuple[str, ...]:
-    """All tags, each once; `ModelError` without a manifest."""
+    """All distinct tags; `ModelError` without a manifest."""
     return tuple(dict.fromkeys(tag.lower() for name in NETWORKS for tag in tags_of(name)))

@@ -24,18 +24,18 @@ from antiphon_classify.musicnn import (
 )
 
 SHOWN = 3
-"""Genres with their probabilities."""
+"""Number of reported genres."""
 LEAST, LEAST_BARE = 0.35, 0.75
-"""Probability from which a genre is named: where an instrument is found, and where none is, as in rain and in speech.
-Some metal is dense enough to hide its instruments."""
+"""Minimum probability of a genre: with a detected instrument, and without, as in rain and in speech. Some metal is
+dense enough to hide its instruments."""
 MOST_VOICE = 2.4
-"""Times the voices of MTT over its instruments, from which a voice is alone. Songs have 2.0 at most."""
+"""Ratio of MTT's voices to its instruments from which a voice is alone. Songs have 2.0 at most."""
 VOICED, SPOKEN = 0.45, 0.1
-"""Of MTT's voices, from which what has no instrument is a voice; of MSD's hip hop, from which that voice speaks."""
+"""Minimum of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
 HOUSE = 0.2
-"""Of MSD's tag, from which what is electronic is house."""
+"""Minimum of MSD's tag for electronic music to be house."""
 DISCO = 2.0
-"""Times the mean of its tags, which are tags of other genres too."""
+"""Factor on the mean of its tags, which are tags of other genres too."""
 _MSD: Mapping[str, tuple[str, ...]] = {
     "rock": (
         "rock", "alternative", "alternative rock", "classic rock", "indie rock", "hard rock", "punk",
@@ -61,7 +61,7 @@ _MTT: Mapping[str, tuple[str, ...]] = {
     "world": ("indian", "sitar"),
 }
 _AVERAGED = ("rock", "electronic")
-"""Genres of which both networks have many tags; of others the network counts that is more certain."""
+"""Genres averaged over both networks, which have many tags of them; others use the more certain network."""
 _DISCO = (("dance", "funk", "soul"), ("70s", "80s"))
 _VOICES = (
     "vocal", "vocals", "voice", "singing", "female", "woman", "female vocal", "female voice", "male", "man",
@@ -74,7 +74,7 @@ _PLAYED = (
 
 
 class Genre(MusicnnAnalysis):
-    """The likeliest genre of eight excerpts, where one is probable enough."""
+    """Genre analysis: the likeliest genre of eight excerpts, if probable enough."""
 
     version = 2
     rate: ClassVar[int | None] = MEL.rate
@@ -93,7 +93,7 @@ class Genre(MusicnnAnalysis):
         return self.of_families(msd, mtt, set(Instruments().labels))
 
     def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
-        """The quantities of a sound in which these families of instruments were found."""
+        """Quantities of a sound with these detected families of instruments."""
         first, second = named_tags(msd, mtt)
         found = probabilities(first, second)
         order = sorted(GENRES, key=lambda name: -found[name])
@@ -115,7 +115,7 @@ class Genre(MusicnnAnalysis):
 
 
 class GenreRun(MusicnnRun):
-    """One sound, in which instruments are sought too: what has none is rarely music."""
+    """Genre run of one sound, with instrument detection: a sound without any is rarely music."""
 
     def __init__(self, analysis: Genre, rate: int) -> None:
         super().__init__(analysis, rate)
@@ -134,7 +134,7 @@ class GenreRun(MusicnnRun):
 
 
 def named_tags(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> tuple[dict[str, float], dict[str, float]]:
-    """The tags of each network by their names, the mean over patches."""
+    """Tag probabilities of each network by name, means over patches."""
     first, second = (
         dict(zip(tags_of(name), mean_probabilities(found).tolist(), strict=True))
         for name, found in zip(NETWORKS, (msd, mtt), strict=True)
@@ -143,7 +143,7 @@ def named_tags(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> tuple[dict[str, floa
 
 
 def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:
-    """The probability of each genre by the tags of both networks: that one of its tags holds."""
+    """Probability of each genre by the tags of both networks: that at least one of its tags holds."""
     found = {}
     for name in GENRES:
         both = [_any(row, table[name]) for row, table in ((msd, _MSD), (mtt, _MTT)) if name in table]

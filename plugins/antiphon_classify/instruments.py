@@ -1,4 +1,4 @@
-"""Which instruments sound, where, and how much of a sound has a voice: sixteen families, by 3 s excerpts.
+"""Detection of instruments with time spans, and the share of singing: sixteen families, by 3 s excerpts.
 
 Families that musicnn's MTT knows too are judged by both networks, all others by ours alone.
 """
@@ -18,15 +18,15 @@ from antiphon.api.backends.models import ModelError, manifest_entry, read_weight
 from antiphon_classify.musicnn import NETWORKS, SILENT, PatchStream, answers, check_length, mean_probabilities, tags_of
 
 RANGE = 80.0
-"""dB below an excerpt's loudest point under which everything is alike."""
+"""Dynamic range in dB below an excerpt's loudest point."""
 KERNEL = 3
-"""Frames and bands that a convolution spans; it pads with zeros, and a maximum of 2 by 2 follows it."""
+"""Frames and bands of a kernel, zero-padded and followed by a 2 by 2 max pooling."""
 TOGETHER = 8
-"""Excerpts that are computed at once: about 10 MB."""
+"""Excerpts per batch: about 10 MB."""
 
 
 def level_free(mel: F32) -> F32:
-    """An excerpt `[…, frames, bands]` in dB without its level: what is played softer is the same.
+    """Level-normalised excerpt `[…, frames, bands]` in dB.
 
     dB above the excerpt's mean, where nothing is more than `RANGE` below its maximum.
     """
@@ -95,14 +95,14 @@ MEL = MelSettings()
 EXCERPT = 128
 """Frames of an excerpt: 2.97 s, which four poolings halve to 8."""
 SHORTEST = 0.5
-"""Seconds of sound that are needed at least."""
+"""Minimum seconds of sound."""
 SHOWN = 5
-"""Labels that are given where fewer are above their threshold."""
+"""Minimum number of reported labels, below their thresholds if necessary."""
 STRONGEST = 3
-"""A family's probability is that of the third of the excerpts in which it is most likely, two excerpts at least."""
+"""Share of the most likely excerpts averaged into a family's probability, at least two excerpts."""
 VOICE = "voice"
 BESIDE = (0.3, 0.4, 0.3)
-"""Shares of the excerpt before, the excerpt, and the one behind it, where spans are found."""
+"""Weights of the previous, present and next excerpt in span detection."""
 HEARD: Mapping[str, tuple[float, tuple[str, ...]]] = {
     "guitar": (1.5, ("guitar",)),
     "piano": (2.5, ("piano",)),
@@ -117,8 +117,8 @@ HEARD: Mapping[str, tuple[float, tuple[str, ...]]] = {
         ),
     ),
 }  # fmt: skip
-"""Families that MTT knows: what is added to its logit, which is low for all tags, and the tags of which the likeliest
-counts. Chosen so that our thresholds hold for the mean, on 140 recordings whose genre tells of these families."""
+"""Families known to MTT: offset of its logit, which is low for all tags, and the tags of which the likeliest counts.
+Chosen so that our thresholds hold for the mean, on 140 recordings whose genre tells of these families."""
 
 
 class Instruments(Analysis):
@@ -147,17 +147,17 @@ class Instruments(Analysis):
 
     @cached_property
     def network(self) -> ClassifierNetwork:
-        """Our network; `ModelError` where its weights are missing."""
+        """The network; `ModelError` without its weights."""
         return ClassifierNetwork(read_weights(WEIGHTS), WEIGHTS)
 
     @cached_property
     def details(self) -> Mapping[str, Any]:
-        """The manifest's entry of our weights."""
+        """Manifest entry of the weights."""
         return manifest_entry(WEIGHTS)
 
     @property
     def labels(self) -> list[str]:
-        """The families, in the network's order."""
+        """Family names, in the network's order."""
         return [str(label) for label in self.details["labels"]]
 
     @property
@@ -169,7 +169,7 @@ class Instruments(Analysis):
         return InstrumentsRun(self, PatchStream(rate))
 
     def scaled(self, logits: F32) -> F64:
-        """Logits of calibrated probabilities, by the network's logits of any shape."""
+        """Calibrated logits, by the network's logits of any shape."""
         return logits.astype(np.float64) / float(self.details["temperature"])
 
     def families(self, excerpts: F32) -> set[str]:
@@ -180,7 +180,7 @@ class Instruments(Analysis):
         return {label for label, present in zip(self.labels, odds >= self.thresholds, strict=True) if present}
 
     def with_musicnn(self, logits: F64, patches: F32) -> F64:
-        """Scaled logits `[labels]` of a sound, averaged with those of MTT where it knows the family."""
+        """Scaled logits `[labels]` of a sound, averaged with those of MTT for families known to it."""
         tags = dict(zip(tags_of(NETWORKS[1]), mean_probabilities(answers(patches)[1]).tolist(), strict=True))
         found = logits.copy()
         for label, (offset, names) in HEARD.items():
@@ -191,7 +191,7 @@ class Instruments(Analysis):
 
 
 class InstrumentsRun(AnalysisRun):
-    """One sound: its excerpts follow each other; the last one ends with the sound.
+    """Instrument run of one sound, in contiguous excerpts; the last one ends with the sound.
 
     `patches`: takes the sound for musicnn; None for our network alone.
     """
@@ -234,7 +234,7 @@ class InstrumentsRun(AnalysisRun):
         }
 
     def voice_probability(self) -> float | None:
-        """Of the whole sound, after `result`; None for a silent one."""
+        """Voice probability of the whole sound, after `result`; None for a silent one."""
         if not self._logits:
             return None
         odds = sigmoid(self._instruments.scaled(join_logits(np.concatenate(self._logits))))
@@ -280,20 +280,20 @@ def sigmoid(logits: F64) -> F64:
 
 
 def join_logits(logits: F32) -> F32:
-    """The logits of a sound, float32 `[labels]`: of each label the mean of its strongest `[excerpts, labels]`."""
+    """Logits of a sound, float32 `[labels]`: per label the mean of its strongest `[excerpts, labels]`."""
     count = min(len(logits), max(2, len(logits) // STRONGEST))
     return np.asarray(np.sort(logits, axis=0)[-count:].mean(axis=0), np.float32)
 
 
 def rank_labels(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple[str, float]]:
-    """Labels above their thresholds, the most likely first, and below these the most likely others up to `SHOWN`."""
+    """Labels above their thresholds, most likely first, then the most likely others up to `SHOWN`."""
     order = sorted(range(len(labels)), key=lambda n: (odds[n] < thresholds[n], -odds[n]))
     count = max(SHOWN, int((odds >= thresholds).sum()))
     return [(labels[n], float(odds[n])) for n in order[:count]]
 
 
 def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> list[tuple[float, float, str]]:
-    """(start s, end s, label) of where each family sounds, in order of their starts.
+    """Spans (start s, end s, label) of each family, in order of their starts.
 
     `odds` `[excerpts, labels]` are 0 where an excerpt is silent; an excerpt lasts from its start in s until the next
     one begins.

@@ -1,4 +1,4 @@
-"""The labels of the classifiers that ship."""
+"""Labels of the shipped classifiers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from antiphon.api.backends.models import ModelError, manifest_entry
 
 UNKNOWN = "unknown"
 SHIPPED = ("genre", "instruments", "tags")
-"""The classifiers that ship and that the node plays."""
+"""Shipped classifiers available to the node."""
 GENRES = (
     "pop", "rock", "metal", "hip hop", "house", "electronic", "jazz", "blues", "classical", "folk", "country",
     "funk/soul", "disco", "world",
 )  # fmt: skip
-"""Of equally likely ones the first is named."""
+"""Genre names, in order of priority between equal probabilities."""
 
 
 def shipped_labels() -> tuple[str, ...]:
-    """All labels of `genre`, `instruments` and `tags`, each once, first `UNKNOWN`; without a manifest the genres."""
+    """Distinct labels of `genre`, `instruments` and `tags`, `UNKNOWN` first; without a manifest the genres."""
     found = [UNKNOWN, *GENRES]
     try:
         for name in ("classify-instruments", "musicnn-msd", "musicnn-mtt"):

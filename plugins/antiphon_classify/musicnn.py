@@ -21,20 +21,20 @@ from antiphon.api.backends.models import ModelError, manifest_entry, read_weight
 
 MEL = MelSettings(rate=16000, window=512, hop=256, bands=96, low=0.0, high=8000.0)
 FRAMES = 187
-"""Of a patch: 2.99 s."""
+"""Frames of a patch: 2.99 s."""
 PATCHES = 8
-"""Of a sound, at most: more of them tell no more, and eight take a second of processor for both networks."""
+"""Maximum patches of a sound: more add no information, and eight take a second of processor for both networks."""
 HELD = 128
-"""Patches that are held of a longer sound, of which every second is dropped then: 9 MB."""
+"""Maximum buffered patches; beyond it every second one is dropped: 9 MB."""
 SILENT = 1e-7
-"""Mean energy per band, under which a patch says nothing."""
+"""Minimum mean energy per band of a patch."""
 CLICK = 0.02
-"""Seconds below which a sound is a click and nothing else."""
+"""Maximum seconds of a mere click."""
 NETWORKS = ("musicnn-msd", "musicnn-mtt")
 UNITS = 200
-"""Of the last layer but one, of each network."""
+"""Units of each network's penultimate layer."""
 _VARIANCE = 1e-3
-"""Added to variances of batch norms, as in the training."""
+"""Epsilon of the batch norms' variances, as in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Musicnn:
             raise ModelError(f"the weights {name} are not those of musicnn: {error}") from None
 
     def answers(self, patches: F32) -> MusicnnAnswers:
-        """Answers to `[n, FRAMES, bands]` in dB, as `PatchStream` gives them, n at least 1."""
+        """Answers to patches `[n, FRAMES, bands]` in dB, as `PatchStream` gives them, n at least 1."""
         energy = np.float32(1e4) * np.float32(10.0) ** (patches / np.float32(10.0))
         pooled = np.stack([self._pooled(patch) for patch in np.log10(np.float32(1.0) + energy)])
         hidden = np.maximum(pooled @ self._dense[0] + self._dense[1], 0.0) * self._last[0] + self._last[1]
@@ -76,7 +76,7 @@ class Musicnn:
         return MusicnnAnswers(np.asarray(logits, np.float32), np.asarray(hidden, np.float32))
 
     def _pooled(self, patch: F32) -> F32:
-        """Maximum and mean over time of each channel, one after the other: `[1506]`."""
+        """Maximum and mean over time of each channel, concatenated: `[1506]`."""
         x = patch * self._input[0] + self._input[1]
         z = np.concatenate([layer(x) for layer in self._front], axis=1)
         layers = [z]
@@ -89,7 +89,7 @@ class Musicnn:
 
 
 class _FrontLayer:
-    """A convolution with the maximum over all bands behind it.
+    """Convolution with max pooling over all bands.
 
     The maximum is taken before bias, rectifier and norm, which keep the order; where the norm's scale is negative,
     the minimum.
@@ -104,7 +104,7 @@ class _FrontLayer:
         self._bias, self._scale, self._shift, self._back = bias[order], scale[order], shift[order], np.argsort(order)
 
     def __call__(self, x: F32) -> F32:
-        """`[frames, channels]` of `[frames, bands]`."""
+        """Output `[frames, channels]` of input `[frames, bands]`."""
         before = (self._frames - 1) // 2
         x = np.pad(x, ((before, self._frames - 1 - before), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(x, (self._frames, self._bands))
@@ -118,7 +118,7 @@ class _FrontLayer:
 
 
 def _windows(x: F32, span: int) -> F32:
-    """`[frames, span · channels]` of `[frames, channels]`, centred, zeros beyond its ends."""
+    """Sliding windows `[frames, span · channels]` of `[frames, channels]`, centred, zero-padded."""
     padded = np.pad(x, ((span // 2, span // 2), (0, 0)))
     return np.lib.stride_tricks.sliding_window_view(padded, span, axis=0).transpose(0, 2, 1).reshape(len(x), -1)
 
@@ -128,21 +128,21 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _norm(held: Mapping[str, F32], number: int) -> tuple[F32, F32]:
-    """A batch norm as scale and shift."""
+    """Scale and shift of a batch norm."""
     name = _numbered("batch_normalization", number)
     scale = held[f"{name}/gamma"] / np.sqrt(held[f"{name}/moving_variance"] + np.float32(_VARIANCE))
     return scale, held[f"{name}/beta"] - held[f"{name}/moving_mean"] * scale
 
 
 def _layer(held: Mapping[str, F32], number: int) -> tuple[F32, F32, F32, F32]:
-    """Kernel `[inputs, channels]` and bias of a convolution; scale and shift of the norm behind it."""
+    """Kernel `[inputs, channels]` and bias of a convolution; scale and shift of its norm."""
     name = _numbered("conv2d", number)
     kernel = held[f"{name}/kernel"]
     return kernel.reshape(-1, kernel.shape[-1]), held[f"{name}/bias"], *_norm(held, number + 1)
 
 
 class PatchStream:
-    """A sound to patches of a log-mel spectrogram, in memory that does not grow.
+    """Streaming log-mel patches of a sound, in constant memory.
 
     `mel`: the spectrogram; its frames are centred on multiples of the hop. `frames`: frames of a patch.
     """
@@ -159,7 +159,7 @@ class PatchStream:
         self._every, self._seen = 1, 0
 
     def push(self, mono: F32, *, last: bool = False) -> None:
-        """Takes the next samples."""
+        """Processes the next samples."""
         if self._resampled is not None:
             mono = self._resampled.resample_chunk(np.ascontiguousarray(mono), last=last)
         parts = [self._rest, self._mel.push(mono), *([self._mel.push(self._half)] if last else [])]
@@ -174,7 +174,7 @@ class PatchStream:
                 self._held, self._every = self._held[::2], 2 * self._every
 
     def patches(self, most: int = PATCHES) -> F32:
-        """Patches `[n, frames, bands]` in dB at equal distances, at most `most`, none of silence. Called once."""
+        """Patches `[n, frames, bands]` in dB at equal distances, at most `most`, without silent ones. Called once."""
         self.push(np.zeros(0, np.float32), last=True)
         whole = list(self._held)
         if self._every == 1 and len(self._rest) and _is_audible(self._rest):
@@ -196,18 +196,18 @@ def _is_audible(mel: F32) -> bool:
 
 @cache
 def network(name: str) -> Musicnn:
-    """One of `NETWORKS`; `ModelError` where its weights are missing."""
+    """Network of a name in `NETWORKS`; `ModelError` without its weights."""
     return Musicnn(read_weights(name), name)
 
 
 @cache
 def tags_of(name: str) -> tuple[str, ...]:
-    """The tags of one of `NETWORKS`, in its order."""
+    """Tags of a network in `NETWORKS`, in its order."""
     return tuple(str(label) for label in manifest_entry(name)["labels"])
 
 
 def answers(patches: F32) -> tuple[MusicnnAnswers, MusicnnAnswers]:
-    """Answers of MSD and of MTT; those to the last few sounds are kept, for several analyses ask for them."""
+    """Answers of MSD and of MTT; those to recent sounds are cached, since several analyses need them."""
     return _answers(np.ascontiguousarray(patches, np.float32).tobytes())
 
 
@@ -219,12 +219,12 @@ def _answers(patches: bytes) -> tuple[MusicnnAnswers, MusicnnAnswers]:
 
 
 def mean_probabilities(found: MusicnnAnswers) -> F32:
-    """Of each tag the mean over patches, `[50]`."""
+    """Mean of each tag over patches, `[50]`."""
     return np.asarray((1.0 / (1.0 + np.exp(-found.logits))).mean(axis=0), np.float32)
 
 
 class MusicnnAnalysis(Analysis):
-    """An analysis by both networks."""
+    """Base of analyses by both networks."""
 
     rate: ClassVar[int | None] = MEL.rate
     channels: ClassVar[Literal[1] | None] = 1
@@ -236,11 +236,11 @@ class MusicnnAnalysis(Analysis):
 
     @abstractmethod
     def values(self, msd: MusicnnAnswers, mtt: MusicnnAnswers) -> Mapping[str, Any]:
-        """The quantities of a sound."""
+        """Quantities of a sound."""
 
 
 class MusicnnRun(AnalysisRun):
-    """One sound."""
+    """Analysis run of one sound."""
 
     def __init__(self, analysis: MusicnnAnalysis, rate: int) -> None:
         self._analysis, self._rate, self._patches, self._samples = analysis, rate, PatchStream(rate), 0
@@ -257,7 +257,7 @@ class MusicnnRun(AnalysisRun):
         return self.values(patches)
 
     def values(self, patches: F32) -> Mapping[str, Any]:
-        """The quantities by patches, of which there is one at least."""
+        """Quantities by patches, at least one."""
         return self._analysis.values(*answers(patches))
 
 

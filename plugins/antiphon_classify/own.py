@@ -1,4 +1,4 @@
-"""The performer's own classifiers: each folder in the data folder's `classifiers` is an analysis of its name.
+"""The performer's own classifiers: each folder in the data folder's `classifiers` is an analysis.
 
 `antiphon pipeline run FILE --steps deploy` puts them there. A folder that holds something else is no analysis; the
 reason is stated where it is asked for by its name. The node `classify` plays them too.
@@ -22,15 +22,15 @@ from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_classify.labels import SHIPPED, shipped_labels
 
 MOST = 200
-"""Own classifiers; the first by name are taken."""
+"""Maximum own classifiers; the first by name are used."""
 MOST_LABELS = 1000
-"""Of those that the node reports: a classifier with which there were more is none of its choices."""
+"""Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
 STATED = 20
-"""Labels of a result, the most likely."""
+"""Number of most likely labels in a result."""
 
 
 def register_own(register: Register) -> None:
-    """Registers an analysis for each folder that is there; nothing in it is read before it is asked for."""
+    """Registers an analysis for each folder; its content is read on first use."""
     for folder in _folders():
         register(folder.name, partial(OwnClassifier, folder), "A classifier of the performer's own.")
 
@@ -45,7 +45,7 @@ def _folders() -> Iterator[Path]:
 
 @cache
 def live_classifiers() -> Mapping[str, tuple[str, ...]]:
-    """The own classifiers that the node plays, by name with their labels, as this process found them first."""
+    """Own classifiers available to the node, by name with their labels, as first found by this process."""
     found: dict[str, tuple[str, ...]] = {}
     count = 0
     for folder in _folders():
@@ -60,18 +60,18 @@ def live_classifiers() -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def live_labels() -> tuple[str, ...]:
-    """All labels that the node reports, each once: of the classifiers that ship, then of the own ones."""
+    """Distinct labels reported by the node: of the shipped classifiers, then of the own ones."""
     own = (label for labels in live_classifiers().values() for label in labels)
     return tuple(dict.fromkeys((*shipped_labels(), *own)))
 
 
 def labels_mark() -> str:
-    """A checksum of `live_labels`: a worker with another one reports no names."""
+    """Checksum of `live_labels`: a worker with another one reports no names."""
     return f"{crc32(chr(0).join(live_labels()).encode()):x}"
 
 
 class OwnClassifier(Analysis):
-    """A classifier's folder as an analysis: the label that is most probable, averaged over the sound's excerpts.
+    """A classifier folder as an analysis: the most probable label, averaged over the sound's excerpts.
 
     Raises FileError: it holds no classifier.
     """
@@ -100,7 +100,7 @@ class OwnClassifier(Analysis):
 
 
 class OwnClassifierRun(AnalysisRun):
-    """One sound: its excerpts follow each other, and a rest is left out, as in the step evaluate."""
+    """Run of one sound, in contiguous excerpts without a remainder, as in the step evaluate."""
 
     def __init__(self, file: ClassifierFile) -> None:
         self._file, self._frames = file, file.details.frames

@@ -19,12 +19,12 @@ NAME = "popularity"
 
 
 def popularity_folder() -> Path:
-    """Where the performer's own model is."""
+    """Folder of the performer's own model."""
     return data_folder() / NAME
 
 
 class Popularity(MusicnnAnalysis):
-    """A number, or the likeliest of classes, by a linear model of the sound alone."""
+    """Number, or likeliest class, by a linear model of the sound alone."""
 
     by_name = True
     quantities = (

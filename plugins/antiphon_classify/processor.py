@@ -1,4 +1,4 @@
-"""The node `classify`: passes the sound, and reports what it most likely is."""
+"""Node `classify`: passes the sound, and reports its most likely label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from antiphon_classify.own import labels_mark, live_classifiers, live_labels
 
 LABELS = live_labels()
 HOP = 0.5
-"""Seconds of sound that go to the worker at once, and that it has to answer."""
+"""Hop of the worker in seconds, which is also its deadline."""
 
 
 class Classify(WorkerReporter):

@@ -20,13 +20,13 @@ _CLASSIFIERS: dict[str, type[Genre | Instruments | Tags]] = {"genre": Genre, "in
 _PLACES = {label: place for place, label in enumerate(live_labels())}
 _NOTHING = (0.0, 0.0, 0.0, 0.0)
 _SHORTEST = 3.0
-"""Seconds before which nothing is said."""
+"""Minimum seconds of sound before a report."""
 _QUIETEST = 1e-4
 """Peak below which a sound is silent."""
 
 
 class LiveClassifier(ReportingStepper["ClassifiedStream"]):
-    """Slots are nodes; a stream's config is a classifier and how many seconds are classified."""
+    """Stepper with a node per slot; a stream's config is a classifier and the window length in seconds."""
 
     def stream(self, config: str) -> ClassifiedStream:
         name, seconds, mark = config.rsplit(" ", 2) if config else ("genre", "6", labels_mark())
@@ -34,7 +34,7 @@ class LiveClassifier(ReportingStepper["ClassifiedStream"]):
 
 
 def _classifier(name: str) -> Analysis | None:
-    """The classifier of a name; None for an own one that has been removed or cannot be read."""
+    """Classifier of a name; None for an own one that has been removed or cannot be read."""
     try:
         return _CLASSIFIERS[name]() if name in _CLASSIFIERS else OwnClassifier(classifiers_folder() / name)
     except AntiphonError:
@@ -42,7 +42,7 @@ def _classifier(name: str) -> Analysis | None:
 
 
 class ClassifiedStream(RecentSound):
-    """The sound of one node at the classifier's rate, and what it was last.
+    """Recent sound of one node at the classifier's rate, with its last result.
 
     `classifier`: by which; None for one that is not there, or is another one than the node's.
     """
@@ -79,5 +79,5 @@ class ClassifiedStream(RecentSound):
 
 
 def _of_kind(classifier: Analysis, values: Any, kind: str) -> Any:
-    """The value of the first quantity of a kind; None where there is none."""
+    """Value of the first quantity of a kind; None without one."""
     return next((values.get(quantity.name) for quantity in classifier.quantities if quantity.kind == kind), None)

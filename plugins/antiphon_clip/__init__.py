@@ -1,4 +1,4 @@
-"""Clips: notes and moves of knobs, recorded on the bar, and played in loops.
+"""Clips: notes and controller moves, recorded on the bar, and looped.
 
 Imports `antiphon.api` only.
 """
@@ -21,7 +21,7 @@ def antiphon_transports(register: Register) -> None:
 
 @hookimpl
 def antiphon_addresses(osc: AddressList) -> None:
-    """Adds `/clip/record` and its neighbours."""
+    """Adds `/clip/record` and the other clip addresses."""
     from antiphon_clip.addresses import ADDRESSES
 
     for path, args, handler, doc in ADDRESSES:

@@ -1,4 +1,4 @@
-"""Plays clips in loops on the beat, starts and ends them on the bar, and records one at a time."""
+"""Clip launcher: loops clips on the beat, quantises starts and ends to bars, and records one at a time."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from antiphon.api.backends.transports import (
 from antiphon_clip.take import ClipRun, Message, Take, due
 
 PERIOD = 0.04
-"""Seconds between two looks at the beat."""
+"""Seconds between two polls of the beat."""
 AHEAD = 0.4
 """Seconds ahead of the beat by which messages are sent."""
 MARGIN = 0.1
-"""Seconds that a bar line must be ahead, so that what begins there is sent in time."""
+"""Minimum seconds until a bar line for events on it to be sent in time."""
 SETTLED = 0.15
-"""Seconds after a take's end: what is played has arrived."""
+"""Seconds after a take's end until all its input has arrived."""
 LEAP = 0.5
-"""Beats beyond the time that passed between two looks: the beat was moved, as it was asked for."""
+"""Beat difference between two polls, beyond elapsed time, that counts as a jump."""
 MAX_BARS = 64
 BEAT_STEPS = 1 / 64, 16.0
-"""Least and greatest step, in beats."""
+"""Minimum and maximum step in beats."""
 COLUMNS = 4
 PLACES = 16
 SOURCE = "clip"
@@ -46,7 +46,7 @@ _open: list[Launcher] = []
 
 
 def launcher_of(request: OscRequest) -> Launcher:
-    """The launcher of the server that got a message: each transport and each plugin has its own interface object."""
+    """Launcher of the server that received a message: each transport and each plugin has its own interface object."""
     for one in _open:
         if one.server.folder == request.server.folder:
             return one
@@ -54,21 +54,21 @@ def launcher_of(request: OscRequest) -> Launcher:
 
 
 class ClipTransport(Transport):
-    """Runs in every server."""
+    """Transport that runs in every server."""
 
     def start(self, server: TransportServer) -> None:
         Launcher(server).install()
 
 
 class Launcher:
-    """Takes and runs of a server's clips.
+    """Recording and playing clips of a server.
 
     Attributes:
         dropped: Messages that were refused when they were played; `reason`: why the last one was.
     """
 
     def __init__(self, server: TransportServer) -> None:
-        """Nothing plays before `install`."""
+        """Idle before `install`."""
         self.server = server
         self.take: Take | None = None
         self.runs: list[ClipRun] = []
@@ -79,7 +79,7 @@ class Launcher:
         self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
 
     def install(self) -> None:
-        """Plays clips from now on."""
+        """Starts playing clips."""
         self.server.on_effect(self._effect)
         self.server.status(self._status)
         self.server.service(self._serve)
@@ -120,7 +120,7 @@ class Launcher:
     # ---- requests
 
     def clip(self, name: str) -> PatchClip:
-        """A clip; `RequestError` where there is none."""
+        """Clip of a name; `RequestError` without one."""
         clips = self.server.clips()
         if name not in clips:
             raise RequestError(f"there is no clip {name!r}; there are: {', '.join(clips) or 'none'}")
@@ -154,7 +154,7 @@ class Launcher:
         return self._started()
 
     def play(self, name: str) -> list[SetTransport]:
-        """Plays a clip from the next bar line on, in place of others of its column."""
+        """Plays a clip from the next bar line on, replacing others of its column."""
         self.clip(name)
         others = self._column(name)
         begin = self._bar_line(others)
@@ -175,11 +175,11 @@ class Launcher:
                 self._finish()
 
     def _of(self, name: str) -> list[ClipRun]:
-        """The runs of a clip that go on; all for ""."""
+        """Active runs of a clip; all for ""."""
         return [run for run in self.runs if name in ("", run.name) and run.sent < math.inf]
 
     def _column(self, name: str) -> list[ClipRun]:
-        """The runs that go on of a clip, and of others of its column."""
+        """Active runs of a clip, and of others of its column."""
         place, found = self._place(name), list[ClipRun]()
         for run in self._of(""):
             there = self._place(run.name)
@@ -195,7 +195,7 @@ class Launcher:
         return [] if self.server.tempo()[2] else [SetTransport(True)]
 
     def _bar_line(self, runs: list[ClipRun]) -> float:
-        """The next bar line at which those runs can end: nothing after it was sent."""
+        """Next bar line at which those runs can end: no later events were sent."""
         bar, bpm = self.server.bar(), self.server.tempo()[1]
         soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + MARGIN * bpm / 60.0
         return math.ceil(max(soonest) / bar - 1e-9) * float(bar)
@@ -210,7 +210,7 @@ class Launcher:
     # ---- playing
 
     def step(self) -> None:
-        """Sends what is due within `AHEAD` seconds, and tells subscribers what changed."""
+        """Sends events due within `AHEAD` seconds, and reports changes to subscribers."""
         now, (_, bpm, going) = self.server.beat_of(NOW), self.server.tempo()
         ns = self.server.now_ns()
         if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > LEAP:
@@ -231,7 +231,7 @@ class Launcher:
         self._tell()
 
     def _moved(self, now: float) -> None:
-        """The beat was moved: runs go on from there in their phase.
+        """Handles a jump of the beat: runs continue from there in their phase.
 
         Those that wait begin, and those that were stopped end, at the next bar line; what is played once ends.
         """
@@ -248,7 +248,7 @@ class Launcher:
             self._finish()
 
     def _finish(self) -> None:
-        """Keeps the take as a clip, and answers who asked for it."""
+        """Stores the take as a clip, and answers its requester."""
         take, self.take = self.take, None
         if take is None:
             return
@@ -262,7 +262,7 @@ class Launcher:
         take.done("/done", "/clip/record", take.name, len(clip.events), take.dropped)
 
     def _messages(self, run: ClipRun) -> tuple[float, list[Message]]:
-        """Length and messages of what a run plays: a clip, or a take that has just ended."""
+        """Length and messages of a run: a clip, or a take that has just ended."""
         clip = self.server.clips().get(run.name)
         if run.take is not None and self._of_take(run):
             clip = run.take.clip(-1)
@@ -291,7 +291,7 @@ class Launcher:
             run.sent = math.inf
 
     def _changed(self, run: ClipRun, messages: list[Message]) -> None:
-        """Other events, or none where the clip was deleted: notes that none of them ends are ended."""
+        """Handles changed events, or a deleted clip: notes without an end are ended."""
         run.messages = messages
         if run.name not in self.server.clips() and not self._of_take(run):
             run.end = min(run.end, self._now)
@@ -316,7 +316,7 @@ class Launcher:
         return node is not None and any(param.kind == "file" and param.name == words[1] for param in node.cells)
 
     def _release(self, run: ClipRun, beat: float | None) -> None:
-        """Ends what a run began and did not end: at a beat, or now."""
+        """Ends a run's open notes: at a beat, or now."""
         for message in run.release():
             at: tuple[Arg, ...] = () if beat is None else ("/at", Double(beat))
             address, *args = *at, *message

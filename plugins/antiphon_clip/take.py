@@ -1,4 +1,4 @@
-"""A take: what is played while a clip is recorded, as messages at beats."""
+"""Take: messages with beats, recorded from the performance."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from antiphon.api.backends.transports import (
 )
 
 _MOST_VALUES = 64
-"""More than a note can have: what follows is a device's."""
+"""Upper bound of a note's arguments; longer messages are a device's."""
 _LONGEST_BEAT = 1.23456789e-05
-"""One whose text is as long as a beat's can be."""
+"""Longest text form of a beat."""
 _SHORTEST = 0.01
-"""Beats of a note that ends where it begins."""
+"""Minimum length of a note in beats."""
 _ADDRESSES = {"control": "/cc", "bend": "/bend", "program": "/program"}
 Words = tuple[int | float | str, ...]
 
 
 @dataclass(slots=True)
 class _Held:
-    """A note: where it began, where it begins when it is played, and where it ended, None while it is held.
+    """A held note: its start, its quantised start, and its end, None while held.
 
     Attributes:
         on: Address and arguments that begin it.
@@ -81,11 +81,11 @@ class Take:
 
     @property
     def end(self) -> float:
-        """Beat at which it ends."""
+        """End in beats."""
         return self.begin + self.beats
 
     def effect(self, effect: EngineEffect) -> None:
-        """Takes what is sent to the engine. What is dated in beats comes of a clip or a script, and is left out."""
+        """Records an effect sent to the engine, except those dated in beats, which come from clips or scripts."""
         if not isinstance(effect, NodeSet | NodeEvent) or not isinstance(effect.when, Now | Sample):
             return
         node = next((one for one in self.server.nodes().values() if one.id == effect.node), None)
@@ -144,7 +144,7 @@ class Take:
             self._notes.setdefault(key, []).append(_Held(beat, at, on))
 
     def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
-        """Names and values of a note that has its own; None where one is not known."""
+        """Names and values of a note with its own; None for unknown ones."""
         words = list[int | float | str]()
         for effect in values[1:]:
             place = value_place(effect.number)
@@ -177,11 +177,11 @@ class Take:
                 self.dropped += 1
 
     def _wrapped(self, beat: float) -> float:
-        """Place in the loop: a beginning that was moved to its end is at its first beat."""
+        """Position in the loop: a start quantised to its end wraps to the first beat."""
         return max(0.0, beat) if beat < self.beats - 1e-9 else 0.0
 
     def clip(self, place: int) -> PatchClip:
-        """What was recorded so far: a note that is held ends with the clip, or where it begins again."""
+        """Clip of the recording so far: a held note ends with the clip, or at its next start."""
         messages = [(self._wrapped(beat), address, words) for beat, address, words in self._messages]
         for (number, channel, node), notes in self._notes.items():
             begun = sorted(((self._wrapped(note.beat), note) for note in notes), key=lambda one: one[0])
@@ -197,7 +197,7 @@ class Take:
 
 
 def _holdable(message: tuple[str, Words]) -> bool:
-    """Whether a clip may hold it: it is not too long, and no text of it has a quotation mark."""
+    """Whether a clip may contain the message: it is short enough, and without quotation marks in texts."""
     try:
         PatchClip.of(0.0, [(_LONGEST_BEAT, *message)]).messages()
     except RequestError:
@@ -206,7 +206,7 @@ def _holdable(message: tuple[str, Words]) -> bool:
 
 
 def _by_name(node: Node, values: list[NodeEvent]) -> Words | None:
-    """Names and values of a note whose node has no parameters for them; None where a name is not known.
+    """Names and values of a note whose node has no parameters for them; None for an unknown name.
 
     Each is three controllers: 24 bits of its name's hash, and the halves of a 32-bit float, in 65536ths.
     """
@@ -226,13 +226,13 @@ def _plain(value: Value) -> int | float | str:
 
 
 UNMEANT = 60
-"""Number of a note with values that gives none."""
+"""Note number for values without one."""
 Message = tuple[float, str, tuple[int | float | str, ...]]
 
 
 @dataclass(slots=True, eq=False)
 class ClipRun:
-    """A clip that plays from beat `begin` to beat `end`.
+    """A playing clip, from beat `begin` to beat `end`.
 
     Attributes:
         sent: The beat before which all was sent; infinite where nothing is left.
@@ -248,7 +248,7 @@ class ClipRun:
     messages: list[Message] = field(default_factory=list)
 
     def began(self, address: str, args: tuple[Arg, ...]) -> None:
-        """Keeps what a message begins until one ends it."""
+        """Tracks the note or value begun by a message until its end."""
         if address == "/note/on":
             self.sounding[args[:1] + args[2:]] = None
         elif address == "/note/off":
@@ -261,7 +261,7 @@ class ClipRun:
                 self.sounding[(given.get("note", UNMEANT), 1, address.split("/")[2])] = None
 
     def release(self) -> Iterator[tuple[Arg, ...]]:
-        """Messages that end what it began and did not end."""
+        """Messages that end open notes and values."""
         sounding, self.sounding = self.sounding, {}
         for what in sounding:
             if str(what[0]).startswith("/"):
@@ -274,7 +274,7 @@ class ClipRun:
 def due(
     messages: list[Message], begin: float, length: float, since: float, to: float
 ) -> Iterator[tuple[float, str, tuple[Arg, ...]]]:
-    """The messages in [since, to) of a clip that repeats after `length` beats, or is played once where that is 0."""
+    """Messages in [since, to) of a clip that repeats after `length` beats, or plays once if that is 0."""
     first = max(0, math.floor((since - begin) / length) - 1) if length else 0
     last = max(0, math.floor((to - begin) / length)) if length else 0
     for turn in range(first, last + 1):

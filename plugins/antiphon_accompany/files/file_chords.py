@@ -31,7 +31,7 @@ Notes = Sequence[BeatNote]
 
 
 def has_harmony(melody: Notes, others: Notes) -> bool:
-    """Whether others sound several notes at once, or three sound with the melody, in a part of the time."""
+    """Whether others sound several notes at once, or three together with the melody, for part of the time."""
     beside, every = ((_classes(notes) > 0).sum(axis=1) for notes in (others, [*melody, *others]))
     chords = every > 2
     chords[: len(beside)] |= beside > 1
@@ -39,7 +39,7 @@ def has_harmony(melody: Notes, others: Notes) -> bool:
 
 
 def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordSpan]:
-    """The chords of notes, in quarter notes, at the beats of its bars; None where nothing sounds."""
+    """Chords of notes, in quarter notes, at the beats of their bars; None in rests."""
     found: list[ChordSpan] = []
     classes, lowest = _classes(notes), _lowest(notes)
     beats: list[tuple[float, float, bool]] = []
@@ -80,7 +80,7 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
 
 
 def without_clashes(notes: Notes, given: Notes) -> list[BeatNote]:
-    """The notes of an accompaniment, none of which is a semitone from what the file sounds.
+    """Notes of an accompaniment without those a semitone from the file's own.
 
     One that would begin so is moved to a note of the file next to it, or left out; one that becomes so ends before.
     """
@@ -108,7 +108,7 @@ def _clash(sounding: NDArray[np.bool_], pitch: int) -> bool:
 
 
 def _classes(notes: Notes, grid: int = _GRID) -> NDArray[np.float64]:
-    """How much of each pitch class sounds at each place of the grid, `[places, 12]`."""
+    """Sounding share of each pitch class at each place of the grid, `[places, 12]`."""
     last = max((note.end for note in notes), default=0.0)
     table = np.zeros((round(last * grid) + 2, 12))
     for note in notes:
@@ -118,7 +118,7 @@ def _classes(notes: Notes, grid: int = _GRID) -> NDArray[np.float64]:
 
 
 def _lowest(notes: Notes) -> NDArray[np.int64]:
-    """The pitch class of the lowest note of each sixteenth; -1 where none sounds."""
+    """Pitch class of the lowest note per sixteenth; -1 in rests."""
     last = max((note.end for note in notes), default=0.0)
     low = np.full(round(last * _GRID) + 2, 128)
     for note in notes:

@@ -33,14 +33,14 @@ from antiphon_accompany.parameters import PARAMS
 from antiphon_accompany.processor import Accompany
 
 PHRASE = 4
-"""Bars of the first phrase, which the rest of the melody remembers."""
+"""Bars of the first phrase, the motif of the rest of the melody."""
 MOST_BARS = 256
 LOWEST_TONIC = 64
-"""A melody begins at its tonic from here up, above the band."""
+"""Lowest tonic a melody begins on, above the band."""
 _FIRST = ((0, 4), (0, 7), (7, 4), (4, 0), (0, 2), (7, 9))
-"""Semitones above the tonic of the two notes that a melody begins with; of a minor key the third is one less."""
+"""Semitones above the tonic of a melody's first two notes; in a minor key the third is one less."""
 _TIMES = (0.5, 1.0, 1.0, 1.5, 2.0)
-"""Beats from the first to the second."""
+"""Beats from the first note to the second."""
 _REPLACED = {
     "parts": Param("parts", "text", "piano,bass,drums", doc=f"Parts beside the melody: {', '.join(PARTS)}."),
     "fill": Param("fill", "choice", "none", choices=("none", *PARTS), doc="In files: the one part that IN lacks."),
@@ -74,7 +74,7 @@ class Generate(Accompany):
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Writes a melody of its own with a band, or a file with one part more.
+    """Writes a generated melody with a band, or a file with one more part.
 
     `job`: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part: a track of that name is left out.
     Raises UsageError: the files or parameters do not go together. Raises FileError: a file cannot be read or written.
@@ -124,7 +124,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _had(source: Path, part: str) -> tuple[str, ...]:
-    """What is said where a file has the part that is to be filled: a track of its name, or one that sounds like it."""
+    """Warning about a file that has the requested part: a track of its name, or one that resembles it."""
     for track in open_midi(source).tracks:
         name = track.name.lower()
         played = [message for message in track if message.type == "note_on"]
@@ -138,7 +138,7 @@ def _had(source: Path, part: str) -> tuple[str, ...]:
 
 
 def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Path:
-    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and what the phrase leads to.
+    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and its continuation.
 
     `settings`: parameters of `Generate`. `chords`: their text, of which the key is taken where none is set.
     """
@@ -163,7 +163,7 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
 
 
 def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[MidiNote, MidiNote], int]:
-    """The two notes of the first bar, and the key, 0 to 23, by the seed; see `melody`."""
+    """Two notes of the first bar, and the key, 0 to 23, by the seed; see `melody`."""
     seed, meter = (int(str(settings[name])) for name in ("seed", "meter"))
     random = np.random.default_rng(seed)
     key, number = str(settings["key"]), int(random.integers(24))
@@ -182,7 +182,7 @@ def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[Mi
 def by_bars(
     job: FileJob, settings: Mapping[str, Value], band: dict[str, Value], folder: Path, chords: str
 ) -> tuple[Written, ...]:
-    """Writes a piece by the bar model, its other parts by the style. Raises `UsageError` where chords are given."""
+    """Writes a piece by the bar model, with other parts by the style. Raises `UsageError` where chords are given."""
     if chords:
         raise UsageError("the bar model writes chords of its own: leave out the chords, or say by=memory")
     wanted = parts_of(str(settings["parts"]))
@@ -199,7 +199,7 @@ def by_bars(
 
 
 def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], chords: str) -> tuple[Written, ...]:
-    """What is said and drawn of a file that was changed after the band was written: length, notes, piano roll.
+    """Report and piano roll of a file changed after the band was written: length, notes.
 
     `chords`: lines of seconds.
     """
@@ -216,7 +216,7 @@ def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], cho
 
 
 def key_of(spans: Sequence[ChordSpan]) -> int:
-    """The key, 0 to 23, that has most of the chords' tones; of several the one whose tonic sounds longest."""
+    """Key, 0 to 23, with most of the chords' tones; ties go to the longest sounding tonic."""
     degrees = {0: (0, 2, 4, 5, 7, 9, 11), 1: (0, 2, 3, 5, 7, 8, 10)}
 
     def fit(key: int) -> float:

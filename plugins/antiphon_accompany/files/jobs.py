@@ -17,7 +17,7 @@ from antiphon_accompany.harmony.chords import label
 from antiphon_accompany.harmony.chordtext import spans_of, text_of
 
 CHORDS_OUT = (*CHORD_SUFFIXES, ".musicxml")
-"""Endings of a file of chords: lines, JAMS, MusicXML."""
+"""Suffixes of chord files: lines, JAMS, MusicXML."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -78,7 +78,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def check_texts(parts: str, chords: str) -> None:
-    """Checks texts that are read after the melody is known, which of a recording takes minutes.
+    """Checks texts that are otherwise read after melody extraction, which takes minutes on a recording.
 
     Raises PluginError: `parts` names what is none. Raises UsageError: `chords`, "" for none, has what is no chord.
     """

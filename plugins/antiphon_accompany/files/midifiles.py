@@ -1,4 +1,4 @@
-"""Reads the melody of a MIDI file, and writes the file with an accompaniment in a track of its own."""
+"""Reader of a MIDI file's melody, and writer of the file with an accompaniment in a separate track."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, 
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
-"""The shortest note a time signature may count in."""
+"""Shortest note value accepted in a time signature."""
 _DRUMS = 9
 
 
 @dataclass(frozen=True)
 class Read:
-    """A file as read."""
+    """A parsed file."""
 
     file: mido.MidiFile
     melody: list[BeatNote]  # its notes, in beats
@@ -61,7 +61,7 @@ class Read:
 
 
 def read(path: Path) -> Read:
-    """Reads the melody: the track that is named so, else the first that is like one, else the first with notes.
+    """Reads the melody: the track with that name, else the first that resembles one, else the first with notes.
 
     A channel of a track is one of its own; drums are left out. Raises FileError: the file cannot be read.
     """
@@ -82,7 +82,7 @@ def read(path: Path) -> Read:
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
-    """The file's bars, by its time signatures; estimated where its notes do not lie on its beats.
+    """Bars of the file by its time signatures; estimated where notes do not lie on its beats.
 
     `meter`: beats of a bar, in place of the file's.
     """
@@ -115,7 +115,7 @@ def _whole(x: float) -> bool:
 
 
 def bars(upper: int, lower: int) -> tuple[int, float]:
-    """Beats of a bar, and quarter notes of a beat, for a time signature."""
+    """Beats per bar, and quarter notes per beat, of a time signature."""
     if lower >= 8 and upper % 3 == 0:
         # counted in threes, as a band plays it: 6/8 has two beats
         return (upper // 3, 12.0 / lower) if 3 < upper <= 21 else (3, 4.0 / lower)
@@ -130,7 +130,7 @@ def bars(upper: int, lower: int) -> tuple[int, float]:
 
 
 class Volume(NamedTuple):
-    """The value of `VOLUME` of a channel, 0 to 127, from a quarter note on."""
+    """Value of `VOLUME` of a channel, 0 to 127, from a quarter note on."""
 
     beat: float
     value: int
@@ -139,7 +139,7 @@ class Volume(NamedTuple):
 
 @dataclass(frozen=True)
 class Accompanied:
-    """The result for a file."""
+    """Result of an accompanied file."""
 
     notes: list[BeatNote]
     key: str  # that of most of its beats
@@ -160,7 +160,7 @@ def accompany_midi(
     chords_text: str = "",
     fires: Sequence[tuple[str, float]] = (),
 ) -> Accompanied:
-    """Writes `source` with a track for each part, otherwise unchanged.
+    """Writes `source` with one more track per part, otherwise unchanged.
 
     `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
     own; "" takes those where it has some and `follow` is not given, and else estimates them. `fires`: triggers, each
@@ -214,7 +214,7 @@ def accompany_midi(
 
 
 def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, source: str) -> list[tuple[float, str]]:
-    """Triggers by their beats."""
+    """Triggers at their beats."""
     ends = times.seconds(ending)
     for name, second in fires:
         if second >= ends:
@@ -225,7 +225,7 @@ def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, 
 def _own_chords(
     given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
 ) -> list[ChordSpan]:
-    """The file's own chords, if `wish` asks for them, or if it is empty and `follow` is not set; else none."""
+    """Chords of the file, if `wish` asks for them, or if it is empty and `follow` is not set; else none."""
     if wish not in ("", FILE) or (not wish and "follow" in options):
         return []
     if has_harmony(given.melody, given.others):
@@ -237,7 +237,7 @@ def _own_chords(
 
 
 def _nothing(options: Mapping[str, Value]) -> str:
-    """Why nothing is played, and what to do."""
+    """Reason why nothing is played, with advice."""
     match options.get("follow"):
         case "listen":
             return "follow=listen takes chords from sound, live; leave follow out"
@@ -255,7 +255,7 @@ def _nothing(options: Mapping[str, Value]) -> str:
 def _with_parts(
     given: Read, notes: Sequence[BeatNote], mixes: Sequence[PartLevel], options: Mapping[str, Value]
 ) -> mido.MidiFile:
-    """The file with a track for each part."""
+    """The file with one more track per part."""
     ticks = given.file.ticks_per_beat
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
     midi.tracks.extend(given.file.tracks)
@@ -285,7 +285,7 @@ def _with_parts(
 
 
 def _scaled(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> list[BeatNote]:
-    """Notes with velocities in place of the levels, on a channel of volume `held`: synths play both alike in dB."""
+    """Notes with velocities scaled by the levels, for a channel of volume `held`: synths treat both alike in dB."""
     made = []
     for note in notes:
         value = next((level.value for level in reversed(levels) if level.beat <= note.start), held)
@@ -294,7 +294,7 @@ def _scaled(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> l
 
 
 def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
-    """The piano roll, an SVG file's text, of a written file.
+    """Piano roll of a written file, as SVG text.
 
     `path`: the MIDI file. `chords`: lines of seconds. Raises FileError: the file cannot be read.
     """
@@ -307,13 +307,13 @@ def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
 
 
 def _lines(parts: Sequence[Section], end: float) -> list[float]:
-    """Quarter notes on which bars begin."""
+    """Bar lines in quarter notes."""
     edges = [*(part.start for part in parts[1:]), end]
     return [float(x) for p, to in zip(parts, edges, strict=True) for x in np.arange(p.start, to, p.meter * p.unit)]
 
 
 def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
-    """Spans of which no two in a row have the same chord."""
+    """Spans with equal neighbours merged."""
     made: list[ChordSpan] = []
     for span in spans:
         if made and made[-1].chord == span.chord:
@@ -324,7 +324,7 @@ def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
 
 
 def _fitted(options: Mapping[str, Value], meters: set[int]) -> str:
-    """That the style which is asked for has other bars than the melody, unless one's are whole multiples."""
+    """Warning about a style whose bars are incompatible with the melody's, unless one is a multiple."""
     name, style = str(options.get("style", "auto")), _style(options)
     others = [meter for meter in sorted(meters) if max(meter, style.meter) % min(meter, style.meter)]
     if not others or (name == "auto" and not options.get("own")):
@@ -334,13 +334,13 @@ def _fitted(options: Mapping[str, Value], meters: set[int]) -> str:
 
 
 def _style(options: Mapping[str, Value]) -> Style:
-    """The style that is asked for; of `auto` the ballad."""
+    """The requested style; for `auto` the ballad."""
     own, name = str(options.get("own", "")), str(options.get("style", "auto"))
     return load(Path(own)) if own else shipped_style("ballad" if name == "auto" else name)
 
 
 def _programs(options: Mapping[str, Value]) -> dict[str, int]:
-    """The program of each part, by the style."""
+    """Program of each part, by the style."""
     return {part: given.program for part, given in _style(options).parts.items()}
 
 
@@ -381,7 +381,7 @@ def _insert(track: mido.MidiTrack, tick: int, message: mido.Message) -> None:
 
 
 def _bars(parts: list[Section], last: float) -> int:
-    """Bars up to beat `last`."""
+    """Number of bars up to beat `last`."""
     total = 0
     for part, after in zip(parts, [*parts[1:], None], strict=True):
         stop = last if after is None else min(after.start, last)
@@ -390,7 +390,7 @@ def _bars(parts: list[Section], last: float) -> int:
 
 
 def _mean_tempo(tempos: list[tuple[float, float]], last: float) -> float:
-    """Over the beats up to `last`, within what the engine's clock takes."""
+    """Mean tempo up to beat `last`, clipped to the range of the engine's clock."""
     minutes = beats = 0.0
     for (start, bpm), (end, _) in zip(tempos, [*tempos[1:], (max(last, tempos[-1][0] + 1.0), 0.0)], strict=True):
         length = max(0.0, min(end, last) - start)

@@ -22,13 +22,13 @@ from antiphon_accompany.harmony.tracker import HarmonyTracker
 from antiphon_accompany.processor import Accompany
 
 TICKS = 480
-"""Frames of a beat; notes are rounded to them."""
+"""Frames per beat; notes are rounded to them."""
 _OPENING = 2
-"""Bars of melody that an introduction is based on."""
+"""Bars of melody used for an introduction."""
 _COMPOUND = (1.5, 0.75, 0.375, 0.1875)
-"""Quarter notes of a beat of three parts."""
+"""Quarter notes of a compound beat."""
 _THREES = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
-"""Places within a beat of the patterns, and where they are played in a beat of three parts."""
+"""Positions of the patterns within a beat, and their counterparts in a compound beat."""
 _LENGTHS = (0.3, 0.6, 1.1)
 _BEGIN = np.array(
     [
@@ -38,28 +38,28 @@ _BEGIN = np.array(
         [-0.56, -3.16, -1.32, -2.14],
     ]
 )
-"""Log chance of each quarter of a beat for a note to begin on, by its length: POP909's training songs."""
+"""Log probability of a note beginning on each quarter of a beat, by its length: POP909's training songs."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of one meter."""
+    """Section of one meter."""
 
     start: float  # quarter note on which its first bar begins; may be below 0
     meter: int  # beats of a bar
     unit: float = 1.0  # quarter notes of a beat
 
     def inside(self, quarter: float, turn: int) -> float:
-        """The beat of a clock on which this begins at `turn`."""
+        """Beat of a clock on which this section begins at `turn`."""
         return (quarter - self.start) / self.unit + turn
 
     def outside(self, beat: float, turn: int) -> float:
-        """The quarter note of a beat of that clock."""
+        """Quarter note of a beat of that clock."""
         return self.start + (beat - turn) * self.unit
 
 
 class PartLevel(NamedTuple):
-    """The level of a part from a beat on, in dB."""
+    """Level of a part from a beat on, in dB."""
 
     beat: float
     part: str
@@ -68,7 +68,7 @@ class PartLevel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HeardHarmony:
-    """(beat, chord) and the key, 0 to 23, at each beat, the chords and levels that were played, in quarter notes."""
+    """Beat, chord and key, 0 to 23, per beat, with played chords and levels, in quarter notes."""
 
     labels: list[tuple[float, int]] = field(default_factory=list)
     tonics: list[int] = field(default_factory=list)
@@ -77,7 +77,7 @@ class HeardHarmony:
 
 
 class ClockRun(NamedTuple):
-    """What the processor played: notes, (beat, chord) and key at each beat, (beat, chord) of each change; in beats."""
+    """Output of the processor: notes, (beat, chord) and key per beat, (beat, chord) per change; in beats."""
 
     notes: list[BeatNote]
     labels: list[tuple[float, int]]
@@ -116,7 +116,7 @@ def accompany_file(
     calls: Sequence[tuple[float, str]] = (),
     heard: HeardHarmony | None = None,
 ) -> list[BeatNote]:
-    """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
+    """Accompaniment of a melody, without empty bars or notes beyond the end.
 
     Args:
         settings: Parameters of `accompany`; `meter` holds where `sections` does not apply.
@@ -160,7 +160,7 @@ def accompany_file(
 
 
 def meter_of(settings: Mapping[str, Value]) -> int | None:
-    """Beats of a bar, where the settings give them. Raises ParamError: the meter is invalid."""
+    """Beats per bar, if set. Raises ParamError: the meter is invalid."""
     if "meter" not in settings:
         return None
     param = next(p for p in Accompany.params if p.name == "meter")
@@ -180,7 +180,7 @@ def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
 
 
 def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
-    """The beat, 0 to below `meter`, on which bars most likely begin, by the chords that fit the melody."""
+    """Most likely first beat of a bar, 0 to below `meter`, by the chords that fit the melody."""
     beats = math.ceil(max(note.end for note in notes))
     melody = melody_of(notes, beats)
     tracker = HarmonyTracker(installed_tables(), meter, phases=(1.0 / meter,) * meter)
@@ -190,7 +190,7 @@ def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
 
 
 def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
-    """Beats by which a melody is late against its file's beats, 0 to below 1.
+    """Offset in beats of a melody from its file's beats, 0 to below 1.
 
     Files made from recordings often start anywhere. `on_grid_is_zero`: whether to return 0 where the notes lie on the
     file's sixteenths or triplets.
@@ -267,7 +267,7 @@ def _run(
 
 
 def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
-    """(frame, order, event) of the notes, in order: on one frame ends come first."""
+    """Events of the notes as (frame, order, event), in order: on one frame note-offs come first."""
     timed: list[tuple[int, int, Event]] = []
     for note in notes:
         start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
@@ -276,7 +276,7 @@ def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
 
 
 def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterator[PartLevel]:
-    """The levels of parts of the call at frame `at` that differ from `levels`, those before by channel."""
+    """Part levels of the call at frame `at` that differ from `levels`, the previous ones by channel."""
     for event in events:
         if event.kind == "control" and levels.get(event.channel) != event.value:
             levels[event.channel] = event.value
@@ -284,7 +284,7 @@ def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterat
 
 
 def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]) -> Iterator[BeatNote]:
-    """The notes that end by events of the call at frame `at`; those that begin are added to `sounding`."""
+    """Notes ended by events of the call at frame `at`; new ones are added to `sounding`."""
     for event in events:
         when = at + event.offset
         key = event.channel, event.number

@@ -1,4 +1,4 @@
-"""A piano roll of melody, chords and parts, as SVG."""
+"""Piano roll of melody, chords and parts, as SVG."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.harmony.chordtext import ChordSpan
 
 BEAT, KEY, TOP = 24.0, 5.0, 36.0
-"""Pixels of a quarter note, of a semitone, and above the highest key."""
+"""Pixels per quarter note, per semitone, and above the highest key."""
 WIDEST = 60_000.0
-"""Pixels, at most: longer pieces are drawn narrower."""
+"""Maximum width in pixels: longer pieces are scaled."""
 COLOURS = {
     "melody": "#e8593c",
     "piano": "#3f7cbf",
@@ -24,7 +24,7 @@ COLOURS = {
 def piano_roll(
     melody: Sequence[BeatNote], notes: Sequence[BeatNote], chords: Iterable[ChordSpan], bars: Iterable[float]
 ) -> str:
-    """The text of an SVG file: time to the right, pitch upward, the chords' names above.
+    """SVG text: time to the right, pitch upward, chord names above.
 
     `bars`: quarter notes on which bars begin.
     """

@@ -1,4 +1,4 @@
-"""From a recording: its melody by `hum`, its chords where it has them, and the band as sound beneath it."""
+"""Recordings: melody by `hum`, chords by analysis, and the band mixed in."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from antiphon_accompany.files.offline import PartLevel
 from antiphon_accompany.harmony.chordtext import spans_of
 
 MOST_SECONDS = 1200.0
-"""Length of a recording, at most."""
+"""Maximum length of a recording in seconds."""
 AFTER = 1.5
-"""Seconds after the last note."""
+"""Seconds rendered after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
-"""dB of each part's sound, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
+"""Level of each part in dB, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
 BAND, BENEATH = -19.5, 3.0
-"""Loudness of the band alone, and LU by which it is beneath the recording."""
+"""Loudness of the band alone, and its level in LU below the recording."""
 _SOFTEST = -40.0
-"""LUFS of a recording, at least, that the band goes by."""
+"""Lower bound in LUFS of a recording's loudness in setting the band's level."""
 _MOST_SILENT = 0.3
-"""Share without a chord up to which a recording has chords of its own: of lone voices .49 and more, of bands to .13."""
+"""Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
 _TEMPO = 100.0
-"""bpm where none is found."""
+"""Default tempo in bpm."""
 _BLOCK = 2048
 
 
 class OwnChords(NamedTuple):
-    """A recording's own chords as lines of seconds, "" where it has few, and its tempo in bpm."""
+    """Chords of a recording as lines of seconds, "" for too few, and its tempo in bpm."""
 
     text: str = ""
     tempo: float = 0.0
 
 
 def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
-    """Writes the notes of a recording as a MIDI file in `folder`, at the tempo that was found for them.
+    """Writes the notes of a recording as a MIDI file in `folder`, at the detected tempo.
 
     Where it has no melody but chords of its own, the notes are their roots. Raises UsageError: nothing transcribes it,
     or no note was found.
@@ -65,7 +65,7 @@ def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
 
 
 def chords_of_sound(source: Path) -> OwnChords:
-    """The recording's own chords; none of a lone voice, or where nothing finds them.
+    """Chords of a recording; none for a solo voice, or without an analysis.
 
     Raises FileError: the recording cannot be read.
     """
@@ -79,7 +79,7 @@ def chords_of_sound(source: Path) -> OwnChords:
 
 
 def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], tempo: float) -> AudioWriter:
-    """Writes the recording with the band beneath it; returns what has written it.
+    """Writes the recording mixed with the band; returns its writer.
 
     `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
     `mixes`: levels of parts. `tempo`: beats a minute.
@@ -122,7 +122,7 @@ def _rendered(
 
 
 def _add(mixed: Samples, blocks: Iterator[Samples], levels: Sequence[tuple[float, float]]) -> None:
-    """Adds sound; `levels`: (frame, dB), each in effect from a block's length after its frame on."""
+    """Mixes in sound; `levels`: (frame, dB), each in effect from a block's length after its frame on."""
     frames = np.maximum.accumulate([frame + late for frame, _ in levels for late in (0.0, _BLOCK)])
     edges = [level for pair in pairwise([levels[0][1], *(level for _, level in levels)]) for level in pair]
     gains, at = 10.0 ** (np.array(edges) / 20.0), 0

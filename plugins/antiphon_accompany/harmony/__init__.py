@@ -1,1 +1,1 @@
-"""The chords under a melody: estimated by tables and networks, or given as text; arithmetic that knows no band."""
+"""Chord estimation for a melody, by tables and networks or from text, independent of any band."""

@@ -20,7 +20,7 @@ _MINOR = ("min", "min7", "min6", "minmaj7", "min9")
 
 
 class Kind(NamedTuple):
-    """A kind of chord. tones: semitones above the root.  harte: as in annotations.  xml: its name in MusicXML."""
+    """Chord type. tones: semitones above the root.  harte: its label in annotations.  xml: its name in MusicXML."""
 
     tones: tuple[int, ...]
     harte: str
@@ -48,7 +48,7 @@ KINDS = {
     "mmaj7": Kind((0, 3, 7, 11), "minmaj7", "major-minor"),
     "add9": Kind((0, 4, 7, 2), "maj(9)", "major"),
 }
-"""By the ending of their names. Of two that share their tones the first is recognised."""
+"""Chord types by the suffix of their names. Of two with equal tones the first is recognised."""
 _ALIASES = {kind.harte: name for name, kind in KINDS.items()} | {
     "maj": "",
     "M": "",
@@ -95,7 +95,7 @@ _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
 
 
 class Chord(NamedTuple):
-    """A chord. root, bass: pitch classes.  kind: a key of `KINDS`."""
+    """Chord with root and bass as pitch classes, and kind, a key of `KINDS`."""
 
     root: int
     kind: str
@@ -103,23 +103,23 @@ class Chord(NamedTuple):
 
     @property
     def tones(self) -> tuple[int, ...]:
-        """Pitch classes: root, third or its suspension, fifth, and what is above."""
+        """Pitch classes: root, third or its suspension, fifth, and extensions."""
         return tuple((self.root + step) % 12 for step in KINDS[self.kind].tones)
 
     @property
     def triad(self) -> int:
-        """The nearest of the 24 triads."""
+        """Nearest of the 24 triads."""
         return self.root + 12 * (3 in KINDS[self.kind].tones)
 
     @property
     def name(self) -> str:
-        """As musicians write it: "Am7", "C/E"."""
+        """Chord symbol: "Am7", "C/E"."""
         below = f"/{FLAT_NAMES[self.bass]}" if self.bass != self.root else ""
         return f"{FLAT_NAMES[self.root]}{self.kind}{below}"
 
     @property
     def label(self) -> str:
-        """As annotations write it: "A:min7", "C:maj/3"."""
+        """Annotation label: "A:min7", "C:maj/3"."""
         below = f"/{_DEGREE_OF[(self.bass - self.root) % 12]}" if self.bass != self.root else ""
         return f"{FLAT_NAMES[self.root]}:{KINDS[self.kind].harte}{below}"
 
@@ -130,7 +130,7 @@ def triad_chord(number: int) -> Chord:
 
 
 def read_chord(text: str) -> Chord | None:
-    """Reads a chord's name or label: "Am7", "C/E", "A:min7", "C:maj/3".
+    """Chord of a symbol or label: "Am7", "C/E", "A:min7", "C:maj/3".
 
     Returns the chord; None for "N". Raises ValueError: it is no chord that is known here.
     """
@@ -157,7 +157,7 @@ def _class(name: str) -> int:
 
 
 def recognise(pitches: Iterable[int]) -> Chord | None:
-    """The chord of the keys that are down, its lowest key the bass; None below three pitch classes or for another."""
+    """Chord of the held keys, its lowest key the bass; None below three pitch classes or for an unknown chord."""
     keys = sorted(pitches)
     if not keys:
         return None
@@ -178,12 +178,12 @@ def recognise(pitches: Iterable[int]) -> Chord | None:
 
 
 _FROM_ABOVE = {5: 7, 8: 4, 9: 3}
-"""Of two keys that are a fourth or a sixth apart: the upper is the root, and where the lower lies above it."""
+"""Root of two keys a fourth or a sixth apart: the upper one, by where the lower lies above it."""
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 
 
 def implied(pitches: Collection[int], key: int) -> Chord:
-    """The chord that keys stand for which `recognise` does not know: a root, a fifth, a third; the key says the rest.
+    """Chord implied by keys unknown to `recognise`: a root, a fifth, a third; completed from the key.
 
     `pitches`: at least one. `key`: 0 to 23.
     """
@@ -213,7 +213,7 @@ def tones(chord: int) -> tuple[int, int, int]:
 
 
 def relative(chord: int, tonic: int) -> int:
-    """The triad as seen from `tonic`: its root counted in semitones above it."""
+    """Triad relative to `tonic`: its root counted in semitones above it."""
     return chord // 12 * 12 + (chord - tonic) % 12
 
 
@@ -228,7 +228,7 @@ def label(chord: int) -> str:
 
 
 def parse(text: str) -> int:
-    """A chord label, or a key's, to its number; -1 for one neither major nor minor, -2 for none ("N")."""
+    """Number of a chord label or key; -1 for one neither major nor minor, -2 for none ("N")."""
     if text == "N":
         return -2
     name, _, quality = text.partition(":")

@@ -1,4 +1,4 @@
-"""Chords as text: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds), and MusicXML to be written."""
+"""Text forms of chords: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds), and MusicXML output."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
 
 MOST = 1 << 20
-"""Bytes of a file of chords."""
+"""Maximum bytes of a chord file."""
 MOST_CHORDS = 20_000
 SUFFIXES = (".txt", ".lab", ".musicxml")
-"""Endings of files of chords: what ends so is a file's name and no chord."""
+"""Suffixes of chord files: a text with one is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
 
 
 class ChordSpan(NamedTuple):
-    """A chord from one beat to another; None is silence of the harmony."""
+    """Chord with start and end beat; None is no harmony."""
 
     start: float
     end: float
@@ -31,7 +31,7 @@ class ChordSpan(NamedTuple):
 
 
 def text_of(given: str) -> str:
-    """The content of a file of that name, where there is one, otherwise the text itself."""
+    """Content of a file of that name, if it exists, otherwise the text itself."""
     path = Path(given)
     try:
         if "|" in given or "\n" in given or not (path.suffix.lower() in SUFFIXES or path.is_file()):
@@ -49,7 +49,7 @@ def text_of(given: str) -> str:
 def spans_of(
     text: str, bar: float, beat_of: Callable[[float], float] | None = None, first: float = 0.0, until: float = 0.0
 ) -> list[ChordSpan]:
-    """Reads chords.
+    """Parses chords.
 
     Args:
         text: Bars divided by `|`, chords in a bar of equal length, `%` repeats; or lines of start, end and chord.
@@ -112,7 +112,7 @@ def _chord(word: str) -> Chord | None:
 
 
 def timed_labels(spans: Sequence[ChordSpan], second_of: Callable[[float], float]) -> list[tuple[float, float, str]]:
-    """Chords as (start s, end s, label); what is before second 0 is left out."""
+    """Chords as (start s, end s, label), without those before second 0."""
     timed = ((max(0.0, second_of(s.start)), second_of(s.end), s.chord) for s in spans)
     return [(start, end, chord.label if chord else "N") for start, end, chord in timed if end > start]
 

@@ -1,4 +1,4 @@
-"""Chords that are not estimated: of a text, a file, the left hand; the cadence of an ending, and sevenths of a key."""
+"""Chords from a text, a file or the left hand; cadences of endings, and sevenths of a key."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from antiphon_accompany.harmony.chords import Chord, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of
 
 NEXT = 4
-"""Chords published ahead."""
+"""Number of published coming chords."""
 CLOSE = 2
 """Bars of an ending: a dominant and a tonic."""
 KEPT = 64
-"""Chords of the left hand that are remembered."""
+"""Maximum remembered chords of the left hand."""
 ROLLED = 0.25
-"""Beats within which keys that come one by one are one chord."""
+"""Maximum beats between keys of one arpeggiated chord."""
 
 
 class GivenChords:
-    """The chords of a text, in a loop, or of a file."""
+    """Chords of a text, looped, or of a file."""
 
     def __init__(self, text: str) -> None:
         # a bar of the text is one of the node's; its length follows `meter`
@@ -28,7 +28,7 @@ class GivenChords:
         self.spans: Sequence[ChordSpan] = ()  # a file's chords, in beats; they come before all else
 
     def around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
-        """The chords around a beat, in beats: a file's, or the text's of the round that the beat is in and the next."""
+        """Chords around a beat, in beats: a file's, or the text's of the present round and the next."""
         if self.spans or follow != "text" or not self.text:
             return self.spans
         length = math.ceil(self.text[-1].end - 1e-6)
@@ -40,7 +40,7 @@ class GivenChords:
         ]
 
     def at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
-        """The chord at a beat and the next ones; None where none are given."""
+        """Chord at a beat and the next ones; None where none are given."""
         spans = self.around(beat, meter, follow)
         if not spans:
             return None
@@ -55,7 +55,7 @@ class GivenChords:
 
 
 class Progression:
-    """The chords that were played, and what follows where they are played again.
+    """History of played chords, with prediction by repetition.
 
     `now`: the chord that was played last; None before the first.
     """
@@ -69,7 +69,7 @@ class Progression:
         return self._chords[-1] if self._chords else None
 
     def add(self, chord: Chord, beat: float) -> None:
-        """Takes a chord; in place of one that it completes, key by key."""
+        """Adds a chord, replacing one that it completes key by key."""
         if self._chords and beat - self.since < ROLLED:
             self._chords.pop()
         if chord != self.now:
@@ -80,7 +80,7 @@ class Progression:
         self._chords.clear()
 
     def ahead(self) -> list[Chord]:
-        """The next chords, as they followed the longest like passage before, the latest of these; none without one."""
+        """Predicted chords: those after the longest and latest matching passage; none without one."""
         played = list(self._chords)
         best, goes_on = 0, 0
         for end in range(len(played) - 1):
@@ -98,12 +98,12 @@ class Progression:
 
 
 def cadence(number: int, key: int) -> Chord:
-    """The chord of a bar of an ending: the dominant, then the tonic."""
+    """Chord of a bar of an ending: the dominant, then the tonic."""
     return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
 
 
 def add_seventh(triad: int, key: int) -> Chord:
-    """A triad with the seventh that it has in a key; as it is where it is not of the key."""
+    """Triad with its diatonic seventh in a key; unchanged if not of the key."""
     degree = (triad - key) % 12
     minor = key >= 12
     sevenths = {0: "maj7", 5: "maj7", 7: "7", 14: "m7", 16: "m7", 21: "m7"}

@@ -1,4 +1,4 @@
-"""The chord of a beat by a network that knows what is past, and what has begun with the beat: two GRUs. In numpy.
+"""Causal chord network of a beat, from past beats and the new onsets: two GRUs. In numpy.
 
 It reads the melody in each of twelve keys at once, so that a change of key finds it ready. `network` reads a file's
 whole melody; both are mixed with the tables of `harmony` in the same way. It is trained by `antiphon train
@@ -20,17 +20,17 @@ from antiphon_accompany.harmony.tracker import places
 
 MODEL = "accompany-chords-live"
 SEEN = 4 * 12 + 4
-"""Numbers of a beat: durations and onsets of the one before, held notes, the place in the bar, and what begins."""
+"""Features of a beat: durations and onsets of the previous one, held notes, bar position, and new onsets."""
 GROUPS = (0, 12, 24, 40)
-"""Where twelve pitch classes begin among them."""
+"""Offsets of the groups of twelve pitch classes."""
 NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
 """Beats and outputs of the convolution, and units of the two layers."""
 KEPT = 8
-"""Beats that are caught up with, where the chords were not asked for meanwhile; those before are forgotten."""
+"""Maximum unprocessed beats of the backlog; earlier ones are dropped."""
 SOON = 2
-"""Beats that are computed at once."""
+"""Beats per batch of the backlog."""
 TRUST = 4.0
-"""Exponent of the network's chances, where the tables' have 1: tuned by songs."""
+"""Exponent of the network's probabilities relative to the tables': tuned on songs."""
 _SHAPES = {
     "front.weight": (FRONT, SEEN, NEAR),
     "front.bias": (FRONT,),
@@ -50,11 +50,11 @@ _SHAPES = {
 _FROM_TONIC = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 """Pitch classes by their distance from each of twelve tonics."""
 _FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
-"""The reverse: of the key of each tonic, which of the network's roots lies on C, C sharp and so on."""
+"""Inverse: for the key of each tonic, index of the network's root on C, C sharp and so on."""
 
 
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
-    """What is known of a beat when it begins: `[SEEN]`, pitch classes from C."""
+    """Features of a beat at its onset: `[SEEN]`, pitch classes from C."""
     before, now = (beat - 1) % melody.size, beat % melody.size
     row = np.zeros(SEEN, np.float32)
     row[:12] = np.minimum(melody.durations[before], 1.0)
@@ -73,14 +73,14 @@ def _each_tonic() -> NDArray[np.intp]:
 
 
 _EACH_TONIC = _each_tonic()
-"""Places of a row's numbers with pitch classes counted from each of twelve tonics: `[12, SEEN]`."""
+"""Feature indices with pitch classes relative to each of twelve tonics: `[12, SEEN]`."""
 
 
 class LiveChordNetwork:
-    """The network. It holds no state."""
+    """Stateless weights and layers of the network."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
+        """Loads the arrays by name. Raises `ModelError`: they do not fit."""
         found = arrays_of(MODEL, arrays, _SHAPES)
         self._front = np.ascontiguousarray(found["front.weight"].transpose(2, 1, 0).reshape(NEAR * SEEN, FRONT))
         self._bias = found["front.bias"]
@@ -94,12 +94,12 @@ class LiveChordNetwork:
         self._out = np.ascontiguousarray(found["out.weight"].T), found["out.bias"]
 
     def recalled(self, layer: int, state: F32) -> F32:
-        """What a layer's state gives to the next beat, which is known before that: more than half of its products."""
+        """State part of a layer's products for the next beat, computable ahead: over half of them."""
         _, back, _, bias = self._layers[layer]
         return np.asarray(state @ back + bias)
 
     def step(self, rows: F32, states: list[F32], recalled: Sequence[F32] = ()) -> F32:
-        """Chances of the 24 chords on a beat, `[keys, 24]`.
+        """Probabilities of the 24 chords on a beat, `[keys, 24]`.
 
         `rows`: the last `NEAR` beats' rows, `[keys, NEAR * SEEN]`. `states`: of both layers, `[keys, units]`; they are
         moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
@@ -115,14 +115,14 @@ class LiveChordNetwork:
 
 
 class LiveChords:
-    """The network's chances along one melody, beat by beat."""
+    """Network probabilities along one melody, beat by beat."""
 
     def __init__(self, network: LiveChordNetwork, meter: int) -> None:
         self._network, self._meter = network, meter
         self.restart()
 
     def restart(self) -> None:
-        """Forgets all beats."""
+        """Clears all beats."""
         self._rows = np.zeros((NEAR - 1 + KEPT, SEEN), np.float32)
         self._behind = 0  # the last rows that the states do not know yet
         self._asked = False
@@ -133,12 +133,12 @@ class LiveChords:
         self._recalled: list[F32] = []
 
     def skip(self, melody: Melody, beat: int) -> None:
-        """Keeps what is known of a beat whose chord is not asked for; `mixed` catches up with `KEPT` of them."""
+        """Stores a beat whose chord is not needed; `mixed` processes up to `KEPT` of them."""
         self._asked = False
         self._add(melody, beat)
 
     def prepare(self) -> bool:
-        """Computes a part of the coming beat, or a beat that was skipped. False where nothing was left to compute."""
+        """Computes part of the coming beat, or a skipped beat. False if nothing is left to compute."""
         if not self._asked:
             return False
         if self._behind:
@@ -151,7 +151,7 @@ class LiveChords:
         return True
 
     def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
-        """The tables' chances of the 24 chords at a beat with the network's.
+        """Chord probabilities at a beat, tables and network combined.
 
         On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
         `melody`: the melody, complete up to the beat, with what has begun on it. `beat`: the beat, the next after the
@@ -176,7 +176,7 @@ class LiveChords:
         self._behind = min(KEPT, self._behind + 1)
 
     def _step(self) -> F32:
-        """Moves the states on by the first beat that they do not know; its chances as of the network."""
+        """Advances the states by the first unprocessed beat; returns its network probabilities."""
         end = len(self._rows) - self._behind + 1
         rows = self._rows[end - NEAR : end, _EACH_TONIC].transpose(1, 0, 2).reshape(12, -1)
         self._behind -= 1
@@ -186,5 +186,5 @@ class LiveChords:
 
 @cache
 def installed_live_network() -> LiveChordNetwork | None:
-    """The installed network, as of `read_network`."""
+    """The installed network, as `read_network`."""
     return read_network(MODEL, LiveChordNetwork)

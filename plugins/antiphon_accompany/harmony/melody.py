@@ -1,4 +1,4 @@
-"""The melody as the harmony uses it: for each beat, how long each pitch class sounded and which began on it."""
+"""Melody representation per beat: duration and onsets of each pitch class."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ F32 = NDArray[np.float32]
 LIVE_BEATS = 64
 """Beats stored live; a power of two well above the reach of the tables."""
 NEAR = 1.0 / 12.0
-"""Beats by which a note may miss a beat and still count as begun on it."""
+"""Onset tolerance in beats for a note to count as on the beat."""
 _NONE = -(1 << 60)
 
 
 class Melody:
-    """A ring of beats. Notes are added in order; a beat is complete once `until` has passed its end.
+    """Ring buffer of beats. Notes are added in order; a beat is complete once `until` has passed its end.
 
     `held`: `[beats, 12]` 1 for classes that sounded before the beat and continue into it.
     """
@@ -39,7 +39,7 @@ class Melody:
         self._clean = beat + self.size // 2
 
     def on(self, pitch: int, beat: float) -> None:
-        """A note begins."""
+        """Handles a note-on."""
         if pitch in self._open:
             self.off(pitch, beat)
         self._began[pitch] = beat
@@ -51,13 +51,13 @@ class Melody:
             self.onsets[nearest % self.size, pitch % 12] += 1.0
 
     def off(self, pitch: int, beat: float) -> None:
-        """A note ends."""
+        """Handles a note-off."""
         if pitch in self._open:
             self._open.remove(pitch)
             self._add(pitch, self._began[pitch], beat)
 
     def move(self, pitch: int, to: int) -> None:
-        """A sounding note is corrected: what is not counted yet of it, and its onset, count for another pitch."""
+        """Corrects a sounding note: its uncounted duration, and its onset, move to another pitch."""
         if pitch not in self._open or to in self._open:
             return
         self._open[self._open.index(pitch)] = to
@@ -68,7 +68,7 @@ class Melody:
             self.onsets[onset % self.size, to % 12] += 1.0
 
     def until(self, beat: int) -> None:
-        """Completes all beats before `beat`: sounding notes are counted up to there."""
+        """Completes all beats before `beat`, counting sounding notes up to there."""
         while self._clean < beat + self.size // 2:
             row = self._clean % self.size
             self.durations[row] = self.onsets[row] = self.held[row] = 0.0

@@ -1,4 +1,4 @@
-"""The triad of each beat of a melody: the tables of `harmony` with a network, live or of a file's known melody."""
+"""Triad of each beat of a melody: the tables of `harmony` with a network, live or with a file's known melody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
 
 WHOLE = 8
-"""Bars of lookahead from which on a file's whole melody is used."""
+"""Minimum lookahead in bars for the use of a file's whole melody."""
 
 
 class MelodyChords:
@@ -37,11 +37,11 @@ class MelodyChords:
         self._since = 0
 
     def reset(self) -> None:
-        """Forgets the key."""
+        """Clears the key."""
         self._tracker = None
 
     def begin(self, beat: int) -> None:
-        """Handles a new position of the clock: the beats before `beat` were silent."""
+        """Handles a jump of the clock, with silent beats before `beat`."""
         self._since = 0 if self.known is not None else beat - 1
         self._taken = None
         if self._past is not None:
@@ -49,11 +49,11 @@ class MelodyChords:
         self.melody.clear(beat - 1)
 
     def is_live(self, bars: int) -> bool:
-        """Whether nothing of the melody is known before it is played. bars: of lookahead, of a file."""
+        """Whether the melody is unknown ahead of time. bars: of lookahead, of a file."""
         return self.known is None or not bars
 
     def settle(self, meter: int, key: str, bars: int) -> HarmonyTracker:
-        """The tracker of this meter and key, made anew where one of them has changed."""
+        """Tracker of this meter and key, recreated after a change."""
         if self._tracker is None or (meter, key) != (self.meter, self._key):
             live = self.is_live(bars)
             if not live or self._network is None:
@@ -68,11 +68,11 @@ class MelodyChords:
         return self._tracker
 
     def prepare(self) -> bool:
-        """Computes a part of the coming beat's chord beforehand. False where nothing was left to compute."""
+        """Precomputes part of the coming beat's chord. False if nothing is left to compute."""
         return self._past is not None and self._past.prepare()
 
     def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:
-        """The triad that fits the melody at a beat best."""
+        """Best-fitting triad of the melody at a beat."""
         self.melody.until(beat)
         ahead = self._ahead(beat, bars * tracker.meter)
         melody = self.known or self.melody
@@ -92,7 +92,7 @@ class MelodyChords:
         return int(chances.argmax())
 
     def _ahead(self, beat: int, wanted: int) -> int:
-        """Beats from `beat` on for which the melody is known."""
+        """Number of known beats of the melody from `beat` on."""
         if self.known is None:
             return 0
         if wanted and beat < self.opening:

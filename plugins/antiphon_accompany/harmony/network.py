@@ -1,4 +1,4 @@
-"""The chords of a whole melody by a network: an LSTM in both directions, which also attends to other beats. In numpy.
+"""Chord network of a whole melody: a bidirectional LSTM with attention. In numpy.
 
 It reads the melody relative to a major key; a minor key is its relative's. Its log chances, weighed by the keys of
 `harmony`, are added to those of the tables. It is trained by `antiphon train harmony`.
@@ -22,19 +22,19 @@ F32 = NDArray[np.float32]
 Network = TypeVar("Network")
 MODEL = "accompany-chords"
 SEEN = 3 * 12 + 4
-"""Numbers of a beat: durations, onsets and held notes by pitch class, and the beat's place in the bar."""
+"""Features of a beat: durations, onsets and held notes by pitch class, and bar position."""
 GROUPS = (0, 12, 24)
 """Where twelve pitch classes begin among them."""
 NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
-"""Beats and outputs of the convolution, units of a direction, the attention's sizes, and its farthest distance."""
+"""Beats and outputs of the convolution, units of a direction, attention sizes, and maximum attention distance."""
 TRUST = 2.0
 """Exponent of the network's chances, where the tables' have 1: tuned by songs."""
 STRETCH, AFTER = 1024, 16
-"""Beats that are read at once, and silent ones after the last."""
+"""Beats per batch, and silent ones after the last."""
 LEAST = 0.02
-"""Weight below which a key is left out."""
+"""Minimum weight of a key."""
 _NONE = 1e-20
-"""Chance of a chord that is not of a fixed key, and above that of any other."""
+"""Probability of a chord outside a fixed key, and total of the others."""
 _SHAPES = {
     "front.weight": (FRONT, SEEN, NEAR),
     "front.bias": (FRONT,),
@@ -61,7 +61,7 @@ _log = logging.getLogger("antiphon.accompany")
 
 
 def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
-    """What the network reads of the beats `first` to before `last`: `[beats, SEEN]`, pitch classes from C."""
+    """Network inputs of beats `first` to before `last`: `[beats, SEEN]`, pitch classes from C."""
     beats = np.arange(first, last)
     near = melody.rows(first, last)
     rows = np.zeros((len(beats), SEEN), np.float32)
@@ -73,7 +73,7 @@ def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
 
 
 def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
-    """The same rows with pitch classes counted from `tonic`. groups: where twelve of them begin."""
+    """Rows with pitch classes relative to `tonic`. groups: offsets of the groups of twelve."""
     turned = rows.copy()
     for group in groups:
         turned[:, group : group + 12] = np.roll(rows[:, group : group + 12], -tonic, axis=1)
@@ -81,7 +81,7 @@ def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
 
 
 def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
-    """The arrays of a model by name. Raises `ModelError`, with its name, where one is missing or has another shape."""
+    """Arrays of a model by name. Raises `ModelError`, with its name: one is missing or has another shape."""
     try:
         return {
             name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in shapes.items()
@@ -91,7 +91,7 @@ def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, 
 
 
 def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
-    """The tables' chances of the 24 chords with a network's.
+    """Chord probabilities of the tables combined with a network's.
 
     `chances`: the tables', `[24]`. `by_key`: the network's in each of the twelve major keys, `[12, 24]`, by chords from
     C. `weights`: of the keys, as of a tracker: `[phases, 2, 12]`.
@@ -119,7 +119,7 @@ class ChordNetwork:
         self._arrays = arrays_of(MODEL, arrays, _SHAPES)
 
     def chances(self, rows: F32) -> F32:
-        """Chances of the 24 chords on each beat, `[beats, 24]`, all relative to one major key's tonic."""
+        """Probabilities of the 24 chords on each beat, `[beats, 24]`, relative to one major key's tonic."""
         a = self._arrays
         padded = np.pad(rows, ((NEAR // 2, NEAR // 2), (0, 0)))
         around = np.lib.stride_tricks.sliding_window_view(padded, NEAR, axis=0).reshape(len(rows), -1)
@@ -132,7 +132,7 @@ class ChordNetwork:
         return np.concatenate((self._along(layer, "", rows), self._along(layer, "_reverse", rows[::-1])[::-1]), axis=1)
 
     def _along(self, layer: str, way: str, rows: F32) -> F32:
-        """A layer in one direction: `[beats, UNITS]`."""
+        """One direction of a layer: `[beats, UNITS]`."""
         weights = [self._arrays[f"{layer}.{name}_l0{way}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         entering, back = rows @ weights[0].T + weights[2] + weights[3], weights[1].T.copy()
         state = kept = np.zeros(UNITS, np.float32)
@@ -144,7 +144,7 @@ class ChordNetwork:
         return result
 
     def _elsewhere(self, state: F32) -> F32:
-        """What other beats add to each: attention by likeness and distance."""
+        """Attention output of each beat, by similarity and distance."""
         a = self._arrays
         asked, keys, values = np.split(state @ a["ask.weight"].T + a["ask.bias"], (HEADS * KEYS, 2 * HEADS * KEYS), 1)
         at = np.arange(len(state))
@@ -158,7 +158,7 @@ class ChordNetwork:
 
 
 class WholeMelody:
-    """The network's chances on the beats of one melody that is known to its end."""
+    """Network probabilities on the beats of a completely known melody."""
 
     def __init__(self, network: ChordNetwork, melody: Melody, ends: int, meter: int) -> None:
         self._network = network
@@ -166,14 +166,14 @@ class WholeMelody:
         self._found: dict[int, F32] = {}
 
     def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
-        """The tables' chances of the 24 chords at a beat with the network's. weights: as of a tracker."""
+        """Chord probabilities at a beat, tables and network combined. weights: as of a tracker."""
         shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
         for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
             by_key[tonic] = self._in_key(int(tonic))[beat]
         return mixed_chances(chances, by_key, weights, TRUST)
 
     def _in_key(self, tonic: int) -> F32:
-        """Chances by chords from C, were the key that of `tonic`."""
+        """Chord probabilities from C, given the key of `tonic`."""
         if tonic not in self._found:
             rows = from_tonic(self._rows, tonic)
             parts = [self._network.chances(rows[n : n + STRETCH]) for n in range(0, len(rows), STRETCH)]
@@ -192,7 +192,7 @@ def sigmoid(x: F32) -> F32:
 
 
 def read_network(model: str, make: Callable[[dict[str, NDArray[Any]]], Network]) -> Network | None:
-    """The installed network; None, with a warning, where it is missing or changed: then the tables decide alone."""
+    """The installed network; None, with a warning, if it is missing or changed: the tables then decide alone."""
     try:
         return make(read_weights(model))
     except ModelError as error:
@@ -207,6 +207,6 @@ def installed_network() -> ChordNetwork | None:
 
 
 def whole_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:
-    """The network on a melody up to a beat; None where there is no melody, or no network."""
+    """Network on a melody up to a beat; None without a melody, or network."""
     network = None if melody is None else installed_network()
     return None if melody is None or network is None else WholeMelody(network, melody, ends, meter)

@@ -1,4 +1,4 @@
-"""The tables of `harmony`: counted from songs, or diatonic defaults where those are not installed."""
+"""Tables of `harmony`: counted from songs, or diatonic defaults if not installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODEL = "accompany-harmony"
 PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
 AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
 AROUND = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, -7), (8, 9), (16, 17))
-"""Windows of the melody in beats from the beat in question; those of one beat near it also count onsets."""
+"""Windows of the melody in beats relative to the current beat; near single-beat ones also count onsets."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
 """Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""
@@ -28,7 +28,7 @@ _log = logging.getLogger("antiphon.accompany")
 
 @dataclass(frozen=True)
 class HarmonyTables:
-    """Modes: major, minor. Chords relative to the tonic.
+    """Tables for the modes major, minor, with chords relative to the tonic.
 
     first: `[2, 24]`, a chord's share.  next: `[4, 2, 24, 24]`, by place in the bar, from chord to chord.
     heard: `[2, 24, 24]`, log chance of a beat's 12 durations and 12 onsets (weighted), by chord.
@@ -43,7 +43,7 @@ class HarmonyTables:
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> HarmonyTables:
-        """Makes tables of arrays by name, in any precision. Raises `ModelError` where they are not these tables."""
+        """Tables of arrays by name, in any precision. Raises `ModelError`: they do not fit."""
         shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
         shapes |= {
             "past": (4, 2, _groups(PAST) * 12 + 1, 24),
@@ -53,18 +53,18 @@ class HarmonyTables:
 
 
 def _groups(windows: tuple[tuple[int, int], ...]) -> int:
-    """Groups of twelve features: each window, onsets of those of one beat, what is held."""
+    """Number of groups of twelve features: each window, onsets of single-beat ones, held notes."""
     return sum(1 + beside(*window) for window in windows) + 1
 
 
 def beside(first: int, last: int) -> bool:
-    """Whether a window is a single beat near the one in question."""
+    """Whether a window is a single beat near the current one."""
     return last - first == 1 and abs(first) <= 2
 
 
 @cache
 def installed_tables() -> HarmonyTables:
-    """The installed tables; the defaults, with a warning, where they are missing or changed."""
+    """The installed tables; the defaults, with a warning, if missing or changed."""
     try:
         return HarmonyTables.of(read_weights(MODEL))
     except ModelError as error:
@@ -73,7 +73,7 @@ def installed_tables() -> HarmonyTables:
 
 
 def plain() -> HarmonyTables:
-    """The defaults: diatonic chords that change with the bar, and melody notes that are mostly chord tones."""
+    """Default tables: diatonic chords that change with the bar, and melody notes that are mostly chord tones."""
     first = np.full((2, 24), 0.05)
     fits = np.full((24, 12), 0.05)
     for chord in range(24):

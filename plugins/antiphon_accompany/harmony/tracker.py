@@ -18,27 +18,27 @@ from antiphon_accompany.harmony.tables import AHEAD, AROUND, DIATONIC, PAST, Har
 
 F32 = NDArray[np.float32]
 REACH = 17
-"""Beats before and after the current one that the discriminants use."""
+"""Beats before and after the current one used by the discriminants."""
 CAP = 0.35
 """Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
 KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 1e-2
 """Probability of a new key at each beat, with a file's lookahead and without."""
 MEMORY = 0.97
-"""Live, the exponent of what is known of the key, at each beat: older beats weigh less."""
+"""Live, the exponent per beat of the key's evidence: older beats weigh less."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
-"""Prior that the bar begins at the given place, or one, two, three beats later."""
+"""Prior of the bar's first beat: at the given place, or one, two, three beats later."""
 PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
-"""The same with lookahead, where the melody determines more of it."""
+"""Prior of the bar's first beat with lookahead, where the melody is more decisive."""
 _PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
 _ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 _CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
-"""Where each chord lies among `[12, 24]`: tonic, chord relative to it."""
+"""Index of each chord in `[12, 24]`: tonic, chord relative to it."""
 
 
 def places(meter: int) -> tuple[int, ...]:
-    """For each beat of a bar, the beat of a 4/4 bar whose tables fit it: 0 the first, 2 the other strong one."""
+    """Equivalent 4/4 beat for each beat of a bar: 0 the first, 2 the other strong one."""
     return _PLACES.get(meter) or tuple(0 if n == 0 else 2 if n == meter // 2 else 1 + n % 2 * 2 for n in range(meter))
 
 
@@ -65,7 +65,7 @@ def features(melody: Melody, beat: int, known: int) -> F32:
 
 
 def features_by_tonic(seen: F32) -> F32:
-    """The features relative to each of twelve tonics, and a constant 1: `[12, groups * 12 + 1]`."""
+    """Features relative to each of twelve tonics, and a constant 1: `[12, groups * 12 + 1]`."""
     rows = np.ones((12, seen.size + 1), np.float32)
     rows[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
     return rows
@@ -131,11 +131,11 @@ class HarmonyTracker:
 
     @property
     def phase(self) -> int:
-        """Beats after the given place at which the bar most likely begins."""
+        """Most likely offset in beats of the bar line from the given place."""
         return int(self.weights.sum(axis=(1, 2)).argmax())
 
     def add_beat(self, melody: Melody, beat: int) -> None:
-        """Takes a whole beat of the melody and updates keys and phases."""
+        """Processes a complete beat of the melody and updates keys and phases."""
         place = beat % self.meter
         row = beat % melody.size
         seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
@@ -169,7 +169,7 @@ class HarmonyTracker:
         return self._mean_chances(self._chord * after)
 
     def forecast(self, beat: int, count: int) -> list[int]:
-        """The likeliest chords of the beats after `beat`, by the transitions alone: what has been decided goes on.
+        """Most likely chords of the beats after `beat`, by the transitions alone.
 
         `beat`: the beat that was decided last. `count`: beats ahead.
         """

@@ -1,4 +1,4 @@
-"""Energy, danceability, arousal, valence and the like of a sound, each by a rule that is written down.
+"""Energy, danceability, arousal, valence and other measures of a sound, each by an explicit formula.
 
 They order sounds by what can be computed of them. What a listener feels is another matter: it depends on words, memory
 and the listener.
@@ -21,30 +21,30 @@ from antiphon_classify.instruments import Instruments, InstrumentsRun
 
 RATE = tones.RATE
 SHORTEST = 3.0
-"""Seconds: what is shorter has no rhythm."""
+"""Minimum seconds of a sound with rhythm."""
 _HOP = 0.1
 _MOMENTARY = 4
-"""Hops of a block of integrated loudness, .4 s (ITU-R BS.1770-4)."""
+"""Hops per block of integrated loudness, .4 s (ITU-R BS.1770-4)."""
 _BLOCK = round(pulse.BLOCK * RATE)
 LOUD = (-40.0, -6.0)
-"""LUFS of the share 0 and 1."""
+"""Loudness in LUFS mapped to 0 and 1."""
 RATE_FULL, FLUX_FULL = 8.0, 0.035
-"""Onsets a second, 16ths at 120 bpm, and mean flux, of the share 1; the flux of a loud drum loop."""
+"""Onsets per second, 16ths at 120 bpm, and mean flux of a loud drum loop, mapped to 1."""
 BRIGHT = (300.0, 4000.0)
-"""Hz of the share 0 and 1, on a logarithmic scale."""
+"""Frequencies in Hz mapped to 0 and 1, on a logarithmic scale."""
 ROUGH_FULL = 0.25
 MODE_FULL = 0.15
-"""Roughness, and difference of the correlations with a major and a minor key, of the share 1."""
+"""Roughness, and difference of the correlations with a major and a minor key, mapped to 1."""
 CLEAR, CONTRAST, EXPONENT = (0.05, 0.65), (3.0, 7.0), (1.0, 0.2)
-"""Of pulse clarity, flux contrast and fluctuation exponent what counts 0 and 1."""
+"""Values of pulse clarity, flux contrast and fluctuation exponent mapped to 0 and 1."""
 PAUSES, SYLLABLES = (0.2, 0.6), (0.2, 0.5)
 FLOOR, FLATNESS = (-25.0, -8.0), (0.3, 0.7)
 CREST, TOP = (10.0, 20.0), (-20.0, -40.0)
-"""Of `PresenceMeasures` what counts 0 and 1."""
+"""Values of `PresenceMeasures` mapped to 0 and 1."""
 
 
 class Character(Analysis):
-    """By level, onsets, and the peaks of spectra; two by the network of `instruments` too."""
+    """Character analysis by level, onsets, and spectral peaks; two quantities also by the network of `instruments`."""
 
     version = 3
     quantities = (
@@ -97,7 +97,7 @@ class Character(Analysis):
 
 
 class CharacterRun(AnalysisRun):
-    """Holds flux, the levels of blocks and energies: 3 MB an hour."""
+    """Stores flux, block levels and energies: 3 MB an hour."""
 
     def __init__(self) -> None:
         self._flux, self._tones, self._presence = FluxStream(), ToneStream(), PresenceStream()
@@ -146,7 +146,7 @@ class CharacterRun(AnalysisRun):
 def combine_measures(
     loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None
 ) -> dict[str, Any]:
-    """The quantities of a sound by its measures: LUFS, its flux and spectra; `exponent` None leaves that out."""
+    """Quantities of a sound by its measures: LUFS, its flux and spectra; `exponent` None omits that."""
     loud = _share(loudness, *LOUD)
     rate, flux = _share(onsets.rate, 0.0, RATE_FULL), _share(onsets.flux, 0.0, FLUX_FULL)
     bright = _share(np.log(sound.brightness), *np.log(BRIGHT))
@@ -166,7 +166,7 @@ def combine_measures(
 
 
 def _voice_run() -> InstrumentsRun | None:
-    """What finds voices; None without the weights."""
+    """Voice detector; None without the weights."""
     classifier = Instruments()
     try:
         return InstrumentsRun(classifier) if classifier.network is not None else None
@@ -175,7 +175,7 @@ def _voice_run() -> InstrumentsRun | None:
 
 
 def combine_presence(found: PresenceMeasures | None, voice: float) -> dict[str, Any]:
-    """The quantities of a sound by its levels, and the probability of a voice in it; None of each without levels."""
+    """Quantities of a sound by its levels and voice probability; None of each without levels."""
     if found is None:
         return dict.fromkeys(("liveness", "acousticness", "speechiness"))
     return {

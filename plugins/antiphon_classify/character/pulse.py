@@ -11,13 +11,13 @@ from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import LogMelStream, MelSettings
 
 BLOCK = 0.01
-"""Seconds whose standard deviation is one number."""
+"""Length in seconds of blocks for the standard deviation."""
 SHORTEST, LONGEST, FACTOR = 0.31, 8.8, 1.1
-"""Seconds of the first and the last span, and from one to the next."""
+"""Shortest and longest span in seconds, and ratio of successive ones."""
 
 
 def exponent(levels: NDArray[np.floating]) -> float | None:
-    """The mean scaling exponent over all spans of which the sound holds two or more.
+    """Mean scaling exponent over spans contained at least twice; None for a shorter sound.
 
     About .5 for levels (the standard deviation of each `BLOCK`) that are independent, 1.5 for levels that wander, less
     than .5 where a beat repeats; None for sound that is too short or does not fluctuate.
@@ -37,7 +37,7 @@ def exponent(levels: NDArray[np.floating]) -> float | None:
 
 
 def _fluctuation(walk: F64, span: int) -> float:
-    """The root of the mean square distance from the straight line of each span."""
+    """RMS deviation from the linear trend, over spans."""
     rows = walk[: len(walk) // span * span].reshape(-1, span)
     time = np.arange(span) - (span - 1) / 2.0
     even = rows - rows.mean(axis=1, keepdims=True)
@@ -48,18 +48,18 @@ def _fluctuation(walk: F64, span: int) -> float:
 SETTINGS = MelSettings(hop=256, bands=40)
 FRAMES_PER_SECOND = SETTINGS.rate / SETTINGS.hop
 TEMPI = (90.0, 140.0)
-"""bpm of the pulses that are looked for: what most music to dance to has (van Noorden and Moelants 1999, about 120)."""
+"""Range of pulse tempos in bpm, typical of dance music (van Noorden and Moelants 1999, about 120)."""
 _LAG = 2
-"""Frames back with which a frame is compared, 23 ms: an attack spreads over two."""
+"""Frame distance of the flux, 23 ms: an attack spreads over two."""
 _COMPRESSION = 100.0
 _AROUND = 86
-"""Frames, 1 s, whose mean is taken from the flux."""
+"""Window in frames, 1 s, of the subtracted mean flux."""
 _APART = 3
-"""Frames, 35 ms, on either side of an onset without a stronger one."""
+"""Minimum half-distance in frames, 35 ms, between onsets."""
 _WINDOW, _STEP = 1034, 517
-"""Frames of a window of the autocorrelation, 12 s, and from one to the next: a tempo may drift."""
+"""Window and hop in frames of the autocorrelation, 12 s: a tempo may drift."""
 _MULTIPLES = (1.0, 2.0, 4.0)
-"""Of the pulse's period at which the autocorrelation counts: what repeats goes on repeating."""
+"""Multiples of the pulse period included in the autocorrelation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class PulseMeasures:
 
 
 class FluxStream:
-    """A stream of samples to spectral flux, four bytes a frame: 1.2 MB an hour."""
+    """Streaming spectral flux, four bytes a frame: 1.2 MB an hour."""
 
     def __init__(self) -> None:
         self._mel = LogMelStream(SETTINGS)
@@ -81,7 +81,7 @@ class FluxStream:
         self._rows: list[F32] = []
 
     def feed(self, mono: F32) -> F32:
-        """Takes the next samples at `SETTINGS.rate`; returns the frames that they complete, `[n, bands]` in dB."""
+        """Processes the next samples at `SETTINGS.rate`; returns the completed frames, `[n, bands]` in dB."""
         mel = self._mel.push(mono)
         if not len(mel):
             return mel

@@ -1,4 +1,4 @@
-"""Brightness, roughness and mode by spectral peaks; speech, room and means of production."""
+"""Brightness, roughness and mode by spectral peaks; speech, reverberation and production measures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from antiphon.api import F32, F64, note_number
 from antiphon_classify.character.pulse import FRAMES_PER_SECOND
 
 _WINDOW = 172
-"""Frames, 2 s, in which pauses and syllables are counted."""
+"""Window in frames, 2 s, for pauses and syllables."""
 _SPEECH, _NOISY, _TOP = slice(6, 28), slice(8, 36), 34
-"""Bands of speech, those whose flatness counts, and the first above 5 kHz."""
+"""Bands of speech, those of the flatness, and the first above 5 kHz."""
 _PAUSE, _DEEPEST = 0.25, 35.0
-"""Share of the mean power below which a frame is a pause; dB below the loudest frame that count."""
+"""Pause threshold relative to the mean power; range in dB below the loudest frame."""
 _SYLLABLES, _CHANGES = (3.0, 8.0), (0.4, 25.0)
-"""Hz of the level's changes that syllables cause, and of all that count (Scheirer and Slaney 1997: about 4 Hz)."""
+"""Modulation band in Hz of syllables, and the reference band (Scheirer and Slaney 1997: about 4 Hz)."""
 _QUIET = 10
-"""The quietest of so many frames are the room."""
+"""Number of frames whose quietest estimates the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class PresenceMeasures:
 
 
 class PresenceStream:
-    """Frames and samples to `PresenceMeasures`, eight bytes a frame: 2.4 MB an hour."""
+    """Streaming `PresenceMeasures`, eight bytes a frame: 2.4 MB an hour."""
 
     def __init__(self) -> None:
         self._held: F64 = np.zeros((0, 0))
@@ -45,7 +45,7 @@ class PresenceStream:
         self._samples = 0
 
     def feed(self, mono: F32, mel: F32) -> None:
-        """Takes the next samples, and the next frames, `[n, bands]` in dB."""
+        """Processes the next samples, and the next frames, `[n, bands]` in dB."""
         self._samples += len(mono)
         self._square += float(np.square(mono, dtype=np.float64).sum())
         self._peak = max(self._peak, float(np.abs(mono).max(initial=0.0)))
@@ -63,7 +63,7 @@ class PresenceStream:
         self._held = speech
 
     def measures(self) -> PresenceMeasures | None:
-        """Measures of all that was fed; None of less than 2 s, and of silence."""
+        """Measures of the fed sound; None for less than 2 s, and for silence."""
         if not self._windows or self._peak <= 0.0:
             return None
         power, flatness = np.concatenate(self._powers).astype(np.float64), np.concatenate(self._flatness)
@@ -95,16 +95,16 @@ def _decibels(ratio: float) -> float:
 
 RATE, SIZE, HOP = 22050, 8192, 4096
 _AT_ONCE = 64
-"""Spectra that are computed together, which bounds the memory."""
+"""Spectra per batch, which bounds the memory."""
 _PEAKS = 12
-"""Strongest peaks of a spectrum that count."""
+"""Number of strongest peaks per spectrum."""
 _FINER = 10
-"""Places of a semitone, from which the tuning is estimated."""
+"""Bins per semitone of the tuning estimate."""
 _HIGHEST = 1000.0
-"""Hz below which peaks count for the mode: above are mostly harmonics, of which the fifth is a major third."""
+"""Maximum frequency in Hz of peaks for the mode: above are mostly harmonics, of which the fifth is a major third."""
 _LOWEST = 60.0
 _SILENT = 1e-4
-"""RMS of a window, -80 dB, below which it says nothing."""
+"""Minimum RMS of a window, -80 dB."""
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 """Probe-tone profiles (Krumhansl and Kessler 1982)."""
@@ -124,7 +124,7 @@ class ToneMeasures:
 
 
 class ToneStream:
-    """A stream of samples to `ToneMeasures`, in memory that does not grow."""
+    """Streaming `ToneMeasures`, in constant memory."""
 
     def __init__(self) -> None:
         self._window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(SIZE) / SIZE)).astype(np.float32)
@@ -135,7 +135,7 @@ class ToneStream:
         self._places = np.zeros(12 * _FINER)
 
     def feed(self, mono: F32) -> None:
-        """Takes the next samples at `RATE`."""
+        """Processes the next samples at `RATE`."""
         held = np.concatenate([self._held, mono])
         count = max(0, (len(held) - SIZE) // HOP + 1)
         if count:
@@ -145,7 +145,7 @@ class ToneStream:
         self._held = held[count * HOP :].copy()
 
     def measures(self) -> ToneMeasures | None:
-        """Measures of all samples fed so far; None where nothing sounds."""
+        """Measures of the fed sound; None for silence."""
         if not self._count:
             return None
         bright, rough = self._bright / self._count, self._rough / self._count
@@ -170,7 +170,7 @@ class ToneStream:
 
 
 def _peaks(spectra: F64) -> tuple[F64, F64]:
-    """Frequencies and amplitudes of the strongest peaks, `[n, _PEAKS]`; an amplitude is 0 where there are fewer."""
+    """Frequencies and amplitudes of the strongest peaks, `[n, _PEAKS]`, padded with amplitude 0."""
     middle = spectra[:, 1:-1]
     top = (middle > spectra[:, :-2]) & (middle >= spectra[:, 2:])
     level = np.where(top & (middle > 0.02 * spectra.max(axis=1, keepdims=True)), middle, 0.0)

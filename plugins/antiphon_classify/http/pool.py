@@ -1,4 +1,4 @@
-"""Queue of the classifier processes, a few at a time, below everything that plays."""
+"""Queue of the classifier processes, few at a time, with lower priority than audio."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ClassifierProcess:
         return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
-        """Has it classify a file; a Refusal with the reason where it fails."""
+        """Classifies a file in the process; a Refusal with the reason on failure."""
         self.ready = False
         await self._process.send({"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
@@ -72,7 +72,7 @@ class ClassifierProcess:
         return answer_of(found)
 
     async def receive(self, seconds: float | None) -> dict[str, Any]:
-        """Reads the next message; raises `Refusal` where it has ended, or none comes in so many seconds."""
+        """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
         try:
             return await self._process.receive(seconds)
         except TimeoutError:
@@ -84,12 +84,12 @@ class ClassifierProcess:
             raise Refusal(503, text) from None
 
     async def end(self) -> None:
-        """Ends the process and its children. It may be called twice."""
+        """Ends the process and its children. Idempotent."""
         await self._process.end()
 
 
 def answer_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The answer in a message; raises `Refusal` where it has the reason of a failure."""
+    """Answer in a message; raises `Refusal` with the reason of a failure."""
     if "error" in message:
         raise Refusal(message["status"], message["error"])
     found: dict[str, Any] = message["answer"]
@@ -97,7 +97,7 @@ def answer_of(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def too_many(reason: str, seconds: int) -> Refusal:
-    """The refusal of a request that may succeed after some seconds."""
+    """Refusal of a request that may succeed after some seconds."""
     return Refusal(429, reason, (("Retry-After", str(seconds)),))
 
 
@@ -116,7 +116,7 @@ class ClassifierPool:
     """Pool of classifier processes, started on demand, and the queue of sounds."""
 
     def __init__(self, server: HttpServer) -> None:
-        """Makes nothing yet. What waited in its folder is removed before the first sound."""
+        """Sets up an empty pool. Leftovers in its folder are removed before the first sound."""
         self._server = server
         # half of the cores, one at least, so that what plays keeps the others
         self._turn = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
@@ -202,7 +202,7 @@ class ClassifierPool:
 
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[ClassifierProcess]:
-        """An idle process; it is ended if it is left in the middle of a sound."""
+        """An idle process, ended if the context exits during a sound."""
         self._idle = [process for process in self._idle if process.ready]
         process = self._idle.pop() if self._idle else await ClassifierProcess.start()
         self._busy.add(process)

@@ -1,4 +1,4 @@
-"""Classifier operations: their list, an uploaded sound, and a streamed one, a process each."""
+"""Classifier operations: their list, and the classification of an uploaded or streamed sound."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ def _line(found: dict[str, Any]) -> bytes:
 
 
 class NamedFileBody(Asked):
-    """A file that was sent."""
+    """Reference to an uploaded file."""
 
     file: Annotated[str, Meta(description="The identifier of a file or a job.")]
 
 
 class StreamQuery(Asked):
-    """How a stream is classified."""
+    """Query of a stream's classification."""
 
     every: Annotated[float, Meta(ge=1, le=60, description="Seconds of sound for each line, 1 to 60.")] = 5.0
 
@@ -142,7 +142,7 @@ Classified = record("Classified", duration=float, labels=list[tuple[str, float]]
 
 LINES = "application/x-ndjson"
 MAX_JSON = 4096
-"""Maximum bytes of a body that names a file."""
+"""Maximum bytes of a body with a file reference."""
 FORM = '{"file": ID} with the identifier of a file or a job'
 
 

@@ -1,4 +1,4 @@
-"""The process that classifies: `python -m antiphon_classify.http.worker [NAME EVERY]`, run by `pool` and `streams`.
+"""Classifier process: `python -m antiphon_classify.http.worker [NAME EVERY]`, run by `pool` and `streams`.
 
 Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
 {"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.

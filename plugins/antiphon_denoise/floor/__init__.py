@@ -1,1 +1,1 @@
-"""The noise of a file as a whole: whether there is any, and how far a mask may be trusted to take it alone."""
+"""Noise detection of a whole file, and trust in the mask alone."""

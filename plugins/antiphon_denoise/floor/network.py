@@ -1,4 +1,4 @@
-"""The network that tells how far the mask may be trusted in a file: `antiphon train denoise-floor`; its features.
+"""Network for the trust in the mask on a file: `antiphon train denoise-floor`; its features.
 
 100 numbers of a band (its own features, the means of those of the three bands below and above it, and of all) to 24, to
 12, to the trust in that band: how much of what the mask takes there is noise. Four such networks are asked, each
@@ -19,16 +19,16 @@ from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.file_confidence import logistic
 
 HOPS = 5
-"""Hops of a row."""
+"""Hops per row."""
 ROWS_A_SECOND = 25
-"""Rows of a second: with fewer nothing is known."""
+"""Rows per second, the minimum for an estimate."""
 FEATURES = 25
 LOW = 0.3
-"""Gain below which a unit counts as taken."""
+"""Gain below which a unit counts as removed."""
 QUIET = 1e-10
 LEAST_SHARE = 1e-4
 NEPER = 10.0 / np.log(10.0)
-"""dB of a power whose natural logarithm is 1."""
+"""Decibels per neper of power."""
 
 
 def rows_of(log: F32, gain: F32) -> F32:
@@ -99,7 +99,7 @@ LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
 
 
 def viewed(features: F32) -> F32:
-    """Features `[…, COUNT, FEATURES]` → what the network takes of them, `[…, COUNT, VIEWS * FEATURES]`."""
+    """Network inputs `[…, COUNT, VIEWS * FEATURES]` of features `[…, COUNT, FEATURES]`."""
     seen = np.einsum("vcb,...bf->...cvf", _views(), features)
     return np.ascontiguousarray(seen.reshape(*features.shape[:-1], -1), np.float32)
 
@@ -130,7 +130,7 @@ def trust_of(weights: dict[str, F32], features: F32) -> F32:
 
 @cache
 def load_floor() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
+    """The installed weights by name, float32; None, after one warning, without a valid model."""
     try:
         named = read_weights(MODEL)
         return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}

@@ -1,4 +1,4 @@
-"""From the power spectrum of a frame to a gain for each bin: features, network, gate.
+"""Gains of bins from a frame's power spectrum: features, network, gate.
 
 All levels are natural logarithms of power, as in `gains`.
 """
@@ -208,7 +208,7 @@ class Estimator:
 
     @property
     def limit(self) -> float:
-        """How much of the removal `gain` asks for is allowed, 0 to 1: `SuppressionLimit`; always 1 where `known`."""
+        """Allowed share of the removal requested by `gain`, 0 to 1: `SuppressionLimit`; always 1 where `known`."""
         return float(self.numbers[LIMIT])
 
     def reset(self) -> None:

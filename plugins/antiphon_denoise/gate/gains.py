@@ -20,7 +20,7 @@ MIN_LIMIT, LIMIT_FROM_DB, LIMIT_RANGE_DB = 0.3, -16.0, 8.0
 MAX_SHARE, SHARE_FADE = 0.75, 0.25
 """Above the floor the limit falls from 1 to 0 while the share removed over the long memory rises from 0.5 to 0.75."""
 STEADY_RATIO = 3.0
-"""Level over floor above which the sound counts as changing."""
+"""Ratio of level to floor above which the sound counts as changing."""
 SHORT_MEMORY, LONG_MEMORY, FLOOR_HOPS = 0.99, 0.999, 150
 """In hops of 13.3 ms: decay of the two running shares, and half the time over which the floor is a minimum."""
 FILL_HOPS = 4
@@ -77,7 +77,7 @@ def denoise_limit(state: f64p, level: f64, removed: f64) -> f64:
 
 
 class SuppressionLimit:
-    """The limit of one stream; levels are mean powers of a frame. `state`: what `denoise_limit` works on."""
+    """Limiter of one stream's suppression, by mean powers of frames. `state`: of `denoise_limit`."""
 
     def __init__(self) -> None:
         self.state = np.zeros(10, np.float64)
@@ -129,7 +129,7 @@ class ThresholdOpener:
 
 
 QUIET = 1e-10
-"""The least power of a bin."""
+"""Minimum power of a bin."""
 _SHORT, _LONG = 0.6, 0.97
 
 
@@ -214,7 +214,7 @@ def denoise_removed_power(power: f32p, gain: f32p, bins: i64) -> f32:
 
 @kernel
 def denoise_trust(gain: f32p, bins: i64, below: i64p, fraction: f32p, trust: f32p) -> None:
-    """gain `[bins]` ← nearer to 1 by the `trust` in each band, `[COUNT]`.
+    """gain `[bins]` ← interpolated towards 1 by the `trust` in each band, `[COUNT]`.
 
     below, fraction: the band centre below each bin, and how far the bin lies towards the next, 0 to 1.
     """

@@ -70,7 +70,7 @@ class NetworkWord(IntEnum):
     """Places in the words of a network: addresses of the weights, as in `LAYOUT`, and of what it works on."""
 
     W0 = 0
-    """0 where there are no weights."""
+    """0 without weights."""
     B0 = 1
     U1 = 2
     V1 = 3
@@ -92,7 +92,7 @@ class NetworkWord(IntEnum):
 
 @kernel
 def denoise_gru_layer(w: i64p, at: i64, x: f32p, state: f32p) -> None:
-    """state ← that of a gated recurrent layer after x; its weights are at `at` of the words (`NetworkWord`)."""
+    """state ← GRU layer's next state for x; weights from `at` of the words (`NetworkWord`)."""
     from_input = address_f32(w[NetworkWord.FROM_INPUT])
     from_state = address_f32(w[NetworkWord.FROM_STATE])
     # the bias of the input counts for both
@@ -121,7 +121,7 @@ def denoise_network(w: i64p) -> None:
 
 
 class Network:
-    """The network of one stream; `words` are what `denoise_network` works on, by `NetworkWord`.
+    """Network of one stream; `words` are the kernel's state, by `NetworkWord`.
 
     `inputs`: `[INPUTS]`, to be written before `step`; `outputs`: `[6, COUNT]`, coefficients of `denoise_gate_logits`.
     """

@@ -20,8 +20,8 @@ _FADE_OPEN, _FADE_CLOSED = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
 _WINDOW, _WARM_UP = 150, 80
 _SMOOTH = 0.5
 _NOISE_FALL, _NOISE_RISE = 0.25, 0.01
-"""Share of the way that the noise goes in a hop while the gate is closed. It rises slowly, within about a second, so
-that a voice that comes in over some hundred ms is above it, and opens."""
+"""Smoothing coefficient per hop of the noise while the gate is closed: slow, about a second, so that a voice with an
+attack of some hundred ms exceeds it and opens the gate."""
 _HOLD = 3
 _NEVER = 1e300
 
@@ -36,7 +36,7 @@ def denoise_passed_power(power: f32p, gain: f32p, bins: i64) -> f32:
 
 
 class PhrasePlace(IntEnum):
-    """Places in the numbers of a phrase gate: its pace, then its state."""
+    """Indices of a phrase gate's numbers: its pace, then its state."""
 
     FADE_OPEN = 0
     FADE_CLOSED = 1
@@ -72,7 +72,7 @@ def denoise_phrase_floor(s: f64p, level: f64) -> f64:
 
 @kernel
 def denoise_phrase(s: f64p, power: f32p, gain: f32p, level: f64) -> f64:
-    """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
+    """Processes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; returns 1.0 if open, else 0.0."""
     passed = f64(denoise_passed_power(power, gain, BINS))
     floor = denoise_phrase_floor(s, level)
     peak = s[PhrasePlace.PEAK]
@@ -106,7 +106,7 @@ class PhraseGate:
     """
 
     def __init__(self, pace: float = 1.0) -> None:
-        """Scales all time constants to a hop of which `pace` take 13.3 ms."""
+        """Scales all time constants to hops of which `pace` take 13.3 ms."""
         hops = [round(count * pace) for count in (_WINDOW, _WARM_UP, _HOLD)]
         fades = [fade ** (1.0 / pace) for fade in (_FADE_OPEN, _FADE_CLOSED)]
         shares = [1.0 - (1.0 - share) ** (1.0 / pace) for share in (_SMOOTH, _NOISE_FALL, _NOISE_RISE)]

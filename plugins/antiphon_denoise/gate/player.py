@@ -39,7 +39,7 @@ from antiphon_denoise.gate.profile import RecentSpectra, RecentWord, denoise_rec
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row
 
 NEPERS = math.log(10.0) / 10.0
-"""Natural logarithm of power in a dB."""
+"""Nepers of power per dB."""
 NO_CEILING = 1e9
 
 
@@ -51,17 +51,17 @@ class PlayerWord(IntEnum):
     HOP = 2
     FADE = 3
     FILLED = 4
-    """Frames of the hop that are there."""
+    """Number of frames in the current hop."""
     HOPS = 5
     """Hops since the last reset."""
     LEARN_AT = 6
-    """The frame, from the last reset, at which noise was to be learned in this hop; -1 for none."""
+    """Frame, since the last reset, of a `learn` request in this hop; -1 for none."""
     PAST = 7
     """`[channels, size]`: the newest frames, a ring."""
     READY = 8
     """`[channels, hop]`: the output of the last hop."""
     TAIL = 9
-    """`[channels, fade]`: what fades into the next."""
+    """`[channels, fade]`: overlap with the next hop."""
     FRAME = 10
     SPECTRA = 11
     ANALYSIS = 12
@@ -74,9 +74,9 @@ class PlayerWord(IntEnum):
     RECENT = 18
     PHRASE = 19
     SHRINKER = 20
-    """Its words; 0 in mode `gate`."""
+    """Address of the shrinker's words; 0 in mode `gate`."""
     TRUST = 21
-    """`[COUNT]`, of a file; 0 where it was not heard."""
+    """Address of trust `[COUNT]` of a file; 0 without an analysis."""
 
 
 @kernel
@@ -104,7 +104,7 @@ def denoise_spectra(w: i64p, window: f32p) -> None:
 
 @kernel
 def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
-    """Estimates the gain of the newest frame; learns the noise first, where that was asked for."""
+    """Estimates the gain of the newest frame; learns the noise first, if requested."""
     recent = address_i64(w[PlayerWord.RECENT])
     estimator = address_i64(w[PlayerWord.ESTIMATOR])
     power = address_f32(estimator[EstimatorWord.POWER])
@@ -125,7 +125,7 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
 
 @kernel
 def denoise_gated(w: i64p, c: i64, gain: f32p, amount: f32) -> None:
-    """FRAME ← the newest frame of a channel; of the reduction that `gain` asks for, `amount` is applied."""
+    """FRAME ← the newest frame of a channel, with share `amount` of the reduction `gain`."""
     size = w[PlayerWord.SIZE]
     frame = address_f32(w[PlayerWord.FRAME])
     spectrum = address_f32(w[PlayerWord.SPECTRA] + 4 * c * (size + 2))
@@ -138,7 +138,7 @@ def denoise_gated(w: i64p, c: i64, gain: f32p, amount: f32) -> None:
 
 @kernel
 def denoise_overlap(w: i64p, c: i64, sound: f32p, window: f32p, level: f32) -> None:
-    """READY, TAIL ← the hop of a channel, and what fades into the next, of the end of a frame under a window."""
+    """READY, TAIL ← a channel's hop and overlap, from the windowed end of a frame."""
     hop = w[PlayerWord.HOP]
     fade = w[PlayerWord.FADE]
     ready = address_f32(w[PlayerWord.READY] + 4 * c * hop)
@@ -183,7 +183,7 @@ def denoise_hop(w: i64p, amount: f64, threshold: f64, full: i64, unit: f32) -> N
 
 
 class DenoiseCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """Parameter curves, one value per frame."""
 
     amount: f32p
     threshold: f32p
@@ -194,7 +194,7 @@ class DenoiseCurves(NamedTuple):
 def denoise_play(
     x: Audio, y: Audio, frames: i64, p: DenoiseCurves, fired: i64p, fires: i64, unit: f32, w: i64p
 ) -> None:
-    """y ← x without its noise, a hop and a fade later.
+    """y ← x denoised, with a latency of a hop and a fade.
 
     amount, threshold (dB), full (0 or 1): of each frame; a hop takes them at its last. fired: frames at which the noise
     is to be learned, in order, so many `fires`. unit: as `power_unit`. w: the words (`PlayerWord`).
@@ -260,7 +260,7 @@ class GatePlayer:
         self._never = np.zeros(1, np.int64)
 
     def clear(self) -> None:
-        """Clears the sound, and what was asked for."""
+        """Clears the sound, and pending requests."""
         for sound in self._state:
             sound.fill(0.0)
         self._words[PlayerWord.FILLED : PlayerWord.PAST] = 0, 0, -1
@@ -270,12 +270,12 @@ class GatePlayer:
         self._words[PlayerWord.FILLED] = 0
 
     def trust(self, trust: F32) -> None:
-        """Takes how much of a file's reduction is applied in each band, `[COUNT]`."""
+        """Sets the share of the reduction in each band of a file, `[COUNT]`."""
         self._trust[:] = trust
         self._words[PlayerWord.TRUST] = address(self._trust)
 
     def step(self, io: IO) -> Step:
-        """Says what a block is."""
+        """Step of a block."""
         fired = io.fired("learn")
         return denoise_play.step(
             io.audio_in[0],

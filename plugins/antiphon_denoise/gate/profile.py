@@ -1,4 +1,4 @@
-"""Power spectra of the last half second, of which `learn` takes the mean as the noise."""
+"""Power spectra of the last half second, averaged by `learn` as the noise profile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RecentWord(IntEnum):
     """Places in the words of a ring of spectra: numbers, then addresses of arrays."""
 
     COUNT = 0
-    """Spectra that were added."""
+    """Number of added spectra."""
     SLOTS = 1
     BINS = 2
     HOP = 3

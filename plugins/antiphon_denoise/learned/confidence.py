@@ -1,4 +1,4 @@
-"""The confidence network of mode `learned`: how far the mask's gains may be believed, band by band.
+"""Confidence network of mode `learned`: reliability of the mask's gains, band by band.
 
 403 numbers to 48, a gated recurrent layer of 48, and for each band a division into four shares: of the gains 1, the
 mask's, its cube, and 0. So where the mask is likely to be wrong the sound passes, and where it is likely to be right
@@ -22,7 +22,7 @@ from antiphon_denoise.bands import BINS, COUNT, BandMeans, places
 from antiphon_denoise.gate.network import denoise_affine, denoise_gru_step, denoise_tanh
 
 FEATURES, GLOBALS = 9, 7
-"""Numbers of each band, and of the whole frame."""
+"""Features per band, and of the whole frame."""
 INPUTS = COUNT * FEATURES + GLOBALS
 SUMS = 6
 _QUIET = 1e-10
@@ -147,14 +147,13 @@ log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-confidence"
 HIDDEN = 48
 CHOICES = 4
-"""Gains of a bin among which a band's shares are divided: 1, the mask's, its cube, and 0."""
+"""Candidate gains mixed by a band's shares: 1, the mask's, its cube, and 0."""
 START = (0.5, 3.0, 0.0, -2.5)
-"""Logits of the shares before training: nearly the mask's gain."""
+"""Initial logits of the shares: nearly the mask's gain."""
 CAUTION = -1.0
-"""Added to the logit of the gain 1 after training, here and in files. The training counts a loss twice to five times as
-much as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded
-voices gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more.
-"""
+"""Bias of the logit of gain 1 after training, here and in files. The training counts a loss twice to five times as much
+as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded voices
+gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more."""
 LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("w0", (INPUTS, HIDDEN)),
     ("b0", (HIDDEN,)),
@@ -189,7 +188,7 @@ def denoise_confidence_shares(logits: f32p, features: f32p, local: f32p, count: 
 
 @kernel
 def denoise_confidence_gain(shares: f32p, bands: i64, below: i64p, fraction: f32p, bins: i64, gain: f32p) -> None:
-    """gain `[bins]` ← the division of the gains 1, gain, gain³ and 0 by shares `[4, bands]`, in place.
+    """gain `[bins]` ← mix of the gains 1, gain, gain³ and 0 by shares `[4, bands]`, in place.
 
     below, fraction: as for `denoise_band_means`.
     """
@@ -236,7 +235,7 @@ class Confidence:
         self._state.fill(0.0)
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """gain `[bins]`, of the mask for this hop's power, ← as far as it may be believed, beside the spectral gate's.
+        """gain `[bins]`, the mask's for this hop's power, ← adjusted by confidence, with the spectral gate's.
 
         `known`: whether the noise had been learned.
         """
