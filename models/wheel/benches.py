@@ -1,4 +1,4 @@
-"""The benches' place in the lab's wheel; an installation in place reads them where they stand."""
+"""Location of the benches in the lab's wheel; an editable installation reads them in place."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ class BenchesHook(BuildHookInterface):
     """Adds `bench/antiphon_bench` to a wheel that is not editable."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Names it; in an editable wheel a copy would be imported in its place, and grow stale."""
+        """Adds the folder; not in an editable wheel, where a copy would be imported in its place, and grow stale."""
         if version == "standard":
             build_data["force_include"]["../bench/antiphon_bench"] = "antiphon_bench"

@@ -1,4 +1,4 @@
-"""The band: takes the notes that are played and plays an accompaniment in parts on the clock."""
+"""The band: plays an accompaniment in parts to incoming notes, on the clock."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ SAID = {
 
 
 def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:
-    """Lines by conditions `[1 + CONDITIONS, FRAMES * ROW]`, components, and places `[n, count]` of the notes.
+    """Regression on conditions `[1 + CONDITIONS, FRAMES * ROW]`, components, and positions `[n, count]` of the notes.
 
     Components are `[count, FRAMES * ROW]` of one deviation each.
     """
@@ -60,20 +60,20 @@ def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:
 
 
 def weights_of(lines: F64, basis: F64) -> dict[str, NDArray[Any]]:
-    """A decoder's arrays, its axes named."""
+    """Arrays of a decoder, with named axes."""
     rows = np.concatenate([basis, lines[1:]]).T.reshape(FRAMES, ROW, AXES + CONDITIONS)
     arrays = {"axes": np.eye(AXES), "rows": rows, "base": lines[0].reshape(FRAMES, ROW)}
     return with_axes(arrays)
 
 
 def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays of a decoder with its space turned to the named axes, in half precision."""
+    """Arrays of a decoder with its space rotated to the named axes, in half precision."""
     rotation = name_axes(PartialDecoder(arrays))
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
 
 
 def main(work: Path) -> None:
-    """Fits, and writes the weights that ship."""
+    """Fits, and writes the shipped weights."""
     notes = by_font(make_folder(work / "latent" / "material-1"), print)
     lines, basis, _ = components(notes)
     arrays = weights_of(lines, basis)

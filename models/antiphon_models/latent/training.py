@@ -1,4 +1,4 @@
-"""`antiphon train notes FOLDER`: a decoder of one's own notes for `latent`, by a variational autoencoder."""
+"""`antiphon train notes FOLDER`: a decoder of the user's notes for `latent`, by a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, Traini
 
 BATCH = 64
 HELD_OUT = 9
-"""One of so many programs is for the validation."""
+"""Validation share: one in this many programs."""
 TIGHT = 0.0008
-"""Weight of the distance of a note's place from the middle, beside the squared error."""
+"""Weight of the KL-like distance of a note's position from the origin, relative to the squared error."""
 HIDDEN = (128, 64)
 SIZE = FRAMES * ROW
 SPAN, MIDDLE = 20.0, -40.0
-"""dB of 1, and of 0, inside a network."""
+"""Levels in dB mapped to 1 and to 0 in a network."""
 
 
 class LatentDecoder(nn.Module):
-    """Places and conditions `[n, AXES + CONDITIONS]` to levels `[n, FRAMES * ROW]`, 1 for `SPAN` dB."""
+    """Decoder of positions and conditions `[n, AXES + CONDITIONS]` to levels `[n, FRAMES * ROW]`, 1 for `SPAN` dB."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class LatentDecoder(nn.Module):
         return level
 
     def arrays(self, middle: NDArray[Any], spread: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Arrays for `antiphon_latent.decoder`, from the mean and covariance of the places of notes."""
+        """Arrays for `antiphon_latent.decoder`, with the mean and covariance of the notes' positions."""
         found: dict[str, NDArray[Any]] = {"axes": np.linalg.cholesky(spread).T}
         for n, layer in enumerate(self.layers):
             found[f"w{n}"], found[f"b{n}"] = (p.detach().cpu().double().numpy() for p in (layer.weight, layer.bias))
@@ -55,7 +55,7 @@ class LatentDecoder(nn.Module):
 
 
 class NoteVAE(nn.Module):
-    """A variational autoencoder (Kingma and Welling 2014), both halves told pitch and velocity."""
+    """A variational autoencoder (Kingma and Welling 2014), both halves conditioned on pitch and velocity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,20 +63,20 @@ class NoteVAE(nn.Module):
         self.encoder = nn.Sequential(nn.Linear(SIZE + CONDITIONS, 192), nn.SiLU(), nn.Linear(192, 2 * AXES))
 
     def forward(self, level: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and logarithm of the variance of the places of notes."""
+        """Mean and log variance of the notes' positions."""
         mean, log_variance = self.encoder(torch.cat([level, told], dim=1)).chunk(2, dim=1)
         return mean, log_variance.clamp(-8.0, 4.0)
 
 
 def _error(made: torch.Tensor, level: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference where there is something; what is below the floor is at the floor."""
+    """Mean squared difference of valid levels, clipped at the floor."""
     floor = (-80.0 - MIDDLE) / SPAN
     made = torch.where(level <= floor + 1e-3, made.clamp(min=floor), made)
     return ((made - level) ** 2 * there).sum() / there.sum()
 
 
 class OwnNotesRecipe(Recipe):
-    """Few notes at few pitches: they are learned at others too, as they are, and at any velocity."""
+    """Recipe for few notes at few pitches, augmented by other pitches and any velocity."""
 
     name = "notes"
     weights = "notes"

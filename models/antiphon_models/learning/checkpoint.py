@@ -21,7 +21,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 class CheckpointError(UsageError):
-    """A file that is no checkpoint."""
+    """Error of an invalid checkpoint file."""
 
 
 def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:

@@ -31,7 +31,7 @@ class Log:
 
 
 def read(path: Path) -> list[tuple[int, str, str, float]]:
-    """Rows (step, part, name, value) of a log; lines that cannot be parsed, as the last after a crash, are left out."""
+    """Rows (step, part, name, value) of a log, without invalid lines, such as a last one cut by a crash."""
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.reader(file):

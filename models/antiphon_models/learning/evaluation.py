@@ -23,7 +23,7 @@ ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What is measured: a processor of ours, or something to compare it with.
+    """A measured system: a processor of ours, or a competitor.
 
     `name`: its row in the table; `role`: its purpose in the comparison.
     """
@@ -72,7 +72,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """One evaluation, as requested on the command line.
+    """An evaluation request of the command line.
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
@@ -95,12 +95,12 @@ class EvaluationRequest:
         return not self.systems or system in self.systems
 
     def wanted(self, systems: Mapping[str, T]) -> dict[str, T]:
-        """Selects the requested of some systems, by name."""
+        """Requested systems, by name."""
         return {name: system for name, system in systems.items() if self.wants(name)}
 
 
 def systems_of(**names: str) -> tuple[System, ...]:
-    """Systems by role, as `trivial="first; middle", ours="listen"`."""
+    """Systems by role, from `trivial="first; middle", ours="listen"`."""
     return tuple(System(name, role) for role in ROLES for name in names.get(role, "").split("; ") if name)
 
 
@@ -116,7 +116,7 @@ def measures_of(titles: str) -> tuple[Measure, ...]:
 def scored(
     system: str, item: str, row: Mapping[str, float] | Iterable[tuple[str, float]], group: str = ""
 ) -> Iterator[MetricValue]:
-    """The figures of one system on one item, by measure."""
+    """Scores of one system on one item, by measure."""
     for measure, value in row.items() if isinstance(row, Mapping) else row:
         yield MetricValue(system, measure, item, float(value), group)
 
@@ -158,13 +158,13 @@ class Evaluation(ABC):
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Yields figures of the requested systems (`ask.wants`), all on the same items.
+        """Yields scores of the requested systems (`ask.wants`), all on the same items.
 
         A peer that is not installed has no figures; a line to `ask.say` names it.
         """
 
     def files_in(self, data: Path) -> tuple[Path, ...]:
-        """The user's own files in the folder `data`, which are then measured as if named; none where it holds none."""
+        """User's files in the folder `data`, measured as if named; none without any."""
         return ()
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
@@ -174,7 +174,7 @@ class Evaluation(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure of the table. `error`: standard error of the mean; 0 for one item. `worst`: the least good value."""
+    """A table cell. `error`: standard error of the mean; 0 for one item. `worst`: the worst value."""
 
     system: str
     measure: str
@@ -197,7 +197,7 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 
 
 def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> EvaluationRequest:
-    """Decides whether the items come from the data folder or are synthetic.
+    """Selects items from the data folder, or synthetic ones.
 
     They are, after one line to `ask.say`, where a folder is missing and no files are given.
 
@@ -220,7 +220,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
 
 
 def cells(evaluation: Evaluation, scores: Iterable[MetricValue]) -> list[Cell]:
-    """Figures by group, system and measure, in the order of groups as they came and of the evaluation's lists.
+    """Cells by group, system and measure, in order of the groups' appearance and of the evaluation's lists.
 
     Values that are not finite are left out of mean and n.
     """
@@ -251,7 +251,7 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, figures: Sequence[Cell], *, own_files: bool = False) -> list[str]:
-    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, notes, the road."""
+    """Lines of the result: `figure_lines`, our systems' worst items in the first group, notes, method."""
     lines = figure_lines(evaluation, figures)
     first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
@@ -265,7 +265,7 @@ def table(evaluation: Evaluation, figures: Sequence[Cell], *, own_files: bool = 
 
 
 def figure_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
-    """A table for each group: a row for each system, by role, a column for each measure, mean ± standard error."""
+    """Table for each group: a row for each system, by role, a column for each measure, mean ± standard error."""
     lines: list[str] = []
     for group in dict.fromkeys(c.group for c in figures):
         inside = [c for c in figures if c.group == group]
@@ -287,7 +287,7 @@ def _group_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
 
 
 def column_title(measure: Measure) -> str:
-    """A measure's name, unit and direction, as the table's head has it."""
+    """Column heading of a measure: name, unit and direction."""
     unit = f", {measure.unit}" if measure.unit else ""
     return f"{measure.name}{unit}{' ↓' if measure.better == 'lower' else ''}"
 

@@ -1,4 +1,4 @@
-"""The training loop: Adam (Kingma and Ba 2015), a warm-up, a cosine's fall, and the average of late weights."""
+"""The training loop: Adam (Kingma and Ba 2015), a warm-up, cosine decay, and averaging of late weights."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ WARM_UP = 100
 AVERAGE = 0.999
 CLIP = 1.0
 FURTHER = 0.4
-"""Of the learning rate, for weights that are trained already."""
+"""Factor of the learning rate for pretrained weights."""
 AHEAD = 4
-"""Batches made ahead of their step, by `THREADS` threads, where the device is the CPU."""
+"""Batches precomputed by `THREADS` threads, where the device is the CPU."""
 THREADS = 2
 LOGGED = 50
 KEPT_SECONDS = 60.0
 VALIDATIONS, LEAST_APART = 40, 250
-"""In a training, and steps from one to the next at least."""
+"""Number of validations in a training, and minimum steps between them."""
 MOST_LOST = 20
 
 
 class TrainingError(AntiphonError):
-    """A training that cannot go on."""
+    """Error that ends a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class TrainingProgress:
 
 
 def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
-    """The checkpoint of a training; None without one.
+    """Checkpoint of a training; None without one.
 
     Raises `UsageError`: the file is damaged, or of another recipe or seed.
     """
@@ -83,13 +83,13 @@ def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress,
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """When a training ends. `steps`: steps of its schedule; `minutes`: longest time; 0 for no limit."""
+    """Length of a training. `steps`: steps of its schedule; `minutes`: time limit; 0 for none."""
 
     steps: int
     minutes: float = 0.0
 
     def done(self, step: int, seconds: float) -> float:
-        """The share done, 0 to 1."""
+        """Completed share, 0 to 1."""
         by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(step / self.steps, by_time))
 
@@ -135,12 +135,12 @@ class Trainer:
         return self._step
 
     def begin(self, network: torch.nn.Module) -> None:
-        """Replaces the weights drawn at random with those of a network, at the start of a training."""
+        """Replaces the random initial weights with those of a network, at the start of a training."""
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
-        """Trains to the end, or until it is interrupted: then `complete` is False, and the checkpoint resumes it.
+        """Trains until finished or interrupted: then `complete` is False, and the checkpoint resumes it.
 
         `watch` is called every step with the share done, 0 to 1, and a few words.
 
@@ -180,7 +180,7 @@ class Trainer:
         return Trained(network, self._step, self._seconds(began), self._lost, figures, complete)
 
     def validate(self, log: curve.Log | None = None) -> Mapping[str, float]:
-        """The recipe's figures for the averaged weights."""
+        """Figures of the recipe for the averaged weights."""
         with torch.inference_mode():
             figures = self._recipe.validate(self._average)
         if log is not None:
@@ -220,7 +220,7 @@ class Trainer:
 
     @contextmanager
     def _batches(self) -> Iterator[Iterator[Batch]]:
-        """Batches from the current step on: on the CPU computed ahead by threads, on a GPU in turn."""
+        """Batches from the current step on: on the CPU precomputed by threads, on a GPU sequential."""
         recipe, first = self._recipe, self._step
         if self._job.device.type != "cpu":
             yield (recipe.batch(step) for step in range(first, 1 << 62))
@@ -285,14 +285,14 @@ def _fill(network: torch.nn.Module, arrays: checkpoint.Arrays) -> None:
 
 
 def _first(figures: Mapping[str, float]) -> float:
-    """The figure of which higher is better; what is not finite is worst."""
+    """Main figure, higher is better; non-finite values are worst."""
     value = float(next(iter(figures.values()), -math.inf))
     return value if math.isfinite(value) else -math.inf
 
 
 @contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
-    """Yields a list that gets the number of a Ctrl-C or SIGTERM, so that the loop can end between two steps."""
+    """Context with a list that receives Ctrl-C or SIGTERM, so that the loop ends between two steps."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came

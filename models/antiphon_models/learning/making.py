@@ -1,4 +1,4 @@
-"""A whole training: material, the loop, and weights whose manifest entry records how they were trained."""
+"""Complete training: material, loop, and weights with a manifest entry about their training."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class TrainOptions:
 
     @property
     def named(self) -> str:
-        """The name of the work folder."""
+        """Name of the work folder."""
         return self.name if self.folder is None else f"{self.name}-{slug(self.folder)}"
 
 
 def slug(folder: Path) -> str:
-    """A folder's name in small letters, digits and hyphens."""
+    """Folder name in lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "own"
 
 
@@ -98,7 +98,7 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
 
 
 def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
-    """The checksum of the weights that the training in a folder begins with, or has begun with; "" for none.
+    """Checksum of the initial weights of a training in a folder; "" for none.
 
     `ModelError` where there are none, `UsageError` where it has begun with others.
     """

@@ -1,4 +1,4 @@
-"""Measures that several models are judged by."""
+"""Measures common to several models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """The area under precision by recall, in steps; items of one score count together, as chance would order them.
+    """Area under the precision-recall curve, in steps; tied items count together.
 
     0 where nothing is true.
     """
@@ -19,7 +19,7 @@ def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) ->
 
 
 def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """The chance that a true item is above a false one, ties half; `truth` has both."""
+    """Area under the ROC curve, ties half; `truth` has both classes."""
     ranks, count = rankdata(scores), int(truth.sum())
     return float((ranks[truth].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))
 

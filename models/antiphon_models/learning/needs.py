@@ -17,21 +17,21 @@ PACKAGES = {
     "OPL-3_FM_128M.sf2": "opl3-soundfont",
     "MuseScore_General_Lite.sf3": "musescore-general-soundfont-small",
 }
-"""By program and by soundfont, the Debian packages that bring it and what it plays."""
+"""Debian packages of programs and soundfonts, with their purpose."""
 
 
 def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
-    """Names of the wanted folders that `data` does not hold."""
+    """Names of required folders missing in `data`."""
     return [name for name in wanted if not (data / name).is_dir()]
 
 
 def lack(data: Path, name: str) -> str:
-    """What is said of `data` where the wanted folder `name` is not in it, or there is no such folder itself."""
+    """Sentence about the folder `name` missing in `data`, or a missing `data` itself."""
     return f"{data} holds no {name}/" if data.is_dir() else f"there is no folder {data}, which would hold {name}/"
 
 
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
-    """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
+    """Raises `UsageError` for a missing required folder of songs, loops or noises.
 
     own: what can be done without it, "" where nothing can.
     """
@@ -45,7 +45,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
 
 @contextmanager
 def explain_missing(name: str) -> Iterator[None]:
-    """`UsageError` for a module or a program that is missing while `name` is trained or evaluated."""
+    """Context that converts a missing module or program to a `UsageError` about training or evaluating `name`."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What an optimizer of PyTorch knows beside the weights, as arrays for a checkpoint."""
+"""State of a PyTorch optimizer as arrays for a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from antiphon_models.learning.checkpoint import Arrays
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> Arrays:
-    """Copies of its state, by "PARAMETER.NAME"."""
+    """Copies of the optimizer's state, by "PARAMETER.NAME"."""
     return {
         f"{number}.{name}": np.array(torch.as_tensor(value).detach().cpu().numpy())
         for number, state in optimizer.state_dict()["state"].items()
@@ -18,7 +18,7 @@ def moments_of(optimizer: torch.optim.Optimizer) -> Arrays:
 
 
 def set_moments(optimizer: torch.optim.Optimizer, moments: Arrays) -> None:
-    """Takes what `moments_of` gave; it goes on as if it had never stopped."""
+    """Restores the state returned by `moments_of`."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
         number, _, name = key.partition(".")

@@ -1,4 +1,4 @@
-"""Panels of lines over one axis, as an SVG: the curve of a training, the plot of `bench soak`."""
+"""Line plots over one axis in panels, as an SVG: the curve of a training, the plot of `bench soak`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 900, 170
-"""Height of a panel in px, with its title and its axis."""
+"""Heights in px of a panel, its title and its axis."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 120, 26, 24
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777", "#000000", "#ee9944")
 """Paul Tol's bright scheme, which colour-blind readers can distinguish, and two more."""
 MOST_POINTS = 800
-"""Most points of a line; more are not visible."""
+"""Maximum points of a line; more are not visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines in one frame.
+    """A panel of lines.
 
     `lines`: by name their points, x and y, by rising x; NaN leaves a gap. `limits`: of y, which points beyond are drawn
     at; None for 0 and all that there is.
@@ -30,7 +30,7 @@ class Panel:
 
 
 def svg(panels: Sequence[Panel], title: str, unit: str, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """The plot as SVG: panels from above, `unit` of x, and `marks`, an x and what happened there."""
+    """SVG of panels from top to bottom, `unit` of x, and `marks`, labelled x values."""
     end = max((line[-1][0] for panel in panels for line in panel.lines.values() if line), default=1.0) or 1e-3
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '
@@ -94,7 +94,7 @@ def _line(points: Sequence[tuple[float, float]], x: Callable[[float], float], y:
 
 
 def _step(reach: float, most: int = 4) -> float:
-    """A round step of which `reach` has at most `most`."""
+    """Round axis step with at most `most` in `reach`."""
     rough = reach / most
     tens = 10.0 ** math.floor(math.log10(rough))
     return next(tens * n for n in (1, 2, 5, 10) if tens * n >= rough * (1 - 1e-9))

@@ -28,13 +28,13 @@ from antiphon.api.backends.networks import fill_network
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 Loss: TypeAlias = tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]
-"""The scalar to minimise, and further figures for the log."""
+"""Scalar loss with further figures for the log."""
 Figures: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """One training, as requested on the command line.
+    """A training request of the command line.
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
@@ -87,7 +87,7 @@ class Recipe(ABC):
         return self.module()
 
     def network_of(self, folder: Path) -> torch.nn.Module:
-        """Returns the network with the weights that a folder of models has under the recipe's name for them.
+        """Network with the weights of a folder of models, by the recipe's name for them.
 
         Called before `prepare` as well, so that weights that do not fit are refused before material is made.
 
@@ -110,7 +110,7 @@ class Recipe(ABC):
         """Returns figures on material that neither training nor test uses; of the first, higher is better."""
 
     def said(self) -> Mapping[str, Any]:
-        """Entries of the manifest: licence, trained_on, card."""
+        """Manifest entries: licence, trained_on, card."""
         card = f"plugins/antiphon_{self.plugin}/README.md"
         return {"licence": "MIT", "trained_on": self.trained_on, "card": card}
 

@@ -1,4 +1,4 @@
-"""`models/RESULTS.md`: the figures of each evaluation, which `antiphon evaluate NAME --card` replaces."""
+"""`models/RESULTS.md`: scores of each evaluation, replaced by `antiphon evaluate NAME --card`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FENCE = "```"
 
 
 def check(ask: EvaluationRequest, path: Path = PATH) -> None:
-    """Checks, before anything is measured, that this request's figures can go into the page.
+    """Checks, before measuring, that this request's scores can go into the page.
 
     Raises `UsageError`: there is no page that can be written, or the request measures something other than all systems
     on the evaluation's own items.
@@ -30,13 +30,13 @@ def check(ask: EvaluationRequest, path: Path = PATH) -> None:
 
 
 def sections(path: Path = PATH) -> dict[str, str]:
-    """The text of each section by the evaluation's name, without its heading."""
+    """Text of each section by the evaluation's name, without its heading."""
     _, *rest = re.split(r"^## ([\w-]+)\n", path.read_text(), flags=re.MULTILINE)
     return {name: text.strip("\n") for name, text in zip(rest[::2], rest[1::2], strict=True)}
 
 
 def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Sequence[Cell]) -> str:
-    """A section's text: command, seed and version, how our systems are measured, and the table in a fence."""
+    """Text of a section: command, seed and version, method, and the table in a fence."""
     from antiphon import __version__
 
     limit = f" --limit {ask.limit}" if ask.limit is not None else ""
@@ -53,7 +53,7 @@ def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Se
 
 
 def road_line(evaluation: Evaluation) -> str:
-    """How our systems were measured, as the page and the table say it."""
+    """Line about the measurement method of our systems, for page and table."""
     return f"ours by {evaluation.road}"
 
 

@@ -1,4 +1,4 @@
-"""The command line, called in this process: what an evaluation measures is what a user gets who types the same.
+"""In-process command line, so that evaluations measure a user's results.
 
 The arguments are parsed by `antiphon` itself, sounds go through files, and an error is the sentence that a user reads.
 """
@@ -21,7 +21,7 @@ from antiphon.api.backends.files import MidiSong, read_midi
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
-    """Runs `antiphon ARGUMENTS` and gives its standard output.
+    """Runs `antiphon ARGUMENTS` and returns its standard output.
 
     `answer` gives a line of standard input, from what has been written to standard error so far; without it, standard
     input is at its end.
@@ -44,7 +44,7 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
 
 
 class _Answers(io.TextIOBase):
-    """Standard input of a person who reads standard error."""
+    """Simulated standard input of a user who reads standard error."""
 
     def __init__(self, shown: io.StringIO, answer: Callable[[str], str]) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Answers(io.TextIOBase):
 
 
 def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> F32:
-    """What `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` makes of mono float32 `[frames]`.
+    """Output of `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` for mono float32 `[frames]`.
 
     It is written as 32-bit float, and the result has as many frames as the command wrote.
 
@@ -73,7 +73,7 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
 
 def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> MidiSong:
-    """The notes that `antiphon run PLUGIN in.wav out.mid` finds in a sound; arguments as of `run_on_sound`."""
+    """Notes of `antiphon run PLUGIN in.wav out.mid` for a sound; arguments as of `run_on_sound`."""
     with sound_file(sound, rate) as source:
         target = source.with_name("out.mid")
         command("run", plugin, source, target, *_options(params))
@@ -87,7 +87,7 @@ def analysis_of(sound: F32, rate: int, *analyses: str) -> dict[str, Any]:
 
 
 def analysis_of_file(path: Path, *analyses: str) -> dict[str, Any]:
-    """The values that `antiphon library analyse FILE --only ANALYSIS --json` prints, in a catalogue of its own."""
+    """Output values of `antiphon library analyse FILE --only ANALYSIS --json`, in a temporary catalogue."""
     only = (word for name in analyses for word in ("--only", name))
     with tempfile.TemporaryDirectory() as root:
         return dict(json.loads(command("library", "--root", root, "analyse", path, *only, "--json")))
@@ -101,7 +101,7 @@ def _options(params: Mapping[str, Value | Path] | None) -> Iterator[str]:
 
 @contextmanager
 def sound_file(sound: F32, rate: int) -> Iterator[Path]:
-    """A file of float32 `[frames]` or `[channels, frames]`, written as 32-bit float, in a folder that goes with it."""
+    """Temporary 32-bit float file of float32 `[frames]` or `[channels, frames]`."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The tables of `listen`: fitted on songs whose beats, chords and keys are annotated, and measured on others.
+"""Fitting and evaluation of `listen` on songs with annotated beats, chords and keys.
 
 May import `antiphon_listen`, `material` and `learning`, and no other model.
 """

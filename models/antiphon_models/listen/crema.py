@@ -23,7 +23,7 @@ from antiphon_listen.chords.chord_network import LABELS, MODEL
 
 FILE = "crema/models/chord/model.h5"
 _STEADY = 1e-3
-"""Addend of variances in batch normalisation."""
+"""Epsilon of the batch normalisations."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
@@ -64,7 +64,7 @@ def _normalisation(found: dict[str, F64], number: int) -> tuple[F64, F64]:
 
 
 def _linear(name: str, kernel: F64, bias: F64, before: tuple[F64, F64]) -> dict[str, F64]:
-    """A layer with the normalisation before it."""
+    """Layer fused with the preceding normalisation."""
     scale, shift = (np.broadcast_to(part, kernel.shape[:1]) for part in before)
     return {f"{name}.kernel": kernel * scale[:, None], f"{name}.bias": bias + shift @ kernel}
 

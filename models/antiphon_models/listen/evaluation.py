@@ -25,23 +25,23 @@ from antiphon_models.material.krumhansl import key_of_sound
 from antiphon_models.material.sounds import songs
 
 SONGS = 24
-"""Songs that are measured unless `--limit` says otherwise, each with both soundfonts."""
+"""Default number of songs, each with both soundfonts."""
 _TEMPO_WITHIN = 0.04
 EARLY = 4.0
-"""Seconds after the first sound at which a live tempo is looked at."""
+"""Time in seconds after the first sound of the live tempo's measurement."""
 _HOP = 1882
 """Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
 _STAY = 0.957
 """Self-transition probability of crema's decoder."""
 _SURELY = 0.03
-"""Seconds within which a beat is on time."""
+"""Tolerance in seconds of a beat."""
 Sound = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class MusicFound:
-    """What a system found; None of what it does not look for, "" of a key it did not find. As `music`, and one more.
+    """Output of a system; None for quantities it lacks, "" for an undetected key. As `music`, and one more.
 
     `early`: the tempo that is known `EARLY` seconds after the first sound.
     """
@@ -55,7 +55,7 @@ class MusicFound:
 
 
 class Listening(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
+    """POP909's songs whose numbers end in 8 and 9, unused in fitting, rendered with two soundfonts."""
 
     trivial = "every 4th of librosa"
     peer = "librosa beats; templates; Krumhansl; crema"
@@ -74,7 +74,7 @@ class Listening(Evaluation):
     road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Figures of all systems, song by song, those of one soundfont and then of the other."""
+        """Scores of all systems, song by song, by soundfont."""
         for soundfont in SOUNDFONTS:
             for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 song = read_song(folder, ask.work, soundfont)
@@ -83,7 +83,7 @@ class Listening(Evaluation):
 
 
 def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]]:
-    """Each measure of what a system looks for."""
+    """Measures of each quantity of a system."""
     import mir_eval
 
     def agreement(truth: Any, estimate: Any, within: float = 0.07) -> float:
@@ -122,7 +122,7 @@ def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]
 
 
 def _relative(key: str) -> str:
-    """The key with the same notes: "A minor" of "C major"."""
+    """Relative key: "A minor" of "C major"."""
     name, mode = key.split()
     other, step = ("minor", 9) if mode == "major" else ("major", 3)
     return f"{SHARP_NAMES[(SHARP_NAMES.index(name) + step) % 12]} {other}"
@@ -138,13 +138,13 @@ def found_by(name: str, sound: Sound, rate: int = RATE) -> MusicFound:
 
 
 def found_in(values: Mapping[str, Any]) -> MusicFound:
-    """What an analysis has found, by the names of its quantities."""
+    """Output of an analysis, by the names of its quantities."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"])
 
 
 def live(sound: Sound) -> MusicFound:
-    """The worker of the node, hop by hop, and the node's clock, which takes each answer a hop later."""
+    """Live output: the node's worker, hop by hop, and the node's clock, with answers a hop late."""
     listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY * RATE
@@ -180,7 +180,7 @@ def _librosa_beats(sound: Sound) -> MusicFound:
 
 
 def _every_fourth(sound: Sound) -> MusicFound:
-    """Downbeats at the phase of four whose beats are strongest."""
+    """Downbeats at the strongest phase of four beats."""
     librosa = import_librosa()
     strength = librosa.onset.onset_strength(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=RATE)
@@ -208,7 +208,7 @@ def _templates(sound: Sound) -> MusicFound:
 
 
 def crema(sound: Sound) -> MusicFound:
-    """The chord network alone, frame by frame, with crema's own probability of staying."""
+    """Output of the chord network alone, frame by frame, with crema's self-transition probability."""
     network, spectrum = chord_network(), ConstantQ()
     assert network is not None
     spectrum.feed(sound)

@@ -25,17 +25,17 @@ from antiphon_models.material.sounds import songs
 
 SONGS = 150
 _SHARPNESS = 10.0
-"""By how much a grid's F-measure weighs in its share of the target."""
+"""Exponent of a grid's F-measure in its target weight."""
 _GRID_DECAY, _BAR_DECAY, _KEY_DECAY = 3.0, 30.0, 1.0
-"""Weight decay by cross-validation over the songs fitted on; of keys on the songs whose numbers end in 7."""
+"""Weight decay by cross-validation over the fitted songs; of keys on the songs whose numbers end in 7."""
 _RIGHT = 0.85
-"""F-measure from which a grid's beats are used to fit downbeats."""
+"""Minimum F-measure of a grid whose beats are used to fit downbeats."""
 _ROUNDS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedSong:
-    """A song's curves, its grids, and its truth without its sound."""
+    """Curves and grids of a song, and its truth, without its sound."""
 
     name: str
     curves: MusicCurves
@@ -58,7 +58,7 @@ def prepare(song: ListenedSong) -> PreparedSong:
 
 
 def measure_curves(sound: F32) -> MusicCurves:
-    """Onset strength and chroma over time of a whole sound at `RATE`, by which beats and chords are found."""
+    """Onset strength and chroma over time of a whole sound at `RATE`, as input of beat and chord detection."""
     strength, notes = OnsetStrength(), NoteSpectrum()
     for first in range(0, len(sound), RATE):
         strength.feed(sound[first : first + RATE])
@@ -67,7 +67,7 @@ def measure_curves(sound: F32) -> MusicCurves:
 
 
 def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
-    """The tables of some songs, and of the harmony of the songs in `folders`."""
+    """Tables fitted to songs, with the harmony of the songs in `folders`."""
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
     part = Tables(mean, spread, weights, chord_mean, chord_precision, np.zeros(0), fit_keys(folders))
@@ -75,7 +75,7 @@ def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
 
 
 def fit_keys(folders: Sequence[Path]) -> F64:
-    """The weights of `harmony.key_features`, by annotated chords."""
+    """Weights of `harmony.key_features`, fitted to annotated chords."""
     tables, truth = [], []
     for folder in folders:
         labels, key, _ = read_harmony(folder)

@@ -1,4 +1,4 @@
-"""`antiphon evaluate chords`, `key` and `tempo`: on renders, or on one's own sounds with the truth beside."""
+"""`antiphon evaluate chords`, `key` and `tempo`: on renders, or on the user's sounds with annotations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from antiphon_models.material.sounds import songs
 
 
 class _OneQuantity(Evaluation):
-    """Systems of `SYSTEMS` on songs of which one quantity is known.
+    """Base of evaluations of one quantity by systems of `SYSTEMS`.
 
     Attributes:
         truth: Ending of the file with the truth, beside a sound.
@@ -68,7 +68,7 @@ class _OneQuantity(Evaluation):
 
 
 class Chords(_OneQuantity):
-    """Chords of songs."""
+    """Evaluation of chords."""
 
     peer = "templates; crema"
     ours = "listen"
@@ -80,7 +80,7 @@ class Chords(_OneQuantity):
 
 
 class Keys(_OneQuantity):
-    """Keys of songs; one that is not shown counts as none."""
+    """Evaluation of keys; one below the display threshold counts as none."""
 
     peer = "Krumhansl"
     ours = "listen"
@@ -92,7 +92,7 @@ class Keys(_OneQuantity):
 
 
 class Tempi(_OneQuantity):
-    """Tempi of songs."""
+    """Evaluation of tempos."""
 
     peer = "librosa beats"
     ours = "listen"

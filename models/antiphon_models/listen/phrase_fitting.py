@@ -25,19 +25,19 @@ from antiphon_models.listen.structure import LabelledSong, read_labels
 from antiphon_models.material.sounds import songs
 
 SONGS = 0
-"""Songs fitted on, 0 for all; what ships was fitted on 398."""
+"""Number of songs fitted on, 0 for all; 398 for the shipped weights."""
 PARTS = 3
 PATH = (0.3, 1.4, 1.5)
-"""What lengths and odds count, and what each phrase adds."""
+"""Weights of lengths and odds, and bonus per phrase."""
 LONGEST = 96
-"""Beats of a phrase at most."""
+"""Maximum beats of a phrase."""
 _NEAR_UNITS, _FAR_UNITS = 48, 16
 _RATE, _DECAY, _BATCH = 2e-3, 1e-3, 512
 
 
 @dataclass(frozen=True, slots=True)
 class PhraseMaterial:
-    """A song's beats as `phrases` sees them, and its truth.
+    """Features of a song's beats as seen by `phrases`, and its truth.
 
     Attributes:
         table: `[n, f]`, of `phrases.features`.
@@ -55,7 +55,7 @@ class PhraseMaterial:
 
 
 def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
-    """The material of a song; None where no beats are found in it."""
+    """Features of a song; None without detected beats."""
     fitted = tables.load()
     grid = beats.track(curves, fitted)
     if grid is None or not phrases.SHORTEST <= len(grid.beats) <= phrases.WINDOW:
@@ -109,7 +109,7 @@ def fit(material: Sequence[PhraseMaterial], seed: int = 1) -> PhraseTables:
 
 
 def length_shares(material: Sequence[PhraseMaterial]) -> F64:
-    """Log shares of phrases by their beats, each count spread a little to its neighbours."""
+    """Log frequencies of phrase lengths in beats, slightly smoothed."""
     counts = np.full(LONGEST + 1, 0.5)
     for song in material:
         steps = np.array(song.steps)
@@ -118,7 +118,7 @@ def length_shares(material: Sequence[PhraseMaterial]) -> F64:
 
 
 def fit_odds(table: F64, target: F64, *, units: int, rounds: int, dropout: float, seed: int) -> Odds:
-    """Fits log odds to shares by the cross-entropy."""
+    """Log-odds function fitted to target shares by cross-entropy."""
     import torch
     from torch import nn
 

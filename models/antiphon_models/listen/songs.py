@@ -1,4 +1,4 @@
-"""POP909's songs as recordings: rendered with two soundfonts, with their beats, downbeats, chords and key."""
+"""POP909's songs as recordings: rendered with two soundfonts, with beats, downbeats, chords and key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.sounds import kept, mono
 
 FIT, TEST = "123456", "89"
-"""Last digits of the songs fitted on and measured on; 7 is left for tuning, 0 is left out of the data."""
+"""Last digits of the songs for fitting and evaluation; 7 is left for tuning, 0 is left out of the data."""
 RATE = 22050
 SOUNDFONTS = {"FluidR3": FLUID, "TimGM6mb": TIM}
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B", "Fb": "E"}
@@ -22,7 +22,7 @@ _SHARPS = {"E#": "F", "B#": "C"}
 
 @dataclass(frozen=True, slots=True)
 class ListenedSong:
-    """A song and its truth.
+    """A song with its truth.
 
     Attributes:
         sound: float32 `[frames]`, at `RATE`.
@@ -56,7 +56,7 @@ def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
 
 
 def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], str, int]:
-    """A song's chords, the key of its longest part, and how many keys are annotated."""
+    """Chords of a song, the key of its longest part, and the number of annotated keys."""
     chords = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines() if line.strip()]
     keys = [line.split() for line in (folder / "key_audio.txt").read_text().splitlines() if line.strip()]
     longest = max(keys, key=lambda row: float(row[1]) - float(row[0]))
@@ -64,7 +64,7 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
 
 
 def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
-    """A song's sound, rendered once: mono, its peak at half of full scale."""
+    """Rendered sound of a song, cached: mono, peak 0.5."""
 
     def make() -> NDArray[np.float32]:
         score = (folder / f"{folder.name}.mid").read_bytes()
@@ -76,19 +76,19 @@ def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]
 
 
 def root_of(label: str) -> int:
-    """The pitch class of a chord's or key's root: 1 for "Db:maj"."""
+    """Pitch class of a chord's or key's root: 1 for "Db:maj"."""
     name = label.partition(":")[0]
     return SHARP_NAMES.index(_FLATS.get(name, _SHARPS.get(name, name)))
 
 
 def key_named(label: str) -> str:
-    """A key as the analyses write it, "C# minor", of "Db:min" or "Db minor"."""
+    """Key in the analyses' spelling, "C# minor", of "Db:min" or "Db minor"."""
     root = label.replace(":", " ").split(" ")[0]
     return f"{SHARP_NAMES[root_of(root)]} {'minor' if 'min' in label else 'major'}"
 
 
 def triad(label: str) -> int | None:
-    """The chord as `antiphon_listen.chords.harmony` numbers it; None where it is neither major nor minor nor none."""
+    """Chord number of `antiphon_listen.chords.harmony`; None where it is neither major nor minor nor none."""
     if label in ("N", "X"):
         return 24 if label == "N" else None
     kind = label.partition(":")[2].partition("/")[0].partition("(")[0]

@@ -1,4 +1,4 @@
-"""POP909's phrases as two listeners labelled them, in seconds.
+"""POP909's phrases as labelled by two listeners, in seconds.
 
 A label file counts bars of four beats (`i4A4B8…`, Dai et al. 2020) from a beat that it does not name, and capitals are
 phrases with melody. That beat is found by the score: phrases with melody are to lie where the track MELODY sounds, and
@@ -22,14 +22,14 @@ from antiphon.api.backends.files import read_midi
 _LEAST, _MOST = -3, 8
 """Bars between the end of the labels and that of the beats: songs beyond count other bars than `beat_midi.txt` has."""
 _BEFORE, _BEHIND = 6, 28
-"""Beats before and behind the first chord between which bars begin to be counted."""
+"""Search range in beats, before and after the first chord, for the first bar line."""
 _ON_BAR, _ON_CHORD = 16.0, 4.0
-"""Beats of melody in the right phrases that all phrases on downbeats are worth, and counting from the first chord."""
+"""Weights, in beats of melody in the right phrases, of phrases on downbeats, and of a start at the first chord."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhrase:
-    """A phrase: from `start` to `end` in seconds; `letter` is a capital where it has the melody."""
+    """Phrase from `start` to `end` in seconds; `letter` is a capital where it has the melody."""
 
     start: float
     end: float
@@ -38,7 +38,7 @@ class LabelledPhrase:
 
 @dataclass(frozen=True, slots=True)
 class LabelledSong:
-    """A song's phrases by two listeners, and its beats and downbeats in seconds."""
+    """Phrases of a song by two listeners, with beats and downbeats in seconds."""
 
     name: str
     listeners: tuple[tuple[LabelledPhrase, ...], tuple[LabelledPhrase, ...]]
@@ -47,7 +47,7 @@ class LabelledSong:
 
 
 def read_labels(folder: Path) -> LabelledSong | None:
-    """A song's phrases; None where its labels count other bars than its beats have."""
+    """Phrases of a song; None where its labels count other bars than its beats."""
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     beats, on_bar = table[:, 0], table[:, 2]
     chords = (line.split() for line in (folder / "chord_midi.txt").read_text().splitlines())
@@ -69,7 +69,7 @@ def read_labels(folder: Path) -> LabelledSong | None:
 
 
 def _sung(path: Path, beats: F64) -> F64:
-    """The share of each beat in which the track MELODY sounds."""
+    """Share of each beat in which the track MELODY sounds."""
     song = read_midi(path)
     notes = [note for track in song.tracks if track.name.strip() == "MELODY" for note in track.notes]
     starts = np.array([song.seconds(note.start) for note in notes])
@@ -80,7 +80,7 @@ def _sung(path: Path, beats: F64) -> F64:
 
 
 def _first_beat(labels: Sequence[Sequence[tuple[str, int]]], sung: F64, on_bar: F64, chord: int) -> int:
-    """The beat from which labels, letters and their beats, count bars; `sung` and `on_bar` are of each beat."""
+    """First beat of the bar count of labels (letters with beats); `sung` and `on_bar` are per beat."""
     count, longest = len(sung), max(sum(length for _, length in found) for found in labels)
     last = min(chord + _BEHIND, count - longest - 4 * _LEAST)
     scores = {begin: _ON_CHORD * (begin == chord) for begin in range(max(0, chord - _BEFORE), last + 1)}
@@ -95,7 +95,7 @@ def _first_beat(labels: Sequence[Sequence[tuple[str, int]]], sung: F64, on_bar: 
 
 
 def _times(beats: NDArray[np.float64], places: NDArray[np.int64]) -> list[float]:
-    """Times of beats by number, those beyond the last at the median tempo."""
+    """Times of beats by number, extrapolated at the median tempo."""
     length = float(np.median(np.diff(beats)))
     over = np.maximum(0, places - (len(beats) - 1))
     return [float(time) for time in beats[np.minimum(places, len(beats) - 1)] + length * over]

@@ -1,4 +1,4 @@
-"""The tables of `loops`: fitted on loops whose key, tempo and role are known, and measured on others.
+"""Fitting and evaluation of `loops` on loops with known key, tempo and role.
 
 May import `antiphon_loops`, `material` and `learning`, and no other model.
 """

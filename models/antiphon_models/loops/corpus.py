@@ -1,4 +1,4 @@
-"""Loops of known tempo, key, bars and family, rendered from `patterns`: to fit on, to measure on, to test with."""
+"""Loops of known tempo, key, bars and family, rendered from `patterns`, for fitting, evaluation and tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GAP = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A loop's truth. samples: float32 `[2, frames]` at `RATE`.  key: "A minor" or None.  kind: what it plays."""
+    """Loop with its truth. samples: float32 `[2, frames]` at `RATE`.  key: "A minor" or None.  kind: its part."""
 
     samples: NDArray[np.float32]
     bpm: float
@@ -39,7 +39,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class LoopScore:
-    """One to be rendered. notes: in beats from its start, which may be as they were played."""
+    """Score of a loop. notes: in beats from its start, quantised or as played."""
 
     bpm: float
     bars: int
@@ -62,7 +62,7 @@ def _score(rng: np.random.Generator, kind: str) -> LoopScore:
 
 
 def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:
-    """`count` loops, kinds in turn; the files end where the last bar does, with what rang on cut off."""
+    """`count` rendered loops, kinds in turn, cut at the last bar line."""
     rng = np.random.default_rng(seed)
     kinds = kinds or ("drums", "bass", "chords", "melody", "drums", "chords")
     for first in range(0, count, 48):
@@ -73,7 +73,7 @@ def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ())
 def together(
     scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator, rate: int = RATE
 ) -> Iterator[Known]:
-    """Scores rendered one after the other in one go at `rate` Hz, unevenly by some ms."""
+    """Scores rendered in one pass at `rate` Hz, with random timing of some ms."""
     reverb = bool(rng.random() < 0.6)
     notes: list[TimedMidiNote] = []
     programs: list[Program] = []

@@ -20,15 +20,15 @@ from antiphon_models.loops.midifile import UNSEEN, check_fonts
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
-"""Loops among which the true partner is looked for; tempos that count as one, as a ratio."""
+"""Number of candidate loops; ratio of tempos that count as equal."""
 _SEED, _FEWEST = 57, 24
-"""Windows that have 50 loops for certain."""
+"""Number of windows that surely contain 50 loops."""
 Pair = Callable[["_Item", "_Item"], float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A loop with its truth. file: its sound.  key: of its song.  chroma, onsets: of each beat, and of half 16ths."""
+    """Loop with its truth. file: its sound.  key: of its song.  chroma, onsets: per beat, and per half 16th."""
 
     loop: FitLoop
     file: Path
@@ -37,7 +37,7 @@ class _Item:
 
 
 class Fitting(Evaluation):
-    """Parts of songs that nothing was trained on, rendered with soundfonts that nothing was trained on."""
+    """Evaluation on song parts and soundfonts outside the training."""
 
     folders = ("pop909",)
     road = "`antiphon library fits FILE --json`; `fits by rule` in a catalogue without the analysis `fit`"
@@ -52,7 +52,7 @@ class Fitting(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Figures of each window's pair. Raises `UsageError`: FluidSynth or a soundfont is missing."""
+        """Scores of each window's pair. Raises `UsageError`: FluidSynth or a soundfont is missing."""
         check_fonts()
         rng = np.random.default_rng(_SEED * ask.seed)
         drawn = list(windows(ask.data, "test", SONGS, 1, rng))
@@ -117,7 +117,7 @@ _ROADS = {"fits by rule": ("loop",), "fits": ("loop", "fit")}
 
 
 class _Road:
-    """A catalogue of the loops, analysed."""
+    """Catalogue with the analysed loops."""
 
     def __init__(self, root: Path, folder: Path, only: Sequence[str]) -> None:
         self._root = make_folder(root)

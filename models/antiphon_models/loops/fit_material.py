@@ -1,4 +1,4 @@
-"""Four bars of songs, each part a loop of its own: what `fit` is trained and measured on.
+"""Four-bar windows of songs, each part as a loop: training and test material of `fit`.
 
 Parts of the same bars go together; a foil breaks one thing of a part: its pitch, its place in the bar, its tempo.
 """
@@ -20,7 +20,7 @@ from antiphon_models.material.part_songs import PartNote, PartSong, songs
 BARS, SPLIT = 4, 50
 """Bars of a loop; MIDI number below which a piano's notes are its bass."""
 FEWEST = 5
-"""Notes that a part has at least."""
+"""Minimum notes of a part."""
 QUICKER = 1.08
 FOILS = ("a semitone up", "half a beat late", "8 % quicker")
 _PROGRAMS = {"drums": KITS, "bass": BASSES, "chords": CHORDS, "pad": (48, 49, 50, 51, 88, 89, 90, 95)}
@@ -43,14 +43,14 @@ class FitLoop:
 
     @property
     def name(self) -> tuple[int, str, str]:
-        """Of one set of windows its own."""
+        """Key that is unique within one set of windows."""
         return self.place, self.part, self.foil
 
 
 def windows(
     data: Path, split: str, limits: dict[str, int], count: int, rng: np.random.Generator
 ) -> Iterator[list[FitLoop]]:
-    """The parts of up to `count` windows of each song that has two parts there at least.
+    """Parts of up to `count` windows of each song, with at least two parts each.
 
     `limits`: songs by source. `rng`: draws windows, tempos of what has none, and instruments.
     """
@@ -79,7 +79,7 @@ def windows(
 
 
 def foil(loop: FitLoop, kind: str) -> FitLoop:
-    """The part with one thing broken: a copy whose notes are moved round the four bars, transposed or played faster."""
+    """Foil of a part: its notes rotated within the four bars, transposed or sped up."""
     score = loop.score
     if kind == FOILS[0]:
         score = replace(score, notes=[replace(n, pitch=n.pitch + 1) for n in score.notes])
@@ -93,14 +93,14 @@ def foil(loop: FitLoop, kind: str) -> FitLoop:
 def sounds_of(
     loops: Sequence[FitLoop], soundfont: str, rng: np.random.Generator, rate: int = RATE
 ) -> Iterator[NDArray[np.float32]]:
-    """The sound of each, float32 `[frames]`, exactly four bars."""
+    """Sound of each loop, float32 `[frames]`, exactly four bars."""
     for first in range(0, len(loops), _CHUNK):
         for known in together([x.score for x in loops[first : first + _CHUNK]], soundfont, rng, rate):
             yield known.samples.mean(axis=0)
 
 
 def _parts(song: PartSong) -> dict[str, list[PartNote]]:
-    """Its parts; a piano without a bass beside it is split into one and its chords."""
+    """Parts of a song; a piano without a bass part is split into bass and chords."""
     parts = dict(song.parts)
     if "bass" not in parts and "chords" in parts:
         whole = parts["chords"]
@@ -118,7 +118,7 @@ def _cut(notes: Sequence[PartNote], start: float) -> list[PartNote]:
 
 
 def _name_of(key: int) -> str:
-    """Of a key 0 to 23."""
+    """Name of a key 0 to 23."""
     return f"{SHARP_NAMES[key % 12]} {'minor' if key > 11 else 'major'}"
 
 

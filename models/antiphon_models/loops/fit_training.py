@@ -1,4 +1,4 @@
-"""The training of `fit`: two towers that see four bars of a loop each, taught which parts are of one song."""
+"""Training of `fit`: two towers for four bars of a loop, by contrastive learning of parts of one song."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SETS = (
 )
 """Split, soundfont, seed, songs of each source (0: all), and windows of a song."""
 MOST = 960
-"""Loops of a set."""
+"""Maximum loops of a set."""
 _BATCH, _CHUNK, _WIDTH, _CHANNELS = 40, 96, 40, 12
 BEATS, HARMONY, RHYTHM = 16, 192, 64
 _AWRY = 0.15
-"""How many of the pairs are both moved by a part of a bar, so that the place in the bar alone decides nothing."""
+"""Share of pairs that are both shifted by a part of a bar, against learning from bar position alone."""
 
 
 class FitNetwork(nn.Module):
-    """Two towers: pitch classes to harmony, which a transposition turns as it turns them; bands and onsets to rhythm.
+    """Two towers: pitch classes to harmony, equivariant to transposition; bands and onsets to rhythm.
 
     Loops float32 `[n, ROWS, STEPS]` give `[n, HARMONY + RHYTHM]`, each part scaled: the product of two loops' vectors
     is how well they go together.
@@ -72,13 +72,13 @@ class FitNetwork(nn.Module):
 
 
 def _around(x: torch.Tensor) -> torch.Tensor:
-    """`[n, channels, CLASSES, BEATS]` continued in a circle, in pitch by an octave and in time by a beat each way."""
+    """Circular padding of `[n, channels, CLASSES, BEATS]`, in pitch by an octave and in time by a beat each way."""
     x = torch.cat([x, x[:, :, : CLASSES - 1]], dim=2)
     return torch.cat([x[..., -1:], x, x[..., :1]], dim=3)
 
 
 class FitRecipe(Recipe):
-    """The towers of `fit`."""
+    """Recipe of `fit`'s towers."""
 
     name = "fit"
     weights = "loops-fit"
@@ -152,7 +152,7 @@ class FitRecipe(Recipe):
 
 
 class _Set:
-    """Loops of a soundfont, by window."""
+    """Loops of one soundfont, by window."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         read = [dict(np.load(file)) for file in files]
@@ -171,20 +171,20 @@ class _Set:
             self.songs.setdefault(str(self.song[loops[0]]), []).append(place)
 
     def pairs(self, rng: np.random.Generator, count: int) -> list[NDArray[np.int64]]:
-        """Two parts of one window, each pair of another song."""
+        """Pairs of parts of one window, each of another song."""
         names = rng.permutation(list(self.songs))[:count]
         return [rng.permutation(self.windows[int(rng.choice(self.songs[name]))])[:2] for name in names]
 
 
 def _moved(loop: F32, semitones: int, steps: int) -> F32:
-    """A loop with its pitch classes moved up and all of it later by 16ths; its bands keep their pitch."""
+    """Loop with pitch classes transposed and all of it delayed by 16ths; its bands keep their pitch."""
     out = np.roll(loop, steps, axis=1)
     out[PITCHED] = np.roll(out[PITCHED], semitones, axis=0)
     return out
 
 
 def _varied(loop: F32, rng: np.random.Generator) -> F32:
-    """A loop as another instrument might play it: its bands tilted, or left out; some bars of it silent."""
+    """Augmented loop: bands tilted or dropped; some bars silent."""
     out = loop.copy()
     if rng.random() < 0.25:
         out[:BANDS] = 0.0
@@ -199,7 +199,7 @@ def _varied(loop: F32, rng: np.random.Generator) -> F32:
 
 
 def _material(job: TrainingJob, split: str, font: str, seed: int, limits: dict[str, int], count: int) -> Iterator[Path]:
-    """Files of some loops each; those that are there are not made again."""
+    """Files of a few loops each, made if missing."""
     seed += 1000 * (job.seed - 1)
     rng = np.random.default_rng(seed)
     drawn = list(windows(job.data, split, limits, count, rng))

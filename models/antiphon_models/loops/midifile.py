@@ -1,4 +1,4 @@
-"""Notes in seconds to sound by a soundfont: the ground truth of `corpus`."""
+"""Rendering of timed notes by a soundfont: the ground truth of `corpus`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
 
 TICKS = 9600
-"""Of a second: finer than a sample at 9.6 kHz, so that an unevenness of some ms is kept."""
+"""Ticks per second: finer than a sample at 9.6 kHz, to keep timing deviations of some ms."""
 SOUNDFONTS = {"fluidr3": FLUID, "timgm6mb": TIM}
-"""Those that the tables of the analysis are fitted on."""
+"""Soundfonts for fitting the tables of the analysis."""
 UNSEEN = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUID.with_name("sf_GMbank.sf2")}
-"""Those that nothing is fitted on; csound's bank is a relative of TimGM6mb."""
+"""Soundfonts for evaluation only; csound's bank is a relative of TimGM6mb."""
 DRUMS = 9
 
 
@@ -36,7 +36,7 @@ class TimedMidiNote:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """From `start` seconds on `channel` plays General MIDI program 0 to 127 (on channel 9, a drum kit)."""
+    """Program change at `start` seconds of `channel` to General MIDI program 0 to 127 (on channel 9, a drum kit)."""
 
     start: float
     channel: int
@@ -44,7 +44,7 @@ class Program:
 
 
 def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> bytes:
-    """A one-track MIDI file; of what comes at one time, notes end first and begin last."""
+    """A one-track MIDI file; at equal times note-offs come first and note-ons last."""
     events = [(p.start, 1, program_change(p.channel, p.program)) for p in programs]
     for note in notes:
         events.append((note.start, 2, note_on(note.channel, note.pitch, note.velocity)))
@@ -54,7 +54,7 @@ def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> by
 
 
 def why_not() -> str:
-    """Why nothing can be rendered here; "" when it can."""
+    """Reason why rendering is impossible here; "" if it is possible."""
     missing = fluidsynth.missing((*SOUNDFONTS.values(), *UNSEEN.values()))
     if not missing:
         return ""
@@ -69,6 +69,6 @@ def check_fonts() -> None:
 
 
 def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
-    """What FluidSynth makes of a MIDI file, float32 `[2, frames]`."""
+    """FluidSynth's rendering of a MIDI file, float32 `[2, frames]`."""
     settings = FluidSettings(gain=0.5, reverb=reverb, chorus=reverb)
     return np.ascontiguousarray(fluidsynth.play(data, (SOUNDFONTS | UNSEEN)[soundfont], rate, settings).T)

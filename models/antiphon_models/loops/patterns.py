@@ -1,4 +1,4 @@
-"""Patterns of drums, bass, chords and melody, drawn at random: what the loops of `corpus` play.
+"""Random patterns of drums, bass, chords and melody for the loops of `corpus`.
 
 A pattern is a list of notes in beats. The grammars are plain textbook ones: grooves by step weights, four
 kinds of accompaniment, phrases of a repeated rhythm.
@@ -39,7 +39,7 @@ class PatternNote:
 
 
 def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
-    """A groove with its chances drawn once and, in half of the loops, a fill in the last bar."""
+    """Groove with fixed hit probabilities and, in half of the loops, a fill in the last bar."""
     shuffle = rng.random() < 0.08
     grooves = SHUFFLES if shuffle else GROOVES
     groove = grooves[str(rng.choice(list(grooves)))]
@@ -73,7 +73,7 @@ def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
 
 
 def _chords(rng: np.random.Generator, mode: str, bars: int) -> list[tuple[float, float, int]]:
-    """(start, length, degree) in beats: a chord a bar, now and then two or a half."""
+    """(start, length, degree) in beats: a chord a bar, sometimes two or a half."""
     rows = PROGRESSIONS[mode]
     row = rows[int(rng.integers(len(rows)))]
     each = float(rng.choice([4.0, 4.0, 4.0, 2.0, 8.0])) if bars > 1 else float(rng.choice([4.0, 2.0, 1.0, 4.0]))
@@ -116,7 +116,7 @@ def bass(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[Pat
 
 
 def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[PatternNote]:
-    """Triads or sevenths, struck together in a rhythm or broken."""
+    """Triads or sevenths, as block chords in a rhythm or broken."""
     scale, onsets = MAJOR if mode == "major" else MINOR, _onsets(rng)
     low, gate, size = int(rng.integers(46, 60)), float(rng.uniform(0.4, 1.0)), 4 if rng.random() < 0.25 else 3
     broken = rng.random() < 0.3
@@ -145,7 +145,7 @@ def chords(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[P
 
 
 def melody(rng: np.random.Generator, bars: int, tonic: int, mode: str) -> list[PatternNote]:
-    """A walk in the scale over the chords, its rhythm of a bar or two repeated."""
+    """Random walk in the scale over the chords, with a repeated rhythm of a bar or two."""
     scale, low = MAJOR if mode == "major" else MINOR, int(rng.integers(58, 72))
     row = _chords(rng, mode, bars)
     dense = float(rng.uniform(0.25, 0.7))

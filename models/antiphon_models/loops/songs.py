@@ -1,4 +1,4 @@
-"""Loops cut from songs as people play them: POP909's piano, its lowest notes as bass, its melody, on other instruments.
+"""Loops cut from human performances: POP909's piano, its lowest notes as bass, its melody, on other instruments.
 
 They begin at phrase boundaries annotated by listeners. Loops drawn by `patterns` are even and begin on the tonic;
 these need not.
@@ -20,15 +20,15 @@ from antiphon_models.loops.patterns import PatternNote
 from antiphon_models.material.sounds import songs as folders
 
 FIT, TEST = "123456", "789"
-"""Last digits of the songs fitted on and measured on; 0 is left out of the data."""
+"""Last digits of the songs for fitting and evaluation; 0 is left out of the data."""
 _UNEVEN = 0.03
-"""Seconds by which a loop's beats may differ."""
+"""Maximum deviation of a loop's beats in seconds."""
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B"}
 _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.MELODIES}
 
 
 def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[Known]:
-    """`count` loops, or as many as there are: at most three of a song, kinds in turn. data: a folder with pop909/."""
+    """`count` loops, or as many as available: at most three of a song, kinds in turn. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
     songs = folders(data, digits)
     scores: list[LoopScore] = []
@@ -42,7 +42,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
 
 
 def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
-    """A phrase of it, or its beginning; None where its beats are uneven, its key changes or little is played."""
+    """Score of a phrase of the song, or its beginning; None for uneven beats, a key change or few notes."""
     from antiphon.api.backends.files import read_midi
 
     keys = [line.split() for line in (song / "key_audio.txt").read_text().splitlines()]
@@ -83,6 +83,6 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
 
 
 def _lowest(notes: list[PatternNote]) -> list[PatternNote]:
-    """Of what is struck together the lowest, as far down as a bass plays."""
+    """Lowest of simultaneous notes, within the range of a bass."""
     low = [n for n in notes if n.pitch < 58 and n.pitch == min(m.pitch for m in notes if abs(m.start - n.start) < 0.1)]
     return [PatternNote(n.start, n.length, n.pitch - 12 if n.pitch > 48 else n.pitch, n.velocity) for n in low]

@@ -23,19 +23,19 @@ from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import RATE as RENDERED, Known
 
 COUNT, SONGS = 1056, 240
-"""Of each soundfont the shipped tables are fitted on."""
+"""Number of loops per soundfont, for the shipped tables."""
 SEEDS = {
     "fluidr3": {31: 192, 102: 192, 202: 192, 302: 240, 312: 240},
     "timgm6mb": {31: 192, 101: 192, 201: 192, 301: 240, 311: 240},
 }
-"""Of what they are fitted on, and how many loops of each; evaluation measures on another seed's and on other songs'."""
+"""Seeds of the fitted loops, and number of loops of each; evaluation uses another seed and other songs."""
 _SONGS = 31
 _RIDGE = {"tempo": 0.3, "key": 10.0, "family": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledLoop:
-    """A known loop's features and truth. key: its place in `key.LABELS`, -1 for none."""
+    """Features of a known loop with its truth. key: its index in `key.LABELS`, -1 for none."""
 
     role: str
     bars: int
@@ -64,7 +64,7 @@ def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
 
 
 def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[Known]:
-    """What is fitted on: `count` loops drawn at random, and `cut` of songs where there are any."""
+    """Fitting material: `count` random loops, and `cut` of songs where there are any."""
     for seed, most in SEEDS[soundfont].items():
         yield from corpus.rendered(min(count, most), soundfont, seed)
         count = max(0, count - most)
@@ -81,7 +81,7 @@ def fit(known: Sequence[LabelledLoop]) -> LoopTables:
 
 
 def _tempo(known: Sequence[LabelledLoop]) -> LinearScore:
-    """What the right candidate has more than each wrong one is to score 1."""
+    """Linear score fitted to the feature difference of the right candidate from each wrong one."""
     rows = np.vstack([x.tempo for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
     pairs = []

@@ -1,4 +1,4 @@
-"""Sound that programs make of notes and text, for any model: one caller of FluidSynth, one of espeak-ng, MIDI bytes.
+"""Synthesised sound for any model: FluidSynth and espeak-ng interfaces, MIDI bytes.
 
 May import `antiphon.api` and `learning`, and nothing of a model or a plugin.
 """

@@ -1,4 +1,4 @@
-"""The one caller of espeak-ng: text to speech, by voice, speed and pitch."""
+"""Interface of espeak-ng: text to speech, by voice, speed and pitch."""
 
 from __future__ import annotations
 

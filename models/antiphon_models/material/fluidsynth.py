@@ -1,4 +1,4 @@
-"""The one caller of FluidSynth: the bytes of a MIDI file to sound, by a General MIDI soundfont."""
+"""Interface of FluidSynth: a MIDI file's bytes to sound, by a General MIDI soundfont."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class FluidSettings:
 
 
 def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
-    """What of FluidSynth and these soundfonts is not on this machine, each by its name or path."""
+    """Missing programs and soundfonts on this machine, each by its name or path."""
     return absent(PROGRAM, fonts)
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
-    """Renders a MIDI file's bytes by FluidSynth: float32 `[frames, 2]`, with what rings on after the last event.
+    """FluidSynth's rendering of a MIDI file's bytes: float32 `[frames, 2]`, with the release after the last event.
 
     Raises `FileNotFoundError`: there is no fluidsynth program, or no such soundfont. `subprocess.CalledProcessError`:
     it fails. `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.

@@ -1,4 +1,4 @@
-"""Keys by the probe-tone profiles of Krumhansl and Kessler (1982), which systems that find keys are compared with."""
+"""Key by the probe-tone profiles of Krumhansl and Kessler (1982), a baseline of key detection."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3
 
 
 def key_of(weights: NDArray[np.floating]) -> int:
-    """The key whose profile weights of the pitch classes `[12]` correlate with best: C to B major, then minor."""
+    """Key whose profile correlates best with pitch class weights `[12]`: C to B major, then minor."""
     fits = [np.corrcoef(np.roll(profile, tonic), weights)[0, 1] for profile in (_MAJOR, _MINOR) for tonic in range(12)]
     return int(np.nanargmax(fits))
 
 
 def key_of_sound(sound: NDArray[np.float32], rate: int) -> str:
-    """The key of a mono sound, as "A minor", by librosa's constant-Q chroma."""
+    """Key of a mono sound, as "A minor", by librosa's constant-Q chroma."""
     librosa = import_librosa()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of short sounds' lowest octaves

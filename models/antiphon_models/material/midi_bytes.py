@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 TICKS = 960
-"""Of a second, unless a caller counts finer."""
+"""Default ticks per second."""
 
 
 def note_on(channel: int, number: int, velocity: int) -> bytes:
-    """The message. channel: 0 to 15.  number, velocity: 0 to 127."""
+    """Note-on message. channel: 0 to 15.  number, velocity: 0 to 127."""
     return bytes((0x90 | channel, number, velocity))
 
 
 def note_off(channel: int, number: int) -> bytes:
-    """The message. channel: 0 to 15.  number: 0 to 127."""
+    """Note-off message. channel: 0 to 15.  number: 0 to 127."""
     return bytes((0x80 | channel, number, 0))
 
 
@@ -24,12 +24,12 @@ def is_note_on(message: bytes) -> bool:
 
 
 def program_change(channel: int, program: int) -> bytes:
-    """The message. channel: 0 to 15, of which 9 plays drums.  program: 0 to 127, of General MIDI."""
+    """Program change message. channel: 0 to 15, of which 9 plays drums.  program: 0 to 127, of General MIDI."""
     return bytes((0xC0 | channel, program))
 
 
 def control_change(channel: int, number: int, value: int) -> bytes:
-    """The message. channel: 0 to 15.  number, value: 0 to 127, as 7 for the volume, 10 for the pan."""
+    """Control change message. channel: 0 to 15.  number, value: 0 to 127, as 7 for the volume, 10 for the pan."""
     return bytes((0xB0 | channel, number, value))
 
 
@@ -50,7 +50,7 @@ def midi_bytes(events: Iterable[tuple[int, bytes]], ticks: int = TICKS) -> bytes
 
 
 def _delta(number: int) -> bytes:
-    """A number of ticks, seven bits a byte, all but the last with the highest bit set."""
+    """Variable-length quantity of a delta time in ticks."""
     digits = [number & 0x7F]
     while number := number >> 7:
         digits.insert(0, (number & 0x7F) | 0x80)

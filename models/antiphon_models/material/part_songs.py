@@ -30,10 +30,10 @@ from antiphon_models.material import krumhansl, sounds
 PARTS = ("melody", "chords", "bass", "drums", "pad")
 SOURCES = ("pop909", "jsb", "freedoom", "openttd-openmsx")
 POP_SPLITS = {"train": "123456", "valid": "7", "test": "89"}
-"""Last digits of the numbers of POP909's songs. Those that end in 0 are not used."""
+"""Last digits of POP909's song numbers per split. Numbers that end in 0 are unused."""
 _DRUMS = 10
 _BASSES, _PADS = range(32, 40), (*range(48, 56), *range(88, 96))
-"""Programs of General MIDI: basses; strings, voices and pads."""
+"""General MIDI programs: basses; strings, voices and pads."""
 _TRIADS = np.array(
     [np.roll([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)]
     + [np.roll([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)],
@@ -90,7 +90,7 @@ class PartSong:
 
 
 def songs(data: Path, split: str, sources: Sequence[str] = SOURCES, limit: int = 0) -> Iterator[PartSong]:
-    """The songs of a split, of those sources whose folder `data` holds.
+    """Songs of a split, from those sources present in the folder `data`.
 
     `split`: "train", "valid" or "test". `sources`: of `SOURCES`. `limit`: most songs of each source, evenly chosen; 0
     for all.
@@ -102,13 +102,13 @@ def songs(data: Path, split: str, sources: Sequence[str] = SOURCES, limit: int =
 
 
 def chosen(names: Sequence[Path], limit: int) -> list[Path]:
-    """At most `limit` of some paths (0: all), evenly."""
+    """At most `limit` of some paths (0: all), evenly spaced."""
     return [names[n * len(names) // limit] for n in range(limit)] if 0 < limit < len(names) else list(names)
 
 
 @dataclass(frozen=True)
 class PopSong:
-    """A song of POP909 as annotated.
+    """Annotated song of POP909.
 
     Attributes:
         beats: `[n]`, seconds.
@@ -186,7 +186,7 @@ def _pop909(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def _key(label: str) -> int:
-    """Number of a key as "Gb:maj"."""
+    """Number of a key such as "Gb:maj"."""
     name, _, mode = label.partition(":")
     flats = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
     return SHARP_NAMES.index(flats.get(name, name)) + 12 * mode.startswith("min")
@@ -203,7 +203,7 @@ def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def _held(pitches: Sequence[int]) -> list[PartNote]:
-    """A voice of sixteenths, equal ones joined within a bar's quarters of equal pitch; -1 is a rest."""
+    """Voice of sixteenths as notes, equal ones tied within a quarter; -1 is a rest."""
     notes: list[PartNote] = []
     for n, pitch in enumerate(pitches):
         if pitch >= 0 and notes and notes[-1].pitch == pitch and notes[-1].end == n / 4 and n % 4:
@@ -230,7 +230,7 @@ def _freedoom(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def midi_lumps(wad: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the MIDI files in an archive of Doom's engine, each content once."""
+    """Names and bytes of the distinct MIDI files in an archive of Doom's engine."""
     content, seen = wad.read_bytes(), set()
     count, at = struct.unpack_from("<ii", content, 4)
     for place, size, name in struct.iter_unpack("<ii8s", content[at : at + 16 * count]):
@@ -246,7 +246,7 @@ def _split(name: str) -> str:
 
 
 def _band(name: str, split: str, path: Path) -> Iterator[PartSong]:
-    """A file of General MIDI by its channels; nothing where it cannot be read or has no melody."""
+    """Song of a General MIDI file by its channels; none if it is unreadable or has no melody."""
     try:
         file = read_midi(path, overlap="end")
     except FileError:
@@ -258,7 +258,7 @@ def _band(name: str, split: str, path: Path) -> Iterator[PartSong]:
 
 
 def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, int]]:
-    """Parts of channels: drums and bass by number and program, the melody the highest line of one voice."""
+    """Parts of channels: drums and bass by number and program, the melody the highest monophonic line."""
     channels: dict[int, list[PartNote]] = {}
     program: dict[int, int] = {}
     for track in file.tracks:
@@ -290,7 +290,7 @@ def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, in
 def _estimated(
     name: str, split: str, meter: int, tempo: float, parts: Mapping[str, list[PartNote]], programs: Mapping[str, int]
 ) -> PartSong:
-    """A song whose key is estimated by profiles, and whose chords are the triads that its beats fit best."""
+    """Song with a key estimated by profiles, and chords as best-fitting triads per beat."""
     notes = [note for part, played in parts.items() if part != "drums" for note in played]
     beats = math.ceil(max(note.end for note in notes))
     classes = durations(notes, beats)
@@ -306,7 +306,7 @@ def _estimated(
 
 
 def durations(notes: Iterable[PartNote], beats: int) -> NDArray[np.float64]:
-    """`[beats, 12]`: how long each pitch class sounds in each beat, in beats."""
+    """Duration of each pitch class in each beat, in beats: `[beats, 12]`."""
     classes = np.zeros((beats, 12))
     for note in notes:
         for beat in range(max(0, int(note.start)), min(beats, math.ceil(note.end))):

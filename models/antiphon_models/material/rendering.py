@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 600.0
-"""Seconds that a program may take; found by use: what is rendered here takes some seconds."""
+"""Timeout of a program in seconds, by experience: rendering here takes some seconds."""
 
 
 def absent(program: str, files: Iterable[Path]) -> list[str]:
-    """Names of the programs and paths of the files that are missing on this machine."""
+    """Names of missing programs, and paths of missing files."""
     names = [] if shutil.which(program) is not None else [program]
     return names + [str(path) for path in files if not path.is_file()]
 
 
 def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArray[np.float32]:
-    """The float32 `[frames, channels]` that a program makes of a MIDI file's bytes.
+    """Sound float32 `[frames, channels]` of a MIDI file's bytes, rendered by a program.
 
     `words` of its command line come from the paths of the MIDI file and of the sound file that it writes.
 

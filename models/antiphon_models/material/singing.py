@@ -1,4 +1,4 @@
-"""Voices that sing notes: a singer is espeak-ng saying a syllable for each note, resynthesised on a pitch by WORLD.
+"""Synthetic singing: espeak-ng's syllables, resynthesised at the notes' pitches by WORLD.
 
 The syllable is taken apart by WORLD, stretched to the note's length, and put together again on a pitch drawn from the
 score: with glides, scoops, vibrato, drift and mistuning. Needs pyworld and espeak-ng.
@@ -40,7 +40,7 @@ class ScoreNote:
 
 
 def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
-    """espeak-ng's speech, mono at `rate`."""
+    """Speech of espeak-ng, mono at `rate`."""
     x, made = espeak.speech(text, voice, speed, pitch)
     return resampled(x, made, rate)
 
@@ -72,12 +72,12 @@ class Syllable:
 
 @functools.lru_cache(maxsize=512)
 def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
-    """A spoken syllable taken apart."""
+    """WORLD analysis of a spoken syllable."""
     return take_apart(said(text, voice, rate=rate), rate)
 
 
 def take_apart(sound: F32, rate: int) -> Syllable:
-    """A piece of speech, mono at `rate`, taken apart."""
+    """WORLD analysis of a piece of speech, mono at `rate`."""
     pyworld = world()
     x = sound.astype(np.float64)
     loud = np.flatnonzero(np.abs(x) > 0.02 * np.abs(x).max())
@@ -93,7 +93,7 @@ def take_apart(sound: F32, rate: int) -> Syllable:
 
 @dataclass(frozen=True, slots=True)
 class Singer:
-    """A voice and what it sings. warp: formants are so many times as high.  take: syllables by text, voice and rate."""
+    """Voice with its syllables. warp: factor of the formants.  take: syllables by text, voice and rate."""
 
     voice: str
     syllables: Sequence[str] = SYLLABLES
@@ -105,9 +105,8 @@ def singing(
     notes: Sequence[ScoreNote], singer: Singer, how: SingingStyle, seed: int, rate: int = RATE,
     intonation: F64 | None = None,
 ) -> tuple[F32, F64]:  # fmt: skip
-    """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
-    syllable before. intonation: semitones to add to each frame's pitch.
-    """
+    """Sung notes: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. Slurred notes continue the syllable
+    before. intonation: semitones to add to each frame's pitch."""
     pyworld = world()
     rng = np.random.default_rng(seed)
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
@@ -153,7 +152,7 @@ def singing(
 
 
 def _stretched(made: Syllable, lead: int, body: int, *, slurred: bool) -> NDArray[np.int64]:
-    """Which frames of a syllable are sung: `lead` before its vowel, then `body`; of a slur the vowel alone."""
+    """Frame indices of a stretched syllable: `lead` before its vowel, then `body`; of a slur the vowel alone."""
     first, last = made.vowel
     if slurred:
         middle = (first + last) // 2

@@ -1,4 +1,4 @@
-"""Sound files that material is made of, and those that it is kept in."""
+"""Source sound files of material, and cached results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mono(path: Path, rate: int) -> F32:
 def kept(
     path: Path, rate: int, make: Callable[[], NDArray[np.floating]], kind: str = "FLAC", subtype: str | None = None
 ) -> Path:
-    """A file of sound, made where it is not there, whole or not at all.
+    """Sound file, created atomically if missing.
 
     `make` gives mono or `[frames, channels]`; `subtype` None is the format's usual one, of FLAC 16 bits.
     """
@@ -45,12 +45,12 @@ def kept(
 
 
 def of_length(sound: NDArray[np.floating], frames: int) -> F32:
-    """The first frames of a mono sound, with silence behind where it is shorter."""
+    """Mono sound cut or zero-padded to `frames`."""
     return np.asarray(np.pad(sound[:frames], (0, max(0, frames - len(sound)))), np.float32)
 
 
 def save_ogg(path: Path, sound: F32, rate: int, level: float) -> None:
-    """Mono as Ogg Vorbis, whole or not at all; `level` 0 for the best quality to 1 for the lowest bit rate."""
+    """Writes mono Ogg Vorbis atomically; `level` 0 for the best quality to 1 for the lowest bit rate."""
     import soundfile
 
     part = path.with_suffix(".part")
@@ -62,7 +62,7 @@ def save_ogg(path: Path, sound: F32, rate: int, level: float) -> None:
 
 
 def save_arrays(path: Path, **arrays: Any) -> None:
-    """Arrays by name as one .npz, whole or not at all."""
+    """Writes arrays by name as one .npz atomically."""
     part = path.with_suffix(".part.npz")
     np.savez(part, **arrays)
     part.replace(path)

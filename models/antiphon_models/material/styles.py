@@ -1,4 +1,4 @@
-"""How singers sing, drawn at random: the styles of the material."""
+"""Singing styles of the material, drawn at random."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SingingStyle:
 
 @dataclass(frozen=True, slots=True)
 class StyleRanges:
-    """Ranges that a `SingingStyle` is drawn from, evenly.
+    """Uniform ranges of a `SingingStyle`.
 
     Attributes:
         glide: Seconds.
@@ -74,14 +74,14 @@ TRAINED = StyleRanges(
     without_vibrato=0, vibrato_rate=(4.5, 6.5), vibrato_delay=(0.0, 0.35), drift=(0.03, 0.15), mistuned=(0.0, 0.15),
     slurs=(0.0, 0.3), breath=(-4.5, -2.7),
 )  # fmt: skip
-"""Of a trained singer."""
+"""Ranges of a trained singer."""
 
 UNTRAINED = StyleRanges(
     glide=(0.04, 0.2), scoops=(0.1, 0.9), scoop=(0.4, 3.0), scoop_time=(0.05, 0.2), vibrato=(0.0, 0.4),
     without_vibrato=2, vibrato_rate=(3.5, 7.0), vibrato_delay=(0.05, 0.4), drift=(0.08, 0.3), mistuned=(0.05, 0.4),
     slurs=(0.0, 0.5), breath=(-4.2, -2.3),
 )  # fmt: skip
-"""Of an untrained singer: longer slides, more scoops, less vibrato."""
+"""Ranges of an untrained singer: longer slides, more scoops, less vibrato."""
 
 
 def manner(rng: np.random.Generator, ranges: StyleRanges = TRAINED) -> SingingStyle:

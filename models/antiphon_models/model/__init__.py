@@ -1,4 +1,4 @@
-"""The network of the reference model and how its weights were drawn.
+"""Network of the reference model, and its random weights.
 
 May import `antiphon_model`, `material` and `learning`, and no other model.
 """

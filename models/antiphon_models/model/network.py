@@ -1,4 +1,4 @@
-"""The reference network: a small recurrent one that does a model's work and lets the sound pass.
+"""Reference network: a small recurrent one with a model's cost that passes the sound.
 
 24 band levels of the hop → a gated recurrent layer of 64 → one number. Imported in workers and training only.
 """
@@ -13,7 +13,7 @@ LEVELS, HIDDEN = 24, 64
 
 
 class Reference(StreamingModel):
-    """y is x, bit for bit, as long as weights and state give a finite number; else it is that number.
+    """Identity network: y is x, bit for bit, while weights and state give a finite number; else it is that number.
 
     So what went wrong inside is heard as NaN, and a sound that comes back unchanged has gone all the way.
     """
@@ -26,7 +26,7 @@ class Reference(StreamingModel):
         self.readout = torch.nn.Linear(HIDDEN, 1)
 
     def start(self, slots: int) -> State:
-        """One `[slots, HIDDEN]`."""
+        """Initial GRU state, zeros `[slots, HIDDEN]`."""
         return (torch.zeros(slots, HIDDEN),)
 
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:

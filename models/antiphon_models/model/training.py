@@ -1,4 +1,4 @@
-"""How `models/weights/reference.safetensors` was made: drawn at random from a seed, not learned.
+"""Random weights of `models/weights/reference.safetensors`, drawn from a seed, not trained.
 
 python -m antiphon_models.model.training [FOLDER] [--seed N]     FOLDER: for weights and manifest; models/weights/ by
 default
@@ -20,7 +20,7 @@ SEED = 20
 
 
 def draw_weights(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
-    """Weights by name, even within ±1/√HIDDEN, in the order the network names them."""
+    """Weights by name, uniform within ±1/√HIDDEN, in the order of the network's names."""
     rng, most = np.random.default_rng(seed), HIDDEN**-0.5
     return {
         name: rng.uniform(-most, most, tuple(tensor.shape)).astype(np.float32)
@@ -29,7 +29,7 @@ def draw_weights(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
 
 
 def write(folder: Path, seed: int = SEED) -> None:
-    """Puts weights and their manifest entry into the folder; what else the manifest names stays."""
+    """Writes weights and their manifest entry into the folder, keeping other entries."""
     arrays = draw_weights(seed)
     said = {
         "plugin": REFERENCE.plugin,

@@ -1,4 +1,4 @@
-"""From folders and data sets to shards of labelled spectrograms, as steps that can be killed and run again.
+"""Restartable steps from folders and data sets to shards of labelled spectrograms.
 
 Imports `datasets`, `learning`, `antiphon.api` and parts of plugins; Apache Beam and Arrow, an extra, inside functions.
 """

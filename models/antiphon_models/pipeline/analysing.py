@@ -1,4 +1,4 @@
-"""The steps that analyse sounds: the catalogue's analyses of a data set, and what a classifier says of new sounds.
+"""Analysis steps: the catalogue's analyses of a data set, and a classifier's predictions for new sounds.
 
 Both are shards like those of spectrograms: a function of the names of their sounds and of the versions of the analyses,
 written whole or not at all. A column is a quantity, of the type that its analysis declares.
@@ -22,7 +22,7 @@ from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.shards import ShardWork, first_fields, shared_out, sounds_of, write_shard
 
 PREDICTIONS = "predictions"
-"""The folder of what is said of new sounds."""
+"""Folder name of predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class AnalysisTask(ShardWork):
 def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
-    """The shards, without those that no item falls into. Raises `PluginError`: there is no analysis of a name."""
+    """Tasks of nonempty shards. Raises `PluginError`: there is no analysis of a name."""
     from antiphon.api.backends.analysis import named_analyses
 
     present = analyses()
@@ -104,7 +104,7 @@ def compute_analyses(task: AnalysisTask) -> None:
 
 
 def _cells(results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
-    """Columns of some results: "NAME.QUANTITY", and "NAME.problem"."""
+    """Columns of results: "NAME.QUANTITY", and "NAME.problem"."""
     cells: dict[str, Any] = {}
     for name, (_, values, problem) in results.items():
         cells[f"{name}.problem"] = problem
@@ -136,7 +136,7 @@ def _type(quantity: Quantity) -> Any:
 
 
 def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
-    """What is said of a sound as JSON data: by analysis its quantities, and "problem", "" where there is none.
+    """Prediction for a sound as JSON data: by analysis its quantities, and "problem", "" where there is none.
 
     Landmarks, which are bytes, are left out.
     """

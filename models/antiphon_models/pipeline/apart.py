@@ -1,4 +1,4 @@
-"""Work in a process of its own, which ends with the one that started it; its end, of whatever kind, is a sentence.
+"""Work in a child process that ends with its parent; any failure becomes a sentence.
 
 By `multiprocessing`, not `HelperProcess`: what is passed on are functions and dataclasses.
 """
@@ -21,16 +21,16 @@ from antiphon.api import AntiphonError, FileError
 
 @dataclass(frozen=True, slots=True)
 class ParentLink:
-    """What the process says to the one that started it, from any of its threads."""
+    """Child's link to the parent process, usable from any thread."""
 
     messages: Connection
 
     def send(self, *values: Any) -> None:
-        """Sends values to its `watch`."""
+        """Sends values to the parent's `watch`."""
         self.messages.send((False, values))
 
     def end(self, failure: str | None) -> None:
-        """Tells the parent process that the work is complete, or why it failed."""
+        """Reports to the parent that the work is complete, or the reason of its failure."""
         self.messages.send((True, failure))
 
 
@@ -41,7 +41,7 @@ def run_apart(
     what: str,
     watch: Callable[..., None] = lambda *_: None,
 ) -> None:
-    """Has a function of a module called in a new process, with a `ParentLink` and plain data, and waits for its return.
+    """Calls a module's function in a new process, with a `ParentLink` and plain data, and waits for its return.
 
     `log` is for what it prints, `what` it does, for messages: "computes shards"; `watch` is called with what it sends.
 

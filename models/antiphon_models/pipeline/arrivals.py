@@ -1,4 +1,4 @@
-"""Files that arrive in a folder: found by looking, given out once, when they are complete."""
+"""Detection of new files in a folder: by polling, reported once, when complete."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 
 SETTLE = 0.4
-"""Seconds that a file's size and time have to stay as they are."""
+"""Seconds for which a file's size and time must be stable."""
 MOST_NAMES = 200_000
-"""Files of the folder that are kept in mind."""
+"""Maximum remembered files of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A sound that waits.
+    """A waiting sound.
 
     `name`: the path of its file in the folder, with "/". `mtime`: of the file's last change, ns since 1970; None for
     what came over MQTT and is not kept. `begun`: seconds of the clock when it had arrived. `answer`: called with the
@@ -39,7 +39,7 @@ class Arrival:
 
 
 class FolderWatch:
-    """Looks into a folder and says which files have arrived since.
+    """Polls a folder for new files.
 
     A file has arrived when its size and time have stayed for `SETTLE` seconds and, where the system can say so, no
     program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
@@ -53,7 +53,7 @@ class FolderWatch:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
-        """Looks once; how many were left. `take` is called with each file that has arrived; False leaves it."""
+        """Polls once; returns the number of remaining files. `take` is called with each new file; False leaves it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
         for path in files_below(self._folder, *sorted(SOUND)):
@@ -79,7 +79,7 @@ class FolderWatch:
 
 
 def within(folder: Path, name: str, largest: int) -> Arrival:
-    """A file, maybe incomplete, that a client has named by its path below the folder, of at most `largest` bytes.
+    """Possibly incomplete file of at most `largest` bytes, named by a client by its path below the folder.
 
     Raises `WireError`: it is not there, not below the folder, a link, not a sound, or too large.
     """
@@ -107,13 +107,13 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
 
 
 def check_size(size: int, largest: int) -> None:
-    """Refuses what is too large. Raises `WireError`: it is."""
+    """Checks a size limit. Raises `WireError`: it is exceeded."""
     if size > largest:
         raise WireError(f"it has {size:,} bytes; watch.largest allows {largest:,}")
 
 
 def is_written(path: Path) -> bool:
-    """Whether a program has a file open for writing, as far as the system says so: Linux, of files of one's own."""
+    """Whether a program has a file open for writing, as far as known: on Linux, for the user's own files."""
     if sys.platform != "linux":
         return False
     import fcntl

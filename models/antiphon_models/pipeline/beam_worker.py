@@ -1,4 +1,4 @@
-"""A worker process of Beam's direct runner, which ends with the process that started it."""
+"""Worker process of Beam's direct runner, which ends with its parent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from antiphon.api.backends.runtime import bound_to
 
 PARENT = "ANTIPHON_BEAM_PARENT"
-"""The environment variable with the process that starts workers."""
+"""Environment variable with the worker's parent process."""
 
 
 def main() -> None:
-    """Runs a worker; its address and options are in the environment, as Beam puts them there."""
+    """Runs a worker; its address and options are in the environment, as set by Beam."""
     if not bound_to(int(os.environ[PARENT])):
         return
     from apache_beam.runners.worker import sdk_worker_main

@@ -1,4 +1,4 @@
-"""The frameworks that can train the classifier: what each needs, and what installs it."""
+"""Training frameworks of the classifier, with requirements and installation."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ FRAMEWORKS = {
         Framework("fastai", f"{_ROOM}.by_fastai:FastaiTrainer", "fastai"),
     )
 }
-"""By name. The first is the baseline."""
+"""Frameworks by name, the baseline first."""
 RUNTIME = "onnxruntime"
-"""What plays the classifier of every framework."""
+"""Runtime of the classifiers of all frameworks."""
 
 
 def missing(framework: Framework) -> str:
-    """The first module that it lacks, or ""."""
+    """First missing module of a framework, or ""."""
     return next(iter(lacking_modules(FRAMEWORK_MODULES[framework.name])), "")
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
-    """Names of these frameworks, or of all that are installed.
+    """Frameworks of these names, or all installed ones.
 
     Raises `UsageError`: one of them is not installed, or none is.
     """
@@ -61,5 +61,5 @@ def chosen(names: Sequence[str]) -> list[Framework]:
 
 
 def check_runtime() -> None:
-    """Refuses to go on without what plays classifiers. Raises `UsageError`: it is not installed."""
+    """Checks the classifier runtime. Raises `UsageError`: it is not installed."""
     require_modules("playing classifiers", [RUNTIME])

@@ -1,4 +1,4 @@
-"""The first step: the items of a data set as one list, the same whenever it is made of the same files."""
+"""Step gather: the items of a data set as one list, deterministic for the same files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from antiphon_models.datasets.splitting import MADE_HERE, split_of
 from antiphon_models.pipeline.settings import PipelineSettings
 
 ITEMS = "items.jsonl"
-"""The list, a JSON object a line, by name."""
+"""File name of the list, a JSON object per line, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
-    """A sound to compute.
+    """A sound to process.
 
     Attributes:
         path: Path of its file, relative to the data set's folder.
@@ -35,7 +35,7 @@ class SourceItem:
 
 
 def gather(settings: PipelineSettings) -> list[SourceItem]:
-    """Lists the sounds, and writes the list. Those that are known to be faulty are left out.
+    """Lists the sounds without known faulty ones, and writes the list.
 
     Raises `FileError`: the folder is laid out otherwise, holds no sound, or the list cannot be written.
     """
@@ -68,7 +68,7 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
 
 
 def read_items(settings: PipelineSettings) -> list[SourceItem]:
-    """The list that `gather` has written. Raises `FileError`: there is none, or it is damaged."""
+    """List written by `gather`. Raises `FileError`: it is missing or damaged."""
     path = settings.out / ITEMS
     try:
         found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -80,5 +80,5 @@ def read_items(settings: PipelineSettings) -> list[SourceItem]:
 
 
 def shard_of(name: str, shards: int) -> int:
-    """The shard that an item goes to, by its name alone: what is added changes no other shard."""
+    """Shard of an item, by its name alone: additions change no other shard."""
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % shards

@@ -1,4 +1,4 @@
-"""The results of sounds as they arrive, one JSON object a line, from which the next run knows what was done."""
+"""Journal of results, one JSON object per line, from which the next run resumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from antiphon.api.backends.files import lock_file, reason_of_os_error
 
 
 class ResultJournal:
-    """A file of JSON lines that is added to; a context manager.
+    """Appendable file of JSON lines, as a context manager.
 
     A line that a killed run left incomplete is removed. Each line is with the system before `put` returns, whole or not
     at all. One process at a time has the file.

@@ -1,4 +1,4 @@
-"""The folder that a pipeline writes to: one run at a time has it, and removes what a run that was killed has left."""
+"""Output folder of a pipeline, locked by one run, with cleanup after killed runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARD = re.compile(r"\d{5}\.(parquet|jsonl)")
 
 @contextlib.contextmanager
 def claim_folder(out: Path) -> Iterator[None]:
-    """Has the folder for this run alone, within a context; it is made where there is none.
+    """Context with an exclusive lock on the folder, created if missing.
 
     Raises `FileError`: another run has it, or it cannot be written.
     """
@@ -27,7 +27,7 @@ def claim_folder(out: Path) -> Iterator[None]:
 
 
 def remove_others(tasks: Sequence[ShardWork]) -> None:
-    """Removes shards of another number of shards, which would hold items twice, and their lists of bad sounds.
+    """Removes shards of a different shard count, whose items would be duplicates, and their lists of bad sounds.
 
     Raises `FileError`: one cannot be removed.
     """
@@ -42,7 +42,7 @@ def remove_others(tasks: Sequence[ShardWork]) -> None:
 
 
 def _below(out: Path) -> Iterator[Path]:
-    """What is in the folder and the folders in it, two deep: training/FRAMEWORK is the deepest that is written to."""
+    """Contents of the folder two levels deep: training/FRAMEWORK is the deepest one written."""
     for pattern in (".*", "*/.*", "*/*/.*"):
         yield from out.glob(pattern)
 

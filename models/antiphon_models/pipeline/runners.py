@@ -1,4 +1,4 @@
-"""Has Apache Beam compute the shards: here in several processes, on a Dask cluster, or where its own options say."""
+"""Shard computation by Apache Beam: in local processes, on a Dask cluster, or by Beam's own options."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.shards import compute
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
-"""As `--runner` takes them; the last three have not been tried."""
+"""Values of `--runner`; the last three are untested."""
 _CLASSES = {"flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
 _THREAD = "run_worker"
-"""Beam's name of the thread that looks after a worker, in which the worker's end is an exception."""
+"""Name of Beam's thread that supervises a worker, where its exit raises an exception."""
 Work = Callable[[Any], Any]
 
 
@@ -45,7 +45,7 @@ def run(
     workers: int = 2,
     options: Sequence[str] = (),
 ) -> None:
-    """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` are processes.
+    """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` processes.
 
     `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
     Raises `FileError` where the runner has failed.
@@ -59,7 +59,7 @@ def run(
 
 
 def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: int, options: list[str]) -> None:
-    """Beam's direct runner with several processes, in a process of its own, which ends where a worker does.
+    """Beam's direct runner with several processes, in a child process that ends when a worker does.
 
     Beam itself waits for ever for the answer of a worker that was killed, for want of memory or because the disk of
     its log is full.
@@ -96,7 +96,7 @@ def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work
 
 @contextmanager
 def _failures(runner: str, log: Path) -> Iterator[None]:
-    """Turns what Beam raises into a sentence: it wraps its workers' exceptions, of whatever kind, in its own."""
+    """Context that converts Beam's wrapped exceptions to a sentence."""
     try:
         yield
     except Exception as error:
@@ -106,7 +106,7 @@ def _failures(runner: str, log: Path) -> Iterator[None]:
 
 @contextmanager
 def _printed(log: Path) -> Iterator[None]:
-    """Sends standard error, of children too, to a file: Beam's workers print every step of theirs."""
+    """Context that redirects standard error, of children too, to a file: Beam's workers log every step."""
     sys.stderr.flush()
     before = os.dup(2)
     try:
@@ -136,7 +136,7 @@ def single_threads() -> Iterator[None]:
 
 @contextmanager
 def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
-    """The runner and its options; a cluster of this machine's own is stopped afterwards."""
+    """Context of the runner and its options; a local cluster is stopped afterwards."""
     if runner == "direct":
         yield "DirectRunner", list(options)
         return

@@ -1,4 +1,4 @@
-"""Runs the steps of a pipeline, each of which finds out what is still to be done."""
+"""Runs the steps of a pipeline, each of which determines its remaining work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, Tr
 
 MANIFEST = "manifest.json"
 LOG = "beam.log"
-"""What Beam and its workers print."""
+"""File name of Beam's and its workers' output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def run(
     progress: Progress = lambda *_: None,
     begins: Callable[[int, Path], None] = lambda *_: None,
 ) -> PipelineReport:
-    """Runs some of `settings.STEPS`, in order, and says what there is now.
+    """Runs steps of `settings.STEPS` in order, and reports the result.
 
     `progress` is called after each epoch of a training, `begins` before shards are computed, with how many and their
     folder. `options` are Beam's own.
@@ -116,7 +116,7 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    """How shards are computed: what `runners.run` takes."""
+    """Runner settings: arguments of `runners.run`."""
 
     log: Path
     runner: str
@@ -125,7 +125,7 @@ class _Beam:
     begins: Callable[[int, Path], None]
 
     def compute(self, tasks: Sequence[ShardWork], work: Callable[[Any], Any]) -> int:
-        """Computes what is not done; how many there were. Raises `FileError`: it failed."""
+        """Computes unfinished tasks; returns their number. Raises `FileError`: it failed."""
         undone = [task for task in tasks if not is_done(task)]
         if undone:
             self.begins(len(undone), undone[0].path.parent)
@@ -161,7 +161,7 @@ def _added(
     work: Callable[[Any], Any],
     about: Mapping[str, Any],
 ) -> PipelineReport:
-    """Runs one of the steps stems, analyse and predict, and adds what it gave to the report; `about`: its manifest."""
+    """Runs one of the steps stems, analyse and predict, and adds its result to the report; `about`: its manifest."""
     remove_others(tasks)
     computed = beam.compute(tasks, work)
     dead, sounds = _dead(tasks), sum(len(task.items) for task in tasks)
@@ -176,7 +176,7 @@ def _write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
-    """The sounds that could not be used, by name, and why."""
+    """Unusable sounds by name, with reasons."""
     return {
         row["name"]: row["reason"] if row["path"] == row["name"] else f"{row['path']}: {row['reason']}"
         for task in tasks
@@ -186,7 +186,7 @@ def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
 
 
 def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
-    """The shards, without those that no item falls into."""
+    """Tasks of nonempty shards."""
     places = str(settings.out), FOLDER, str(settings.gather.path)
     chosen = settings.preprocess
     return [ShardTask(number, *places, part, chosen) for number, part in shared_out(items, chosen.shards)]

@@ -1,4 +1,4 @@
-"""The step that takes sounds apart: the stems of each as sound files, and shards of their spectrograms."""
+"""Step stems: the stems of each sound as files, and shards of their spectrograms."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from antiphon_models.pipeline.shards import (
 
 FOLDER = "stems"
 SOUNDS = "stem-sounds"
-"""The folder of the stems: DIGEST/PART.flac, by the digest of the sound's file."""
+"""Folder of the stems: DIGEST/PART.flac, by the digest of the sound's file."""
 QUIETEST = -120.0
-"""Decibels of a silent stem."""
+"""Level in dB of a silent stem."""
 
 
 def stems_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
-    """The shards, without those that no item falls into. Raises `PluginError`: no plugin takes sounds apart."""
+    """Tasks of nonempty shards. Raises `PluginError`: no plugin separates sounds."""
     chosen, version = settings.preprocess, separator().version
     places = str(settings.out), FOLDER, str(settings.gather.path)
     return [ShardTask(n, *places, part, chosen, version) for n, part in shared_out(items, chosen.shards)]

@@ -1,4 +1,4 @@
-"""`pipeline.toml`: what is gathered, and what is made of it."""
+"""`pipeline.toml`: sources and steps of a pipeline."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from antiphon_classify.classifier_file import MOST_VALUES
 from antiphon_models.datasets.layouts import layout_of
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
-"""In their order."""
+"""Steps in order."""
 LARGEST = 1 << 20
-"""Bytes of the file."""
+"""Maximum bytes of the file."""
 LEAST_FRAMES = 8
-"""Of an excerpt: two after the two poolings of `training.network`."""
+"""Minimum frames of an excerpt: two after the two poolings of `training.network`."""
 SEVERAL = "several"
-"""What `train.labels` says of sounds with any number of labels."""
+"""Value of `train.labels` for sounds with any number of labels."""
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\0]*$", description="text")]
 Folder = Annotated[Path, Meta(description="the name of a folder")]
 Names = Annotated[tuple[str, ...], Meta(description="a list of names")]
@@ -47,7 +47,7 @@ class GatherSettings(Table, frozen=True):
 
 
 class PreprocessSettings(Table, frozen=True):
-    """What is computed of each sound: a spectrogram as `MelSettings` has it, of so much of it.
+    """Spectrogram settings of each sound, as `MelSettings`, with the length analysed.
 
     `seconds`: most of each sound, from its middle; 0 for all. `shards`: files that the items are shared among, by
     digests of their names.
@@ -241,7 +241,7 @@ def excerpt_frames(seconds: float, mel: MelSettings) -> int:
 
 
 def chosen_steps(text: str) -> tuple[str, ...]:
-    """The steps that are named, in their order. Raises `UsageError`: one has another name."""
+    """Named steps in order. Raises `UsageError`: a name is unknown."""
     names = {name.strip() for name in text.split(",") if name.strip()}
     if not names or (others := names - set(STEPS)):
         unknown = f"there is no step {short_repr(sorted(others)[0])}" if names else "no step is named"

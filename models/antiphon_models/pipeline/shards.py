@@ -1,4 +1,4 @@
-"""The second step's work: one shard of labelled spectrograms, as a Parquet file, whole or not at all.
+"""Step preprocess: one shard of labelled spectrograms, as a Parquet file, written atomically.
 
 A shard depends on its items and the settings alone. Its file says which, so that a run finds out what is still to be
 done; what was killed is done again, and gives the same bytes.
@@ -32,16 +32,16 @@ from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings
 
 VERSION = 2
-"""Of what is computed: another one computes all shards anew."""
+"""Content version: another one recomputes all shards."""
 FOLDER, DEAD = "shards", "dead"
 TRIES = 3
-"""Of a file from which nothing comes."""
+"""Read attempts for a file without result."""
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class ShardWork(ABC):
-    """One shard to compute; plain data, which a runner sends to another process or machine.
+    """One shard to compute, as plain data that a runner sends to another process or machine.
 
     `number`: from 0. `items`: the sounds, by name.
     """
@@ -59,16 +59,16 @@ class ShardWork(ABC):
 
     @property
     def dead(self) -> Path:
-        """The list of its bad sounds, a JSON object a line."""
+        """List of the shard's bad sounds, a JSON object per line."""
         folder = DEAD if self.folder == FOLDER else f"{DEAD}-{self.folder}"
         return Path(self.out) / folder / f"{self.number:05}.jsonl"
 
     @abstractmethod
     def settled(self) -> dict[str, Any]:
-        """What the shard's content depends on, beside its sounds, as JSON data."""
+        """Dependencies of the shard's content, besides its sounds, as JSON data."""
 
     def digest(self) -> str:
-        """Digest of all that the shard's content depends on, except the sounds themselves."""
+        """Digest of all dependencies of the shard's content, except the sounds themselves."""
         whole = {**self.settled(), "items": [asdict(item) for item in self.items]}
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
@@ -89,7 +89,7 @@ class ShardTask(ShardWork):
 
 
 def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, tuple[SourceItem, ...]]]:
-    """Numbers of the shards, and their items, without those that no item falls into."""
+    """Shard numbers and their items, without empty shards."""
     parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
     for item in items:
         parts[shard_of(item.name, shards)].append(item)
@@ -97,7 +97,7 @@ def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, 
 
 
 def is_done(task: ShardWork) -> bool:
-    """Whether its file is there, and of this task, and the list of its bad sounds."""
+    """Whether its file, made by this task, and the list of its bad sounds exist."""
     try:
         return task.dead.is_file() and about_of(task.path).get("digest") == task.digest()
     except FileError:
@@ -111,7 +111,7 @@ def write_shard(
     about: Mapping[str, Any],
     beside: Mapping[Path, Sequence[Mapping[str, Any]]],
 ) -> None:
-    """Writes a shard, whole or not at all.
+    """Writes a shard atomically.
 
     `about`: what its metadata says, beside the task's digest; `beside`: files of JSON lines that are written before it,
     so that a shard that is there has them.
@@ -137,7 +137,7 @@ def write_shard(
 def sounds_of(
     task: ShardWork, read: Callable[[Path], Result], dead: list[dict[str, str]]
 ) -> Iterator[tuple[dict[str, Any], Result]]:
-    """The first columns of each sound's row, and what is read of its file; those that cannot be read go into `dead`."""
+    """Leading columns of each sound's row, with the value read from its file; unreadable ones go into `dead`."""
     for item in task.items:
         path = Path(task.source) / item.path
         try:
@@ -153,7 +153,7 @@ def sounds_of(
 
 
 def mel_cells(spectrogram: F32) -> dict[str, Any]:
-    """The last columns of a row: float32 `[frames, bands]` in dB in half precision."""
+    """Final columns of a row: float32 `[frames, bands]` in dB in half precision."""
     frames, bands = spectrogram.shape
     return {"frames": frames, "bands": bands, "mel": spectrogram.astype("<f2").tobytes()}
 
@@ -192,7 +192,7 @@ def compute(task: ShardTask) -> None:
 
 
 def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
-    """What a shard holds: name, split, labels, and the spectrogram as float32 `[frames, bands]` in dB.
+    """Content of a shard: name, split, labels, and the spectrogram as float32 `[frames, bands]` in dB.
 
     Raises `FileError`: it is no shard.
     """
@@ -215,7 +215,7 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
 
 
 def read_again(read: Callable[[], Result]) -> Result:
-    """Reads a file, up to `TRIES` times where nothing came from it: a busy machine makes no sound a bad one.
+    """Reads a file with up to `TRIES` attempts, since a busy machine is no fault of the file.
 
     Raises `FileError`: it cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Sounds as they arrive, in a folder and over MQTT: analysed, two at a time, through one bounded queue.
+"""Sounds arriving in a folder and over MQTT: analysed, two at a time, through one bounded queue.
 
 What does not fit in the queue stays in the folder, and is counted; by MQTT it is refused. Results are in a journal, so
 that a run that is killed goes on where it was: a file's line is written once, and a file without one is analysed again.
@@ -28,12 +28,12 @@ from antiphon_models.pipeline.shards import file_digest
 
 AT_ONCE = 2
 LOOK = 0.1
-"""Seconds between two looks into the folder; ten times as long as a look takes where that is more."""
+"""Polling interval of the folder in seconds; ten times the duration of a poll where that is more."""
 
 
 @dataclass(slots=True)
 class StreamCounts:
-    """Counts of sounds by what was done with them.
+    """Counts of sounds by outcome.
 
     Attributes:
         bad: Without: they could not be read.
@@ -48,17 +48,17 @@ class StreamCounts:
 
 
 class SoundSource(Protocol):
-    """Where sounds come from beside the folder."""
+    """Source of sounds besides the folder."""
 
     async def run(self, stream: SoundStream) -> None:
-        """Gives the stream sounds, until it is cancelled."""
+        """Feeds sounds to the stream until it is cancelled."""
 
     async def flush(self) -> None:
-        """Returns when its answers are sent, or after two seconds."""
+        """Waits until its answers are sent, at most two seconds."""
 
 
 class SoundStream:
-    """The queue, what fills it from the folder, and what empties it.
+    """Queue of sounds, with its producer and its workers.
 
     `settings`: settings of the table [watch]. `journal`: where results go. `clock`: seconds.
     """
@@ -81,25 +81,25 @@ class SoundStream:
         return self._queue.qsize()
 
     def offer(self, sound: Arrival) -> bool:
-        """Puts a sound into the queue; False where it is full."""
+        """Enqueues a sound; False if the queue is full."""
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(sound)
             return True
         return False
 
     def look(self) -> None:
-        """Looks into the folder once."""
+        """Polls the folder once."""
         self.counts.left = self._folder.look(self.clock(), self.offer)
 
     async def watch(self) -> None:
-        """Looks into the folder until it is cancelled."""
+        """Polls the folder until it is cancelled."""
         while True:
             begun = time.monotonic()
             self.look()
             await asyncio.sleep(max(LOOK, 10.0 * (time.monotonic() - begun)))
 
     async def work(self) -> None:
-        """Analyses what is in the queue until it is cancelled."""
+        """Analyses queued sounds until it is cancelled."""
         while True:
             sound = await self._queue.get()
             task = asyncio.ensure_future(asyncio.to_thread(self.result, sound))
@@ -119,7 +119,7 @@ class SoundStream:
         sound.answer(row)
 
     def result(self, sound: Arrival) -> dict[str, Any]:
-        """The line of the journal of a sound: what is said of it, or "reason" where it cannot be read.
+        """Journal line of a sound: its prediction, or "reason" if it cannot be read.
 
         And "after", seconds since it had arrived, and "size" and "mtime" of a file in the folder.
         """
@@ -142,7 +142,7 @@ class SoundStream:
 
 
 async def run(stream: SoundStream, sources: Sequence[SoundSource]) -> None:
-    """Runs until SIGINT or SIGTERM. What is being analysed then is finished, what waits is left to the next run.
+    """Runs until SIGINT or SIGTERM. Sounds under analysis are finished, queued ones are left to the next run.
 
     Raises `FileError`: the journal cannot be written.
     """

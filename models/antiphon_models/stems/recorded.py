@@ -1,4 +1,4 @@
-"""Scenes of recorded music without a voice, from packages of Debian unpacked below DATA/debian: `dpkg-deb -x`.
+"""Instrumental scenes from Debian packages unpacked below DATA/debian: `dpkg-deb -x`.
 
 Guitars alone are the rest; what else there is, the network of files takes apart.
 """
@@ -24,20 +24,20 @@ PACKAGES: dict[splits.Part, tuple[str, ...]] = {
     "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data"),
 }
 LONG = 30.0
-"""Seconds from which on a file is music."""
+"""Minimum length of music in seconds."""
 FAINT = 10**-2.5
-"""Share of the power below which a stem is a leak."""
+"""Power share below which a stem is leakage."""
 
 
 @cache
 def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
-    """Pieces of each package of a part that is there."""
+    """Pieces of each present package of a part."""
     found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
     return tuple(filter(None, (tuple(p for p in each if soundfile.info(p).duration > LONG) for each in found)))
 
 
 def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
-    """One scene, `[4, frames]`, of which no stem is above 0.9 and the voice is silent."""
+    """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
     path = rnd.choice(rnd.choice(pieces(data, part)))
     with soundfile.SoundFile(path) as file:
         wanted = round(frames * file.samplerate / rate) + 16

@@ -23,7 +23,7 @@ from antiphon_stems.voice import LAYERS
 
 CHECKPOINT = "spleeter/pretrained_models/2stems/model"
 EPSILON = 1e-3
-"""Of the batch normalisations."""
+"""Epsilon of the batch normalisations."""
 DETAILS = {
     "plugin": "stems",
     "licence": "MIT",
@@ -43,7 +43,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _block(table: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a block of a LevelDB table; the key's beginning is that of the key before."""
+    """Keys and values of a LevelDB table's block, with prefix-compressed keys."""
     start, at = _varint(handle, 0)
     size, _ = _varint(handle, at)
     block, key, at = table[start : start + size], b"", 0
@@ -58,7 +58,7 @@ def _block(table: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Numbers and values of the fields of a Protocol Buffers message."""
+    """Field numbers and values of a Protocol Buffers message."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -1,4 +1,4 @@
-"""The network of the node in torch, hop by hop and many streams at once: what plays it on CUDA."""
+"""Causal network of the node in torch, hop by hop with many streams, for CUDA."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class StreamStems(StemNetwork, StreamingModel):
     def _described(
         self, power: torch.Tensor, side: torch.Tensor, log: torch.Tensor, level: torch.Tensor, around: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The features, as `antiphon_stems.network.describe` has them."""
+        """Features, as of `antiphon_stems.network.describe`."""
         band_power = power @ self.mean + QUIET
         band = band_power.log()
         bands = torch.stack([band - level, log @ self.mean - band, (side @ self.mean / band_power + SIDE).log()], 1)

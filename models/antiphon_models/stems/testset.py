@@ -1,4 +1,4 @@
-"""Mixes that nothing was trained on or chosen by: other songs, another soundfont, other loops, real singers.
+"""Test mixes outside training and validation: other songs, another soundfont, other loops, real singers.
 
 Or songs of anybody's, a folder each.
 """
@@ -63,7 +63,7 @@ def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
 
 
 def own(folders: Sequence[Path]) -> Iterator[StemMix]:
-    """Songs in folders, or in folders of them. Without a mix it is the sum of the stems, and stems not there are 0.
+    """Songs in folders, or in subfolders. Without a mix it is the sum of the stems, and missing stems are 0.
 
     Raises `UsageError`: a folder holds no stems.
     """
@@ -82,7 +82,7 @@ def own(folders: Sequence[Path]) -> Iterator[StemMix]:
 
 
 def _named(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Sounds of a folder by what they hold."""
+    """Sounds of a folder by stem."""
     other = {"vocals": "voice", "mixture": "mix"}
     paths = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SOUNDS)
     named = {other.get(path.stem, path.stem): path for path in paths}

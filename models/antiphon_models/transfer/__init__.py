@@ -1,4 +1,4 @@
-"""What `transfer` is measured by: the same notes by two instruments, measures and simple methods beside it.
+"""Evaluation of `transfer`: the same notes by two instruments, measures and baselines.
 
 May import `antiphon_transfer`, `material` and `learning`, and no other model.
 """

@@ -1,4 +1,4 @@
-"""Exact pairs for what was tried: the same notes by two programs, and other notes by the second."""
+"""Exact training pairs: the same notes by two programs, and other notes by the second."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FONTS = {
     "opl": Path("/usr/share/sounds/sf2/OPL-3_FM_128M.sf2"),
     "gmbank": Path("/usr/share/sounds/sf2/sf_GMbank.sf2"),
 }
-"""Soundfonts that pairs are rendered from; TimGM6mb is left to the evaluation. Those that are missing are left out."""
+"""Soundfonts of the training pairs; TimGM6mb is left to the evaluation. Missing ones are skipped."""
 COUNTS = {"fluid": 120, "opl": 60, "gmbank": 60}
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> list[Path]:
-    """Renders missing pairs, int16 `[3, frames]` of source, target and reference; the files of all."""
+    """Renders missing pairs, int16 `[3, frames]` of source, target and reference; returns all files."""
     paths: list[Path] = []
     for font, count in COUNTS.items():
         if not FONTS[font].is_file():

@@ -1,4 +1,4 @@
-"""How far a transfer has come: towards the target and the reference, and how much of the input it kept.
+"""Transfer measures: closeness to target and reference, and preservation of the input.
 
 All on mono sound at 22.05 kHz, scaled to one RMS: a difference of loudness alone is none.
 """
@@ -21,7 +21,7 @@ FLOOR = 80.0
 
 
 def normalised(sound: F32, rate: int) -> F32:
-    """The sound as measured: at `RATE`, RMS 0.1."""
+    """Sound for measurement: at `RATE`, RMS 0.1."""
     at = resampled(sound, rate, RATE)
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
@@ -60,7 +60,7 @@ def mel_bank(bands: int = 64, low: float = 30.0, high: float = 11000.0) -> F64:
 
 
 def cepstra(sound: F32) -> F64:
-    """MFCC 2 to 13, `[frames, 12]`, of the frames that are not silent."""
+    """MFCC 2 to 13, `[frames, 12]`, of non-silent frames."""
     power = magnitudes(sound) ** 2
     loud = power.sum(axis=1)
     levels = decibels(np.sqrt(power[loud > loud.max() * 1e-5] @ mel_bank().T))
@@ -70,20 +70,20 @@ def cepstra(sound: F32) -> F64:
 
 
 def timbre_distance(output: F32, reference: F32) -> float:
-    """Between the means and the covariances of the MFCC of both, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
+    """Distance of the means and the covariances of two sounds' MFCC, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
     a, b = cepstra(output), cepstra(reference)
     means = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))
     return float(means + np.sqrt(np.linalg.norm(np.cov(a.T) - np.cov(b.T))))
 
 
 def onset_envelope(sound: F32) -> F64:
-    """Rise of the level of mel bands from frame to frame, summed over the bands."""
+    """Onset strength: rise of mel band levels between frames, summed over the bands."""
     levels = decibels(magnitudes(sound) @ mel_bank().T)
     return np.asarray(np.maximum(0.0, np.diff(levels, axis=0)).mean(axis=1), np.float64)
 
 
 def onset_likeness(output: F32, source: F32) -> float:
-    """Correlation of the onset envelopes, at the best shift within a frame either way."""
+    """Correlation of the onset envelopes, maximised over shifts within a frame."""
     a, b = onset_envelope(output), onset_envelope(source)
     pairs = ((a, b), (a[1:], b[:-1]), (a[:-1], b[1:]))
     return max(float(np.corrcoef(x, y)[0, 1]) if x.std() > 1e-9 and y.std() > 1e-9 else 0.0 for x, y in pairs)
@@ -103,7 +103,7 @@ def salience_bank() -> F64:
 
 
 def pitches(sound: F32) -> NDArray[np.bool_]:
-    """Which MIDI numbers 36 to 96 sound, `[frames, 61]`: peaks of harmonic salience above 0.3 of the largest."""
+    """Mask of sounding MIDI numbers 36 to 96, `[frames, 61]`: peaks of harmonic salience above 0.3 of the largest."""
     levels = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP))
     salience = levels @ salience_bank().T
     padded = np.pad(salience, ((0, 0), (1, 1)))
@@ -119,7 +119,7 @@ def pitch_overlap(output: F32, source: F32) -> float:
 
 
 def chroma(sound: F32) -> F64:
-    """`[frames, 12]`, each of length 1."""
+    """Normalised chroma, `[frames, 12]`."""
     bins = np.arange(4 * SIZE // 2 + 1) * RATE / (4.0 * SIZE)
     inside = (bins > 60.0) & (bins < 4200.0)
     place = np.round(note_number(np.maximum(bins, 1.0))).astype(int) % 12
@@ -129,7 +129,7 @@ def chroma(sound: F32) -> F64:
 
 
 def chroma_likeness(output: F32, source: F32) -> float:
-    """Mean cosine of the chroma of both."""
+    """Mean cosine similarity of two sounds' chroma."""
     return float((chroma(output) * chroma(source)).sum(axis=1).mean())
 
 

@@ -30,7 +30,7 @@ Note = tuple[float, float, int, int]
 
 @dataclass(frozen=True, slots=True)
 class TransferTask:
-    """One task: mono sounds at `RATE`, and what they were made of."""
+    """Task: mono sounds at `RATE`, with their sources."""
 
     name: str
     source: F32
@@ -39,13 +39,13 @@ class TransferTask:
 
 
 def pop(data: Path) -> list[Path]:
-    """The songs there are; those whose number is divisible by ten are left to others."""
+    """Available songs without those whose number is divisible by ten."""
     paths = sorted((data / "pop909").glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].mid"))
     return [path for path in paths if int(path.stem) % 10]
 
 
 def song(path: Path, rng: np.random.Generator) -> list[Note]:
-    """`SECONDS` of melody and accompaniment from somewhere in a song."""
+    """Random excerpt of a song: `SECONDS` of melody and accompaniment."""
     file = read_midi(path)
     played = [n for track in file.tracks for n in track.notes]
     notes = [(file.seconds(n.start), file.seconds(n.end), n.number, round(127 * n.velocity)) for n in played]
@@ -55,7 +55,7 @@ def song(path: Path, rng: np.random.Generator) -> list[Note]:
 
 
 def chorale(steps: list[list[int]], rng: np.random.Generator) -> list[Note]:
-    """`SECONDS` of a chorale at 70 to 110 quarters a minute, each voice at a velocity of its own."""
+    """Excerpt of a chorale: `SECONDS` at 70 to 110 quarters a minute, with a velocity per voice."""
     step = 15.0 / float(rng.uniform(70, 110))
     notes: list[Note] = []
     for voice in range(4):
@@ -73,13 +73,13 @@ def chorale(steps: list[list[int]], rng: np.random.Generator) -> list[Note]:
 
 
 def cut(notes: list[Note], first: float) -> list[Note]:
-    """The notes that begin within `SECONDS` from `first`, counted from there."""
+    """Notes that begin within `SECONDS` from `first`, relative to it."""
     inside = [n for n in notes if first <= n[0] < first + SECONDS - 0.2]
     return sorted((a - first, min(b - first, SECONDS), number, v) for a, b, number, v in inside)
 
 
 def play(notes: list[Note], program: int, soundfont: Path) -> F32:
-    """The notes by one instrument, `SECONDS` long, mono."""
+    """Notes by one instrument, `SECONDS` long, mono."""
     events = [(a, 1, note_on(0, n, v)) for a, _, n, v in notes] + [(b, 0, note_off(0, n)) for _, b, n, _ in notes]
     ordered = [(round(when * TICKS), data) for when, _, data in sorted(events, key=lambda e: (e[0], e[1]))]
     score = midi_bytes([(0, program_change(0, program)), *ordered])
@@ -103,13 +103,13 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
 
 
 def training_items(data: Path, font: Path, count: int, seed: int) -> Iterator[TransferTask]:
-    """Tasks for training: songs, chorales and pairs of instruments as those of part "tune", by any soundfont."""
+    """Training tasks: songs, chorales and pairs of instruments as those of part "tune", by any soundfont."""
     rng = np.random.default_rng([seed, *font.stem.encode()])
     yield from _tasks(_written(data, odd=False), font, count, rng, odd=False)
 
 
 def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], list[Note]]:
-    """Draws notes of a kind, of the songs and chorales with odd numbers or of the others."""
+    """Function that draws notes of a kind, from songs and chorales with odd or even numbers."""
     songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
     chorales = sounds.chorales(data)["test" if odd else "train"]
 
@@ -129,7 +129,7 @@ def _tasks(
     *,
     odd: bool,
 ) -> Iterator[TransferTask]:
-    """`count` tasks, of chorales and songs in turn. odd: which half of the pairs of instruments."""
+    """Tasks of chorales and songs in turn. odd: which half of the pairs of instruments."""
     pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
     order = rng.permutation(len(pairs))
     name = next((key for key, path in SOUNDFONTS.items() if path == font), font.stem)

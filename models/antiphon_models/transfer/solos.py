@@ -24,12 +24,12 @@ INSTRUMENTS = {
     "trumpet": (56, 54, 84),
     "violin": (40, 55, 96),
 }
-"""Program, lowest and highest note."""
+"""Program, lowest and highest note of each instrument."""
 NOTES, FILES = 60, 4
 
 
 def solo(program: int, low: int, high: int, rng: np.random.Generator) -> list[tuple[int, bytes]]:
-    """Events of `NOTES` notes: leaps and steps, short and long, soft and loud, some slurred, some that swell."""
+    """Events of `NOTES` notes: leaps and steps, short and long, soft and loud, some slurred, some with crescendo."""
     events: list[tuple[int, bytes]] = [(0, program_change(0, program))]
     now, pitch = 0.2, int(rng.integers(low, high + 1))
     for _ in range(NOTES):

@@ -1,4 +1,4 @@
-"""`antiphon train timbre FOLDER`: an instrument of `transfer mode=instrument`, from recordings of it alone.
+"""`antiphon train timbre FOLDER`: an instrument of `transfer mode=instrument`, from solo recordings.
 
 The levels of harmonics and of the noise between them are measured in the recordings, and a network learns to give them
 from what the node knows of a voice: pitch, level and their movement.
@@ -31,22 +31,22 @@ from antiphon_transfer.instrument import (
 )
 
 FLOOR, NOISE_FLOOR = -9.2, -13.8
-"""Natural logarithms of the least levels relative to the frame's: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
+"""Floors of levels relative to the frame's, natural logarithms: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
 RANGE = 45.0
-"""dB below the loudest frame at which frames are left out."""
+"""Range in dB below the loudest frame; softer frames are left out."""
 LONGEST, SHORTEST = 1200.0, 20.0
-"""Seconds of recordings: at most, and with a pitch at least."""
+"""Maximum seconds of recordings, and minimum seconds with a pitch."""
 LOW = 55.0
-"""MIDI number below which harmonics are measured in a window twice as long."""
+"""MIDI number below which harmonics are measured in a window of double length."""
 NEAR = 4
-"""Bins on either side of a harmonic in which its level is looked for."""
+"""Search range in bins around a harmonic."""
 BATCH, AT_ONCE = 512, 512
 HELD = 10
-"""One second in so many is for validation."""
+"""Validation share: one in this many seconds."""
 
 
 def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
-    """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as the node has them."""
+    """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as in the node."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
     behind = BEHIND * decimator.factor + decimator.lag
@@ -63,9 +63,8 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
 
 
 def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
-    """What was measured around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of
-    all harmonics and noise together, at their floors where nothing can be known, and weights.
-    """
+    """Levels around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of all harmonics
+    and noise together, at their floors where unknown, and weights."""
     floors = np.repeat(np.array([FLOOR, NOISE_FLOOR], np.float32), [HARMONICS, NOISES])
     found = np.zeros((len(rows), HARMONICS + NOISES), np.float32)
     weights = np.zeros_like(found)
@@ -102,7 +101,7 @@ def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
 
 
 class TimbreNetwork(torch.nn.Module):
-    """Four layers, as `antiphon_transfer.instrument` plays them."""
+    """Four-layer network played by `antiphon_transfer.instrument`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +119,7 @@ class TimbreNetwork(torch.nn.Module):
 
 
 class TimbreRecipe(Recipe):
-    """One instrument; the weights have the folder's name."""
+    """Recipe of one instrument; the weights have the folder's name."""
 
     name = "timbre"
     weights = "timbre"  # of the instance, once the folder is known
@@ -182,7 +181,7 @@ class TimbreRecipe(Recipe):
 
 
 def _error(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    """Mean error of the natural logarithms, weighted."""
+    """Weighted mean error of the natural logarithms."""
     features, levels, weights = batch
     error: torch.Tensor = ((network(features) - levels).abs() * weights).sum() / weights.sum()
     return error

@@ -28,12 +28,12 @@ COUNT = 12
 NEAR = 20.0
 """Cents."""
 VOICES = {48: "en-us+m2", 60: "en+f3"}
-"""By the lowest note that they sing here."""
+"""Voices by their lowest note."""
 FONTS = {"FluidR3": FLUID, "TimGM6mb, never trained on": TIM}
 
 
 def tune(low: int, rng: np.random.Generator) -> list[ScoreNote]:
-    """Some ten seconds of a melody in steps and small leaps above `low`."""
+    """Melody of some ten seconds in steps and small leaps above `low`."""
     notes, now, degree = [], 0.3, int(rng.integers(2, 8))
     for _ in range(18):
         length = float(rng.choice([0.3, 0.5, 0.9]))
@@ -56,7 +56,7 @@ def play_notes(notes: list[ScoreNote], program: int, font: Path, frames: int) ->
 
 
 class Timbres(Evaluation):
-    """Melodies sung by espeak-ng's voices with WORLD, to be played by an instrument."""
+    """Melodies sung by espeak-ng's voices with WORLD, as input of an instrument."""
 
     trivial = "the voice"
     ours = "instrument; envelope"
@@ -70,7 +70,7 @@ class Timbres(Evaluation):
     road = "`antiphon run transfer IN OUT -p mode=instrument -p instrument=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Figures of each item by each soundfont; pitch and latency in the first group alone."""
+        """Scores of each item by each soundfont; pitch and latency in the first group alone."""
         if find_spec("swift_f0") is None:
             ask.say("swift-f0 is not installed: pitch is left out (pip install antiphon-lab[bench])")
         distances: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
@@ -105,7 +105,7 @@ class Timbres(Evaluation):
 
 
 def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[ScoreNote], dict[str, F32], F32]]:
-    """Name, notes, the voice and what ours make of it, and MIDI numbers at the sound's rate, 0 unvoiced."""
+    """Name, notes, the voice and our outputs, and MIDI numbers at the sound's rate, 0 unvoiced."""
     for n in range(ask.limit or COUNT):
         rng = np.random.default_rng((ask.seed, 71, n))
         name = sorted(INSTRUMENTS)[n % len(INSTRUMENTS)]
@@ -135,7 +135,7 @@ def _row(output: F32, voice: F32, target: F32) -> dict[str, float]:
 
 
 def _pitch(output: F32, pitch: F32) -> dict[str, float]:
-    """Shares of frames in tune and of frames with a pitch, percent."""
+    """Percentages of frames in tune, and of frames with a pitch."""
     if find_spec("swift_f0") is None:
         return {}
     import soxr
@@ -152,7 +152,7 @@ def _pitch(output: F32, pitch: F32) -> dict[str, float]:
 
 
 def _latency() -> float:
-    """Milliseconds at 48 kHz that the node reports."""
+    """Reported latency of the node in ms at 48 kHz."""
     processor = load_plugins(check=False).make("transfer")
     processor.settings = {**processor.settings, "mode": "instrument"}
     processor.prepare(StreamSpec(48000, 256, 1))

@@ -28,7 +28,7 @@ from antiphon_models.learning.recipe import Batch, TrainingJob
 
 
 class NoteAutoencoderRecipe(OwnNotesRecipe):
-    """See the module."""
+    """Recipe of the decoder by an autoencoder."""
 
     name = "tried-autoencoder"
     weights = "tried-autoencoder"

@@ -1,4 +1,4 @@
-"""`antiphon train tried-capsules`: the bands that the same notes have by another instrument, learned from exact pairs.
+"""`antiphon train tried-capsules`: band levels of the same notes by another instrument, learned from exact pairs.
 
 A causal dilated network over 32 bands (after WaveNet, van den Oord et al., 2016), conditioned (FiLM, Perez et al.,
 2018) on a code of the reference by capsules (Dynamic Routing Between Capsules, Sabour et al., 2017). Rows of
@@ -30,22 +30,22 @@ from antiphon_transfer.features import BANDS, NUMBERS, TimbreDescriber
 from antiphon_transfer.stream import Framing, grid, spectra
 
 WIDTH, CODE, HIDDEN = 96, 24, 64
-"""Numbers of a layer, of the reference's code, and of the layer before the code."""
+"""Units of a layer, of the reference's code, and of the layer before the code."""
 DILATIONS = (1, 2, 4, 8, 16, 1, 2, 4, 8, 16)
 INPUTS, OUTPUTS = 2 * BANDS + NUMBERS, 2 * BANDS
 PRIMARY, PARTS, CHUNK, ROUNDS = 8, 6, 32, 3
-"""Primary capsules of a chunk and numbers of each; capsules of the code; frames of a chunk; rounds of routing."""
+"""Primary capsules of a chunk and their dimension; capsules of the code; frames of a chunk; rounds of routing."""
 DECAY, LEAST, RANGE = 0.02, -70.0, 50.0
-"""dB a frame by which the loudest level decays; its lower bound; dB below it at which a frame counts for nothing."""
+"""Decay of the loudest level in dB per frame; its lower bound; range in dB below it of frames that count."""
 NEPER = math.log(10.0) / 20.0
 SEQUENCES, FRAMES, REFERENCE, SKIPPED = 12, 128, 256, 40
-"""Of a step, frames of each, frames of its reference, and frames whose past is missing."""
+"""Items per step, frames of each, frames of its reference, and frames without history."""
 HELD = 12
-"""One pair in so many is for validation."""
+"""Validation share: one in this many pairs."""
 
 
 def features_of(samples: F32, framing: Framing) -> tuple[F32, F32]:
-    """Features `[frames, INPUTS]` of a sound `[channels, n]`, and which frames are audible, 0 or 1.
+    """Features `[frames, INPUTS]` of a sound `[channels, n]`, and an audibility mask, 0 or 1.
 
     Those of a frame: bands relative to the loudest level so far, notes, level, rise.
     """
@@ -62,7 +62,7 @@ def features_of(samples: F32, framing: Framing) -> tuple[F32, F32]:
 
 
 class CapsuleNetwork(torch.nn.Module):
-    """From the frames of a sound, and of a reference, to the changes of the sound's bands."""
+    """Network from frames of a sound, and of a reference, to changes of the sound's bands."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class CapsuleNetwork(torch.nn.Module):
         torch.nn.init.zeros_(self.leave.bias)
 
     def code(self, features: torch.Tensor, audible: torch.Tensor) -> torch.Tensor:
-        """Codes `[N, CODE]` of references `[N, frames, INPUTS]`, and which of their frames are audible."""
+        """Codes `[N, CODE]` of references `[N, frames, INPUTS]`, with masks of their audible frames."""
         hidden = torch.relu(self.hidden(features))
         n, chunks = len(features), features.shape[1] // CHUNK
         weights = audible[:, : chunks * CHUNK].view(n, chunks, CHUNK, 1)

@@ -44,7 +44,7 @@ class NoteGAN(nn.Module):
         self.place = nn.Linear(96, AXES)
 
     def judge(self, level: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """How real notes seem, `[n]`, and the places that they are guessed to come from, `[n, AXES]`."""
+        """Critic scores of notes, `[n]`, and the estimated latent positions, `[n, AXES]`."""
         x = functional.leaky_relu(self.first(level.view(-1, FRAMES, ROW).transpose(1, 2)), 0.2)
         x = functional.leaky_relu(self.second(x), 0.2).flatten(1)
         x = functional.leaky_relu(self.third(torch.cat([x, told], dim=1)), 0.2)
@@ -52,7 +52,7 @@ class NoteGAN(nn.Module):
 
 
 class GANRecipe(NoteAutoencoderRecipe):
-    """The decoder by a generative adversarial network: hinge loss, R1, and places that can be guessed back.
+    """Recipe of the decoder by a generative adversarial network: hinge loss, R1, and latent regression.
 
     Generator and critic take their steps together, each from its own part of one loss. Critic: Lim and Ye 2017, with
     the penalty of Mescheder 2018. Guessed places: Chen 2016 (InfoGAN); without them most axes do nothing.
@@ -95,7 +95,7 @@ class GANRecipe(NoteAutoencoderRecipe):
 
 
 class _Judge(nn.Module):
-    """`NoteGAN.judge` as a module's call, for parameters that stand still."""
+    """Critic as a module's call, with frozen parameters."""
 
     def __init__(self, gan: Any) -> None:
         super().__init__()

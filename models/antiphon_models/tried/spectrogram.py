@@ -1,4 +1,4 @@
-"""`antiphon train tried-spectrogram`: a voice's spectrum in, convolutions, the spectrum that a piano would have out.
+"""`antiphon train tried-spectrogram`: a convolutional network from a voice's spectrum to a piano's.
 
 Nothing in the network knows what a note is, so notes are read off what it paints, by likeness to the template of each
 key. Rows of `antiphon evaluate hum --limit 8`, seed 1, note F1 on files, after 4,000 steps:
@@ -33,27 +33,26 @@ from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 BINS, FRAME = 288, 1024
 """Bins of the spectra, 15.6 Hz apart: up to 4.5 kHz; samples of a frame."""
 LATE = 6
-"""Hops by which the painted spectrum lags the voice's."""
+"""Lag in hops of the generated spectrum behind the voice's."""
 CHANNELS = 16
 LAYERS = ((3, 5, 1), (3, 5, 2), (3, 5, 4), (3, 5, 2), (3, 5, 1))
-"""Hops and lines of a kernel, and how far its hops lie apart."""
+"""Kernel size in hops and bins, and dilation in hops."""
 FLOOR = 1e-4
 ROWS = 8
 RELEASE = 0.08
-"""Seconds in which a note that has ended falls to a third."""
+"""Decay time to 1/3 of an ended note in seconds."""
 LEVEL = 0.5
-"""Of a painted note: every note as loud, so that the notes and not the voice's loudness are learnt."""
+"""Level of a generated note, constant, so that notes and not the voice's loudness are learnt."""
 AFTER = slice(2, 14)
-"""Hops of a piano note over which its template is averaged."""
+"""Hops of a piano note averaged into its template."""
 LIKE, STRUCK, RISE, APART, HELD, QUIET, FADE = 0.9, 1.3, 4, 10, 8, 0.3, 0.995
-"""Of the notes that are read: likeness (cosine) of a note; factor by which it rises within so many hops where a note is
-repeated, and least hops between two such starts; hops for which a key must be the likeliest; share of a note's greatest
-likeness below which it ends, and the factor a hop by which that greatest likeness decays.
-"""
+"""Note detection: minimum similarity (cosine) of a note; its rise within a number of hops at a repeated note, and
+minimum hops between two such starts; hops for which a key must be the likeliest; share of a note's peak similarity
+below which it ends, and the peak's decay per hop."""
 
 
 class Painter(nn.Module):
-    """Compressed spectra `[rows, hops, BINS]` to those of a piano, `LATE` hops late."""
+    """Network from compressed spectra `[rows, hops, BINS]` to those of a piano, `LATE` hops late."""
 
     window: Tensor
 
@@ -70,7 +69,7 @@ class Painter(nn.Module):
         self.tilt = nn.Parameter(torch.zeros(BINS))
 
     def seen(self, sound: Tensor) -> Tensor:
-        """`[rows, hops * HOP]` → spectra `[rows, hops, BINS]`: logarithms of magnitudes, from 0 for the floor."""
+        """Log-magnitude spectra `[rows, hops, BINS]` of `[rows, hops * HOP]`, 0 at the floor."""
         frames = functional.pad(sound, (FRAME - tables.HOP, 0)).unfold(1, FRAME, tables.HOP) * self.window
         return torch.log1p(torch.fft.rfft(frames).abs()[..., :BINS] / FLOOR) * 0.2
 
@@ -93,7 +92,7 @@ def templates(piano: F32) -> F32:
 
 
 def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
-    """The notes of likenesses to templates `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds."""
+    """Notes of template similarities `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds."""
     second = tables.HOP / tables.RATE
     found: list[tuple[float, float, int]] = []
     key, leads, held, start, most, since = -1, -1, 0, 0.0, 0.0, 99
@@ -120,7 +119,7 @@ def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
 
 
 class SpectrogramRecipe(Recipe):
-    """See the module. Validated by what notes can be read off."""
+    """Recipe of the network, validated by the notes decoded from its output."""
 
     name = "tried-spectrogram"
     weights = "tried-spectrogram"
@@ -146,7 +145,7 @@ class SpectrogramRecipe(Recipe):
         return sound, torch.from_numpy(wanted).to(sound.device)
 
     def _painted(self, truth: FrameTruth) -> np.ndarray[Any, Any]:
-        """`[HOPS, BINS]`: what a piano that plays the notes would look like, `LATE` hops ago."""
+        """Target spectra `[HOPS, BINS]` of a piano that plays the notes, `LATE` hops ago."""
         first = tables.FAR + 1 - LATE
         painted = np.zeros((HOPS, BINS), np.float32)
         tail = np.zeros(BINS, np.float32)

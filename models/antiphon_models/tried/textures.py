@@ -1,4 +1,4 @@
-"""`antiphon train tried-textures FOLDER`: a new sound whose statistics are those of the sound in a folder.
+"""`antiphon train tried-textures FOLDER`: a texture with the statistics of the sound in a folder.
 
 The network is the log spectrogram of the new sound: it is trained from noise until the correlations of random filters
 over it are the reference's (Ulyanov and Lebedev, Audio texture synthesis and style transfer, 2016), with filters of
@@ -31,14 +31,14 @@ from antiphon_models.transfer.measures import timbre_distance
 
 RATE, SIZE, HOP = 22050, 512, 256
 LENGTHS, FILTERS = (2, 8, 24), 128
-"""Frames of the filters, and how many there are of each length."""
+"""Lengths of the filters in frames, and number of each length."""
 RHYTHM, DIVERSE = 0.3, 0.02
 """Weights of the autocorrelation and of the distance to the reference."""
 LAGS = slice(17, 172)
-"""Frames over which what the filters give is correlated with itself: 0.2 to 2 s."""
+"""Lags in frames of the filter outputs' autocorrelation: 0.2 to 2 s."""
 ROUNDS = 60
 LONGEST = 30.0
-"""Seconds of a reference, and of the texture."""
+"""Maximum seconds of a reference, and of the texture."""
 
 
 class RandomFilters:
@@ -60,7 +60,7 @@ class RandomFilters:
         return found @ found.T / found.shape[1], torch.fft.irfft(power)[LAGS] / len(sums)
 
     def loss(self, x: Tensor) -> Tensor:
-        """How far a spectrogram is from the reference's statistics, and how near to the reference itself."""
+        """Distance of a spectrogram from the reference's statistics, and similarity to the reference itself."""
         found = self._filter(x)
         gram, rhythm = self._statistics(found)
         total = (gram - self._gram).square().sum() / self._gram.square().sum()
@@ -69,7 +69,7 @@ class RandomFilters:
 
 
 class TextureSpectrogram(torch.nn.Module):
-    """The log spectrogram `[bins, frames]`, to begin with noise around the reference's mean, whose power bins keep."""
+    """Log spectrogram `[bins, frames]`, initialised with noise around the reference's mean, with power per bin kept."""
 
     power: Tensor
 
@@ -131,7 +131,7 @@ def _spectrum(sound: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sound_of(levels: Tensor, power: Tensor) -> F32:
-    """A sound `[n]` at `RATE` with a log spectrogram, its bins brought to so much power."""
+    """Sound `[n]` at `RATE` with a log spectrogram, its bins scaled to `power`."""
     made = torch.expm1(levels) * (SIZE / 1000.0)
     magnitudes = made * (power / (torch.expm1(levels).square().mean(1, keepdim=True) + 1e-9)).sqrt()
     turns = 2 * np.pi * torch.rand(magnitudes.shape, generator=torch.Generator().manual_seed(1))
@@ -143,7 +143,7 @@ def sound_of(levels: Tensor, power: Tensor) -> F32:
 
 
 def main(folder: Path, target: Path) -> None:
-    """Writes the texture that the weights in `folder` are."""
+    """Writes the texture of the weights in `folder`."""
     arrays = {name: torch.from_numpy(array) for name, array in read_weights("tried-textures", folder).items()}
     sound = sound_of(functional.relu(arrays["levels"]), arrays["power"])
     with AudioWriter(target, RATE, 1, "PCM_16") as writer:

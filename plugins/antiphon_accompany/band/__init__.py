@@ -1,1 +1,1 @@
-"""What a band plays on chords: styles and their sections, voicings, strikes and the notes that sound."""
+"""Band engine: styles and their sections, voicings, strikes and sounding notes."""

@@ -1,4 +1,4 @@
-"""Which section a bar is: variations with a fill before the next, and what the performer calls for."""
+"""Section of each bar: variations with a fill before the next, and the performer's calls."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _NEVER = -(1 << 60)
 
 
 class Form:
-    """The form of what is played, in bars of the clock."""
+    """Form of the performance, in bars of the clock."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Forgets that an ending was played, too."""
+        """Clears the form, including a played ending."""
         self._over, self._silent_since = False, 0.0
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all calls: nothing has begun."""
+        """Clears all calls, before a start."""
         self.called: set[str] = set()
         self.begun: int | None = None
         self._fill = self._break = _NEVER
@@ -55,7 +55,7 @@ class Form:
         return beat - last <= patience or bar >= self.closes
 
     def section(self, bar: int, place: int, variation: str, last: int | None) -> tuple[str, int]:
-        """The section that a beat belongs to, and the bar's number in it. Called for each beat in order.
+        """Section of a beat, and the bar's number in it. Called for each beat in order.
 
         Args:
             bar: Number of the bar.

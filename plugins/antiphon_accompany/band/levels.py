@@ -1,4 +1,4 @@
-"""The mix: levels of a style's parts in dB, as MIDI volume, and what makes General MIDI's programs alike in loudness.
+"""Mix levels of a style's parts in dB, as MIDI volume, and loudness offsets of General MIDI's programs.
 
 A style's levels are measured: at 0 dB by patch and program its parts sound with drums at -24 LUFS, bass at -25, piano
 at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
@@ -7,12 +7,12 @@ at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon 
 from __future__ import annotations
 
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
-"""The MIDI channel of each part."""
+"""MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
 VOLUME, FULL = 7, 127
 """MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB; its greatest."""
 MIX = {"piano": -1.5, "guitar": -3.0, "bass": -2.5, "drums": -2.0, "pad": -2.0}
-"""dB of a part whose style gives none."""
+"""Default level of a part in dB."""
 TOUCH = {"piano": 0.72, "guitar": 0.76, "bass": 0.9, "drums": 1.15, "pad": 0.72}
 """Velocity of each part relative to the melody's."""
 PROGRAMS = {
@@ -20,9 +20,9 @@ PROGRAMS = {
     28: 1.8, 29: -8.5, 32: -1.9, 33: -3.7, 34: -3.4, 36: -1.2, 38: -3.2, 43: -0.8, 48: -5.2, 49: -8.4, 50: -8.3,
     52: -4.8, 61: -4.6, 90: -5.3,
 }  # fmt: skip
-"""dB of General MIDI programs in a file, by FluidR3 in the parts that styles play by them."""
+"""Loudness offsets in dB of General MIDI programs in a file, by FluidR3 in the parts that styles play by them."""
 DRUMS, OTHERS = -1.9, -4.0
-"""The same of channel 10, and of a program that no style has."""
+"""Loudness offsets in dB of channel 10, and of a program that no style has."""
 
 
 def volume(mix: float) -> float:
@@ -31,6 +31,6 @@ def volume(mix: float) -> float:
 
 
 def midi_volume(mix: float, part: str, program: int) -> int:
-    """The same of a part in a General MIDI file, 1 to 127."""
+    """MIDI volume, 1 to 127, of a part's level in a General MIDI file."""
     trim = DRUMS if part == "drums" else PROGRAMS.get(program, OTHERS)
     return max(1, round(FULL * volume(mix + trim)))

@@ -15,34 +15,34 @@ from antiphon_accompany.band.voicing import BASS, PartVoices, bass_of, left_hand
 from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
-"""Semitones between two notes that clash: a semitone, a minor ninth."""
+"""Band player: strikes of its parts beat by beat, and their keys on the current chord."""
 ROOM = 3
-"""Semitones left free below the melody."""
+"""Clashing intervals in semitones: a semitone, a minor ninth."""
 LOW_INTERVAL_LIMIT = 45
 """The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
 CROWD = 8
-"""More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
+"""Maximum sounding keys treated as a melody, since more cannot all be avoided."""
 LATE = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
 """Standard deviation of the onsets in ms, at humanise 0.5."""
 LATEST = 40.0
-"""ms by which an onset is off the grid at most."""
+"""Maximum onset deviation from the grid in ms."""
 ROLL = 2.5
-"""ms between two tones of a chord, at most, at humanise 0.5."""
+"""Maximum spread of a chord's tones in ms, at humanise 0.5."""
 SOON = 0.3
-"""Beats before a strike of its own within which a part does not strike again for a new chord."""
+"""Beats before a part's own strike within which it does not strike for a new chord."""
 VARIED = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
 _WEIGHTS = (1.08, 1.0, 0.92)
-"""Factors of the velocity on the first of a bar, on another beat and between beats."""
+"""Velocity factors on the first beat of a bar, on another beat and between beats."""
 _STEPS = ("third", "fifth", "octave", "fifth")
-"""What a walking bass goes to between roots."""
+"""Intervals of a walking bass between roots."""
 _CALM = ("ballad", "arpeggio", "ballad", "pop")
 _MOVING = ("pop", "ballad", "block", "pop")
 
 
 class Due(NamedTuple):
-    """A strike to come. start, end: beats of the clock.  key: of the drums, otherwise 0."""
+    """A pending strike. start, end: beats of the clock.  key: of the drums, otherwise 0."""
 
     start: float
     part: str
@@ -53,7 +53,7 @@ class Due(NamedTuple):
 
 @dataclass(slots=True)
 class BandSettings:
-    """What the performer asks of the band, at a beat."""
+    """Performer's settings of the band, at a beat."""
 
     style: str = "auto"
     own: Style | None = None  # a style of the performer's in place of `style`
@@ -67,7 +67,7 @@ class BandSettings:
     levels: dict[str, float] = field(default_factory=dict)
 
     def read(self, io: IO, frame: int) -> None:
-        """Takes the parameters' values at a frame."""
+        """Reads the parameters' values at a frame."""
         self.style = str(io.at("style", frame))
         self.density = float(io.at("density", frame))
         self.intensity = float(io.at("intensity", frame))
@@ -105,7 +105,7 @@ class MelodyListener:
         self.playing, self.last = True, beat
 
     def move(self, pitch: int, to: int) -> None:
-        """A sounding note is corrected to another pitch."""
+        """Handles the correction of a sounding note to another pitch."""
         if pitch in self.sounding and to not in self.sounding:
             self.sounding[to] = self.sounding.pop(pitch)
 
@@ -131,7 +131,7 @@ class Band:
         self.rest()
 
     def rest(self) -> None:
-        """Clears bar and chord, after the clock was moved or stopped."""
+        """Clears bar and chord, after a jump or stop of the clock."""
         self.bars: dict[str, list[Strike]] = {}
         self._bar: tuple[object, ...] = ()
         self.chord: Chord | None = None
@@ -152,7 +152,7 @@ class Band:
         self.chord, self.fresh = chord, True
 
     def beat(self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> list[Due]:
-        """The strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`.
+        """Strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`.
 
         Args:
             beat: The beat.
@@ -176,7 +176,7 @@ class Band:
         return found
 
     def _choose(self, bar: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> None:
-        """The strikes of a bar: those whose need is below the intensity, which chance moves a little."""
+        """Selects the strikes of a bar: those with a threshold below the slightly randomised intensity."""
         level = 2.0 * asked.intensity + 2.0 * (asked.density - 0.5) + 0.2
         self.bars = {}
         for part in asked.parts:
@@ -231,7 +231,7 @@ class Band:
     def expressed(
         self, beat: int, found: Sequence[Due], again: set[str], going: bool, asked: BandSettings
     ) -> list[Due]:
-        """Strikes for a new chord on a beat on which a part has none of its own.
+        """Strikes for a new chord on a beat where a part has none of its own.
 
         `found`: the strikes of the beat.
         """
@@ -246,7 +246,7 @@ class Band:
         return made
 
     def pitches(self, part: str, what: str) -> tuple[int, ...]:
-        """The keys of a lane on the chord of the moment."""
+        """Keys of a lane on the current chord."""
         if part == "drums":
             return (int(what),)
         if self.chord is None:
@@ -256,7 +256,7 @@ class Band:
         return self.voices[part].pitches(what)
 
     def struck(self, part: str, what: str) -> Iterable[int]:
-        """Those keys as they are struck: under the melody, none that clashes with it or that it holds."""
+        """Keys to strike: below the melody, without those that clash with it or are held by it."""
         pitches = self.pitches(part, what)
         if part == "drums":
             return pitches
@@ -264,7 +264,7 @@ class Band:
         return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
 
     def under_melody(self, pitch: int) -> int:
-        """The key, octaves lower where it is above all that sounds of the melody; a bass's melody is played over."""
+        """Key moved by octaves below the sounding melody; a bass melody is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= CROWD else 127
         while pitch > top and pitch - 12 >= LOW_INTERVAL_LIMIT:
@@ -282,7 +282,7 @@ class Band:
 
 
 def style_of(asked: BandSettings, bar: int, meter: int, tempo: float, loudness: float) -> str:
-    """The style that is asked for; `auto` chooses by meter, tempo and loudness, another for each phrase."""
+    """Requested style; `auto` chooses by meter, tempo and loudness, another for each phrase."""
     if asked.style != "auto":
         return asked.style
     if meter == 3:

@@ -1,4 +1,4 @@
-"""The notes that the band has begun and not ended, and the bend of those that it hears."""
+"""Sounding notes of the band, and the player's pitch bend."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from antiphon_accompany.band.player import Due
 BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
 MOST = 64
-"""Most sounding notes; the oldest is ended to make room."""
+"""Maximum sounding notes; the oldest is ended to make room."""
 AGAIN = 0.04
-"""Seconds within which a part, but the drums, does not strike a key again: two lanes of a style may meet on it."""
+"""Seconds within which a non-drum part does not restrike a key: two lanes of a style may meet on it."""
 Key = tuple[int, int]
 """Channel and number of a note."""
 
 
 class SoundingStrikes(dict[Key, Due]):
-    """The strikes that sound, by channel and number, in the order in which they began."""
+    """Sounding strikes, by channel and number, in the order in which they began."""
 
     @property
     def first_end(self) -> float:
-        """The beat at which the next of them ends; infinite without any."""
+        """End beat of the next strike to end; infinite without any."""
         return min((due.end for due in self.values()), default=math.inf)
 
     def strike(self, io: IO, frame: int, due: Due, channel: int, pitches: Iterable[int]) -> None:
-        """Begins the notes of a strike. One that sounds on a key of them ends first, or goes on if just begun."""
+        """Begins the notes of a strike. A sounding note on the same key ends first, or continues if just begun."""
         for pitch in pitches:
             held = self.get((channel, pitch))
             near = held is not None and 0.0 <= due.start - held.start < AGAIN * io.time.tempo / 60.0
@@ -47,7 +47,7 @@ class SoundingStrikes(dict[Key, Due]):
         io.emit(Event("off", frame, key[1], channel=key[0]))
 
     def end_due(self, io: IO, frame: int, beat: float) -> None:
-        """Ends what ends up to a beat."""
+        """Ends notes due up to a beat."""
         for key in [key for key, due in self.items() if due.end <= beat]:
             self.end(io, key, frame)
 
@@ -63,11 +63,11 @@ class PlayerBend:
         self._bent, self._bends = 0, ChannelBends()
 
     def number(self, event: Event) -> int:
-        """The number of an event's note, bent as it is now, 0 to 127."""
+        """Number of an event's note including the present bend, 0 to 127."""
         return min(127, max(0, event.number + self._bent))
 
     def follow(self, event: Event, sounding: Iterable[int]) -> int:
-        """Takes a bend or its range; returns the semitones by which it moves what sounds."""
+        """Processes a bend or its range; returns the change of sounding notes in semitones."""
         if not self._bends.follow(event, BEND_REACH):
             return 0
         before, self._bent = self._bent, round(self._bends.semitones[event.channel])

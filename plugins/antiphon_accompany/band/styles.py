@@ -1,4 +1,4 @@
-"""Styles: TOML files of parts, sections and patterns, and which strikes of a pattern a bar takes.
+"""Styles: TOML files of parts, sections and patterns, and the selection of a bar's strikes.
 
 A pattern is a text with a character for each step of a bar, bars divided by `|`: `.` rests, `-` holds on, 1, 2 and 3
 strike from the low, middle and high intensity on, A, B and C the same accented, a, b and c softly.
@@ -68,7 +68,7 @@ _NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumer
 
 
 class Strike(NamedTuple):
-    """A strike of a pattern."""
+    """Strike of a pattern."""
 
     at: float  # beats from the bar's first
     what: str  # the lane: a name of `LANES`, or a key of the drums
@@ -147,7 +147,7 @@ class _StyleFile(Struct, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Style:
-    """Reads a style file. Raises PluginError: it is none; the sentence says what is wrong."""
+    """Reads a style file. Raises PluginError: it is invalid; the sentence gives the reason."""
     try:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise FileError(f"{path.name} is larger than {MOST_BYTES >> 10} KiB")
@@ -159,7 +159,7 @@ def load(path: Path) -> Style:
 
 
 class _Wrong(ValueError):
-    """What is wrong with a style file."""
+    """Error in a style file."""
 
 
 def _style(name: str, file: _StyleFile) -> Style:
@@ -245,7 +245,7 @@ def fit_to_meter(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
 
 
 def parts_of(text: str) -> tuple[str, ...]:
-    """The parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for another."""
+    """Parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for an unknown part."""
     words = {word.strip().lower() for word in text.split(",")} - {""}
     odd = sorted(words - {*PARTS, "all"})
     if not words or odd:

@@ -1,4 +1,4 @@
-"""The tempo of a player, from when his notes begin."""
+"""Tempo estimation from the player's note onsets."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from antiphon.api import IO, Event
 
 ONSETS, FEWEST = 24, 8
-"""Notes whose beginnings are kept, and how many are needed."""
+"""Number of stored onsets, and minimum number."""
 CHORD = 0.06
-"""Seconds within which notes begin together."""
+"""Maximum seconds between notes of a chord."""
 RANGE, STEPS = 0.3, 61
-"""Share of the present tempo by which it may differ, in so many steps."""
+"""Search range relative to the present tempo, and number of steps."""
 REACH = 8.0
-"""Beats between two notes that are compared, at most."""
+"""Maximum beats between compared notes."""
 NEAR = 0.25
-"""Share of the tempo by which others are taken with less trust."""
+"""Width of the tempo prior, relative to the present tempo."""
 CLEAR = 0.55
-"""Mean agreement with the grid, at most 1, from which there is a tempo."""
+"""Minimum mean agreement with the grid, at most 1, of a tempo."""
 
 
 class PlayerTempo:
@@ -32,7 +32,7 @@ class PlayerTempo:
         self.count = 0
 
     def take(self, event: Event, sample: int) -> None:
-        """Takes an event of a block that begins at `sample`; beginnings of notes count."""
+        """Processes an event of a block that begins at `sample`; only note-ons count."""
         at = (sample + event.offset) / self._rate
         if event.kind != "on" or event.value <= 0.0 or (self.count and at - self._times[-1] < CHORD):
             return
@@ -49,7 +49,7 @@ class PlayerTempo:
             io.report("player_tempo", self.find(tempo))
 
     def find(self, tempo: float) -> float:
-        """The player's tempo near another one, bpm; 0 where it is not clear."""
+        """Player's tempo near another one, bpm; 0 where it is not clear."""
         if self.count < FEWEST:
             return 0.0
         times = self._times[ONSETS - self.count :]

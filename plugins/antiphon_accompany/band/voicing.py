@@ -1,4 +1,4 @@
-"""From a chord to keys: a bass, and voices of a part that move little and not in parallel, below the melody."""
+"""Voicing of chords: a bass, and voices of a part with small, non-parallel motion, below the melody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from antiphon_accompany.harmony.chords import KINDS, Chord
 
 BASS = 45
-"""MIDI number that the left hand's lowest note is near."""
+"""Target MIDI number of the left hand's lowest note."""
 LOWEST, HIGHEST = 28, 96
 NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 4.0
 """Costs of a semitone of motion, a semitone off the centre, one above the ceiling, a parallel fifth or octave."""
@@ -16,7 +16,7 @@ _NONE: tuple[int, ...] = ()
 
 @cache
 def shapes(chord: Chord, voicing: str) -> tuple[tuple[int, ...], ...]:
-    """All ways in which a part can hold the chord, MIDI numbers from below.
+    """All voicings of a chord for a part, MIDI numbers from below.
 
     `voicing`: "close" four tones in a row, "open" the second highest an octave lower, "triad" three in a row, "shell"
     without root where there is a seventh, "power" root and fifth, "choir" three up to a tenth apart.
@@ -53,7 +53,7 @@ def shapes(chord: Chord, voicing: str) -> tuple[tuple[int, ...], ...]:
 
 
 def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    """Pairs of voices that go from a fifth or octave to the same in the same direction."""
+    """Number of parallel fifths and octaves between two voicings."""
     if len(before) != len(after):
         return 0
     moved = [(p, q) for p, q in zip(before, after, strict=True) if p != q]
@@ -73,13 +73,13 @@ class PartVoices:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was held: the next chord is placed by the centre alone."""
+        """Clears the voices: the next chord is placed by the centre alone."""
         self.held = _NONE
 
     def place(
         self, chord: Chord, voicing: str, centre: int, ceiling: int, basses: tuple[int, int], strict: bool = False
     ) -> None:
-        """Moves the voices to a chord. `centre`: MIDI number that the second voice is drawn to."""
+        """Moves the voices to a chord. `centre`: target MIDI number of the second voice."""
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held
         toll = 10.0 * PARALLEL if strict else PARALLEL
@@ -98,7 +98,7 @@ class PartVoices:
         self.held = held
 
     def pitches(self, lane: str) -> tuple[int, ...]:
-        """The keys of a lane of the right hand."""
+        """Keys of a lane of the right hand."""
         match lane:
             case "chord":
                 return self.held[:3]
@@ -109,7 +109,7 @@ class PartVoices:
 
 
 def bass_of(chord: Chord, before: int, centre: int) -> int:
-    """The bass key of a chord: near the one before and a centre."""
+    """Bass key of a chord: near the previous one and a centre."""
     centre = max(centre, LOWEST + 5)
     spots = [p for p in range(max(LOWEST, centre - 8), centre + 9) if p % 12 == chord.bass]
     return min(spots, key=lambda p: abs(p - before) + 0.8 * abs(p - centre))

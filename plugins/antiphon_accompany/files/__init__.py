@@ -1,1 +1,1 @@
-"""The processor on files: a band under a melody or a recording, pieces, and what is written beside them."""
+"""File jobs of the processor: a band under a melody or a recording, generated pieces, and side files."""

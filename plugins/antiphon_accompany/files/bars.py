@@ -1,4 +1,4 @@
-"""A piece by the bar model of `answer`: a melody with its chords and, where they are wanted, bass and drums."""
+"""Piece by the bar model of `answer`: a melody with chords and, if requested, bass and drums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import spans_of
 
 WRITTEN = ("bass", "drums")
-"""Parts that the model writes; the others are the style's, over the model's chords."""
+"""Parts written by the model; the others are the style's, over the model's chords."""
 _CHORDS = "chords"
 _BASS = 36
 _DRUM_CHANNEL = 9
@@ -29,7 +29,7 @@ def piece(
     folder: Path,
     without: Callable[[Path, str, Path], Path],
 ) -> tuple[Path, str]:
-    """Writes a piece as a MIDI file, and returns it with its chords as lines of seconds.
+    """Writes a piece as a MIDI file; returns it with its chords as lines of seconds.
 
     Args:
         begun: The first bar of the melody.
@@ -67,7 +67,7 @@ def piece(
 
 
 def fill_part(target: Path, part: str, lines: str, key: str, seed: Value, folder: Path) -> Path:
-    """Replaces the notes of bass or drums by those of the bar model; returns a file with a track of chords, too.
+    """Replaces the notes of bass or drums by those of the bar model; returns a file with an added track of chords.
 
     `lines`: the chords, as lines of seconds.
     """

@@ -1,4 +1,4 @@
-"""The harmony that a MIDI file has: chords of its notes, beat by beat, and an accompaniment that fits them."""
+"""Harmony of a MIDI file: chords of its notes, beat by beat, and a clash-free accompaniment."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from antiphon_accompany.harmony.chords import Chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 
 FILE = "file"
-"""The value of `chords` that asks for it."""
+"""Value of `chords` that selects the file's harmony."""
 ENOUGH = 0.25
-"""Share of a file's time in which a chord has to sound."""
+"""Minimum share of a file's time with a chord."""
 _GRID, _FINE = 4, 24
-"""Places of a quarter note at which chords are looked for, and clashes."""
+"""Resolution per quarter note of chord detection, and of clashes."""
 _KINDS = {"": 0.0, "m": 0.0, "7": 0.12, "m7": 0.12, "dim": 0.1, "m7b5": 0.2, "dim7": 0.2, "sus4": 0.15, "sus2": 0.15}
-"""Kinds that are found, and what each costs: those without a semitone in themselves."""
+"""Detectable chord types with their costs: those without an inner semitone."""
 _BESIDE, _AWAY = 1.0, 0.5
-"""What sound costs that is a semitone from a tone of the chord, and other sound that is not of it."""
+"""Costs of sound a semitone from a chord tone, and of other sound outside the chord."""
 _ROOT = 0.25
-"""What the root as the lowest note gives."""
+"""Bonus of the root as the lowest note."""
 _CHANGE = {True: 0.2, False: 0.45}
-"""What a change costs, on the first beat of a bar and on others."""
+"""Costs of a chord change, on the first beat of a bar and on others."""
 Notes = Sequence[BeatNote]
 
 

@@ -1,4 +1,4 @@
-"""Songs composed by rules: a genre is a record of ranges (tempo, swing, drums, harmony, orchestration), a song a seed.
+"""Rule-based composition: a genre is a record of ranges (tempo, swing, drums, harmony, orchestration), a song a seed.
 
 `rules` has the type of the record, `genres` the records, `song.compose` the songs. Everything that
 was drawn is stated in a song's attributes, so that it can serve as truth for whatever listens. The ranges of genres

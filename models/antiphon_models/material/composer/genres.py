@@ -1,4 +1,4 @@
-"""The genres that rules state, as genres.toml has them."""
+"""Genre rules of genres.toml."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from antiphon_models.material.tables import table_beside
 
 _RECORDS = table_beside(__file__)
 DRUM_NOTES: dict[str, int] = _RECORDS["drums"]
-"""General MIDI numbers of the drums that grooves name."""
+"""General MIDI numbers of the drums in grooves."""
 NONE = PartRules((0,), ("-" * 16,), (1.0, 1.0), 0.0, (48, 72))
-"""A part that never plays."""
+"""A silent part."""
 
 
 def _genre(record: dict[str, Any]) -> GenreRules:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from antiphon_models.material.tables import table_beside
 
 KINDS: dict[str, tuple[int, ...]] = table_beside(__file__)
-"""Semitones above the root."""
+"""Semitones above the root by chord type."""
 DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 SCALES = {
     ("mode", False): (0, 2, 4, 5, 7, 9, 11),
@@ -19,7 +19,7 @@ SCALES = {
     ("blues", False): (0, 2, 3, 4, 7, 9),
     ("blues", True): (0, 3, 5, 6, 7, 10),
 }
-"""Semitones above the tonic by kind, and whether the key is minor."""
+"""Semitones above the tonic by scale, and whether the key is minor."""
 _CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 
 
@@ -37,7 +37,7 @@ class ScaleChord:
 
 
 def parse(text: str) -> ScaleChord:
-    """A chord as the records write it: "I", "vi", "bVII", "V7", "iim7b5"; small letters are minor.
+    """Chord of a Roman numeral: "I", "vi", "bVII", "V7", "iim7b5"; small letters are minor.
 
     Raises `ValueError`: it is no such chord.
     """
@@ -53,7 +53,7 @@ def parse(text: str) -> ScaleChord:
 
 
 def voice_chord(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
-    """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
+    """Tones of a chord as MIDI notes within a register, in the inversion with mean nearest to `near`.
 
     The register is an octave at least.
     """

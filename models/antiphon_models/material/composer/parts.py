@@ -1,4 +1,4 @@
-"""The notes of one part: rows of characters to notes in beats, by the chords of the song."""
+"""Notes of one part: pattern rows to notes in beats, by the chords of the song."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BASS = {"r": 0, "o": 12, "f": 7}
 
 @dataclass(frozen=True, slots=True)
 class BeatSpan:
-    """A note before it is timed.
+    """Note in beats.
 
     Attributes:
         start: In beats from the song's beginning.
@@ -35,7 +35,7 @@ class BeatSpan:
 
 @dataclass(frozen=True, slots=True)
 class SongBar:
-    """A bar as parts see it.
+    """Bar with the context of its parts.
 
     Attributes:
         number: From 0.
@@ -51,17 +51,17 @@ class SongBar:
     optional: float
 
     def chord(self, share: float) -> ScaleChord:
-        """The chord at a place of the bar, 0 to 1."""
+        """Chord at a relative position of the bar, 0 to 1."""
         return self.chords[min(len(self.chords) - 1, int(share * len(self.chords)))]
 
 
 def triplet(row: Row, beats: int) -> bool:
-    """Whether a row divides beats by three; rows of four steps a beat are told by their length."""
+    """Whether a row has triplet beats, by its length for rows of four steps a beat."""
     return len(row) % (4 * beats) != 0 and len(row) % (3 * beats) == 0
 
 
 def onsets(row: Row, bar: SongBar) -> Iterator[tuple[float, float, str, bool]]:
-    """What of a row falls into a bar: start in beats within the bar, beats to the next onset, character, triplets."""
+    """Onsets of a row within a bar: start in beats within the bar, beats to the next onset, character, triplets."""
     triplets = triplet(row, bar.beats)
     steps = (3 if triplets else 4) * bar.beats
     first = bar.number % (len(row) // steps) * steps
@@ -79,7 +79,7 @@ def plays(character: str, bar: SongBar, rng: Rng) -> bool:
 
 
 def drum_bar(groove: Groove, bar: SongBar, rng: Rng, last: bool) -> Iterator[BeatSpan]:
-    """A bar of drums; the `last` of a section may end in a fill of snare and toms."""
+    """Bar of drums; the `last` of a section may end in a fill of snare and toms."""
     fill = bar.beats - 1.0 if last and rng.random() < 0.6 else float(bar.beats)
     for drum, row in groove.items():
         for start, _, character, triplets in onsets(row, bar):
@@ -95,7 +95,7 @@ def drum_bar(groove: Groove, bar: SongBar, rng: Rng, last: bool) -> Iterator[Bea
 
 
 def bass_bar(row: Row, bar: SongBar, low: int, rng: Rng, articulation: float) -> Iterator[BeatSpan]:
-    """A bar of bass: degrees of the chord above its root, the root within an octave above `low`."""
+    """Bar of bass: degrees of the chord above its root, the root within an octave above `low`."""
     for start, length, character, triplets in onsets(row, bar):
         chord = bar.chord(start / bar.beats)
         tones = KINDS[chord.kind]
@@ -119,7 +119,7 @@ def bass_bar(row: Row, bar: SongBar, low: int, rng: Rng, articulation: float) ->
 def chord_bar(
     row: Row, bar: SongBar, register: tuple[int, int], near: float, rng: Rng, articulation: float
 ) -> Iterator[BeatSpan]:
-    """A bar of chords: each as the inversion nearest to `near`; "b" is a root or fifth under it."""
+    """Bar of chords: each in the inversion nearest to `near`; "b" is a root or fifth under it."""
     low, high = register
     beaten = 0
     for start, length, character, triplets in onsets(row, bar):
@@ -149,7 +149,7 @@ def chord_bar(
 
 
 class ComposedMelody:
-    """A melody: a motif's contour is repeated and varied, chord tones fall on beats.
+    """Generator of a melody: a repeated and varied motif contour, with chord tones on beats.
 
     `rows`: its rhythms, one of which a phrase of two bars has. `register`: the lowest and the highest note.
     """
@@ -163,7 +163,7 @@ class ComposedMelody:
         self._place = len(self._notes) // 2
 
     def bar(self, bar: SongBar, articulation: float) -> Iterator[BeatSpan]:
-        """The melody's notes in a bar."""
+        """Notes of the melody in a bar."""
         rng = self._rng
         if bar.number % 4 == 0:
             self._row = str(rng.choice(list(self._rows)))

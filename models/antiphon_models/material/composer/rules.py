@@ -1,4 +1,4 @@
-"""What a genre's record holds, and the notation of its rows."""
+"""Schema of a genre's record, and the notation of its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Groove: TypeAlias = Mapping[int, Row]
 
 @dataclass(frozen=True, slots=True)
 class PartRules:
-    """Rules by which one part may play.
+    """Rules of one part.
 
     `programs`: General MIDI programs, 0 to 127, of which a song has one. `rows`: rhythms, of which a song has one or
     two. `articulation`: lengths of notes as a share of the time to the next onset. `register`: the lowest and the
@@ -34,7 +34,7 @@ class PartRules:
 
 @dataclass(frozen=True, slots=True)
 class GenreRules:
-    """One genre.
+    """Rules of one genre.
 
     Attributes:
         tempo: Beats a minute.

@@ -1,4 +1,4 @@
-"""A song by genre and seed: sections, parts with human timing, MIDI bytes, and a record of what was drawn."""
+"""Song by genre and seed: sections, parts with human timing, MIDI bytes, and its random attributes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from antiphon_models.material.composer.rules import GenreRules, PartRules, Range
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
 DRUMS = 9
-"""General MIDI's channel of drums."""
+"""General MIDI drum channel."""
 CHANNELS = {"bass": 0, "chords": 1, "lead": 2, "pad": 3, "drums": DRUMS}
 _LEVELS = {"bass": (84, 118), "chords": (62, 104), "lead": (70, 112), "pad": (44, 84), "drums": (82, 122)}
 _VOLUME, _PAN = 7, 10
 _DISTORTED = (29, 30)
 SECTION = 4
-"""Bars."""
+"""Bars of a section."""
 FASTEST = 12.0
-"""Onsets a second that count as full density in the energy."""
+"""Onset rate per second of full density in the energy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ComposedNote:
 
 @dataclass(frozen=True, slots=True)
 class SongAttributes:
-    """What a song is, as it was drawn or counted.
+    """Attributes of a song, as drawn or counted.
 
     Attributes:
         tempo: Beats a minute.
@@ -76,7 +76,7 @@ class SongAttributes:
 
 @dataclass(frozen=True, slots=True)
 class ComposedSong:
-    """A song: its notes in order of their start, and what it is."""
+    """A song: its notes in order of their start, and its attributes."""
 
     notes: tuple[ComposedNote, ...]
     levels: tuple[tuple[str, int, int], ...]
@@ -87,7 +87,7 @@ class ComposedSong:
         return midi_bytes(self.events())
 
     def events(self) -> list[tuple[int, bytes]]:
-        """What its MIDI file has: (tick of `TICKS` a second, message) in order, programs, volumes and pans first."""
+        """Events of its MIDI file: (tick of `TICKS` a second, message) in order, programs, volumes and pans first."""
         head: list[tuple[int, bytes]] = []
         programs = dict(self.attributes.instruments) | ({"drums": self.attributes.kit} if self.attributes.drums else {})
         for part, volume, pan in self.levels:
@@ -107,7 +107,7 @@ class ComposedSong:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What holds for a whole song."""
+    """Attributes of a whole song."""
 
     tempo: float
     swing: float
@@ -121,7 +121,7 @@ class _Drawn:
 
 
 def compose(rules: GenreRules, seed: int, seconds: float = 20.0) -> ComposedSong:
-    """A song of a genre, the same for the same seed, of at least so many seconds; its last bar is a whole one."""
+    """Song of a genre, deterministic by seed, of at least `seconds`, ending with a complete bar."""
     rng = np.random.default_rng([seed, *rules.name.encode()])
     drawn = _draw(rules, rng)
     bars = int(np.ceil(seconds * drawn.tempo / 60.0 / rules.beats)) + 1
@@ -167,7 +167,7 @@ def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
 
 
 def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple[ScaleChord, ...]]:
-    """The chords of each bar: a progression over and over, plain chords coloured by the genre's kinds."""
+    """Chords of each bar: a repeated progression, plain chords coloured by the genre's kinds."""
     mode: Literal["major", "minor"] = "minor" if drawn.minor else "major"
     written = str(rng.choice(rules.progressions[mode])).split()
     coloured: dict[str, str] = {kind: str(rng.choice(kinds)) for kind, kinds in rules.colours.items()}
@@ -217,7 +217,7 @@ def _part_bar(
 
 
 def _section(names: set[str], number: int, rng: Rng) -> set[str]:
-    """Which parts sound: at most one is left out, and now and then the lead besides."""
+    """Sounding parts of a section: at most one is left out, and sometimes the lead besides."""
     sounding = set(names)
     if len(names) > 2 and rng.random() < 0.35:
         sounding.discard(str(rng.choice(sorted(names - {"chords"}))))
@@ -227,7 +227,7 @@ def _section(names: set[str], number: int, rng: Rng) -> set[str]:
 
 
 def swung(beat: float, swing: float, unit: float) -> float:
-    """Where a beat lies when the middle of each `unit` of beats is moved to `swing` of it."""
+    """Beat position after swing, which moves the middle of each `unit` of beats to `swing` of it."""
     whole, within = divmod(beat / unit, 1.0)
     moved = within * 2.0 * swing if within < 0.5 else swing + (within - 0.5) * 2.0 * (1.0 - swing)
     return (whole + moved) * unit
@@ -239,7 +239,7 @@ def _timed(spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, r
     period = rng.uniform(12.0, 28.0)
 
     def seconds(beats: float) -> float:
-        """The integral of a tempo that drifts as a sine of `period` beats."""
+        """Integral of a tempo with sinusoidal drift of `period` beats."""
         drift = width * period / (2.0 * np.pi) * (np.cos(turn) - np.cos(turn + 2.0 * np.pi * beats / period))
         return float(beat * (beats + drift))
 

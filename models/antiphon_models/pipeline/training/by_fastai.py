@@ -1,4 +1,4 @@
-"""The classifier by fastai: PyTorch's network and optimizer, trained by fastai's Learner."""
+"""Classifier by fastai: PyTorch's network and optimizer, trained by fastai's Learner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FastaiTrainer(TorchTrainer):
 
 
 class _Batches:
-    """Batches as fastai takes them."""
+    """Batches in fastai's form."""
 
     def __init__(self, batches: LabeledBatches) -> None:
         self.dataset = self._batches = batches
@@ -61,7 +61,7 @@ class _Batches:
 
 
 class _Figures(Callback):
-    """Adds up loss and accuracy of an epoch; validation is the pipeline's, for all frameworks the same."""
+    """Loss and accuracy of an epoch; validation is the pipeline's, for all frameworks the same."""
 
     def before_epoch(self) -> None:
         self.total = self.right = self.count = 0.0

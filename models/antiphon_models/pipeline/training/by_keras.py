@@ -98,7 +98,7 @@ class KerasTrainer(ClassifierTrainer):
 
 
 def _dataset(batches: LabeledBatches) -> Any:
-    """Batches as Keras takes them."""
+    """Batches as a Keras dataset."""
 
     class Batches(keras.utils.PyDataset):
         def __len__(self) -> int:

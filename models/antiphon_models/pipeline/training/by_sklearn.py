@@ -1,4 +1,4 @@
-"""The baseline by scikit-learn: means and deviations of cepstral coefficients, and logistic regression."""
+"""Baseline by scikit-learn: means and deviations of cepstral coefficients, and logistic regression."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from antiphon_models.pipeline.training.trainer import (
 )
 
 STEPS = 1000
-"""Of the regression, at most."""
+"""Maximum iterations of the regression."""
 STILL = 1e-9
-"""Added to a variance, so that its root is defined."""
+"""Epsilon of variances."""
 IR_VERSION = 8
-"""The one of the opset: what is newer, older runtimes refuse."""
+"""ONNX IR version of the opset: older runtimes reject newer ones."""
 
 
 class SklearnTrainer(ClassifierTrainer):
@@ -69,7 +69,7 @@ class SklearnTrainer(ClassifierTrainer):
         return weight, bias
 
     def _several(self, standard: F32, truth: F32) -> tuple[F64, F64]:
-        """A regression for each label; one that all or none of the sounds have is answered by how many have it."""
+        """Regression for each label; a constant label gets its share."""
         share = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
         weight, bias = np.zeros((truth.shape[1], standard.shape[1])), np.log(share / (1 - share))
         for label, marks in enumerate(truth.T):

@@ -54,7 +54,7 @@ class ConvolutionsOverTime(nn.Module):
 
 
 def right_of(logits: torch.Tensor, target: torch.Tensor) -> float:
-    """How many of the excerpts are answered right; with several labels, of the labels the share of each is added."""
+    """Number of correct excerpts; with several labels, the sum of correct label shares."""
     if target.ndim == 2:
         return float(((logits > 0) == (target > 0.5)).float().mean(dim=1).sum())
     return float((logits.argmax(dim=1) == target).sum())

@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, as `learning.checkpoint` writes it."""
+"""State of a training between two epochs, as `learning.checkpoint` writes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EpochFigures:
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """Where a training is."""
+    """Progress of a training."""
 
     digest: str
     history: tuple[EpochFigures, ...]
@@ -41,14 +41,14 @@ class TrainingState:
 
 
 def write_state(folder: Path, state: TrainingState) -> None:
-    """Writes the state, in place of the one before. Raises `FileError`: it cannot be written."""
+    """Writes the state, replacing the previous one. Raises `FileError`: it cannot be written."""
     progress = {"digest": state.digest, "history": [asdict(figures) for figures in state.history]}
     groups = {"weights": state.weights, "best": state.best, "moments": state.moments}
     checkpoint.keep(folder, progress, groups)
 
 
 def read_state(folder: Path, digest: str) -> TrainingState | None:
-    """The state of the training with this digest; None where there is none, or it is damaged."""
+    """State of the training with this digest; None where it is missing or damaged."""
     try:
         found = checkpoint.read(folder)
         if found is None or found[0]["digest"] != digest:

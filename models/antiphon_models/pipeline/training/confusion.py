@@ -1,4 +1,4 @@
-"""Which label is taken for which: a table of counts, as text and as a picture."""
+"""Confusion matrix as text and as a picture."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
-"""`[labels, labels]`: rows are what is true, columns what was answered."""
+"""Confusion matrix `[labels, labels]`: rows are true labels, columns answers."""
 CELL, LEAST_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
-"""Pixels of a cell, at least, of the picture's cells together, and around them."""
+"""Pixels of a cell, at least, of all cells together, and of the margins."""
 RIGHT, WRONG = "#4e849e", "#d67642"
 MOST_COLUMNS = 20
-"""Labels of which a table is for a terminal."""
+"""Maximum labels of a terminal table."""
 
 
 def count(answers: NDArray[np.int64], truth: NDArray[np.int64], labels: int) -> Counts:
-    """The table of given answers, numbers of labels `[n]`."""
+    """Confusion matrix of answers, numbers of labels `[n]`."""
     return np.bincount(truth * labels + answers, minlength=labels * labels).reshape(labels, labels)
 
 
 def text(counts: Counts, labels: Sequence[str]) -> str:
-    """The table for a terminal: a row for what is true. "" where there are more than `MOST_COLUMNS` labels."""
+    """Confusion matrix for a terminal, a row per true label. "" beyond `MOST_COLUMNS` labels."""
     if len(labels) > MOST_COLUMNS:
         return ""
     width = max(4, len(str(counts.max())) + 1)
@@ -36,7 +36,7 @@ def text(counts: Counts, labels: Sequence[str]) -> str:
 
 
 def picture(counts: Counts, labels: Sequence[str]) -> str:
-    """An SVG of shares of each row, true labels down and answered ones across: right answers on the diagonal."""
+    """SVG of row shares, true labels down and answers across: right answers on the diagonal."""
     size = len(labels)
     cell = max(LEAST_CELL, min(CELL, LARGEST // size))
     edge = MARGIN + 7 * max(map(len, labels)) + 8

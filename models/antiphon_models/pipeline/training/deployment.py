@@ -1,4 +1,4 @@
-"""The step deploy: installs a classifier among the performer's own, from where it is an analysis."""
+"""Step deploy: installs a classifier among the performer's own, as an analysis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOOK = "analyses"
 
 @dataclass(frozen=True, slots=True)
 class InstalledClassifier:
-    """The classifier that was installed. `framework`: that it was trained with."""
+    """An installed classifier. `framework`: of its training."""
 
     name: str
     framework: str
@@ -28,7 +28,7 @@ class InstalledClassifier:
 
 
 def check_name(name: str) -> None:
-    """Refuses what cannot be the name of an analysis, or is that of one which is not the performer's own.
+    """Rejects names invalid for an analysis, and those of analyses that are not the performer's own.
 
     Raises `FileError`: it is such a name.
     """
@@ -41,7 +41,7 @@ def check_name(name: str) -> None:
 
 
 def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Framework]) -> InstalledClassifier:
-    """Installs a classifier: of the framework that is named, or the best on the validation split.
+    """Installs a classifier: of the named framework, or the best on the validation split.
 
     Args:
         name: That it gets, which `check_name` allows.
@@ -62,7 +62,7 @@ def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Fra
 
 
 def install(source: Path, folder: Path, name: str) -> None:
-    """Copies a classifier into `folder/name`, in place of the one before: the whole of it or nothing.
+    """Copies a classifier into `folder/name` atomically, replacing the previous one.
 
     Raises `FileError`: it cannot be written.
     """

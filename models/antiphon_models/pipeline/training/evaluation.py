@@ -1,4 +1,4 @@
-"""The step evaluate: every classifier on the test split, by the runtime that plays it, in one table."""
+"""Step evaluate: every classifier on the test split, by the runtime that plays it, in one table."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from antiphon_models.pipeline.training.learning import LearningJob, average, is_
 
 FILE = "evaluation.json"
 MAJORITY = "majority"
-"""The row of what always answers with the labels' shares of the training sounds, so with the label that most have."""
+"""Row of the majority baseline, which always answers with the labels' shares of the training sounds."""
 TIMED = 50
-"""Runs of one excerpt, whose median is stated."""
+"""Timed runs of one excerpt, reported by their median."""
 SURE = 0.1
 """Uncertainty of a share from which a test is called small."""
 CERTAINTY = 1.96
-"""Standard errors on each side, within which 95 of 100 such tests are."""
+"""Standard errors on each side of a 95 % confidence interval."""
 DRAWS = 50
-"""Of sounds with replacement, for the error of a mean average precision."""
+"""Bootstrap samples for the error of a mean average precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """One classifier on the test split.
+    """Result of one classifier on the test split.
 
     Attributes:
         framework: Its name, or `MAJORITY`.
@@ -65,7 +65,7 @@ class EvaluationRow:
 
 
 def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
-    """Measures those classifiers of this training that are there, and writes the table: the majority first.
+    """Measures the existing classifiers of this training, and writes the table: the majority first.
 
     Raises `FileError`: there is no classifier or no sound to test with, or a classifier does not play.
     """
@@ -108,7 +108,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
 
 
 def _over_folds(job: LearningJob, framework: Framework, training: TrainingSet) -> EvaluationRow:
-    """All sounds, each answered by the classifier that it was kept from."""
+    """Cross-validated row: each sound is answered by the classifier not trained on it."""
     answers, truth = [], []
     for fold in range(job.settings.folds):
         classifier = ClassifierFile(replace(job, fold=fold).folder(framework))
@@ -129,7 +129,7 @@ def shares_of_labels(training: TrainingSet) -> F64:
 
 
 def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[str]) -> EvaluationRow:
-    """The row of given answers: probabilities `[n, labels]`; `truth` as `TrainingSet.targets` has it."""
+    """Row of answers: probabilities `[n, labels]`; `truth` as `TrainingSet.targets` has it."""
     if truth.ndim == 2:
         found = _precisions(answers, truth)
         rng = np.random.default_rng(len(truth))
@@ -151,19 +151,19 @@ def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[st
 
 
 def _precisions(answers: F64, truth: NDArray[Any]) -> dict[int, float]:
-    """Average precision by the number of a label that is there."""
+    """Average precision by the number of a present label."""
     there = np.flatnonzero(truth.any(axis=0))
     return {int(label): average_precision(answers[:, label], truth[:, label] > 0.5) for label in there}
 
 
 def uncertainty(n: int) -> float:
-    """By how much a share of n sounds is uncertain, at one half, where it is most (Wilson, 95 of 100)."""
+    """Half width of the 95 % Wilson interval of a share of n sounds, at one half, its maximum."""
     z = CERTAINTY
     return z / (1 + z * z / n) * math.sqrt(0.25 / n + z * z / (4 * n * n))
 
 
 def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: TrainingSet) -> list[str]:
-    """How far the table can be relied on: the majority's label, the sizes of test and validation, the confusions."""
+    """Reliability notes of the table: the majority's label, the sizes of test and validation, the confusions."""
     shares = shares_of_labels(training)
     most = training.labels[int(shares.argmax())]
     sizes = ", ".join(f"{split} {len(training.split(split)):,}" for split in (TRAIN, VALID, TEST))
@@ -220,7 +220,7 @@ def table(rows: Sequence[EvaluationRow]) -> str:
 
 
 def read_table(out: Path) -> list[EvaluationRow]:
-    """The table that `evaluate` wrote; `FileError` where there is none."""
+    """Table written by `evaluate`; `FileError` where there is none."""
     path = out / FILE
     try:
         found = json.loads(path.read_bytes())["rows"]

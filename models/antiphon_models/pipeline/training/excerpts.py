@@ -1,4 +1,4 @@
-"""What is trained on: the shards' spectrograms as one file that is mapped into memory, and excerpts of them.
+"""Training set: the shards' spectrograms as one memory-mapped file, and excerpts of them.
 
 All frameworks are given the same excerpts in the same order: they depend on the seed and the epoch alone.
 """
@@ -27,20 +27,20 @@ from antiphon_models.pipeline.training.shares import folds_of, shares_of
 
 FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
 VERSION = 2
-"""Of what is in the files: another one writes them anew."""
+"""Format version of the files: another one rewrites them."""
 LEAST_DEVIATION = 1e-3
-"""dB of a band that is the same everywhere."""
+"""Minimum deviation in dB of a constant band."""
 TOGETHER = 256
-"""Excerpts that are answered at once."""
+"""Excerpts per batch of answers."""
 
 
 _Row = tuple[str, str, str, tuple[str, ...], int, int]
-"""A sound's name, split, group and labels, its first frame and its frames."""
+"""Name, split, group and labels of a sound, its first frame and its number of frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFrames:
-    """A sound's place in the file.
+    """Range of a sound in the file.
 
     `split`: "train", "valid" or "test". `group`: what it shares with others. `labels`: the numbers of its labels; one,
     where sounds have one each. `start`: its first frame in the file.
@@ -56,7 +56,7 @@ class SoundFrames:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """The sounds and their spectrograms.
+    """Sounds with their spectrograms.
 
     Attributes:
         mel: float16 `[frames of all, bands]` in dB, mapped.
@@ -74,7 +74,7 @@ class TrainingSet:
     several: bool = False
 
     def targets(self, sounds: Sequence[SoundFrames]) -> NDArray[Any]:
-        """What is to be answered: int64 `[n]`, the label of each, or with several float32 `[n, labels]` of 0 and 1."""
+        """Targets: int64 `[n]`, the label of each, or with several float32 `[n, labels]` of 0 and 1."""
         if not self.several:
             return np.array([sound.labels[0] for sound in sounds], np.int64)
         marks = np.zeros((len(sounds), len(self.labels)), np.float32)
@@ -83,7 +83,7 @@ class TrainingSet:
         return marks
 
     def fold(self, number: int, folds: int) -> TrainingSet:
-        """The same sounds, one fold for the test, the next for the validation (of two, none), all else to train on."""
+        """The same sounds, one fold for the test, the next for the validation (of two, none), the rest for training."""
         sounds = self._dealt(number, folds)
         measured = _Sums(len(self.mean))
         for sound in sounds:
@@ -125,14 +125,14 @@ class TrainingSet:
         return [sound for sound in self.sounds if sound.split == name]
 
     def excerpt(self, sound: SoundFrames, start: int, frames: int) -> F32:
-        """float32 `[frames, bands]` of a sound, from a frame of it on; a sound that is too short is repeated."""
+        """Excerpt float32 `[frames, bands]` of a sound, from a frame on; a short sound is repeated."""
         if sound.frames < frames:
             places = sound.start + np.arange(frames) % sound.frames
             return self.mel[places].astype(np.float32)
         return self.mel[sound.start + start : sound.start + start + frames].astype(np.float32)
 
     def whole(self, sounds: Sequence[SoundFrames], frames: int) -> Iterator[tuple[F32, NDArray[np.int64]]]:
-        """All excerpts of sounds, one after another: `[n, frames, bands]`, and of each which of `sounds` it is of."""
+        """All consecutive excerpts of sounds: `[n, frames, bands]`, and the index in `sounds` of each."""
         places = [(n, k * frames) for n, sound in enumerate(sounds) for k in range(max(1, sound.frames // frames))]
         for first in range(0, len(places), TOGETHER):
             some = places[first : first + TOGETHER]
@@ -141,7 +141,7 @@ class TrainingSet:
 
 
 class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
-    """The batches of an epoch: as many excerpts of each training sound as it has room for, from anywhere in it.
+    """Batches of an epoch: random excerpts of each training sound, as many as its length holds.
 
     `frames`: frames of an excerpt. `size`: excerpts of a batch; the last one may have fewer. `epoch`: from 0.
     """
@@ -161,7 +161,7 @@ class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
         return -(-len(self._excerpts) // self._size)
 
     def __getitem__(self, number: int) -> tuple[F32, NDArray[Any]]:  # type: ignore[override]
-        """`[n, frames, bands]` and what is to be answered, see `TrainingSet.targets`."""
+        """Excerpts `[n, frames, bands]` with their targets, see `TrainingSet.targets`."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         some = self._excerpts[number * self._size : (number + 1) * self._size]
@@ -172,7 +172,7 @@ class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
 def make_set(
     out: Path, items: Sequence[SourceItem], shards: Sequence[Path], bands: int, settings: TrainSettings
 ) -> TrainingSet:
-    """The training set of these shards, which is written if it is not there.
+    """Training set of these shards, written if missing.
 
     Raises `FileError`: there are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
     """
@@ -230,7 +230,7 @@ def _write_frames(
     file: BinaryIO, shards: Sequence[Path], groups: Mapping[str, tuple[str, str]], sums: _Sums, bands: int, *,
     several: bool,
 ) -> tuple[list[_Row], int]:  # fmt: skip
-    """Writes the frames of all sounds that have a split and a group; their rows, and how many were left out."""
+    """Writes the frames of all sounds with a split and a group; returns their rows, and the number of others."""
     rows: list[_Row] = []
     count = omitted = 0
     _head(file, 0, bands)
@@ -280,7 +280,7 @@ def read_set(out: Path) -> TrainingSet | None:
 
 
 def class_counts(items: Sequence[SourceItem], settings: TrainSettings) -> dict[str, dict[str, int]]:
-    """By label the number of its sounds in each split of the training."""
+    """Number of sounds by label and split of the training."""
     several = _several(items, settings)
     splits = _splits(items, settings, several=several)
     counts = {label: dict.fromkeys(SPLITS, 0) for label in sorted({label for item in items for label in item.labels})}
@@ -291,14 +291,14 @@ def class_counts(items: Sequence[SourceItem], settings: TrainSettings) -> dict[s
 
 
 def _several(items: Sequence[SourceItem], settings: TrainSettings) -> bool:
-    """Whether sounds have any number of labels: as the settings say, else where most have not one."""
+    """Whether sounds have any number of labels: by the settings, else if most do not have exactly one."""
     if settings.labels:
         return settings.labels == SEVERAL
     return sum(len(item.labels) != 1 for item in items) * 2 > len(items)
 
 
 def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bool) -> dict[str, str]:
-    """The split of each sound by its name: the data set's own, or by the shares that are asked for."""
+    """Split of each sound by name: the data set's own, or by the requested shares."""
     if not settings.test:
         return {i.name: i.split if i.split in (TRAIN, VALID, TEST) else split_of(i.group or i.name) for i in items}
     used = [item for item in items if several or len(item.labels) == 1]
@@ -308,7 +308,7 @@ def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bo
 
 
 class _Sums:
-    """Mean and deviation of each band, of frames that are added."""
+    """Running mean and deviation of each band."""
 
     def __init__(self, bands: int) -> None:
         self._count, self._sum, self._squares = 0, np.zeros(bands), np.zeros(bands)
@@ -329,13 +329,13 @@ class _Sums:
 
 
 def _head(file: BinaryIO, count: int, bands: int) -> None:
-    """The head of a .npy file, as long with as without frames: numpy leaves room for a longer first number."""
+    """Header of a .npy file, of equal length with and without frames: numpy leaves room for a longer first number."""
     about = {"descr": "<f2", "fortran_order": False, "shape": (count, bands)}
     np.lib.format.write_array_header_1_0(file, about)
 
 
 def _digest(items: Sequence[SourceItem], shards: Sequence[Path], settings: Sequence[Any]) -> str:
-    """Of the shards' files, and of what else the set depends on."""
+    """Hash of shard files and settings."""
     whole = hashlib.blake2b(json.dumps([settings, *map(asdict, items)]).encode(), digest_size=20)
     for path in shards:
         try:

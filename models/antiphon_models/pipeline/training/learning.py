@@ -1,4 +1,4 @@
-"""One framework's training: epochs from where it was, the best one's weights, and the graph, which is checked."""
+"""Training by one framework: resumed epochs, the best one's weights, and the verified graph."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from antiphon_models.pipeline.training.network import NetworkShape, parameters
 from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
 
 VERSION = 1
-"""Of network and training: another one trains anew."""
+"""Version of network and training: another one retrains."""
 CLASSIFIERS, TENSORBOARD = "classifiers", "tensorboard"
 TOLERANCE = 1e-4
-"""By which a probability of the graph may differ from the framework's own."""
+"""Maximum difference of a graph's probabilities from the framework's own."""
 COMPARED = 64
-"""Excerpts by which they are compared."""
+"""Number of excerpts in that comparison."""
 Watch = Callable[[int, EpochFigures], None]
-"""Called after each epoch with how many are done, and its figures."""
+"""Callback after each epoch with the number completed, and its figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearningJob:
-    """One framework's training; plain data, for a process of its own.
+    """Training by one framework, as plain data for a separate process.
 
     `fold`: the fold that it is tested on; -1 for the splits of the set.
     """
@@ -60,24 +60,24 @@ class LearningJob:
         return excerpt_frames(self.settings.seconds, self.mel)
 
     def digest(self, framework: Framework) -> str:
-        """Digest of all that the training depends on, except versions of packages."""
+        """Digest of all dependencies of the training, except versions of packages."""
         folds = self.settings.folds if self.fold >= 0 else 0
         own = structs.asdict(structs.replace(self.settings, frameworks=(), folds=folds))
         whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards, self.fold]
         return digest_of(json.dumps(whole, sort_keys=True).encode())
 
     def folder(self, framework: Framework) -> Path:
-        """Folder of the classifier that is trained."""
+        """Folder of the trained classifier."""
         top = CLASSIFIERS if self.fold < 0 else f"folds/{self.fold}"
         return self.out / top / framework.name
 
     def state(self, framework: Framework) -> Path:
-        """The folder of the state between two epochs."""
+        """Folder of the state between two epochs."""
         return self.out / FOLDER / (f"fold {self.fold}" if self.fold >= 0 else "") / framework.name
 
 
 def is_trained(job: LearningJob, framework: Framework) -> bool:
-    """Whether its classifier is there, and of this training."""
+    """Whether the classifier of this training exists."""
     try:
         details = read_details(job.folder(framework))
         content = (job.folder(framework) / MODEL).read_bytes()
@@ -87,7 +87,7 @@ def is_trained(job: LearningJob, framework: Framework) -> bool:
 
 
 def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: Watch) -> None:
-    """Trains, or goes on, and writes the classifier.
+    """Trains or resumes, and writes the classifier.
 
     Raises `FileError`: the graph gives other answers than the framework, or files cannot be written.
     """
@@ -175,7 +175,7 @@ def average(training: TrainingSet, sounds: Sequence[SoundFrames], frames: int, a
 
 
 def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, training: TrainingSet) -> bytes:
-    """The graph, once it gives the framework's own answers."""
+    """Graph, verified against the framework's own answers."""
     with tempfile.TemporaryDirectory(dir=job.out / FOLDER) as folder:
         path = Path(folder) / MODEL
         trainer.export(path)

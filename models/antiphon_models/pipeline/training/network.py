@@ -1,4 +1,4 @@
-"""The classifier: its layers, and the weights that it begins with in every framework.
+"""Classifier network: its layers, and initial weights common to all frameworks.
 
 An excerpt's bands are the channels of three convolutions over time; their mean and maximum over time go into one
 layer. All frameworks begin with the same weights, which numpy draws.
@@ -14,14 +14,14 @@ import numpy as np
 from antiphon.api import F32, F64
 
 KERNELS = (5, 3, 3)
-"""Frames that each convolution spans."""
+"""Kernel length of each convolution in frames."""
 POOLED = 2
-"""Frames of which the maximum is taken, after each convolution but the last."""
+"""Pooling length in frames after each convolution but the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """Sizes from which those of the layers follow.
+    """Sizes that determine the layers.
 
     `frames`: frames of an excerpt. `width`: channels of the first convolution; the others have twice and four times as
     many.
@@ -34,7 +34,7 @@ class NetworkShape:
 
     @property
     def convolutions(self) -> list[tuple[int, int, int]]:
-        """Channels in, channels out and frames spanned, of each convolution."""
+        """Channels in, channels out and kernel length in frames, of each convolution."""
         out = [self.width << n for n in range(len(KERNELS))]
         return list(zip([self.bands, *out[:-1]], out, KERNELS, strict=True))
 
@@ -45,7 +45,7 @@ class NetworkShape:
 
 
 def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
-    """The weights before training, by He et al. 2015 for what a rectifier follows, zeros for offsets.
+    """Initial weights, by He et al. 2015 before rectifiers, zeros for biases.
 
     `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
     """

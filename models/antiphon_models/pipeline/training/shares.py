@@ -1,4 +1,4 @@
-"""Splits of what is trained on: a share for the test, or folds. No group is in two, and labels are in all alike."""
+"""Splits of training data: a share for the test, or folds, by group and stratified by label."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from antiphon.api import FileError
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 
 GroupedLabels = Sequence[tuple[str, str]]
-"""Of each sound its group and its label, the first of several."""
+"""Group of each sound and its label, the first of several."""
 
 
 def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str]:
-    """The split of each group: of each label about so many of its sounds, at least one group to train on.
+    """Split of each group, stratified by label, with at least one group per label to train on.
 
     Args:
         test: Share of the test.
@@ -39,7 +39,7 @@ def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str
 
 
 def folds_of(sounds: GroupedLabels, folds: int) -> dict[str, int]:
-    """The fold of each group, from 0: the sounds of each label are dealt evenly.
+    """Fold of each group, from 0, stratified by label.
 
     Raises `FileError`: there are fewer groups than folds.
     """
@@ -58,7 +58,7 @@ def folds_of(sounds: GroupedLabels, folds: int) -> dict[str, int]:
 
 
 def _by_label(sounds: GroupedLabels) -> dict[str, list[tuple[str, int]]]:
-    """Of each label its groups, in an order by digest, with the number of their sounds; a group has its first label."""
+    """Groups of each label in digest order, with the number of their sounds; a group has its first label."""
     sizes = Counter(group for group, _ in sounds)
     found: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     for group, label in dict(reversed(sounds)).items():

@@ -1,4 +1,4 @@
-"""The steps train, evaluate and deploy, one after another, on the shards that are there."""
+"""Runs the steps train, evaluate and deploy on the existing shards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from antiphon_models.pipeline.training.learning import LearningJob, is_trained, 
 
 TRAINING_STEPS = ("train", "evaluate", "deploy")
 LOG = "train.log"
-"""What frameworks print."""
+"""File name of the frameworks' output."""
 Progress = Callable[[Framework, int, EpochFigures], None]
 """Called after each epoch with how many are done, and its figures."""
 
@@ -43,7 +43,7 @@ class TrainingReport:
 
 
 def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
-    """Refuses steps before anything is done for them.
+    """Checks steps before any work.
 
     Raises `FileError`: the name that a classifier would be installed by is none. `UsageError`: a framework, or what
     plays classifiers, is not installed.
@@ -86,7 +86,7 @@ def run_steps(
 
 
 def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
-    """Frameworks that can train this set. Raises `UsageError`: one that is named cannot, or none can."""
+    """Frameworks able to train this set. Raises `UsageError`: a named one is not, or none is."""
     able = [framework for framework in frameworks if framework.several or not training.several]
     unable = [framework.name for framework in frameworks if framework not in able]
     if unable and (settings.train.frameworks or not able):
@@ -95,7 +95,7 @@ def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: 
 
 
 def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress) -> list[str]:
-    """Trains what is not there; of each framework the splits of the set first, then the folds."""
+    """Trains missing classifiers; for each framework the splits of the set first, then the folds."""
     folds = job.settings.folds
     jobs = [replace(job, fold=fold) for fold in range(-1, folds)]
     undone = [(one, framework) for framework in frameworks for one in jobs if not is_trained(one, framework)]
@@ -111,7 +111,7 @@ def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress
 
 
 def _learn(link: ParentLink, job: LearningJob, name: str) -> None:
-    """Trains a framework, in a process of its own."""
+    """Trains a framework, in a separate process."""
     training = read_set(job.out)
     if training is None:
         raise FileError(f"{job.out} has no training set; run the step train again")
@@ -121,5 +121,5 @@ def _learn(link: ParentLink, job: LearningJob, name: str) -> None:
 
 
 def installed_name(settings: PipelineSettings) -> str:
-    """Name of the analysis that the step deploy installs."""
+    """Name of the analysis installed by the step deploy."""
     return settings.deploy.name or settings.name

@@ -1,4 +1,4 @@
-"""Scalars as TensorBoard reads them, without TensorBoard or TensorFlow: records with a checksum, each an Event message.
+"""TensorBoard event files without TensorBoard or TensorFlow: checksummed records of Event messages.
 
 The framing is TensorFlow's TFRecord; the fields are those of its event.proto and summary.proto.
 """
@@ -17,7 +17,7 @@ _POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C (Castagnoli), reflecte
 
 
 def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool) -> None:
-    """Writes the log of a training's epochs, those for training and, if there are, validation as runs of their own.
+    """Writes the log of a training's epochs, with training and, if present, validation as separate runs.
 
     Raises `FileError`: it cannot be written.
     """
@@ -32,14 +32,14 @@ def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool)
 
 
 def scalars_of(figures: EpochFigures, run: str) -> dict[str, float]:
-    """By tag the values of an epoch, of the run "train" or "valid"."""
+    """Values of an epoch by tag, of the run "train" or "valid"."""
     if run == "train":
         return {"loss": figures.loss, "accuracy": figures.accuracy}
     return {"loss": figures.valid_loss, "accuracy": figures.valid_accuracy}
 
 
 def _extend(path: Path, content: bytes) -> bool:
-    """Adds what a file lacks at its end, so that a TensorBoard that has it open sees it; False where it is another."""
+    """Appends the missing end of a file, so that an open TensorBoard sees it; False if its beginning differs."""
     try:
         before = path.read_bytes()
         if not content.startswith(before):

@@ -1,4 +1,4 @@
-"""What training asks of a framework: an epoch, answers, weights, and the graph as ONNX."""
+"""Framework interface of the training: an epoch, answers, weights, and the graph as ONNX."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training.network import NetworkShape
 
 LabeledBatches = Sequence[tuple[F32, NDArray[Any]]]
-"""Of each batch its excerpts `[n, frames, bands]` in dB, and what `excerpts.TrainingSet.targets` gives."""
+"""Batches of excerpts `[n, frames, bands]` in dB, with targets of `excerpts.TrainingSet.targets`."""
 MOMENTS, EPSILON = (0.9, 0.999), 1e-8
-"""Of Adam (Kingma and Ba 2015), in all frameworks."""
+"""Parameters of Adam (Kingma and Ba 2015), in all frameworks."""
 OPSET = 17
-"""Of ONNX, where a framework can be asked for one."""
+"""ONNX opset, where a framework accepts one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class TrainerTask:
 
 
 class ClassifierTrainer(ABC):
-    """Trains the classifier with one framework. It is made in a process of its own, and imports the framework there.
+    """Trainer of the classifier with one framework, created in a separate process, where it imports the framework.
 
     `iterative`: whether there are epochs; else one call of `epoch` is all of the training.
     """
@@ -52,11 +52,11 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def __init__(self, task: TrainerTask) -> None:
-        """Makes the network, with `network.initial_weights`."""
+        """Creates the network, with `network.initial_weights`."""
 
     @abstractmethod
     def epoch(self, batches: LabeledBatches, rate: float) -> tuple[float, float]:
-        """Learns from each batch once, in order, with a learning rate. Returns their mean loss and accuracy."""
+        """Trains on each batch once, in order, with a learning rate. Returns their mean loss and accuracy."""
 
     @abstractmethod
     def answers(self, excerpts: F32) -> F32:
@@ -64,19 +64,19 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def weights(self) -> dict[str, F32]:
-        """All that is learnt, by name; arrays of their own."""
+        """Copies of all trained arrays, by name."""
 
     @abstractmethod
     def set_weights(self, weights: Mapping[str, F32]) -> None:
-        """Takes what `weights` gave."""
+        """Restores the result of `weights`."""
 
     @abstractmethod
     def moments(self) -> dict[str, F32]:
-        """What the optimizer has besides, so that a training goes on as if it had never stopped."""
+        """State of the optimizer, for an exact resumption."""
 
     @abstractmethod
     def set_moments(self, moments: Mapping[str, F32]) -> None:
-        """Takes what `moments` gave."""
+        """Restores the result of `moments`."""
 
     @abstractmethod
     def export(self, path: Path) -> None:
@@ -84,11 +84,11 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def versions(self) -> dict[str, str]:
-        """Versions of the packages that it trains with."""
+        """Versions of the training packages."""
 
 
 def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -> tuple[float, float]:
-    """Mean loss of probabilities `[n, labels]`, and the share that is right; of the labels where there are several."""
+    """Mean loss of probabilities `[n, labels]`, and accuracy; over labels where there are several."""
     if truth.ndim == 2:
         likely = np.maximum(np.where(truth > 0.5, answers, 1 - answers), 1e-12)
         return float(-np.log(likely).mean()), float(((answers > 0.5) == (truth > 0.5)).mean())
@@ -97,7 +97,7 @@ def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -
 
 
 def make_trainer(framework: Framework, task: TrainerTask) -> ClassifierTrainer:
-    """Imports a framework and makes its trainer."""
+    """Imports a framework and creates its trainer."""
     module, _, name = framework.trainer.partition(":")
     made: Any = getattr(importlib.import_module(module), name)(task)
     assert isinstance(made, ClassifierTrainer)
