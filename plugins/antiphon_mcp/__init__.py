@@ -1,4 +1,4 @@
-"""Mcp: assistants that play along by the Model Context Protocol; what they propose is rehearsed before it is heard.
+"""Model Context Protocol: assistants that play along; their proposals are rehearsed before they are heard.
 
 Imports `antiphon.api` only, and the SDK `mcp` in the command alone.
 """
@@ -34,7 +34,7 @@ def antiphon_routes(http: HttpServer) -> None:
 
 @hookimpl
 def antiphon_addresses(osc: AddressList) -> None:
-    """Adds `/mcp/off` and its neighbours."""
+    """Adds `/mcp/off` and the other mcp addresses."""
     from antiphon_mcp.addresses import PerformerSwitches
 
     PerformerSwitches().add_to(osc)

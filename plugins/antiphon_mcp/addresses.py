@@ -1,4 +1,4 @@
-"""The performer's switches of the co-performer, by OSC; control keeps them, so that they outlive the web process.
+"""Performer's switches of the co-performer, by OSC, stored in control, so that they outlive the web process.
 
 Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
 the same. A mode that is taken is told as `/cue mcp.is.off`.
@@ -18,7 +18,7 @@ from antiphon.api.backends.transports import AddressList, OscRequest, RequestErr
 from antiphon_mcp.desk import CUE, IS, MODES
 
 FORGOTTEN = 3600.0
-"""Seconds after which a file is removed that was to be heard, where who asked for it has not."""
+"""Seconds after which an unclaimed capture file is removed."""
 MOST_LOCKS, LONGEST_NAME = 64, 100
 MODE_DOCS = {
     "on": "Lets the co-performer land what was rehearsed.",
@@ -34,7 +34,7 @@ ACTS = {
 
 
 class PerformerSwitches:
-    """The handlers. `mode`: one of `MODES`; `locked`: tracks that the co-performer may not change."""
+    """OSC handlers of the switches. `mode`: one of `MODES`; `locked`: tracks that the co-performer may not change."""
 
     def __init__(self) -> None:
         self.mode = MODES[0]
@@ -85,7 +85,7 @@ class PerformerSwitches:
 
 
 async def hear(request: OscRequest) -> None:
-    """Answers `/mcp/hear.reply s:file i:beats`: a new file among the captures, which who asked removes."""
+    """Answers `/mcp/hear.reply s:file i:beats`: a new file among the captures, which the requester removes."""
     bars, node = (*request.args, "out")[:2]
     folder = make_folder(library_folder() / "captures", PRIVATE_FOLDER)
     await asyncio.to_thread(_sweep, folder)
@@ -95,7 +95,7 @@ async def hear(request: OscRequest) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what nobody came to hear: the ask for it had timed out."""
+    """Removes capture files whose requester has timed out."""
     for path in folder.glob(".hear-*.wav"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < time.time() - FORGOTTEN:

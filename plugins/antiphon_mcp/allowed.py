@@ -1,4 +1,4 @@
-"""What a proposed script may do: music. It is read before it is run, rehearsed or not.
+"""Static check of a proposed script, restricted to music, before it is rehearsed or run.
 
 A script is a program with the performer's rights, and who proposes it may have been talked into it by what it read. So
 a proposal imports all the words and some arithmetic, calls nothing that opens files, and reaches into no object. What
@@ -19,19 +19,19 @@ ARITHMETIC = {
     "collections": ("Counter", "deque"),
     "functools": ("partial", "reduce"),
 }
-"""Modules that may be imported: whole (None), or these names of them."""
+"""Importable modules: whole (None), or these names of them."""
 REFUSED_NAMES = frozenset({
     "breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "help", "input",
     "locals", "memoryview", "object", "open", "osc", "quit", "setattr", "super", "type", "vars",
 })  # fmt: skip
 REFUSED_ATTRIBUTES = ("builtins", "dump", "format", "format_map", "mro", "os", "osc", "sys", "tofile")
 FRAMES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
-"""Beginnings of attributes that lead to a frame or to code."""
+"""Prefixes of attributes that lead to a frame or to code."""
 UNREAD = "nesting so deep, and no null character"
 
 
 def forbidden(text: str, before: str = "") -> str:
-    """A sentence on what a proposed script may not have, with its line; "" for one that may be rehearsed.
+    """Sentence on a forbidden construct of a proposed script, with its line; "" if it may be rehearsed.
 
     `before`: the script that plays; what that has is allowed. A syntax error is left to the rehearsal.
     """
@@ -53,7 +53,7 @@ def _found(text: str) -> list[tuple[str, int]]:
 
 
 def _named(node: ast.AST) -> list[str]:
-    """Names of two underlines, whatever binds or reads them: most nodes hold them as plain text."""
+    """Dunder names bound or read by a node: most nodes hold them as plain text."""
     if isinstance(node, ast.Constant):
         return []
     fields = [value for _, value in ast.iter_fields(node)]

@@ -13,7 +13,7 @@ from antiphon.api.backends.files import config_folder
 SECONDS = 60.0
 """Timeout of an answer."""
 LARGEST = 16 << 20
-"""Bytes of an answer."""
+"""Maximum bytes of an answer."""
 REHEARSAL_SECONDS = 240.0
 
 
@@ -25,15 +25,15 @@ class ServerClient:
     """The HTTP API of one server."""
 
     def __init__(self, port: int) -> None:
-        """Connects to nothing yet."""
+        """Creates a client without a connection."""
         self._port = port
 
     def get(self, path: str) -> Any:
-        """The JSON of an answer; raises `ServerRefused`."""
+        """JSON of an answer; raises `ServerRefused`."""
         return json.loads(self._asked("GET", path, None))
 
     def post(self, path: str, body: Any = None) -> Any:
-        """As `get`, with a body."""
+        """JSON of an answer to a request with a body, as `get`."""
         return json.loads(self._asked("POST", path, {} if body is None else body))
 
     def picture(self, path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What the co-performer has proposed and landed, and what the performer lets it do. Pure."""
+"""State of the co-performer: proposals, landed changes, and the performer's permissions. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MODES = ("on", "off", "hold", "ask")
 HALTED = ("off", "hold")
 """Modes in which nothing lands."""
 CUE = "mcp."
-"""Prefix of the cues by which acts of the performer are told."""
+"""Prefix of cues that carry the performer's actions."""
 IS = "is."
-"""Prefix, after `CUE`, of a mode that control has taken: another name than that by which a pad asks for it."""
+"""Prefix, after `CUE`, of a mode adopted by control, distinct from that of a pad's request."""
 KEPT = 32
-"""Proposals that are remembered; of their pictures too."""
+"""Maximum remembered proposals, and pictures."""
 UNDONE = 64
-"""Changes that can be undone."""
+"""Maximum changes that can be undone."""
 LONGEST_DIFF = 20_000
 OPEN_STATES = ("waiting", "landing")
-"""States in which the performer's word on a proposal is not yet done."""
+"""States in which the performer's decision on a proposal is pending."""
 BUSY_STATES = ("rehearsing", *OPEN_STATES)
-"""States in which a proposal is not forgotten."""
+"""States in which a proposal must be kept."""
 
 
 class NotLanded(Exception):
@@ -33,7 +33,7 @@ class NotLanded(Exception):
 
 @dataclass(slots=True)
 class Proposal:
-    """A change that was proposed.
+    """A proposed change.
 
     Attributes:
         text: The whole script, with it; "" where it changes no script.
@@ -62,7 +62,7 @@ class Proposal:
     quantum: float = 0.0
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """JSON data of the proposal."""
         return {
             "id": self.id,
             "state": self.state,
@@ -75,7 +75,7 @@ class Proposal:
 
 
 def diff_of(text: str, lines: tuple[tuple[str, tuple[Any, ...]], ...], base: str) -> str:
-    """A change as lines with + and -; how much is left out, where it is long."""
+    """Change as lines with + and -, with the number of omitted ones if long."""
     shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
     if text:
         shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
@@ -85,7 +85,7 @@ def diff_of(text: str, lines: tuple[tuple[str, tuple[Any, ...]], ...], base: str
 
 
 class Desk:
-    """Proposals, what landed, and the performer's mode and locks."""
+    """Proposals, landed changes, and the performer's mode and locks."""
 
     def __init__(self) -> None:
         self.mode, self.locked = MODES[0], frozenset[str]()
@@ -94,11 +94,11 @@ class Desk:
 
     @property
     def waiting(self) -> Proposal | None:
-        """What waits for the performer."""
+        """Proposal that waits for the performer."""
         return next((one for one in self.proposals.values() if one.state == "waiting"), None)
 
     def add(self, **given: Any) -> Proposal:
-        """A new proposal, with an ID that cannot be guessed; beyond `KEPT` the oldest that is not busy is forgotten."""
+        """New proposal with an unguessable ID; beyond `KEPT` the oldest that is not busy is dropped."""
         while len(self.proposals) >= KEPT:
             idle = [one.id for one in self.proposals.values() if one.state not in BUSY_STATES]
             rehearsed = [one.id for one in self.proposals.values() if one.state == "rehearsing"]
@@ -108,14 +108,14 @@ class Desk:
         return made
 
     def judged(self, proposal: Proposal, verdict: Mapping[str, Any], picture: bytes) -> None:
-        """Takes the verdict of the rehearsal."""
+        """Stores the verdict of the rehearsal."""
         figures = dict(verdict)
         proposal.ok, proposal.why = bool(figures.pop("ok")), list(figures.pop("why"))
         proposal.figures, proposal.picture = figures, picture
         proposal.state = "ready" if proposal.ok else "refused"
 
     def check(self, proposal: Proposal, playing: str, *, trusted: bool = False) -> None:
-        """Raises `NotLanded` where a proposal may not land over the script that plays."""
+        """Raises `NotLanded` if a proposal may not replace the playing script."""
         if self.mode in HALTED:
             raise NotLanded(f"the performer has set the co-performer to {self.mode}; nothing lands")
         if proposal.own:
@@ -132,7 +132,7 @@ class Desk:
             raise NotLanded(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
 
     def drop(self) -> None:
-        """Drops what waits, and what has not quite landed."""
+        """Drops waiting and not completely landed proposals."""
         for one in self.proposals.values():
             if one.state in OPEN_STATES:
                 one.state = "dropped"

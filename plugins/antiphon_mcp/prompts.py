@@ -1,4 +1,4 @@
-"""What an assistant is told, and what a performer may ask it."""
+"""Instructions for an assistant, and a performer's prompts."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ PROMPTS = {
         "on an instrument that is free. Land it on the next two-bar line if its rehearsal is ok.",
     ),
 }
-"""By name a description and the text."""
+"""Description and text of each prompt, by name."""

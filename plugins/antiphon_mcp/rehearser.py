@@ -1,4 +1,4 @@
-"""The stage process, as the web process asks it: kept warm, one piece of work after the other, ended when idle."""
+"""Client of the stage process in the web process: kept warm, sequential, ended when idle."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from antiphon.api.backends.runtime import HELPER_FAULTS, HelperTask
 
 MODULE = "antiphon_mcp.stage"
 MOST_WAITING = 4
-"""Pieces of work that wait or are done; a further one is refused."""
+"""Maximum pieces of work waiting or in progress; a further one is refused."""
 PATIENCE = 180.0
-"""Seconds for an answer: those of the process's own limit, and of its start on a busy machine."""
+"""Timeout in seconds of an answer: the process's own limit, and its start on a busy machine."""
 IDLE_SECONDS = 600.0
-"""After which the process ends, where nothing is asked."""
+"""Seconds of idleness after which the process ends."""
 
 
 class Rehearser:
-    """Asks the stage process, which is started by the first request."""
+    """Client of the stage process, which is started by the first request."""
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
@@ -29,7 +29,7 @@ class Rehearser:
         self.waiting = 0
 
     async def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The answer. Raises Refusal: too much waits, or the process has ended."""
+        """Answer to a request. Raises Refusal: too much waits, or the process has ended."""
         if self.waiting >= MOST_WAITING:
             raise Refusal(429, f"{MOST_WAITING} rehearsals wait already; try again", (("Retry-After", "5"),))
         self.waiting += 1

@@ -38,7 +38,7 @@ class ProposeBody(Asked):
 
 
 class LandBody(Asked):
-    """What lands, and when."""
+    """Body of a landing: proposal and time."""
 
     id: Annotated[str, Meta(max_length=40)]
     quantum: Annotated[float, Meta(ge=0, le=MOST_QUANTUM, description="Beats; 0 for the script's bars.")] = 0.0
@@ -46,13 +46,13 @@ class LandBody(Asked):
 
 
 class SayBody(Asked):
-    """A line."""
+    """Body with a line to show."""
 
     text: Annotated[str, Meta(min_length=1, max_length=LONGEST_LINE)]
 
 
 class HearBody(Asked):
-    """What is heard."""
+    """Body with the node and bars to analyse."""
 
     node: Annotated[str, Meta(max_length=64, description="A node, `in`, `out` or `out.cue`.")] = "out"
     bars: Annotated[int, Meta(ge=1, le=16)] = 4
@@ -90,7 +90,7 @@ Line = tuple[str, tuple[Any, ...]]
 
 
 def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Line, ...]]:
-    """The script with the change, "" where that stays; messages at the change.
+    """Changed script, "" if unchanged; and messages at the change.
 
     `base`: the script that plays. Raises Refusal: not exactly one change, or one that cannot be.
     """
@@ -133,7 +133,7 @@ def edited(base: str, edits: list[Edit]) -> str:
 
 
 def patch_of(text: str) -> str:
-    """The patch that a script names, as far as it can be read without running it; "" else."""
+    """Patch named by a script, as far as static analysis can tell; "" otherwise."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

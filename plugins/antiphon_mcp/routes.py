@@ -1,4 +1,4 @@
-"""The co-performer's operations: what it proposes, what lands, what the performer lets it do.
+"""Operations of the co-performer: proposals, landing, and the performer's permissions.
 
 Whoever has the owner's token may land a script by `POST /api/live/eval` as well; these operations are for one that
 should not: nothing lands by them that was not rehearsed, and the performer's switches hold.
@@ -33,16 +33,16 @@ from antiphon_mcp.rehearser import Rehearser
 log = logging.getLogger("antiphon.mcp")
 
 BY = "co-performer"
-"""The sender of what it lands, as the page shows it."""
+"""Sender of landed changes, as shown on the page."""
 WAIT = 20.0
-"""Seconds in which a verdict is waited for, before the client asks again."""
+"""Seconds of waiting for a verdict, before the client asks again."""
 SOON = 0.25
-"""Seconds ahead at which values can still be set on a beat."""
+"""Lead in seconds at which values can still be set on a beat."""
 SETTABLE = (bool, int, float, str)
 
 
 class McpRoutes:
-    """The operations. Nothing is started, and nothing subscribed to, before the first of them."""
+    """Operations of the co-performer. Nothing is started, and nothing subscribed to, before the first of them."""
 
     def __init__(self, server: HttpServer) -> None:
         self._server, self._rehearser, self._desk = server, Rehearser(), Desk()
@@ -180,7 +180,7 @@ class McpRoutes:
         self._tell()
 
     async def _asked(self, proposal: Proposal) -> dict[str, Any]:
-        """The request to the stage process: the change, and the state into which it would come."""
+        """Request to the stage process: the change, and the state it applies to."""
         control, state = self._control, self._performer.state
         graph, status = await control.graph(), await control.status()
         values = {one.node.name: one.values for one in await control.nodes()}
@@ -204,7 +204,7 @@ class McpRoutes:
     # ---- landing
 
     async def _land(self, proposal: Proposal) -> None:
-        """Lands it, unless the performer stops it in the meantime. Raises Refusal."""
+        """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal."""
         before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
         try:
             values = await self._values() if proposal.lines else {}
@@ -274,7 +274,7 @@ class McpRoutes:
     # ---- the performer
 
     async def _join(self) -> None:
-        """Begins to hear the performer's acts, and reads what is set: control may know an act before it is heard."""
+        """Subscribes to the performer's actions, and reads the settings: control may know an action earlier."""
         if self._acts is None:
             self._acts = OscSubscription(self._control.osc, self._heard)
             self._acts.start()

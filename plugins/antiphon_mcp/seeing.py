@@ -20,15 +20,15 @@ BANDS = {
 }
 """Bands in Hz by name."""
 WIDTH, HEIGHT = 480, 128
-"""Pixels of a spectrogram."""
+"""Size of a spectrogram in pixels."""
 LOWEST, HIGHEST = 40.0, 16000.0
 RANGE = 80.0
-"""dB below full scale that are shown."""
+"""Displayed range in dB below full scale."""
 FRAMES = 4096
 QUIETEST = -120.0
 MOST_ONSETS = 256
 _COLOURS = np.array([[8, 10, 24], [40, 42, 110], [150, 60, 130], [240, 130, 70], [255, 240, 180]], np.float64)
-"""From silence to full scale."""
+"""Colour map from silence to full scale."""
 
 
 def spectrogram(sound: Samples, rate: int) -> bytes:
@@ -66,7 +66,7 @@ def bands(sound: Samples, rate: int) -> dict[str, float]:
 
 
 def onsets(sound: Samples, rate: int) -> list[float]:
-    """Seconds at which something begins."""
+    """Onset times in seconds."""
     piece = piece_frames(rate)
     mono = _mono(sound)[: len(sound[0]) // piece * piece]
     if len(mono) < 2 * piece:

@@ -1,4 +1,4 @@
-"""The process that rehearses and hears: `python -m antiphon_mcp.stage`.
+"""Rehearsal and analysis process: `python -m antiphon_mcp.stage`.
 
 It has loaded plugins, machine code and the sounds of patches. A script is run in a copy of it, with limits of time and
 memory: what it does to its process ends with the copy. It takes `{"do": "warm", "patch"}`, `{"do": "rehearse", …}` and
@@ -26,15 +26,15 @@ from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
 from antiphon_mcp.seeing import bands, onsets, spectrogram
 
 BELOW = 5
-"""Steps of priority below what plays; not the lowest, for a performer waits for the verdict."""
+"""Increment of the nice value; not the maximum, for a performer waits for the verdict."""
 SECONDS = 90.0
-"""After which a piece of work is ended."""
+"""Time limit of a piece of work in seconds."""
 LARGEST = 64 << 20
 """Bytes of an answer."""
 PATIENCE = 2.0
-"""Seconds of processor time for reading a script, and for a beat of it."""
+"""CPU time limit in seconds of reading a script, and of a beat of it."""
 LOUDER = 12.0
-"""dB by which a band changes that is remarked."""
+"""Minimum level change of a band in dB for a remark."""
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def _reason(end: ForkedEnd) -> str:
 
 
 def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
-    """Has the script run in a copy, and what it plays rendered here, where all that it needs is loaded."""
+    """Runs the script in a fork, and renders its events here, with everything loaded."""
     played = _in_a_copy(partial(perform_change, asked["trial"]))
     if "fault" in played:
         return played

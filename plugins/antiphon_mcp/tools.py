@@ -19,7 +19,7 @@ from antiphon_mcp.client import REHEARSAL_SECONDS, ServerClient, ServerRefused
 from antiphon_mcp.prompts import INSTRUCTIONS, PROMPTS
 
 PAGES = ("live-coding", "sounds", "glossary", "osc")
-"""Pages of the documentation that are resources."""
+"""Documentation pages offered as resources."""
 MOST_WORDS, MOST_TRACKS = 40, 40
 LOOK = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 ACT = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -39,7 +39,7 @@ class LineEdit(BaseModel):
 
 
 def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
-    """The MCP server. `trust`: the performer lets land what the rehearsal speaks against."""
+    """The MCP server. `trust`: the performer allows landing despite objections of the rehearsal."""
     made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING")
     tools = CoperformerTools(client, trust=trust)
     for look in (tools.state, tools.hear, tools.script, tools.words, tools.sounds, tools.patches, tools.library):
@@ -56,7 +56,7 @@ def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
 
 
 class CoperformerTools:
-    """The tools; what the server refuses is a tool's error, in its sentence."""
+    """The tools; a refusal of the server is a tool's error, in its sentence."""
 
     def __init__(self, client: ServerClient, *, trust: bool) -> None:
         self._client, self._trust = client, trust
@@ -199,7 +199,7 @@ def _page(name: str) -> Callable[[], str]:
 
 def _asked(text: str) -> Callable[[], str]:
     def asked() -> str:
-        """What the performer asks."""
+        """Performer's prompt text."""
         return text
 
     return asked

@@ -1,4 +1,4 @@
-"""The form of a TorchScript file, checked before torch reads it: a zip archive with code, never a pickle.
+"""Structural check of a TorchScript file before torch reads it: a zip archive with code, never a pickle.
 
 torch's loader of script has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save`
 is for Python's, which runs what the file says. What the code says is checked by `antiphon_model.source` before torch
@@ -19,11 +19,11 @@ from antiphon.api.backends.models import ModelError
 from antiphon_model import source
 
 MAX_ENTRIES = 20_000
-"""Parts of an archive; a RAVE model has under 1,000."""
+"""Maximum parts of an archive; a RAVE model has under 1,000."""
 MAX_UNPACKED = 1 << 30
-"""Bytes of all parts unpacked."""
+"""Maximum bytes of all parts unpacked."""
 MAX_CODE = 16 << 20
-"""Bytes of all code unpacked; a RAVE model has about 1 MB."""
+"""Maximum bytes of all code unpacked; a RAVE model has about 1 MB."""
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PLAIN = re.compile(
     r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
@@ -104,7 +104,7 @@ def _parts(archive: zipfile.ZipFile) -> None:
 
 
 def _directory(data: bytes, end: int, archive: zipfile.ZipFile) -> None:
-    """Raises `ModelError` where another reader could find another directory than zipfile has."""
+    """Raises `ModelError` if readers could disagree with zipfile about the directory."""
     count, size, begin = struct.unpack_from("<HII", data, end + 10)
     found = [(count, size, begin)]
     record = end - 20 - 56

@@ -30,7 +30,7 @@ class _Ruleset(ctypes.Structure):
 
 
 def landlock_version() -> int:
-    """The version that the kernel has; 0 for none, as on an older one and on another system."""
+    """Landlock version of the kernel; 0 for none, as on an older one and on another system."""
     if not sys.platform.startswith("linux"):
         return 0
     try:
@@ -42,7 +42,7 @@ def landlock_version() -> int:
 
 
 def forbid_writing() -> bool:
-    """Takes from this thread, and from all that it starts, the right to write files, run programs and use TCP.
+    """Revokes the right of this thread and its children to write files, run programs and use TCP.
 
     Files that are open stay so, and reading is allowed: libraries are loaded late. Returns whether the kernel has taken
     them; an older one, or another system, leaves them.
@@ -70,18 +70,18 @@ def forbid_writing() -> bool:
 
 
 Run: TypeAlias = Callable[[Samples], Samples]
-"""One stream: float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with a memory of its own."""
+"""One stream: function from float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with state."""
 
 
 class StreamProgram(Protocol):
     """A loaded file with one of its methods chosen."""
 
     def begin(self) -> Run:
-        """Begins a stream without a past: the function that computes its hops, one after the other."""
+        """Begins a stream in its initial state; returns the function of its consecutive hops."""
 
 
 def confine() -> None:
-    """Takes from this process its output, and the right to write files: what it runs is others' code.
+    """Revokes this process's output and its right to write files, before it runs foreign code.
 
     Script can print, without end. A limit of 0 bytes holds everywhere; Landlock, where the kernel has it, also keeps
     from files that exist, and from programs and TCP.
@@ -95,7 +95,7 @@ def confine() -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """An error of foreign code in one line of at most 200 characters, the last of a TorchScript trace."""
+    """Error of foreign code in one line of at most 200 characters, the last of a TorchScript trace."""
     if isinstance(error, AntiphonError):
         return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

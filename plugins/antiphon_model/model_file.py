@@ -1,4 +1,4 @@
-"""What a model file from outside is: its methods, ratios, rate and latency, found in a process of its own.
+"""Description of an external model file: its methods, ratios, rate and latency, found in a separate process.
 
 A file is foreign code: it is read, loaded and tried by `antiphon_model.probe`, in a process with limits, which ends
 with a description or a sentence. The description is kept in the cache folder under the file's checksum. Nothing here
@@ -27,24 +27,24 @@ from antiphon.api.backends.runtime import say, start_helper
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
-"""Endings of files that `antiphon models` looks at in the library; the node takes any name."""
+"""Suffixes of library files listed by `antiphon models`; the node accepts any name."""
 MAX_BYTES = 256 << 20
-"""Bytes of a file, at most; RAVE's are 30 to 150 MB."""
+"""Maximum bytes of a file; RAVE's are 30 to 150 MB."""
 PROBE_SECONDS = 30.0
-"""Seconds that a file may take to be loaded and tried, torch's own import among them."""
+"""Time limit in seconds of loading and testing a file, including torch's import."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 3
-"""Of the description's form and of what is checked; another one is not read from the cache."""
+"""Version of description format and checks; cached ones of another version are ignored."""
 LEAST_HOP = 512
-"""Frames of a hop where the file declares no ratio above it: shorter hops cost more than they gain."""
+"""Minimum hop in frames of a file without a larger ratio: shorter hops cost more than they gain."""
 MAX_HOP = 65536
-"""Frames of a hop, at most: 1.4 s at 48 kHz."""
+"""Maximum hop in frames: 1.4 s at 48 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMethod:
-    """One method of a file: sound or latents in, sound or latents out.
+    """Method of a file: sound or latents in, sound or latents out.
 
     `source`: where the latency is from: "declared", "measured", or "assumed" where neither was possible.
     """
@@ -66,7 +66,7 @@ class ModelMethod:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """The description of a file.
+    """Description of a model file.
 
     `attributes`: names that can be set, with the kinds of their values: `("gain", "float")`.
     """
@@ -82,7 +82,7 @@ class ModelFile:
     attributes: tuple[tuple[str, str], ...] = ()
 
     def method(self, name: str) -> ModelMethod:
-        """Finds a method that can be played.
+        """Playable method of that name.
 
         Raises ModelError: the file has none of that name, or it failed when it was tried.
         """
@@ -95,7 +95,7 @@ class ModelFile:
         return found
 
     def hop_for(self, asked: int) -> int:
-        """Computes the frames of a hop.
+        """Hop in frames.
 
         `asked`: frames, or 0 for the file's own. Returns a multiple of the file's hop, of at least `LEAST_HOP` frames
         unless fewer were asked for. Raises ModelError: the file takes hops of another length alone.
@@ -108,11 +108,11 @@ class ModelFile:
 
 
 class Untried(ModelError):
-    """A file that was not yet loaded and tried; a process does so now."""
+    """A file not yet loaded and tested; a process does so now."""
 
 
 def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
-    """Describes a model file; the first time it is loaded and tried in a process of its own, later the cache is read.
+    """Description of a model file, from the cache, or by loading and testing it in a separate process.
 
     That process goes on where the caller does not wait for it, and puts what it finds into the cache. Raises Untried:
     it was not tried within `wait`. Raises ModelError: it is no model that can be played; the message says why.
@@ -142,7 +142,7 @@ def cache_for(checksum: str) -> Path:
 
 
 def refusal_for(cache_file: Path) -> Path:
-    """The path of a refusal beside that of a description; it says how long it holds."""
+    """Path of a refusal beside that of a description; it contains its expiry."""
     return cache_file.with_suffix(".refused")
 
 
@@ -161,7 +161,7 @@ def in_library() -> list[Path]:
 
 
 def _checksum(path: str) -> tuple[str, int]:
-    """A file's sha256 and size; an engine does not take the file into its memory for it."""
+    """SHA-256 and size of a file, read in pieces to save the engine's memory."""
     with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
@@ -194,7 +194,7 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 
 def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
-    """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
+    """Starts the testing process of a file. It may outlive this one, by `PROBE_SECONDS` at most."""
     if not landlock_version():
         _warn_once()
     make_folder(cache_file.parent)
@@ -236,7 +236,7 @@ class Library:
     """The `ModelFolder` of the performer's library."""
 
     def listed(self) -> Sequence[FileListing]:
-        """Describes every method, and files that cannot be played; one that is new is tried, which takes seconds."""
+        """Descriptions of every method, and of unplayable files; a new one is tested, which takes seconds."""
         listings = []
         for path in in_library():
             try:

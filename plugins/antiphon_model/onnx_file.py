@@ -27,7 +27,7 @@ TYPES = {
     "tensor(bool)": np.bool_,
 }
 MAX_STATE = 1 << 26
-"""Numbers of one state, at most."""
+"""Maximum values of one state."""
 LIMITS = {
     "rate": (1000, 768000),
     "hop": (1, 65536),
@@ -58,14 +58,14 @@ def load(data: bytes) -> OnnxModel:
 
 
 class OnnxModel:
-    """A session with its inputs and outputs told apart; a `StreamProgram`.
+    """Session with its inputs and outputs classified; a `StreamProgram`.
 
     `outputs`: channels out; 0 where the file leaves it open. `declared`: whole numbers of its metadata, by name, those
     in `LIMITS` alone.
     """
 
     def __init__(self, session: Any) -> None:
-        """Finds the sound and the states. Raises ModelError where the convention is not followed."""
+        """Finds the sound and the states. Raises ModelError: the convention is not followed."""
         self._session = session
         ins = {value.name: value for value in session.get_inputs()}
         outs = [value.name for value in session.get_outputs()]
@@ -96,7 +96,7 @@ class OnnxModel:
         self.declared = _declared(session.get_modelmeta().custom_metadata_map)
 
     def begin(self) -> Run:
-        """Begins a stream, whose states are zeros: the function that computes its hops."""
+        """Begins a stream with zero states; returns the function of its hops."""
         states = {name: value.copy() for name, value in self._fresh.items()}
         wanted = [self._answer, *self._states.values()]
 
@@ -116,7 +116,7 @@ class OnnxModel:
 
 
 def _after(name: str, outs: list[str]) -> str:
-    """The output that a state's input is given at the next hop; "" where it is no state."""
+    """Output that feeds a state's input at the next hop; "" where it is no state."""
     stem = name.removesuffix("_in")
     names = (f"{stem}_out", f"new_{name}", *((f"out_{name[3:]}",) if name.startswith("in_") else ()))
     return next((n for n in names if n in outs), "")

@@ -1,4 +1,4 @@
-"""The operators that a TorchScript file may use, looked for in the graphs that torch has made of its code.
+"""Operator allowlist of TorchScript files, checked on torch's graphs of their code.
 
 A name in the code is not what counts: `getattr(torch, "from_" "file")` is the operator `aten::from_file` in the graph.
 Torch has some 4,000 operators; allowed are those on sound, numbers, lists and text that networks are written with. Left
@@ -21,7 +21,7 @@ greater_equal gt hypot i0 le lerp less less_equal lgamma log log10 log1p log2 lo
 logical_xor logit lt mul multiply nan_to_num ne neg negative not_equal pow rad2deg reciprocal remainder renorm round
 rsqrt sigmoid sign sgn sin sinc sinh sqrt square sub subtract tan tanh true_divide trunc xlogy eq
 """
-"""Those that also have a form in place, NAME_."""
+"""Operators that also have an in-place form, NAME_."""
 _TENSORS = """
 alias all allclose amax amin aminmax angle any arange argmax argmin argsort as_tensor atleast_1d atleast_2d atleast_3d
 bmm broadcast_tensors broadcast_to bucketize cat cdist chunk clone column_stack complex concat conj contiguous copy_
@@ -85,11 +85,11 @@ ALLOWED = frozenset(
     + [f"aten::{name}" for name in (*_TENSORS.split(), *_NETWORKS.split(), *_SCRIPT.split())]
     + [f"prim::{name}" for name in _STRUCTURE.split()]
 )
-"""Names of operators, as `node.kind()` gives them."""
+"""Allowed operators, by `node.kind()`."""
 
 
 def check(functions: Iterable[Any]) -> None:
-    """Checks the graphs of all functions and methods that were loaded; nothing of them is run.
+    """Checks the graphs of all loaded functions and methods; nothing of them is run.
 
     `functions`: of the `torch._C.CompilationUnit` that a file was loaded into. Raises ModelError: there is an operator
     that is not allowed.

@@ -1,4 +1,4 @@
-"""`python -m antiphon_model.probe FILE CACHE_FILE SECONDS`: loads a model file under limits and tries it.
+"""`python -m antiphon_model.probe FILE CACHE_FILE SECONDS`: loads and tests a model file under limits.
 
 The file's code runs in a child without output, which may write no file and is ended when its time or its memory is used
 up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
@@ -28,21 +28,21 @@ from antiphon_model.landlock import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
 
 MAX_ANSWER = 1 << 16
-"""Bytes of a description, at most."""
+"""Maximum bytes of a description."""
 NICE = 10
-"""What its priority is lowered by: sound plays meanwhile."""
+"""Increment of the nice value: sound plays meanwhile."""
 MEMORY = 4 << 30
-"""Bytes of private memory of the probe, torch's own among them."""
+"""Limit of the probe's private memory in bytes, including torch's own."""
 MEASURED_FRAMES = 24576
-"""Frames of noise that the latency is measured with, at least."""
+"""Minimum frames of noise in the latency measurement."""
 MEASURE_SECONDS = 2.0
-"""Processor time for that, for each method."""
+"""CPU time limit of that measurement, for each method."""
 LEAST_CORRELATION = 0.2
-"""A peak below it is no delayed copy of the noise; chance gives 0.04 in `MEASURED_FRAMES`."""
+"""Minimum correlation peak of a delayed copy; chance gives 0.04 in `MEASURED_FRAMES`."""
 
 
 def main(path: str, cache_file: str, seconds: str) -> None:
-    """Has a file tried by a child under limits, for at most `seconds`, and writes the answer into the cache.
+    """Tests a file in a child process under limits, for at most `seconds`, and writes the answer into the cache.
 
     A refusal is written beside `cache_file`.
     """
@@ -77,7 +77,7 @@ def _answer_of(end: ForkedEnd, limit: float) -> dict[str, Any]:
 
 
 def _confined(path: str, limit: float) -> bytes:
-    """In the child: gives up rights, and describes the file."""
+    """Child process: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit + 1.0)  # also where its parent was killed
     limit_resources(data=MEMORY)
@@ -99,7 +99,7 @@ def _confined(path: str, limit: float) -> bytes:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Loads and tries a model; its description, without its path.
+    """Loads and tests a model; returns its description, without its path.
 
     Raises ModelError: the file is no model that can be played.
     """
@@ -186,7 +186,7 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
 
 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
-    """Frames by which the sound of a method lags, by the correlation of noise with its answer; None for no copy of it.
+    """Latency in frames of a method, by the correlation of noise with its answer; None for no copy of it.
 
     Raises ModelError: the method's answer cannot be played.
     """

@@ -1,4 +1,4 @@
-"""`model`: the node whose sound goes through the reference model, or through a model file of the performer's."""
+"""`model`: node that processes sound by the reference model, or by a model file of the performer's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMe
 from antiphon_model.spec import REFERENCE
 
 LATENTS = 16
-"""Latents that can be wired and set; a method's further ones are 0, or have no port."""
+"""Maximum latents that can be wired and set; a method's further ones are 0, or have no port."""
 REACH = 4.0
 """The range of z1, z2, … in both directions, times `scale`: four deviations of a latent that is near normal."""
 LIVE_SECONDS = 10.0
-"""Seconds that a server waits for a file that is new to it: its supervisor ends an engine that loads for 15."""
+"""Timeout in seconds of a live server for a new file: its supervisor ends an engine that loads for 15."""
 NAMES = tuple(f"z{n}" for n in range(1, LATENTS + 1))
 MEMORY, MOST_MEMORY = 768, 4096
 """Megabytes of a worker beside six times its file, and in all: torch holds a file, its module, and a copy a stream."""
@@ -59,7 +59,7 @@ class Model(ModelProcessor):
 
     @property
     def rate(self) -> int | None:  # type: ignore[override]
-        """The rate asked for, else that of the file; None where it has none."""
+        """Requested rate, else that of the file; None without one."""
         if not self.settings["file"]:
             return REFERENCE.rate
         if self.settings["rate"]:
@@ -68,7 +68,7 @@ class Model(ModelProcessor):
         return file.rate or None if file is not None else None
 
     def _file(self) -> ModelFile | None:
-        """The file's description; None where the node is only checked, and the file was not tried before."""
+        """Description of the file; None during a check of the node with an untested file."""
         path = str(self.settings["file"])
         if self._known is None or self._known[0] != path:
             pool = current_pool()
@@ -82,7 +82,7 @@ class Model(ModelProcessor):
         return self._known[1]
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the worker: of the file's method, or of the reference model.
+        """Spec of the worker: of the file's method, or of the reference model.
 
         Raises ModelError: the file cannot be played as it is set up.
         """
@@ -120,19 +120,19 @@ class Model(ModelProcessor):
 
     @property
     def _alike(self) -> bool:
-        """Whether each channel of a lane is answered with one."""
+        """Whether a method has equally many input and output channels."""
         method = self._method
         return method is None or (method.sound and method.inputs == method.outputs)
 
     def lanes(self, spec: StreamSpec) -> int:
-        """One stream for each group of as many channels as a method has that gives what it takes; otherwise one."""
+        """Number of streams: one per group of channels for a method with equal inputs and outputs; otherwise one."""
         method = self._method
         if method is None:
             return super().lanes(spec)
         return -(-spec.channels // method.inputs) if method.sound and method.inputs == method.outputs else 1
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Frames of the latency that the file declares, or that was measured."""
+        """Latency in frames, as declared by the file or measured."""
         return super().behind(spec, hop) if self._method is None else self._method.latency
 
     def dry(self, inputs: int, outputs: int) -> bool:
@@ -161,14 +161,14 @@ class Model(ModelProcessor):
         self.hops = Rebuffer(hop, self.hops.lead, len(self._in), len(self._out), self._post_all, self._load_all)
 
     def step(self, io: IO) -> Step | None:
-        """The blocks of sound that is answered in time."""
+        """Step of a block of sound that is answered in time."""
         step = None if self._taken or self._given or not self._alike else super().step(io)
         for out in io.audio_out[1:] if step is not None else ():
             step = step and step.then(fill_sound.step(out, 0.0))
         return step
 
     def process(self, io: IO) -> None:
-        """Posts sound and latents of the hops that become complete, and plays the answers."""
+        """Posts complete hops of sound and latents, and plays the answers."""
         self._io = io
         frames, channels = io.frames, self._channels
         x, y = self._in[:, :frames], self._out[:, :frames]
@@ -185,7 +185,7 @@ class Model(ModelProcessor):
         self.post(hop, sound[: self._channels])
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Puts the sound of a hop, or its latents, into `[lanes, *inputs]`, which is posted.
+        """Writes the sound of a hop, or its latents, into `[lanes, *inputs]`, which is posted.
 
         On the block path. A value of a latent is the parameter at the last of its frames.
         """
@@ -200,7 +200,7 @@ class Model(ModelProcessor):
                 np.multiply(values[ratio - 1 :: ratio], self._scale, out=into[0, row])
 
     def read(self, answer: Samples) -> Samples:
-        """Finds the sound of an answer `[lanes, *outputs]`, and its latents.
+        """Sound of an answer `[lanes, *outputs]`, or its latents.
 
         On the block path. Silence where the answer is latents.
         """
@@ -224,6 +224,6 @@ class Model(ModelProcessor):
         out[self._channels :] = self._held
 
     def reset(self) -> None:
-        """Forgets the past; the worker begins without one at the next hop."""
+        """Clears the state; the worker restarts from its initial state at the next hop."""
         super().reset()
         self._held.fill(0.0)

@@ -1,4 +1,4 @@
-"""The code of a TorchScript file, read as text before torch loads it: what torch would run while it loads is refused.
+"""Source check of a TorchScript file before torch loads it, against code executed during loading.
 
 Of a class torch runs `__setstate__`, and it computes the constants of its body and the values of arguments that are
 left out. Both happen before there is a graph that could be looked at (`antiphon_model.operators`), so no call may stand
@@ -16,7 +16,7 @@ import tokenize
 from antiphon.api.backends.models import ModelError
 
 _ODD = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
-"""Bytes that torch does not write: other than printable ASCII, a line that goes on, strings of several lines."""
+"""Bytes that torch does not write: other than printable ASCII, continuation lines, multi-line strings."""
 _VALUES = (
     ast.Constant,
     ast.UnaryOp,
@@ -30,11 +30,11 @@ _VALUES = (
 )
 _VALUES_BESIDE = (ast.expr_context, ast.keyword)
 _CALLS = ("float", "annotate", "torch.device")
-"""What torch writes of calls in such values: infinity, the type of an empty list, a device."""
+"""Calls written by torch in such values: infinity, the type of an empty list, a device."""
 
 
 def check(text: bytes) -> None:
-    """Checks one file of code; nothing of it is run.
+    """Checks one file of code without running it.
 
     Raises ModelError: it has what torch would run while it loads, or what torch does not write.
     """

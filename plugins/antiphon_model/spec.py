@@ -1,4 +1,4 @@
-"""The reference model: what it says of itself, and its network in numpy (in torch: `antiphon_models.model.network`)."""
+"""Reference model: its declaration, and its network in numpy (in torch: `antiphon_models.model.network`)."""
 
 from __future__ import annotations
 

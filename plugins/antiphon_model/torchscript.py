@@ -24,9 +24,9 @@ from antiphon_model.landlock import Run, sentence
 
 KINDS = ("bool", "int", "float", "str")
 RATES = ("sr", "sampling_rate", "sample_rate")
-"""Attributes in which exports name the rate they were trained at: RAVE's `sr`, and the usual ones."""
+"""Attributes with the training rate of exports: RAVE's `sr`, and the usual ones."""
 LATENCIES = ("latency", "latency_samples")
-"""Attributes in which an export may declare frames of latency."""
+"""Attributes with a declared latency in frames."""
 MAX_CHANNELS = 64
 MAX_RATIO = 65536
 
@@ -77,7 +77,7 @@ def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
 
 
 def attributes(module: Any) -> dict[str, tuple[str, ...]]:
-    """The kinds of the values that `set_NAME` takes, by name of an attribute."""
+    """Types of the values accepted by `set_NAME`, by name of an attribute."""
     have = set(module._c._method_names())
     found = {}
     for name in (str(n) for n in _called(module, "get_attributes", [])):
@@ -88,12 +88,12 @@ def attributes(module: Any) -> dict[str, tuple[str, ...]]:
 
 
 def rate(module: Any) -> int:
-    """The rate a module was made for, frames per second; 0 where it does not say."""
+    """Sample rate of a module; 0 if it declares none."""
     return _number(module, RATES, 1000, 768000)
 
 
 def latency(module: Any, method: str) -> int | None:
-    """Frames of the latency that a module declares, `METHOD_latency` before what holds for all; None without one."""
+    """Declared latency of a module in frames, `METHOD_latency` before the general one; None without one."""
     names = (f"{method}_latency", *LATENCIES)
     there = any(module._c.hasattr(name) for name in names)
     return _number(module, names, 0, 1 << 20) if there else None
@@ -116,7 +116,7 @@ class TorchScriptProgram:
             self._set(values)
 
     def begin(self) -> Run:
-        """Begins a stream: a copy of the module, whose buffers are as the file has them."""
+        """Begins a stream: a copy of the module, with the buffers of the file."""
         run = getattr(copy.deepcopy(self._module), self._method)
 
         def step(x: Samples) -> Samples:

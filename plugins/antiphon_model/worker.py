@@ -1,4 +1,4 @@
-"""The worker of a model file: every slot is a stream of its own, with its own memory.
+"""Worker of a model file: every slot is an independent stream with its own state.
 
 `build_torchscript` and `build_onnx` are factories of a `WorkerSpec` whose settings are path, sha256, method and
 attributes.
@@ -20,11 +20,11 @@ from antiphon_model.landlock import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 
 WARM_STEPS = 12
-"""Steps of each slot before the first hop: torch compiles script at the first few."""
+"""Warm-up steps of each slot: torch compiles script at the first few."""
 
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
-    """Makes the stepper of a TorchScript file. Raises ModelError: the file cannot be played."""
+    """Stepper of a TorchScript file. Raises ModelError: the file cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         import torch
@@ -42,7 +42,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 
 
 def build_onnx(spec: WorkerSpec) -> Stepper:
-    """Makes the stepper of an ONNX file. Raises ModelError: the file cannot be played."""
+    """Stepper of an ONNX file. Raises ModelError: the file cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         from antiphon_model import onnx_file
@@ -57,7 +57,7 @@ class FileStepper:
     """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
 
     def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
-        """Loads the file; `load` makes the program of its bytes.
+        """Loads the file; `load` creates the program of its bytes.
 
         Raises ModelError: the file was changed since it was described, or cannot be loaded.
         """
@@ -84,11 +84,11 @@ class FileStepper:
             self.open(slot, "")
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream without a past."""
+        """Begins a stream in its initial state."""
         self._runs[slot] = self._program.begin()
 
     def close(self, slot: int) -> None:
-        """Does nothing: `open` begins another stream in a slot that is used again."""
+        """No operation: `open` begins another stream in a reused slot."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes the pending hop of each slot."""

@@ -75,7 +75,7 @@ def mosaic_grains(sound: f32p, frames: i64, rows: f64p, out: f32p, count: i64) -
 
 
 class Window(NamedTuple):
-    """The samples of a grain's rise, of all of it, and of its fall."""
+    """Attack, total length and release of a grain in samples."""
 
     attack: float
     length: float

@@ -304,7 +304,7 @@ class Mosaic(Processor):
 
 
 class Third(Mosaic):
-    """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
+    """`mosaic` as the file job `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(
         job="antiphon_mosaic.third:run",

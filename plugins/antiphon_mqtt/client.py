@@ -77,7 +77,7 @@ class Once:
 
 
 class Arrivals(NamedTuple):
-    """Where messages go. repeated, unreadable: called for one delivered again, and for a topic that is no UTF-8."""
+    """Message targets. repeated, unreadable: callbacks for a redelivered message, and for a topic that is not UTF-8."""
 
     once: Once
     taken: Taken

@@ -111,7 +111,7 @@ class GeneralMidi(Sounds):
         return False
 
     def _make_room(self, size: int) -> bool:
-        """Lets those go that were last played longest ago; a voice keeps what it plays."""
+        """Evicts the least recently played ones; a voice keeps what it plays."""
         held = [n for n, sample in enumerate(self._samples) if sample is not None]
         for place in sorted(held, key=self._played.__getitem__):
             sample = self._samples[place]
@@ -126,7 +126,7 @@ class GeneralMidi(Sounds):
 
 
 def key_of(font: str) -> str:
-    """Name of the folder of a soundfont's samples: of its path, and of what it and the samples are."""
+    """Folder name of a soundfont's samples: a hash of its path and its identity."""
     try:
         stat = os.stat(font)
         made = stat.st_size, stat.st_mtime_ns

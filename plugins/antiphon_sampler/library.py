@@ -28,7 +28,7 @@ _LOUDEST = 127
 
 @dataclass(frozen=True, slots=True)
 class SampleFiles:
-    """One sample: a file, or several for rising velocities."""
+    """Files of one sample, or of several velocity layers."""
 
     name: str  # its folder's name, a slash, and the file's without suffix and layer
     layers: tuple[Path, ...]

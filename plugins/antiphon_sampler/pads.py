@@ -61,7 +61,7 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
 
 
 def other_names(names: Sequence[str]) -> dict[str, str]:
-    """Folders by other programs' names of what they play nearly."""
+    """Folders by other programs' names of similar sounds."""
     folders = {folder: also for folder, also in ALIASES.items() if folder in names}
     return {name: folder for folder, also in folders.items() for name in also if name not in names}
 

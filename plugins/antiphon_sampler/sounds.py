@@ -117,7 +117,7 @@ class Sounds:
         return self._samples[place]
 
     def _make_room(self, size: int) -> bool:
-        """Whether a sample of so many bytes may be held as well. Under the lock."""
+        """Whether a sample of that many bytes fits in memory. Under the lock."""
         return self._bytes + size <= MOST_BYTES
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:

@@ -176,7 +176,7 @@ class Knobs:
     # ---- moving
 
     def _place(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
-        """Where a controller moves its target, 0 to 1; None while one value cannot tell whether it is a step."""
+        """New position of a controller's target, 0 to 1; None while one value cannot tell whether it is a step."""
         mode, steps = self._learned.mode(knob), 0
         told = mode
         if not mode:

@@ -21,14 +21,14 @@ ENDS = (0, 127)
 STEPS = (1, 127, 63, 65)
 """Values of a step of an endless control, and possible ones of another."""
 STEP = 1.0 / 127.0
-"""Of a parameter's range."""
+"""Step of an endless controller as a share of a parameter's range."""
 RELATIVE = ("relative", "twos", "offset", "sign")
-"""Endless: told by its values, or two's complement (1, 127), offset by 64 (65, 63), with a bit of sign (1, 65)."""
+"""Encodings of endless controllers: detected, two's complement (1, 127), offset by 64 (65, 63), sign bit (1, 65)."""
 _NONE = -1
 
 
 class ChannelControls:
-    """Controllers of a channel of a port, and what they are parts of.
+    """Controllers of a channel of a port, with their combinations.
 
     last: number of the last but one message.
     """
@@ -119,7 +119,7 @@ class Knob(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What a control was learned for. mode: "absolute", of `RELATIVE`, or "" until its values have told."""
+    """Target and mode of a learned control. mode: "absolute", of `RELATIVE`, or "" until detected."""
 
     target: str
     mode: str = "absolute"
@@ -150,7 +150,7 @@ class MidiMap:
         return own + [(target, control, "") for control, target in patch.items()]
 
     def mode(self, knob: Knob) -> str:
-        """How a control counts, as `Learned.mode`; absolute for one of the patch."""
+        """Counting mode of a control, as `Learned.mode`; absolute for one of the patch."""
         return self._targets.get(knob, Learned("")).mode
 
     def learn(self, knob: Knob, target: str, mode: str = "absolute") -> None:

@@ -56,7 +56,7 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
         "{name} takes its text in brackets; write {name}({rest})",
     ),
 )
-"""What a line and its error have in common with other languages, and the line to write; see `of_syntax`."""
+"""Python syntax error patterns of other languages' lines, with the line to write instead; see `of_syntax`."""
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
 
 
@@ -187,7 +187,7 @@ def refuse_copies(event: str) -> None:
 
 
 def refuse_sleep() -> None:
-    """Has `time.sleep` raise `UsageError` in a script of this process; threads of the script may sleep."""
+    """Makes `time.sleep` raise `UsageError` in a script of this process; threads of the script may sleep."""
     sleep = time.sleep
 
     def refused(seconds: float | SupportsIndex) -> None:

@@ -148,7 +148,7 @@ def _named(function: object) -> str:
 
 
 def slider(value: float = 0.5, low: float = 0.0, high: float = 1.0) -> Any:
-    """A number that the page draws as a slider in the text, as `slider(.5, 0, 1)`: moved, it changes while it plays.
+    """Number drawn as a slider in the page's text, as `slider(.5, 0, 1)`; moving it takes effect while it plays.
 
     A signal; in a loop the number itself. In a file, and without a page, it is `value`.
 

@@ -50,7 +50,7 @@ class _ReadingStage:
 
 
 def _check_statements(path: str, tree: ast.Module) -> None:
-    """Refuses a `sync` that no yield gives to the loop, which would not wait, and Strudel's `kick: s("bd")`."""
+    """Refuses a `sync` without yield, which would not wait, and Strudel's `kick: s("bd")`."""
     for statement in ast.walk(tree):
         match statement:
             case ast.AnnAssign(ast.Name(label), ast.Call() as played, None):

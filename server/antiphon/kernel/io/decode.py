@@ -212,7 +212,7 @@ def _opened(path: str | os.PathLike[str], name: str) -> int:
 
 @functools.lru_cache(4096)
 def _say(name: str, remark: str) -> None:
-    """Says it once of each file, however often that is read."""
+    """Logs a remark once per file, however often that is read."""
     log.warning("%s: %s", name, remark)
 
 

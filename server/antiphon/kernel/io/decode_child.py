@@ -44,7 +44,7 @@ from antiphon.kernel.runtime.sound_formats import channel_order
 MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 PIPE_BYTES = 1 << 20
-"""What the pipe of answers holds where the system allows it: decoding goes on meanwhile."""
+"""Capacity in bytes of the answer pipe, if the system allows it: decoding continues meanwhile."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 CHAIN_SECONDS = 1.0
@@ -340,7 +340,7 @@ def _reason(error: Exception) -> str:
 
 
 def _allow(seconds: float) -> None:
-    """Has the process ended by SIGPROF after some processor time; 0 for no end."""
+    """Sets a CPU time limit at which SIGPROF ends the process; 0 for none."""
     signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)
 
 

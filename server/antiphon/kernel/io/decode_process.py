@@ -180,7 +180,7 @@ class Decoders:
             return DecoderProcess(IDLE)
 
     def give(self, process: DecoderProcess) -> None:
-        """Takes back a process that is ready for another sound, or ended."""
+        """Returns a process that is ready for another sound, or ended."""
         if process.pid is None:
             process.close()
         else:

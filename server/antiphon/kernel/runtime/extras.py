@@ -36,7 +36,7 @@ EXTRAS = {
     "tf2onnx": "keras",
     "torch": "models",
 }
-"""By module, the extra that brings it; where several do, the smallest."""
+"""Smallest extra with a module, by module."""
 LAB = frozenset({"bench", "fastai", "keras", "pipeline", "sklearn", "torch", "training"})
 """The extras of the distribution `antiphon-lab`; the others are those of `antiphon`."""
 FRAMEWORKS = {
@@ -45,7 +45,7 @@ FRAMEWORKS = {
     "keras": ("tensorflow", "keras", "tf2onnx", "onnxruntime"),
     "fastai": ("fastai", "torch", "onnx", "onnxruntime"),
 }
-"""By extra, the modules of a framework that `antiphon pipeline run` trains with, and of what plays its classifiers."""
+"""Modules of a training framework of `antiphon pipeline run`, and of its runtime, by extra."""
 
 
 def missing(modules: Iterable[str]) -> list[str]:
@@ -60,7 +60,7 @@ def require(needing: str, modules: Iterable[str]) -> None:
 
 
 def sentence(needing: str, *modules: str, extra: str = "") -> str:
-    """Says in a sentence without a full stop that modules are missing, and what installs them.
+    """Sentence without a full stop about missing modules, and the command that installs them.
 
     `needing` is its subject; `extra` "" stands for those that bring the modules.
     """

@@ -57,7 +57,7 @@ class Claims:
         unlock_number(self._descriptor, number)
 
     def close(self) -> None:
-        """Gives back all of them."""
+        """Releases all claims."""
         os.close(self._descriptor)
 
 

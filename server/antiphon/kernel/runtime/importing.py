@@ -25,7 +25,7 @@ def import_object(where: str) -> Any:
 
 
 versions: dict[str, Path] = {}
-"""By plugin, the folder of the version that this process imports instead of the one in the performer's folder."""
+"""Folder of the version imported by this process, by plugin, instead of the one in the performer's folder."""
 
 
 def import_module(name: str) -> ModuleType:

@@ -276,7 +276,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """Where the new content of a file is written before it gets its name; `TEMPORARY` matches its name."""
+    """Path of a file's new content before it is renamed; `TEMPORARY` matches its name."""
     return path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
 
 

@@ -1,4 +1,4 @@
-"""What systems do each in their own way, in one form: limits of a process, and locks of open files.
+"""Platform differences in one form: process limits, and locks of open files.
 
 Linux and macOS have both by `resource` and `fcntl`. Windows, for which this is written and not yet run, has locks by
 `msvcrt` and no such limits.
@@ -72,7 +72,7 @@ def lock_number(descriptor: int, number: int) -> bool:
 
 
 def unlock_number(descriptor: int, number: int) -> None:
-    """Gives a place of a file back."""
+    """Unlocks a place of a file."""
     with contextlib.suppress(OSError):
         if sys.platform == "win32":
             _at(descriptor, number)

@@ -58,7 +58,7 @@ DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 MOST_CHANNELS = 16
 """Output channels, at most."""
 RECORD_LIMIT = 20.0
-"""GB of a recording, at most, unless told otherwise: 19 hours in stereo at 48 kHz."""
+"""Default maximum size of a recording in GB: 19 hours in stereo at 48 kHz."""
 MAX_DRAIN = 3600.0
 """Seconds of `--drain`, at most."""
 _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)

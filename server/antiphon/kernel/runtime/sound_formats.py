@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 768000
-"""Of a sound file that is read: channels at most, and the range of its rate in Hz."""
+"""Maximum channels of a readable sound file, and the range of its rate in Hz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ _OGG_ORDERS = {
 """By the number of channels: of each channel of an Ogg file the place in the order of WAV, which FLAC, AIFF and AAC as
 decoded have too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last."""
 READ_SUFFIXES = (*FORMATS, ".m4a", ".w64", ".caf", ".oga", ".mp2")
-"""Of the sound files that are read; .m4a by the extra `m4a`."""
+"""Suffixes of readable sound files; .m4a by the extra `m4a`."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff or .au"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -61,7 +61,7 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def channel_order(name: str, channels: int) -> list[int]:
-    """Of each channel of a file its place in the order of WAV; empty where the orders are the same.
+    """WAV position of each channel of a file; empty where the orders are the same.
 
     name: libsndfile's word for the format: "OGG".
     """

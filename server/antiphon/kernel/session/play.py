@@ -180,7 +180,7 @@ def unknown_words(
 
 
 def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Part of a vocabulary: other programs' names of words of a parameter, and what is played in their place."""
+    """Aliases of other programs for words of a parameter, with their substitutes."""
     return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
 
 

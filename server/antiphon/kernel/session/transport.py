@@ -106,7 +106,7 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
 
 
 COUNTING = ("absolute", "relative", "twos", "offset", "sign")
-"""How a controller counts: endless ones by two's complement, from 64, or with a bit of sign."""
+"""Encodings of endless controllers: two's complement, offset by 64, or sign bit."""
 
 
 def settable(param: Param, address: str) -> None:

@@ -102,6 +102,6 @@ def undo(begin: list[dict[str, Any]]) -> None:
 
 
 def growth(settings: ServeSettings) -> str:
-    """How fast `--record` grows, for example "1.0 GB an hour"; computed for wav, the largest format."""
+    """Growth rate of `--record`, for example "1.0 GB an hour"; computed for wav, the largest format."""
     an_hour = 3600 * settings.rate * settings.channels * BYTES_A_SAMPLE
     return f"{an_hour / 1e9:.1f} GB an hour"

@@ -126,7 +126,7 @@ class Starts:
             self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
 
     def secrets(self) -> None:
-        """Has the companions' secrets made, in a child: this process needs no cryptography. Raises `FileError`."""
+        """Creates the companions' secrets in a child: this process needs no cryptography. Raises `FileError`."""
         read, write = os.pipe()
 
         def work() -> None:

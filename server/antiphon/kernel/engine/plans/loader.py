@@ -116,7 +116,7 @@ class Loader:
             time.sleep(0.005)
 
     def _load(self, message: dict[str, Any]) -> None:
-        """From a graph to the loop: made, its workers ready, admitted, told to control, and handed over."""
+        """Loads a graph: creates the plan, prepares its workers, admits it, reports to control, and hands it over."""
         again, since = bool(message.get("again")), self._pool.serial if self._pool is not None else 0
         candidate: PlanCandidate | None = None
         try:

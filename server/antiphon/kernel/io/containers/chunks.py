@@ -247,7 +247,7 @@ def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
 
 
 def _next_page(window: FileWindow, at: int) -> int:
-    """Where the next page begins; the end where there is none."""
+    """Position of the next page; the end without one."""
     while piece := window.get(at, 1 << 16):
         if (found := piece.find(_MARK)) >= 0:
             return at + found

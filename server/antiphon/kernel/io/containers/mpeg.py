@@ -28,7 +28,7 @@ _KBITS = {
     (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Of version 1, or 2 and 2.5, and layer; the third has those of the second in versions 2 and 2.5."""
+"""Bit rates by version (1, or 2 and 2.5) and layer; layer III has those of layer II in versions 2 and 2.5."""
 _DECODER_DELAY = 529
 """Samples of a channel that mpg123 leaves out at the beginning, where a header frame is, beside those it names."""
 _VBRI = 36
@@ -95,7 +95,7 @@ def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...
 
 
 def behind_tags(window: FileWindow, at: int) -> int:
-    """Where the ID3v2 tags at an offset end, as they say."""
+    """End of the ID3v2 tags at an offset, by their own sizes."""
     while (head := window.get(at, 10))[:3] == b"ID3" and len(head) == 10:
         size = functools.reduce(lambda sum, byte: sum << 7 | byte & 127, head[6:], 0)
         at += 10 + size + (10 if head[5] & 16 else 0)
@@ -103,7 +103,7 @@ def behind_tags(window: FileWindow, at: int) -> int:
 
 
 def before_tags(fd: int, end: int) -> int:
-    """Where an APE and an ID3v1 tag at a file's end begin."""
+    """Start of an APE and an ID3v1 tag at a file's end."""
     window = FileWindow(fd, end)
     at = end - 128 if end > 128 and window.get(end - 128, 3) == b"TAG" else end
     foot = window.get(at - 32, 32) if at > 32 else b""
@@ -146,7 +146,7 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
 
 
 def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
-    """Where whole frames of a kind from an offset on end, before a header frame too; how many there are."""
+    """End of the complete frames of a kind from an offset on, before a header frame too; and their number."""
     table, frames, size = _table(), 0, 0
     while data := window.get(at, _CHUNK):
         headers = set(_headers(data, kind))
@@ -168,7 +168,7 @@ def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
 
 
 def _headers(data: bytes, kind: FrameKind) -> Iterator[int]:
-    """Where header frames would begin whose names are in `data`."""
+    """Possible positions of header frames by their names in `data`."""
     for name, place in ((b"Xing", kind.side), (b"Info", kind.side), (b"VBRI", _VBRI)):
         found = data.find(name)
         while found >= 0:
@@ -181,7 +181,7 @@ def _is_header(frame: bytes, kind: FrameKind) -> bool:
 
 
 def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
-    """Whether so many frames of a kind are at an offset, or fewer up to the end."""
+    """Whether `needed` frames of a kind are at an offset, or fewer up to the end."""
     count, kind = 0, None
     while len(head := window.get(at, 4)) == 4:
         found = _table().get(head[1] << 8 | head[2]) if head[0] == 0xFF else None
@@ -240,7 +240,7 @@ def _counted(run: FrameRun) -> bytes:
 
 @functools.cache
 def _table() -> dict[int, tuple[int, FrameKind, FrameKind]]:
-    """By the second and third byte of a frame: its bytes, and its kind with two channels and with one."""
+    """Frame sizes and kinds, with two channels and with one, by the second and third byte of a frame."""
     table = {}
     for bits, version in ((3, 1), (2, 2), (0, 3)):
         for layer, rate in itertools.product((1, 2, 3), range(3)):

@@ -23,7 +23,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One of the sounds that a file holds one after another, each with headers of its own.
+    """One of the sounds chained in a file, each with headers of its own.
 
     `pieces`: the bytes to decode, where those of the whole file would be read wrongly; else empty.
     """

@@ -138,7 +138,7 @@ class Standstill:
 
 
 def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
-    """How long a thread waited for a processor in the time that passed since it was as `before`, ns."""
+    """Run queue wait of a thread since `before`, in ns, within the elapsed time."""
     ended = now.waited - before.waited if before else 0
     if not now.ready:
         return ended

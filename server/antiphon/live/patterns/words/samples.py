@@ -1,4 +1,4 @@
-"""Words that cut sounds into parts and fit them to the beat, and values of a note that are more than one value."""
+"""Words that cut sounds into parts and fit them to the beat, and note values with several parts."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ _SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
     "hpq": ("hresonance", _resonance),
     "lpq": ("resonance", _resonance),
 }
-"""Words in Strudel's scale: the value of a note, and what is made of their number."""
+"""Words in Strudel's scale: the note value, and its conversion."""
 _PARTS = {
     "ad": "attack decay", "adsr": "attack decay sustainlevel release", "ar": "attack release", "bandf": "bandf bpq",
     "delay": "delay delaytime delayfeedback", "distort": "distort postgain", "fm": "fm fmh", "hpf": "hpf hpq",

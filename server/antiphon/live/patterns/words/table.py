@@ -43,11 +43,11 @@ WORDS: dict[str, TableWord] = {}
 NOT_HERE: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
 _REMARKED: set[str] = set()
-"""What was said of words without effect; a copy of the process keeps it, so that it is said once in a performance."""
+"""Remarks on words without effect already made; kept by forks, so that each is made once in a performance."""
 _PLAIN = ("int", "float", "Number")
-"""Annotations of what is no pattern: where one stands there, it is what the word changes."""
+"""Annotations of non-pattern arguments: a pattern in their place is the one to change."""
 NOTHING = "Nothing: "
-"""Beginning of what a word without effect says; the rest is remarked once."""
+"""Prefix of remarks on words without effect."""
 
 
 def camel(name: str) -> str:
@@ -83,7 +83,7 @@ def load(modules: tuple[ModuleType, ...]) -> None:
 
 
 def promote() -> None:
-    """Gives plain patterns the words of those that are played: their values get a name later, by `note` or `s`."""
+    """Adds the words of control patterns to plain ones, whose values get a name later, by `note` or `s`."""
     for name in dir(ControlPattern):
         if not name.startswith("_") and not hasattr(Pattern, name):
             setattr(Pattern, name, _of_unnamed(name))

@@ -22,7 +22,7 @@ _HALF = Fraction(1, 2)
 
 
 PACE: ContextVar[Callable[[], Fraction]] = ContextVar("pace", default=lambda: Fraction(30))
-"""Cycles a minute of the script that is read."""
+"""Cycles per minute of the script being read."""
 
 
 def cpm(p: P, cycles: Argument) -> P:
