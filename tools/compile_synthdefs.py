@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "supercollider"
 COMPILED = FOLDER / "compiled"
 README = FOLDER / "README.md"
 BEGIN, END = "<!-- definitions: written by tools/compile_synthdefs.py -->", "<!-- end of definitions -->"
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 Index = dict[str, Any]
 
 
@@ -44,11 +44,11 @@ def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as late:
-        raise CompileError(f"sclang did not end within {PATIENCE:.0f} s") from late
+        raise CompileError(f"sclang did not end within {TIMEOUT_SECONDS:.0f} s") from late
     said = done.stdout + done.stderr
     if done.returncode != 0 or "ERROR" in said:
         _, _, told = said.partition("Welcome to SuperCollider")

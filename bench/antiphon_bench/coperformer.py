@@ -26,7 +26,7 @@ track("line", note("a3 c4 e4 g4", velocity=80), on="pluck")
 """
 BAR_SECONDS, PATIENCE = 1.0, 120.0
 SILENCE = -60.0
-MOST_WRONG = 8
+MAX_WRONG = 8
 _MANY = '\n@loop\ndef many():\n    for _ in range(10_000):\n        play("c4", 1, on="pluck")\n    yield 1\n'
 KINDS: dict[str, tuple[bool, dict[str, Any]]] = {
     "another order": (True, {"script": SET.replace("a3 c4 e4 g4", "NOTES")}),
@@ -79,7 +79,7 @@ def main(count: int, seed: int) -> None:
         "seconds": round(spent, 1),
     }
     table(f"{count} changes beside what plays", ("", ""), list(figures.items()))
-    finish("coperformer", {**figures, "wrong": wrong[:MOST_WRONG]})
+    finish("coperformer", {**figures, "wrong": wrong[:MAX_WRONG]})
 
 
 def _varied(change: dict[str, Any], chance: random.Random) -> dict[str, Any]:

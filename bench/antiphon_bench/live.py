@@ -49,7 +49,7 @@ QUANTUM = 1.0
 """Beats at whose multiples a saved version begins."""
 PAUSES = 0.05, 0.45
 """Range of the random pause between a version's start and the next save, in seconds."""
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 DENSE = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
 """16 patterns of 64 events a beat."""
 DENSE_BEATS = 16
@@ -120,11 +120,11 @@ def _saved(
     player = performing.player
     waits: list[float] = []
     overs: list[float] = []
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not player.playing:
         performing.turn()
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the script does not play within {PATIENCE:g} s")
+            raise RuntimeError(f"the script does not play within {TIMEOUT_SECONDS:g} s")
     end, due = time.monotonic() + seconds + 2.0, time.monotonic() + 2.0
     taken, saved_at = player.swaps, 0.0
     while len(waits) < swaps or time.monotonic() < end:

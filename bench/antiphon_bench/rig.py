@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Timeout in seconds for any answer of the server, also on a busy machine."""
 # Linux gives sockets that ask for any port one of 32768 to 60999, other systems higher ones.
 _PORTS = range(12_000, 32_000)
@@ -91,7 +91,7 @@ class ServerProcess:
 
     def status(self) -> dict[str, Any]:
         """GET /api/status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
         try:
             connection.request("GET", "/api/status")
             return dict(json.loads(connection.getresponse().read()))
@@ -107,7 +107,7 @@ class ServerProcess:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(packet, ("127.0.0.1", self.osc))
 
-    def ask(self, address: str, *args: object, timeout: float = PATIENCE) -> tuple[str, list[Any]]:
+    def ask(self, address: str, *args: object, timeout: float = TIMEOUT_SECONDS) -> tuple[str, list[Any]]:
         """Sends one OSC message and returns the first answer; TimeoutError without one."""
         from pythonosc.osc_message import OscMessage
 
@@ -117,7 +117,7 @@ class ServerProcess:
             answer = OscMessage(sock.recv(65536))
         return answer.address, list(answer.params)
 
-    def sync(self, token: int = 1, timeout: float = PATIENCE) -> None:
+    def sync(self, token: int = 1, timeout: float = TIMEOUT_SECONDS) -> None:
         """Waits until all messages sent before have taken effect."""
         answer = self.ask("/sync", token, timeout=timeout)
         if answer != ("/synced", [token]):

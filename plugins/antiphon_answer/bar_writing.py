@@ -23,7 +23,7 @@ _OTHER = 7
 """Class of other drums, written only if the given drums have it."""
 _CRASH, _SELDOM = 5, 4
 """Class of crash cymbals, and minimum bars between them: the network tends to strike one each bar."""
-_AT_ONCE = 3
+_BATCH_SIZE = 3
 """Maximum simultaneous drums."""
 ENOUGH = 32
 """Minimum events of a part for its memory to be used: with fewer it only repeats them."""
@@ -137,7 +137,7 @@ class BarPlayer:
         last = self.reader.last[part]
         assert last is not None
         chances = self._times[part].copy()
-        more = part == DRUMS and last.code < self._last_drum and len(self.reader.since(part, last.slot)) < _AT_ONCE
+        more = part == DRUMS and last.code < self._last_drum and len(self.reader.since(part, last.slot)) < _BATCH_SIZE
         chances[: max(0 if more else 1, start - last.slot)] = 0.0
         if part in (MELODY, BASS):
             chances[max(_REST, start - last.slot + 4) + 1 :] = 0.0

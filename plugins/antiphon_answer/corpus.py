@@ -12,7 +12,7 @@ from antiphon_answer.melody_file import read
 from antiphon_answer.memory import ROWS
 from antiphon_answer.prior import KEYS
 
-MOST_FILES = 200
+MAX_FILES = 200
 """Maximum files of a corpus."""
 
 
@@ -55,4 +55,4 @@ def read_corpus(improviser: Improviser, folder: str) -> None:
 def _midi_files(folder: Path) -> Iterable[Path]:
     if folder.is_dir():
         found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in MIDI_SUFFIXES)
-        yield from (path for _, path in zip(range(MOST_FILES), found, strict=False))
+        yield from (path for _, path in zip(range(MAX_FILES), found, strict=False))

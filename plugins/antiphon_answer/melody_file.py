@@ -16,7 +16,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import conductor, melody_of, open_midi, write_atomic
 from antiphon_answer.improviser import CHORD, Planned
 
-MOST_BEATS = 20_000
+MAX_BEATS = 20_000
 _DRUMS = 9
 _KEY_BEATS = 128
 _EARLY = 0.25
@@ -53,8 +53,8 @@ def read(path: Path) -> MelodyFile:
     if chosen is None:
         raise FileError(f"{path.name} has no melody to go on with: no notes but drums")
     last = max(end for line in lines.values() for _, end, _, _ in line)
-    if last > MOST_BEATS:
-        raise FileError(f"{path.name} is too long: at most {MOST_BEATS} beats")
+    if last > MAX_BEATS:
+        raise FileError(f"{path.name} is too long: at most {MAX_BEATS} beats")
     start, bar, tempo = _conductor(midi, last)
     # slot 0 is a bar line before all notes, so that slots are never below 0
     origin = start - bar / 4 * math.ceil(start * 4 / bar)

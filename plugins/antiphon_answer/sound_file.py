@@ -17,7 +17,7 @@ from antiphon_answer.sounding import SoundAnswer, SoundWishes
 BLOCK = 512
 UNTIMED = 0.5
 """Length in seconds of a slice without detected beats."""
-MOST_SECONDS = 1200.0
+MAX_SECONDS = 1200.0
 """Length of a recording, at most."""
 
 
@@ -61,8 +61,8 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     sound = read_sound(job.source)
     rate, frames, channels = sound.rate, sound.samples.shape[1], sound.samples.shape[0]
     name = printable_path(job.source.name)
-    if frames > MOST_SECONDS * rate:
-        raise UsageError(f"{name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    if frames > MAX_SECONDS * rate:
+        raise UsageError(f"{name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
     beats = _beats_of(job, name, frames, rate)
     meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
     start = meter * int(np.ceil(beats.at(frames) / meter - 1e-6))

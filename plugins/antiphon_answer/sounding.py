@@ -10,7 +10,7 @@ import numpy as np
 from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon_answer.slices import FADE, MOST, SliceMemory
 
-FEWEST = 2
+MIN_COUNT = 2
 """Minimum beats for an answer."""
 NEAR = 2
 """Tolerance in samples of a beat's length for a seamless continuation."""
@@ -136,9 +136,9 @@ class SoundAnswer:
         if mode == "continue":
             if sounds and beat - 1 >= self._until - length:
                 self._until = -math.inf
-            elif self._heard >= FEWEST and self._quiet >= max(1, math.ceil(pause)) and beat >= self._until:
+            elif self._heard >= MIN_COUNT and self._quiet >= max(1, math.ceil(pause)) and beat >= self._until:
                 self.answer(meter * math.ceil((beat + length - meter // 2) / meter), seed)
-        elif mode == "trade" and beat % (2 * length) == length and self._heard >= FEWEST:
+        elif mode == "trade" and beat % (2 * length) == length and self._heard >= MIN_COUNT:
             self.answer(beat + length, seed)
         elif mode == "trade" and beat % (2 * length) == 0:
             self._heard = 0

@@ -28,7 +28,7 @@ VERSION = 1
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
 """Maximum bytes of the files."""
 MOST_LABELS, LONGEST_LABEL, MOST_FRAMES = 10_000, 200, 100_000
-MOST_VALUES = 1 << 22
+MAX_VALUES = 1 << 22
 """Maximum values of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
 _AT_ONCE, _MOST_AT_ONCE = 1 << 24, 64
 """Maximum values and excerpts per batch."""
@@ -119,8 +119,8 @@ def _fault(details: ClassifierDetails) -> str:
         return f"mel.features is {mel.features}, with {fault}"
     if not _is_whole(details.frames, 1, MOST_FRAMES):
         return f"frames is {details.frames!r}; 1 to {MOST_FRAMES} is allowed"
-    if details.frames * mel.bands > MOST_VALUES:
-        return f"an excerpt has {details.frames} frames of {mel.bands} bands; {MOST_VALUES} numbers are allowed"
+    if details.frames * mel.bands > MAX_VALUES:
+        return f"an excerpt has {details.frames} frames of {mel.bands} bands; {MAX_VALUES} numbers are allowed"
     return ""
 
 

@@ -28,7 +28,7 @@ SHOWN = 3
 LEAST, LEAST_BARE = 0.35, 0.75
 """Minimum probability of a genre: with a detected instrument, and without, as in rain and in speech. Some metal is
 dense enough to hide its instruments."""
-MOST_VOICE = 2.4
+MAX_VOICE = 2.4
 """Ratio of MTT's voices to its instruments from which a voice is alone. Songs have 2.0 at most."""
 VOICED, SPOKEN = 0.45, 0.1
 """Minimum of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
@@ -99,7 +99,7 @@ class Genre(MusicnnAnalysis):
         order = sorted(GENRES, key=lambda name: -found[name])
         likely = found[order[0]]
         voices = _any(second, _VOICES)
-        alone = voices >= MOST_VOICE * _any(second, _PLAYED) or not families - {VOICE}
+        alone = voices >= MAX_VOICE * _any(second, _PLAYED) or not families - {VOICE}
         if voices >= VOICED and (alone or likely < LEAST) and first["Hip-Hop"] >= SPOKEN and likely < LEAST_BARE:
             content, sure = "speech", voices
         elif alone and likely < LEAST_BARE:

@@ -23,7 +23,7 @@ from antiphon_classify.labels import SHIPPED, shipped_labels
 
 MOST = 200
 """Maximum own classifiers; the first by name are used."""
-MOST_LABELS = 1000
+MAX_LABELS = 1000
 """Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
 STATED = 20
 """Number of most likely labels in a result."""
@@ -53,7 +53,7 @@ def live_classifiers() -> Mapping[str, tuple[str, ...]]:
             labels = ClassifierFile(folder).details.labels
         except AntiphonError:  # `analyse --only` states the reason
             continue
-        if folder.name not in SHIPPED and count + len(labels) <= MOST_LABELS:
+        if folder.name not in SHIPPED and count + len(labels) <= MAX_LABELS:
             found[folder.name], count = labels, count + len(labels)
     return found
 

@@ -27,9 +27,9 @@ from antiphon.api.backends.transports import (
     word_number,
 )
 
-_MOST_VALUES = 64
+_MAX_VALUES = 64
 """Upper bound of a note's arguments; longer messages are a device's."""
-_LONGEST_BEAT = 1.23456789e-05
+_MAX_BEAT = 1.23456789e-05
 """Longest text form of a beat."""
 _SHORTEST = 0.01
 """Minimum length of a note in beats."""
@@ -105,7 +105,7 @@ class Take:
         elif (
             effect.kind == "control"
             and value_place(effect.number) >= 0
-            and 0 < len(self._values.get(node.id, ())) < _MOST_VALUES
+            and 0 < len(self._values.get(node.id, ())) < _MAX_VALUES
         ):
             self._values[node.id].append(effect)
         elif address := _ADDRESSES.get(effect.kind):
@@ -199,7 +199,7 @@ class Take:
 def _holdable(message: tuple[str, Words]) -> bool:
     """Whether a clip may contain the message: it is short enough, and without quotation marks in texts."""
     try:
-        PatchClip.of(0.0, [(_LONGEST_BEAT, *message)]).messages()
+        PatchClip.of(0.0, [(_MAX_BEAT, *message)]).messages()
     except RequestError:
         return False
     return True

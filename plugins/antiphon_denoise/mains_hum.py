@@ -28,7 +28,7 @@ _LEAST, _MANY = 3.0, 2.0
 _DOUBT = 1.5
 _FIRST = 12
 _TUNED, _ROWS = len(MAINS), len(MAINS) * GUESSES * LINES
-_LEAST_POWER = 1e-16
+_MIN_POWER = 1e-16
 
 
 @kernel
@@ -73,7 +73,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
                 at = 2 * (c * _ROWS + here)
                 square = mean[at] * mean[at] + mean[at + 1] * mean[at + 1]
                 own = power[(c * _TUNED + row // GUESSES) * LINES + k]
-                highest = max(highest, square / (own * chance + _LEAST_POWER))
+                highest = max(highest, square / (own * chance + _MIN_POWER))
             above[here] = highest
             total = total + min(highest, _MOST)
         if total > most:

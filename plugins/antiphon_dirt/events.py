@@ -97,11 +97,11 @@ def _orbit(place: int, name: str, number: int, nodes: Mapping[str, Node]) -> Orb
 
 MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
 """Note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
-MOST_SECONDS = 60.0
+MAX_SECONDS = 60.0
 """Maximum seconds from an event's beginning to its end."""
 MOST_GAIN, MOST_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
 """Maximum of SuperDirt's `gain`; maximum `overgain` here; default `amp`."""
-MOST_SEMITONES = 96.0
+MAX_SEMITONES = 96.0
 _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "resonance", "hpf", "hresonance", "bandf",
           "bandq", "shape", "crush", "coarse")  # fmt: skip
 """Fields passed on unchanged to notes, within the range of their parameter."""
@@ -161,7 +161,7 @@ def length(event: DirtEvent) -> float | None:
         seconds = event.numbers["legato"] * event.number("delta", 1.0)
     if "hold" in event.numbers:
         seconds = min(seconds, event.number("attack", 0.0) + event.numbers["hold"])
-    return min(max(seconds, 0.0), MOST_SECONDS) if seconds < math.inf else None
+    return min(max(seconds, 0.0), MAX_SECONDS) if seconds < math.inf else None
 
 
 def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
@@ -219,7 +219,7 @@ def _semitones(event: DirtEvent) -> float:
     semitones += 12.0 * (event.number("octave", MIDDLE_OCTAVE) - MIDDLE_OCTAVE)
     if event.number("freq", 0.0) > 0.0:
         semitones += 12.0 * math.log2(event.numbers["freq"] / MIDDLE_HERTZ)
-    return min(max(semitones, -MOST_SEMITONES), MOST_SEMITONES)
+    return min(max(semitones, -MAX_SEMITONES), MAX_SEMITONES)
 
 
 def _gain(event: DirtEvent) -> float:
@@ -238,7 +238,7 @@ def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Comma
     velocity = min(max(event.number("velocity", 0.8) * event.number("gain", 1.0), 0.01), 1.0)
     seconds = length(event)
     if seconds is None:
-        seconds = min(event.number("delta", 0.5), MOST_SECONDS)
+        seconds = min(event.number("delta", 0.5), MAX_SECONDS)
     return [NoteOn(number, velocity, 1, node, when), NoteOff(number, 1, node, _after(when, max(seconds, 0.01), rate))]
 
 

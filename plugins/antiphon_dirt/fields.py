@@ -17,9 +17,9 @@ from pathlib import Path
 from antiphon.api.backends.runtime import composed
 from antiphon.api.backends.transports import Arg, WireError
 
-MOST_FIELDS = 128
+MAX_FIELDS = 128
 """Maximum names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
-MOST_WORD = 256
+MAX_WORD = 256
 """Maximum characters of a name or a word."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 ALIASES: Mapping[str, str] = _TABLES["aliases"]
@@ -54,8 +54,8 @@ def read(args: Sequence[Arg]) -> DirtEvent:
     """
     if len(args) % 2:
         raise WireError(f"/dirt/play takes names and values in turn; {len(args)} arguments were sent")
-    if len(args) > 2 * MOST_FIELDS:
-        raise WireError(f"/dirt/play takes at most {MOST_FIELDS} names; {len(args) // 2} were sent")
+    if len(args) > 2 * MAX_FIELDS:
+        raise WireError(f"/dirt/play takes at most {MAX_FIELDS} names; {len(args) // 2} were sent")
     numbers: dict[str, float] = {}
     words: dict[str, str] = {}
     ignored: list[str] = []
@@ -63,7 +63,7 @@ def read(args: Sequence[Arg]) -> DirtEvent:
         number = _number(value) if name in NUMBERS else None
         if number is not None:
             numbers[name] = number
-        elif name in WORDS and isinstance(value, str) and len(value) <= MOST_WORD and value in (WORDS[name] or {value}):
+        elif name in WORDS and isinstance(value, str) and len(value) <= MAX_WORD and value in (WORDS[name] or {value}):
             words[name] = value
         elif name not in SILENT:
             ignored.append(name)
@@ -85,7 +85,7 @@ def read(args: Sequence[Arg]) -> DirtEvent:
 def _pairs(args: Sequence[Arg]) -> Iterable[tuple[str, Arg]]:
     for at in range(0, len(args), 2):
         name = args[at]
-        if not isinstance(name, str) or len(name) > MOST_WORD:
+        if not isinstance(name, str) or len(name) > MAX_WORD:
             raise WireError(f"/dirt/play takes names and values in turn; the argument {at + 1} is no name")
         yield ALIASES.get(name, name), args[at + 1]
 

@@ -53,7 +53,7 @@ LINE_SECONDS = 1.0
 """Minimum seconds between two sentences about refused messages, of any kind."""
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?[0-9][0-9.e+-]*|nan|inf")
 """Variable parts of error reasons, removed to group them by kind."""
-MOST_KINDS = 64
+MAX_KINDS = 64
 """Maximum names counted separately; further ones are counted as one."""
 
 
@@ -122,7 +122,7 @@ class DirtPlayer:
 
     def count(self, name: str) -> None:
         """Counts a name that is left out."""
-        self.ignored[name if name in self.ignored or len(self.ignored) < MOST_KINDS else "others"] += 1
+        self.ignored[name if name in self.ignored or len(self.ignored) < MAX_KINDS else "others"] += 1
 
     def _has(self, orbit: Orbit, sound: str) -> bool:
         """True if a sound exists, or may: a node's vocabulary is known some time after its start."""
@@ -138,7 +138,7 @@ class DirtPlayer:
         """Counts a refusal; prints each kind at most once in `SAY_SECONDS`, any once in `LINE_SECONDS`."""
         self.refused += 1
         now = self.server.now_ns() / 1e9
-        if len(self._said) > MOST_KINDS:
+        if len(self._said) > MAX_KINDS:
             self._said.clear()
         kind = _VALUE.sub("", reason)
         if now - self._line >= LINE_SECONDS and now - self._said.get(kind, -SAY_SECONDS) >= SAY_SECONDS:

@@ -24,7 +24,7 @@ from antiphon.api.backends.transports import (
 )
 from antiphon_dirt.player import PLAY, SOURCE, DirtPlayer
 
-MOST_BYTES = 65_507
+MAX_BYTES = 65_507
 """Maximum bytes of a UDP datagram over IPv4."""
 PER_TURN = 256
 """Maximum datagrams handled before the event loop runs again; Tidal sends 10 to 40 in a row."""
@@ -77,7 +77,7 @@ class DirtPort:
     def _read(self, sock: socket.socket) -> None:
         for _ in range(PER_TURN):
             try:
-                data, peer = sock.recvfrom(MOST_BYTES)
+                data, peer = sock.recvfrom(MAX_BYTES)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:

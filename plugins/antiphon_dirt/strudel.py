@@ -27,9 +27,9 @@ STRUDEL = frozenset({"strudel.cc", "www.strudel.cc"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PIECE = 4096
 """Bytes handled before the event loop runs again: some twenty events, which take 2 ms or so."""
-MOST_BYTES = 32 * 1024
+MAX_BYTES = 32 * 1024
 """Maximum bytes of a message: four times an event of 128 fields."""
-MOST_CLIENTS = 16
+MAX_CLIENTS = 16
 OPENING_SECONDS = 5.0
 """Seconds in which a client has to ask for the WebSocket."""
 FURTHEST = 1e15
@@ -72,7 +72,7 @@ class StrudelPort:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= MOST_CLIENTS:
+        if len(self._clients) >= MAX_CLIENTS:
             self.turned_away += 1
             writer.transport.abort()
             return
@@ -150,7 +150,7 @@ class Connection:
                 self._answer(event)
             case events.TextMessage():
                 self._parts.append(event.data)
-                if sum(map(len, self._parts)) > MOST_BYTES:
+                if sum(map(len, self._parts)) > MAX_BYTES:
                     self._end(CloseReason.MESSAGE_TOO_BIG)
                 elif event.message_finished:
                     texts.append("".join(self._parts))
@@ -183,7 +183,7 @@ class Connection:
 
     def _send(self, event: events.Event) -> None:
         # a client that reads none of its answers is not waited for
-        if self._writer.transport.get_write_buffer_size() > MOST_BYTES:
+        if self._writer.transport.get_write_buffer_size() > MAX_BYTES:
             raise ConnectionResetError
         self._writer.write(self._ws.send(event))
 

@@ -27,7 +27,7 @@ CHUNK = 10000
 """Pieces per batch of attack detection, 20 s."""
 LEAD = 0.003
 """Crossfade in seconds before an attack."""
-MOST_SPEED = 4.0
+MAX_SPEED = 4.0
 """Maximum compression between two attacks; the remainder is cut out."""
 
 
@@ -144,7 +144,7 @@ def _shortened(
     own = 0.5 * size + lead
     pace = 1.0
     if frames > own:
-        pace = min(max(MOST_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
+        pace = min(max(MAX_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
     age, done = 0, -size
     while done < frames:
         centre = done + 0.5 * size

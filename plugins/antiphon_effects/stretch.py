@@ -40,7 +40,7 @@ SHARE = 0.3
 """Share of the bins that must rise at once for an attack: in a steady noise some always do."""
 FADING, FAINT = 0.9, 0.001
 """Decay of the loudest power per hop, and the share of it below which no attack is detected."""
-MOST_DEBT = 2.0
+MAX_DEBT = 2.0
 """Maximum time debt in windows: after dense attacks, some are stretched."""
 # indices in `place`: frames output of the hop, input frames, whether to return to now, hops until an attack is output
 # and hops of it, peaks of the spectrum
@@ -169,7 +169,7 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
         t.place[_WITHIN] = t.place[_WITHIN] - 1
         begins = 1 if lag > 0.0 else 0
         moved = f64(s.hop)
-    elif lag == 0.0 or abs(debt) > MOST_DEBT * f64(size):
+    elif lag == 0.0 or abs(debt) > MAX_DEBT * f64(size):
         # the correction is at most half the pace
         moved = pace - max(-0.5 * pace, min(0.5 * pace, debt))
     else:

@@ -244,7 +244,7 @@ class Flanger(Swept):
 
 RATIO = 1.012
 """Maximum ratio by which the centre frequency changes in 16 frames."""
-MOST_SECTIONS = 12
+MAX_SECTIONS = 12
 """Maximum number of sections: two a notch."""
 # places in `state`: the turns, for each side the coefficient, then its change a frame; the sections, the centre
 _COEFFICIENT, _STEP = 1, 3
@@ -273,7 +273,7 @@ class PhaserState(NamedTuple):
 
 @kernel
 def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f64, step: f64, rate: f64) -> None:
-    """y ← x mixed with its allpass chain. sections: per channel the last output and `MOST_SECTIONS` states."""
+    """y ← x mixed with its allpass chain. sections: per channel the last output and `MAX_SECTIONS` states."""
     age = s.ages[0]
     for n in range(y.frames):
         s.state[0] = effects_turns(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
@@ -290,7 +290,7 @@ def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f6
                 if age + n == 0:
                     s.state[_COEFFICIENT + side] = to
                 s.state[_STEP + side] = (to - s.state[_COEFFICIENT + side]) / f64(GRID)
-            for i in range(y.channels * (MOST_SECTIONS + 1)):
+            for i in range(y.channels * (MAX_SECTIONS + 1)):
                 s.sections[i] = effects_rest(s.sections[i])
         within = f64((age + n) % GRID)
         # a change of the number glides, as a share of the sections above it
@@ -302,10 +302,10 @@ def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f6
         for c in range(y.channels):
             side = c % 2
             a = s.state[_COEFFICIENT + side] + s.state[_STEP + side] * within
-            at = c * (MOST_SECTIONS + 1)
+            at = c * (MAX_SECTIONS + 1)
             v = effects_finite(x[c, n])
             u = v + f64(p.feedback[n]) * s.sections[at]
-            for i in range(MOST_SECTIONS):
+            for i in range(MAX_SECTIONS):
                 out = a * u + s.sections[at + 1 + i]
                 s.sections[at + 1 + i] = u - a * out
                 share = max(0.0, min(1.0, count - f64(i)))
@@ -323,7 +323,7 @@ class Phaser(Processor):
         *swing(0.4),
         hertz("centre", 800.0, 50.0, 8000.0, "Centre frequency of the sweep."),
         Param("depth", "float", 1.5, 0.0, 4.0, "octaves", smooth=0.05, doc="LFO depth: how far it sweeps up and down."),
-        Param("stages", "int", 6, low=2, high=MOST_SECTIONS, doc="Number of allpass stages."),
+        Param("stages", "int", 6, low=2, high=MAX_SECTIONS, doc="Number of allpass stages."),
         smooth_param("feedback", 0.3, -0.95, 0.95, "Feedback (resonance)."),
         smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
         Param("spread", default=0.25, smooth=0.1, doc="LFO phase of right behind left; 1 is a whole period."),
@@ -332,7 +332,7 @@ class Phaser(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._state = np.zeros(7, np.float64)
-        self._sections = np.zeros(spec.channels * (MOST_SECTIONS + 1), np.float64)
+        self._sections = np.zeros(spec.channels * (MAX_SECTIONS + 1), np.float64)
         self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:

@@ -27,7 +27,7 @@ from antiphon_host.instance import instance_of
 SECONDS = 15.0
 """Timeout in seconds of a plugin's creation and four hops; a single query has a shorter one."""
 MEMORY = 2 << 30
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 _HOP, _RATE = 256, 48000
 
 
@@ -72,7 +72,7 @@ def _lv2(world: list[lilv.World]) -> lilv.World:
 def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     """Each plugin of each library, whose names are read in a separate process."""
     for path in libraries("clap"):
-        end = run_forked(lambda path=path: json.dumps(clap.names(str(path))).encode(), SECONDS, MOST_BYTES)  # type: ignore[misc]
+        end = run_forked(lambda path=path: json.dumps(clap.names(str(path))).encode(), SECONDS, MAX_BYTES)  # type: ignore[misc]
         try:
             names = json.loads(end.data)
         except ValueError:
@@ -93,7 +93,7 @@ def _failed(address: str, why: str) -> PluginCard:
 
 
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
-    end = run_forked(partial(_try, address, read), SECONDS, MOST_BYTES)
+    end = run_forked(partial(_try, address, read), SECONDS, MAX_BYTES)
     try:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:

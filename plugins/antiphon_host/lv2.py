@@ -16,7 +16,7 @@ from antiphon_host.midi import MidiMessage
 
 EXT = "http://lv2plug.in/ns/ext/"
 ATOM = f"{EXT}atom#"
-_LEAST_BUFFER = 16384
+_MIN_BUFFER = 16384
 _P = c.c_void_p
 
 
@@ -63,7 +63,7 @@ class HostFeatures:
         self._map, self._unmap = _MAP(lambda _, uri: self.number(uri)), _UNMAP(self._name)
         self._schedule = _WORK(self._scheduled)
         self.scheduled: list[bytes] = []
-        kept: list[Any] = [c.c_int32(hop), c.c_int32(_LEAST_BUFFER), c.c_float(rate)]
+        kept: list[Any] = [c.c_int32(hop), c.c_int32(_MIN_BUFFER), c.c_float(rate)]
         self._numbers_kept = kept
         size, sequence, speed = kept
         options = (_Option * 6)()
@@ -167,7 +167,7 @@ class Lv2Instance:
             elif kind in ("audio", "cv"):
                 at = rows.get(index, self._scratch[0 if is_input else 1]).ctypes.data
             elif kind == "atom":
-                capacity = max(_LEAST_BUFFER, size)
+                capacity = max(_MIN_BUFFER, size)
                 buffer = (c.c_uint64 * (capacity // 8 + 2))()
                 self._atoms.append((buffer, is_input, capacity))
                 if index == more["midi"]:
@@ -201,7 +201,7 @@ class Lv2Instance:
     def _write(self, messages: Sequence[MidiMessage]) -> None:
         start, at = c.addressof(self._note_buffer), 16
         for frame, data in messages:
-            if at + 24 > _LEAST_BUFFER:
+            if at + 24 > _MIN_BUFFER:
                 break
             c.c_int64.from_address(start + at).value = frame
             c.c_uint32.from_address(start + at + 8).value = len(data)

@@ -14,8 +14,8 @@ from antiphon_host.card import PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports
 from antiphon_host.midi import COLUMNS, HEAD, MOST, pack
 
-LEAST_HOP = 32
-MOST_WAITING = 4096
+MIN_HOP = 32
+MAX_WAITING = 4096
 MEMORY = 512
 """Memory limit of a plugin in megabytes."""
 
@@ -36,7 +36,7 @@ class Plugin(WorkerProcessor):
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Worker of one node, with an instance per channel for a plugin of one channel."""
-        card, hop = self._card(), max(LEAST_HOP, spec.block)
+        card, hop = self._card(), max(MIN_HOP, spec.block)
         self._copies = spec.channels if is_mono(card) else 1
         rows = (card.ins + card.side) * self._copies
         more = HEAD + len(card.controls) + (MOST * COLUMNS if card.notes else 0)
@@ -83,7 +83,7 @@ class Plugin(WorkerProcessor):
         self.inputs, self.outputs = ports(card)  # type: ignore[misc, assignment]
         self._controls = card.controls
         self._values: Samples = np.zeros(len(card.controls), np.float32)
-        self._events: deque[tuple[int, Event]] = deque(maxlen=MOST_WAITING)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._keeps = 0
         self._hop_events: list[Event] = []
         self._sounding = Sounding()

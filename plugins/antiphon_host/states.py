@@ -9,7 +9,7 @@ from pathlib import Path
 from antiphon.api import FileError, ParamError
 from antiphon.api.backends.files import patches_folder, path_inside, write_atomic
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 
 
 def place_of(name: str) -> Path:
@@ -21,7 +21,7 @@ def read(name: str, address: str) -> bytes:
     """State of that name; empty if there is none. Raises ParamError: it is another plugin's, or damaged."""
     try:
         with place_of(name).open("rb") as file:
-            kept = json.loads(file.read(MOST_BYTES))
+            kept = json.loads(file.read(MAX_BYTES))
         if kept["address"] != address:
             raise ParamError(f"state: {name} is the state of {kept['address']}; choose another name")
         return base64.b64decode(kept["state"])
@@ -34,6 +34,6 @@ def read(name: str, address: str) -> bytes:
 def write(name: str, address: str, state: bytes) -> None:
     """Saves a state. Raises FileError: it cannot be written, or exceeds the size limit of reading."""
     text = json.dumps({"address": address, "state": base64.b64encode(state).decode()}).encode()
-    if len(text) > MOST_BYTES:
-        raise FileError(f"the state {name} has {len(text) >> 20} MB; at most {MOST_BYTES >> 20} MB are kept")
+    if len(text) > MAX_BYTES:
+        raise FileError(f"the state {name} has {len(text) >> 20} MB; at most {MAX_BYTES >> 20} MB are kept")
     write_atomic(place_of(name), text)

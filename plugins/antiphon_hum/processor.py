@@ -35,14 +35,14 @@ ROUNDED = 4
 SHORTEST = 0.02
 """Minimum length of a sent note in seconds."""
 SOFT, LOUD = -50.0, -10.0
-"""Levels in dBFS of velocity `LEAST_VELOCITY` and 1."""
+"""Levels in dBFS of velocity `MIN_VELOCITY` and 1."""
 BEND_REACH = 2
 """Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
-LEAST_EXPRESSED = 0.02
+MIN_EXPRESSED = 0.02
 """Minimum change of a note's pitch in semitones that is sent."""
 TAIL = 0.3
 """Seconds after a note's end until its bend is reset, so that its release keeps its pitch."""
-LEAST_VELOCITY = 0.25
+MIN_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
 BY_YIN = (
@@ -56,12 +56,12 @@ F1 on files, yin and learned (the card): hummed .80 and .98, 37 recorded songs .
 
 
 def velocity(level: float, dynamics: float) -> float:
-    """The velocity of a level in dB: linear from `LEAST_VELOCITY` at `SOFT` to 1 at `LOUD`.
+    """The velocity of a level in dB: linear from `MIN_VELOCITY` at `SOFT` to 1 at `LOUD`.
 
     `dynamics`: 0 gives all notes `MIDDLE_VELOCITY`, 1 the full range.
     """
     place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
-    by_level = LEAST_VELOCITY + (1.0 - LEAST_VELOCITY) * place
+    by_level = MIN_VELOCITY + (1.0 - MIN_VELOCITY) * place
     return MIDDLE_VELOCITY + (by_level - MIDDLE_VELOCITY) * dynamics
 
 
@@ -334,7 +334,7 @@ class Hum(Processor):
 
     def _express(self, now: int, semitones: float) -> None:
         """Sends how far the pitch is from the note's; what a bend does not reach is a mistake, or another note."""
-        if abs(semitones) > BEND_REACH or abs(semitones - self._expressed) < LEAST_EXPRESSED:
+        if abs(semitones) > BEND_REACH or abs(semitones - self._expressed) < MIN_EXPRESSED:
             return
         if len(self._pending) < _MAX_PENDING:
             self._expressed = semitones

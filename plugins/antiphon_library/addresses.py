@@ -18,7 +18,7 @@ REPLY_BYTES = 8000
 """Maximum bytes of a reply, in one datagram; further tracks are dropped."""
 BARS = (4, 2, 1)
 """Number of last bars compared with loops: the capture's length."""
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of a comparison."""
 MOST_TRACKS, MOST_SIGNALS = 50, 20
 KINDS = ("like", "skip", "dislike", "after")
@@ -69,7 +69,7 @@ class Questions:
         _checked(count)
         path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
         try:
-            async with self._one, asyncio.timeout(2 * PATIENCE):
+            async with self._one, asyncio.timeout(2 * TIMEOUT_SECONDS):
                 beats = await _captured(request, path, str(node))
                 found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
         except TimeoutError:

@@ -16,7 +16,7 @@ from antiphon.api.backends.runtime import shorten
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 DIGEST_BYTES = 20
-LONGEST_REASON = 300
+MAX_REASON = 300
 """Maximum characters of the reason in a bad file's row: names may be thousands long."""
 
 
@@ -60,7 +60,7 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
             for block in decoder.blocks():
                 whole.take(block)
     except FileError as error:
-        return FileEntry(path, state, digest, None, problem=shorten(str(error), LONGEST_REASON))
+        return FileEntry(path, state, digest, None, problem=shorten(str(error), MAX_REASON))
     sound = whole.identity()
     if sound is None:
         return FileEntry(path, state, digest, None, problem=f"{printable_path(os.fsdecode(path))} holds no sound")

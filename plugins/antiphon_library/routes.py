@@ -73,9 +73,9 @@ FitMatches = record("FitMatches", matches=list_of(FitTrack))
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Maximum pending catalogue queries."""
-MOST_TRACKS = 50
+MAX_TRACKS = 50
 """Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
@@ -193,7 +193,7 @@ class LibraryRoutes:
         count = 10 if body.count is msgspec.UNSET else body.count
         if body.file is msgspec.UNSET:
             node = "out" if body.node is msgspec.UNSET else body.node
-            found = await self._ask("/library/fits", "/library/fits.reply", min(count, MOST_TRACKS), node)
+            found = await self._ask("/library/fits", "/library/fits.reply", min(count, MAX_TRACKS), node)
             rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
             return answer({"matches": await self._in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
 
@@ -230,7 +230,7 @@ class LibraryRoutes:
 
     async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
         """Runs work on the catalogue, serialised; `Refusal` beyond the queue limit."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
         self._waiting += 1
         try:

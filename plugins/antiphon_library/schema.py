@@ -12,7 +12,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import make_folder
 
 FILE = "library.sqlite"
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 """Seconds to wait for another process's transaction; one takes milliseconds."""
 VERSION = 3
 """Schema version of the tables; earlier ones were in no release."""
@@ -70,7 +70,7 @@ def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
         with contextlib.suppress(OSError):  # that of an earlier version; it fails for another's, which stays as it is
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
-        base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        base = sqlite3.connect(path, timeout=TIMEOUT_SECONDS, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode=WAL")
             base.execute("PRAGMA synchronous=NORMAL")  # with WAL a power cut costs transactions, never the file

@@ -18,7 +18,7 @@ from antiphon_library.schema import explain_errors, transaction
 from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
-MOST_SIGNALS = 10000
+MAX_SIGNALS = 10000
 """Maximum rows of signals; the oldest are removed."""
 _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
@@ -117,7 +117,7 @@ class TasteTables:
         with explain_errors(self._path), transaction(self._base):
             rows = [(sound, kind, now) for sound, kind in signals]
             self._base.executemany("INSERT INTO signals (sound, kind, time) VALUES (?, ?, ?)", rows)
-            self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,))
+            self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MAX_SIGNALS,))
 
     def signals(self) -> list[Signal]:
         """All signals, the oldest first."""

@@ -177,7 +177,7 @@ class MusicRun(AnalysisRun):
             "tempo_confidence": certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
-            "key": key if key_certain >= harmony.LEAST_KEY else None,
+            "key": key if key_certain >= harmony.MIN_KEY else None,
             "key_confidence": key_certain,
             "chords": chords.spans,
             "chords_confidence": chords.confidence,

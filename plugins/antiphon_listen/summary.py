@@ -105,7 +105,7 @@ class _Reader:
 
 CHORUS_SHARE = 0.75
 """Maximum share of the chorus before the other parts have their bars."""
-LEAST_BARS = 2
+MIN_BARS = 2
 """Minimum bars of a part: fewer are no phrase."""
 _SLACK = 1e-6
 """Rounding tolerance in seconds."""
@@ -138,7 +138,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     left = seconds + _SLACK
     order = _order(structure)
     for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
-        rest = LEAST_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
+        rest = MIN_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
         played = _longest_run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
@@ -175,7 +175,7 @@ def _bar_seconds(bars: list[_Bar]) -> float:
 
 def _others(seconds: float, bars: list[_Bar]) -> int:
     """Number of parts beside the chorus that fit a summary."""
-    return int((1.0 - CHORUS_SHARE) * seconds / (LEAST_BARS * _bar_seconds(bars)) + 0.5)
+    return int((1.0 - CHORUS_SHARE) * seconds / (MIN_BARS * _bar_seconds(bars)) + 0.5)
 
 
 def _order(structure: Structure) -> list[int]:
@@ -210,7 +210,7 @@ def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tup
         return [(n, seconds) for n in order]
     other = max(1.0, seconds * (1.0 - CHORUS_SHARE))
     bar = structure.bar * float(np.median(np.diff(structure.beats)))
-    each = max(LEAST_BARS * bar + 0.1 * bar, other / max(1, len(order) - 1))
+    each = max(MIN_BARS * bar + 0.1 * bar, other / max(1, len(order) - 1))
     return [(n, seconds if place == 0 else each) for place, n in enumerate(order)]
 
 
@@ -239,7 +239,7 @@ def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) ->
             break
         used += bars[n].seconds
         taken.append(n)
-    if len(taken) < min(LEAST_BARS, len(own)) and chosen:
+    if len(taken) < min(MIN_BARS, len(own)) and chosen:
         return 0.0
     chosen.update(taken)
     return used

@@ -155,9 +155,9 @@ ANALYSIS_SHARE = 0.5
 """Share of the analysis in the progress."""
 SONG_SHARE = 0.4
 """Share of song cutting in the analysis's progress."""
-MOST_PROBLEMS = 12
+MAX_PROBLEMS = 12
 """Maximum rejected files named in the report."""
-MOST_QUESTIONS = 12
+MAX_QUESTIONS = 12
 """Maximum loops of uncertain tempo to ask about."""
 
 
@@ -177,9 +177,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
         job = replace(job, source=folder, settings=settings)
         job.complain(f"the loops of {printable_path(song.name)} are in {printable_path(job.source)}")
     library = analyse(job.source, lambda n, of, _name: job.progress(begun + (ANALYSIS_SHARE - begun) * n / max(1, of)))
-    more = len(library.problems) - MOST_PROBLEMS
-    rest = [f"{more} more files are no loops"] if more > 1 else library.problems[MOST_PROBLEMS:]
-    for sentence in (*library.problems[:MOST_PROBLEMS], *rest, *library.doubts):
+    more = len(library.problems) - MAX_PROBLEMS
+    rest = [f"{more} more files are no loops"] if more > 1 else library.problems[MAX_PROBLEMS:]
+    for sentence in (*library.problems[:MAX_PROBLEMS], *rest, *library.doubts):
         job.complain(sentence)
     _settle(job, library, load(job.source))
     if job.analysis is not None:
@@ -220,7 +220,7 @@ def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
     """Asks for uncertain tempos of loops; unanswered ones are named in one line."""
     uncertain = library.uncertain(stacking)
     open_ones = list(uncertain)
-    for loop in uncertain[:MOST_QUESTIONS]:
+    for loop in uncertain[:MAX_QUESTIONS]:
         answer = job.ask(
             f"{printable_path(loop.file)}: its tempo is uncertain, {tempos(loop)}. Its bpm, or Enter to leave it out: "
         ).strip()

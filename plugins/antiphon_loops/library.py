@@ -21,13 +21,13 @@ from antiphon.api.backends.files import (
     write_atomic,
 )
 from antiphon_loops import rules
-from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, TempoLabel, too_large
+from antiphon_loops.analysis.reading import MAX_BYTES, NoLoop, TempoLabel, too_large
 from antiphon_loops.record import Loop
 from antiphon_loops.store import LoopStore, SoundKey
 
-MOST_FILES = 20000
-AT_ONCE = 2
-_MOST_NAMES = 4
+MAX_FILES = 20000
+BATCH_SIZE = 2
+_MAX_NAMES = 4
 """Maximum loops named in a sentence."""
 Progress = Callable[[int, int, str], None]
 """Callback with the number of files done, the number of files, and the name of the next."""
@@ -58,7 +58,7 @@ class Analysed:
 
 def left_out(loops: Sequence[Loop]) -> str:
     """Sentence on loops of uncertain tempo."""
-    names = [f"{printable_path(x.file)} ({tempos(x)})" for x in loops[:_MOST_NAMES]]
+    names = [f"{printable_path(x.file)} ({tempos(x)})" for x in loops[:_MAX_NAMES]]
     more = f" and {len(loops) - len(names)} more" if len(loops) > len(names) else ""
     which = "1 loop is" if len(loops) == 1 else f"{len(loops)} loops are"
     return (
@@ -116,10 +116,10 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
     loops: list[Loop] = []
     problems: list[str] = []
     ahead: deque[_File] = deque()
-    with LoopStore(folder, root) as store, _Pool(AT_ONCE) as pool:
+    with LoopStore(folder, root) as store, _Pool(BATCH_SIZE) as pool:
         work = _Work(store, pool)
         for n in range(len(files)):
-            for later in files[n + len(ahead) : n + AT_ONCE]:
+            for later in files[n + len(ahead) : n + BATCH_SIZE]:
                 ahead.append(work.begin(later, later.relative_to(folder).as_posix()))
             file = ahead.popleft()
             if progress is not None:
@@ -175,7 +175,7 @@ class _Work:
             return _File(name, f"cannot read {name}: {reason_of_os_error(error)}")
         if not stat.S_ISREG(state.st_mode):
             return _File(name, f"cannot read {name}: it is no ordinary file")
-        if state.st_size > MOST_BYTES:
+        if state.st_size > MAX_BYTES:
             return _File(name, str(too_large(name)))
         if problem := self.store.problem(path, name):
             return _File(name, problem)
@@ -217,7 +217,7 @@ def found_in(folder: Path) -> Iterable[Path]:
         for name in sorted(names):
             if name.lower().endswith(tuple(SOUND_FORMATS)) and not name.startswith("."):
                 count += 1
-                if count > MOST_FILES:
+                if count > MAX_FILES:
                     return
                 yield Path(place) / name
 

@@ -20,7 +20,7 @@ KEPT = 32
 """Maximum remembered proposals, and pictures."""
 UNDONE = 64
 """Maximum changes that can be undone."""
-LONGEST_DIFF = 20_000
+MAX_DIFF = 20_000
 OPEN_STATES = ("waiting", "landing")
 """States in which the performer's decision on a proposal is pending."""
 BUSY_STATES = ("rehearsing", *OPEN_STATES)
@@ -80,8 +80,8 @@ def diff_of(text: str, lines: tuple[tuple[str, tuple[Any, ...]], ...], base: str
     if text:
         shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
     whole = "\n".join(shown)
-    left = len(whole) - LONGEST_DIFF
-    return whole if left <= 0 else f"{whole[:LONGEST_DIFF]}\n… {left:,} more characters"
+    left = len(whole) - MAX_DIFF
+    return whole if left <= 0 else f"{whole[:MAX_DIFF]}\n… {left:,} more characters"
 
 
 class Desk:

@@ -10,9 +10,9 @@ from antiphon.api.backends.http import Refusal
 from antiphon.api.backends.runtime import HELPER_FAULTS, HelperTask
 
 MODULE = "antiphon_mcp.stage"
-MOST_WAITING = 4
+MAX_WAITING = 4
 """Maximum pieces of work waiting or in progress; a further one is refused."""
-PATIENCE = 180.0
+TIMEOUT_SECONDS = 180.0
 """Timeout in seconds of an answer: the process's own limit, and its start on a busy machine."""
 IDLE_SECONDS = 600.0
 """Seconds of idleness after which the process ends."""
@@ -30,8 +30,8 @@ class Rehearser:
 
     async def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer to a request. Raises Refusal: too much waits, or the process has ended."""
-        if self.waiting >= MOST_WAITING:
-            raise Refusal(429, f"{MOST_WAITING} rehearsals wait already; try again", (("Retry-After", "5"),))
+        if self.waiting >= MAX_WAITING:
+            raise Refusal(429, f"{MAX_WAITING} rehearsals wait already; try again", (("Retry-After", "5"),))
         self.waiting += 1
         try:
             async with self._one:
@@ -47,7 +47,7 @@ class Rehearser:
             if process is None or process.ended:
                 process = self._process = await HelperTask.start(MODULE)
             await process.send(asked)
-            answer = await process.receive(PATIENCE)
+            answer = await process.receive(TIMEOUT_SECONDS)
         except (*HELPER_FAULTS, TimeoutError, asyncio.CancelledError) as error:
             self._process = None
             if process is not None:

@@ -12,7 +12,7 @@ from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLeve
 
 OWNER = TokenLevel.OWNER
 MOST_EDITS, MOST_VALUES, MOST_SCENE, MOST_QUANTUM = 256, 128, 127, 4096
-LONGEST_LINE = 400
+MAX_LINE = 400
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}")
 Value = float | bool | Annotated[str, Meta(max_length=1000)]
 
@@ -48,7 +48,7 @@ class LandBody(Asked):
 class SayBody(Asked):
     """Body with a line to show."""
 
-    text: Annotated[str, Meta(min_length=1, max_length=LONGEST_LINE)]
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_LINE)]
 
 
 class HearBody(Asked):

@@ -26,7 +26,7 @@ RANGE = 80.0
 """Displayed range in dB below full scale."""
 FRAMES = 4096
 QUIETEST = -120.0
-MOST_ONSETS = 256
+MAX_ONSETS = 256
 _COLOURS = np.array([[8, 10, 24], [40, 42, 110], [150, 60, 130], [240, 130, 70], [255, 240, 180]], np.float64)
 """Colour map from silence to full scale."""
 
@@ -73,7 +73,7 @@ def onsets(sound: Samples, rate: int) -> list[float]:
         return []
     rises = level_rises(mono, rate, (1, 2), circular=False)
     peaks = (rises > ONSET_RISE) & (rises >= np.roll(rises, 1)) & (rises > np.roll(rises, -1))
-    return [round(float(at * piece / rate), 3) for at in np.flatnonzero(peaks)[:MOST_ONSETS]]
+    return [round(float(at * piece / rate), 3) for at in np.flatnonzero(peaks)[:MAX_ONSETS]]
 
 
 def _mono(sound: Samples) -> NDArray[np.float64]:

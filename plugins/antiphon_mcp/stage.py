@@ -31,7 +31,7 @@ SECONDS = 90.0
 """Time limit of a piece of work in seconds."""
 LARGEST = 64 << 20
 """Bytes of an answer."""
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds of reading a script, and of a beat of it."""
 LOUDER = 12.0
 """Minimum level change of a band in dB for a remark."""
@@ -71,7 +71,7 @@ def _reason(end: ForkedEnd) -> str:
     if end.late:
         return f"it takes over {SECONDS:g} s"
     if end.status == -signal.SIGVTALRM:
-        return f"it runs without end, over {2 * PATIENCE:g} s in one call"
+        return f"it runs without end, over {2 * TIMEOUT_SECONDS:g} s in one call"
     how = f" by {signal.Signals(-end.status).name}" if end.status < 0 else ""
     return f"it ends its process{how}; a script plays to its end"
 

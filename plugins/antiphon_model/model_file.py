@@ -36,7 +36,7 @@ REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
 VERSION = 3
 """Version of description format and checks; cached ones of another version are ignored."""
-LEAST_HOP = 512
+MIN_HOP = 512
 """Minimum hop in frames of a file without a larger ratio: shorter hops cost more than they gain."""
 MAX_HOP = 65536
 """Maximum hop in frames: 1.4 s at 48 kHz."""
@@ -97,14 +97,14 @@ class ModelFile:
     def hop_for(self, asked: int) -> int:
         """Hop in frames.
 
-        `asked`: frames, or 0 for the file's own. Returns a multiple of the file's hop, of at least `LEAST_HOP` frames
+        `asked`: frames, or 0 for the file's own. Returns a multiple of the file's hop, of at least `MIN_HOP` frames
         unless fewer were asked for. Raises ModelError: the file takes hops of another length alone.
         """
         if self.fixed:
             if asked not in (0, self.hop):
                 raise ModelError(f"{Path(self.path).name} takes hops of {self.hop} frames, not {asked}; set hop to 0")
             return self.hop
-        return -(-(asked or LEAST_HOP) // self.hop) * self.hop
+        return -(-(asked or MIN_HOP) // self.hop) * self.hop
 
 
 class Untried(ModelError):

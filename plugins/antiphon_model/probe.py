@@ -25,7 +25,7 @@ from antiphon.api.backends.models import ModelError, looks_like_onnx
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
 from antiphon_model.landlock import StreamProgram, confine, sentence
-from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
+from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
 
 MAX_ANSWER = 1 << 16
 """Maximum bytes of a description."""
@@ -37,7 +37,7 @@ MEASURED_FRAMES = 24576
 """Minimum frames of noise in the latency measurement."""
 MEASURE_SECONDS = 2.0
 """CPU time limit of that measurement, for each method."""
-LEAST_CORRELATION = 0.2
+MIN_CORRELATION = 0.2
 """Minimum correlation peak of a delayed copy; chance gives 0.04 in `MEASURED_FRAMES`."""
 
 
@@ -139,7 +139,7 @@ def _onnx(data: bytes) -> dict[str, Any]:
 
     model = onnx_file.load(data)
     declared = model.declared
-    values = model.frames or declared.get("hop", LEAST_HOP) // declared.get("in_ratio", 1) or 1
+    values = model.frames or declared.get("hop", MIN_HOP) // declared.get("in_ratio", 1) or 1
     try:
         answer = model.begin()(np.zeros((model.inputs, values), np.float32))
     except Exception as error:
@@ -164,7 +164,7 @@ def _onnx(data: bytes) -> dict[str, Any]:
 
 
 def _hop(shortest: int) -> int:
-    return -(-LEAST_HOP // shortest) * shortest
+    return -(-MIN_HOP // shortest) * shortest
 
 
 def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
@@ -203,7 +203,7 @@ def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None
     likeness = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size)), size)[: len(y) // 2]
     scale = np.linalg.norm(x) * np.linalg.norm(y)
     peak = int(np.argmax(np.abs(likeness)))
-    return peak if scale and abs(likeness[peak]) >= LEAST_CORRELATION * scale else None
+    return peak if scale and abs(likeness[peak]) >= MIN_CORRELATION * scale else None
 
 
 def _answer(method: ModelMethod, run: Any, x: Samples, hop: int) -> Samples:

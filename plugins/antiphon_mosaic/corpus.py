@@ -16,14 +16,14 @@ from antiphon_mosaic.features import CHROMA, LEVEL, LEVEL_SPREAD, TIMBRE, WIDTH,
 
 SECONDS = 120.0
 """Maximum seconds of sound of a corpus; beyond it each file contributes an equal share, its loudest."""
-MOST_FILES = 200
-MOST_UNITS = 8192
+MAX_FILES = 200
+MAX_UNITS = 8192
 CLUSTERS = 8
 RANGE = 50.0
 """Level range in dB below the loudest unit; softer units are left out."""
-MOST_RISE = 6.0
+MAX_RISE = 6.0
 """Band rise in dB that counts as a full onset."""
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ def read(path: str, rate: int) -> list[F32]:
     files = [Path(path)]
     if os.path.isdir(path):
         inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())
-        files = (
-            [inside[n * len(inside) // MOST_FILES] for n in range(MOST_FILES)] if len(inside) > MOST_FILES else inside
-        )
+        files = [inside[n * len(inside) // MAX_FILES] for n in range(MAX_FILES)] if len(inside) > MAX_FILES else inside
         if not files:
             raise FileError(f"the reference {printable_path(path)} holds no sound files; give a file or another folder")
     share = max(1, round(SECONDS * rate / len(files)))
@@ -71,7 +69,7 @@ def corpus(sounds: list[F32], grid: Grid) -> Corpus:
     """Cuts sounds into units on a grid of a quarter of their size, and at onsets; computes features and map."""
     gap = np.zeros(grid.size, np.float32)
     whole = np.concatenate([part for sound in sounds for part in (sound, gap)])
-    step = max(grid.size // 4, len(whole) // (MOST_UNITS * 3 // 4))
+    step = max(grid.size // 4, len(whole) // (MAX_UNITS * 3 // 4))
     starts: list[int] = []
     first = 0
     for sound in sounds:
@@ -82,22 +80,22 @@ def corpus(sounds: list[F32], grid: Grid) -> Corpus:
     onset = np.isin(order, onsets)
     inner = -(-grid.size // grid.hop)
     tops = np.lib.stride_tricks.sliding_window_view(np.pad(rises, (0, inner + 1)), inner).max(axis=1)
-    stir = np.minimum(tops[np.minimum(order // grid.hop + 1, len(rises))] / MOST_RISE, 1.0)
+    stir = np.minimum(tops[np.minimum(order // grid.hop + 1, len(rises))] / MAX_RISE, 1.0)
     describer = Describer(grid)
     length = 2 * grid.window
     before = length - grid.ahead
     padded = np.pad(whole, (before, length))
     views = np.lib.stride_tricks.sliding_window_view(padded, length)
     parts, pitches = [], []
-    for at in range(0, len(order), _AT_ONCE):
-        windows = views[order[at : at + _AT_ONCE]]
+    for at in range(0, len(order), _BATCH_SIZE):
+        windows = views[order[at : at + _BATCH_SIZE]]
         parts.append(describer.describe(windows))
         pitches.append(describer.pitch(windows, grid.rate))
     features, pitch = np.concatenate(parts), np.concatenate(pitches)
     heard = features[:, LEVEL] > features[:, LEVEL].max() - RANGE / LEVEL_SPREAD
     chosen = np.flatnonzero(heard)
-    if len(chosen) > MOST_UNITS:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_UNITS).astype(int)]
+    if len(chosen) > MAX_UNITS:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_UNITS).astype(int)]
     features = np.ascontiguousarray(features[chosen])
     place, cluster = _mapped(features)
     sound = np.pad(whole, (0, 4 * grid.size))

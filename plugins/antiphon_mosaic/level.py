@@ -12,7 +12,7 @@ PIECES = 4
 """Gain segments per hop."""
 SIDE = 2
 """Segments before and after one in its energy average."""
-MOST_GAIN = 30.0
+MAX_GAIN = 30.0
 CEILING = 0.98
 BANDS, MOST_FIT = 14, 18.0
 
@@ -39,7 +39,7 @@ class LevelMatcher:
         most = CEILING / np.maximum(np.max([peak[n : n + count] for n in (first - 1, first, first + 1)], axis=0), 1e-9)
         for channel, result in zip(dry, out, strict=False):
             wanted = np.square(channel.reshape(-1, self._piece)).mean(axis=1) @ self._smooth
-            gain = np.minimum(np.minimum(np.sqrt(wanted / own), MOST_GAIN) ** amount, most)
+            gain = np.minimum(np.minimum(np.sqrt(wanted / own), MAX_GAIN) ** amount, most)
             np.multiply(gain.astype(np.float32) @ self._between, made[hop : 2 * hop], out=result)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
-from antiphon_mosaic.corpus import CLUSTERS, MOST_STEPS, MOST_UNITS, UnitChooser, corpus, read
+from antiphon_mosaic.corpus import CLUSTERS, MAX_UNITS, MOST_STEPS, UnitChooser, corpus, read
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
 from antiphon_mosaic.kernels import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
@@ -68,7 +68,7 @@ class Mosaic(Processor):
         Param("fit", default=0.5, low=0.0, high=1.0, doc="How far units get the input's levels in 14 bands."),
         Param("follow", default=1.0, low=0.0, high=1.0, doc="1: at the input's level; 0: units at their own."),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", doc="Output level."),
-        Param("units", "int", 0, 0, MOST_UNITS, readonly=True, doc="Units of the reference."),
+        Param("units", "int", 0, 0, MAX_UNITS, readonly=True, doc="Units of the reference."),
         Param("unit_x", default=0.0, low=0.0, high=1.0, readonly=True, doc="Place of the unit played last."),
         Param("unit_y", default=0.0, low=0.0, high=1.0, readonly=True, doc="Likewise."),
     )

@@ -162,7 +162,7 @@ def find_voice(sound: F32, work: Path) -> F32 | None:
 
 SIZE, HOP = 2048, 512
 """Window and hop in samples."""
-AT_ONCE = 256
+BATCH_SIZE = 256
 LONGEST = 600.0
 """Maximum seconds of A."""
 CHANGE = 0.75
@@ -264,8 +264,8 @@ def equalise(sound: F32, reference: F32) -> F32:
         padded = np.pad(channel, (SIZE, SIZE + HOP))
         views = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
         total = np.zeros_like(padded)
-        for at in range(0, len(views), AT_ONCE):
-            spectra = np.fft.rfft(views[at : at + AT_ONCE] * window, axis=1) * gain
+        for at in range(0, len(views), BATCH_SIZE):
+            spectra = np.fft.rfft(views[at : at + BATCH_SIZE] * window, axis=1) * gain
             for n, piece in enumerate(np.fft.irfft(spectra, SIZE, axis=1) * (window / 1.5), at):
                 total[n * HOP : n * HOP + SIZE] += piece
         into[:] = total[SIZE : SIZE + len(channel)]
@@ -277,8 +277,8 @@ def long_term(sound: F32) -> F64:
     mono = np.pad(listening_mono(sound), SIZE)
     views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
     power, window = np.zeros(SIZE // 2 + 1), np.hanning(SIZE)
-    for at in range(0, len(views), AT_ONCE):
-        power += (np.abs(np.fft.rfft(views[at : at + AT_ONCE] * window, axis=1)) ** 2).sum(axis=0)
+    for at in range(0, len(views), BATCH_SIZE):
+        power += (np.abs(np.fft.rfft(views[at : at + BATCH_SIZE] * window, axis=1)) ** 2).sum(axis=0)
     bins = np.arange(len(power))
     width = np.maximum(1.0, 0.115 * bins)
     low = np.maximum(0, np.floor(bins - width)).astype(int)

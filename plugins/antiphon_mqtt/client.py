@@ -31,7 +31,7 @@ SESSION_SECONDS = 3600
 """Session expiry in seconds: the broker queues our messages for that long while we are disconnected."""
 MAX_PACKET = 16 << 20
 """Maximum packet size in bytes; the broker drops larger ones."""
-AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """Seconds after resuming a session in which the broker may redeliver unacknowledged messages."""
 REMEMBERED = 16384
 SHORT = 64
@@ -58,7 +58,7 @@ class Once:
         """Handles a new connection. resumed: the broker kept our session; if not, identifiers restart."""
         if not resumed:
             self._seen.clear()
-        self._again_until = self._clock() + AGAIN_SECONDS if resumed else 0.0
+        self._again_until = self._clock() + RETRY_SECONDS if resumed else 0.0
 
     def new(self, mid: int, again: bool, topic: str, payload: bytes) -> bool:
         """True for a message not seen before. mid: 0 has no identity (QoS 0).  again: the broker's redelivery mark."""

@@ -13,7 +13,7 @@ from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made, dice
 DIRECTIONS = ("up", "down", "alternate")
 WINDOW = 0.05
 """Maximum distance in beats of the notes of a chord."""
-LEAST_NOTE_BEATS = 1e-4
+MIN_NOTE_BEATS = 1e-4
 """Minimum length of a note in beats, so that its end follows its begin."""
 
 
@@ -40,7 +40,7 @@ class Delaying(ClockNode):
     def up(self, io: IO, event: Event, key: Key) -> None:
         super().up(io, event, key)
         for delay, begin, note in self._delays.pop(key, ()):
-            self.ends(max(begin + LEAST_NOTE_BEATS, self.beat(event.offset) + delay), note)
+            self.ends(max(begin + MIN_NOTE_BEATS, self.beat(event.offset) + delay), note)
 
     def expressed(self, key: Key) -> Iterable[Key]:
         return (*super().expressed(key), *(note for _, _, note in self._delays.get(key, ())))

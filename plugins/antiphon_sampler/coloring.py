@@ -14,7 +14,7 @@ from antiphon.api.kernels import f64, f64p, i64, kernel
 
 LOWEST, HIGHEST = 20.0, 20000.0
 """Frequencies in Hz; a low-pass at the highest and a high-pass or band-pass at the lowest are off."""
-MOST_Q = 30.0
+MAX_Q = 30.0
 """Maximum Q of a resonance; SuperDirt's range reaches 1000, which is 60 dB."""
 GRID = 16
 """Interval in frames of the denormal check of a voice's states."""
@@ -80,8 +80,8 @@ class Color(IntEnum):
 
 
 def quality(resonance: float) -> float:
-    """The Q of a resonance of 0 to 1: SuperDirt's, 1 to 1000, but at most `MOST_Q`."""
-    return min(MOST_Q, math.pow(1000.0, resonance))
+    """The Q of a resonance of 0 to 1: SuperDirt's, 1 to 1000, but at most `MAX_Q`."""
+    return min(MAX_Q, math.pow(1000.0, resonance))
 
 
 @kernel

@@ -16,7 +16,7 @@ from antiphon.api import PluginError
 from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 from antiphon.api.backends.runtime import composed
 
-MOST_FILES = 20000
+MAX_FILES = 20000
 """Maximum files of one library."""
 _LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
 _LAYER_FOLDER = re.compile(r"^v([0-9]{1,3})$")
@@ -69,7 +69,7 @@ def folder_of(name: str) -> Path:
 def list_folder(folder: Path) -> Listing:
     """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
-    Links are followed only inside the folder. Hidden files are left out, and files after the first `MOST_FILES`. Raises
+    Links are followed only inside the folder. Hidden files are left out, and files after the first `MAX_FILES`. Raises
     PluginError: it cannot be read, or holds no sound.
     """
     problems: list[str] = []
@@ -90,12 +90,12 @@ def list_folder(folder: Path) -> Listing:
         files = [path] if _is_sound(path.name) else []
         if path.is_dir():
             files = _files(path, root, problems)
-        if count + len(files) > MOST_FILES:
+        if count + len(files) > MAX_FILES:
             problems.append(
-                f"{printable_path(folder.name)} holds more than {MOST_FILES} sounds; those after "
+                f"{printable_path(folder.name)} holds more than {MAX_FILES} sounds; those after "
                 f"{printable_path(entry.name)} are left out: make several folders of it"
             )
-            files = files[: MOST_FILES - count]
+            files = files[: MAX_FILES - count]
         count += len(files)
         if files:
             name = composed(entry.name if path.is_dir() else path.stem)

@@ -15,7 +15,7 @@ from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_mi
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.slices import AT_ONCE, LEAST, MOST_LOOPS, ClockedLoop, between, cuts_between, region
+from antiphon_sampler.slices import BATCH_SIZE, LEAST, MAX_LOOPS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
@@ -74,7 +74,7 @@ class Sampler(Processor):
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
-        self._loops: list[ClockedLoop | None] = [None] * MOST_LOOPS
+        self._loops: list[ClockedLoop | None] = [None] * MAX_LOOPS
         self._bends = ChannelBends()
         self._shapes = NoteShapes()
         self._down: set[tuple[int, int]] = set()
@@ -88,7 +88,7 @@ class Sampler(Processor):
         self._down.clear()
         self._volumes.clear()
         self._missed = self._at = self._fired = self._sliced = 0
-        self._loops[:] = [None] * MOST_LOOPS
+        self._loops[:] = [None] * MAX_LOOPS
         self._bends.reset()
 
     def process(self, io: IO) -> None:
@@ -182,7 +182,7 @@ class Sampler(Processor):
     def _due(self, io: IO, frame: int) -> tuple[int, int]:
         """Frame before `frame` of the next loop slice, and the loop's slot; `frame` and -1 for none."""
         slot = -1
-        if io.time.playing and self._sliced < AT_ONCE:
+        if io.time.playing and self._sliced < BATCH_SIZE:
             for n, loop in enumerate(self._loops):
                 if loop is not None and (at := loop.frame(io.time, self._rate)) < frame:
                     frame, slot = at, n
@@ -321,11 +321,11 @@ class Sampler(Processor):
     def _begin(
         self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
-        """Starts a loop, or a sliced part; at `MOST_LOOPS` loops, the oldest ends."""
+        """Starts a loop, or a sliced part; at `MAX_LOOPS` loops, the oldest ends."""
         values.beats = max(LEAST, values.beats)
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
         if slot < 0:
-            slot = min(range(MOST_LOOPS), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
+            slot = min(range(MAX_LOOPS), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
             self._end(slot)
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)

@@ -14,7 +14,7 @@ from antiphon_sampler.library import sample_name
 from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage, new_page
 from antiphon_sampler.streams import PageStreams
 
-MOST_BYTES = 128 << 20
+MAX_BYTES = 128 << 20
 """Memory limit of start pages within samples; pages of samples' beginnings count with the library."""
 LOOK = 0.01
 """Poll interval in seconds for page requests: waking a thread from the block path would cost a system call."""
@@ -96,13 +96,13 @@ class PageReader:
             sample, way = self._requests.popleft()
         except IndexError:
             return False
-        if self._bytes < MOST_BYTES:
+        if self._bytes < MAX_BYTES:
             self._bytes += self.begin(sample, way)
         elif not self._full:
             self._full = True
             say(
                 f"{sample_name(sample.path)} is not played from further places: notes begin at more places "
-                f"of long samples than the {MOST_BYTES >> 20} MB of memory for them hold; cut it into parts"
+                f"of long samples than the {MAX_BYTES >> 20} MB of memory for them hold; cut it into parts"
             )
         return True
 

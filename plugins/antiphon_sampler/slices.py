@@ -12,11 +12,11 @@ from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises
 from antiphon_sampler.samples import Sample
 from antiphon_sampler.values import NoteValues
 
-MOST_LOOPS = 16
+MAX_LOOPS = 16
 """Maximum simultaneous loops of a node."""
 LEAST = 1.0 / 32.0
 """Minimum beats of a loop."""
-AT_ONCE = 64
+BATCH_SIZE = 64
 """Maximum slices started in one block; further ones start late, in the next."""
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""

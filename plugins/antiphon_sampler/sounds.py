@@ -21,7 +21,7 @@ from antiphon_sampler.slices import onsets
 
 LONGEST = 30.0
 """Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
-MOST_BYTES = 512 << 20
+MAX_BYTES = 512 << 20
 """Memory limit of one library's samples, bytes."""
 EAGER = 2048
 """Maximum files of a library that is decoded whole; larger ones are decoded sample by sample on request."""
@@ -110,7 +110,7 @@ class Sounds:
                 if not fits:
                     self._refuse(
                         f"{sample_name(self._paths[place])} is not played: the sounds of "
-                        f"{printable_path(self.listing.folder.name)} take more than the {MOST_BYTES >> 20} MB that "
+                        f"{printable_path(self.listing.folder.name)} take more than the {MAX_BYTES >> 20} MB that "
                         "are held in memory; make several folders of it"
                     )
             self._tried[place] = True
@@ -118,7 +118,7 @@ class Sounds:
 
     def _make_room(self, size: int) -> bool:
         """Whether a sample of that many bytes fits in memory. Under the lock."""
-        return self._bytes + size <= MOST_BYTES
+        return self._bytes + size <= MAX_BYTES
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:
         """Sample of a file, for a long one its beginning; and its bytes of memory."""

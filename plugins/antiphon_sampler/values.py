@@ -7,7 +7,7 @@ from typing import Any
 
 from antiphon.api import IO, Param, Value
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
-from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, STEEPNESS, VOWELS
+from antiphon_sampler.coloring import HIGHEST, LOWEST, MAX_Q, STEEPNESS, VOWELS
 from antiphon_sampler.pads import FIRST
 from antiphon_sampler.rows import VOICES
 
@@ -35,7 +35,7 @@ PARAMS = (
     Param("hpf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="High-pass; the lowest off."),
     Param("hresonance", default=0.0, low=0.0, high=1.0, doc="Resonance of the high-pass."),
     Param("bandf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Band-pass; the lowest off."),
-    Param("bandq", default=10.0, low=1.0, high=MOST_Q, doc="Q of the band-pass: how narrow it is."),
+    Param("bandq", default=10.0, low=1.0, high=MAX_Q, doc="Q of the band-pass: how narrow it is."),
     Param("shape", default=0.0, low=0.0, high=1.0, doc="Distortion."),
     Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Bit depth (bitcrusher); 0 off."),
     Param("coarse", "float", 1.0, 1.0, 256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."),

@@ -30,7 +30,7 @@ PERIODIC = 0.5
 """Minimum correlation of successive periods for a pitch."""
 PERIODS = 2.5
 """Number of periods compared."""
-_AT_ONCE = 128
+_BATCH_SIZE = 128
 """Hops per batch: a note may be as long as the recording, and memory is bounded."""
 SMOOTH = 5
 """Length in hops of the median filter over pitches."""
@@ -56,7 +56,7 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     if not inside.any():
         return []
     places = at[inside]
-    parts = [_peaks(sound, places[n : n + _AT_ONCE], window, low, high) for n in range(0, len(places), _AT_ONCE)]
+    parts = [_peaks(sound, places[n : n + _BATCH_SIZE], window, low, high) for n in range(0, len(places), _BATCH_SIZE)]
     lags, peak = (np.concatenate(values) for values in zip(*parts, strict=True))
     semitones = 12.0 * np.log2(period / lags)
     periodic = peak > PERIODIC
@@ -120,7 +120,7 @@ VOWEL = "la"
 """Syllable for scores without lyrics."""
 GLIDE = 0.015
 """Glide in seconds between notes of a recording, whose own glide is in its pitch contour."""
-MOST_SECONDS = 1200.0
+MAX_SECONDS = 1200.0
 """Maximum length of a recording in seconds."""
 BLOCK = 2048
 
@@ -138,8 +138,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
         sound = read_sound(job.source)
     except FileError as error:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
-    if sound.samples.shape[1] > MOST_SECONDS * sound.rate:
-        raise UsageError(f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    if sound.samples.shape[1] > MAX_SECONDS * sound.rate:
+        raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
     _check_texts(job)
     mix, backing = str(job.settings.get("mix", "no")), None
     with TemporaryDirectory() as folder:

@@ -17,12 +17,12 @@ from antiphon.api import Event, UsageError
 from antiphon.api.backends.files import MidiTimes, MidiTrack, open_midi, printable_path, read_midi
 from antiphon.api.backends.synths import ChannelBends
 
-MOST_BENDS = 1024
+MAX_BENDS = 1024
 """Most bends of a note."""
 _LINES = "/\\"
 """Karaoke marks before the first syllable of a line or a verse."""
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 DRUMS = 10
 NEAR = 0.06
 """Maximum beats between a lyric and its note."""
@@ -104,7 +104,7 @@ def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
             begin, end = times.seconds(note.start), times.seconds(note.end)
             line = bends.get(note.channel, [])
             first, last = max(0, bisect(line, (begin, math.inf)) - 1), bisect(line, (end, -math.inf))
-            found.append(SungNote(begin, end, note.number, note.velocity, text, tuple(line[first:last][:MOST_BENDS])))
+            found.append(SungNote(begin, end, note.number, note.velocity, text, tuple(line[first:last][:MAX_BENDS])))
         parts.append(ScorePart(track.name, tuple(found)))
     return tuple(parts), times.seconds(song.length)
 
@@ -146,7 +146,7 @@ def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, st
 
 def _musicxml(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     try:
-        content = path.read_bytes()[: MOST_BYTES + 1]
+        content = path.read_bytes()[: MAX_BYTES + 1]
         if content[:2] == b"PK":
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
                 inner = [
@@ -155,11 +155,9 @@ def _musicxml(path: Path) -> tuple[tuple[ScorePart, ...], float]:
                     if i.filename.endswith((".xml", ".musicxml")) and "META-INF" not in i.filename
                 ]
                 with packed.open(inner[0]) as file:
-                    content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES or b"<!ENTITY" in content:
-            raise UsageError(
-                f"{printable_path(path)} is larger than {MOST_BYTES >> 20} MiB, or has entities of its own"
-            )
+                    content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES or b"<!ENTITY" in content:
+            raise UsageError(f"{printable_path(path)} is larger than {MAX_BYTES >> 20} MiB, or has entities of its own")
         root = ElementTree.fromstring(content)
     except (OSError, ElementTree.ParseError, zipfile.BadZipFile, IndexError) as error:
         raise UsageError(f"cannot read {printable_path(path)}: it is no MusicXML ({type(error).__name__})") from None

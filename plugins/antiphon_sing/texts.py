@@ -10,7 +10,7 @@ import numpy as np
 from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
 from antiphon_sing.song import Place, Song, VoiceError
 
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 STALL = 60.0
 """Timeout in seconds of the process."""
 KEPT = 8
@@ -76,7 +76,7 @@ class Texts:
             if self._process is None or self._process.ended:
                 self._process = HelperProcess("antiphon_sing.child")
             self._process.send({"text": text, "voice": voice, "rate": rate})
-            answer, data = self._process.receive(MOST_BYTES, STALL)
+            answer, data = self._process.receive(MAX_BYTES, STALL)
             if "problem" in answer:
                 raise VoiceError(str(answer["problem"]))
             shape = tuple(int(n) for n in answer["frames"])

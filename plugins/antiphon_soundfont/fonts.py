@@ -28,7 +28,7 @@ _FONTS = (
     "/usr/share/sounds/sf3/default-GM.sf3",
 )
 """Default paths of General MIDI soundfonts on Debian, Fedora, Arch and of FluidSynth; the first existing one plays."""
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 """Maximum bytes of a soundfont: seven times the largest in Debian."""
 RECORDS = {
     b"phdr": 38, b"pbag": 4, b"pmod": 10, b"pgen": 4, b"inst": 22, b"ibag": 4, b"imod": 10, b"igen": 4, b"shdr": 46,
@@ -65,8 +65,8 @@ def check(path: Path) -> None:
         if not path.is_file():
             raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise FileError(f"{name} is larger than a soundfont may be; at most {MOST_BYTES >> 30} GiB is allowed")
+        if size > MAX_BYTES:
+            raise FileError(f"{name} is larger than a soundfont may be; at most {MAX_BYTES >> 30} GiB is allowed")
         with path.open("rb") as file:
             _check(file, size, name)
     except OSError as error:

@@ -24,7 +24,7 @@ from antiphon_stems.splitting import Shares, Splitter, StemMasks
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork
 
 log = logging.getLogger("antiphon.stems")
-_AT_ONCE = 1 << 16
+_BATCH_SIZE = 1 << 16
 VOICE, OTHER = STEMS.index("voice"), STEMS.index("other")
 
 QUIET = 1e-4
@@ -135,7 +135,7 @@ def _whole(blocks: Iterator[Samples]) -> Iterator[Samples]:
     held: list[Samples] = []
     for block in blocks:
         held.append(np.array(block, np.float32))
-        if sum(piece.shape[1] for piece in held) >= _AT_ONCE:
+        if sum(piece.shape[1] for piece in held) >= _BATCH_SIZE:
             yield np.concatenate(held, axis=1)
             held.clear()
     if held:

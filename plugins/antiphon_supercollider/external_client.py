@@ -37,7 +37,7 @@ BUSES, CONTROLS, BUFFERS, BUFFERS_EACH = 1024, 16384, 1024, 96
 """Limits of a scsynth booted without options; the last ones are used here."""
 SHARES = 3
 """Number of shares of the private buses, for users' SynthDefs."""
-AGAIN_SECONDS = 0.25
+RETRY_SECONDS = 0.25
 ECHO_SECONDS = 0.5
 AWAY_SECONDS = 10.0
 """Maximum seconds a new worker tries to reach an unresponsive scsynth, before the next worker tries."""
@@ -130,7 +130,7 @@ class ExternalClient(ScsynthSupervisor):
                 scsynth.close()
                 raise
             self._report()
-            until = time.monotonic() + AGAIN_SECONDS
+            until = time.monotonic() + RETRY_SECONDS
             while time.monotonic() < until:
                 time.sleep(0.02)
                 self._watch_meanwhile()
@@ -278,7 +278,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
         except Unanswered:
             if time.monotonic() > until:
                 raise
-        time.sleep(AGAIN_SECONDS)
+        time.sleep(RETRY_SECONDS)
 
 
 class Joined(SuperCollider):

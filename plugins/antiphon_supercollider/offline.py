@@ -29,8 +29,8 @@ from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
-MOST_TURNS = 4
-MOST_TRACKS = 32
+MAX_TURNS = 4
+MAX_TRACKS = 32
 LEAD = 4800
 """Frames of the score before sample 0: a voice is silent at the frame of its creation."""
 AHEAD = 2400
@@ -43,7 +43,7 @@ SLACK_SECONDS = 3600.0
 INFO = SynthInfo(
     SUPERCOLLIDER.name,
     "antiphon_supercollider.score:ScoreBackend",
-    slots=MOST_TRACKS,
+    slots=MAX_TRACKS,
     memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",
     trims=SUPERCOLLIDER.trims,
@@ -88,7 +88,7 @@ class OfflineTurns:
         """True if the pass was the last: its events equal those of the pass before it."""
         path = self._folder / TOLD.format(self._turn)
         events = path.read_bytes() if path.exists() else b""
-        if (self._turn and events == self._previous_events) or self._turn == MOST_TURNS or b'"event"' not in events:
+        if (self._turn and events == self._previous_events) or self._turn == MAX_TURNS or b'"event"' not in events:
             self.begin()
             return True
         self._previous_events = events
@@ -105,8 +105,8 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
     tracks.
     """
     tracks = _tracks(events)
-    if len(tracks) > MOST_TRACKS:
-        raise EngineError(f"scsynth renders {MOST_TRACKS} synth nodes at most, and there are {len(tracks)}")
+    if len(tracks) > MAX_TRACKS:
+        raise EngineError(f"scsynth renders {MAX_TRACKS} synth nodes at most, and there are {len(tracks)}")
     outputs = 2 * len(tracks)
     with tempfile.TemporaryDirectory(prefix="antiphon-nrt-") as name:
         folder = Path(name)

@@ -23,9 +23,9 @@ MEMORY = 2000
 """Memory of the input's regression in frames."""
 EARLY = 60
 """Weight in frames of the reference's statistics, until the input's are known."""
-MOST_CONTRAST = 3.0
-MOST_GAIN = 8.0
-MOST_MOVEMENT = 1.5
+MAX_CONTRAST = 3.0
+MAX_GAIN = 8.0
+MAX_MOVEMENT = 1.5
 """Maximum deviation of an input band from the mean, in standard deviations of the reference. Without a limit a cymbal
 after a dull beginning becomes a burst."""
 REACH = 0.84
@@ -156,7 +156,7 @@ class EnvelopeMethod:
         target = self._target_bands(shape.bands[:BANDS], shape.level)
         mean, deviation = shape.bands[:BANDS], shape.bands[BANDS:]
         contrast = np.clip(target[BANDS:], 0.1, 4.0) / deviation
-        np.clip(contrast, 1.0 / MOST_CONTRAST, MOST_CONTRAST, out=contrast)
+        np.clip(contrast, 1.0 / MAX_CONTRAST, MAX_CONTRAST, out=contrast)
         np.add(self._contrast, contrast, out=self._contrast, casting="same_kind")
         np.multiply(self._contrast, 0.5, out=self._contrast)
         np.subtract(target[:BANDS], mean, out=self._level, casting="same_kind")
@@ -170,7 +170,7 @@ class EnvelopeMethod:
         np.multiply(self._from, self._slope, out=self._from)
         np.add(gain, self._from, out=gain)
         np.multiply(gain, REACH * amount, out=gain)
-        np.minimum(gain, MOST_GAIN, out=gain)
+        np.minimum(gain, MAX_GAIN, out=gain)
 
     def _target_bands(self, bands: F32, level: float) -> F64:
         """Target mean and deviation of each band, `[2 * BANDS]`."""
@@ -190,7 +190,7 @@ class EnvelopeMethod:
                 self._audible_frames + EARLY, MEMORY
             )
             own = np.clip(learned.movement / np.sqrt(self._residual_power), 0.2, 1.3) * residual
-            target[:BANDS] += np.minimum(own, MOST_MOVEMENT * learned.movement)
+            target[:BANDS] += np.minimum(own, MAX_MOVEMENT * learned.movement)
         else:
             # below the range of the reference the output level follows the input level
             target[:BANDS] += min(level - self._loudest + RANGE, 0.0) * (math.log(10.0) / 20.0)

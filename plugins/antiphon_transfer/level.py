@@ -9,9 +9,9 @@ from antiphon_transfer.stream import Framing, hann
 
 SECONDS = 2.0
 """Time constant of the mean levels of input and output."""
-MOST_OVER = 2.0
+MAX_OVER = 2.0
 """Maximum ratio of a frame's output level to the input's: 6 dB, since a resonant timbre swells otherwise."""
-MOST_GAIN = 4.0
+MAX_GAIN = 4.0
 """Maximum gain: 12 dB. A reference with little energy where the input sounds leaves it softer."""
 CEILING = 0.98
 """Maximum output magnitude, unless the input's is greater."""
@@ -45,7 +45,7 @@ class LevelFollower:
         part = 1.0 / min(self._count, self._frames)
         self._in += (before - self._in) * part
         self._out += (after - self._out) * part
-        gain = min((self._in / self._out) ** 0.5, MOST_OVER * (before / after) ** 0.5, MOST_GAIN)
+        gain = min((self._in / self._out) ** 0.5, MAX_OVER * (before / after) ** 0.5, MAX_GAIN)
         np.multiply(processed, np.float32(gain), out=processed)
 
     def _power(self, frame: F32) -> float:

@@ -24,7 +24,7 @@ LOWEST, HIGHEST = -110, 10
 EARLY = 150.0
 """Weight in levels of the reference's histogram, until the input's own is known."""
 FORGET = 1.0 / 4000.0
-MOST_GAIN = 40.0
+MAX_GAIN = 40.0
 
 
 class Packets:
@@ -110,7 +110,7 @@ class WaveletMethod:
         below = self._rank.astype(np.int64)
         part = self._rank - below
         target = self._table[self._rows, below] * (1.0 - part) + self._table[self._rows, below + 1] * part
-        change = np.clip(target - self._levels, -80.0, MOST_GAIN) * amount
+        change = np.clip(target - self._levels, -80.0, MAX_GAIN) * amount
         # silence is left unchanged and not counted
         audible = self._levels > LOWEST + 1.0
         np.power(10.0, np.where(audible, change, 0.0) / 20.0, out=self._gain, casting="same_kind")

@@ -38,7 +38,7 @@ _ORDERS = ("clear", "undo", "stop", "play", "overdub", "record", "pedal")
 _NEVER = 1 << 62
 _PEDAL = {EMPTY: "record", RECORDING: "play", PLAYING: "overdub", OVERDUBBING: "play", STOPPED: "play"}
 # commands that act at once, whatever `sync` says
-_AT_ONCE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
+_BATCH_SIZE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
 # commands without effect in a state
 _IDLE = {("play", EMPTY), ("play", PLAYING), ("stop", EMPTY), ("stop", STOPPED), ("overdub", EMPTY)}
 
@@ -145,7 +145,7 @@ class Looper(Processor):
         self._pending = self._closing = ""
         if kind in _IDLE:
             return
-        waits = order not in ("clear", "undo") and kind not in _AT_ONCE and io.at("sync", frame)
+        waits = order not in ("clear", "undo") and kind not in _BATCH_SIZE and io.at("sync", frame)
         # a stopped clock has no next beat to end a recording on
         if waits and (io.time.playing or self._state != RECORDING):
             self._pending, self._quantum = order, float(io.at("beats", frame))

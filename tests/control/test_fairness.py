@@ -12,7 +12,7 @@ from tests.control.rig import Rig, rig
 from tests.waiting import comes
 
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
-from antiphon.kernel.control.osc.note_watch import MOST_WAITING
+from antiphon.kernel.control.osc.note_watch import MAX_WAITING
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
@@ -244,7 +244,7 @@ async def test_the_list_of_patches_is_read_beside_the_turn_and_once_for_all_that
     for _ in range(20):
         first.send("/patch/list")
     assert [address for address, _ in await other.ask("/ping")] == ["/pong"]
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_WAITING):
         other.send("/patch/list")
     await live.settle()
     assert {address for address, _ in other.heard()} == {"/fail"}

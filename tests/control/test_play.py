@@ -18,7 +18,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.control.osc.note_watch import AGAIN_SECONDS, MOST, UnknownWords
+from antiphon.kernel.control.osc.note_watch import MOST, RETRY_SECONDS, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import RequestError, UsageError
@@ -187,7 +187,7 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
     for _ in range(3):
         words.answer(surface, "/node/d/play", node, ("s", "kick", "n", 1))
     assert Answers.said == ["d has no s named 'kick', and this note is silent"]
-    now[0] += AGAIN_SECONDS
+    now[0] += RETRY_SECONDS
     words.answer(owner, "/node/d/play", node, ("s", "kick"))
     assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
     node.vocabulary = {"s": ("pad", "gm_violin"), **other_words("s", {"gm_violin": "pad"})}

@@ -271,7 +271,7 @@ async def test_a_control_that_begins_anew_is_asked_again_at_once(live: Rig, tmp_
 
 
 async def test_silence_is_503(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_link, "PATIENCE", 0.05)
+    monkeypatch.setattr(control_link, "TIMEOUT_SECONDS", 0.05)
     ends = pair()
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     serving = asyncio.create_task(link.serve())

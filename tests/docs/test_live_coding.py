@@ -19,12 +19,12 @@ from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import unknown_words
 from antiphon.live import ControlPattern
 from antiphon.live.patterns.mini.parser import DEEPEST, LONGEST
-from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
-from antiphon.live.performance import MOST_EVENTS as MOST_A_BEAT
+from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
+from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_limits
 from antiphon.offline.rendering import actions_of, param_finder
-from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, commands
+from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import named_rows
 
@@ -168,8 +168,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     for said in (
         f"{LONGEST:,} characters",
         f"{DEEPEST} brackets",
-        f"{MOST_EVENTS:,} events a cycle",
-        f"{PATIENCE:g} s of processor",
+        f"{MAX_EVENTS:,} events a cycle",
+        f"{TIMEOUT_SECONDS:g} s of processor",
         f"{script_limits.MEMORY >> 30} GiB",
         f"{MOST_A_BEAT:,} events",
         f"{event_file.MAX_EVENTS:,}",

@@ -251,7 +251,7 @@ def test_a_library_that_crashes_or_hangs_is_a_finding(monkeypatch):
     monkeypatch.setattr(sound.sys, "executable", shutil.which("false"))
     assert sound.ask().portaudio_problem == "its library failed (exit 1)"
     monkeypatch.undo()
-    monkeypatch.setattr(sound, "PATIENCE", 0.01)
+    monkeypatch.setattr(sound, "TIMEOUT_SECONDS", 0.01)
     assert "does not answer" in sound.ask().jack_problem
 
 

@@ -11,7 +11,7 @@ from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, plan, play, put, staged
 
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.loop import MOST_SECONDS, EngineLoop, NextPlan
+from antiphon.kernel.engine.loop import MAX_SECONDS, EngineLoop, NextPlan
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, swung, unswung
 from antiphon.kernel.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
@@ -184,7 +184,7 @@ def test_it_begins_at_the_bar_line(loop: EngineLoop) -> None:
 
 def test_it_begins_at_once_where_no_bar_line_comes_soon(loop: EngineLoop) -> None:
     loop.run_block()
-    loop.player.tempo.set_tempo(0, 4 * 60.0 / (MOST_SECONDS + 1.0))
+    loop.player.tempo.set_tempo(0, 4 * 60.0 / (MAX_SECONDS + 1.0))
     assert taken(loop, 4.0, 1) == BLOCK
     loop.player.tempo.set_tempo(0, 120.0)
     loop.player.tempo.set_transport(0, False, 1.0)

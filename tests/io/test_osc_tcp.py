@@ -13,7 +13,7 @@ from antiphon.kernel.control.osc.intake import Lane
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.io import osc_tcp
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.io.osc_tcp import PATIENCE, TcpServer
+from antiphon.kernel.io.osc_tcp import TIMEOUT_SECONDS, TcpServer
 from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.osc import decode, encode
 
@@ -190,7 +190,7 @@ async def test_an_unfinished_frame_is_closed_an_idle_client_stays() -> None:
     await settle()
     for _ in range(3):
         # A byte now and then does not make it younger.
-        served.clock.now += PATIENCE / 3 + 0.1
+        served.clock.now += TIMEOUT_SECONDS / 3 + 0.1
         half.sendall(b"n")
         await settle()
         served.server.sweep()
@@ -230,7 +230,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
     for _ in range(2000):
         peer.send(bytes(10000))
     assert served.server.dropped > 0
-    served.clock.now += PATIENCE + 1
+    served.clock.now += TIMEOUT_SECONDS + 1
     served.server.sweep()
     await settle()
     assert not served.server.connections

@@ -150,7 +150,7 @@ async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
             raise FileError("the table of jobs cannot be used (database or disk is full)")
         put(table, job)
 
-    monkeypatch.setattr(board_module, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(board_module, "RETRY_SECONDS", 0.05)
     board = JobBoard(tmp_path)
     keys = [board.add(task()).id for _ in range(4)]
     monkeypatch.setattr(JobTable, "put", limited)

@@ -15,7 +15,7 @@ from antiphon.kernel.control.subscribers.feedback import wire_value
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.plugins.loader import load
-from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, Page, Widget, pages
+from antiphon.layout.controls import MAX_CONTROLS, MAX_TABS, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc
 
@@ -77,7 +77,7 @@ def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(
             on_phone = [side * PHONE for side in (widget.frame.w, widget.frame.h)]
             assert min(on_phone) >= THUMB, (widget.get("name"), on_phone)
         for pager in (w for w in document.walk() if w.control_type == "PAGER"):
-            assert len(pager.children) <= MOST_TABS
+            assert len(pager.children) <= MAX_TABS
             assert pager.get("tabbarSize") * PHONE >= THUMB
         assert feedback_is_understood(to_session(patch.name, divided), patch, catalog) >= wanted
         assert [c.id for c in py2tosc.loads(content).walk()] == [c.id for c in document.walk()]

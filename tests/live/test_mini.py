@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from tests import accepted, waiting
 
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
+from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Span
@@ -241,7 +241,7 @@ def test_any_text_is_read_or_refused_at_a_column(text: str) -> None:
     except MiniError as error:
         refused = error
     else:
-        assert len(found) <= 2 * MOST_EVENTS
+        assert len(found) <= 2 * MAX_EVENTS
         return
     assert "column" in str(refused)
     line, caret = refused.picture.split("\n")

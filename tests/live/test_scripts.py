@@ -450,7 +450,7 @@ def test_a_fault_shows_the_text_and_a_caret() -> None:
 
 
 def test_too_many_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performance_module, "MOST_EVENTS", 100)
+    monkeypatch.setattr(performance_module, "MAX_EVENTS", 100)
     with pytest.raises(ScriptError, match="line 2: it plays more than 100 events a beat"):
         performed('track("t", "bd*128", beats=1)', 1)
     with pytest.raises(ScriptError, match="line 2: more than 200 notes were played ahead"):

@@ -17,7 +17,7 @@ from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.page_performer import PagePerformer
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import ScriptFile, Version
-from antiphon.web.script_link import MOST_STEPS, pack, unpack
+from antiphon.web.script_link import MAX_STEPS, pack, unpack
 
 
 class StandIn:
@@ -182,9 +182,9 @@ def test_the_notes_of_a_chord_are_one_step_and_too_many_are_counted(monkeypatch:
         lighting._send(SentEvent(4.0, "/note/on", (note, 100), 2, (0.5, [[7, 10, 12], [7, 20, 21]])))
     lighting._send(SentEvent(4.5, "/note/off", (60, 0)))
     assert list(lighting.steps.values()) == [(4.0, 0.5, [7, 10, 12, 7, 20, 21], "")]
-    for number in range(2 * MOST_STEPS):
+    for number in range(2 * MAX_STEPS):
         lighting._send(SentEvent(5.0 + number, "/note/on", (60, 100), 2, (0.5, [[7, 10, 12]])))
-    assert (len(lighting.steps), lighting.dropped) == (MOST_STEPS, MOST_STEPS + 1)
+    assert (len(lighting.steps), lighting.dropped) == (MAX_STEPS, MAX_STEPS + 1)
 
 
 def test_a_file_is_read_once_for_each_time_it_was_saved(tmp_path: Path) -> None:

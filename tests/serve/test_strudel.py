@@ -17,7 +17,7 @@ from tests.waiting import play_for, until
 from wsproto import ConnectionType, WSConnection, events
 
 from antiphon_bench.rig import ServerProcess, free_port
-from antiphon_dirt.strudel import MOST_BYTES, MOST_CLIENTS, may_connect
+from antiphon_dirt.strudel import MAX_BYTES, MAX_CLIENTS, may_connect
 
 RATE = 48000
 PATCH = """
@@ -129,7 +129,7 @@ def test_what_is_wrong_is_counted_and_what_follows_plays(stage: tuple[ServerProc
     assert {"n", "color", "/live/eval"} <= set(after["ignored"])  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("event", [events.TextMessage("x" * (MOST_BYTES + 1)), events.BytesMessage(b"x")])
+@pytest.mark.parametrize("event", [events.TextMessage("x" * (MAX_BYTES + 1)), events.BytesMessage(b"x")])
 def test_a_message_that_is_too_long_or_no_text_ends_the_connection(
     stage: tuple[ServerProcess, int, Path], event: events.Event
 ) -> None:
@@ -144,9 +144,9 @@ def test_a_message_that_is_too_long_or_no_text_ends_the_connection(
 def test_silent_and_too_many_connections_are_closed(stage: tuple[ServerProcess, int, Path]) -> None:
     server, port, _ = stage
     with contextlib.ExitStack() as stack:
-        for _ in range(MOST_CLIENTS):
+        for _ in range(MAX_CLIENTS):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        until(lambda: figures(server)["strudel_clients"] == MOST_CLIENTS, 10.0, "all are there")
+        until(lambda: figures(server)["strudel_clients"] == MAX_CLIENTS, 10.0, "all are there")
         with socket.create_connection(("127.0.0.1", port), 10.0) as one, contextlib.suppress(ConnectionResetError):
             assert one.recv(1) == b""
         until(lambda: figures(server)["strudel_clients"] == 0, 20.0, "what asks for nothing is closed")

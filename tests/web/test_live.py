@@ -35,7 +35,7 @@ from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import gate
 from antiphon.web.protocol.guard import Limits
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_STEPS, MAX_VERSION, pack, unpack
 from antiphon.web.server import HttpServer
 
 TOKEN = "0123456789abcdef" * 2
@@ -288,7 +288,7 @@ async def test_pages_are_sent_what_plays_and_what_failed() -> None:
         rig.performer.send(pack({"state": state}))
         assert (await said(client, "live"))["begins"] == 12.0
         assert (await rig.ask("GET", "/api/live"))[1]["version"] == 7
-        steps = [[12.0, 0.5, [7, 10, 12]]] * MOST_STEPS
+        steps = [[12.0, 0.5, [7, 10, 12]]] * MAX_STEPS
         rig.performer.send(pack({"steps": steps, "dropped": 3}))
         rig.performer.send(pack({"said": "hello"}))
         rig.performer.send(b"no JSON")

@@ -70,7 +70,7 @@ def test_the_document_is_openapi() -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     with pytest.MonkeyPatch.context() as patch, server_thread(tmp_path_factory.mktemp("config")) as found:
         # there is no control process: what asks it is answered by 503, and need not wait for that as long as users do
-        patch.setattr(control_link, "PATIENCE", 0.2)
+        patch.setattr(control_link, "TIMEOUT_SECONDS", 0.2)
         patch.setattr(osc_refusals, "DONE_SECONDS", 0.2)
         yield found
 

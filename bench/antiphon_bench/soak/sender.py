@@ -30,7 +30,7 @@ NOTES_EVERY, QUERY_EVERY, DATED_EVERY = 50, 10, 100
 """One message in this many begins or ends a note, queries, or is a bundle with a time tag `AHEAD` seconds ahead."""
 AHEAD = 0.1
 _LOOK = 0.005
-MOST_BEHIND = 200
+MAX_BEHIND = 200
 """Most overdue messages sent at once after a stall of the machine; the others are skipped."""
 
 
@@ -71,7 +71,7 @@ def _send(port: int, rate: int, seed: int, end: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         while not end.poll(_LOOK):
             due = int((time.monotonic() - begun) * rate)
-            for _ in range(min(due - due_before, MOST_BEHIND)):
+            for _ in range(min(due - due_before, MAX_BEHIND)):
                 turn += 1
                 with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
                     sock.send(_packet(turn, values, queries, random))

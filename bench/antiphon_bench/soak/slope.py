@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_BINS = 4
+MIN_BINS = 4
 """Least number of bins for a slope."""
 _Z = 1.959964
 """The normal distribution's 97.5 % point."""
@@ -117,7 +117,7 @@ def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
     t, y = t - _means(lives, t), y - _means(lives, y)
     free = len(points) - len(set(lives.tolist())) - 1
     spread = float((t * t).sum())
-    if len(points) < LEAST_BINS or free < 1 or spread <= 0.0:
+    if len(points) < MIN_BINS or free < 1 or spread <= 0.0:
         return math.nan, math.nan
     slope = float((t * y).sum()) / spread
     left = y - slope * t

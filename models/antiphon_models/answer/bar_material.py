@@ -16,7 +16,7 @@ from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import installed_prior
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 """Maximum events of a song."""
 LATER = (0.25, 0.6)
 """Fractions of a song at which its melody is presented again as if it began there."""
@@ -65,7 +65,7 @@ def events_of(song: PartSong) -> list[BarEvent]:
         if code != before:
             add(CHORDS, PartNote(chord.start, chord.end, code), code)
         before = code
-    return in_order(list(found.values()), 4 * song.meter)[:MOST_EVENTS]
+    return in_order(list(found.values()), 4 * song.meter)[:MAX_EVENTS]
 
 
 def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -> Sequence_:

@@ -30,7 +30,7 @@ NOTE = (
     "beat long at least, and lasts to the bar line; cells kept: half bars whose onsets are those of one of the "
     "player's; first note: how far from the bar line."
 )
-_FEWEST = 6
+_MIN_COUNT = 6
 _SWING = 0.66
 
 
@@ -95,7 +95,7 @@ def _from_its_start(song: Trader) -> Trader | None:
     for bar in range(64):
         notes = tuple(replace(n, start=n.start - 4.0 * bar) for n in song.notes)
         moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN * TURNS))
-        if all(len(turn) >= _FEWEST for second in (False, True) for turn in moved.turns(second)):
+        if all(len(turn) >= _MIN_COUNT for second in (False, True) for turn in moved.turns(second)):
             return moved
     return None
 

@@ -26,9 +26,9 @@ AUDIO, ARTIST = ("path", "file", "audio"), "artist"
 LARGEST, MOST_ROWS = 64 << 20, 100_000
 """Maximum bytes and rows of a table."""
 FOLDS = 5
-FEWEST = 10
+MIN_COUNT = 10
 """Minimum number of rows with the target."""
-MOST_WORDS = 50
+MAX_WORDS = 50
 """Maximum number of distinct words per text column; rarer ones are merged."""
 STRENGTHS = np.logspace(0, 5, 11)
 """Regularisation strengths, the best chosen on the training rows."""
@@ -49,8 +49,8 @@ class PopularityTraining:
         if target not in rows[0]:
             raise UsageError(f"{table} has no column {target!r}; --target names one of {', '.join(rows[0])}")
         rows = [row for row in rows if row[target].strip()]
-        if len(rows) < FEWEST:
-            raise UsageError(f"{table} has {len(rows)} rows with {target!r}; at least {FEWEST} are needed")
+        if len(rows) < MIN_COUNT:
+            raise UsageError(f"{table} has {len(rows)} rows with {target!r}; at least {MIN_COUNT} are needed")
         sounds, rows = _sounds(table, rows, say)
         truth, classes = _truth([row[target] for row in rows])
         artists = [row.get(ARTIST, "").strip() or f"row {n}" for n, row in enumerate(rows)]
@@ -135,8 +135,8 @@ def _sounds(table: Path, rows: list[Row], say: Callable[[str], None]) -> tuple[F
             continue
         found.append(values["tag_embedding"])
         kept.append(row)
-    if len(kept) < FEWEST:
-        raise UsageError(f"{table} has {len(kept)} rows whose audio can be read; at least {FEWEST} are needed")
+    if len(kept) < MIN_COUNT:
+        raise UsageError(f"{table} has {len(kept)} rows whose audio can be read; at least {MIN_COUNT} are needed")
     return np.array(found, np.float64), kept
 
 
@@ -165,7 +165,7 @@ def _columns(rows: Sequence[Row], target: str) -> F64 | None:
             continue
         words, counts = np.unique([text for text in texts if text], return_counts=True)
         frequent = [word for word, count in zip(words, counts, strict=True) if count > 1]
-        made += [np.array([float(text == word) for text in texts]) for word in frequent[:MOST_WORDS]]
+        made += [np.array([float(text == word) for text in texts]) for word in frequent[:MAX_WORDS]]
     return np.stack(made, axis=1) if made else None
 
 

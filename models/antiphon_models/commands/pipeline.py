@@ -19,7 +19,7 @@ from antiphon.api.backends.cli import Json, command_group, epilog
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
 """Number of printed bad sounds, and of classes in a warning; `--json` has all."""
-MOST_CLASSES = 40
+MAX_CLASSES = 40
 """Maximum number of classes with printed counts."""
 HINT = 'add sounds, or change train.test and train.valid; gather.group = "none" where the sounds of a group differ'
 
@@ -47,7 +47,7 @@ def run(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the steps of a pipeline. What is done is not done again; killed at any time, the next run completes it."""
+    """Run the unfinished steps of a pipeline. A run killed at any time is completed by the next one."""
     from antiphon.api.backends.cli import complain
     from antiphon_models.pipeline import running, settings
     from antiphon_models.pipeline.training.evaluation import table
@@ -120,8 +120,8 @@ def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
     from antiphon.api.backends.cli import complain
 
     for number, (name, counts) in enumerate(classes.items()):
-        if number == MOST_CLASSES:
-            typer.echo(f"  and {len(classes) - MOST_CLASSES:,} more classes; manifest.json has them")
+        if number == MAX_CLASSES:
+            typer.echo(f"  and {len(classes) - MAX_CLASSES:,} more classes; manifest.json has them")
             break
         typer.echo(f"  {name}: {', '.join(f'{split} {count:,}' for split, count in counts.items())}")
     lacking = []

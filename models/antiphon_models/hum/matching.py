@@ -15,7 +15,7 @@ Notes = Sequence[tuple[float, float, float]]
 """Rows of start and end in seconds, and fractional MIDI number."""
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
 """Tolerances: seconds of a start, cents of a pitch, share of a note's length of its end."""
-LEAST_END_TOLERANCE = 0.05
+MIN_END_TOLERANCE = 0.05
 """Minimum tolerance in seconds of an end."""
 DECIMALS = 4
 """Decimal places of rounded distances in seconds, as in mir_eval."""
@@ -25,7 +25,7 @@ def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = 
     """F1 of notes `[n, 3]`, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
 
     Found ones of no length, and those that begin before 0, are left out. `ends`: share of a note's length its end may
-    be off by, at least `LEAST_END_TOLERANCE`; None to ignore ends.
+    be off by, at least `MIN_END_TOLERANCE`; None to ignore ends.
     """
     valid = [note for note in found if note[1] > note[0] >= 0.0]
     if not valid or not len(reference):
@@ -34,7 +34,7 @@ def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = 
     fits = np.round(np.abs(reference[:, None, 0] - notes[None, :, 0]), DECIMALS) <= ONSET
     fits &= 100.0 * np.abs(reference[:, None, 2] - notes[None, :, 2]) <= CENTS
     if ends is not None:
-        allowed = np.maximum(ends * (reference[:, 1] - reference[:, 0]), LEAST_END_TOLERANCE)
+        allowed = np.maximum(ends * (reference[:, 1] - reference[:, 0]), MIN_END_TOLERANCE)
         fits &= np.round(np.abs(reference[:, None, 1] - notes[None, :, 1]), DECIMALS) <= allowed[:, None]
     return 2.0 * largest_matching(fits) / (len(reference) + len(notes))
 

@@ -36,7 +36,7 @@ LOGGED = 50
 KEPT_SECONDS = 60.0
 VALIDATIONS, LEAST_APART = 40, 250
 """Number of validations in a training, and minimum steps between them."""
-MOST_LOST = 20
+MAX_LOST = 20
 
 
 class TrainingError(AntiphonError):
@@ -144,7 +144,7 @@ class Trainer:
 
         `watch` is called every step with the share done, 0 to 1, and a few words.
 
-        Raises `TrainingError`: more than `MOST_LOST` batches had a loss that is not finite.
+        Raises `TrainingError`: more than `MAX_LOST` batches had a loss that is not finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
         began, last_saved, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
@@ -200,7 +200,7 @@ class Trainer:
         loss, values = self._recipe.loss(self._network, batch)
         if not bool(torch.isfinite(loss)):
             self._lost += 1
-            if self._lost > MOST_LOST:
+            if self._lost > MAX_LOST:
                 raise TrainingError(f"{self._lost} batches gave a loss that is not finite; lower the recipe's rate")
             return
         loss.backward()

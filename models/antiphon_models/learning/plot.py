@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 900, 170
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 120, 26, 24
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#777777", "#000000", "#ee9944")
 """Paul Tol's bright scheme, which colour-blind readers can distinguish, and two more."""
-MOST_POINTS = 800
+MAX_POINTS = 800
 """Maximum points of a line; more are not visible."""
 
 
@@ -82,7 +82,7 @@ def _panel(panel: Panel, marks: Sequence[tuple[float, str]], end: float, unit: s
 
 
 def _line(points: Sequence[tuple[float, float]], x: Callable[[float], float], y: Callable[[float], float]) -> str:
-    every = max(1, len(points) // MOST_POINTS)
+    every = max(1, len(points) // MAX_POINTS)
     drawn, pen = [], "M"
     for place, value in points[::every]:
         if math.isnan(value):

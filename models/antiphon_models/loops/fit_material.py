@@ -19,7 +19,7 @@ from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
 BARS, SPLIT = 4, 50
 """Bars of a loop; MIDI number below which a piano's notes are its bass."""
-FEWEST = 5
+MIN_COUNT = 5
 """Minimum notes of a part."""
 QUICKER = 1.08
 FOILS = ("a semitone up", "half a beat late", "8 % quicker")
@@ -69,7 +69,7 @@ def windows(
                 loops = [
                     FitLoop(song.name, place, part, _score(cut, part, bpm, _name_of(song.key), rng))
                     for part, notes in parts.items()
-                    if len(cut := _cut(notes, float(start))) >= FEWEST
+                    if len(cut := _cut(notes, float(start))) >= MIN_COUNT
                 ]
                 if len(loops) > 1:
                     yield loops

@@ -17,7 +17,7 @@ from antiphon_models.datasets.layouts.walking import files_below, relative
 
 SETTLE = 0.4
 """Seconds for which a file's size and time must be stable."""
-MOST_NAMES = 200_000
+MAX_NAMES = 200_000
 """Maximum remembered files of the folder."""
 
 
@@ -62,7 +62,7 @@ class FolderWatch:
             except OSError:
                 continue
             name, state = relative(path, self._folder), (about.st_size, about.st_mtime_ns)
-            if not stat.S_ISREG(about.st_mode) or self._done.get(name) == state or len(seen) >= MOST_NAMES:
+            if not stat.S_ISREG(about.st_mode) or self._done.get(name) == state or len(seen) >= MAX_NAMES:
                 continue
             before = self._seen.get(name)
             since = before[1] if before is not None and before[0] == state else now

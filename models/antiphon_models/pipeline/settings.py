@@ -13,14 +13,14 @@ from antiphon.api.backends.analysis import MEL, MelSettings
 from antiphon.api.backends.files import Misfit, convert_fields, place_in_toml, reason_of_os_error
 from antiphon.api.backends.runtime import require_modules, short_repr, suggest
 from antiphon_classify import features
-from antiphon_classify.classifier_file import MOST_VALUES
+from antiphon_classify.classifier_file import MAX_VALUES
 from antiphon_models.datasets.layouts import layout_of
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
 """Steps in order."""
 LARGEST = 1 << 20
 """Maximum bytes of the file."""
-LEAST_FRAMES = 8
+MIN_FRAMES = 8
 """Minimum frames of an excerpt: two after the two poolings of `training.network`."""
 SEVERAL = "several"
 """Value of `train.labels` for sounds with any number of labels."""
@@ -229,10 +229,10 @@ def _excerpt_fault(seconds: float, chosen: PreprocessSettings) -> str:
     frames = excerpt_frames(seconds, chosen.mel)
     if chosen.seconds and seconds > chosen.seconds:
         return f"and preprocess.seconds is only {chosen.seconds:g}"
-    if frames < LEAST_FRAMES:
-        return f"{frames} frames; at least {LEAST_FRAMES} are needed"
-    if frames * chosen.bands > MOST_VALUES:
-        return f"{frames} frames of {chosen.bands} bands; {MOST_VALUES} numbers are allowed"
+    if frames < MIN_FRAMES:
+        return f"{frames} frames; at least {MIN_FRAMES} are needed"
+    if frames * chosen.bands > MAX_VALUES:
+        return f"{frames} frames of {chosen.bands} bands; {MAX_VALUES} numbers are allowed"
     return ""
 
 

@@ -26,7 +26,7 @@ from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.shards import file_digest
 
-AT_ONCE = 2
+BATCH_SIZE = 2
 LOOK = 0.1
 """Polling interval of the folder in seconds; ten times the duration of a poll where that is more."""
 
@@ -152,7 +152,7 @@ async def run(stream: SoundStream, sources: Sequence[SoundSource]) -> None:
         loop.add_signal_handler(number, ended.set)
     if hasattr(signal, "SIGIO"):
         signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent when a lease for reading is broken (`arrivals.is_written`)
-    tasks = [asyncio.ensure_future(task) for task in (stream.watch(), *(stream.work() for _ in range(AT_ONCE)))]
+    tasks = [asyncio.ensure_future(task) for task in (stream.watch(), *(stream.work() for _ in range(BATCH_SIZE)))]
     others = [asyncio.ensure_future(source.run(stream)) for source in sources]
     end = asyncio.ensure_future(ended.wait())
     try:

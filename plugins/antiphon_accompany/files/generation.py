@@ -34,7 +34,7 @@ from antiphon_accompany.processor import Accompany
 
 PHRASE = 4
 """Bars of the first phrase, the motif of the rest of the melody."""
-MOST_BARS = 256
+MAX_BARS = 256
 LOWEST_TONIC = 64
 """Lowest tonic a melody begins on, above the band."""
 _FIRST = ((0, 4), (0, 7), (7, 4), (4, 0), (0, 2), (7, 9))
@@ -59,7 +59,7 @@ class Generate(Accompany):
         fires=("break", "ending"),
     )
     params = (
-        Param("bars", "int", 32, PHRASE, MOST_BARS, doc="In files: the length."),
+        Param("bars", "int", 32, PHRASE, MAX_BARS, doc="In files: the length."),
         Param("tempo", default=100.0, low=40.0, high=240.0, unit="bpm", doc="In files: the tempo."),
         Param(
             "by",

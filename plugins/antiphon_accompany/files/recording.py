@@ -19,7 +19,7 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import PartLevel
 from antiphon_accompany.harmony.chordtext import spans_of
 
-MOST_SECONDS = 1200.0
+MAX_SECONDS = 1200.0
 """Maximum length of a recording in seconds."""
 AFTER = 1.5
 """Seconds rendered after the last note."""
@@ -30,7 +30,7 @@ BAND, BENEATH = -19.5, 3.0
 """Loudness of the band alone, and its level in LU below the recording."""
 _SOFTEST = -40.0
 """Lower bound in LUFS of a recording's loudness in setting the band's level."""
-_MOST_SILENT = 0.3
+_MAX_SILENT = 0.3
 """Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
 _TEMPO = 100.0
 """Default tempo in bpm."""
@@ -72,7 +72,7 @@ def chords_of_sound(source: Path) -> OwnChords:
     found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
     spans = found.get("chords") or []
     silent = sum(end - start for start, end, label in spans if label == "N")
-    if not spans or silent > _MOST_SILENT * spans[-1][1]:
+    if not spans or silent > _MAX_SILENT * spans[-1][1]:
         return OwnChords()
     text = "".join(f"{start:.6f} {end:.6f} {label}\n" for start, end, label in spans)
     return OwnChords(text, found.get("tempo") or _TEMPO)
@@ -86,10 +86,8 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
     """
     sound = read_sound(job.source)
     rate, channels = sound.rate, min(2, sound.samples.shape[0])
-    if sound.samples.shape[1] > MOST_SECONDS * rate:
-        raise UsageError(
-            f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it, or write a MIDI file"
-        )
+    if sound.samples.shape[1] > MAX_SECONDS * rate:
+        raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it, or write a MIDI file")
     per_beat = rate * 60.0 / tempo
     last = max((note.end for note in notes), default=0.0) * per_beat
     frames = max(sound.samples.shape[1], round(last + AFTER * rate))

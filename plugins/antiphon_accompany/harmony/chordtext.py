@@ -16,7 +16,7 @@ from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
 
 MOST = 1 << 20
 """Maximum bytes of a chord file."""
-MOST_CHORDS = 20_000
+MAX_CHORDS = 20_000
 SUFFIXES = (".txt", ".lab", ".musicxml")
 """Suffixes of chord files: a text with one is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
@@ -85,22 +85,20 @@ def spans_of(
             for word in words.split() if words.split() != ["%"] else ():
                 now.append((now or before)[-1] if word in ("%", "/", ".") and (now or before) else _chord(word))
             before = now or before
-            if len(spans) > MOST_CHORDS:
+            if len(spans) > MAX_CHORDS:
                 break
             step = bar / max(1, len(before))
             start = first + bar * number
             spans += [ChordSpan(start + n * step, start + (n + 1) * step, chord) for n, chord in enumerate(before)]
         round_ = bar * len(bars)
-        for turn in range(1, min(MOST_CHORDS, math.ceil((until - first) / round_)) if spans else 0):
+        for turn in range(1, min(MAX_CHORDS, math.ceil((until - first) / round_)) if spans else 0):
             spans += [
                 ChordSpan(s.start + turn * round_, s.end + turn * round_, s.chord) for s in spans[: len(spans) // turn]
             ]
-            if spans[-1].end >= until or len(spans) > MOST_CHORDS:
+            if spans[-1].end >= until or len(spans) > MAX_CHORDS:
                 break
-    if not spans or len(spans) > MOST_CHORDS:
-        raise UsageError(
-            f"chords are bars, as | C Am | F G7 |, or lines, as 0.0 2.0 C:maj7; 1 to {MOST_CHORDS} of them"
-        )
+    if not spans or len(spans) > MAX_CHORDS:
+        raise UsageError(f"chords are bars, as | C Am | F G7 |, or lines, as 0.0 2.0 C:maj7; 1 to {MAX_CHORDS} of them")
     return spans
 
 

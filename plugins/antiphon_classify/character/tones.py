@@ -94,7 +94,7 @@ def _decibels(ratio: float) -> float:
 
 
 RATE, SIZE, HOP = 22050, 8192, 4096
-_AT_ONCE = 64
+_BATCH_SIZE = 64
 """Spectra per batch, which bounds the memory."""
 _PEAKS = 12
 """Number of strongest peaks per spectrum."""
@@ -140,8 +140,8 @@ class ToneStream:
         count = max(0, (len(held) - SIZE) // HOP + 1)
         if count:
             frames = np.lib.stride_tricks.sliding_window_view(held, SIZE)[::HOP][:count]
-            for first in range(0, count, _AT_ONCE):
-                self._take(frames[first : first + _AT_ONCE])
+            for first in range(0, count, _BATCH_SIZE):
+                self._take(frames[first : first + _BATCH_SIZE])
         self._held = held[count * HOP :].copy()
 
     def measures(self) -> ToneMeasures | None:

@@ -26,7 +26,7 @@ FEATURES = 25
 LOW = 0.3
 """Gain below which a unit counts as removed."""
 QUIET = 1e-10
-LEAST_SHARE = 1e-4
+MIN_SHARE = 1e-4
 NEPER = 10.0 / np.log(10.0)
 """Decibels per neper of power."""
 
@@ -51,10 +51,10 @@ def describe(rows: F32) -> F32:
     flat = NEPER * rows[:, 3] - level
     low = level <= _quantile(level, 0.2)
     seconds = level[: len(level) // ROWS_A_SECOND * ROWS_A_SECOND].reshape(-1, ROWS_A_SECOND, COUNT)
-    of_all = np.log10(powers[:, 1].sum() / (powers[:, 0].sum() + QUIET) + LEAST_SHARE)
+    of_all = np.log10(powers[:, 1].sum() / (powers[:, 0].sum() + QUIET) + MIN_SHARE)
     made = [
-        np.log10(means[1] / (means[0] + QUIET) + LEAST_SHARE),
-        np.log10(means[2] / (means[0] + QUIET) + LEAST_SHARE),
+        np.log10(means[1] / (means[0] + QUIET) + MIN_SHARE),
+        np.log10(means[2] / (means[0] + QUIET) + MIN_SHARE),
         *(_beside(_quantile(level, share), mean[0]) for share in (0.05, 0.2, 0.5, 0.8)),
         *(_beside(_quantile(took, share), mean[1]) for share in (0.1, 0.3, 0.5, 0.8, 0.95)),
         flat.mean(0) / 3.0 + 1.0,

@@ -26,7 +26,7 @@ FEATURES, GLOBALS = 9, 7
 INPUTS = COUNT * FEATURES + GLOBALS
 SUMS = 6
 _QUIET = 1e-10
-_LEAST_SHARE = 1e-3
+_MIN_SHARE = 1e-3
 """Share of power below which a gain counts as muting."""
 _LEVEL, _LONG, _SLOW = 0.99, 0.97, 0.995
 """Decay by the hop of 8 ms: running mean of the level, levels smoothed over 0.27 s, and shares over 1.6 s."""
@@ -87,7 +87,7 @@ class ConfidenceFeatures:
         np.add(rows[1], 0.6, out=rows[1])
         np.clip(rows[1], -4.0, 2.0, out=rows[1])
         np.divide(sums[2:4], sums[0], out=self._shares)
-        np.add(self._shares, _LEAST_SHARE, out=self._shares)
+        np.add(self._shares, _MIN_SHARE, out=self._shares)
         np.log(self._shares, out=self._shares)
         np.multiply(self._shares, 0.5, out=rows[2:4])
         np.subtract(sums[4:6], 0.5, out=rows[4:6])
@@ -137,10 +137,10 @@ class ConfidenceFeatures:
         out[0] = 1.0 if known else 0.0
         out[1] = max(-4.0, min(2.0, (math.log(now + _QUIET) - mean) / 2.0))
         out[2] = (mean + 8.0) / 5.0
-        out[3] = 0.5 * math.log(self._passed[0] / self._short_power + _LEAST_SHARE)
-        out[4] = 0.5 * math.log(self._passed[1] / self._long_power + _LEAST_SHARE)
-        out[5] = 0.5 * math.log(self._passed[2] / self._short_power + _LEAST_SHARE)
-        out[6] = 0.5 * math.log(self._passed[3] / self._long_power + _LEAST_SHARE)
+        out[3] = 0.5 * math.log(self._passed[0] / self._short_power + _MIN_SHARE)
+        out[4] = 0.5 * math.log(self._passed[1] / self._long_power + _MIN_SHARE)
+        out[5] = 0.5 * math.log(self._passed[2] / self._short_power + _MIN_SHARE)
+        out[6] = 0.5 * math.log(self._passed[3] / self._long_power + _MIN_SHARE)
 
 
 log = logging.getLogger("antiphon.denoise")

@@ -461,5 +461,5 @@ def test_a_processor_that_always_looks_ahead_is_played_in_the_end(tmp_path, monk
     monkeypatch.setattr(Denoise, "look_ahead", lambda _, frames: not asked.append(frames))
     soundfile.write(tmp_path / "in.wav", sounds.melody(RATE, 0.5), RATE, "FLOAT")
     command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav")
-    assert asked == [RATE // 2] * run_file.MOST_PASSES
+    assert asked == [RATE // 2] * run_file.MAX_PASSES
     assert soundfile.info(tmp_path / "out.wav").frames == RATE // 2

@@ -26,7 +26,7 @@ from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import value_number
 from antiphon_dirt.events import NoteNumbers, commands, orbits
-from antiphon_dirt.fields import MOST_FIELDS, DirtEvent, read
+from antiphon_dirt.fields import MAX_FIELDS, DirtEvent, read
 
 STRUDEL_BANK = (
     "2362756e646c6500e8fe6f8040000000000000b42f646972742f706c617900002c7366736973667373737373697366736973697369736900"
@@ -181,7 +181,7 @@ def test_what_is_not_known_or_of_the_wrong_type_is_left_out_and_named() -> None:
         ((1.0, "bd"), "the argument 1 is no name"),
         (("n", 1.0), "names no sound"),
         (("s", ""), "names no sound"),
-        (("x", 1.0) * (MOST_FIELDS + 1), "at most 128 names"),
+        (("x", 1.0) * (MAX_FIELDS + 1), "at most 128 names"),
     ],
 )
 def test_what_is_no_event_is_a_sentence(args: tuple[object, ...], reason: str) -> None:

@@ -300,7 +300,7 @@ def test_keep_spares_a_state_that_was_not_restored_and_outlives_a_full_disk(made
     assert states.read("old", f"lv2:{URI}:gain") == b"no JSON"
     assert keep("fresh") == ""
     assert states.read("fresh", f"lv2:{URI}:gain") == b"new"
-    monkeypatch.setattr(states, "MOST_BYTES", 10)
+    monkeypatch.setattr(states, "MAX_BYTES", 10)
     assert "is not kept" in keep("larger")
 
 
@@ -314,7 +314,7 @@ def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypat
     states.place_of("organ").write_bytes(b"{")
     with pytest.raises(ParamError, match="organ cannot be read"):
         states.read("organ", "lv2:urn:a")
-    monkeypatch.setattr(states, "MOST_BYTES", 40)
+    monkeypatch.setattr(states, "MAX_BYTES", 40)
     with pytest.raises(FileError, match="at most"):
         states.write("organ", "lv2:urn:a", b"x" * 40)
     for name in ("../organ", "a/b", ".organ"):

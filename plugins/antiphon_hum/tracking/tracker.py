@@ -20,7 +20,7 @@ BANDS = 24
 LOW, HIGH = 150.0, 9000.0
 BACK = 2
 """Distance in hops of the two compared spectra."""
-MOST_RISE = 20.0
+MAX_RISE = 20.0
 UNDER = 60.0
 """Silence threshold in dB below the loudest recent band."""
 FALL = 20.0
@@ -80,7 +80,7 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
         now = floor if now < floor else now
         then = floor if then < floor else then
         step = now - then
-        step = MOST_RISE if step > MOST_RISE else step
+        step = MAX_RISE if step > MAX_RISE else step
         rise = rise + step if step > 0.0 else rise
     rise = rise / f64(BANDS)
     place = hop % _LEVELS

@@ -33,7 +33,7 @@ ANSWER = (
     "kind_confidence",
 )
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
-MOST_BEATS = 300
+MAX_BEATS = 300
 """Maximum beats of a loop: a minute at the fastest tempo."""
 NONE = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
@@ -297,7 +297,7 @@ def fits(
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
     live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
     node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
-    beats: Annotated[int, typer.Option(min=0, max=MOST_BEATS, help="That FILE holds, if known.")] = 0,
+    beats: Annotated[int, typer.Option(min=0, max=MAX_BEATS, help="That FILE holds, if known.")] = 0,
     host: Host = "127.0.0.1",
     osc_port: OscPort = OSC_PORT,
     as_json: Json = False,

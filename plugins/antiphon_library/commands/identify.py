@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NODE_TYPE = "identify"
 RENEW = 5.0
 """Seconds between two requests: a restarted server has forgotten the previous one."""
-PATIENCE = 3.0
+TIMEOUT_SECONDS = 3.0
 """Timeout in seconds of the first answer."""
 MOST_FITTING, FITTING_SECONDS = 50, 60.0
 """Maximum loops of an answer, and its timeout in seconds: the sound is analysed."""
@@ -56,7 +56,7 @@ class CurrentTrack:
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
     """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
-    Raises `EngineError`: no server answers within `PATIENCE`; `UsageError`: it has no node of the type; `WireError`:
+    Raises `EngineError`: no server answers in `TIMEOUT_SECONDS`; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
     with closing_socket(host, port, False) as sock:
@@ -69,7 +69,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                     sock.send(encode(address, *arguments))
             except ConnectionRefusedError:
                 time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW if nodes is not None else PATIENCE
+            wait = RENEW if nodes is not None else TIMEOUT_SECONDS
             for message in listen(sock, None, min(until, time.monotonic() + wait)):
                 if message.address == b"/fail":
                     raise refusal(message, sock)

@@ -143,7 +143,7 @@ def _path(table: TrackTable, track: int) -> str:
     return printable_path(os.fsdecode(table.rows[track].path))
 
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 """Maximum files named in a sentence."""
 
 
@@ -227,8 +227,8 @@ def chart(
     if pending:
         typer.echo(f"{len(pending)} not on it: `antiphon library analyse` analyses them first")
     if short:
-        names = ", ".join(printable_path(os.fsdecode(os.path.basename(row.path))) for row in short[:MOST_NAMED])
-        more = f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+        names = ", ".join(printable_path(os.fsdecode(os.path.basename(row.path))) for row in short[:MAX_NAMED])
+        more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
         typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
     for genre in found.genres[:30]:
         typer.echo(f"  {genre['name']}: {genre['tracks']}")

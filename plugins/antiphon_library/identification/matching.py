@@ -132,15 +132,15 @@ _RANK = 8
 """Rank of the candidate whose votes estimate chance; better ones are compared landmark by landmark."""
 _CELL, _CELL_VOTES = 16, 4
 """Frames, 0.4 s, and their maximum votes: two common notes give many pairs, and prove little."""
-_LEAST_VOTES = 5
+_MIN_VOTES = 5
 """Minimum votes of a candidate in addition to chance."""
-_LEAST_CHANCE = 4.0
+_MIN_CHANCE = 4.0
 """Lower bound of the votes by chance: a small catalogue has little to compare with."""
 _WEIGHTS = (0.903, -1.940, 15.758, 0.709)
 _CONSTANT = -4.058
 """Intercept of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of
 1,080, and to 495 of tracks that it does not have; none of songs or chorales that are measured."""
-_LEAST_ODDS = 0.5
+_MIN_ODDS = 0.5
 """Minimum log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
 _CERTAIN_ODDS = 3.0
 """Log odds at the recorded speed above which no other speed is tested."""
@@ -202,13 +202,13 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
         tried = (candidate for speed in SPEEDS[1:] for candidate in _voted(index, seconds, hertz, speed))
         found = _apart([*found, *tried])
         best, odds = _judged(found, asked, landmarks)
-    if not best or not (_is_clear(best[0].candidate) or odds > _LEAST_ODDS):
+    if not best or not (_is_clear(best[0].candidate) or odds > _MIN_ODDS):
         return []
     chance = _chance(found)
     kept: dict[int, FingerprintMatch] = {}
     for compared in best:
         candidate = compared.candidate
-        if candidate.votes < _LEAST_VOTES or candidate.serial in kept:
+        if candidate.votes < _MIN_VOTES or candidate.serial in kept:
             continue
         if compared is best[0] or _copies(best[0].candidate, candidate, asked, landmarks):
             score = max(1.0 - chance / candidate.votes, candidate.share)
@@ -229,7 +229,7 @@ def _judged(
         for each in found[:_RANK]
     ]
     compared.sort(key=lambda each: -each.agreement.excess)
-    if not compared or compared[0].candidate.votes < _LEAST_VOTES:
+    if not compared or compared[0].candidate.votes < _MIN_VOTES:
         return compared, -math.inf
     best = compared[0].candidate
     others = (each for each in compared[1:] if each.candidate.serial != best.serial)
@@ -262,7 +262,7 @@ def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks
 
 def _chance(found: Sequence[_Candidate]) -> float:
     """Number of votes by chance."""
-    return max(_LEAST_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
+    return max(_MIN_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
 
 
 def _is_clear(candidate: _Candidate) -> bool:

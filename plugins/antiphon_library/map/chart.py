@@ -23,7 +23,7 @@ from antiphon_library.taste_tables import TrackRow
 I64 = NDArray[np.int64]
 PERPLEXITY = 30.0
 """Effective neighbours of each point."""
-FEWEST = 4
+MIN_COUNT = 4
 """Number of points below which the map is two principal components."""
 PIECE = 1024
 """Rows per batch of a distance matrix."""
@@ -65,7 +65,7 @@ def place(points: F64) -> F64:
         from sklearn.manifold import TSNE
     except ImportError:
         raise UsageError(missing_modules("library map", "scikit-learn", extra="map")) from None
-    if len(points) < FEWEST:
+    if len(points) < MIN_COUNT:
         return flat(points)
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     placed = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(points).astype(np.float64)
@@ -99,7 +99,7 @@ ANEW = 0.3
 """Share of new tracks from which the whole map is recomputed; fewer are placed between their neighbours."""
 NEAREST = 6
 """Number of listed neighbours of an artist."""
-LONGEST_NAME = 100
+MAX_NAME = 100
 """Maximum characters of a name on the map; a tag may have 30,000."""
 
 
@@ -215,11 +215,11 @@ def _groups(
 
 
 def _title(row: TrackRow) -> str:
-    return _name(row, "title") or shorten(PurePath(printable_path(os.fsdecode(row.path))).stem, LONGEST_NAME)
+    return _name(row, "title") or shorten(PurePath(printable_path(os.fsdecode(row.path))).stem, MAX_NAME)
 
 
 def _name(row: TrackRow, tag: str) -> str:
-    return shorten(printable_path(" ".join(row.tags.get(tag, "")[:1000].split())), LONGEST_NAME)
+    return shorten(printable_path(" ".join(row.tags.get(tag, "")[:1000].split())), MAX_NAME)
 
 
 def _by_sound(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:

@@ -26,7 +26,7 @@ HALF_LIFE = 60 * 86400.0
 """Half-life of a signal's weight in seconds."""
 RECENT = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
-MOST_SIGNALS = 300
+MAX_SIGNALS = 300
 """Maximum tracks with signals considered, newest first; time is quadratic in it."""
 CONTINUITY = 0.2
 """Weight of similarity to the previous track, relative to 1 for the most preferred track."""
@@ -169,7 +169,7 @@ def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
             latest.pop(place, None)
             age = max(0.0, now - signal.time)
             latest[place] = VALUES[signal.kind] * math.exp2(-age / HALF_LIFE)
-    kept = dict(list(latest.items())[-MOST_SIGNALS:])
+    kept = dict(list(latest.items())[-MAX_SIGNALS:])
     return preference(table.kernel, list(kept), list(kept.values()))
 
 
@@ -199,7 +199,7 @@ def _same(artist: np.ndarray, place: int) -> F64:
     return np.asarray(((artist == artist[place]) & (artist >= 0)), np.float64)
 
 
-MOST_FILES = 200
+MAX_FILES = 200
 """Maximum signals of one request."""
 
 
@@ -264,8 +264,8 @@ def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     for kind in ("like", "skip", "dislike"):
         files = data.get(kind, [])
         signals += [(file_of(catalogue, file), kind) for file in (files if isinstance(files, list) else [files])]
-        if len(signals) > MOST_FILES:
-            raise UsageError(f"a request has at most {MOST_FILES} files")
+        if len(signals) > MAX_FILES:
+            raise UsageError(f"a request has at most {MAX_FILES} files")
     after = data.get("after")
     return NextRequest(int(count), None if after is None else file_of(catalogue, after), tuple(signals))
 

@@ -16,7 +16,7 @@ from antiphon.api.backends.files import printable_path, reason_of_os_error as wh
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.taste_tables import TrackRow
 
-MOST_TRACKS = 4000
+MAX_TRACKS = 4000
 """Maximum compared tracks, by number of plays; memory and time are quadratic."""
 NEAREST = 60
 """Companions per track."""
@@ -27,7 +27,7 @@ SHRINK = 20.0
 def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float]]:
     """(track, other, weight) of tracks in the same lists, in both directions, weight between 0 and 1."""
     plays = Counter(track for tracks in lists for track in set(tracks))
-    known = sorted(track for track, _ in plays.most_common(MOST_TRACKS))
+    known = sorted(track for track, _ in plays.most_common(MAX_TRACKS))
     place = {track: n for n, track in enumerate(known)}
     counts: NDArray[np.float32] = np.zeros((len(known), len(known)), np.float32)
     for tracks in lists:
@@ -49,18 +49,18 @@ def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float
 
 SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
 """Published file names of the data sets."""
-LARGEST_SLICE = 256 << 20
+MAX_SLICE = 256 << 20
 """Maximum bytes of a playlist file; those of the data set have 35 million."""
-LONGEST_LINE = 65536
-MOST_LISTS = 200_000
+MAX_LINE = 65536
+MAX_LISTS = 200_000
 """Default maximum of lists."""
-MOST_OF_ARTIST = 20
+MAX_OF_ARTIST = 20
 """Maximum tracks of an artist where a log names artists alone."""
 Named = tuple[str, str]
 """Artist and title; the title is "" in a log of artists alone."""
 
 
-def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
+def lists(folder: Path, most: int = MAX_LISTS) -> Iterator[list[Named]]:
     """Co-play lists of the data set in a folder, of either kind.
 
     A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`. Raises
@@ -81,8 +81,8 @@ def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
 
 def _playlists(path: Path) -> Iterator[list[Named]]:
     try:
-        if path.stat().st_size > LARGEST_SLICE:
-            raise FileError(f"{_name(path)} has more than {LARGEST_SLICE >> 20} MiB; is it a slice of the data set?")
+        if path.stat().st_size > MAX_SLICE:
+            raise FileError(f"{_name(path)} has more than {MAX_SLICE >> 20} MiB; is it a slice of the data set?")
         data = json.loads(path.read_bytes())
         for one in data["playlists"]:
             yield [(_text(track["artist_name"]), _text(track["track_name"])) for track in one["tracks"]]
@@ -101,7 +101,7 @@ def _people(path: Path) -> Iterator[list[Named]]:
     number = 0
     try:
         with path.open("rb") as file:
-            while line := file.readline(LONGEST_LINE):
+            while line := file.readline(MAX_LINE):
                 number += 1
                 parts = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
                 if len(parts) != 4:
@@ -141,7 +141,7 @@ def count_companions(
         known: dict[int, None] = {}
         for artist, title in one:
             key = _folded(artist)
-            hits = titles.get((key, _folded(title)), []) if title else artists.get(key, [])[:MOST_OF_ARTIST]
+            hits = titles.get((key, _folded(title)), []) if title else artists.get(key, [])[:MAX_OF_ARTIST]
             known.update(dict.fromkeys(hits))
         matched.update(known)
         if len(known) > 1:

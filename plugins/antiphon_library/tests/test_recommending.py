@@ -261,7 +261,7 @@ def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
         np.zeros((2, 2)),
     )
     found = chart.chart(placement)
-    assert all(len(artist["name"]) <= chart.LONGEST_NAME for artist in found.artists)
+    assert all(len(artist["name"]) <= chart.MAX_NAME for artist in found.artists)
     assert json.dumps(found.plain(), allow_nan=False)
     picture.draw(found)
     image = picture.draw(chart.chart(chart.place_tracks(catalogue)))

@@ -144,7 +144,7 @@ async def test_the_library_keeps_no_other_route_waiting(
         maps = [asyncio.create_task(asked(server, "GET", "/api/library/map")) for _ in range(4)]
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         await comes(begun.is_set, "the map is made")
-        monkeypatch.setattr(library_module, "MOST_WAITING", 1)
+        monkeypatch.setattr(library_module, "MAX_WAITING", 1)
         token = (tmp_path / "token").read_text().strip()
         assert (await asked(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
         assert (await asked(server, "GET", "/api/patches"))[0] == 200

@@ -208,7 +208,7 @@ def test_damage_in_its_pages_is_the_same_sentence(tmp_path: Path, make: MakeFile
 
 
 def test_a_locked_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "PATIENCE", 0.05)
+    monkeypatch.setattr(schema, "TIMEOUT_SECONDS", 0.05)
     with Catalogue(tmp_path) as catalogue:
         other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -17,7 +17,7 @@ from antiphon_listen.tables import Tables
 
 NO_CHORD = 24
 """Index of no chord, after twelve major and twelve minor chords from C on."""
-_LONGEST_STEP = 0.55
+_MAX_STEP = 0.55
 """Maximum seconds of a step: longer beats are halved."""
 _UNIFORM_STEP = 0.5
 """Step in seconds without detected beats."""
@@ -25,7 +25,7 @@ _SHARE = 0.5
 """Exponent of the likelihood, as neighbouring steps are not independent."""
 STAY = 0.85
 """Self-transition probability of a chord per step: a little over the annotated share, .80 of POP909's half beats."""
-LEAST_KEY = 0.5
+MIN_KEY = 0.5
 """Minimum confidence of a key: of those above it four in five and more are right. The card has the figures."""
 _PROFILES = (
     (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
@@ -47,7 +47,7 @@ def step_grid(beats: F64, seconds: float) -> F64:
     early = beats[0] - length * np.arange(int(beats[0] / length), 0, -1)
     late = beats[-1] + length * np.arange(1, int(max(0.0, seconds - beats[-1]) / length) + 1)
     grid = np.concatenate([early, beats, late])
-    if length > _LONGEST_STEP:
+    if length > _MAX_STEP:
         grid = np.sort(np.concatenate([grid, (grid[:-1] + grid[1:]) / 2]))
     return np.asarray(grid)
 

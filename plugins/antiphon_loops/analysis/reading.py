@@ -18,8 +18,8 @@ SLOWEST, FASTEST = 30.0, 300.0
 _WITH_UNIT = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d{1,3})?)[ _-]?bpm|bpm[ _-]?(\d{2,3}(?:\.\d{1,3})?)(?![\d])", re.I)
 _NUMBER = re.compile(r"(?<![A-Za-z0-9.])(\d{2,3}(?:\.\d{1,3})?)(?![A-Za-z0-9])")
 _ONE_SHOT = 1
-_MOST_CHUNKS = 64
-_MOST_BYTES = 4096
+_MAX_CHUNKS = 64
+_MAX_BYTES = 4096
 """Maximum bytes read of a chunk."""
 
 
@@ -78,14 +78,14 @@ def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
             if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
                 return None, None, None
             rate = 0
-            for _ in range(_MOST_CHUNKS):
+            for _ in range(_MAX_CHUNKS):
                 head = file.read(8)
                 if len(head) < 8:
                     break
                 kind, size = struct.unpack("<4sI", head)
                 here = file.tell()
                 if kind in (b"fmt ", b"acid", b"smpl"):
-                    data = file.read(min(size, _MOST_BYTES))
+                    data = file.read(min(size, _MAX_BYTES))
                     if kind == b"fmt " and len(data) >= 8:
                         rate = struct.unpack_from("<I", data, 4)[0]
                     elif kind == b"acid":
@@ -119,8 +119,8 @@ def _smpl(data: bytes, rate: int) -> tuple[float | None, float | None]:
 
 SHORTEST, LONGEST = 1.0, 180.0
 """Range of a loop's length in seconds."""
-MOST_BYTES = 256 << 20
-_MOST_SAMPLES = 1 << 25
+MAX_BYTES = 256 << 20
+_MAX_SAMPLES = 1 << 25
 """Maximum samples of both channels: 180 s of 92 kHz."""
 
 
@@ -142,7 +142,7 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
     pieces: list[NDArray[np.float32]] = []
     frames = 0
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise too_large(name)
         with stream_sound(path, rate=rate) as (info, blocks):
             channels, known = min(2, info.channels), info.frames or 0
@@ -168,12 +168,12 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
 
 def most_frames(rate: int, channels: int) -> int:
     """Maximum frames of a loop at a rate, of one or two channels."""
-    return min(round(LONGEST * rate), _MOST_SAMPLES // channels)
+    return min(round(LONGEST * rate), _MAX_SAMPLES // channels)
 
 
 def too_large(name: str) -> NoLoop:
-    """The error for a file of more than `MOST_BYTES`."""
-    return NoLoop(name, f"it is larger than {MOST_BYTES >> 20} MB")
+    """The error for a file of more than `MAX_BYTES`."""
+    return NoLoop(name, f"it is larger than {MAX_BYTES >> 20} MB")
 
 
 def too_long(name: str, seconds: float, most: float) -> NoLoop:

@@ -29,7 +29,7 @@ three 35 of 45 rendered loops with a rest keep it, and 1 of 202 loops behind a s
 excerpts of recordings. By all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s
 (23 by the first three), and 6 of 120 that a silence makes as long as half seconds (none).
 """
-_MOST_CUT = 0.5
+_MAX_CUT = 0.5
 """Maximum share of a file cut away to make whole bars of a stated tempo."""
 
 
@@ -92,7 +92,7 @@ def _stated_part(frames: int, rate: int, label: TempoLabel) -> tuple[int, int]:
     if label.first is None or label.last is None:
         return 0, frames
     first, last = round(label.first * rate), min(frames, round(label.last * rate))
-    enough = max(SHORTEST * rate, _MOST_CUT * frames)
+    enough = max(SHORTEST * rate, _MAX_CUT * frames)
     return (first, last) if last - first >= enough else (0, frames)
 
 
@@ -122,7 +122,7 @@ def _as_stated(
     reading = readings[-1]
     bars = int(label.bpm * (reading.last - reading.first) / rate / 240.0)
     frames = round(bars * 240.0 / label.bpm * rate)
-    if not label.certain or bars < 1 or frames < max(SHORTEST * rate, _MOST_CUT * (reading.last - reading.first)):
+    if not label.certain or bars < 1 or frames < max(SHORTEST * rate, _MAX_CUT * (reading.last - reading.first)):
         return None
     return _stated(_read(mono, rate, reading.first, reading.first + frames, known), bars, label.origin)
 

@@ -82,7 +82,7 @@ UNEVEN, EVEN = -0.1, 0.2
 """Scores of excerpts cut without regard to bars (100 of recordings: a median of 0, .83 below 0.2), and of whole bars
 (rendered loops: .90 to .97 above it).
 """
-_LEAST_SURE = 0.02
+_MIN_SURE = 0.02
 FILE = Path(__file__).with_name("tables.json")
 
 
@@ -127,7 +127,7 @@ class LoopTables:
         order = np.argsort(-scores)
         other = options[int(order[1])] if len(order) > 1 else options[0]
         best = float(scores[order[0]])
-        whole = min(1.0, max(_LEAST_SURE, (best - UNEVEN) / (EVEN - UNEVEN)))
+        whole = min(1.0, max(_MIN_SURE, (best - UNEVEN) / (EVEN - UNEVEN)))
         if tempo.is_round(seen.seconds, options[int(order[0])]):
             whole = 1.0
         return BarCount(options[int(order[0])], max(0.001, round(whole * _sure(scores, 4.0), 3)), other, best)

@@ -14,7 +14,7 @@ from antiphon_loops.analysis.spectrum import LOWEST, Picture
 
 SLOWEST, FASTEST = 55.0, 190.0
 """Range of candidate tempos, bpm."""
-MOST_BARS = 128
+MAX_BARS = 128
 _STILL, _EVEN = 0.004, 3.6
 """Maximum mean onset strength, and peak-to-mean ratio, of a sound without a beat."""
 _ROUND = 0.004
@@ -30,8 +30,8 @@ _DENSITIES = np.arange(-1.5, 3.5, 0.5)
 
 def candidates(seconds: float) -> list[int]:
     """Candidate bar counts; for a loop outside the tempo range, the nearest one."""
-    counts = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
-    return counts or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
+    counts = [n for n in range(1, MAX_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
+    return counts or [min(MAX_BARS, max(1, round(seconds * 110.0 / 240.0)))]
 
 
 def is_round(seconds: float, bars: int) -> bool:

@@ -11,7 +11,7 @@ from antiphon.api import FileError, PluginError
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.runtime import resources
-from antiphon_loops.jobs import MOST_QUESTIONS, run
+from antiphon_loops.jobs import MAX_QUESTIONS, run
 from antiphon_loops.library import ready
 from antiphon_loops.record import ROLES
 from antiphon_loops.tests.conftest import RATE, drums, note, seven
@@ -86,12 +86,12 @@ def test_the_rules_may_take_them_all(unsure: Path, tmp_path: Path):
 
 
 def test_a_library_of_uncertain_loops_alone_is_refused_with_the_reason(tmp_path: Path):
-    for n in range(MOST_QUESTIONS + 3):
+    for n in range(MAX_QUESTIONS + 3):
         soundfile.write(tmp_path / f"odd{n}.wav", seven() * (1.0 - 0.01 * n), RATE)
     person = AnsweredQuestions()
     with pytest.raises(PluginError, match=r"no loop in .*15 loops are left out, .* and 11 more; write it"):
         piece(tmp_path, tmp_path / "out.wav", person)
-    assert len(person.questions) == MOST_QUESTIONS
+    assert len(person.questions) == MAX_QUESTIONS
     assert not (tmp_path / "out.wav").exists()
 
 

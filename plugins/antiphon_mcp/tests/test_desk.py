@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import KEPT, LONGEST_DIFF, Desk, NotLanded, diff_of
+from antiphon_mcp.desk import KEPT, MAX_DIFF, Desk, NotLanded, diff_of
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -152,7 +152,7 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     [
         ("a\nx\n", 1.0, "+ /node/a/b 1.0\n@@ -1,2 +1,2 @@\n a\n-b\n+x"),
         ("", "1\n+ no", r"+ /node/a/b '1\n+ no'"),
-        ("x" * (LONGEST_DIFF + 5), 1.0, " more characters"),
+        ("x" * (MAX_DIFF + 5), 1.0, " more characters"),
     ],
 )
 def test_a_change_is_shown_as_a_diff(text: str, value: object, end: str) -> None:

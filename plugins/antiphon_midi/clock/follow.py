@@ -37,7 +37,7 @@ FIRST = 6
 """Ticks before the tempo is first set."""
 APART = 0.1
 """Minimum seconds between two corrections."""
-MOST_NUDGE = 16.0
+MAX_NUDGE = 16.0
 """Range of `NudgeBeat` in beats."""
 SILENT, SILENT_TICKS = 0.5, 6
 """Silence that stops a clock: both this many seconds and this many ticks' time."""
@@ -209,7 +209,7 @@ class ClockFollower:
             if not self._settled:
                 if loop.used >= PPQN:
                     self._settled = True
-                    self._do(NudgeBeat(max(-MOST_NUDGE, min(MOST_NUDGE, away))))
+                    self._do(NudgeBeat(max(-MAX_NUDGE, min(MAX_NUDGE, away))))
             elif abs(away) > LEAP:
                 self.leaps += 1
                 self._move(None)

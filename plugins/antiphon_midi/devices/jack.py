@@ -40,7 +40,7 @@ _C = {
 }
 CYCLES = 2
 """Cycles after which the callback no longer uses a removed port."""
-PATIENCE = 0.2
+TIMEOUT_SECONDS = 0.2
 
 
 class JackMidi:
@@ -173,7 +173,7 @@ class JackMidi:
         self._words[place] = 0
         if self._down:
             return
-        calls, until = self._words[MidiSlot.CALLS], time.monotonic() + PATIENCE
+        calls, until = self._words[MidiSlot.CALLS], time.monotonic() + TIMEOUT_SECONDS
         while self._words[MidiSlot.CALLS] < calls + CYCLES and time.monotonic() < until:
             time.sleep(self._cycle)
         with contextlib.suppress(self._jack.JackError):
@@ -181,7 +181,7 @@ class JackMidi:
 
     def close(self) -> None:
         """Closes the client with all its ports, after its queued messages have been sent."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not self._down and self._words[MidiSlot.OUT_READ] < self._words[MidiSlot.OUT_WRITE]:
             if time.monotonic() > until:
                 break

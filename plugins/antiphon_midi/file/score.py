@@ -14,7 +14,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
 from antiphon.api.backends.synths import ChannelBends
 
-MOST_SECONDS = 6 * 3600.0
+MAX_SECONDS = 6 * 3600.0
 """Maximum length of a file in seconds at its own tempo; as for `antiphon run` and `render`."""
 DRUMS = 10
 """General MIDI's channel of drums."""
@@ -94,8 +94,8 @@ def load(path: Path) -> SongScore:
     end = max(song.length, max(note.end for track in song.tracks for note in track.notes))
     length = _whole_bars(song.meters, end)
     times = MidiTimes(song.tempo)
-    if times.seconds(length) > MOST_SECONDS:
-        raise FileError(f"cannot play {printable_path(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
+    if times.seconds(length) > MAX_SECONDS:
+        raise FileError(f"cannot play {printable_path(path)}: it lasts longer than {MAX_SECONDS / 3600:g} h; cut it")
     events = _events(song, parts, times)
     changes = tuple(place for place, event in enumerate(events) if event.kind not in ("on", "off"))
     states: list[State] = [{}]

@@ -17,7 +17,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt import client as mqtt_client
 from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, Arrivals, MqttConnection, MqttError, Once
+from antiphon_mqtt.client import REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
 SECRET = "hunter2-hunter2"
@@ -113,7 +113,7 @@ def test_an_identifier_used_again_later_is_a_new_message() -> None:
     assert once.new(1, False, "fire", b"1")
     assert once.new(1, False, "fire", b"1")
     once.connected(True)
-    clock.now += AGAIN_SECONDS + 0.01
+    clock.now += RETRY_SECONDS + 0.01
     assert once.new(1, False, "fire", b"1")
 
 

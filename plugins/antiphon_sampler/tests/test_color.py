@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from antiphon_sampler.coloring import FORMANTS, MOST_Q, quality
+from antiphon_sampler.coloring import FORMANTS, MAX_Q, quality
 from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.material import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
@@ -49,7 +49,7 @@ def test_a_notes_filter_has_its_response(play, material, values, kind, cutoff, q
 def test_a_resonance_is_superdirts_but_bounded():
     assert quality(0.0) == 1.0
     assert quality(0.2) == pytest.approx(1000**0.2)
-    assert quality(1.0) == MOST_Q
+    assert quality(1.0) == MAX_Q
 
 
 def test_two_notes_of_one_frame_have_filters_of_their_own_whatever_the_blocks(play, material):

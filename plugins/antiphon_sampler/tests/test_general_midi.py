@@ -78,7 +78,7 @@ def test_an_instrument_that_fails_is_tried_again_after_a_minute_not_with_every_n
 
 def test_those_played_longest_ago_make_room(instruments, monkeypatch):
     size = instruments.decode(0).sound.nbytes
-    monkeypatch.setattr(sounds, "MOST_BYTES", 3 * size)
+    monkeypatch.setattr(sounds, "MAX_BYTES", 3 * size)
     for place in (1, 2, 3):
         instruments.get(place)
         instruments.get(0)

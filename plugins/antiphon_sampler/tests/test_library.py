@@ -250,7 +250,7 @@ def test_ten_thousand_files_are_listed_and_decoded_as_they_are_asked_for(play, t
 
 
 def test_more_files_than_are_listed_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "MOST_FILES", 3)
+    monkeypatch.setattr(folders, "MAX_FILES", 3)
     for name in ("a", "b"):
         for n in range(2):
             write(tmp_path / "kit" / name / f"{n}.wav", burst(1, 10))
@@ -261,7 +261,7 @@ def test_more_files_than_are_listed_is_a_sentence(tmp_path, monkeypatch):
 
 def test_memory_is_bounded_and_the_sentence_says_so(play, tmp_path, capsys, monkeypatch, library):
     shutil.copytree(library / "bd", tmp_path / "kit" / "bd")
-    monkeypatch.setattr(sounds, "MOST_BYTES", 10000)
+    monkeypatch.setattr(sounds, "MAX_BYTES", 10000)
     got = play([on(0), on(3000, 37)], 6000, library=str(tmp_path / "kit"), s="bd")
     assert (got.reports["loaded"], got.reports["unreadable"], got.reports["missed"]) == (1, 1, 1)
     assert "held in memory; make several folders of it" in capsys.readouterr().err

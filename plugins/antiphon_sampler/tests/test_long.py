@@ -285,7 +285,7 @@ def test_a_page_that_was_read_for_a_voice_that_has_ended_is_none_of_the_next(tmp
 
 
 def test_further_places_than_memory_holds_are_a_sentence(live, folder, capsys, monkeypatch):
-    monkeypatch.setattr(readers, "MOST_BYTES", 1)
+    monkeypatch.setattr(readers, "MAX_BYTES", 1)
     kept = sounds_of(folder, RATE)
     missed = [
         live([on(1000 * n) for n in range(3)], 4000, s="a", library=str(folder), begin=begin)[0].reports["missed"]

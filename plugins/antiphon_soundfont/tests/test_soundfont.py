@@ -14,7 +14,7 @@ from antiphon.api.backends.synths import SynthSettings
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
 from antiphon_soundfont.backend import FluidSynth
-from antiphon_soundfont.fonts import MOST_BYTES, check, find_soundfont, library_file
+from antiphon_soundfont.fonts import MAX_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT
 from antiphon_soundfont.library import GRID
 from antiphon_soundfont.processor import Soundfont
@@ -162,7 +162,7 @@ def test_a_soundfont_that_lies_is_refused_in_a_sentence(tmp_path: Path, content:
 def test_one_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.sf2"
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)  # sparse
+        file.truncate(MAX_BYTES + 1)  # sparse
     with pytest.raises(FileError, match="is larger than a soundfont may be; at most 1 GiB is allowed"):
         check(path)
     with pytest.raises(FileError, match="there is no such file"):

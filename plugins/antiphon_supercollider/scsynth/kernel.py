@@ -14,7 +14,7 @@ from antiphon.api.kernels import address_f32, i64, i64p, kernel
 
 DEPTH = 64
 """Blocks of sound in the ring."""
-MOST_SHIFTED = 2
+MAX_SHIFTED = 2
 """Maximum shift in blocks of stored sound after its frame."""
 SHIFTED_CYCLES = 256
 """Cycles after which the shift is reset."""
@@ -68,7 +68,7 @@ def shifted(s: i64p, first: i64, count: i64) -> i64:
     elif blocks > 1:
         shift = shift - (blocks - 1) * block
     s[BridgeSlot.SHIFTED] = s[BridgeSlot.SHIFTED] + 1
-    if shift <= 0 or blocks < 0 or shift > MOST_SHIFTED * block or s[BridgeSlot.SHIFTED] > SHIFTED_CYCLES:
+    if shift <= 0 or blocks < 0 or shift > MAX_SHIFTED * block or s[BridgeSlot.SHIFTED] > SHIFTED_CYCLES:
         shift = 0
         s[BridgeSlot.SHIFTED] = 0
     s[BridgeSlot.LAST] = first

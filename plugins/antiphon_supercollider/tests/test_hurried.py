@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.voices.played_ahead import MOST, PATIENCE, YOUNG, Hurried
+from antiphon_supercollider.voices.played_ahead import MOST, TIMEOUT_SECONDS, YOUNG, Hurried
 
 RATE, HOP = 48000, 256
 
@@ -32,7 +32,7 @@ def test_a_hop_plays_what_has_not_been_played(hurried):
 def test_what_is_not_confirmed_by_the_engines_time_is_ended_once(hurried):
     hurried.add(on(60, 2), 1000, 480)
     hurried.add(on(61, 3), 1001, 960)
-    late = 480 + round(PATIENCE * RATE)
+    late = 480 + round(TIMEOUT_SECONDS * RATE)
     assert hurried.unclaimed(late) == []
     assert hurried.unclaimed(late + 1) == [1000]
     assert hurried.unclaimed(late + 1) == []
@@ -59,7 +59,7 @@ def test_one_that_is_left_and_never_comes_holds_the_rest_up_for_a_while_only(hur
     hurried.lost()
     assert not hurried.takes(on(61, 3))
     hurried.hop(0, [])
-    hurried.hop(round(PATIENCE * RATE) + 1, [])
+    hurried.hop(round(TIMEOUT_SECONDS * RATE) + 1, [])
     assert hurried.takes(on(62, 4))
 
 

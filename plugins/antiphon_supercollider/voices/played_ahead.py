@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from antiphon.api import Event
 
-PATIENCE = 1.0
+TIMEOUT_SECONDS = 1.0
 """Maximum seconds of engine time until the hop with the event must come."""
 MOST = 256
 YOUNG = 16
@@ -20,7 +20,7 @@ class Hurried:
     """Played-ahead events of one slot."""
 
     def __init__(self, rate: int) -> None:
-        self._patience = round(PATIENCE * rate)
+        self._patience = round(TIMEOUT_SECONDS * rate)
         self._waiting: dict[int, tuple[int, int]] = {}
         self._left, self._left_at = 0, -1
         self._hops = 0

@@ -70,16 +70,16 @@ def hand_over(text: str, port: int, timeout: float) -> int:
 
 def _read(path: str) -> str:
     """Text of a script; `UsageError` if it is missing or too long to be sent."""
-    from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
+    from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
 
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
-            content = file.read(4 * LONGEST_SCRIPT + 1)
+            content = file.read(4 * MAX_SCRIPT + 1)
         text = content.decode()
     except OSError as error:
         raise UsageError(f"cannot read {os.path.basename(path)}: {why(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{os.path.basename(path)} is not UTF-8 text") from None
-    if len(text) > LONGEST_SCRIPT:
-        raise UsageError(f"a script that is handed over has at most {LONGEST_SCRIPT:,} characters; save it instead")
+    if len(text) > MAX_SCRIPT:
+        raise UsageError(f"a script that is handed over has at most {MAX_SCRIPT:,} characters; save it instead")
     return text

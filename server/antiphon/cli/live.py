@@ -13,7 +13,7 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
-from antiphon.web.script_link import MOST_QUANTUM
+from antiphon.web.script_link import MAX_QUANTUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def live(
     from antiphon.performer.performing import Performing, ended_by_signals
     from antiphon.performer.scripts import Begin
 
-    if not 0.0 <= quantum <= MOST_QUANTUM:
-        raise UsageError(f"--quantum takes 0 to {MOST_QUANTUM:g} beats, not {quantum:g}")
+    if not 0.0 <= quantum <= MAX_QUANTUM:
+        raise UsageError(f"--quantum takes 0 to {MAX_QUANTUM:g} beats, not {quantum:g}")
     options = []
     for name, value in asdict(server).items():
         option = f"--{name.replace('_', '-')}"

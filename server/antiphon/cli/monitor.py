@@ -17,7 +17,7 @@ from antiphon.kernel.wire.text import printable
 
 RENEW = 5.0
 """Seconds between two `/monitor` requests: a restarted server has forgotten the previous one."""
-PATIENCE = 3.0
+TIMEOUT_SECONDS = 3.0
 """Seconds for the first answer."""
 
 
@@ -35,7 +35,7 @@ def monitor(
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
     """Yields a line for each message, endlessly; `events`: also those sent to surfaces.
 
-    Raises EngineError: no server answers within `PATIENCE`. Raises WireError: the server refuses.
+    Raises EngineError: no server answers within `TIMEOUT_SECONDS`. Raises WireError: the server refuses.
     """
     with closing_socket(host, port, False) as sock:
         answered = False
@@ -46,7 +46,7 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
                     sock.send(encode("/notify", 1))
             except ConnectionRefusedError:
                 time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW if answered else PATIENCE
+            wait = RENEW if answered else TIMEOUT_SECONDS
             for message in listen(sock, None, time.monotonic() + wait):
                 if message.address == b"/done":
                     if not answered:

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.processes.helper_process import command, environment
 from antiphon.kernel.runtime.settings import RATES
 
-PATIENCE = 15.0
+TIMEOUT_SECONDS = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
 GET_PORTAUDIO = "sudo apt-get install libportaudio2"
 GET_JACK = "sudo apt-get install jackd2"
@@ -74,9 +74,9 @@ def ask() -> LibraryReport:
 def _in_child(what: str) -> dict[str, Any]:
     words, env = command("antiphon.doctor.sound", what), environment()
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=env)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_SECONDS, env=env)
     except subprocess.TimeoutExpired:
-        return {"problem": f"its library does not answer within {PATIENCE:g} s"}
+        return {"problem": f"its library does not answer within {TIMEOUT_SECONDS:g} s"}
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):

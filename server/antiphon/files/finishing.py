@@ -17,7 +17,7 @@ PIECE = 1 << 16
 """Frames per processing step."""
 ROUNDS, NEAR = 4, 0.05
 """Maximum passes over a limited sound to find its gain, and tolerance in LU of the target."""
-MOST_GAIN = 40.0
+MAX_GAIN = 40.0
 """Maximum gain of normalisation in dB."""
 
 
@@ -84,12 +84,12 @@ class Finishing:
             for piece in self._played():
                 meter.feed(piece)
             self._reached = meter.integrated()
-            if abs(target - self._reached) < NEAR or self._gain == MOST_GAIN:
+            if abs(target - self._reached) < NEAR or self._gain == MAX_GAIN:
                 break
             self._change(target)
 
     def _change(self, target: float) -> None:
-        self._gain = min(MOST_GAIN, self._gain + target - self._reached)
+        self._gain = min(MAX_GAIN, self._gain + target - self._reached)
         self._reached = target
 
     def _played(self) -> Iterator[Samples]:

@@ -88,7 +88,7 @@ MAX_JOBS = 200
 MAX_WAITING = 32
 SENTENCE = 400
 """Maximum characters of an error or a summary."""
-AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """Retry interval in seconds of failed table writes: its disk is full, or another program has it locked."""
 
 
@@ -340,7 +340,7 @@ class JobBoard:
             if not self._failing:
                 self._failing = True
                 log.error("changes of jobs are kept in memory until they can be written: %s", error)
-            self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._write_again)
+            self._timer = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._write_again)
         else:
             if self._failing:
                 self._failing = False

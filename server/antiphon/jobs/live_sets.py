@@ -21,7 +21,7 @@ from antiphon.kernel.wire.text import printable
 SUFFIX = ".py"
 PREVIOUS = "~"
 """Suffix of the name of a script's version before it was saved over; it is not listed."""
-MOST_SETS = 1000
+MAX_SETS = 1000
 """Maximum sets of a folder."""
 BARS = 16
 """Default bars of a set."""
@@ -72,7 +72,7 @@ def live_set(name: str) -> LiveSet:
 
 def _files(folder: Path) -> Iterable[Path]:
     try:
-        found = sorted(folder.glob(f"*{SUFFIX}"))[:MOST_SETS]
+        found = sorted(folder.glob(f"*{SUFFIX}"))[:MAX_SETS]
     except OSError:
         return []
     listed = (path for path in found if not path.name.startswith((".", "_")) and not path.stem.endswith(PREVIOUS))

@@ -22,7 +22,7 @@ MAX_OUTPUT = 16 * 1024
 """Maximum bytes kept of the command's output."""
 TERM_SECONDS = 3.0
 """Seconds between SIGTERM, on which a command removes partial output, and SIGKILL."""
-MOST_SECONDS = 6 * 3600.0
+MAX_SECONDS = 6 * 3600.0
 """Maximum run time of a job in seconds."""
 
 
@@ -62,13 +62,13 @@ async def perform(
         os.close(writing)
         writing = -1
         try:
-            async with asyncio.timeout(MOST_SECONDS):
+            async with asyncio.timeout(MAX_SECONDS):
                 assert process.stdout is not None
                 assert process.stderr is not None
                 printed, complaint = await asyncio.gather(_text(process.stdout), _text(process.stderr))
                 status = await process.wait()
         except TimeoutError:
-            return Outcome(1, "", f"it took longer than {MOST_SECONDS / 3600:g} hours")
+            return Outcome(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
         finally:
             await asyncio.shield(end_session(process, TERM_SECONDS))
         return Outcome(status, printed, complaint)

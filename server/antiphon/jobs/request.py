@@ -35,19 +35,19 @@ BESIDE = {
 """Fields that request a further result: the option of `antiphon run`, and the result's name."""
 APART = "--out-dir"
 """Option of `Task.beside` for jobs that write several results instead of one."""
-MOST_SECONDS = 3600.0
+MAX_SECONDS = 3600.0
 """Maximum seconds of a rendered patch."""
-MOST_BARS = 2048.0
+MAX_BARS = 2048.0
 """Maximum bars of a rendered live set."""
-MOST_TRIGGER = 7 * 24 * 3600.0
+MAX_TRIGGER = 7 * 24 * 3600.0
 FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
 SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
 NOTES, MIDI = ".mid", SUFFIXES
 
 
-Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MOST_SECONDS, description=f"0 to {MOST_SECONDS:g} seconds")]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f"0 to {MAX_SECONDS:g} seconds")]
 Tail: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0, description="0 to 60 seconds")]
-Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MOST_BARS, description=f"above 0, at most {MOST_BARS:g} bars")]
+Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
 Rate: TypeAlias = Annotated[
     int, Meta(ge=MIN_RATE, le=MAX_RATE, description=f"a whole number of Hz, {MIN_RATE} to {MAX_RATE}")
 ]
@@ -220,7 +220,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
                 raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
             return clips.locate_asset(clips.check_name(value), WireError)
         case "trigger":
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MOST_TRIGGER:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MAX_TRIGGER:
                 raise ParamError(f"{param.name} takes the seconds at which it fires, 0 or more")
             return f"{value:g}"
         case "switch":

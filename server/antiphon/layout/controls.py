@@ -32,7 +32,7 @@ COLOURS = ("#3aa6d9", "#4fbf8b", "#d9a43a", "#b07ad9", "#d97a5a", "#8fb83a", "#5
 """Colours of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
 NEUTRAL = "#8a93a0"
 """Colour of pages without a node."""
-MOST_TABS = 9
+MAX_TABS = 9
 """Maximum tabs per row: on a phone each is as wide as a thumb."""
 SLOW, FAST = 40.0, 240.0
 """Range in bpm of the tempo fader: smaller than that of `/tempo`."""
@@ -69,19 +69,19 @@ class Tab:
 
 
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
-    """Arranges pages so that at most `MOST_TABS` tabs are in a row, as far as two levels allow.
+    """Arranges pages so that at most `MAX_TABS` tabs are in a row, as far as two levels allow.
 
     A tab for each page if there are few; else one for the first two pages, one for each other page without a node, and
     one for each run of nodes' pages.
     """
     shown = tuple(pages)
-    if len(shown) <= MOST_TABS:
+    if len(shown) <= MAX_TABS:
         return tuple(Tab(page.name, (page,)) for page in shown)
     alone = [page for page in shown if page.colour == NEUTRAL]
     runs: list[tuple[Page, ...]] = []
     for _, of_node in groupby((page for page in shown if page.colour != NEUTRAL), _node):
         node = tuple(of_node)
-        if runs and len(runs[-1]) + len(node) <= MOST_TABS:
+        if runs and len(runs[-1]) + len(node) <= MAX_TABS:
             runs[-1] += node
         else:
             runs.append(node)

@@ -28,7 +28,7 @@ NOTE = ":note"
 NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
 LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 ON_TIME = Fraction(1, 64)
 """Beats after a multiple of the quantum in which a run still begins at once: notes of a chord come one by one."""
 VOICES = 16
@@ -89,8 +89,8 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
     if isinstance(above, bool) or not isinstance(above, int | float) or not -120 <= above <= 0:
         raise UsageError(f"above takes -120 to 0 dB, not {str(above)[:40]!r}")
     levels = stage().script.levels
-    if len(levels) >= MOST_LEVELS:
-        raise UsageError(f"a script watches at most {MOST_LEVELS} levels")
+    if len(levels) >= MAX_LEVELS:
+        raise UsageError(f"a script watches at most {MAX_LEVELS} levels")
     levels.append((node_name(node), float(above)))
     _listen(node)
     cue = level_cue(node, above)

@@ -21,7 +21,7 @@ OWN = ("note", "velocity", "legato", "length", "channel")
 """Value names common to all instruments; with others the event is a note with its own values."""
 SHARED = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats"}
 """Shared values of the whole patch, by the macro that takes them."""
-LONGEST_ROOM = 10.0
+MAX_ROOM = 10.0
 """Seconds of a room at the end of the macro `size`."""
 _SHORTEST = Fraction(1, 1000)
 _CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
@@ -122,7 +122,7 @@ def _share(name: str, value: Any) -> float:
     """A value as a macro takes it, 0 to 1: in Strudel rooms and echoes go beyond, and are full here."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{name} takes 0 to 1, not {str(value)[:40]!r}")
-    return min(max(float(value) / (LONGEST_ROOM if name == "size" else 1.0), 0.0), 1.0)
+    return min(max(float(value) / (MAX_ROOM if name == "size" else 1.0), 0.0), 1.0)
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

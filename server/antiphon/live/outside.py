@@ -17,7 +17,7 @@ from antiphon.live.stage import LiveTrack, stage
 from antiphon.live.vocabulary import cycle_beats, free_name
 
 _ADDRESS = re.compile(r"(/[^\s#*,?\[\]{}/]{1,64}){1,16}")
-_MOST_VALUES = 64
+_MAX_VALUES = 64
 
 
 def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> None:
@@ -31,8 +31,8 @@ def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> Non
     where = f"{OUTSIDE}{_target(to)}{_address(address)}"
     here = stage()
     if here.source:
-        if len(values) > _MOST_VALUES or not all(isinstance(value, bool | int | float | str) for value in values):
-            raise UsageError(f"osc sends at most {_MOST_VALUES} numbers and words")
+        if len(values) > _MAX_VALUES or not all(isinstance(value, bool | int | float | str) for value in values):
+            raise UsageError(f"osc sends at most {_MAX_VALUES} numbers and words")
         here.send(LiveEvent(here.beat, where, values, here.source, line_of(here.script.path)), PLAY)
         return
     if len(values) != 1 or not isinstance(values[0], str | Pattern):

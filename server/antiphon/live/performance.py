@@ -22,9 +22,9 @@ from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptE
 from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, acting, voice_key
 from antiphon.live.transitions import start_transitions
 
-MOST_EVENTS = 8192
+MAX_EVENTS = 8192
 """Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 """Maximum loop runs on one beat: loops that cue one another would never end."""
 SHORTEST = Fraction(1, 1024)
 """Minimum wait of a loop, in beats."""
@@ -140,8 +140,8 @@ class Performance:
 
     def put(self, event: LiveEvent | LiveNote, rank: int) -> None:
         """Queues an event at its beat."""
-        if len(self._items) >= MOST_EVENTS * 2:
-            raise UsageError(f"more than {MOST_EVENTS * 2} notes were played ahead; play fewer, or nearer")
+        if len(self._items) >= MAX_EVENTS * 2:
+            raise UsageError(f"more than {MAX_EVENTS * 2} notes were played ahead; play fewer, or nearer")
         self._count += 1
         heapq.heappush(self._items, (event.beat, rank, self._count, event))
 
@@ -200,7 +200,7 @@ class Performance:
         while self._due and self._due[0][0] < beat:
             at, place, name = heapq.heappop(self._due)
             runs = runs + 1 if at == self._now else 0
-            if runs > MOST_RUNS:
+            if runs > MAX_RUNS:
                 line = self.loops[name].loop.line if name in self.loops else 0
                 raise fault(self.script, UsageError(f"the loop {name} runs without end on one beat"), line)
             state = self.loops.get(name)
@@ -209,7 +209,7 @@ class Performance:
                 self._run(state)
         for track in list(self._tracks.values()):
             self._track(track, beat)
-        most = len(events) + MOST_EVENTS * max(1, int(beat - self.beat))
+        most = len(events) + MAX_EVENTS * max(1, int(beat - self.beat))
         while self._items and self._items[0][0] < beat:
             item = heapq.heappop(self._items)[3]
             self._notes.end(item.beat, events, through=True)
@@ -218,7 +218,7 @@ class Performance:
             else:
                 events.append(item)
             if len(events) > most:
-                raise fault(self.script, UsageError(f"it plays more than {MOST_EVENTS} events a beat"), item.line)
+                raise fault(self.script, UsageError(f"it plays more than {MAX_EVENTS} events a beat"), item.line)
         self._notes.end(beat, events)
         self.beat = self._now = beat
 

@@ -17,7 +17,7 @@ from antiphon.live.transitions import silence_muted
 
 LARGEST = 1 << 20
 """Maximum characters of a script."""
-MOST_SETTINGS = 4096
+MAX_SETTINGS = 4096
 
 
 class _ReadingStage:
@@ -34,8 +34,8 @@ class _ReadingStage:
     def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
         if isinstance(event, LiveNote) or event.address.endswith("/play"):
             raise UsageError("notes are played in a loop or by a track: write @loop above a function that plays them")
-        if len(self.script.settings) >= MOST_SETTINGS:
-            raise UsageError(f"a script sets at most {MOST_SETTINGS} values at its beginning")
+        if len(self.script.settings) >= MAX_SETTINGS:
+            raise UsageError(f"a script sets at most {MAX_SETTINGS} values at its beginning")
         self.script.settings.append(event)
 
     def random(self) -> float:

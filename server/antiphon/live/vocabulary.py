@@ -32,8 +32,8 @@ GLIDES = 32
 """Samples of a signal per cycle of a parameter's pattern."""
 SINGER = "sing"
 """Default node of a singing track."""
-MOST_BEATS = 65536
-MOST_NAMES = 256
+MAX_BEATS = 65536
+MAX_NAMES = 256
 """Tracks, and loops, of a script."""
 _MOMENT = Fraction(1, 4)
 """Highlight length in beats of a set value in an editor."""
@@ -351,11 +351,11 @@ def reading(word: str) -> LiveScript:
 
 
 def free_name(known: dict[str, Any], name: str, what: str) -> str:
-    """Checked unique name; raises `UsageError` beyond `MOST_NAMES`."""
+    """Checked unique name; raises `UsageError` beyond `MAX_NAMES`."""
     if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
         raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
-    if name not in known and len(known) >= MOST_NAMES:
-        raise UsageError(f"a script has at most {MOST_NAMES} {what}")
+    if name not in known and len(known) >= MAX_NAMES:
+        raise UsageError(f"a script has at most {MAX_NAMES} {what}")
     return name
 
 
@@ -366,8 +366,8 @@ def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
 
 def _beats(value: Number, what: str) -> Fraction:
     beats = exact(value, what)
-    if not 0 < beats <= MOST_BEATS:
-        raise UsageError(f"{what} takes a number of beats above 0, to {MOST_BEATS}, not {float(beats):g}")
+    if not 0 < beats <= MAX_BEATS:
+        raise UsageError(f"{what} takes a number of beats above 0, to {MAX_BEATS}, not {float(beats):g}")
     return beats
 
 

@@ -32,7 +32,7 @@ from antiphon.signal.analysis import (
 )
 from antiphon.signal.listening_mix import ListeningMix
 
-LONGEST_REASON = 300
+MAX_REASON = 300
 STEMS = "stems"
 """Name of the separating analysis."""
 AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
@@ -126,7 +126,7 @@ def _fed_apart(
     except AntiphonError as error:
         if isinstance(error, FileError):
             raise
-        return {name: (present[name].version, None, shorten(str(error), LONGEST_REASON)) for name in names}
+        return {name: (present[name].version, None, shorten(str(error), MAX_REASON)) for name in names}
     return {name: feed.end() for name, feed in feeds.items()}
 
 
@@ -204,12 +204,12 @@ class AnalysisFeed:
             task()
         except AntiphonError as error:
             self.faulty = isinstance(error, PluginError)  # its weights, for one
-            self._problem = shorten(str(error), LONGEST_REASON)
+            self._problem = shorten(str(error), MAX_REASON)
         except Exception as error:
             self.faulty = True
             missing = extras.of_error(f"the analysis {self._name!r}", error) if isinstance(error, ImportError) else ""
             reason = missing or f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
-            self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
+            self._problem = shorten(" ".join(reason.split()), MAX_REASON)
 
 
 def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:

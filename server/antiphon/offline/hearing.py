@@ -21,7 +21,7 @@ METER_HZ = 60
 """Rate of level readings, as in the engine."""
 GRID = 1024
 """Grid of script inputs, parts of a beat."""
-MOST_ROUNDS = 8
+MAX_ROUNDS = 8
 """Maximum passes over a script for inputs caused by its own output."""
 _QUIETEST = 1e-12
 Cue = tuple[Fraction, str, object]

@@ -16,7 +16,7 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
-MOST_SECONDS = 6 * 3600.0
+MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
 """Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
 _FINE = 960
@@ -48,8 +48,8 @@ def read(path: Path, rate: int) -> Score:
 
     def frame(beat: float) -> int:
         seconds = times.seconds(beat)
-        if seconds > MOST_SECONDS:
-            raise FileError(f"cannot play {path_text(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
+        if seconds > MAX_SECONDS:
+            raise FileError(f"cannot play {path_text(path)}: it lasts longer than {MAX_SECONDS / 3600:g} h; cut it")
         return round(seconds * rate)
 
     for track in song.tracks:

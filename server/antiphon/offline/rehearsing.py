@@ -37,16 +37,16 @@ from antiphon.offline.rehearsal import NOTES, SILENCE, STEP_LU, Verdict, bar_lou
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import confine, disarm, rearm
-from antiphon.offline.script_run import PATIENCE, commands, without_macros
+from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, without_macros
 
 RATE = 48000
 """Sample rate in Hz."""
 BLOCK = 512
 """Frames per block: twice those of a server, which saves a quarter of the time."""
-LONGEST_BARS = 16
+MAX_BARS = 16
 REMEMBERED = 512
 """Beats before the change through which the playing loops run, to restore their memory."""
-MOST_REMARKS = 8
+MAX_REMARKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
 
     `asked`: a `Trial` as JSON. To be called in a copy of the process, which it limits.
     """
-    confine(PATIENCE)
+    confine(TIMEOUT_SECONDS)
     try:
         return perform(_trial(asked)).plain()
     except AntiphonError as error:
@@ -261,7 +261,7 @@ def _advanced(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
 
 
 def _read(name: str, text: str) -> LiveScript:
-    rearm(PATIENCE)
+    rearm(TIMEOUT_SECONDS)
     try:
         return read(name, text, patch_plays=True)
     finally:
@@ -271,7 +271,7 @@ def _read(name: str, text: str) -> LiveScript:
 def _until(performance: Performance, beat: Fraction) -> list[LiveEvent]:
     events: list[LiveEvent] = []
     while performance.beat < beat:
-        rearm(PATIENCE)
+        rearm(TIMEOUT_SECONDS)
         events += performance.until(min(beat, performance.beat + 1))
         disarm()
     return events
@@ -396,4 +396,4 @@ def _unknown(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str, Seque
         if event.address == f"/node/{node}/play":
             for value, word, _ in unknown_words(words.get(node, {}), event.args):
                 found[f"line {event.line}: {silent(node, value, word)}"] = None
-    return list(found)[:MOST_REMARKS]
+    return list(found)[:MAX_REMARKS]

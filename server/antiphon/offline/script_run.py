@@ -24,11 +24,11 @@ from antiphon.offline.event_file import MAX_EVENTS, FileEvent, FindParam, comman
 from antiphon.offline.hearing import Cue, tempo_map
 
 SUFFIX = ".py"
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds for reading a script, and for a beat of it."""
 _MACROS = f"/node/{MACRO}/"
 _SILENT = 15.0
-"""Multiple of `PATIENCE` without a message from the process: its own timers end it before."""
+"""Multiple of `TIMEOUT_SECONDS` without a message from the process: its own timers end it before."""
 
 
 def is_script(path: str) -> bool:
@@ -52,7 +52,7 @@ class ScriptHeader:
 class ScriptProcess:
     """Script in a separate process, as a context manager. `header`: the script's declarations."""
 
-    def __init__(self, path: str, patience: float = PATIENCE) -> None:
+    def __init__(self, path: str, patience: float = TIMEOUT_SECONDS) -> None:
         """Starts the process and reads the script; each beat, too, may take `patience` seconds of CPU time.
 
         Raises ScriptError: it cannot be read; with file and line.

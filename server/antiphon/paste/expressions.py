@@ -27,7 +27,7 @@ _OCTAVE = ".in_octave(3)"
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
 _TYPES = {"object": "(dict, list)", "string": "str", "number": "int | float", "boolean": "bool"}
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
-MOST_EXPRESSIONS = 100_000
+MAX_EXPRESSIONS = 100_000
 """Maximum translated expressions of a program, counting repeats: nested functions are translated twice a level."""
 _TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
 _PATTERN_FUNCTIONS = frozenset(
@@ -81,7 +81,7 @@ class Expressions:
     def expr(self, node: Any, kind: str = "") -> Chain | str:
         """An expression of Python; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
         self._translated += 1
-        if self._translated > MOST_EXPRESSIONS:
+        if self._translated > MAX_EXPRESSIONS:
             raise UsageError("this program is too large to be translated")
         match node.type:
             case "Literal":

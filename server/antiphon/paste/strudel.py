@@ -14,15 +14,15 @@ from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, i
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
-MOST_CHARACTERS = 200_000
+MAX_CHARACTERS = 200_000
 SLOWEST, FASTEST = 40.0, 300.0
 """Tempo units: a cycle may have other numbers of beats than four elsewhere."""
 
 
 def translate(text: str, script: Script) -> None:
     """Adds a program's statements to a script. Raises UsageError: it is invalid JavaScript."""
-    if len(text) > MOST_CHARACTERS:
-        raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(f"a program has at most {MAX_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)
     try:
         tree = esprima.parseModule(plain, range=True, comment=True)

@@ -19,7 +19,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
-from antiphon.performer.limits import PATIENCE, runs, spent
+from antiphon.performer.limits import TIMEOUT_SECONDS, runs, spent
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: exits of grandchildren are reported to this process."""
@@ -65,7 +65,7 @@ class Branch:
     def ask(self, do: str, **values: Any) -> None:
         """Sends a request; see `antiphon.performer.child`."""
         if do in ("until", "read"):
-            self._waiting.append(float(values.get("patience", PATIENCE)))
+            self._waiting.append(float(values.get("patience", TIMEOUT_SECONDS)))
         self._put(pack({"do": do, **values}), [])
 
     def until(self, beat: Fraction, *, coming: bool = False) -> None:
@@ -266,7 +266,7 @@ class BranchProcesses:
 def cause(status: int | None) -> str:
     """Reason of a process's end, from its exit status or negative signal, as far as known."""
     if status == -signal.SIGVTALRM:
-        return f"it runs without end, over {PATIENCE:g} s in one call, and was stopped"
+        return f"it runs without end, over {TIMEOUT_SECONDS:g} s in one call, and was stopped"
     if status is not None and status < 0:
         return f"its process was ended by {signal.Signals(-status).name}"
     return f"its process has ended{'' if status is None else f', with status {status}'}; a script plays to its end"

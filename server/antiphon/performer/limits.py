@@ -19,9 +19,9 @@ LATE = 0.25
 """Lateness in seconds from which a note is omitted rather than played late."""
 MARGIN = 0.05
 """Minimum seconds before a bar for a new version to begin on it."""
-PATIENCE = 0.2
+TIMEOUT_SECONDS = 0.2
 """Time limit in seconds of a step, running or waiting for something outside."""
-FIRST_PATIENCE = 2.0
+FIRST_TIMEOUT = 2.0
 """Time limit in seconds of reading a script while nothing plays: imports may be slow."""
 _RAISE = 0.75
 """Share of the patience after which Python raises, with the line; after all of it a signal ends the process."""
@@ -54,13 +54,13 @@ class StepLimits:
         """Sets the memory limit and the timers' handlers."""
         self.over: Callable[[], None] = _nothing
         self._begun: tuple[float, float] | None = None
-        self._patience = PATIENCE
+        self._patience = TIMEOUT_SECONDS
         signal.signal(signal.SIGPROF, self._ran)
         signal.signal(signal.SIGALRM, self._looked)
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
         limit_resources(data=MEMORY, core=0)
 
-    def begin(self, patience: float = PATIENCE) -> None:
+    def begin(self, patience: float = TIMEOUT_SECONDS) -> None:
         """Limits the CPU time and waiting time of a step, in seconds."""
         self._patience = patience
         self._begun = spent(os.getpid())

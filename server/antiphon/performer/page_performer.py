@@ -18,13 +18,13 @@ from antiphon.kernel.wire.text import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version
-from antiphon.web.script_link import LONGEST, MOST_STEPS, pack, unpack
+from antiphon.web.script_link import LONGEST, MAX_STEPS, pack, unpack
 
 NAME = "page.py"
 """Script name in its own errors; pages show the line alone."""
 IDLE = 1000
 """Signal check interval in milliseconds while idle."""
-MOST_RUNS = 4
+MAX_RUNS = 4
 """Maximum versions with known names."""
 _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 
@@ -37,7 +37,7 @@ class _Lighting(Performing):
 
     def __init__(self, *given: Any, **options: Any) -> None:
         self.steps: dict[tuple[float, str], tuple[float, float, list[int], str]] = {}
-        self.dropped = 0  # steps over `MOST_STEPS`
+        self.dropped = 0  # steps over `MAX_STEPS`
         super().__init__(*given, **options)
 
     def _send(self, event: SentEvent) -> None:
@@ -46,7 +46,7 @@ class _Lighting(Performing):
             return
         length, places = event.lit
         key = event.beat, str(places)  # the notes of a chord are one step
-        if key in self.steps or len(self.steps) < MOST_STEPS:
+        if key in self.steps or len(self.steps) < MAX_STEPS:
             self.steps[key] = event.beat, length, [number for place in places for number in place], event.source
         else:
             self.dropped += 1
@@ -143,7 +143,7 @@ class PagePerformer:
                 begin = Begin(float(message.get("quantum", 0.0)), bool(message.get("top")))
                 self._next, self._fault = Version(str(message["text"]), version, begin), None
                 playing = 0 if self._performing is None else self._performing.player.version
-                for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
+                for old in [number for number in self._runs if number not in (playing, version)][: -MAX_RUNS + 2]:
                     del self._runs[old]
             case "tracks":
                 self._heard = {one: frozenset(map(str, message[one])) for one in ("muted", "soloed")}

@@ -31,9 +31,9 @@ ASK = 0.02
 """Interval in seconds of beat queries."""
 AGAIN = 0.05
 """Reconnection interval in seconds."""
-PATCH_PATIENCE = 60.0
+PATCH_TIMEOUT = 60.0
 """Timeout in seconds of a server's patch load."""
-MOST_LINES = 50
+MAX_LINES = 50
 """Maximum displayed lines of script output per second."""
 _REASONS = 64
 """Reasons of the server that are shown once."""
@@ -204,9 +204,9 @@ class Performing:
             else:
                 self._loading = wanted, now
                 self.wire.send("/patch/load", wanted)
-        elif now - self._loading[1] > PATCH_PATIENCE:
+        elif now - self._loading[1] > PATCH_TIMEOUT:
             self._loading = None
-            self.player.refuse(f"the server has not loaded the patch {wanted} within {PATCH_PATIENCE:g} s")
+            self.player.refuse(f"the server has not loaded the patch {wanted} within {PATCH_TIMEOUT:g} s")
 
     def _take(self, message: Message, now: float) -> None:
         address, args = message.address.decode("utf-8", "replace"), message.args
@@ -301,12 +301,12 @@ class Performing:
             *lines, self._rest = (self._rest + part)[-(1 << 16) :].split(b"\n")
             second, count = self._printed
             if int(now) != second:
-                if count > MOST_LINES:
-                    self._show(f"… and {count - MOST_LINES} lines more")
+                if count > MAX_LINES:
+                    self._show(f"… and {count - MAX_LINES} lines more")
                 count = 0
             for line in lines:
                 count += 1
-                if count <= MOST_LINES:
+                if count <= MAX_LINES:
                     self._show(printable(line[:400].decode("utf-8", "replace")))
             self._printed = int(now), count
 

@@ -16,7 +16,7 @@ from typing import Any
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
-from antiphon.performer.limits import AHEAD, FIRST_PATIENCE, LATE, MARGIN, PATIENCE
+from antiphon.performer.limits import AHEAD, FIRST_TIMEOUT, LATE, MARGIN, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
@@ -24,7 +24,7 @@ LEAD = 0.1
 """Maximum lead in seconds of sent events."""
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 """Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
-MOST_STRIKES = 64
+MAX_STRIKES = 64
 """Maximum runaway calls of a version before it counts as failed."""
 _SHOWN = 32
 """Faults shown once."""
@@ -102,7 +102,7 @@ class Player:
         self._header, self.wanted, self._since, self._moved = None, "", [], WaitingCues()
         source = self._processes.first if self._when.top or self._follower is None else self._follower
         self._text, self.tried, self._candidate = text, version, source.fork()
-        patience = FIRST_PATIENCE if source is self._processes.first else PATIENCE
+        patience = FIRST_TIMEOUT if source is self._processes.first else TIMEOUT_SECONDS
         self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
 
     def cue(self, name: str, value: Any = None) -> None:
@@ -228,7 +228,7 @@ class Player:
     def _strike(self, run: int, sentence: str, picture: str | None) -> None:
         assert self._follower is not None
         self._strikes += 1
-        if self._strikes > MOST_STRIKES:
+        if self._strikes > MAX_STRIKES:
             self._lost()
             return
         self._follow("strike", run=run, fault=sentence, picture=picture or "", located=picture is not None)

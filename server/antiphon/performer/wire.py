@@ -25,7 +25,7 @@ from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
 
 HOST = "127.0.0.1"
-_MOST_UNSENT = 8 << 20
+_MAX_UNSENT = 8 << 20
 """Maximum unsent bytes; a server that reads nothing is treated as gone."""
 _SPAN = 0.5
 """Window in seconds of the tempo measurement."""
@@ -92,7 +92,7 @@ class ServerConnection:
             while self._out:
                 del self._out[: self._sock.send(self._out)]
         except BlockingIOError:
-            if len(self._out) > _MOST_UNSENT:
+            if len(self._out) > _MAX_UNSENT:
                 self.close()
         except OSError:
             self.close()
@@ -243,7 +243,7 @@ class Handover:
         return True
 
 
-_PATIENCE = 10.0
+_TIMEOUT_SECONDS = 10.0
 """Shutdown timeout in seconds of a server."""
 
 
@@ -289,7 +289,7 @@ class OwnServer:
         """Ends it."""
         self._process.terminate()
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

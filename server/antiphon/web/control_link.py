@@ -20,7 +20,7 @@ from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, T
 from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import check_address
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Timeout in seconds of a request; a killed control is back within two."""
 AGAIN = 3.0
 """Seconds until a request is repeated; at once if control reports a restart."""
@@ -165,7 +165,7 @@ class ControlLink:
             while self._link.recv(2 * PART):
                 pass  # answers to an earlier web process, or to a request that has failed
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while True:
                     await loop.sock_sendall(self._link, request.pack())
                     try:

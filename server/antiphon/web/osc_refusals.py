@@ -13,7 +13,7 @@ from antiphon.kernel.wire.osc import Arg, Message, address_text, encode
 from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import OscSocket
 
-PATIENCE = 1.0
+TIMEOUT_SECONDS = 1.0
 """Maximum wait in seconds for a message's refusal. A message not handled by then is sent all the same."""
 MAX_WAITING = 256
 DONE_SECONDS = 20.0
@@ -66,7 +66,7 @@ class OscRefusals:
             raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
         self._sent.append(sent)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 named, reason = await sent.refusal
         except TimeoutError:
             return

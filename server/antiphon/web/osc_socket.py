@@ -80,7 +80,7 @@ class OscSocket:
                 self._received(message)
 
 
-AGAIN_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 """Seconds between two subscriptions: a control restarted without its state has lost its subscribers."""
 
 
@@ -121,7 +121,7 @@ class ValueSubscription:
             sock.send(encode("/notify", 1))
             if self._notes:
                 sock.send(encode("/note/watch", 1))
-        self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._subscribe, sock)
+        self._timer = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._subscribe, sock)
 
     def _received(self, message: Message) -> None:
         self._changed(message.address.decode(errors="replace"), tuple(message.args))

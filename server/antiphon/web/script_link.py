@@ -19,9 +19,9 @@ LONGEST_SCRIPT = 100_000
 """Maximum bytes of a page's script, as UTF-8."""
 MAX_VERSION = 2**53 - 1
 """Largest version number: the largest integer that JavaScript holds exactly."""
-MOST_QUANTUM = 4096.0
+MAX_QUANTUM = 4096.0
 """Maximum quantum in beats, at whose multiples a version begins."""
-MOST_STEPS = 128
+MAX_STEPS = 128
 """Maximum steps of a message."""
 
 

@@ -13,7 +13,7 @@ Counts = NDArray[np.int64]
 CELL, LEAST_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
 """Pixels of a cell, at least, of all cells together, and of the margins."""
 RIGHT, WRONG = "#4e849e", "#d67642"
-MOST_COLUMNS = 20
+MAX_COLUMNS = 20
 """Maximum labels of a terminal table."""
 
 
@@ -23,8 +23,8 @@ def count(answers: NDArray[np.int64], truth: NDArray[np.int64], labels: int) -> 
 
 
 def text(counts: Counts, labels: Sequence[str]) -> str:
-    """Confusion matrix for a terminal, a row per true label. "" beyond `MOST_COLUMNS` labels."""
-    if len(labels) > MOST_COLUMNS:
+    """Confusion matrix for a terminal, a row per true label. "" beyond `MAX_COLUMNS` labels."""
+    if len(labels) > MAX_COLUMNS:
         return ""
     width = max(4, len(str(counts.max())) + 1)
     names = [label[:20] for label in labels]

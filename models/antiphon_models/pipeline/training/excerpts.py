@@ -28,7 +28,7 @@ from antiphon_models.pipeline.training.shares import folds_of, shares_of
 FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
 VERSION = 2
 """Format version of the files: another one rewrites them."""
-LEAST_DEVIATION = 1e-3
+MIN_DEVIATION = 1e-3
 """Minimum deviation in dB of a constant band."""
 TOGETHER = 256
 """Excerpts per batch of answers."""
@@ -325,7 +325,7 @@ class _Sums:
     @property
     def deviation(self) -> F32:
         variance = np.maximum(0.0, self._squares / self._count - (self._sum / self._count) ** 2)
-        return np.maximum(np.sqrt(variance), LEAST_DEVIATION).astype(np.float32)
+        return np.maximum(np.sqrt(variance), MIN_DEVIATION).astype(np.float32)
 
 
 def _head(file: BinaryIO, count: int, bands: int) -> None:

@@ -24,7 +24,7 @@ from antiphon_supercollider.tests.real.test_supercollider import (
     server,
     synth,
 )
-from antiphon_supercollider.voices.played_ahead import PATIENCE
+from antiphon_supercollider.voices.played_ahead import TIMEOUT_SECONDS
 
 pytestmark = needs_real
 _ = server
@@ -54,7 +54,7 @@ def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: ServerProc
     for _ in range(50):
         server.send("/note/on", 42, 100)
         time.sleep(0.01)
-    play_for(server, 2 * PATIENCE + 0.2)
+    play_for(server, 2 * TIMEOUT_SECONDS + 0.2)
     notes = synth(server)["notes"]
     assert (notes["sent"] - before, notes["dropped"], notes["unclaimed"]) == (50, 0, 0)
 
@@ -127,7 +127,7 @@ def test_a_note_played_ahead_sounds_once(bass: Clocked) -> None:
     bass.backend.hurry(0, note)
     assert counts.sent == sent + 1
     bass.step([note])
-    bass.play(round(2 * PATIENCE * bass.rate / bass.block))
+    bass.play(round(2 * TIMEOUT_SECONDS * bass.rate / bass.block))
     assert (counts.sent, counts.unclaimed) == (sent + 1, 0)
     assert np.abs(bass.step()).max() > 1e-3, "it goes on"
     off = Event("off", 0, NOTE, 0.0, 1, 0, True, 3)
@@ -139,7 +139,7 @@ def test_a_note_played_ahead_sounds_once(bass: Clocked) -> None:
 
 def test_a_note_played_ahead_that_the_engine_never_says_is_ended(bass: Clocked) -> None:
     bass.backend.hurry(0, Event("on", 0, NOTE, 0.8, 1, 0, True, 2))
-    heard = bass.play(round(1.5 * PATIENCE * bass.rate / bass.block))
+    heard = bass.play(round(1.5 * TIMEOUT_SECONDS * bass.rate / bass.block))
     assert bass.backend.counts.unclaimed == 1
     assert np.abs(heard).max() > 1e-2
     bass.play(20)

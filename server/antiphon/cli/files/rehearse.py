@@ -18,12 +18,12 @@ from antiphon.kernel.errors import UsageError
 if TYPE_CHECKING:
     from antiphon.offline.rehearsal import Verdict
 
-MOST_BARS = 16
+MAX_BARS = 16
 
 
 def rehearse(
     script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
-    bars: Annotated[int, typer.Option("--bars", help=f"Bars to rehearse, 1 to {MOST_BARS}.")] = 8,
+    bars: Annotated[int, typer.Option("--bars", help=f"Bars to rehearse, 1 to {MAX_BARS}.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Rehearse a live script: render its first bars, faster than time, and say what speaks against playing it.
@@ -36,8 +36,8 @@ def rehearse(
 
     if not is_script(script):
         raise UsageError(f"{script} is no live script; antiphon rehearse set.py takes a .py file")
-    if not 1 <= bars <= MOST_BARS:
-        raise UsageError(f"--bars takes 1 to {MOST_BARS}, not {bars}")
+    if not 1 <= bars <= MAX_BARS:
+        raise UsageError(f"--bars takes 1 to {MAX_BARS}, not {bars}")
     with endable(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         try:
             verdict = _judged(script, bars, Path(folder))

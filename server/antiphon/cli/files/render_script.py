@@ -33,15 +33,15 @@ from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import script_midi
 from antiphon.offline.file_ends import tail_of
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
+from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of, without_macros
 
 RATE, CHANNELS = 48000, 2
-MOST_BARS = 100_000
-MOST_SECONDS = 6 * 3600.0
-MOST_SENTENCES = 16
+MAX_BARS = 100_000
+MAX_SECONDS = 6 * 3600.0
+MAX_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
@@ -59,8 +59,8 @@ def render_script(asked: RenderOptions, finish: SoundFinish) -> None:
         raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
     if asked.out_dir is not None or len(asked.source or []) > 1:
         raise UsageError("a script is rendered to one --out, with one --in at most")
-    if not 0 < asked.bars <= MOST_BARS:
-        raise UsageError(f"--bars takes a number above 0, to {MOST_BARS}, not {asked.bars:g}")
+    if not 0 < asked.bars <= MAX_BARS:
+        raise UsageError(f"--bars takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
     with endable():
         try:
             failed = _render(asked, asked.bars, finish)
@@ -125,7 +125,7 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
             sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
         for word, known in substituted(done.vocabularies.get(node, {}), event.args):
             sentences[stands_in(node, word, known)] = None
-    for sentence in list(sentences)[:MOST_SENTENCES]:
+    for sentence in list(sentences)[:MAX_SENTENCES]:
         complain(sentence)
     return found
 
@@ -159,8 +159,8 @@ def performed(
     beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
-    if frames > MOST_SECONDS * rate:
-        raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MOST_SECONDS:g} are allowed")
+    if frames > MAX_SECONDS * rate:
+        raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MAX_SECONDS:g} are allowed")
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(asked.tail, sounds_on)
     spec = StreamSpec(rate, asked.block or BLOCK, channels)
@@ -180,7 +180,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
         task.hear(commands(events, "the script", spec.rate, find, players), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)

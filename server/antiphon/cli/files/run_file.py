@@ -32,7 +32,7 @@ from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
 
-MOST_PASSES = 4
+MAX_PASSES = 4
 """Maximum analysis passes over a file, so that a processor that always asks for more ends."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
@@ -132,7 +132,7 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
 def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. length: frames, if known."""
     known = length if length is not None and length <= LONGEST * runner.spec.rate else None
-    for _ in range(MOST_PASSES):
+    for _ in range(MAX_PASSES):
         if not runner.wants_ahead(known):
             break
         if known is None:

@@ -98,7 +98,7 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
 
 
 HOST = "127.0.0.1"
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 """Timeout in seconds of an answer."""
 REFRESH = 0.5
 """Seconds between updates of the status line."""
@@ -177,7 +177,7 @@ class Repl:
 
     def send(self, address: str, *words: str) -> list[str]:
         """Sends a message, its arguments as typed; returns the answers, one line each."""
-        return list(ask(address, [value(word) for word in words], HOST, self._port, False, PATIENCE))
+        return list(ask(address, [value(word) for word in words], HOST, self._port, False, TIMEOUT_SECONDS))
 
     def answer(self, line: str) -> list[str] | None:
         """Executes a typed line; returns the text to print, or None to quit."""

@@ -21,7 +21,7 @@ import typer
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 """Delay in seconds of the bar."""
 REDRAW = 0.1
 
@@ -44,7 +44,7 @@ class ProgressBar:
     def __init__(self, label: str, total: int | None, rate: int) -> None:
         self.label, self.total, self.rate = label, total, rate
         self._began = time.monotonic()
-        self._next = self._began + PATIENCE
+        self._next = self._began + TIMEOUT_SECONDS
         self._on_terminal = sys.stderr.isatty()
         self._pipe = _descriptor()
         if self._pipe >= 0:

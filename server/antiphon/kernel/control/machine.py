@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.kernel.engine.drivers.base import MOST_AHEAD, ahead_for
+from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.settings import MAX_BLOCK
@@ -27,9 +27,9 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     if engine.load_mean > BUSY and len(blocks) > 1:
         return f"--block {blocks[1]}"
     need = max(engine.ahead + 1, ahead_for(late_ns, engine.block, engine.rate))
-    if need <= MOST_AHEAD and late_ns < (MOST_AHEAD - 1) * engine.block * 1e9 / engine.rate:
+    if need <= MAX_AHEAD and late_ns < (MAX_AHEAD - 1) * engine.block * 1e9 / engine.rate:
         return f"--ahead {need}"
-    block = next((b for b in blocks[1:] if late_ns < (MOST_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
+    block = next((b for b in blocks[1:] if late_ns < (MAX_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 

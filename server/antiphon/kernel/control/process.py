@@ -41,7 +41,7 @@ from antiphon.kernel.workers.low_latency_events import EventWriter
 from antiphon.kernel.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
-READY_PATIENCE = 15.0
+READY_TIMEOUT = 15.0
 DEFAULT_PATCH = "through"
 
 
@@ -137,7 +137,7 @@ def _read_catalog(path: Path) -> Catalog:
 async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
     """Sends the supervisor the line to print, with ports and patch, once the engine plays the first plan."""
     waited = 0.0
-    while (app.session.state.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
+    while (app.session.state.loading or app.link.status().state != "running") and waited < READY_TIMEOUT:
         await asyncio.sleep(0.01)
         waited += 0.01
     engine = app.link.status()

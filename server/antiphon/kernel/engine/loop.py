@@ -28,7 +28,7 @@ from antiphon.kernel.session.notes import HIGHEST
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
-MOST_SECONDS = 8.0
+MAX_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
 _NOT_SET = -math.inf
 
@@ -37,7 +37,7 @@ _NOT_SET = -math.inf
 class NextPlan:
     """A prepared plan, ready for the loop.
 
-    `quantum`: beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
+    `quantum`: beats: it is taken at the next multiple of them, at most `MAX_SECONDS` later; 0 takes it at once.
     """
 
     plan: Plan
@@ -229,7 +229,7 @@ class EngineLoop:
         if self._bar_line == _NOT_SET or self._bar_line > beat + quantum:  # the transport may have jumped back
             self._bar_line = math.ceil(beat / quantum - 1e-9) * quantum
         seconds = (tempo.sample_at(self._bar_line) - sample) / self.driver.rate
-        return seconds <= 0.0 or seconds > MOST_SECONDS
+        return seconds <= 0.0 or seconds > MAX_SECONDS
 
     def _drain(self) -> None:
         take = self.player.take

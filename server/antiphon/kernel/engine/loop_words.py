@@ -10,7 +10,7 @@ from antiphon.kernel.io.tap_memory import TAPS
 from antiphon.kernel.native.kernel import address
 from antiphon.kernel.workers.arena import MAX_WORKERS
 
-MOST_BUSES = 16
+MAX_BUSES = 16
 """Maximum number of buses: output pairs beside the main output, and the cue."""
 
 
@@ -133,8 +133,8 @@ class LoopWord(IntEnum):
     BUSES_COUNT = 102 + 4 * TAPS
     BUSES = 103 + 4 * TAPS
     # workers: address of the pool's word of those to wake, or 0, and their eventfds
-    RUNG = 103 + 4 * TAPS + 3 * MOST_BUSES
-    WORKERS = 104 + 4 * TAPS + 3 * MOST_BUSES
+    RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
+    WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
     SIZE = WORKERS + MAX_WORKERS
 
 

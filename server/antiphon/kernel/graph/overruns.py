@@ -17,7 +17,7 @@ TRIED_SECONDS = 30.0
 """Probation time of a retried node, seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Pause in seconds before a retry; doubled at each failure during probation."""
-AT_ONCE = 0.02
+BATCH_SIZE = 0.02
 """Pause in seconds before a node that gave NaN is reset, outside of a probation: its fade is over then."""
 SLEEP_NS = 100_000_000
 """Maximum sleep counted within one block: the whole process may have been stopped."""
@@ -81,7 +81,7 @@ class Overruns:
     def not_finite(self, reason: str, sample: int) -> str:
         """Accounts for a block with NaN: the node is reset at once, and after a pause where that did not help."""
         if sample >= self._tried_until:
-            self._pause = AT_ONCE
+            self._pause = BATCH_SIZE
             return reason
         self._pause = self._next_pause()
         return f"{reason} again; it is tried again in {self._pause:g} s"

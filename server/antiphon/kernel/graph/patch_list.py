@@ -27,7 +27,7 @@ HEAD = 4096
 """Bytes read of a file: enough for its first comment and its first keys."""
 LINE = 400
 """Most characters of a description, and of a hint."""
-MOST_GROUP_LETTERS = 40
+MAX_GROUP_LETTERS = 40
 """Most characters of a group's name."""
 FRESH_NS, SHARE = 250_000_000, 20
 """Lifetime of a cached list while its folders are unchanged: nanoseconds, and a multiple of the time it took to build.
@@ -36,7 +36,7 @@ TICK_NS = 50_000_000
 """Coarsest timestamp step of a file system's clock, by which a change is detected."""
 FEW = 300
 """Maximum files read for an error's list of names; beyond it, file stems are listed."""
-MOST_ENTRIES = 20_000
+MAX_ENTRIES = 20_000
 """Maximum cached file entries."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
@@ -105,14 +105,14 @@ def _described(path: Path) -> PatchEntry:
         name=composed(path.stem),
         line=line(text),
         hint=_text(top, "hint", LINE),
-        group=_text(top, "group", MOST_GROUP_LETTERS),
+        group=_text(top, "group", MAX_GROUP_LETTERS),
         own=False,
         hides=False,
         listed=top.get(LISTED) is not False,
         path=path,
     )
     if stamp is not None and time.time_ns() - stamp[1] > TICK_NS:
-        if len(_entries) >= MOST_ENTRIES:
+        if len(_entries) >= MAX_ENTRIES:
             _entries.clear()
         _entries[path] = stamp, entry
     return entry

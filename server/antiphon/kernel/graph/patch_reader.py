@@ -40,7 +40,7 @@ from antiphon.kernel.runtime.typed import Misfit, convert, kind_of, value_text
 
 DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
-_LONGEST_REASON = 400
+_MAX_REASON = 400
 """Most characters of a reason: a few lines of a terminal, as in `suggestion`."""
 _MIDI = re.compile(r"cc (\d{1,3})(?: (\d{1,2}))?")
 
@@ -85,7 +85,7 @@ def _at(*path: str) -> Iterator[None]:
     try:
         yield
     except (PatchError, ParamError, FileError, RequestError) as error:
-        raise Misfit(path, shorten(str(error), _LONGEST_REASON)) from None
+        raise Misfit(path, shorten(str(error), _MAX_REASON)) from None
 
 
 class PatchReader:
@@ -101,7 +101,7 @@ class PatchReader:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
         one_line("hint", file.hint, 0, patch_list.LINE)
-        one_line("group", file.group, 0, patch_list.MOST_GROUP_LETTERS)
+        one_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
         return file
 
     def graph(self, file: PatchFile) -> Graph:

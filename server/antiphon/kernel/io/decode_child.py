@@ -54,7 +54,7 @@ PATIENCE, SHARE = 0.9, 0.25
 each second of sound: ordinary files take under a hundredth."""
 LOOKING = 3.0
 """Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
-PART_PATIENCE = 4.0
+PART_TIMEOUT = 4.0
 """Seconds of processor time for a part."""
 MOST_SECONDS, WORN_SECONDS = 3600, 600
 """Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
@@ -214,7 +214,7 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
                 _allow(PATIENCE)
                 decode(fd, request["rate"], channel)
         elif request["do"] == "part":
-            _allow(PART_PATIENCE)
+            _allow(PART_TIMEOUT)
             sound = parts.part(request["path"], request["rate"], request["first"], request["frames"])
             channel.send({"channels": len(sound)}, sound)
         else:

@@ -14,12 +14,12 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
 MODULE = "antiphon.kernel.io.decode_child"
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
 IDLE = 30.0
 """Seconds without a file after which a decoder of streams ends."""
 NO_PROCESS = "no process started to decode it: the machine is too busy or short of memory, not the file at fault"
-_LARGEST_MESSAGE = 128 << 20
+_MAX_MESSAGE = 128 << 20
 _STOP_SECONDS, _STOP_MESSAGES = 1.0, 64
 """Silence and messages after which a decoder that does not stop is ended: its pipe holds eight blocks."""
 _TOO_LONG = "decoding it takes far longer than its sound accounts for; it is broken or made to harm"
@@ -72,7 +72,7 @@ class DecoderProcess:
         try:
             with theirs:
                 self._helper = HelperProcess(MODULE, str(theirs.fileno()), str(self._idle), fds=(theirs.fileno(),))
-            self._helper.receive(silence=PATIENCE)
+            self._helper.receive(silence=TIMEOUT_SECONDS)
         except BaseException as error:
             self.close()
             if isinstance(error, HELPER_FAULTS):
@@ -114,7 +114,7 @@ class DecoderProcess:
         if helper is None:
             raise refusal(name, "its decoder was ended")
         try:
-            message, data = helper.receive(_LARGEST_MESSAGE, stall)
+            message, data = helper.receive(_MAX_MESSAGE, stall)
         except TimeoutError:
             self.close()
             raise FileStalled(f"cannot read {name}: no sound came from it for {stall:g} s; is its disk well?") from None
@@ -141,7 +141,7 @@ class DecoderProcess:
         with contextlib.suppress(*HELPER_FAULTS):
             helper.send({"do": "stop"})
             for _ in range(_STOP_MESSAGES):
-                if "stopped" in helper.receive(_LARGEST_MESSAGE, _STOP_SECONDS)[0]:
+                if "stopped" in helper.receive(_MAX_MESSAGE, _STOP_SECONDS)[0]:
                     return
         self.close()
 

@@ -18,7 +18,7 @@ MAX_HELD = 32
 IDLE, INTERVAL, PROBES = 60, 15, 4
 """Seconds of silence until the kernel asks whether a client is there, seconds between two such questions, and how many
 stay without an answer until it is gone: that of a telephone that left the network is closed in two minutes."""
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 """Seconds for the rest of a frame, and for a client that does not read. Silence between frames is allowed."""
 MAX_UNSENT = 256 << 10
 MAX_WAITING = 256
@@ -107,7 +107,7 @@ class TcpServer:
         """Closes connections that left a frame unfinished or do not read."""
         now = self.clock()
         for connection in list(self.connections):
-            if now - connection.stuck_since(now) > PATIENCE:
+            if now - connection.stuck_since(now) > TIMEOUT_SECONDS:
                 self.timed_out += 1
                 connection.end()
 

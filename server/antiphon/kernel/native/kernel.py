@@ -61,7 +61,7 @@ AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
 
 _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
 _sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
-_MOST_ADDRESSES = 4096
+_MAX_ADDRESSES = 4096
 _SAMPLE_BYTES = 4
 _REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
@@ -72,7 +72,7 @@ def address(array: Any) -> int:
     if entry is not None and entry[0]() is array:
         return entry[1]
     where = int(array.ctypes.data)
-    if len(_addresses) >= _MOST_ADDRESSES:
+    if len(_addresses) >= _MAX_ADDRESSES:
         _addresses.clear()
     _addresses[id(array)] = (weakref.ref(array), where)
     return where
@@ -118,7 +118,7 @@ def sound(array: Any) -> tuple[int, int, int, int]:
             f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
         )
     layout = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
-    if len(_sounds) >= _MOST_ADDRESSES:
+    if len(_sounds) >= _MAX_ADDRESSES:
         _sounds.clear()
     _sounds[id(array)] = (weakref.ref(array), layout)
     return layout

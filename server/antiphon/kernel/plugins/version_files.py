@@ -19,7 +19,7 @@ from antiphon.kernel.runtime import paths
 VERSIONS = "versions"
 """Folder of the versions in the server's own folder: `NUMBER/PLUGIN`."""
 START = "__init__.py"
-MOST_FILES = 1000
+MAX_FILES = 1000
 """Maximum modules of a plugin that are watched."""
 Stamp = tuple[tuple[str, int, int, int], ...]
 """Change stamp of each module: path, modification time in ns, size in bytes, inode."""
@@ -41,7 +41,7 @@ def stamp(folder: str) -> Stamp:
         for path in _modules(folder):
             stat = os.stat(path)
             found.append((path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            if len(found) >= MOST_FILES:
+            if len(found) >= MAX_FILES:
                 break
     except OSError:
         return ()  # an editor is replacing a file

@@ -55,7 +55,7 @@ OSC_PORT = 4400
 """The port of OSC unless another is asked for."""
 HTTP_PORT = 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
-MOST_CHANNELS = 16
+MAX_CHANNELS = 16
 """Output channels, at most."""
 RECORD_LIMIT = 20.0
 """Default maximum size of a recording in GB: 19 hours in stereo at 48 kHz."""
@@ -148,8 +148,8 @@ class ServeSettings:
             raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
         if not MIN_BLOCK <= self.block <= MAX_BLOCK:
             raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {self.block}")
-        if self.out_channels not in range(2, MOST_CHANNELS + 1, 2):
-            raise UsageError(f"--out-channels takes 2 to {MOST_CHANNELS}, in pairs, not {self.out_channels}")
+        if self.out_channels not in range(2, MAX_CHANNELS + 1, 2):
+            raise UsageError(f"--out-channels takes 2 to {MAX_CHANNELS}, in pairs, not {self.out_channels}")
         check_cue(self.cue)
         if not 0 <= self.ahead <= 16:
             raise UsageError(f"--ahead takes 1 to 16 blocks (0 chooses), not {self.ahead}")
@@ -230,7 +230,7 @@ def _check_proxy(settings: ServeSettings) -> None:
 
 def check_cue(cue: str) -> None:
     """Raises UsageError unless `cue` is "" or a pair of channels."""
-    pairs = [f"{first}-{first + 1}" for first in range(3, MOST_CHANNELS, 2)]
+    pairs = [f"{first}-{first + 1}" for first in range(3, MAX_CHANNELS, 2)]
     if cue and cue not in pairs:
         raise UsageError(f"--cue takes a pair of channels, {pairs[0]} to {pairs[-1]}, not {cue!r}")
 

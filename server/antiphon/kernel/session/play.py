@@ -30,7 +30,7 @@ CONTROLLERS = 17
 """Number of values sent by MIDI controllers, the first ones of a node."""
 NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
 """Controllers of a value by name: `name_number`, and the halves of the value, a 32-bit float, in 65536ths."""
-MOST_NAMED = 16
+MAX_NAMED = 16
 """Maximum values by name of a note."""
 BEYOND = 128
 """Number of the first further value: beyond MIDI's controllers, so no device can send it."""
@@ -150,8 +150,8 @@ def _length(node: str, args: Sequence[object], when: When) -> tuple[float, list[
         )
     if length and not isinstance(when, Beat):
         raise RequestError("a length above 0 is of notes at a beat, by /at; 0 is until /note/off")
-    if len(pairs) > MOST_NAMED + 3:
-        raise RequestError(f"play takes at most {MOST_NAMED} values by name")
+    if len(pairs) > MAX_NAMED + 3:
+        raise RequestError(f"play takes at most {MAX_NAMED} values by name")
     return float(length), [one for pair in pairs if pair[0] != "length" for one in pair]
 
 

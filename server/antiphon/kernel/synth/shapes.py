@@ -89,7 +89,7 @@ class NamedValues:
             case play.LOW:
                 bits = (self._high[channel] << 16 | round(event.value * 65536)) & 0xFFFFFFFF
                 values = self._pending.setdefault(channel, {})
-                if len(values) < play.MOST_NAMED:
+                if len(values) < play.MAX_NAMED:
                     values[self._name[channel]] = unpack(">f", pack(">I", bits))[0]
             case _:
                 return False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from antiphon.kernel.contract.processor import PEDAL, Event
-from antiphon.kernel.session.play import BEGIN, LOW, MOST_NAMED, NAME
+from antiphon.kernel.session.play import BEGIN, LOW, MAX_NAMED, NAME
 from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import RESET, ChannelBends
@@ -15,8 +15,8 @@ TOLD = 128
 """Most events that restore a synth's state."""
 MOST = 128
 """Maximum tracked notes; the oldest is dropped first."""
-_MOST_OWN = 1 + 3 * MOST_NAMED
-_MOST_SHAPES = 40
+_MAX_OWN = 1 + 3 * MAX_NAMED
+_MAX_SHAPES = 40
 """Maximum pitches, pressures and timbres among them: 8 dials and 16 programs then leave none for controllers."""
 
 
@@ -55,7 +55,7 @@ class Sounding:
                     if len(self._held) >= MOST:
                         del self._held[next(iter(self._held))]
                     began = sample + event.offset - event.age
-                    own = tuple(self._own.pop(event.channel, ()))[:_MOST_OWN]
+                    own = tuple(self._own.pop(event.channel, ()))[:_MAX_OWN]
                     self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}), own)
                 case "control" if event.number == BEGIN:
                     self._own[event.channel] = [Event("control", 0, BEGIN, event.value, event.channel)]
@@ -103,7 +103,7 @@ class Sounding:
             Event(kind, 0, number, value, channel)
             for (channel, number), note in notes
             for kind, value in note.shape.items()
-        ][-_MOST_SHAPES:]
+        ][-_MAX_SHAPES:]
         room = TOLD - 2 * VOICES - len(dials) - len(programs) - len(shapes)
         own = sum(len(note.own) for _, note in notes)
         events = [*dials, *programs, *(events[-room:] if room > 0 else ()), *shapes]

@@ -41,7 +41,7 @@ IDLE_SECONDS = 20.0
 """Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
 """Seconds in which a worker must be ready."""
-AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """Least seconds between two starts of a worker whose program or device does not answer."""
 
 
@@ -143,7 +143,7 @@ class Zygote:
             self._records.pop(entry.number, None)
             words[WorkerWord.STATE] = State.NONE
         elif words[WorkerWord.STATE] == State.WAITING:
-            if time.monotonic_ns() - words[WorkerWord.STARTED_NS] > AGAIN_SECONDS * 1e9 and entry.kind == self._kind:
+            if time.monotonic_ns() - words[WorkerWord.STARTED_NS] > RETRY_SECONDS * 1e9 and entry.kind == self._kind:
                 self._fork(entry)
         elif words[WorkerWord.STATE] in (State.NONE, State.RESTARTING):
             if words[WorkerWord.STATE] == State.NONE:

@@ -20,7 +20,7 @@ Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
 UNNAMED = ""
 """Name of a value that `note`, `n` or `s` names later."""
-MOST_PIECES = 64
+MAX_PIECES = 64
 """Maximum pieces of `chop`, and repeats of `echo`."""
 
 
@@ -86,7 +86,7 @@ class ControlPattern(Pattern[Values]):
         Args:
             times: How often it sounds in all, 1 to 64.
         """
-        count = whole(exact(times, "echo"), "echo", 1, MOST_PIECES)
+        count = whole(exact(times, "echo"), "echo", 1, MAX_PIECES)
         gap = exact(cycles, "echo")
 
         def repeated(k: int) -> Query[Values]:
@@ -99,7 +99,7 @@ class ControlPattern(Pattern[Values]):
 
     def chop(self, pieces: int) -> Self:
         """Cuts each sample into so many pieces, played one after the other in the event's length."""
-        count = whole(exact(pieces, "chop"), "chop", 1, MOST_PIECES)
+        count = whole(exact(pieces, "chop"), "chop", 1, MAX_PIECES)
 
         def query(span: Span, seed: int) -> list[CycleEvent[Values]]:
             found: list[CycleEvent[Values]] = []

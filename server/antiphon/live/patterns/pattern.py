@@ -18,7 +18,7 @@ from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
 T = TypeVar("T")
 U = TypeVar("U")
-MOST_TIMES = 1024
+MAX_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
 FIRST_STREAM = 1 << 32
 """First random stream of script calls; lower ones are of the mini-notation."""
@@ -91,7 +91,7 @@ class Pattern(Generic[T]):
 
     def iter(self, steps: int) -> Self:
         """Begins each cycle a step later: the cycle has so many steps, after which it is as at first."""
-        n = whole(exact(steps), "iter", 1, MOST_TIMES)
+        n = whole(exact(steps), "iter", 1, MAX_TIMES)
         return self._new(queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)]))
 
     def ply(self, times: Argument) -> Self:
@@ -175,7 +175,7 @@ class Pattern(Generic[T]):
 
     def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
         """Changes one of so many equal parts of the cycle, the next one in each cycle."""
-        n = whole(exact(parts), "chunk", 1, MOST_TIMES)
+        n = whole(exact(parts), "chunk", 1, MAX_TIMES)
         return self._new(
             queries.cat([self.within(Fraction(k, n), Fraction(k + 1, n), change).events for k in range(n)])
         )
@@ -253,7 +253,7 @@ class Pattern(Generic[T]):
             )
 
         def stepped(k: int) -> Query[T]:
-            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 1, queries.MOST_STEPS)))
+            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 1, queries.MAX_STEPS)))
 
         return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
 
@@ -305,9 +305,9 @@ class Pattern(Generic[T]):
 
 
 def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
-    if not 0 < factor <= MOST_TIMES:
+    if not 0 < factor <= MAX_TIMES:
         backwards = "; rev plays backwards" if factor < 0 else ""
-        raise UsageError(f"{what} takes a number above 0, to {MOST_TIMES}, not {float(factor):g}{backwards}")
+        raise UsageError(f"{what} takes a number above 0, to {MAX_TIMES}, not {float(factor):g}{backwards}")
     return factor
 
 

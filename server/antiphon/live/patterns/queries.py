@@ -233,7 +233,7 @@ def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
     return by_cycle(inner) if queries else silence
 
 
-MOST_STEPS = 1024
+MAX_STEPS = 1024
 """Maximum steps of a rhythm: more than anyone plays in a cycle."""
 
 
@@ -262,8 +262,8 @@ def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query
     """
     if steps <= 0:
         return silence
-    if max(steps, abs(pulses)) > MOST_STEPS:
-        raise UsageError(f"a euclidean rhythm takes up to {MOST_STEPS} steps, not {max(steps, abs(pulses))}")
+    if max(steps, abs(pulses)) > MAX_STEPS:
+        raise UsageError(f"a euclidean rhythm takes up to {MAX_STEPS} steps, not {max(steps, abs(pulses))}")
     on = pulses >= 0
     cycle = fastcat([query if step is on else silence for step in rhythm(abs(pulses), steps)])
     return shift(cycle, Fraction(-rotation, steps))

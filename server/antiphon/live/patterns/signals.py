@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
+from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34
@@ -57,7 +57,7 @@ def run(count: Argument) -> Pattern[int]:
     """The numbers from 0 to below `count`, in one cycle."""
 
     def numbered(n: Fraction) -> queries.Query[int]:
-        return queries.fastcat([queries.pure(k) for k in range(whole(n, "run", 0, MOST_TIMES))])
+        return queries.fastcat([queries.pure(k) for k in range(whole(n, "run", 0, MAX_TIMES))])
 
     return Pattern(each(count, "run", numbered))
 

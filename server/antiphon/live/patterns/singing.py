@@ -11,7 +11,7 @@ from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.signal.lyrics import syllables
 
-MOST_CYCLES = 64
+MAX_CYCLES = 64
 """Maximum cycles of a text."""
 
 
@@ -43,7 +43,7 @@ def sing(lyrics: str, notes: ControlPattern | str) -> ControlPattern:
         raise UsageError('sing takes a text and notes, as in sing("row your boat", note("c4 d4 e4"))')
     count, times = len(syllables(lyrics)), dict[Fraction, int]()
     cycles = 0
-    while len(times) < max(1, count) and cycles < MOST_CYCLES:
+    while len(times) < max(1, count) and cycles < MAX_CYCLES:
         begins = {e.reach.begin for e in pattern.query(cycles, cycles + 1) if e.begins and "note" in e.value}
         times.update((at, len(times) + n) for n, at in enumerate(sorted(begins)))
         cycles += 1

@@ -224,7 +224,7 @@ def _shipped(path: Path) -> bool:
     return (folders()[0] / path.name).exists()
 
 
-MOST_SOUNDS = 4000
+MAX_SOUNDS = 4000
 """Maximum names of one folder."""
 _MODULE = re.compile(r"\b(?:antiphon|collections|fractions|typing|types)(?:\.\w+)*\.")
 _CLASSES = frozenset({"ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale"})
@@ -293,4 +293,4 @@ def sound_names(library: str) -> list[str]:
         names |= {entry.stem for entry in folder.iterdir() if entry.suffix.lower() in FORMATS and entry.is_file()}
     except (OSError, AntiphonError):
         return []
-    return sorted(names)[:MOST_SOUNDS]
+    return sorted(names)[:MAX_SOUNDS]

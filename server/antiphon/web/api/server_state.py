@@ -82,7 +82,7 @@ def _plain(value: Value | None) -> Value | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-PATIENCE = 3.0
+TIMEOUT_SECONDS = 3.0
 """Timeout in seconds of control for the health; load balancers wait for 5 or more."""
 MACHINE = {"body": {"ip": "192.0.2.7"}}
 MAX_MESSAGE = 8192
@@ -110,7 +110,7 @@ class ServerRoutes:
         It is answered under any Host, since what checks a container asks it by an address of its own choice.
         """
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 engine = (await self._control.status()).get("engine", {})
         except (TimeoutError, Refusal):
             raise Refusal(503, "control does not answer; it is restarted if that lasts") from None

@@ -9,13 +9,13 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.web.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
+from antiphon.web.script_link import LONGEST_SCRIPT, MAX_QUANTUM, MAX_VERSION
 
-LONGEST_NAME = 80
-NAME = f"At most {LONGEST_NAME} printable characters of ASCII."
+MAX_NAME = 80
+NAME = f"At most {MAX_NAME} printable characters of ASCII."
 VERSION = f"A whole number from 1 to {MAX_VERSION}, another for each run."
 
-Name: TypeAlias = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"^[ -~]*\Z", description=NAME)]
+Name: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME, pattern=r"^[ -~]*\Z", description=NAME)]
 """A name in a body."""
 TrackNames: TypeAlias = Annotated[
     list[Annotated[str, Meta(max_length=64)]], Meta(max_length=256, description="Names of tracks and loops.")
@@ -60,7 +60,7 @@ class EvaluateBody(Asked):
     name: Name = ""
     by: Name = ""
     quantum: Annotated[
-        float, Meta(ge=0, le=MOST_QUANTUM, description="Beats at whose multiples it begins; 0 for the script's bars.")
+        float, Meta(ge=0, le=MAX_QUANTUM, description="Beats at whose multiples it begins; 0 for the script's bars.")
     ] = 1.0
     top: Annotated[bool, Meta(description="It begins on a bar as from its beat 0, and nothing plays on.")] = False
 

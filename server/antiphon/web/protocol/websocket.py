@@ -21,7 +21,7 @@ PIECE = 1024
 """Bytes handled in a turn: up to 170 frames, which take 2 ms or so."""
 MOST = 4096
 """Maximum characters or bytes of a client's message."""
-MOST_PINGS = 50
+MAX_PINGS = 50
 """Maximum pings and pongs of a client in a second; beyond it is disconnected."""
 SEND_SECONDS = 5.0
 """Seconds after which a client that does not read is disconnected."""
@@ -138,7 +138,7 @@ class WebSocket:
         second = int(asyncio.get_running_loop().time())
         self._pings = self._pings + 1 if second == self._second else 1
         self._second = second
-        if self._pings > MOST_PINGS:
+        if self._pings > MAX_PINGS:
             self._writer.transport.abort()
             raise ClientDisconnect
 

@@ -15,9 +15,9 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import encode
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds after which a pending answer is given up: the recorder was killed."""
-MOST_WAITING = 16
+MAX_WAITING = 16
 """Maximum pending captures."""
 
 
@@ -46,12 +46,12 @@ class Captures:
         `bar`: beats of a bar. `done`: called with the path and the reason of a failure, in place of an answer to the
         sender.
         """
-        if len(self._waiting) >= MOST_WAITING:
-            raise EngineError(f"{MOST_WAITING} captures are being written already; try again in a moment")
+        if len(self._waiting) >= MAX_WAITING:
+            raise EngineError(f"{MAX_WAITING} captures are being written already; try again in a moment")
         self._number += 1
         self._link.capture(path, node, bars, bar, self._number)
         self._waiting.append((peer, self._number, done))
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.monotonic() + TIMEOUT_SECONDS
 
     def _busy(self, peer: Peer) -> bool:
         return time.monotonic() < self._until and any(one.key == peer.key for one, *_ in self._waiting)

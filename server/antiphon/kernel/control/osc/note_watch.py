@@ -87,7 +87,7 @@ class NoteWatch:
             self._feedback.note(encode(ADDRESS, Double(beat), note, velocity, channel, known.name))
 
 
-MOST_WAITING = 100
+MAX_WAITING = 100
 """Maximum queries waiting for the next list; a further one is refused."""
 
 
@@ -102,8 +102,8 @@ class PatchQuestions:
 
     def ask(self, peer: Peer) -> None:
         """Answers `/patch/list.reply s:name…` to the sender, later."""
-        if len(self._waiting) >= MOST_WAITING:
-            raise EngineBusy(f"{MOST_WAITING} wait for the list of patches already; wait for the answer")
+        if len(self._waiting) >= MAX_WAITING:
+            raise EngineBusy(f"{MAX_WAITING} wait for the list of patches already; wait for the answer")
         self._waiting.append(peer)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.get_running_loop().create_task(self._answer())
@@ -130,14 +130,14 @@ def words_packet(address: str, words: list[str]) -> bytes:
     return packet
 
 
-AGAIN_SECONDS = 10.0
+RETRY_SECONDS = 10.0
 """Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
 MOST = 256
 """Maximum words whose last answer is remembered; the oldest is dropped first."""
 
 
 class UnknownWords:
-    """Reports unknown words, each at most once in `AGAIN_SECONDS`, and what others stand in for, once to a peer."""
+    """Reports unknown words, each at most once in `RETRY_SECONDS`, and what others stand in for, once to a peer."""
 
     def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
         self._replies, self._now = replies, now
@@ -160,7 +160,7 @@ class UnknownWords:
 
     def _due(self, key: tuple[int, str, str]) -> bool:
         now = self._now()
-        if now - self._answered.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
+        if now - self._answered.get(key, -RETRY_SECONDS) < RETRY_SECONDS:
             return False
         self._answered.pop(key, None)
         while len(self._answered) >= MOST:

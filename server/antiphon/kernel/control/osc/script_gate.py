@@ -11,7 +11,7 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import encode
 from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
-LONGEST_SCRIPT = 48 * 1024
+MAX_SCRIPT = 48 * 1024
 """Maximum characters of a script, so that it fits a datagram."""
 _WRONG = "this is not the token; it is in the file `token` of the configuration folder"
 

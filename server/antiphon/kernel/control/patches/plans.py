@@ -41,7 +41,7 @@ from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds until an unanswered plan request is repeated."""
 
 
@@ -308,10 +308,10 @@ class Plans:
         self._retarget()
 
     def look_after(self) -> None:
-        """Stores a reading of the engine's clock; repeats a plan request unanswered for `PATIENCE` seconds."""
+        """Stores a reading of the engine's clock; repeats a plan request unanswered for `TIMEOUT_SECONDS` seconds."""
         now = self._engine_clock.now_ns()
         self._clock = (now, self._link.sample_at(now))
-        if self._session.state.loading and monotonic() - self._executor.load_time > PATIENCE:
+        if self._session.state.loading and monotonic() - self._executor.load_time > TIMEOUT_SECONDS:
             self._executor.perform(self._session.state.restarted())
             self._retarget()
 

@@ -41,7 +41,7 @@ class Machine(NamedTuple):
 
 
 log = logging.getLogger("antiphon.said")
-MOST_PRINTED = 64
+MAX_PRINTED = 64
 """Maximum unapproved addresses printed, once each: the source of a datagram may be forged."""
 
 
@@ -77,7 +77,7 @@ class Access:
         time. Call `answered` when it was.
         """
         self.held_messages += 1
-        if host not in self._printed and len(self._printed) < MOST_PRINTED:
+        if host not in self._printed and len(self._printed) < MAX_PRINTED:
             self._printed.add(host)
             log.info("%s waits: %s %s", host, self.approving, host)
         count, _ = self._held.pop(host, (0, 0.0))

@@ -49,7 +49,7 @@ class DriverOptions:
         return self.ahead or max(least, ahead_for(self.late_ns, block, rate))
 
 
-MOST_AHEAD = 16
+MAX_AHEAD = 16
 """Most blocks of `--ahead`."""
 
 
@@ -59,8 +59,8 @@ def default_ahead(block: int) -> int:
 
 
 def ahead_for(late_ns: int, block: int, rate: int) -> int:
-    """Least blocks ahead, at most `MOST_AHEAD`, at which no block is missed that begins `late_ns` late."""
-    return min(MOST_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
+    """Least blocks ahead, at most `MAX_AHEAD`, at which no block is missed that begins `late_ns` late."""
+    return min(MAX_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
 
 
 class PaceWord(IntEnum):

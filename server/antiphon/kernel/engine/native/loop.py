@@ -17,7 +17,7 @@ from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
-from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import MAX_BUSES, REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
 from antiphon.kernel.engine.recording.journal import Journal
@@ -32,7 +32,7 @@ from antiphon.kernel.workers.pool import Pool
 
 _libc = ctypes.CDLL(None)
 _NEVER = 1 << 62
-assert len(BUSES) <= MOST_BUSES
+assert len(BUSES) <= MAX_BUSES
 
 
 @dataclass(frozen=True, slots=True)

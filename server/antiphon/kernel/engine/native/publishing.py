@@ -31,7 +31,7 @@ _NO_NODE = 1
 _REPORT_WORDS = 8
 DLL_HZ = 0.5
 """Bandwidth of the delay-locked loop; a smaller one smooths more and follows more slowly."""
-MOST_PERIODS = 20.0
+MAX_PERIODS = 20.0
 """Device time error, in blocks, above which the delay-locked loop is reset."""
 MEAN_SHARE, PEAK_FALL = 0.02, 0.999
 """Smoothing weight of the newest block in the mean load, and decay factor per block of the peak load."""
@@ -53,13 +53,13 @@ def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
 def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
     """Smooths the device's block times (Adriaensen, "Using a DLL to filter time", 2005).
 
-    The loop is reset at its first block, after a gap of samples, and if the error is over `MOST_PERIODS` blocks.
+    The loop is reset at its first block, after a gap of samples, and if the error is over `MAX_PERIODS` blocks.
     `sample`: first sample of the block. `at`: CLOCK_MONOTONIC at which the device asked for it, ns.
     """
     error = f64(at) - f[LoopWord.DLL_EXPECTED]
     anew = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else 0
     anew = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else anew
-    anew = 1 if abs(error) > MOST_PERIODS * f[LoopWord.DLL_PERIOD] else anew
+    anew = 1 if abs(error) > MAX_PERIODS * f[LoopWord.DLL_PERIOD] else anew
     s[LoopWord.DLL_SAMPLE] = sample
     if anew != 0:
         f[LoopWord.DLL_TIME] = f64(at)

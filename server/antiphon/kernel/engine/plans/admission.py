@@ -39,7 +39,7 @@ TRIAL_SECONDS = 0.3
 """Longest measurement of one node, in seconds; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
 TRIAL_LIMIT = 8.0
 """Seconds for the trial of all new nodes of a plan; a child that takes longer is killed."""
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds to wait for the weigher's answer; longer than `TRIAL_LIMIT`."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
@@ -86,7 +86,7 @@ class LoadEstimator:
     _request: int = field(default_factory=time.monotonic_ns)
 
     def measure(
-        self, nodes: list[NodeSpec], patience: float = PATIENCE, versions: Mapping[str, str] = _NO_VERSIONS
+        self, nodes: list[NodeSpec], patience: float = TIMEOUT_SECONDS, versions: Mapping[str, str] = _NO_VERSIONS
     ) -> list[float]:
         """Measures nodes in the weigher: CPU time of each, ms for a block. It waits `patience` seconds.
 

@@ -29,13 +29,13 @@ from antiphon.kernel.workers.status import Health, news, worker_states
 
 _MAX_MESSAGE = 8 << 20
 _LOOK_SECONDS = 0.05
-WORKER_PATIENCE = 10.0
+WORKER_TIMEOUT = 10.0
 """Seconds a plan waits for its workers; then it plays without them, and their nodes pass the dry signal."""
-TURN_PATIENCE = 10.0
+TURN_TIMEOUT = 10.0
 """Maximum wait in seconds until the loop takes the previous plan."""
 
 
-MOST_VOCABULARY = 64 << 10
+MAX_VOCABULARY = 64 << 10
 """Maximum characters of a node's vocabulary; a larger one is not reported, and no word is called unknown."""
 
 
@@ -109,7 +109,7 @@ class Loader:
 
     def _settle(self, since: int) -> None:
         """Waits until the workers of the plan's new streams are ready."""
-        deadline = time.monotonic() + WORKER_PATIENCE
+        deadline = time.monotonic() + WORKER_TIMEOUT
         while self._pool is not None and not self._pool.settled(since) and time.monotonic() < deadline:
             self._loading.beat()
             self._guarded(self._maintain)
@@ -169,7 +169,7 @@ class Loader:
 
     def _await_turn(self) -> None:
         """Waits until the loop has taken the plan before this one."""
-        deadline = time.monotonic() + TURN_PATIENCE
+        deadline = time.monotonic() + TURN_TIMEOUT
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)
 
@@ -196,7 +196,7 @@ def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
     """
     for number, host in hosts.items():
         words = host.processor.vocabulary
-        if words and sum(len(word) + 4 for known in words.values() for word in known) <= MOST_VOCABULARY:
+        if words and sum(len(word) + 4 for known in words.values() for word in known) <= MAX_VOCABULARY:
             yield {
                 "said": "vocabulary",
                 "node": number,

@@ -198,7 +198,7 @@ def _number(data: bytes, order: str) -> int:
     return int.from_bytes(data, "big" if order == "big" else "little")
 
 
-MOST_LINKS = 1000
+MAX_LINKS = 1000
 _MARK, _HEAD, _BEGINS = b"OggS", 27, 2
 _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
 """Signature of FLAC in Ogg, and its length before the stream of a plain FLAC file."""
@@ -229,8 +229,8 @@ def ogg_links(fd: int, start: int, end: int) -> tuple[Link, ...]:
             continue
         serial = head[14:18]
         if head[5] & _BEGINS and (not links or links[-1].begun):
-            if len(links) == MOST_LINKS:
-                raise Refused(f"it is more than {MOST_LINKS} recordings in one; cut it into parts")
+            if len(links) == MAX_LINKS:
+                raise Refused(f"it is more than {MAX_LINKS} recordings in one; cut it into parts")
             links.append(OggChain(at, stop))
         if not links:
             return ()

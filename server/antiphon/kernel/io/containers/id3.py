@@ -19,7 +19,7 @@ ID3_FRAMES = {
 }
 _OLD_DATE = "TYER"
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
-MOST_ID3 = 1 << 20
+MAX_ID3 = 1 << 20
 """Bytes of a tag that is read: more is pictures."""
 
 
@@ -51,7 +51,7 @@ def chunk_tags(fd: int) -> dict[str, str]:
     for _ in range(1000):
         name, length = os.pread(fd, 8, at)[:4], int.from_bytes(os.pread(fd, 4, at + 4), "big" if big else "little")
         if name.lower() == b"id3 ":
-            return read_id3(os.pread(fd, min(length, MOST_ID3), at + 8))
+            return read_id3(os.pread(fd, min(length, MAX_ID3), at + 8))
         if name == b"data" and length == 0xFFFFFFFF:
             return {}
         at += 8 + length + length % 2

@@ -14,7 +14,7 @@ from antiphon.kernel.io.containers.pieces import FileWindow, Link, Piece, Refuse
 
 REACH = 1 << 20
 """Search range of the first frame, bytes."""
-MOST_JUNK = 4096
+MAX_JUNK = 4096
 """Bytes between two frames that are skipped, at most; a longer gap is an error."""
 _SURE = 4
 """Consecutive frames that confirm the frame sync."""
@@ -134,7 +134,7 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
         after = behind_tags(window, stop)
         following = after if _is_sure(window, after, 2) else _next_frame(window, after)
         junk = (window.end if following is None else following) - after
-        apart = junk > MOST_JUNK
+        apart = junk > MAX_JUNK
         if apart and run.promised(1) != run.frames:
             seconds = sum(run.frames * run.kind.samples / run.kind.rate for run in runs)
             raise Refused(
@@ -196,7 +196,7 @@ def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
 
 def _next_frame(window: FileWindow, start: int) -> int | None:
     """The first frame among the next `REACH` bytes."""
-    for reach in (MOST_JUNK, REACH):
+    for reach in (MAX_JUNK, REACH):
         data = window.get(start, reach)
         at = data.find(0xFF)
         while 0 <= at < len(data) - 2:

@@ -30,9 +30,9 @@ DEEPEST = 32
 """Maximum bracket nesting: more than anyone reads, and few enough for Python's stack."""
 LONGEST = 20_000
 """Maximum characters of a text."""
-MOST_COPIES = 1024
+MAX_COPIES = 1024
 """Maximum steps of one `!` or `..`."""
-MOST_STREAMS = 4096
+MAX_STREAMS = 4096
 """Maximum random choices in a text: as many as a cycle has events."""
 _INNER = ("node", "factor", "low", "high", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
@@ -121,8 +121,8 @@ class _Parser:
 
     def _stream(self) -> int:
         self._streams += 1
-        if self._streams > MOST_STREAMS:
-            raise self._error(f"a text has at most {MOST_STREAMS} places of chance")
+        if self._streams > MAX_STREAMS:
+            raise self._error(f"a text has at most {MAX_STREAMS} places of chance")
         return self._streams
 
     def _copy(self, node: Node) -> Node:
@@ -219,8 +219,8 @@ class _Parser:
         low, high = (number(word, self._text, "a range") for word in (before, last))
         if low.denominator != 1 or high.denominator != 1:
             raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
-        if abs(high - low) >= MOST_COPIES:
-            raise self._error(f"a range has at most {MOST_COPIES} numbers", column)
+        if abs(high - low) >= MAX_COPIES:
+            raise self._error(f"a range has at most {MAX_COPIES} numbers", column)
         way = 1 if high >= low else -1
         steps += [Weighted(Word(str(n), before.column)) for n in range(int(low) + way, int(high) + way, way)]
         return True
@@ -250,8 +250,8 @@ class _Parser:
             elif sign == "!":
                 self._at += 1
                 count = self._count()
-                if copies * count > MOST_COPIES:
-                    raise self._error(f"! repeats a step at most {MOST_COPIES} times", column)
+                if copies * count > MAX_COPIES:
+                    raise self._error(f"! repeats a step at most {MAX_COPIES} times", column)
                 copies *= count
             else:
                 node = self._changed(node, sign)
@@ -265,7 +265,7 @@ class _Parser:
         count = self._number("!")
         if count.denominator != 1:
             raise self._error("! takes a whole number", column)
-        return min(int(count), MOST_COPIES + 1)
+        return min(int(count), MAX_COPIES + 1)
 
     def _changed(self, node: Node, sign: str) -> Node:
         column = self._at

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini.parser import MOST_COPIES, parse
+from antiphon.live.patterns.mini.parser import MAX_COPIES, parse
 from antiphon.live.patterns.mini.tree import (
     Choice,
     Euclid,
@@ -28,7 +28,7 @@ from antiphon.live.patterns.places import Places, current
 from antiphon.live.patterns.queries import Query
 
 T = TypeVar("T")
-MOST_EVENTS = 4096
+MAX_EVENTS = 4096
 """Maximum events of a cycle: 16 a beat for each of 64 voices."""
 DEEPEST = 64
 """Maximum depth of nodes: a query calls itself about seven times for each, and Python allows 1,000 calls."""
@@ -39,7 +39,7 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
 
     `value` returns the simultaneous values of a word; it raises `UsageError` for an invalid word.
 
-    Raises MiniError: the text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS`
+    Raises MiniError: the text cannot be read, a word is not taken, or a cycle would have more than `MAX_EVENTS`
     events.
     """
     node = parse(text)
@@ -88,17 +88,17 @@ class _Reading:
             case Range(low, high, column):
                 ends = [number for end in (low, high) for number in self._numbers(end)]
                 reach = max(ends, default=Fraction(0)) - min(ends, default=Fraction(0))
-                if reach >= MOST_COPIES or any(end.denominator != 1 for end in ends):
-                    raise MiniError(f".. takes whole numbers, {MOST_COPIES} apart at most", self._text, column)
+                if reach >= MAX_COPIES or any(end.denominator != 1 for end in ends):
+                    raise MiniError(f".. takes whole numbers, {MAX_COPIES} apart at most", self._text, column)
                 return self._few((reach + 1) * self.count(low) * self.count(high), column)
             case Euclid(inner, _, steps, _, column):
                 counts = [abs(n) for n in self._numbers(steps)]
                 most = max(counts, default=0)
                 if 0 in counts:
                     raise MiniError("a euclidean rhythm takes 1 step or more, not 0", self._text, column)
-                if most > queries.MOST_STEPS:
+                if most > queries.MAX_STEPS:
                     raise MiniError(
-                        f"a euclidean rhythm takes up to {queries.MOST_STEPS} steps, not {float(most):g}",
+                        f"a euclidean rhythm takes up to {queries.MAX_STEPS} steps, not {float(most):g}",
                         self._text,
                         column,
                     )
@@ -120,9 +120,9 @@ class _Reading:
         return self._few(total, 0)
 
     def _few(self, events: Fraction, column: int) -> Fraction:
-        if events > MOST_EVENTS:
+        if events > MAX_EVENTS:
             raise MiniError(
-                f"a cycle has at most {MOST_EVENTS:,} events, and this makes {float(events):,.6g}", self._text, column
+                f"a cycle has at most {MAX_EVENTS:,} events, and this makes {float(events):,.6g}", self._text, column
             )
         return events
 

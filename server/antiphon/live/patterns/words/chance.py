@@ -9,7 +9,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.pattern import FIRST_STREAM, MOST_TIMES, Pattern, randcat
+from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, randcat
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.signals import rand
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -41,10 +41,10 @@ MORE: dict[str, Any] = {
     "never": lambda p, change: p,
     "some_cycles_by": lambda p, share, change: p.some_cycles(change, float(exact(share, "some_cycles_by"))),
     "shuffle": lambda p, pieces: p._new(
-        each(pieces, "shuffle", lambda n: _mixed(p.events, whole(n, "shuffle", 1, MOST_TIMES), once=True))
+        each(pieces, "shuffle", lambda n: _mixed(p.events, whole(n, "shuffle", 1, MAX_TIMES), once=True))
     ),
     "scramble": lambda p, pieces: p._new(
-        each(pieces, "scramble", lambda n: _mixed(p.events, whole(n, "scramble", 1, MOST_TIMES), once=False))
+        each(pieces, "scramble", lambda n: _mixed(p.events, whole(n, "scramble", 1, MAX_TIMES), once=False))
     ),
     "choose_cycles": lambda *values: randcat(*(as_pattern(value) for value in values)),
 } | {"always": _often(1.0), "almost_always": _often(0.9), "almost_never": _often(0.1)}
@@ -61,7 +61,7 @@ def _mixed(query: Query[Any], count: int, *, once: bool) -> Query[Any]:
 
 
 def rand_slice(p: P, pieces: int) -> P:
-    count = whole(exact(pieces, "rand_slice"), "rand_slice", 1, MOST_TIMES)
+    count = whole(exact(pieces, "rand_slice"), "rand_slice", 1, MAX_TIMES)
 
     def edges(value: Any, number: float) -> Any:
         k = int(number * count)
@@ -76,12 +76,12 @@ def brand_by(share: Number) -> Pattern[bool]:
 
 
 def rand_l(count: int) -> Pattern[Any]:
-    n = whole(exact(count, "rand_l"), "rand_l", 1, MOST_TIMES)
+    n = whole(exact(count, "rand_l"), "rand_l", 1, MAX_TIMES)
     return Pattern(queries.signal(lambda time, seed: [chance(seed, _PIECES + 1, time + k) for k in range(n)]))
 
 
 def randrun(count: int) -> Pattern[int]:
-    n = whole(exact(count, "randrun"), "randrun", 1, MOST_TIMES)
+    n = whole(exact(count, "randrun"), "randrun", 1, MAX_TIMES)
     return Pattern(_mixed(queries.fastcat([queries.pure(k) for k in range(n)]), n, once=True))
 
 

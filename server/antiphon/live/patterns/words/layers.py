@@ -10,13 +10,13 @@ from typing import Any
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Truth, each, truths, whole
-from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
+from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, exact
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.time import Change, P
 
-MOST_LAYERS = 64
+MAX_LAYERS = 64
 
 
 def _changed_so_often(p: P, change: Callable[..., Any], k: int, example: str) -> P:
@@ -41,14 +41,14 @@ def layer(p: P, *changes: Change) -> P:
 
 
 def echo_with(p: P, times: int, cycles: Number, change: Change) -> P:
-    count, gap = whole(exact(times, "echo_with"), "echo_with", 1, MOST_LAYERS), exact(cycles, "echo_with")
+    count, gap = whole(exact(times, "echo_with"), "echo_with", 1, MAX_LAYERS), exact(cycles, "echo_with")
     example = "echo_with(3, 1/8, add(7))"
     echoes = [_changed_so_often(p.late(gap * k), change, k, example).events for k in range(count)]
     return p._new(queries.stack(echoes))
 
 
 def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
-    count = whole(exact(times, "ply_with"), "ply_with", 1, MOST_LAYERS)
+    count = whole(exact(times, "ply_with"), "ply_with", 1, MAX_LAYERS)
 
     def played(value: Any) -> Query[Any]:
         one = p._new(queries.pure(value))
@@ -100,7 +100,7 @@ def ifp(p: P, test: Callable[[int], bool], change: Change, other: Change) -> P:
 
 
 def _chunk(p: P, parts: Any, change: Change, what: str, *, back: bool, into: bool, quick: bool) -> P:
-    n = whole(exact(parts, what), what, -MOST_TIMES, MOST_TIMES)
+    n = whole(exact(parts, what), what, -MAX_TIMES, MAX_TIMES)
     if n == 0:
         raise UsageError(f"{what} takes a number of parts other than 0")
     count, back = abs(n), back != (n < 0)

@@ -10,7 +10,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, signals
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.controls import ControlPattern, mini
-from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
+from antiphon.live.patterns.pattern import MAX_TIMES, Pattern, cat, fastcat, stack, timecat
 from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.time import P, above
 
@@ -53,7 +53,7 @@ def interlace(one: P, other: P) -> P:
 
 def scan(count: Argument) -> P:
     def made(n: Fraction) -> Any:
-        most = whole(n, "scan", 1, MOST_TIMES)
+        most = whole(n, "scan", 1, MAX_TIMES)
         return queries.cat([queries.fastcat([queries.pure(k) for k in range(m)]) for m in range(1, most + 1)])
 
     return Pattern(each(count, "scan", made))

@@ -16,7 +16,7 @@ from antiphon.live.patterns.words.time import Change, P
 def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
     def stepped(k: Fraction) -> Query[Any]:
         count = whole(k, "euclid", -1024, 1024)
-        return each(steps, "euclid", lambda n: made(count, whole(n, "euclid", 1, queries.MOST_STEPS)))
+        return each(steps, "euclid", lambda n: made(count, whole(n, "euclid", 1, queries.MAX_STEPS)))
 
     return each(pulses, "euclid", stepped)
 

@@ -15,12 +15,12 @@ from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P, above
 
-MOST_PARTS = 1024
+MAX_PARTS = 1024
 
 
 def striate(p: P, parts: Argument) -> P:
     def striped(n: Fraction) -> Query[Any]:
-        count = whole(n, "striate", 1, MOST_PARTS)
+        count = whole(n, "striate", 1, MAX_PARTS)
 
         def part(k: int) -> Query[Any]:
             edges = {"begin": k / count, "end": (k + 1) / count}
@@ -33,7 +33,7 @@ def striate(p: P, parts: Argument) -> P:
 
 def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
     def sliced(n: Fraction) -> Query[Any]:
-        count = whole(n, what, 1, MOST_PARTS)
+        count = whole(n, what, 1, MAX_PARTS)
 
         def edges(number: float, value: Any) -> Any:
             return {**value, "begin": float(number) / count, "end": (float(number) + 1) / count, "_slices": count}

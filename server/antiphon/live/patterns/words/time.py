@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, each, numbers, whole
-from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
+from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.patterns.words.values import operate, product
@@ -32,8 +32,8 @@ def cpm(p: P, cycles: Argument) -> P:
 
 def above(n: Fraction, what: str) -> Fraction:
     """A number above 0. Raises `UsageError` for another."""
-    if not 0 < n <= MOST_TIMES:
-        raise UsageError(f"{what} takes a number above 0, to {MOST_TIMES}, not {float(n):g}")
+    if not 0 < n <= MAX_TIMES:
+        raise UsageError(f"{what} takes a number above 0, to {MAX_TIMES}, not {float(n):g}")
     return n
 
 
@@ -98,7 +98,7 @@ def outside(p: P, factor: Number, change: Change) -> P:
 
 
 def iter_back(p: P, steps: int) -> P:
-    count = whole(exact(steps, "iter_back"), "iter_back", 1, MOST_TIMES)
+    count = whole(exact(steps, "iter_back"), "iter_back", 1, MAX_TIMES)
     return p._new(queries.cat([queries.shift(p.events, Fraction(k, count)) for k in range(count)]))
 
 
@@ -151,7 +151,7 @@ def chew(p: P, pieces: int, order: Argument) -> P:
 
 def rot(p: P, steps: Argument) -> P:
     def rotated(n: Fraction) -> Query[Any]:
-        by = whole(n, "rot", -MOST_TIMES, MOST_TIMES)
+        by = whole(n, "rot", -MAX_TIMES, MAX_TIMES)
 
         def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[Any]]:
             everything = [event for event in p.query(cycle, cycle + 1, seed) if event.begins]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.kernel.control.osc.arguments import Args, number, text
-from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
+from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
@@ -12,7 +12,7 @@ from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.wire.osc import Message, encode
 
-LONGEST_VALUE = 1024
+MAX_VALUE = 1024
 """Maximum characters of a cue's value."""
 CODE = "/live/"
 """Prefix of the addresses that carry scripts."""
@@ -29,7 +29,7 @@ def at(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     name = text(args, 0, "name")
     for value in args[1:]:
-        plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE)
+        plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_VALUE)
         if not plain:
             raise RequestError(f"a cue's value is a number or a text, not {short_repr(value)}")
     server.feedback.event("/cue", name, *args[1:])
@@ -45,7 +45,7 @@ def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    secret, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
+    secret, script = text(args, 0, "token"), text(args, 1, "script", longest=MAX_SCRIPT)
     proved = server.scripts.check(peer, secret, script)
     sent = server.scripts.packets(script)
     for performer, packet in sent:
