@@ -24,7 +24,7 @@ tempo(240)
 track("beat", s("bd*4", gain=0.5))
 track("line", note("a3 c4 e4 g4", velocity=80), on="pluck")
 """
-BAR_SECONDS, PATIENCE = 1.0, 120.0
+BAR_SECONDS, TIMEOUT_SECONDS = 1.0, 120.0
 SILENCE = -60.0
 MAX_WRONG = 8
 _MANY = '\n@loop\ndef many():\n    for _ in range(10_000):\n        play("c4", 1, on="pluck")\n    yield 1\n'
@@ -97,7 +97,7 @@ class _Client:
         self._token = next(server.home.rglob("token")).read_text().strip()
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._server.http, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.http, timeout=TIMEOUT_SECONDS)
         try:
             headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
@@ -128,7 +128,7 @@ class _Client:
         return True
 
     def _settled(self, version: int) -> None:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while self.ask("GET", "/api/live").get("version") != version:
             if time.monotonic() > until:
                 raise RuntimeError("a version does not begin")

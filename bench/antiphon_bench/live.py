@@ -50,7 +50,7 @@ QUANTUM = 1.0
 PAUSES = 0.05, 0.45
 """Range of the random pause between a version's start and the next save, in seconds."""
 TIMEOUT_SECONDS = 60.0
-DENSE = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
+DENSE_SCRIPT = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
 """16 patterns of 64 events a beat."""
 DENSE_BEATS = 16
 
@@ -164,7 +164,7 @@ def _compared(at: NDArray[np.int64]) -> dict[str, int]:
 
 def alone() -> dict[str, Any]:
     """Events of a dense script in virtual time, in this process."""
-    performance = Performance(read("dense.py", DENSE))
+    performance = Performance(read("dense.py", DENSE_SCRIPT))
     begun = time.monotonic()
     events = sum(len(performance.until(Fraction(beat))) for beat in range(1, DENSE_BEATS + 1))
     return {"by": "in virtual time", "events": events, "seconds": time.monotonic() - begun}
@@ -174,7 +174,7 @@ def play_performance() -> dict[str, Any]:
     """Events of the dense script through the processes of a performance, up to sending, at full speed."""
     processes = BranchProcesses()
     player = Player("dense.py", processes, _silent)
-    player.save(DENSE)
+    player.save(DENSE_SCRIPT)
     events, now = 0, 0.0
     begun = time.monotonic()
     while now < DENSE_BEATS + 4:

@@ -24,7 +24,7 @@ HERTZ = (110.0, 220.0, 440.0, 997.0)
 CHORD = tuple(220.0 * 2 ** (n / 12) for n in (0, 4, 7, 12))
 PARTIALS = 4
 HITS = tuple(range(14000, 110000, 15000))
-LINE = 4
+LINE_BINS = 4
 """Half width in bins of a partial's line in a 65,536-point FFT, 0.7 Hz a bin."""
 Shift = Callable[[F32, float], F32]
 Stretch = Callable[[F32, float], F32]
@@ -134,7 +134,7 @@ def outside(y: F32, ratio: float) -> float:
     for f in CHORD:
         for k in range(1, PARTIALS + 1):
             at = round(f * k * ratio * len(inner) / RATE)
-            kept[max(0, at - LINE) : at + LINE + 1] = False
+            kept[max(0, at - LINE_BINS) : at + LINE_BINS + 1] = False
     return float(10.0 * np.log10(power[kept].sum() / power.sum() + 1e-12))
 
 

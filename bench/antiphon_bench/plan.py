@@ -29,7 +29,7 @@ BLOCKS = (64, 256)
 LENGTH = 64
 """Nodes of a chain."""
 ROUNDS = 20
-WARM = 100
+WARM_UP_BLOCKS = 100
 """Untimed warm-up blocks."""
 PATCHES = ("answer", "band", "desk", "dub", "techno")
 
@@ -121,7 +121,7 @@ def plan_run(plan: Plan) -> Callable[[], object]:
 def least(runs: list[Callable[[], object]], count: int) -> list[float]:
     """Minimum microseconds per call, with the runs interleaved, over all rounds."""
     for run in runs:
-        for _ in range(WARM):
+        for _ in range(WARM_UP_BLOCKS):
             run()
     found = [float("inf")] * len(runs)
     for _ in range(ROUNDS):

@@ -6,10 +6,10 @@ from antiphon.api import Param
 from antiphon_accompany.band.form import VARIATIONS
 from antiphon_accompany.band.styles import PARTS, STYLES
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.given import NEXT
-from antiphon_accompany.harmony.melody_chords import WHOLE
+from antiphon_accompany.harmony.given import CHORDS_AHEAD
+from antiphon_accompany.harmony.melody_chords import MIN_WHOLE_LOOKAHEAD
 
-FOLLOWED = ("melody", "chords", "both", "text", "listen")
+FOLLOW_MODES = ("melody", "chords", "both", "text", "listen")
 PARAMS = (
     Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
     Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
@@ -18,7 +18,7 @@ PARAMS = (
         "follow",
         "choice",
         "melody",
-        choices=FOLLOWED,
+        choices=FOLLOW_MODES,
         doc="Where its chords are from: estimated from the "
         "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`.",
     ),
@@ -48,7 +48,15 @@ PARAMS = (
     Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity and timing; 0 is on the grid."),
     Param("drive", "switch", False, doc="Sets the server's tempo to the player's, by when the notes begin."),
     Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
-    Param("lookahead", "int", WHOLE, 0, 16, unit="bars", doc="In files: melody used ahead; from 8 on, all of it."),
+    Param(
+        "lookahead",
+        "int",
+        MIN_WHOLE_LOOKAHEAD,
+        0,
+        16,
+        unit="bars",
+        doc="In files: melody used ahead; from 8 on, all of it.",
+    ),
     Param("seed", "int", 1, 0, 65535, doc="Random seed."),
     *(
         p
@@ -83,6 +91,6 @@ PARAMS = (
             readonly=True,
             doc=f"Chord {n} after its chord; -1: none is known.",
         )
-        for n in range(1, NEXT + 1)
+        for n in range(1, CHORDS_AHEAD + 1)
     ),
 )

@@ -12,13 +12,13 @@ from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Proces
 from antiphon.api.kernels import BeatRest
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
-from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
+from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, Due
 from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
-from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
+from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
-from antiphon_accompany.harmony.given import NEXT, GivenChords, Progression, add_seventh, cadence
+from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker
@@ -198,7 +198,7 @@ class Accompany(Processor):
         if place == 0 or before is None:
             self._mix(io, frame)
         # what `_turn` strikes again, and has a strike of its own on the beat, is struck once
-        own = {due.part for due in found if due.start < beat + SOON}
+        own = {due.part for due in found if due.start < beat + RESTRIKE_GAP}
         self._due = [due for due in self._due if due.start != beat or due.part not in own]
         if chord is not None and chord != before and section != "break":
             found += band.expressed(beat, found, again, before is not None, self._asked)
@@ -231,7 +231,7 @@ class Accompany(Processor):
         return made[0], [b for a, b in pairwise(made) if a != b]
 
     def _publish(self, io: IO, ahead: Sequence[Chord]) -> None:
-        for n in range(NEXT):
+        for n in range(CHORDS_AHEAD):
             io.report(f"next{n + 1}", ahead[n].triad if n < len(ahead) else -1)
 
     def _awake(self, beat: int, bar: int, place: int, patience: int, follow: str) -> bool:
@@ -259,12 +259,12 @@ class Accompany(Processor):
             for key, note in list(self._sounding.items()):
                 part = note.part
                 if part == "drums" or (
-                    key[1] in band.pitches(part, note.what) if note.what in LEFT else key[1] % 12 in allowed
+                    key[1] in band.pitches(part, note.what) if note.what in LEFT_HAND_LANES else key[1] % 12 in allowed
                 ):
                     continue
                 self._sounding.end(io, key, frame)
-                near = any(due.part == part and due.start < beat + SOON for due in self._due)
-                if note.end - beat > SOON and not near:
+                near = any(due.part == part and due.start < beat + RESTRIKE_GAP for due in self._due)
+                if note.end - beat > RESTRIKE_GAP and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
         if self._harmony.known is not None:

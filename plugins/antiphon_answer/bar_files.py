@@ -21,7 +21,7 @@ from antiphon_answer.bar_features import (
     in_order,
 )
 from antiphon_answer.bar_model import installed_bars
-from antiphon_answer.bar_writing import ENOUGH, BarPlayer
+from antiphon_answer.bar_writing import MIN_MEMORY_EVENTS, BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, write
 
@@ -46,7 +46,7 @@ def continuation_by_bars(
     tracks = _tracks(given)
     events = [BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity) for note in given.notes]
     events += [event for part, track in tracks.items() for event in _events(part, given, track)]
-    player = BarPlayer(model, improviser, alone=not tracks, enough=ENOUGH)
+    player = BarPlayer(model, improviser, alone=not tracks, enough=MIN_MEMORY_EVENTS)
     for event in in_order(events, given.bar):
         player.learn(event)
     if len(given.notes) < 2:
@@ -90,7 +90,7 @@ def part_by_bars(
         begun = [event for event in drum_bar(given.bar, slot - slot % given.bar, seed) if event.slot >= slot]
     others = [BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity) for note in given.notes]
     others += [event for found in events.values() for event in found]
-    player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
+    player = BarPlayer(installed_bars(), improviser, alone=False, enough=MIN_MEMORY_EVENTS)
     made = player.fill(begun, others, given.next_bar, seed)
     if part == DRUMS:
         made = with_fills(made, given.bar, slot - slot % given.bar, given.next_bar, seed)

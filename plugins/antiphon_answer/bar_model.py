@@ -16,9 +16,9 @@ from antiphon_answer.memory import INTERVALS, TIMES
 
 MODEL = "answer-bars"
 EMBEDDED, UNITS, HIDDEN = 128, 256, 128
-LOWEST = 1e-7
+PROBABILITY_FLOOR = 1e-7
 """Added to a memory's probabilities before the logarithm, as in training."""
-_AS_IT_IS = math.log(math.e - 1.0)
+_SOFTPLUS_ONE = math.log(math.e - 1.0)
 """Input of softplus with output 1."""
 _SHAPES = {
     "event_table.weight": (EVENT_ROWS, EMBEDDED),
@@ -77,12 +77,12 @@ class BarModel:
         sure = np.zeros(3, np.float32)
         if memory is not None:
             # half precision, as the material of the training was
-            known = np.log(memory / memory.sum() + LOWEST).astype(np.float16).astype(np.float64)
+            known = np.log(memory / memory.sum() + PROBABILITY_FLOOR).astype(np.float16).astype(np.float64)
             sure[:] = known.max(), float(np.dot(np.exp(known), known)), 1.0
         hidden = a[f"{name}_in.weight"] @ np.concatenate((state, sure)) + a[f"{name}_in.bias"]
         hidden = np.maximum(0.0, hidden + a[f"{name}_table.weight"][rows].sum(axis=0))
         out = (a[f"{name}_out.weight"] @ hidden + a[f"{name}_out.bias"]).astype(np.float64)
-        logits = out[:-1] if memory is None else out[:-1] + np.logaddexp(0.0, out[-1] + _AS_IT_IS) * known
+        logits = out[:-1] if memory is None else out[:-1] + np.logaddexp(0.0, out[-1] + _SOFTPLUS_ONE) * known
         chances = np.exp(logits - logits.max())
         return np.asarray(chances / chances.sum())
 

@@ -15,17 +15,17 @@ from antiphon_answer.improviser import FLOOR, OUT_OF_KEY, Improviser
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import SCALES
 
-_COMPASS = 5
+_RANGE_MARGIN = 5
 """Semitones by which a line may exceed the range of the given notes."""
 _BASS_LOW, _BASS_HIGH = 28, 55
 """Range of a bass guitar, which a given bass may exceed."""
-_OTHER = 7
+_OTHER_DRUMS = 7
 """Class of other drums, written only if the given drums have it."""
 _CRASH, _SELDOM = 5, 4
 """Class of crash cymbals, and minimum bars between them: the network tends to strike one each bar."""
-_BATCH_SIZE = 3
+_MAX_DRUM_HITS = 3
 """Maximum simultaneous drums."""
-ENOUGH = 32
+MIN_MEMORY_EVENTS = 32
 """Minimum events of a part for its memory to be used: with fewer it only repeats them."""
 _NO_CHORD = 36
 """First code beyond the chords."""
@@ -33,7 +33,7 @@ _INVERTED, _PASSING = 0.15, 0.25
 """Weights of a bass's third and fifth at a chord change relative to the root's 1, and of other notes within it."""
 _REPEATED, _FAST = 4, 10
 """Maximum repeated notes of a line on one pitch, and maximum onsets within a bar."""
-_REST = 16
+_MAX_ONSET_GAP = 16
 """Maximum sixteenths between onsets of melody or bass."""
 _FLOORS = {CHORDS: FLOOR, MELODY: FLOOR, BASS: 0.1, DRUMS: 0.2}
 """Sampling floor as a share of the highest probability: higher for bass and drums, whose patterns are steady."""
@@ -51,7 +51,7 @@ class BarPlayer:
         self, model: BarModel, improviser: Improviser, *, alone: bool, memory: bool = True, enough: int = 0
     ) -> None:
         self.reader, self.memory, self.enough = BarReader(improviser, alone=alone), memory, enough
-        self._model, self._last_drum = model, _OTHER - 1
+        self._model, self._last_drum = model, _OTHER_DRUMS - 1
         self._state = np.zeros(UNITS, np.float32)
         self._times = [np.full(TIMES, 1.0 / TIMES) for _ in PARTS]
         self._expected: list[F64] = [np.ones((INTERVALS, TIMES)) for _ in PARTS]
@@ -59,8 +59,8 @@ class BarPlayer:
     def learn(self, event: BarEvent) -> None:
         """Adds an event; see `BarReader` for their order."""
         part = event.part
-        if part == DRUMS and event.code == _OTHER:
-            self._last_drum = _OTHER
+        if part == DRUMS and event.code == _OTHER_DRUMS:
+            self._last_drum = _OTHER_DRUMS
         self._state = self._model.follow(self._state, self.reader.learn(event))
         self._expected[part] = self.reader.chances(part).copy()
         known = self._expected[part].sum(axis=0) if self._knows(part) else None
@@ -137,10 +137,12 @@ class BarPlayer:
         last = self.reader.last[part]
         assert last is not None
         chances = self._times[part].copy()
-        more = part == DRUMS and last.code < self._last_drum and len(self.reader.since(part, last.slot)) < _BATCH_SIZE
+        more = (
+            part == DRUMS and last.code < self._last_drum and len(self.reader.since(part, last.slot)) < _MAX_DRUM_HITS
+        )
         chances[: max(0 if more else 1, start - last.slot)] = 0.0
         if part in (MELODY, BASS):
-            chances[max(_REST, start - last.slot + 4) + 1 :] = 0.0
+            chances[max(_MAX_ONSET_GAP, start - last.slot + 4) + 1 :] = 0.0
             if len(self.reader.since(part, last.slot - 15)) > _FAST:
                 chances[1] = 0.0
         if not chances.any():
@@ -207,7 +209,7 @@ class BarPlayer:
         # two notes say little of a line's compass
         narrow = max(0, 8 - (high - low) // 2)
         lowest, highest = (min(low, _BASS_LOW), max(high, _BASS_HIGH)) if part == BASS else (0, 127)
-        return max(lowest, low - max(_COMPASS, narrow)), min(highest, high + max(_COMPASS, narrow))
+        return max(lowest, low - max(_RANGE_MARGIN, narrow)), min(highest, high + max(_RANGE_MARGIN, narrow))
 
     def _ended(self, made: Iterable[BarEvent], end: int) -> list[BarEvent]:
         """Events with lengths, the melody's last on the tonic's triad."""

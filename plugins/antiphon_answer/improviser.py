@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
-from antiphon_answer.phrasing import AHEAD, FREE, OPEN, Phraser, degree_of, pitch_of
+from antiphon_answer.phrasing import AHEAD, NO_STEP, OPEN, Phraser, degree_of, pitch_of
 from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
 from antiphon_answer.shaping import PITCHES, PitchShape, answer_backward, answer_draw, answer_forbid, answer_shape
 
@@ -21,18 +21,18 @@ FLOOR = 0.03
 """Sampling floor as a share of the highest probability."""
 FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
 """Weight of a memory row relative to the prior; lower at another bar position, and from another pitch class."""
-CHORD = 0.35
+CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
-RUNS = {True: (0.3, 0.6), False: (0.5, 1.0)}
+RUN_SHARES = {True: (0.3, 0.6), False: (0.5, 1.0)}
 """Range of a copied run's length as a share of `originality`: in a turn, and in a continuation."""
 DOUBT, FIRM, LOOSE = 3.0, 12.0, 1.5
 """Final note: divisor of the keys' log probabilities; exponent of each note's weight, of a turn and of a
 continuation."""
 _TRIAD = (1.0, 0.85, 0.7)
 """Weights of tonic, third and fifth of a key as the last note."""
-_ON_THE_WAY = (0, 1, 4, 6)
+_PHRASE_END_DEGREES = (0, 1, 4, 6)
 """Degrees that end a non-final phrase."""
-_COMPASS = 3
+_RANGE_MARGIN = 3
 """Semitones by which an answer may exceed the range of the last notes."""
 _RECENT = 64
 
@@ -207,7 +207,7 @@ class Improviser:
             # where it ends counts for more than how it comes there
             np.sqrt(self._pitches, out=self._pitches)
         hint = -1
-        if onset.step != FREE:
+        if onset.step != NO_STEP:
             key = self._phraser.key
             hint = pitch_of(onset.step + (0 if onset.fixed else degree_of(self._now, key)), key)
         aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.left)
@@ -263,7 +263,7 @@ class Improviser:
         run = int(self._copied.intervals[: self.memory.count].max())
         if run < self._run or not self._drawn:
             most = self.wishes.originality - 1
-            shortest, longest = RUNS[self._turn]
+            shortest, longest = RUN_SHARES[self._turn]
             self._most = max(1, round(most * (shortest + (longest - shortest) * self._chance())))
         self._run = run
 
@@ -288,7 +288,7 @@ class Improviser:
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
         up = self.wishes.register
-        low, high = int(recent.min()) - _COMPASS + up, int(recent.max()) + _COMPASS + up
+        low, high = int(recent.min()) - _RANGE_MARGIN + up, int(recent.max()) + _RANGE_MARGIN + up
         if up:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
@@ -307,7 +307,7 @@ class Improviser:
             inside = 1.0 if degree in scale else OUT_OF_KEY
             self._allowed[pitch] = inside if low <= pitch <= high else 0.0
             self._ahead[0, pitch] = ends[pitch % 12]
-            self._open[pitch] = 1.0 if degree in scale and scale.index(degree) in _ON_THE_WAY else BAD_END
+            self._open[pitch] = 1.0 if degree in scale and scale.index(degree) in _PHRASE_END_DEGREES else BAD_END
 
     def _chance(self) -> float:
         """Next random number, 0 to below 1."""

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import conductor, melody_of, open_midi, write_atomic
-from antiphon_answer.improviser import CHORD, Planned
+from antiphon_answer.improviser import CHORD_SIXTEENTHS, Planned
 
 MAX_BEATS = 20_000
 _DRUMS = 9
 _KEY_BEATS = 128
-_EARLY = 0.25
+_MAX_OVERHANG = 0.25
 """Maximum beats of the last note beyond a bar line without an extra bar."""
 
 
@@ -62,12 +62,12 @@ def read(path: Path) -> MelodyFile:
     for begin, end, pitch, velocity in sorted(lines[chosen]):
         slot = round(4 * (begin - origin))
         note = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity, 4 * (begin - origin) - slot)
-        if not notes or note.at - notes[-1].at > CHORD:
+        if not notes or note.at - notes[-1].at > CHORD_SIXTEENTHS:
             notes.append(note)
         elif notes[-1].pitch < pitch:
             notes[-1] = note._replace(slot=notes[-1].slot, late=notes[-1].late)
     onset = max(begin for line in lines.values() for begin, _, _, _ in line)
-    slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
+    slots = max(4 * (onset - origin) + 0.5, 4 * (last - _MAX_OVERHANG - origin))
     sounds = np.zeros(12)
     for begin, end, pitch, _ in (note for key, line in lines.items() for note in line if key[1] != _DRUMS):
         sounds[pitch % 12] += min(4.0, end - begin) * (end > last - _KEY_BEATS)

@@ -26,7 +26,7 @@ TRUST = np.array([20.0, 16.0, 12.0, 12.0, 10.0, 6.0, 4.0, 3.0, 2.0])
 """Weight of each context order relative to the lower ones: chosen on validation songs."""
 _FULL = 64
 """Clipping of match lengths."""
-NONE = -1
+NO_SYMBOL = -1
 """Symbol of a piece's first note, which has no predecessor."""
 
 
@@ -106,15 +106,15 @@ class Memory:
     """Note rows in playing order, `count` in use; arrays `[ROWS]`.
 
     `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
-    `joint`: both as one symbol; the three are `NONE` for a first note. `pitches`: MIDI numbers; `bars`: one number for
-    the notes of a bar; `places`, `late`, `lengths`: sixteenths from the bar line, from that place, and of the note;
+    `joint`: both as one symbol; the three are `NO_SYMBOL` for a first note. `pitches`: MIDI numbers; `bars`: equal for
+    notes of one bar; `places`, `late`, `lengths`: sixteenths from the bar line, from that place, and of the note;
     `velocities`: above 0 to 1; `weights`: how much a row counts.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.intervals, self.times, self.joint, self.pitches, self.places, self.bars = (
-            np.full(ROWS, NONE, np.int64) for _ in range(6)
+            np.full(ROWS, NO_SYMBOL, np.int64) for _ in range(6)
         )
         self.lengths, self.velocities, self.weights, self.late = (np.ones(ROWS) for _ in range(4))
         self._counts, self._by_interval, self._by_time = np.zeros(SYMBOLS), np.zeros(INTERVALS), np.zeros(TIMES)
@@ -135,7 +135,7 @@ class Memory:
         self.pitches[n], self.places[n], self.velocities[n], self.lengths[n] = pitch, place, velocity, 1.0
         self.weights[n], self.late[n], self.bars[n] = 1.0, 0.0, 0
         if first or n == 0:
-            self.intervals[n] = self.times[n] = self.joint[n] = NONE
+            self.intervals[n] = self.times[n] = self.joint[n] = NO_SYMBOL
             matches.clear()
             return
         self.intervals[n], self.times[n] = symbols_of(pitch - int(self.pitches[n - 1]), time)

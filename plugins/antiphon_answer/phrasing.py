@@ -16,7 +16,7 @@ SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT = range(4)
 TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
 WITHIN, OPEN, CLOSED = range(3)
 """Role of a note: inner, end of a phrase, or end of the answer."""
-FREE = 99
+NO_STEP = 99
 """Step of a note without a melodic target."""
 PHRASE = 4
 """Bar plan of a phrase: a motif, a contrast, the motif again, an ending."""
@@ -25,12 +25,12 @@ AHEAD = 5
 _RECENT = 80
 """Number of the player's newest notes from which bars are taken."""
 _BEAT = 4
-_USED = 0.04
+_MIN_PLACE_SHARE = 0.04
 """Minimum share of the player's notes at a beat position for its use."""
 _AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
 """Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that a continuation
 ends with a sustained note instead of the player's rhythm, and that a bar of it is the player's unchanged."""
-_FAST = 6
+_AUGMENT_NOTES = 6
 """Minimum notes of a bar for augmentation."""
 _ON_BAR, _ON_HALF, _ON_LAST = 0.12, 0.5, 0.9
 """Cumulative probabilities that a sustained final note begins on the bar line, in its middle, on its last beat; else
@@ -53,7 +53,7 @@ class Onset(NamedTuple):
     late: float
     length: float
     velocity: float
-    step: int = FREE
+    step: int = NO_STEP
     fixed: bool = False
     ends: int = WITHIN
 
@@ -161,7 +161,7 @@ class Phraser:
         """Nearest beat position used by the player: slot, and its delay."""
         for by in (0, 1, -1, 2):
             place = (slot + by) % _BEAT
-            if place == 0 or self._used[place] > _USED * sum(self._used):
+            if place == 0 or self._used[place] > _MIN_PLACE_SHARE * sum(self._used):
                 return slot + by, self._late[place] if self._used[place] else 0.0
         return slot, 0.0
 
@@ -228,7 +228,7 @@ class Phraser:
             return [motif[0]._replace(step=motif[0].step + by), *motif[1:]]
         if how == INVERSION:
             return [n if n.fixed else n._replace(step=-n.step) for n in motif]
-        if how == AUGMENTATION and len(motif) >= _FAST:
+        if how == AUGMENTATION and len(motif) >= _AUGMENT_NOTES:
             made: list[Onset] = []
             for note in motif:
                 slot, late = self._snapped(2 * note.slot - line)
@@ -243,7 +243,7 @@ class Phraser:
         aside = 0
         for note, following in pairwise([*notes, None]):
             assert note is not None
-            made.append(note if note.fixed or note.step == FREE else note._replace(step=note.step - aside))
+            made.append(note if note.fixed or note.step == NO_STEP else note._replace(step=note.step - aside))
             aside = 0
             if following is None or following.ends or following.at - note.at < _BEAT - 0.5:
                 continue
@@ -251,7 +251,7 @@ class Phraser:
             if anywhere and slot % _BEAT == 0:
                 slot, late = half, 0.0
             if note.at + 0.9 < slot + late < following.at - 0.9 and self._chance() < share:
-                step = 2 if following.fixed or following.step == FREE else following.step
+                step = 2 if following.fixed or following.step == NO_STEP else following.step
                 # a passing note on the way of a leap, else a neighbour from the other side
                 aside = (step > 0) - (step < 0) if abs(step) > 1 else -step or 1
                 made[-1] = made[-1]._replace(length=slot + late - note.at)
@@ -274,7 +274,7 @@ class Phraser:
             made.append(Onset(line + place, late, float(_BEAT), self._loud))
         last = made[-1]
         length = end - last.at if ends == CLOSED else max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
-        return [*made[:-1], last._replace(length=length, ends=ends, step=FREE, fixed=False)]
+        return [*made[:-1], last._replace(length=length, ends=ends, step=NO_STEP, fixed=False)]
 
     def _from_start(self, made: list[Onset]) -> list[Onset]:
         """Notes of the first bar, the first of them exactly in time."""

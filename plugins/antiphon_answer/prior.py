@@ -23,7 +23,7 @@ TIME_CLASSES, INTERVAL_CLASSES = len(_STEPS), 7
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 KEYS = (*_NAMES, *(f"{name}m" for name in _NAMES))
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
-_TURNS = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+_DEGREES = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 """Degree by `[tonic, pitch class]`."""
 _log = logging.getLogger("antiphon.answer")
 
@@ -69,7 +69,7 @@ class Prior:
 
     def fits(self, sounds: F64) -> F64:
         """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`)."""
-        return (self.degrees[:, _TURNS] @ sounds).reshape(24)
+        return (self.degrees[:, _DEGREES] @ sounds).reshape(24)
 
     def key(self, sounds: F64) -> int:
         """Most likely key, 0 to 23, given the durations of the pitch classes (`[12]`)."""

@@ -21,7 +21,7 @@ from antiphon.api import (
 )
 from antiphon.api.kernels import BeatRest
 from antiphon_answer.corpus import read_corpus, wish
-from antiphon_answer.improviser import CHORD, Improviser, Planned
+from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
 
@@ -34,9 +34,9 @@ _BACK, _ON = 0.25, 4.0
 """Beat differences of a moved clock; a forward one also occurs after missed blocks, which moves nothing."""
 _NEVER = 1 << 60
 _NOTHING = (0, 0)
-_PHRASE = 2
+_MIN_PHRASE_NOTES = 2
 """Minimum notes of an answered phrase."""
-MOST_WAITING, MOST_SOUNDING = 256, 32
+MAX_WAITING, MAX_SOUNDING = 256, 32
 """Maximum pending notes, and sounding ones; further ones are dropped, the oldest is ended."""
 
 
@@ -170,13 +170,13 @@ class Answer(Processor):
             self._commit()
             self._improviser.sounded(number, 4.0 * (beat - began))
             self._shorten(io, number, beat, event.offset)
-            if self._mode == "continue" and not self._held and self._count >= _PHRASE:
+            if self._mode == "continue" and not self._held and self._count >= _MIN_PHRASE_NOTES:
                 self._wake = beat
 
     def _note(self, at: float, pitch: int, velocity: float) -> None:
         """Learns a note-on; of simultaneous notes only the highest. at: in sixteenths."""
         begun, highest, _ = self._chord
-        if begun >= 0.0 and at - begun <= CHORD:
+        if begun >= 0.0 and at - begun <= CHORD_SIXTEENTHS:
             if pitch > highest:
                 self._chord = begun, pitch, velocity
             return
@@ -195,7 +195,7 @@ class Answer(Processor):
 
     def _copy(self, beat: float, pitch: int, velocity: float) -> None:
         """Shadow and canon: copies the note, at once or later, with the player's length."""
-        if self._mode not in ("shadow", "canon") or len(self._waiting) >= MOST_WAITING:
+        if self._mode not in ("shadow", "canon") or len(self._waiting) >= MAX_WAITING:
             return
         late = self._bars * self._meter if self._mode == "canon" else 0.0
         to = self._in_key(pitch + self._transpose)
@@ -235,7 +235,7 @@ class Answer(Processor):
         if self._wake == math.inf and self._mode in ("trade", "accompany"):
             self._next_turn(beat)
         self._pause, self._transpose = float(io.at("pause", 0)), int(io.at("transpose", 0))
-        wish(self._improviser, {name: io.at(name, 0) for name in _WISHES})
+        wish(self._improviser, {name: io.at(name, 0) for name in _SETTING_NAMES})
 
     def _cycle(self) -> int:
         """Beats from one answer's start to the next."""
@@ -262,7 +262,9 @@ class Answer(Processor):
                 end, latest = start + length, start if self._mode == "trade" else start + bar // 2
                 self._next_turn(beat + 2 * AHEAD)
             # accompanying it goes on as long as the player does
-            enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
+            enough = (
+                self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _MIN_PHRASE_NOTES
+            )
             self._begun = beat
             if not enough or not improviser.begin(start, end, latest, turn=self._mode == "trade"):
                 return
@@ -273,7 +275,7 @@ class Answer(Processor):
         if self._mode == "accompany":
             improviser.present(self._held)
         note = improviser.draw()
-        if note is None or len(self._waiting) >= MOST_WAITING:
+        if note is None or len(self._waiting) >= MAX_WAITING:
             self._draw = math.inf
             if self._mode == "continue":
                 self._count = 0
@@ -294,7 +296,7 @@ class Answer(Processor):
             self._end_all(io, frame)
         elif note.pitch in self._sounding:
             self._end(io, note.pitch, frame)
-        if len(self._sounding) >= MOST_SOUNDING:
+        if len(self._sounding) >= MAX_SOUNDING:
             self._end(io, next(iter(self._sounding)), frame)
         io.emit(Event("on", frame, note.pitch, note.velocity))
         if self._drawn != _NOTHING:
@@ -349,7 +351,7 @@ class Answer(Processor):
         self._mode = ""
 
 
-_WISHES = ("originality", "register", "seed", "density", "forget", "key")
+_SETTING_NAMES = ("originality", "register", "seed", "density", "forget", "key")
 
 
 class Continue(Answer):

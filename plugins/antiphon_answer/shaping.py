@@ -8,7 +8,7 @@ from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_answer.memory import INTERVALS, WIDEST
 
 PITCHES = 128
-_WIDE = 12
+_MAX_LEAP = 12
 """Maximum leap in semitones."""
 HINT, NEAR = 25.0, 4.0
 """Weights of the motif's own pitch, and of others within two semitones of it."""
@@ -27,7 +27,7 @@ def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahea
         most = 1e-300
         for pitch in range(PITCHES):
             chance = 0.0
-            for semitones in range(-_WIDE, _WIDE + 1):
+            for semitones in range(-_MAX_LEAP, _MAX_LEAP + 1):
                 to = pitch + semitones
                 if to >= 0 and to < PITCHES:
                     own = intervals[(pitch % 12) * INTERVALS + semitones + WIDEST]
@@ -54,7 +54,7 @@ def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
         semitones = interval - WIDEST
         to = pitch + semitones
         chance = 0.0
-        if to >= 0 and to < PITCHES and abs(semitones) <= _WIDE:
+        if to >= 0 and to < PITCHES and abs(semitones) <= _MAX_LEAP:
             chance = chances[interval] * s.allowed[to] * s.ahead[s.at + to]
             if to == hint:
                 chance = chance * HINT

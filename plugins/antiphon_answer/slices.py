@@ -23,13 +23,13 @@ SILENT = 0.003
 """Minimum RMS of a stored beat, -50 dB."""
 FADE = 0.008
 """Crossfade in seconds at a jump in the memory."""
-LEAP = 0.25
+JUMP_PROBABILITY = 0.25
 """Probability of a voluntary jump."""
-BEST = 3
+CANDIDATES = 3
 """Number of best jumps drawn from."""
-RECENT = 4
+RECENT_BEATS = 4
 """Number of recent beats excluded from repetition."""
-ELSEWHERE = 2.0
+POSITION_PENALTY = 2.0
 """Distance factor of beats at another bar position."""
 
 
@@ -55,7 +55,7 @@ class SliceMemory:
         self._features = np.zeros((MOST, WIDTH))
         self._starts, self._lengths, self._places = (np.zeros(MOST, np.int64) for _ in range(3))
         self._sum = np.zeros(WIDTH)
-        self._recent = np.full(RECENT, -1, np.int64)
+        self._recent = np.full(RECENT_BEATS, -1, np.int64)
         self.clear()
 
     def clear(self) -> None:
@@ -125,7 +125,7 @@ class SliceMemory:
         """
         first, count = self._first, self.count
         state = mix_bits(state)
-        leap = (state >> 11) / float(1 << 53) < LEAP
+        leap = (state >> 11) / float(1 << 53) < JUMP_PROBABILITY
         onward = last + 1
         joined = first <= onward < count and self._joined(last, onward)
         if joined and run < most and not leap:
@@ -136,13 +136,13 @@ class SliceMemory:
         rows, after = others % MOST, (others + 1) % MOST
         gaps = self._features[rows] - self._features[last % MOST]
         distances = np.einsum("nf,nf->n", gaps, gaps)
-        distances[self._places[after] != place] *= ELSEWHERE
+        distances[self._places[after] != place] *= POSITION_PENALTY
         distances[self._starts[rows] + self._lengths[rows] != self._starts[after]] = np.inf
         distances[others == last] = np.inf
         for beat in self._recent:
             if first < beat < count:
                 distances[beat - 1 - first] = np.inf
-        near = [n for n in np.argsort(distances, kind="stable")[:BEST] if distances[n] < np.inf]
+        near = [n for n in np.argsort(distances, kind="stable")[:CANDIDATES] if distances[n] < np.inf]
         if not near:
             return (self._kept(onward) if joined else -1), state
         state = mix_bits(state)
@@ -153,7 +153,7 @@ class SliceMemory:
         return bool(self._starts[one % MOST] + self._lengths[one % MOST] == self._starts[other % MOST])
 
     def _kept(self, beat: int) -> int:
-        self._recent[self._played % RECENT] = beat
+        self._recent[self._played % RECENT_BEATS] = beat
         self._played += 1
         return beat
 

@@ -15,7 +15,7 @@ from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.sounding import SoundAnswer, SoundWishes
 
 BLOCK = 512
-UNTIMED = 0.5
+DEFAULT_SLICE_SECONDS = 0.5
 """Length in seconds of a slice without detected beats."""
 MAX_SECONDS = 1200.0
 """Length of a recording, at most."""
@@ -43,7 +43,7 @@ def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
     beats = np.array(found.get("beats") or ())
     if len(beats) < 2:
         job.complain(f"no beats were found in {name}: it is cut into slices of half a second, as at 120 bpm")
-        beats = np.arange(0.0, frames / rate + UNTIMED, UNTIMED)
+        beats = np.arange(0.0, frames / rate + DEFAULT_SLICE_SECONDS, DEFAULT_SLICE_SECONDS)
     downbeats = list(found.get("downbeats") or ())
     first = int(np.argmin(np.abs(beats - downbeats[0]))) if len(downbeats) else 0
     return RecordedBeats(beats, first, float(np.median(np.diff(beats))), rate)

@@ -12,9 +12,9 @@ from antiphon_answer.slices import FADE, MOST, SliceMemory
 
 MIN_COUNT = 2
 """Minimum beats for an answer."""
-NEAR = 2
+LENGTH_TOLERANCE = 2
 """Tolerance in samples of a beat's length for a seamless continuation."""
-JUMPED = 0.25
+JUMP_BEATS = 0.25
 """Beat difference from which the clock has jumped."""
 
 
@@ -90,7 +90,7 @@ class SoundAnswer:
         """Processes a block."""
         out, time = io.audio_out[0], io.time
         out.fill(0.0)
-        moved = self._expected is not None and abs(time.beat - self._expected) > JUMPED
+        moved = self._expected is not None and abs(time.beat - self._expected) > JUMP_BEATS
         if moved or not time.playing:
             self.memory.jump()
             self._new.leave()
@@ -158,7 +158,12 @@ class SoundAnswer:
 
     def _play(self, beat: int) -> None:
         new, memory = self._new, self.memory
-        if beat >= 0 and new.beat == beat - 1 and memory.joins(new.beat, new.at, NEAR) and new.leaving > new.age:
+        if (
+            beat >= 0
+            and new.beat == beat - 1
+            and memory.joins(new.beat, new.at, LENGTH_TOLERANCE)
+            and new.leaving > new.age
+        ):
             new.at -= memory.length(new.beat)
             new.beat = beat
             return

@@ -13,7 +13,7 @@ from antiphon_answer.processor import Answer
 
 RATE, BLOCK, TEMPO = 4000, 512, 120.0
 """Sample rate and tempo of the run; a file's tempo is irrelevant, since the node counts beats."""
-_SLOT = RATE * 15.0 / TEMPO
+_SIXTEENTH_FRAMES = RATE * 15.0 / TEMPO
 """Frames per sixteenth."""
 
 
@@ -28,20 +28,20 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
     cells = prepare_processor(node, StreamSpec(RATE, BLOCK, 1), {**own, "meter": meter})
     # offs before ons: a note that is struck again has ended
     played = sorted(
-        (round(slot * _SLOT), velocity, note.pitch)
+        (round(slot * _SIXTEENTH_FRAMES), velocity, note.pitch)
         for note in given.notes
         for slot, velocity in ((note.at, note.velocity), (note.at + note.length, 0.0))
     )
     turn = given.bar * int(str(settings["bars"]))
     # a canon is over a turn later, an answer with the turns' end
     last = 2 * turn * math.ceil(given.next_bar / turn / 2) if settings["mode"] == "trade" else given.next_bar + turn
-    end = round(last * _SLOT)
+    end = round(last * _SIXTEENTH_FRAMES)
     notes: list[Planned] = []
     sounding: dict[int, tuple[int, float]] = {}
     at = 0
     while at < end:
         size = min(BLOCK, end - at)
-        io = IO((), (), cells, BlockTime(at, at / _SLOT / 4.0, TEMPO, True), size)
+        io = IO((), (), cells, BlockTime(at, at / _SIXTEENTH_FRAMES / 4.0, TEMPO, True), size)
         while played and played[0][0] < at + size:
             when, velocity, pitch = played.pop(0)
             io.events_in.append(Event("on" if velocity else "off", when - at, pitch, velocity))
@@ -60,5 +60,5 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
 
 def _planned(begun: tuple[int, float], end: int, pitch: int) -> Planned:
     """Note of its start (frame, velocity) and its end frame."""
-    at = begun[0] / _SLOT
-    return Planned(round(at), end / _SLOT - at, pitch, begun[1], at - round(at))
+    at = begun[0] / _SIXTEENTH_FRAMES
+    return Planned(round(at), end / _SIXTEENTH_FRAMES - at, pitch, begun[1], at - round(at))

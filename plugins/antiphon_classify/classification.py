@@ -10,7 +10,7 @@ from antiphon.api import AntiphonError, FileError, PluginError, Samples, UsageEr
 from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses, is_classifier
 from antiphon.api.backends.files import SOUND_KINDS, Decoder
 
-LONGEST = 3600.0
+MAX_SECONDS = 3600.0
 """Maximum seconds of a file: half a minute of processor time."""
 SOUND = "the sound"
 """Name of the sound in messages: a client knows no path of this machine."""
@@ -75,8 +75,8 @@ def classify(name: str, path: Path) -> dict[str, Any]:
 
 
 def _check_length(frames: int, rate: int) -> None:
-    if frames > LONGEST * rate:
-        raise UsageError(f"the sound lasts more than {LONGEST / 60:g} minutes; send a part of it")
+    if frames > MAX_SECONDS * rate:
+        raise UsageError(f"the sound lasts more than {MAX_SECONDS / 60:g} minutes; send a part of it")
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:

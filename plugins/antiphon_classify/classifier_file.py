@@ -27,10 +27,10 @@ VERSION = 1
 """Format version of the JSON."""
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
 """Maximum bytes of the files."""
-MOST_LABELS, LONGEST_LABEL, MOST_FRAMES = 10_000, 200, 100_000
+MAX_LABELS, MAX_LABEL, MAX_FRAMES = 10_000, 200, 100_000
 MAX_VALUES = 1 << 22
 """Maximum values of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
-_AT_ONCE, _MOST_AT_ONCE = 1 << 24, 64
+_AT_ONCE, _MAX_AT_ONCE = 1 << 24, 64
 """Maximum values and excerpts per batch."""
 _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512)}
 
@@ -55,7 +55,7 @@ class ClassifierDetails:
     @property
     def together(self) -> int:
         """Batch size: excerpts computed at once, so that memory is bounded."""
-        return max(1, min(_MOST_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
+        return max(1, min(_MAX_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
     def content(self) -> bytes:
         """The JSON file as bytes."""
@@ -103,10 +103,10 @@ def read_details(folder: Path) -> ClassifierDetails:
 
 def _fault(details: ClassifierDetails) -> str:
     texts = (details.name, details.framework, details.digest, *details.labels)
-    if not all(isinstance(text, str) and 0 < len(text) <= LONGEST_LABEL and text.isprintable() for text in texts):
-        return f"names and labels are texts of 1 to {LONGEST_LABEL} characters"
-    if not 2 <= len(details.labels) <= MOST_LABELS or len(set(details.labels)) != len(details.labels):
-        return f"it has {len(details.labels)} labels; 2 to {MOST_LABELS} are allowed, each once"
+    if not all(isinstance(text, str) and 0 < len(text) <= MAX_LABEL and text.isprintable() for text in texts):
+        return f"names and labels are texts of 1 to {MAX_LABEL} characters"
+    if not 2 <= len(details.labels) <= MAX_LABELS or len(set(details.labels)) != len(details.labels):
+        return f"it has {len(details.labels)} labels; 2 to {MAX_LABELS} are allowed, each once"
     mel = details.mel
     for key, (low, high) in _MEL_RANGES.items():
         if not _is_whole(getattr(mel, key), low, high):
@@ -117,8 +117,8 @@ def _fault(details: ClassifierDetails) -> str:
         return f"mel.features is {mel.features!r}; it is one of {', '.join(features.FEATURES)}"
     if fault := features.fault(mel):
         return f"mel.features is {mel.features}, with {fault}"
-    if not _is_whole(details.frames, 1, MOST_FRAMES):
-        return f"frames is {details.frames!r}; 1 to {MOST_FRAMES} is allowed"
+    if not _is_whole(details.frames, 1, MAX_FRAMES):
+        return f"frames is {details.frames!r}; 1 to {MAX_FRAMES} is allowed"
     if details.frames * mel.bands > MAX_VALUES:
         return f"an excerpt has {details.frames} frames of {mel.bands} bands; {MAX_VALUES} numbers are allowed"
     return ""

@@ -119,7 +119,7 @@ def fault(settings: MelSettings) -> str:
     return f"{wrong} {getattr(settings, wrong):g}; it has {FEATURES[MUSICNN][wrong]:g} alone" if wrong else ""
 
 
-LEAST, FEWEST = 0.1, 3
+LEAST, MIN_COUNT = 0.1, 3
 """Minimum probability of a reported tag; tags reported in any case."""
 
 
@@ -154,7 +154,7 @@ class Tags(MusicnnAnalysis):
             for tag, probability in zip(tags_of(name), mean_probabilities(found).tolist(), strict=True):
                 known.setdefault(tag.lower(), []).append(probability)
         ranked = sorted(((tag, float(np.mean(each))) for tag, each in known.items()), key=lambda row: (-row[1], row[0]))
-        count = max(FEWEST, sum(probability >= LEAST for _, probability in ranked))
+        count = max(MIN_COUNT, sum(probability >= LEAST for _, probability in ranked))
         return {"tags": ranked[:count], "tag_embedding": projected(msd, mtt).mean(axis=0)}
 
 

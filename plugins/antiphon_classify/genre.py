@@ -23,18 +23,18 @@ from antiphon_classify.musicnn import (
     tags_of,
 )
 
-SHOWN = 3
+MAX_GENRES = 3
 """Number of reported genres."""
-LEAST, LEAST_BARE = 0.35, 0.75
+LEAST, MIN_BARE = 0.35, 0.75
 """Minimum probability of a genre: with a detected instrument, and without, as in rain and in speech. Some metal is
 dense enough to hide its instruments."""
 MAX_VOICE = 2.4
 """Ratio of MTT's voices to its instruments from which a voice is alone. Songs have 2.0 at most."""
 VOICED, SPOKEN = 0.45, 0.1
 """Minimum of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
-HOUSE = 0.2
+HOUSE_THRESHOLD = 0.2
 """Minimum of MSD's tag for electronic music to be house."""
-DISCO = 2.0
+DISCO_FACTOR = 2.0
 """Factor on the mean of its tags, which are tags of other genres too."""
 _MSD: Mapping[str, tuple[str, ...]] = {
     "rock": (
@@ -100,15 +100,15 @@ class Genre(MusicnnAnalysis):
         likely = found[order[0]]
         voices = _any(second, _VOICES)
         alone = voices >= MAX_VOICE * _any(second, _PLAYED) or not families - {VOICE}
-        if voices >= VOICED and (alone or likely < LEAST) and first["Hip-Hop"] >= SPOKEN and likely < LEAST_BARE:
+        if voices >= VOICED and (alone or likely < LEAST) and first["Hip-Hop"] >= SPOKEN and likely < MIN_BARE:
             content, sure = "speech", voices
-        elif alone and likely < LEAST_BARE:
+        elif alone and likely < MIN_BARE:
             content, sure = ("voice", voices) if voices >= VOICED else ("noise", 1.0 - voices)
         else:
             content, sure = "music", max(likely, 1.0 - voices)
         return {
             "genre": order[0] if likely >= LEAST and content == "music" else UNKNOWN,
-            "genres": [(name, found[name]) for name in order[:SHOWN]],
+            "genres": [(name, found[name]) for name in order[:MAX_GENRES]],
             "content": content,
             "content_sure": sure,
         }
@@ -148,8 +148,8 @@ def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[st
     for name in GENRES:
         both = [_any(row, table[name]) for row, table in ((msd, _MSD), (mtt, _MTT)) if name in table]
         found[name] = float(np.mean(both) if name in _AVERAGED else max(both, default=0.0))
-    found["house"] = found["electronic"] if msd["House"] >= HOUSE else msd["House"]
-    found["disco"] = min(1.0, DISCO * float(np.sqrt(np.prod([_any(msd, tags) for tags in _DISCO]))))
+    found["house"] = found["electronic"] if msd["House"] >= HOUSE_THRESHOLD else msd["House"]
+    found["disco"] = min(1.0, DISCO_FACTOR * float(np.sqrt(np.prod([_any(msd, tags) for tags in _DISCO]))))
     return found
 
 

@@ -21,7 +21,7 @@ RANGE = 80.0
 """Dynamic range in dB below an excerpt's loudest point."""
 KERNEL = 3
 """Frames and bands of a kernel, zero-padded and followed by a 2 by 2 max pooling."""
-TOGETHER = 8
+BATCH_SIZE = 8
 """Excerpts per batch: about 10 MB."""
 
 
@@ -62,7 +62,9 @@ class ClassifierNetwork:
 
     def logits(self, mel: F32) -> F32:
         """Logits float32 `[excerpts, labels]` of `[excerpts, frames, bands]` in dB, of any level, one at least."""
-        return np.concatenate([self._logits(mel[first : first + TOGETHER]) for first in range(0, len(mel), TOGETHER)])
+        return np.concatenate(
+            [self._logits(mel[first : first + BATCH_SIZE]) for first in range(0, len(mel), BATCH_SIZE)]
+        )
 
     def _logits(self, mel: F32) -> F32:
         x = ((level_free(mel) - self._mean) / self._deviation)[..., None]
@@ -94,16 +96,16 @@ WEIGHTS = "classify-instruments"
 MEL = MelSettings()
 EXCERPT = 128
 """Frames of an excerpt: 2.97 s, which four poolings halve to 8."""
-SHORTEST = 0.5
+MIN_SECONDS = 0.5
 """Minimum seconds of sound."""
-SHOWN = 5
+MIN_LABELS = 5
 """Minimum number of reported labels, below their thresholds if necessary."""
-STRONGEST = 3
+STRONGEST_SHARE = 3
 """Share of the most likely excerpts averaged into a family's probability, at least two excerpts."""
 VOICE = "voice"
-BESIDE = (0.3, 0.4, 0.3)
+SPAN_WEIGHTS = (0.3, 0.4, 0.3)
 """Weights of the previous, present and next excerpt in span detection."""
-HEARD: Mapping[str, tuple[float, tuple[str, ...]]] = {
+MTT_FAMILIES: Mapping[str, tuple[float, tuple[str, ...]]] = {
     "guitar": (1.5, ("guitar",)),
     "piano": (2.5, ("piano",)),
     "strings": (2.5, ("strings", "violin", "cello")),
@@ -128,7 +130,7 @@ class Instruments(Analysis):
     rate: ClassVar[int | None] = MEL.rate
     channels: ClassVar[Literal[1] | None] = 1
     classifier: ClassVar[bool] = True
-    shortest: ClassVar[float] = SHORTEST
+    shortest: ClassVar[float] = MIN_SECONDS
     quantities = (
         Quantity(
             "instruments",
@@ -183,7 +185,7 @@ class Instruments(Analysis):
         """Scaled logits `[labels]` of a sound, averaged with those of MTT for families known to it."""
         tags = dict(zip(tags_of(NETWORKS[1]), mean_probabilities(answers(patches)[1]).tolist(), strict=True))
         found = logits.copy()
-        for label, (offset, names) in HEARD.items():
+        for label, (offset, names) in MTT_FAMILIES.items():
             likely = min(max(max(tags[name] for name in names), 1e-6), 1.0 - 1e-6)
             place = self.labels.index(label)
             found[place] = 0.5 * (logits[place] + np.log(likely / (1.0 - likely)) + offset)
@@ -210,11 +212,11 @@ class InstrumentsRun(AnalysisRun):
         if self._patches is not None:
             self._patches.push(mono)
         self._held = np.concatenate([self._held, self._mel.push(mono)])
-        if len(self._held) >= TOGETHER * EXCERPT:
+        if len(self._held) >= BATCH_SIZE * EXCERPT:
             self._take(len(self._held) // EXCERPT)
 
     def result(self) -> Mapping[str, Any]:
-        check_length(self._samples / MEL.rate, SHORTEST)
+        check_length(self._samples / MEL.rate, MIN_SECONDS)
         self._take(len(self._held) // EXCERPT)
         # a rest that is shorter than half an excerpt has been classified for the most part
         if len(self._held) >= EXCERPT // 2 or not self._audible:
@@ -281,14 +283,14 @@ def sigmoid(logits: F64) -> F64:
 
 def join_logits(logits: F32) -> F32:
     """Logits of a sound, float32 `[labels]`: per label the mean of its strongest `[excerpts, labels]`."""
-    count = min(len(logits), max(2, len(logits) // STRONGEST))
+    count = min(len(logits), max(2, len(logits) // STRONGEST_SHARE))
     return np.asarray(np.sort(logits, axis=0)[-count:].mean(axis=0), np.float32)
 
 
 def rank_labels(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple[str, float]]:
-    """Labels above their thresholds, most likely first, then the most likely others up to `SHOWN`."""
+    """Labels above their thresholds, most likely first, then the most likely others up to `MIN_LABELS`."""
     order = sorted(range(len(labels)), key=lambda n: (odds[n] < thresholds[n], -odds[n]))
-    count = max(SHOWN, int((odds >= thresholds).sum()))
+    count = max(MIN_LABELS, int((odds >= thresholds).sum()))
     return [(labels[n], float(odds[n])) for n in order[:count]]
 
 
@@ -301,7 +303,7 @@ def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> l
     audible = odds.max(axis=1, keepdims=True) > 0.0
     # silent excerpts are no evidence against their neighbours
     total, weight = (
-        sum(share * padded[n : n + len(odds)] for n, share in enumerate(BESIDE))
+        sum(share * padded[n : n + len(odds)] for n, share in enumerate(SPAN_WEIGHTS))
         for padded in (np.pad(one, ((1, 1), (0, 0))) for one in (odds, audible.astype(np.float64)))
     )
     present = (total >= instruments.thresholds * weight) & audible

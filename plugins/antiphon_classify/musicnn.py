@@ -22,18 +22,18 @@ from antiphon.api.backends.models import ModelError, manifest_entry, read_weight
 MEL = MelSettings(rate=16000, window=512, hop=256, bands=96, low=0.0, high=8000.0)
 FRAMES = 187
 """Frames of a patch: 2.99 s."""
-PATCHES = 8
+MAX_PATCHES = 8
 """Maximum patches of a sound: more add no information, and eight take a second of processor for both networks."""
-HELD = 128
+MAX_BUFFERED_PATCHES = 128
 """Maximum buffered patches; beyond it every second one is dropped: 9 MB."""
 SILENT = 1e-7
 """Minimum mean energy per band of a patch."""
-CLICK = 0.02
+MAX_CLICK_SECONDS = 0.02
 """Maximum seconds of a mere click."""
 NETWORKS = ("musicnn-msd", "musicnn-mtt")
 UNITS = 200
 """Units of each network's penultimate layer."""
-_VARIANCE = 1e-3
+_EPSILON = 1e-3
 """Epsilon of the batch norms' variances, as in training."""
 
 
@@ -130,7 +130,7 @@ def _numbered(name: str, number: int) -> str:
 def _norm(held: Mapping[str, F32], number: int) -> tuple[F32, F32]:
     """Scale and shift of a batch norm."""
     name = _numbered("batch_normalization", number)
-    scale = held[f"{name}/gamma"] / np.sqrt(held[f"{name}/moving_variance"] + np.float32(_VARIANCE))
+    scale = held[f"{name}/gamma"] / np.sqrt(held[f"{name}/moving_variance"] + np.float32(_EPSILON))
     return scale, held[f"{name}/beta"] - held[f"{name}/moving_mean"] * scale
 
 
@@ -170,10 +170,10 @@ class PatchStream:
                 if self._seen % self._every == 0:
                     self._held.append(patch)
                 self._seen += 1
-            if len(self._held) == HELD:
+            if len(self._held) == MAX_BUFFERED_PATCHES:
                 self._held, self._every = self._held[::2], 2 * self._every
 
-    def patches(self, most: int = PATCHES) -> F32:
+    def patches(self, most: int = MAX_PATCHES) -> F32:
         """Patches `[n, frames, bands]` in dB at equal distances, at most `most`, without silent ones. Called once."""
         self.push(np.zeros(0, np.float32), last=True)
         whole = list(self._held)
@@ -252,7 +252,7 @@ class MusicnnRun(AnalysisRun):
     def result(self) -> Mapping[str, Any]:
         check_length(self._samples / self._rate, self._analysis.shortest)
         patches = self._patches.patches()
-        if not len(patches) or self._samples < CLICK * self._rate:
+        if not len(patches) or self._samples < MAX_CLICK_SECONDS * self._rate:
             return {quantity.name: None for quantity in self._analysis.quantities}
         return self.values(patches)
 

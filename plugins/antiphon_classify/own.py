@@ -21,11 +21,11 @@ from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_classify.labels import SHIPPED, shipped_labels
 
-MOST = 200
+MAX_CLASSIFIERS = 200
 """Maximum own classifiers; the first by name are used."""
 MAX_LABELS = 1000
 """Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
-STATED = 20
+RESULT_LABELS = 20
 """Number of most likely labels in a result."""
 
 
@@ -40,7 +40,7 @@ def _folders() -> Iterator[Path]:
         folders = sorted(path for path in classifiers_folder().iterdir() if path.is_dir() and path.name[0] != ".")
     except OSError:
         return
-    yield from folders[:MOST]
+    yield from folders[:MAX_CLASSIFIERS]
 
 
 @cache
@@ -88,7 +88,7 @@ class OwnClassifier(Analysis):
             Quantity(name, "text", doc=f"The most probable of its labels: {labels}."),
             Quantity(f"{name}_confidence", "number", doc="The mean probability of that label, 0 to 1."),
             Quantity(f"{name}_probabilities", "vector", doc="Of all labels, in their order."),
-            Quantity(f"{name}_labels", "labels", doc=f"The most probable first, at most {STATED}."),
+            Quantity(f"{name}_labels", "labels", doc=f"The most probable first, at most {RESULT_LABELS}."),
         )
 
     @property
@@ -123,7 +123,7 @@ class OwnClassifierRun(AnalysisRun):
             self._held = self._held[np.arange(self._frames) % len(self._held)]
             self._classify()
         probabilities = self._total / self._excerpts
-        order = np.argsort(-probabilities, kind="stable")[:STATED]
+        order = np.argsort(-probabilities, kind="stable")[:RESULT_LABELS]
         ranked = [(self._file.details.labels[n], float(probabilities[n])) for n in order]
         name = self._file.folder.name
         return {

@@ -19,9 +19,9 @@ from antiphon_classify.own import OwnClassifier, labels_mark, live_labels
 _CLASSIFIERS: dict[str, type[Genre | Instruments | Tags]] = {"genre": Genre, "instruments": Instruments, "tags": Tags}
 _PLACES = {label: place for place, label in enumerate(live_labels())}
 _NOTHING = (0.0, 0.0, 0.0, 0.0)
-_SHORTEST = 3.0
+_MIN_SECONDS = 3.0
 """Minimum seconds of sound before a report."""
-_QUIETEST = 1e-4
+_SILENCE_PEAK = 1e-4
 """Peak below which a sound is silent."""
 
 
@@ -61,8 +61,8 @@ class ClassifiedStream(RecentSound):
         return self._found
 
     def _classify(self) -> tuple[float, float, float, float]:
-        too_short = len(self.sound) < _SHORTEST * self._rate
-        if self._classifier is None or too_short or np.abs(self.sound).max() < _QUIETEST:
+        too_short = len(self.sound) < _MIN_SECONDS * self._rate
+        if self._classifier is None or too_short or np.abs(self.sound).max() < _SILENCE_PEAK:
             return _NOTHING
         run = self._classifier.begin(self._rate, 1)
         run.feed(self.sound[None])

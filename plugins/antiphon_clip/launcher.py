@@ -25,15 +25,15 @@ from antiphon.api.backends.transports import (
 )
 from antiphon_clip.take import ClipRun, Message, Take, due
 
-PERIOD = 0.04
+POLL_SECONDS = 0.04
 """Seconds between two polls of the beat."""
-AHEAD = 0.4
+SEND_AHEAD = 0.4
 """Seconds ahead of the beat by which messages are sent."""
-MARGIN = 0.1
+BAR_MARGIN = 0.1
 """Minimum seconds until a bar line for events on it to be sent in time."""
-SETTLED = 0.15
+SETTLE_SECONDS = 0.15
 """Seconds after a take's end until all its input has arrived."""
-LEAP = 0.5
+JUMP_BEATS = 0.5
 """Beat difference between two polls, beyond elapsed time, that counts as a jump."""
 MAX_BARS = 64
 BEAT_STEPS = 1 / 64, 16.0
@@ -98,7 +98,7 @@ class Launcher:
                     with self.server.turn():
                         self.server.attempt("the clips", self.step)
                 self._now, self._ns = self.server.beat_of(NOW), self.server.now_ns()
-                await asyncio.sleep(PERIOD)
+                await asyncio.sleep(POLL_SECONDS)
         finally:
             _open.remove(self)
 
@@ -197,7 +197,7 @@ class Launcher:
     def _bar_line(self, runs: list[ClipRun]) -> float:
         """Next bar line at which those runs can end: no later events were sent."""
         bar, bpm = self.server.bar(), self.server.tempo()[1]
-        soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + MARGIN * bpm / 60.0
+        soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + BAR_MARGIN * bpm / 60.0
         return math.ceil(max(soonest) / bar - 1e-9) * float(bar)
 
     def _place(self, name: str) -> int:
@@ -210,14 +210,14 @@ class Launcher:
     # ---- playing
 
     def step(self) -> None:
-        """Sends events due within `AHEAD` seconds, and reports changes to subscribers."""
+        """Sends events due within `SEND_AHEAD` seconds, and reports changes to subscribers."""
         now, (_, bpm, going) = self.server.beat_of(NOW), self.server.tempo()
         ns = self.server.now_ns()
-        if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > LEAP:
+        if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > JUMP_BEATS:
             self._moves = False
             self._moved(now)
         self._now, self._ns = now, ns
-        until = now + AHEAD * bpm / 60.0 if going else now
+        until = now + SEND_AHEAD * bpm / 60.0 if going else now
         take = self.take
         if take is not None and take.loops and until > take.end:
             take.loops = False
@@ -226,7 +226,7 @@ class Launcher:
         for run in self.runs:
             self._send(run, until)
         self.runs = [run for run in self.runs if run.end > now]
-        if take is not None and now > take.end + SETTLED * bpm / 60.0:
+        if take is not None and now > take.end + SETTLE_SECONDS * bpm / 60.0:
             self._finish()
         self._tell()
 

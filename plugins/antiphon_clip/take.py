@@ -31,7 +31,7 @@ _MAX_VALUES = 64
 """Upper bound of a note's arguments; longer messages are a device's."""
 _MAX_BEAT = 1.23456789e-05
 """Longest text form of a beat."""
-_SHORTEST = 0.01
+_MIN_BEATS = 0.01
 """Minimum length of a note in beats."""
 _ADDRESSES = {"control": "/cc", "bend": "/bend", "program": "/program"}
 Words = tuple[int | float | str, ...]
@@ -190,7 +190,7 @@ class Take:
                 if latest <= begin:
                     continue  # the same note again on one step
                 held = self.step if begin < note.beat else self.beats
-                length = held if note.ended is None else max(note.ended - note.played, _SHORTEST)
+                length = held if note.ended is None else max(note.ended - note.played, _MIN_BEATS)
                 messages.append((begin, *note.on))
                 messages.append((min(begin + length, latest), "/note/off", (number, 0, channel, node)))
         return PatchClip.of(self.beats, sorted(messages, key=lambda one: (one[0], one[1] != "/note/off")), place)
@@ -225,7 +225,7 @@ def _plain(value: Value) -> int | float | str:
     return int(value) if isinstance(value, bool) else value
 
 
-UNMEANT = 60
+DEFAULT_NOTE = 60
 """Note number for values without one."""
 Message = tuple[float, str, tuple[int | float | str, ...]]
 
@@ -258,7 +258,7 @@ class ClipRun:
             if "cut" in given:
                 self.sounding[(address, *args)] = None
             elif given.get("length") == 0:
-                self.sounding[(given.get("note", UNMEANT), 1, address.split("/")[2])] = None
+                self.sounding[(given.get("note", DEFAULT_NOTE), 1, address.split("/")[2])] = None
 
     def release(self) -> Iterator[tuple[Arg, ...]]:
         """Messages that end open notes and values."""

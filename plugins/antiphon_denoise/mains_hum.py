@@ -18,8 +18,8 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 C128 = NDArray[np.complex128]
 MAINS = (50.0, 60.0)
 LINES = 20
-GUESSES = 2 * 7 + 1
-STEP = 0.0004
+CANDIDATES = 2 * 7 + 1
+FREQUENCY_STEP = 0.0004
 """Relative spacing of the candidate mains frequencies; together they cover ±0.28 %."""
 _SECONDS = 2.5
 _SURE, _OVER = 9.0, 6.0
@@ -27,7 +27,7 @@ _MOST = 40.0
 _LEAST, _MANY = 3.0, 2.0
 _DOUBT = 1.5
 _FIRST = 12
-_TUNED, _ROWS = len(MAINS), len(MAINS) * GUESSES * LINES
+_TUNED, _ROWS = len(MAINS), len(MAINS) * CANDIDATES * LINES
 _MIN_POWER = 1e-16
 
 
@@ -48,8 +48,8 @@ def denoise_hum_follow(
                 re = f64(parts[2 * at]) * scale
                 im = -f64(parts[2 * at + 1]) * scale
                 power[at] = power[at] + (re * re + im * im - power[at]) / weight
-                for g in range(GUESSES):
-                    turn = 2 * ((m * GUESSES + g) * LINES + k)
+                for g in range(CANDIDATES):
+                    turn = 2 * ((m * CANDIDATES + g) * LINES + k)
                     to = 2 * c * _ROWS + turn
                     mean[to] = mean[to] + (re * phasor[turn] - im * phasor[turn + 1] - mean[to]) / weight
                     mean[to + 1] = mean[to + 1] + (re * phasor[turn + 1] + im * phasor[turn] - mean[to + 1]) / weight
@@ -64,7 +64,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
     """
     best = 0
     most = -1.0
-    for row in range(_TUNED * GUESSES):
+    for row in range(_TUNED * CANDIDATES):
         total = 0.0
         for k in range(LINES):
             here = row * LINES + k
@@ -72,7 +72,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
             for c in range(channels):
                 at = 2 * (c * _ROWS + here)
                 square = mean[at] * mean[at] + mean[at + 1] * mean[at + 1]
-                own = power[(c * _TUNED + row // GUESSES) * LINES + k]
+                own = power[(c * _TUNED + row // CANDIDATES) * LINES + k]
                 highest = max(highest, square / (own * chance + _MIN_POWER))
             above[here] = highest
             total = total + min(highest, _MOST)
@@ -108,7 +108,7 @@ def denoise_hum_lines(
             sure = max(min((above[here] - _SURE) / _OVER, 1.0), 0.0)
             share = max(sure, weak_share * max(1.0 - _DOUBT / (above[here] + 1e-9), 0.0)) * amount
             at = 2 * (c * _ROWS + here)
-            to = 2 * ((c * _TUNED + row // GUESSES) * LINES + k)
+            to = 2 * ((c * _TUNED + row // CANDIDATES) * LINES + k)
             re = phasor[2 * here]
             im = phasor[2 * here + 1]
             back[to] = (mean[at] * re + mean[at + 1] * im) * share
@@ -136,14 +136,14 @@ class MainsHumRemover:
         # rows: cosine and sine of every line, its phase 0 in the middle of the hop
         self._basis: F32 = np.stack([np.cos(turns), np.sin(turns)], 1).reshape(-1, grid.hop).astype(np.float32)
         self._across = self._basis.T
-        shares = 1.0 + STEP * (np.arange(GUESSES) - GUESSES // 2)
+        shares = 1.0 + FREQUENCY_STEP * (np.arange(CANDIDATES) - CANDIDATES // 2)
         hertz = np.outer(MAINS, shares)
         self._turn: C128 = np.exp(-2j * np.pi * grid.hop / rate * hertz[:, :, None] * orders)
         self._parts: F32 = np.zeros((channels, len(self._basis)), np.float32)
         self._line: F32 = np.zeros((channels, grid.hop), np.float32)
         self._back: F32 = np.zeros((channels, len(self._basis)), np.float32)
         self._keep = 1.0 - grid.hop / rate / _SECONDS
-        shape = (channels, len(MAINS), GUESSES, LINES)
+        shape = (channels, len(MAINS), CANDIDATES, LINES)
         self._mean: C128 = np.zeros(shape, np.complex128)
         self._power: F64 = np.zeros((channels, len(MAINS), LINES))
         self._phasor: C128 = np.ones(shape[1:], np.complex128)

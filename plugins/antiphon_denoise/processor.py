@@ -15,7 +15,7 @@ from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import ThresholdOpener, denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate
-from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer
+from antiphon_denoise.gate.player import NEPERS_PER_DB, NO_CEILING, GatePlayer
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
@@ -31,7 +31,7 @@ HUM_SECONDS = 5.0
 """Length in seconds of a file's hum analysis before it plays."""
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
-BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
+NO_MODEL_TEXT = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
 """Suffix of a warning about a missing model, with the card's figures."""
 
 
@@ -95,10 +95,10 @@ class Denoise(Processor):
                 self._whole = self._deepfilter(spec)
                 return
             except (PluginError, WorkerError) as error:
-                say_instead(log, f"denoise has no mode {mode} here: {error}. {BY_GATE}")
+                say_instead(log, f"denoise has no mode {mode} here: {error}. {NO_MODEL_TEXT}")
                 mode = "gate"
         if mode in MODELS and (reason := usable(MODELS[mode])):
-            say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
+            say_instead(log, f"denoise has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
             mode = "gate"
         overlap = LOW_FADE if self.settings["latency"] == "low" and mode != "wavelet" else 0
         delay = 0
@@ -112,7 +112,7 @@ class Denoise(Processor):
                 )
                 self.parts, delay = self._delayed.client.parts, self._delayed.delay
             except WorkerError as error:
-                log.warning("denoise has no mode %s here: %s. %s", mode, error, BY_GATE)
+                log.warning("denoise has no mode %s here: %s. %s", mode, error, NO_MODEL_TEXT)
                 mode = "gate"
         if mode not in MODELS:
             # the player's frames have a power of two samples
@@ -301,7 +301,7 @@ class Denoise(Processor):
                 self._delayed.learn(self._recent.mean)
             self._learn_at = -1
         threshold = float(io.at("threshold", last))
-        ceiling = threshold * NEPERS if threshold < 0.0 else NO_CEILING
+        ceiling = threshold * NEPERS_PER_DB if threshold < 0.0 else NO_CEILING
         estimator.update(ceiling)
         full = bool(io.at("full", last))
         level = self._apply_model(self._delayed, io, amount, ceiling)

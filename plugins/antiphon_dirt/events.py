@@ -99,7 +99,7 @@ MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
 """Note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
 MAX_SECONDS = 60.0
 """Maximum seconds from an event's beginning to its end."""
-MOST_GAIN, MOST_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
+MAX_GAIN, MAX_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
 """Maximum of SuperDirt's `gain`; maximum `overgain` here; default `amp`."""
 MAX_SEMITONES = 96.0
 _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "resonance", "hpf", "hresonance", "bandf",
@@ -224,8 +224,8 @@ def _semitones(event: DirtEvent) -> float:
 
 def _gain(event: DirtEvent) -> float:
     """Linear gain: SuperDirt's amplitude, the fourth power of `gain`, relative to an event without `amp`."""
-    gain = min(max(event.number("gain", 1.0), 0.0), MOST_GAIN)
-    gain += min(max(event.number("overgain", 0.0), 0.0), MOST_OVERGAIN)
+    gain = min(max(event.number("gain", 1.0), 0.0), MAX_GAIN)
+    gain += min(max(event.number("overgain", 0.0), 0.0), MAX_OVERGAIN)
     return gain**4 * max(event.number("amp", AMPLITUDE), 0.0) / AMPLITUDE
 
 

@@ -16,9 +16,9 @@ from antiphon.api.backends.transports import Arg, Node, Now, Panic, RequestError
 from antiphon_dirt import fields
 from antiphon_dirt.events import NoteNumbers, Orbit, commands, is_instrument, orbits
 
-MOST = 64
+MAX_NAMES = 64
 """Maximum names counted and reported separately; further ones are counted as one, without a sentence."""
-SHOWN = 40
+MAX_SHOWN_LETTERS = 40
 """Maximum characters of a name in a sentence."""
 OTHERS = "others"
 
@@ -35,8 +35,8 @@ class UnknownSounds:
 
     def note(self, node: str, sound: str, known: Sequence[str]) -> str:
         """Counts an unknown sound; returns a sentence with the nearest names the first time, "" afterwards."""
-        name = sound if len(sound) <= SHOWN else f"{sound[: SHOWN - 3]}..."
-        if name not in self.counts and len(self.counts) >= MOST:
+        name = sound if len(sound) <= MAX_SHOWN_LETTERS else f"{sound[: MAX_SHOWN_LETTERS - 3]}..."
+        if name not in self.counts and len(self.counts) >= MAX_NAMES:
             name = OTHERS
         self.counts[name] += 1
         if self.counts[name] > 1 or name == OTHERS:

@@ -32,7 +32,7 @@ MAX_BYTES = 32 * 1024
 MAX_CLIENTS = 16
 OPENING_SECONDS = 5.0
 """Seconds in which a client has to ask for the WebSocket."""
-FURTHEST = 1e15
+MAX_TIMESTAMP_MS = 1e15
 """Maximum time stamp in ms: beyond it the arithmetic of time tags is not exact."""
 
 
@@ -111,7 +111,7 @@ class StrudelPort:
         if event.timestamp is None:
             self._player.play(event.args, NOW)
             return
-        if not 0.0 <= event.timestamp <= FURTHEST:
+        if not 0.0 <= event.timestamp <= MAX_TIMESTAMP_MS:
             raise RequestError("an event of Strudel has a timestamp in milliseconds since 1970")
         self._player.play(event.args, self._server.when(timetag_of(round(event.timestamp * 1e6))))
 

@@ -170,9 +170,9 @@ class Gate(Processor):
 
 TIMES = (0.05, 0.03, 0.06, 0.3)
 """Time constants, s: fall of attack's fast envelope, rise of its slow one, falls of sustain's fast and slow ones."""
-DEAD = 1.0
+DEAD_ZONE_DB = 1.0
 """Dead zone of the envelope difference in dB: an envelope follows the waves of a low tone."""
-FULL = 9.0
+FULL_DIFFERENCE_DB = 9.0
 """Envelope difference in dB at which the full gain is applied."""
 FLOOR = 1e-4
 """Magnitude floor of the envelopes: noise between notes has no attack."""
@@ -194,8 +194,8 @@ def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f6
         state[1] = slow
         state[2] = short
         state[3] = long
-        rising = (effects_decibels(fast) - effects_decibels(slow) - DEAD) / FULL
-        falling = (effects_decibels(long) - effects_decibels(short) - DEAD) / FULL
+        rising = (effects_decibels(fast) - effects_decibels(slow) - DEAD_ZONE_DB) / FULL_DIFFERENCE_DB
+        falling = (effects_decibels(long) - effects_decibels(short) - DEAD_ZONE_DB) / FULL_DIFFERENCE_DB
         wanted = f64(attack[n]) * max(0.0, min(1.0, rising)) + f64(sustain[n]) * max(0.0, min(1.0, falling))
         now = wanted + (state[4] - wanted) * poles[4]
         now = 0.0 if abs(now) < 1e-6 else now

@@ -34,7 +34,7 @@ LATENCY = {"1": 0, "2": 42, "4": 50, "8": 54}
 eight times the rate 10, for at sixteen times it takes 2 / 16, and its filter 18 / 16. Without it the curve is bare."""
 LATE = 8
 """Delay of the waveshaper's input, in frames of eight times the rate, except for `fold`."""
-DEEP = 16
+HISTORY_FRAMES = 16
 """History of the waveshaper's input, in frames of eight times the rate: more than 2 HALF_3 + 2."""
 NEAR = 1e-3
 """Sample distance below which the difference quotient is replaced by the value at the midpoint."""
@@ -274,19 +274,19 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         part = offset(s.wide, times * first)
         kind = i64(p.curve[first])
         for n in range(count):
-            s.deep[DEEP + n] = part[n]
+            s.deep[HISTORY_FRAMES + n] = part[n]
         if s.doublings == 0:
             for n in range(count):
                 part[n] = effects_drive_curve(kind, f64(part[n]))
         elif s.doublings < 3:
             effects_drive_shape(part, part, count, kind, state, s.seconds)
         elif kind == FOLD:
-            effects_double(s.deep, DEEP, count, h3, HALF_3, s.even, s.fine)
+            effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, s.fine)
             effects_drive_shape(s.fine, s.fine, 2 * count, kind, offset(state, _SHAPER), s.seconds)
             effects_halve(s.fine, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), s.even, part)
         else:
-            effects_drive_shape(offset(s.deep, DEEP - LATE), part, count, kind, state, s.seconds)
-            for n in range(DEEP):
+            effects_drive_shape(offset(s.deep, HISTORY_FRAMES - LATE), part, count, kind, state, s.seconds)
+            for n in range(HISTORY_FRAMES):
                 s.deep[n] = s.deep[count + n]
         first = end
     size = s.past + 4 * s.block
@@ -351,7 +351,7 @@ class Drive(Processor):
         self._even = np.zeros(8 * spec.block, np.float32)
         self._seconds = np.zeros(16 * spec.block)
         self._fine = np.zeros(16 * spec.block, np.float32)
-        self._deep = [np.zeros(DEEP + 8 * spec.block, np.float32) for _ in range(count)]
+        self._deep = [np.zeros(HISTORY_FRAMES + 8 * spec.block, np.float32) for _ in range(count)]
         self._fold = [np.zeros(2 * (self._past + 8 * spec.block), np.float32) for _ in range(count)]
         self.reset()
 

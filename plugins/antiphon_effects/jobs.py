@@ -19,13 +19,13 @@ from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_effects.shared import LOUDEST
 from antiphon_effects.stretch import Stretcher
 
-BEHIND = range(2, 11)
+LOOK_BACK = range(2, 11)
 """Look-back in pieces, 4 to 20 ms, for the level rise of an attack."""
-RISE = 0.5
+ATTACK_OCTAVES = 0.5
 """Octaves of that rise: half as much as ends a slice elsewhere, since a part too many is hardly heard."""
 CHUNK = 10000
 """Pieces per batch of attack detection, 20 s."""
-LEAD = 0.003
+CROSSFADE_SECONDS = 0.003
 """Crossfade in seconds before an attack."""
 MAX_SPEED = 4.0
 """Maximum compression between two attacks; the remainder is cut out."""
@@ -92,9 +92,9 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
     mono, first, found = np.zeros(0, np.float32), 0, list[int]()
 
     def look(count: int) -> None:
-        rises = level_rises(mono[: count * step], rate, BEHIND, circular=False)
+        rises = level_rises(mono[: count * step], rate, LOOK_BACK, circular=False)
         highest = (rises >= np.append(0.0, rises[:-1])) & (rises > np.append(rises[1:], 0.0))
-        for place in np.flatnonzero((rises > RISE) & highest) * step + first:
+        for place in np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step + first:
             if place - (found[-1] if found else -rate) > ONSETS_APART * rate:
                 found.append(int(place))
 
@@ -103,9 +103,9 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
         if len(mono) >= CHUNK * step:
             look(CHUNK)
             # what has too little before it is looked at again, by what is found already
-            kept = (CHUNK - 2 * BEHIND.stop) * step
+            kept = (CHUNK - 2 * LOOK_BACK.stop) * step
             mono, first = mono[kept:], first + kept
-    if len(mono) > BEHIND.stop * step:
+    if len(mono) > LOOK_BACK.stop * step:
         look(len(mono) // step)
     return found, first + len(mono)
 
@@ -117,7 +117,7 @@ def compress_blocks(
 
     Each attack lies at `factor` times its place.
     """
-    lead = round(LEAD * rate)
+    lead = round(CROSSFADE_SECONDS * rate)
     # an attack may begin in the piece before the one in which the level rises most
     ahead = lead + piece_frames(rate)
     source, stretcher = _Source(blocks, channels, rate), Stretcher(channels, rate, 1.0)

@@ -36,7 +36,7 @@ OVERLAP = 8
 3.5 bins); with 8 they are at -79 dB."""
 QUIET = 1e-20
 """Power below which a bin is no peak."""
-ABOVE = 1.00001
+PEAK_FACTOR = 1.00001
 """Factor over its neighbours' power that makes a bin a peak: above the rounding noise of a flat spectrum."""
 TAU = 2.0 * math.pi
 
@@ -132,7 +132,7 @@ def effects_peaks(s: SpectraBuffers) -> i64:
         p = s.power[k]
         around = max(max(s.power[k - 1], s.power[k - 2]), max(s.power[k + 1], s.power[k + 2]))
         strongest = k if p > s.power[strongest] else strongest
-        if p > f32(QUIET) and p > around * f32(ABOVE):
+        if p > f32(QUIET) and p > around * f32(PEAK_FACTOR):
             s.peaks[count] = k
             # the border lies where the sound between two peaks is weakest
             if count > 0:
@@ -210,9 +210,9 @@ def window_size(seconds: float, rate: int) -> int:
 
 WINDOWS = {"short": 0.043, "long": 0.085}
 """Window lengths in seconds: 2,048 and 4,096 frames at 48 kHz."""
-SMOOTHEST = 0.0012
+LIFTER_SECONDS = 0.0012
 """Length in seconds of the cepstrum taken as envelope: less than a period of 800 Hz."""
-LOSS = 0.42
+SCALLOPING_LOSS = 0.42
 """Loss of a partial halfway between two bins, 0.86 dB, by the square of its distance from a bin: the windows' product
 there."""
 MOST = 8.0
@@ -255,7 +255,7 @@ def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, r
         bent = by / step
         move = i64(math.floor(bent + 0.5))
         off = bent - f64(move)
-        g = 1.0 + LOSS * off * off
+        g = 1.0 + SCALLOPING_LOSS * off * off
         cos = math.cos(turn) * g
         sin = math.sin(turn) * g
         first = s.edges[i]
@@ -354,7 +354,7 @@ class Pitch(Processor):
         self._spectra = PhaseSpectra(spec.channels, size, 2 * size)
         bins = size // 2 + 1
         place, angles, envelope = np.zeros(2, np.int64), np.zeros(bins), np.zeros(bins, np.float32)
-        smooth = lifter(size, round(SMOOTHEST * spec.rate))
+        smooth = lifter(size, round(LIFTER_SECONDS * spec.rate))
         self._state = PitchState(place, angles, envelope, np.zeros(2 * bins, np.float32), smooth)
 
     def reset(self) -> None:

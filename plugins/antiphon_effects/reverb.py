@@ -36,7 +36,7 @@ GLIDE = 0.15
 """Time constant in seconds of lengths following `size` and `predelay`; the pitch bends meanwhile."""
 RATIO = 1.03
 """Maximum ratio by which the decay changes in 16 frames."""
-DULLEST = 0.9
+MAX_DAMPING = 0.9
 """Damping range: at full damping, the highest frequencies decay in 1 - DULLEST of the lowest's time."""
 NEAR, FAR = 0.8, 0.6
 """Input gains of each line from its own and the other side; their squares add up to 1. With its own side alone the near
@@ -89,7 +89,7 @@ def effects_reverb_grid(
     r.slow[_SIZE] = r.slow[_SIZE] + (size - r.slow[_SIZE]) * r.glide
     r.slow[_DECAY] = min(max(decay, r.slow[_DECAY] / RATIO), r.slow[_DECAY] * RATIO)
     r.slow[_BEFORE_STEP] = (predelay - r.slow[_BEFORE]) * r.glide / f64(GRID)
-    bright = 1.0 - DULLEST * damping
+    bright = 1.0 - MAX_DAMPING * damping
     bend = (1.0 - 1.0 / (bright * bright)) * 0.25
     scale = r.slow[_SIZE]
     frames = r.slow[_DECAY] * r.rate

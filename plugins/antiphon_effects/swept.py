@@ -18,10 +18,10 @@ from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_
 
 FASTEST = 0.5
 """Maximum change of a line's length, frames per frame: half an octave of bend, and no click after a jump."""
-LEAST = 2.0
+MIN_FRAMES = 2.0
 """Minimum length of a line in frames."""
 FAINT = 1e-15
-MOST = 32
+READ_BATCH = 32
 """Frames read per batch: within these a line's length seldom passes a whole frame."""
 
 
@@ -126,7 +126,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
         for n in range(frames):
             turns = s.scratch[n] + 0.5 * f64(p.spread[n]) * side
             half = 0.5 * f64(p.depth[n]) * s.rate
-            lags[n] = max(f64(p.delay[n]) * s.rate + half * (1.0 + effects_swing(turns + shift)), LEAST)
+            lags[n] = max(f64(p.delay[n]) * s.rate + half * (1.0 + effects_swing(turns + shift)), MIN_FRAMES)
         slow = 1 if old <= 0.0 or abs(lags[0] - old) <= FASTEST else 0
         for n in range(1, frames):
             slow = slow + (1 if abs(lags[n] - lags[n - 1]) <= FASTEST else 0)
@@ -139,7 +139,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
         for n in range(frames):
             shortest = min(shortest, i64(lags[n]))
     # the batch size keeps reads clear of writes within the batch; a single frame always is
-    most = max(1, min(MOST, shortest - 1))
+    most = max(1, min(READ_BATCH, shortest - 1))
     for c in range(y.channels):
         line = offset(s.ring, c * span)
         first = 0

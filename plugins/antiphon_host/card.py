@@ -13,11 +13,11 @@ from antiphon.api import Param
 
 VERSION = 1
 """Format version of the description; others in the cache are ignored."""
-MOST_CONTROLS, MOST_CHANNELS, MOST_CHOICES = 1200, 128, 128
+MAX_CONTROLS, MAX_CHANNELS, MAX_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
     {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
 )
-_HUGE = 1e9
+_MAX_VALUE = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,19 @@ class ControlList:
     def add(self, told: HostedControl, points: Sequence[tuple[str, float]] = ()) -> None:
         """Adds a control as declared by its plugin: name and range may be anything. `points`: names of its values."""
         low, high, default = (
-            float(f"{max(-_HUGE, min(_HUGE, x)):.7g}") if x == x else x for x in (told.low, told.high, told.default)
+            float(f"{max(-_MAX_VALUE, min(_MAX_VALUE, x)):.7g}") if x == x else x
+            for x in (told.low, told.high, told.default)
         )
         low = low if not math.isnan(low) else 0.0
         high = high if not math.isnan(high) else max(1.0, low + 1.0)
         low, high = min(low, high), max(low, high)
         if told.kind == "int":
             low, high = float(math.ceil(low)), float(math.floor(high))
-        if low >= high or len(self.found) >= MOST_CONTROLS:
+        if low >= high or len(self.found) >= MAX_CONTROLS:
             return
         default = min(max(default, low), high) if not math.isnan(default) else low
         label = " ".join(told.label.split())[:120]
-        points = points[:MOST_CHOICES] if len(points) > 1 and told.kind != "switch" else ()
+        points = points[:MAX_CHOICES] if len(points) > 1 and told.kind != "switch" else ()
         found = replace(
             told, name=self._name(told.name), low=low, high=high, default=default, unit=told.unit[:16],
             label=label if label.endswith(".") else f"{label}.", log=told.log and low > 0.0 and told.kind == "float",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard, struct
+from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
@@ -152,8 +152,8 @@ def card(path: str, name: str) -> PluginCard:
         dialects = note.dialects if notes.get(at, 0, True, c.addressof(note)) else 0
     ins, outs = counts
     problem = "" if outs and outs[0] else "gives no sound"
-    if sum(ins) + sum(outs) > MOST_CHANNELS:
-        problem = f"has {sum(ins) + sum(outs)} channels; at most {MOST_CHANNELS} are hosted"
+    if sum(ins) + sum(outs) > MAX_CHANNELS:
+        problem = f"has {sum(ins) + sum(outs)} channels; at most {MAX_CHANNELS} are hosted"
     return PluginCard(
         f"clap:{name}", (said.name or b"").decode("utf-8", "replace"), (said.vendor or b"").decode("utf-8", "replace"),
         problem, ins[0] if ins else 0, outs[0] if outs else 0, ins[1] if len(ins) > 1 else 0,

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from antiphon.api import ParamError
-from antiphon_host.card import MOST_CHANNELS, ControlList, HostedControl, PluginCard
+from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard
 
 LV2 = "http://lv2plug.in/ns/lv2core#"
 EXT = "http://lv2plug.in/ns/ext/"
@@ -105,8 +105,8 @@ class _Reading:
         if not self.outs:
             self.problem = self.problem or "gives no sound"
         for what, channels in (("in", self.ins), ("out", self.outs), ("side", self.side)):
-            if len(channels) > MOST_CHANNELS:
-                self.problem = f"has {len(channels)} channels {what}; at most {MOST_CHANNELS} are hosted"
+            if len(channels) > MAX_CHANNELS:
+                self.problem = f"has {len(channels)} channels {what}; at most {MAX_CHANNELS} are hosted"
         maker = _call("plugin_get_author_name", plugin)
         paths = [self._path(_call(f"plugin_get_{what}_uri", plugin)) for what in ("library", "bundle")]
         return PluginCard(

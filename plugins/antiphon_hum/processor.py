@@ -30,9 +30,9 @@ from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
 
-ROUNDED = 4
+ROUNDING_FRAMES = 4
 """Tolerance in frames of two notes on one grid line, which is rounded to a frame for each note."""
-SHORTEST = 0.02
+MIN_NOTE_SECONDS = 0.02
 """Minimum length of a sent note in seconds."""
 SOFT, LOUD = -50.0, -10.0
 """Levels in dBFS of velocity `MIN_VELOCITY` and 1."""
@@ -40,12 +40,12 @@ BEND_REACH = 2
 """Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
 MIN_EXPRESSED = 0.02
 """Minimum change of a note's pitch in semitones that is sent."""
-TAIL = 0.3
+BEND_RESET_SECONDS = 0.3
 """Seconds after a note's end until its bend is reset, so that its release keeps its pitch."""
 MIN_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
-BY_YIN = (
+NO_MODEL_TEXT = (
     "Its notes are found by yin instead: of what is hummed in quiet four in five, of recorded singing less than half,"
     " and speech gives notes too"
 )
@@ -71,7 +71,7 @@ def available_mode(mode: str) -> str:
         say_instead(log, "hum follows one voice live, by mode=learned: mode=polyphonic is of files, `antiphon run hum`")
         mode = "learned"
     if mode == "learned" and (reason := usable(HUM)):
-        say_instead(log, f"hum has no mode {mode} here: {reason}. {BY_YIN}")
+        say_instead(log, f"hum has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
         return "yin"
     return mode
 
@@ -183,7 +183,7 @@ class Hum(Processor):
                 self._tracker = ModelTracker(self._decimator, spec.block, self.node)
                 self.parts = self._tracker.client.parts
             except WorkerError as error:
-                log.warning("hum has no mode learned here: %s. %s", error, BY_YIN)
+                log.warning("hum has no mode learned here: %s. %s", error, NO_MODEL_TEXT)
                 self.mode = mode = "yin"
         if mode != "learned":
             self._decimator = Decimator(spec.rate)
@@ -292,7 +292,7 @@ class Hum(Processor):
         if self._quantise != "off" and tempo > 0.0:
             # of two notes on one line the later goes to the next line; where that is taken too it is left out
             step = round(GRIDS[self._quantise] * 60.0 / tempo * self._rate)
-            taken = self._begun + ROUNDED
+            taken = self._begun + ROUNDING_FRAMES
             if self._begun >= 0 and due < taken:
                 if due + step < taken:
                     return
@@ -344,9 +344,9 @@ class Hum(Processor):
         if self._number < 0:
             return
         self._keys.add(self._unsnapped, (now - self._since) / self._rate)
-        due = max(now + self._extra + self._shift, self._begun + round(SHORTEST * self._rate))
+        due = max(now + self._extra + self._shift, self._begun + round(MIN_NOTE_SECONDS * self._rate))
         self._pending.append((due, "off", self._number, 0.0))
-        self._straight = due + round(TAIL * self._rate) if self._bent else -1
+        self._straight = due + round(BEND_RESET_SECONDS * self._rate) if self._bent else -1
         self._number = -1
 
     def _report(self, io: IO) -> None:

@@ -23,11 +23,11 @@ SCALES: dict[str, tuple[int, ...]] = {
 """Semitones above the tonic. "auto" chooses major or minor from the notes."""
 GRIDS = {"off": 0.0, "1/4": 1.0, "1/8": 0.5, "1/16": 0.25}
 """Beats between two lines of the grid."""
-SLOWEST = 60.0
+MIN_BPM = 60.0
 """Minimum bpm at which every note can reach the nearest line within the latency added by `quantise`."""
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-ENOUGH = 4
+MIN_NOTES = 4
 """Minimum notes before "auto" moves any."""
 FADE = 0.97
 """Decay of a note's weight in the key per further note."""
@@ -70,10 +70,10 @@ class KeyFinder:
         np.dot(self._profiles, self._durations, out=self._fit)
 
     def resolve(self, key: str, scale: str) -> tuple[int, str]:
-        """Tonic 0 to 11 and scale of "auto", which is "off" until `ENOUGH` notes have been added."""
+        """Tonic 0 to 11 and scale of "auto", which is "off" until `MIN_NOTES` notes have been added."""
         if "auto" not in (key, scale):
             return KEYS.index(key) - 1, scale
-        if self.count < ENOUGH:
+        if self.count < MIN_NOTES:
             return 0, "off"
         best, most = 0, -math.inf
         for place in range(24):
@@ -91,7 +91,7 @@ def _mode(scale: str) -> str:
 
 def extra_frames(quantise: str, rate: int) -> int:
     """Latency in frames of quantisation, so that the nearest line is never in the past."""
-    return round(0.5 * GRIDS[quantise] * 60.0 / SLOWEST * rate)
+    return round(0.5 * GRIDS[quantise] * 60.0 / MIN_BPM * rate)
 
 
 def to_line(beat: float, quantise: str, tempo: float, rate: int, most: int) -> int:

@@ -17,7 +17,7 @@ LOWEST, HIGHEST = 180.0, 3400.0
 """Frequency range in Hz, slightly more than a telephone's."""
 AROUND_TIME, AROUND_BINS = 8, 8
 """Half-widths in frames and bins of the peak neighbourhood, 0.2 s and 62 Hz."""
-QUIETEST = 0.02
+MIN_MAGNITUDE = 0.02
 """Minimum magnitude of a landmark: a sine at -82 dB of full scale."""
 _FIRST, _LAST = int(LOWEST * SIZE / RATE), int(HIGHEST * SIZE / RATE)
 _CHUNK = 400
@@ -77,7 +77,7 @@ class FingerprintRun(AnalysisRun):
             return
         highest = _largest(_largest(rows, AROUND_TIME, axis=0), AROUND_BINS, axis=1)
         inner = rows[AROUND_TIME : AROUND_TIME + count]
-        level = np.float32(np.log(QUIETEST))
+        level = np.float32(np.log(MIN_MAGNITUDE))
         peaks = (inner >= highest[AROUND_TIME : AROUND_TIME + count]) & (inner > level)
         peaks[:, 0] = peaks[:, -1] = False
         frame, place = np.nonzero(peaks)

@@ -19,17 +19,17 @@ from antiphon.api.backends.files import library_folder
 from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
-LEAST = 3.0
+MIN_SECONDS = 3.0
 """Minimum seconds of sound before the first comparison."""
-HOLD = 4
+HOLD_COMPARISONS = 4
 """Unsuccessful comparisons after which a track is dropped: a quiet passage is no other track."""
-_REOPEN = 10.0
+_REOPEN_SECONDS = 10.0
 """Interval in seconds of checks for newly analysed tracks."""
 _SILENCE = 1e-4
 
 
 class CatalogueReader:
-    """Catalogue and index on disk, reopened every `_REOPEN` seconds."""
+    """Catalogue and index on disk, reopened every `_REOPEN_SECONDS` seconds."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +53,7 @@ class CatalogueReader:
     def _open(self) -> None:
         if time.monotonic() < self._due:
             return
-        self._due = time.monotonic() + _REOPEN
+        self._due = time.monotonic() + _REOPEN_SECONDS
         catalogues: CatalogueService = service("catalogue")
         if self._catalogue is not None:
             self._catalogue.refresh()
@@ -81,7 +81,7 @@ class IdentifiedStream(RecentSound):
         self._track, self._start, self._score, self._speed, self._left = 0, 0.0, 0.0, 1.0, 0
 
     def look(self) -> None:
-        if len(self.sound) >= LEAST * RATE:
+        if len(self.sound) >= MIN_SECONDS * RATE:
             self._compare()
 
     def answer(self) -> tuple[float, float, float, float]:
@@ -95,7 +95,7 @@ class IdentifiedStream(RecentSound):
         if found:
             best = found[0]
             begin = self.seconds - len(self.sound) / RATE
-            self._track, self._score, self._speed, self._left = best.number, best.score, best.speed, HOLD
+            self._track, self._score, self._speed, self._left = best.number, best.score, best.speed, HOLD_COMPARISONS
             self._start = best.offset - begin * best.speed
             return
         self._left -= 1

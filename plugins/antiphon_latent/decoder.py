@@ -18,11 +18,11 @@ from antiphon_latent.partials import FRAMES, LONGEST, ROW, begin_of, measure
 
 AXES = 8
 CONDITIONS = 5
-SOUNDED = (2, 6, 10, 16, 24, 36)
+LEVEL_FRAMES = (2, 6, 10, 16, 24, 36)
 """Frames whose maximum level normalises a note."""
 LOW, HIGH = 33.0, 93.0
 """Range of note numbers within which timbre changes with pitch."""
-FARTHEST = 4.0
+AXIS_RANGE = 4.0
 """Range of a latent axis, in both directions; 1 is a standard deviation of the training notes."""
 
 
@@ -53,9 +53,9 @@ class PartialDecoder:
             raise ModelError(f"these weights are no model of latent: {error}") from None
         if shapes != wanted or not all(np.isfinite(array).all() for array in read.values()):
             raise ModelError(f"these weights are no model of latent: arrays of {shapes}, not {wanted}")
-        self._sounded = np.ascontiguousarray(self.rows[list(SOUNDED)].reshape(-1, self.width).T)
-        self._sounded_base = self.base[list(SOUNDED)].reshape(-1)
-        self._power, self._sums = np.zeros(len(SOUNDED) * ROW, np.float32), np.zeros(len(SOUNDED), np.float32)
+        self._sounded = np.ascontiguousarray(self.rows[list(LEVEL_FRAMES)].reshape(-1, self.width).T)
+        self._sounded_base = self.base[list(LEVEL_FRAMES)].reshape(-1)
+        self._power, self._sums = np.zeros(len(LEVEL_FRAMES) * ROW, np.float32), np.zeros(len(LEVEL_FRAMES), np.float32)
 
     def inputs(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
         """Inputs of `hidden_of`, `[n, AXES + CONDITIONS]`, for positions `[n, AXES]`."""
@@ -75,7 +75,7 @@ class PartialDecoder:
         return [np.zeros((notes, len(bias)), np.float32) for _, bias in self.hidden]
 
     def loudest(self, hidden: F32) -> F32:
-        """Maximum level in dB over the frames `SOUNDED`, `[n]`."""
+        """Maximum level in dB over the frames `LEVEL_FRAMES`, `[n]`."""
         return np.array([self.loudest_of(row) for row in hidden], np.float32)
 
     def loudest_of(self, hidden: F32) -> float:
@@ -84,7 +84,7 @@ class PartialDecoder:
         np.add(self._power, self._sounded_base, out=self._power)
         np.multiply(self._power, np.float32(np.log(10.0) / 10.0), out=self._power)
         np.exp(self._power, out=self._power)
-        np.sum(self._power.reshape(len(SOUNDED), ROW), axis=1, out=self._sums)
+        np.sum(self._power.reshape(len(LEVEL_FRAMES), ROW), axis=1, out=self._sums)
         return 10.0 * math.log10(float(self._sums.max()) + 1e-9)
 
     def notes(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
@@ -114,7 +114,7 @@ class PartialDecoder:
                 slope = (moved - off) / (0.05 * np.sqrt(off.size))
                 pull = slope @ off / np.sqrt(off.size) + 0.3 * place
                 step = np.linalg.solve(slope @ slope.T + (0.3 + damping) * np.eye(AXES), pull)
-                tried = np.clip(place - step, -FARTHEST, FARTHEST).astype(np.float32)
+                tried = np.clip(place - step, -AXIS_RANGE, AXIS_RANGE).astype(np.float32)
                 left = difference(tried[None])[0]
                 now = float(left @ left) / left.size + 0.3 * float(tried @ tried)
                 if now < error:

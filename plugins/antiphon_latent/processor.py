@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
-from antiphon_latent.decoder import AXES, FARTHEST, load, place_of
+from antiphon_latent.decoder import AXES, AXIS_RANGE, load, place_of
 from antiphon_latent.voices import ROWS, LatentVoices, latent_out
 
 TICK = 256
@@ -107,7 +107,7 @@ class Latent(Processor):
 
     def _read(self, io: IO, at: int) -> None:
         for n, name in enumerate(NAMES):
-            self._place[n] = min(max(self._from[n] + float(io.at(name, at)), -FARTHEST), FARTHEST)
+            self._place[n] = min(max(self._from[n] + float(io.at(name, at)), -AXIS_RANGE), AXIS_RANGE)
 
     def _event(self, io: IO, event: Event) -> None:
         channel, key = event.channel, (event.channel, event.number)

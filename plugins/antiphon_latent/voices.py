@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.api import F32, Samples
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
-from antiphon_latent.decoder import AXES, CONDITIONS, FARTHEST, PartialDecoder, conditions
+from antiphon_latent.decoder import AXES, AXIS_RANGE, CONDITIONS, PartialDecoder, conditions
 from antiphon_latent.partials import (
     BANDS,
     BEND,
@@ -117,13 +117,13 @@ ATTACK, CUT = 0.002, 0.006
 """Fade-in of a voice, and fade-out of a stolen one, in seconds."""
 LOUDNESS = 10.0 ** (-16.0 / 20.0)
 """RMS amplitude of the loudest frame at full velocity."""
-LAST = HELD - 12
+DECAY_FRAME = HELD - 12
 """Frame from which the decay of a held note is extrapolated."""
-LET = 1.5
+NO_DECAY_DB = 1.5
 """Decay in dB per second treated as none, so that a sustained tone does not end by itself."""
-STEEPEST = 60.0
+MAX_DECAY_DB = 60.0
 """Maximum decay in dB per second."""
-ENDED = -78.0
+END_DB = -78.0
 """Level in dB below its maximum at which a held note ends."""
 _DB = math.log(10.0) / 20.0
 
@@ -232,7 +232,7 @@ class LatentVoices:
                 self._keep_base(n)
             self._amplitudes(n, 0)
             np.copyto(self._now[n], self._exact)
-        quiet = self._amplitudes(n, count) < 10.0 ** (ENDED / 10.0)
+        quiet = self._amplitudes(n, count) < 10.0 ** (END_DB / 10.0)
         np.subtract(self._exact, self._now[n], out=self._step[n])
         self._step[n] /= count
         real[LatentVoice.PACE_STEP] = (min(hz_of(self.pitch[n]) / self.rate, 0.48) - real[LatentVoice.PACE]) / count
@@ -254,7 +254,7 @@ class LatentVoices:
     def _move(self, n: int, place: F32) -> None:
         """Recomputes a row's hidden layer after a change of position."""
         np.copyto(self._place, place)
-        self._place[0] = min(max(self._place[0] + self.shift[n], -FARTHEST), FARTHEST)
+        self._place[0] = min(max(self._place[0] + self.shift[n], -AXIS_RANGE), AXIS_RANGE)
         np.matmul(self._place, self._decoder.axes, out=self._turn)
         inputs = self._inputs[n]
         if not np.array_equal(inputs[:AXES], self._turn):
@@ -290,12 +290,12 @@ class LatentVoices:
             self._between(n, 0, (seconds / LONGEST) ** (1.0 / BEND) * (HELD - 1))
             return
         fall, last = self._pair[0], self._pair[1]
-        self._frame(n, LAST, fall)
+        self._frame(n, DECAY_FRAME, fall)
         self._frame(n, HELD - 1, last)
         np.subtract(last, fall, out=fall)
-        np.divide(fall, TIMES[-1] - TIMES[LAST], out=fall)
-        np.add(fall, LET, out=fall)
-        np.clip(fall, -STEEPEST, 0.0, out=fall)
+        np.divide(fall, TIMES[-1] - TIMES[DECAY_FRAME], out=fall)
+        np.add(fall, NO_DECAY_DB, out=fall)
+        np.clip(fall, -MAX_DECAY_DB, 0.0, out=fall)
         np.multiply(fall, seconds - LONGEST, out=fall)
         np.add(last, fall, out=self._row)
 

@@ -14,13 +14,13 @@ from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_fol
 from antiphon.api.backends.runtime import end_session, end_with_parent, module_command, start_command
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
-REPLY_BYTES = 8000
+MAX_REPLY_BYTES = 8000
 """Maximum bytes of a reply, in one datagram; further tracks are dropped."""
 BARS = (4, 2, 1)
 """Number of last bars compared with loops: the capture's length."""
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of a comparison."""
-MOST_TRACKS, MOST_SIGNALS = 50, 20
+MAX_TRACKS, MAX_SIGNALS = 50, 20
 KINDS = ("like", "skip", "dislike", "after")
 
 
@@ -51,8 +51,8 @@ class Questions:
         """Answers `/library/next.reply s:path…`."""
         count, given = (request.args or (1,))[0], request.args[1:]
         signals = list(zip(given[::2], given[1::2], strict=False))
-        if len(given) > 2 * MOST_SIGNALS:
-            raise RequestError(f"takes {MOST_SIGNALS} signals at most")
+        if len(given) > 2 * MAX_SIGNALS:
+            raise RequestError(f"takes {MAX_SIGNALS} signals at most")
         for kind in given[::2]:
             if kind not in KINDS:
                 raise RequestError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {str(kind)[:40]!r}")
@@ -83,8 +83,8 @@ class Questions:
 
 
 def _checked(count: object) -> int:
-    if not isinstance(count, int) or not 1 <= count <= MOST_TRACKS:
-        raise RequestError(f"count takes 1 to {MOST_TRACKS}, not {count}")
+    if not isinstance(count, int) or not 1 <= count <= MAX_TRACKS:
+        raise RequestError(f"count takes 1 to {MAX_TRACKS}, not {count}")
     return count
 
 
@@ -122,7 +122,7 @@ def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
     size = 0
     for row in rows:
         size += sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
-        if size > REPLY_BYTES:
+        if size > MAX_REPLY_BYTES:
             break
         reply += row
     return reply

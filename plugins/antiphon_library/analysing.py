@@ -20,7 +20,7 @@ from antiphon.api.backends.files import FileClaims, printable_path
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.scanning import Progress
 
-BATCH_SIZE = 2
+CONCURRENCY = 2
 REDRAW = 0.2
 """Interval in seconds of progress calls, and of checks on other processes' claims."""
 CLAIMS = "library.claims"
@@ -122,10 +122,10 @@ class _Sharing:
         total, done = sum(item.duration for item in work), 0.0
         rest = deque(work)
         waiting: deque[tuple[_Work, Future[dict[str, AnalysisResult]]]] = deque()
-        with ThreadPoolExecutor(BATCH_SIZE) as pool:
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
             try:
                 while True:
-                    while len(waiting) < BATCH_SIZE and (item := self._claimed(rest)) is not None:
+                    while len(waiting) < CONCURRENCY and (item := self._claimed(rest)) is not None:
                         waiting.append((item, pool.submit(item.run)))
                     if waiting:
                         item, future = waiting.popleft()

@@ -14,9 +14,9 @@ import numpy as np
 from antiphon.api.backends.files import Decoder
 
 SECONDS = 20.0
-LATEST = 90.0
+MAX_START_SECONDS = 90.0
 """Latest start of an excerpt in seconds, since everything before it is decoded."""
-SHARE = 0.3
+START_SHARE = 0.3
 """Relative start of the excerpt in a sound without a known chorus."""
 
 
@@ -24,7 +24,7 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
     """Start of an excerpt in seconds: the first chorus, else a third into a sound of `duration` seconds."""
     sections = values.get("sections") or ()
     starts = [start for start, end, label in sections if "chorus" in str(label).lower() and end - start > 4.0]
-    start = starts[0] if starts and starts[0] <= LATEST else min(SHARE * duration, LATEST)
+    start = starts[0] if starts and starts[0] <= MAX_START_SECONDS else min(START_SHARE * duration, MAX_START_SECONDS)
     return float(max(0.0, min(start, duration - SECONDS)))
 
 

@@ -20,7 +20,7 @@ from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.records import SUMMARY, findings
-from antiphon_library.searching import NEAR_TEMPO
+from antiphon_library.searching import MAX_TEMPO_RATIO
 
 F64 = NDArray[np.float64]
 QUANTITIES = (
@@ -32,11 +32,11 @@ TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
 """Weights relative to an octave of tempo: of chroma, of onsets, and their offset.
 
 Logistic regression on validation songs, a partner against 49 others and its broken copies."""
-LONGEST = 60.0
+MAX_SECONDS = 60.0
 """Maximum length of a loop in seconds."""
 _NO_LOOPS = ("one-shot", "speech", "voice")
 """Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
-_OF_A_FILE = ("fit", "loop", "music", "genre")
+_FILE_ANALYSES = ("fit", "loop", "music", "genre")
 """Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
 _APART, _DENSER = 7.0, 2.0
 """Minimum difference of registers in semitones, and ratio of densities, to be mentioned."""
@@ -97,15 +97,15 @@ class FitProfile:
     def _tempo(self, other: FitProfile) -> str:
         octaves = math.log2(other.bpm / self.bpm)
         off = 2.0 ** (octaves - round(octaves)) - 1.0
-        if abs(off) <= NEAR_TEMPO:
+        if abs(off) <= MAX_TEMPO_RATIO:
             return "same tempo"
         return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
 
 
 def tempo_off(one: float, other: float) -> float:
-    """Distance of two tempos in octaves beyond `NEAR_TEMPO`; half and double tempo are the same."""
+    """Distance of two tempos in octaves beyond `MAX_TEMPO_RATIO`; half and double tempo are the same."""
     octaves = abs(math.log2(other / one))
-    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + NEAR_TEMPO))
+    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + MAX_TEMPO_RATIO))
 
 
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
@@ -169,10 +169,10 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
     own = rows.pop(path, None)
     values, duration = (own.values, own.duration or 0.0) if own is not None else ({}, _seconds(path))
-    if duration > LONGEST:
+    if duration > MAX_SECONDS:
         values = {}  # a minute of a song may fit, which minute is not known
     elif beats or (values.get("fit") is None and values.get("loop_bpm") is None):
-        sound, _, results = identify_and_analyse(path, [name for name in _OF_A_FILE if name in analyses()], beats)
+        sound, _, results = identify_and_analyse(path, [name for name in _FILE_ANALYSES if name in analyses()], beats)
         values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
         duration = sound.duration
     values = {**values, **findings(duration, values)}

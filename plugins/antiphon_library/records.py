@@ -29,9 +29,9 @@ QUANTITIES = (
 )
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
-SHOWN = {"tempo": 0.3, "key": 0.5}
+MIN_SHOWN_CONFIDENCE = {"tempo": 0.3, "key": 0.5}
 """Minimum confidence of a displayed tempo or key: of those above it four in five and more are right."""
-SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
+SHORTEST_LOOP, MAX_LOOP, MAX_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Length limits of kinds, in seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
 """Level thresholds of the last quarter, dB below the loudest: below the first a non-loop has faded out, below the
@@ -41,7 +41,7 @@ second nothing is a loop."""
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
-    None where it is not known or below `SHOWN`; a kind is known where all has been found that decides it. A loop's
+    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known. A loop's
     tempo and key are those of `loop`, whose length is whole bars.
 
     `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
@@ -53,7 +53,7 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
         key = (values.get("loop_key"), values.get("loop_key_sure")) if values.get("loop_key") else key
     found: dict[str, Any] = {}
     for name, (value, confidence) in {"tempo": tempo, "key": key, "kind": (kind, certain)}.items():
-        if (confidence or 0.0) < SHOWN.get(name, 0.0):
+        if (confidence or 0.0) < MIN_SHOWN_CONFIDENCE.get(name, 0.0):
             value = None
         found |= {name: value, f"{name}_confidence": None if value is None else confidence}
     return found
@@ -61,7 +61,7 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 
 def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None, float | None]:
     known = {name for name, value in values.items() if value is not None}
-    if duration is None or (duration <= LONGEST_LOOP and not known & {"loop_confidence", "no_loop"}):
+    if duration is None or (duration <= MAX_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending, content, sure = (values.get(name) for name in ("loop_ending", "content", "content_sure"))
@@ -69,7 +69,7 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
         loop = 0.0
     if loop >= LIKELY_LOOP:
         return "loop", loop
-    if ending is not None and (duration < SHORTEST_LOOP or (duration <= LONGEST_SHOT and ending < DECAYED)):
+    if ending is not None and (duration < SHORTEST_LOOP or (duration <= MAX_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
     if content in ("speech", "voice"):
         return content, sure
@@ -117,7 +117,7 @@ class FileEntry:
     problem: str = ""
 
 
-BY_A_PERSON = " user"
+PERSON_SUFFIX = " user"
 """Suffix of an analysis variant (`name variant`) stated by a person; other variants come from the file."""
 
 
@@ -141,7 +141,7 @@ class CatalogueRow:
     @property
     def values(self) -> dict[str, Any]:
         """Values of all analyses by quantity; a person's entries override analyses, which override the file name's."""
-        last = sorted(self.results, key=lambda name: (name.endswith(BY_A_PERSON), " " not in name))
+        last = sorted(self.results, key=lambda name: (name.endswith(PERSON_SUFFIX), " " not in name))
         return {name: value for each in last for name, value in (self.results[each][1] or {}).items()}
 
     def summary(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import digest_of, read_entry, unreadable
 from antiphon_library.records import SUMMARY, FileEntry, FileState
 
-BATCH_SIZE = 2
+CONCURRENCY = 2
 AHEAD = 8
 """Maximum files in progress, which bounds memory for any library size."""
 Progress = Callable[[int, int, str], None]
@@ -92,7 +92,7 @@ def _read(
 ) -> Iterator[FileEntry]:
     """Rows of files, in order, read two at a time; without sound and problem where the digest is known or taken."""
     taken = _Taken(digests)
-    with ThreadPoolExecutor(BATCH_SIZE) as pool:
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
         waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
         try:
             while True:

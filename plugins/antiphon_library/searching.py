@@ -37,14 +37,14 @@ def key_named(text: str) -> str:
     raise UsageError(f"--key does not understand {short_repr(text)}: {ALLOWED}")
 
 
-LEAST = 0.2
+MIN_PROBABILITY = 0.2
 """Default minimum probability of a label; a classifier's first label always counts."""
-NEAR_TEMPO = 0.04
+MAX_TEMPO_RATIO = 0.04
 """Maximum ratio of tempos that count as equal, so that they can be mixed."""
 
 
 class LabelSearch:
-    """Search for sounds by labels of any classifier: all of `labels`, each at least `sure`, else `LEAST`.
+    """Search for sounds by labels of any classifier: all of `labels`, each at least `sure`, else `MIN_PROBABILITY`.
 
     `quantities` are those of kind labels that there are, `seen` all labels that were found.
     """
@@ -65,7 +65,7 @@ class LabelSearch:
         for quantity in self.quantities:
             for place, (label, probability) in enumerate(values.get(quantity) or ()):
                 self.seen.add(label)
-                least = LEAST if self._sure is None else self._sure
+                least = MIN_PROBABILITY if self._sure is None else self._sure
                 if probability >= least or (place == 0 and self._sure is None):
                     best[label] = max(best.get(label, 0.0), probability)
         return min(best[label] for label in self._labels) if best.keys() >= set(self._labels) else None
@@ -74,7 +74,7 @@ class LabelSearch:
 def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Common traits of two summaries, in words: "124 bpm", "A minor", "loop"."""
     found = []
-    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= NEAR_TEMPO:
+    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= MAX_TEMPO_RATIO:
         found.append("same tempo")
     found += [f"same {name}" for name in ("key", "kind", "artist", "genre") if one[name] and one[name] == other[name]]
     return found

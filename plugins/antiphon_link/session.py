@@ -69,9 +69,9 @@ STEP = 0.05
 """Seconds between two synchronisation steps."""
 QUANTUM = 4.0
 """Quantum in beats: a bar of four, as in most programs with Link."""
-SLACK = 0.001
+OUTPUT_LATENCY = 0.001
 """Output latency in seconds beyond a block, as for incoming notes: a beat sounds after its sample was computed."""
-OFF = 0.002
+MAX_BEAT_ERROR = 0.002
 """Beat error at which a session without peers is realigned to the server."""
 
 
@@ -133,7 +133,7 @@ class LinkSession:
         now = server.now_ns()
         sample = server.sample_at(now)
         _, bpm, playing = server.tempo()
-        heard = now + round((server.block / server.rate + SLACK) * 1e9)
+        heard = now + round((server.block / server.rate + OUTPUT_LATENCY) * 1e9)
         self._peers = backend.peers()
         if self._asked:
             backend.set_tempo(self._asked, heard)
@@ -143,7 +143,7 @@ class LinkSession:
         away -= round(away / QUANTUM) * QUANTUM
         self._distance = away
         if not self._peers:
-            if playing and (abs(away) > OFF or not same_tempo(bpm, wanted)):
+            if playing and (abs(away) > MAX_BEAT_ERROR or not same_tempo(bpm, wanted)):
                 backend.place(bpm, server.beat_at(sample), heard, QUANTUM)
         elif not playing:
             self._set(wanted)

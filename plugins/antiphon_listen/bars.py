@@ -16,16 +16,16 @@ from antiphon_listen.tables import Tables
 
 METERS = {4: 0.0, 3: -10.0, 6: -12.0}
 """Score offset by beats per bar: songs in four are far more frequent."""
-SHORTEST = 8
+MIN_BEATS = 8
 """Minimum beats for bar tracking."""
-_JUMP = -10.0
+_IRREGULAR_BAR_PENALTY = -10.0
 """Score penalty of a bar of irregular length."""
-RARE = 1.1
+LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
 _STAY = 0.7
-_AROUND = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
+_HARMONY_OFFSETS = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
 """Beat offsets whose harmonic changes are features."""
-_NEAR = (-4, -2, -1, 1, 2, 4)
+_ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Beat offsets whose onsets are features."""
 
 
@@ -36,16 +36,16 @@ def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
 
 def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """Log odds of each beat being a downbeat, `[n]`."""
-    if len(grid.beats) < SHORTEST:
+    if len(grid.beats) < MIN_BEATS:
         return np.zeros(len(grid.beats))
     return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1])
 
 
 def find_downbeats(odds: F64, beats: F64) -> F64:
     """Times of the downbeats in seconds, on the best path through the beats' odds."""
-    if len(beats) < SHORTEST:
+    if len(beats) < MIN_BEATS:
         return beats[:0]
-    odds = odds + RARE
+    odds = odds + LOG_ODDS_BIAS
     best, chosen = -np.inf, beats[:0]
     for meter, prior in METERS.items():
         score, places = _counted(odds, meter)
@@ -80,7 +80,7 @@ def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     chords = np.flatnonzero(path < harmony.NO_CHORD)
     degree[chords, (path[chords] % 12 - tonic) % 12 + 12 * (path[chords] >= 12)] = change[chords]
     own = np.concatenate([np.array(columns, np.float64).T, degree], axis=1)
-    around = [np.roll(own, -step, axis=0)[:, [0, 2, 3, 4]] for step in _AROUND]
+    around = [np.roll(own, -step, axis=0)[:, [0, 2, 3, 4]] for step in _HARMONY_OFFSETS]
     return np.concatenate([own, *around, _accents(grid)], axis=1)
 
 
@@ -89,7 +89,9 @@ def _accents(grid: BeatGrid) -> F64:
     level = np.log(grid.parts + 0.1)
     level = level - level.mean(axis=0)
     level /= level.std(axis=0) + 0.1
-    return np.concatenate([level, *(np.roll(level, -step, axis=0)[:, [0, 1, 2, 12]] for step in _NEAR)], axis=1)
+    return np.concatenate(
+        [level, *(np.roll(level, -step, axis=0)[:, [0, 1, 2, 12]] for step in _ONSET_OFFSETS)], axis=1
+    )
 
 
 def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -100,7 +102,7 @@ def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dt
     back = np.zeros((count, meter), np.int64)
     for n in range(1, count):
         best = int(np.argmax(total))
-        on, jump = np.roll(total, 1), total[best] + _JUMP
+        on, jump = np.roll(total, 1), total[best] + _IRREGULAR_BAR_PENALTY
         back[n] = np.where(on >= jump, (own - 1) % meter, best)
         total = np.maximum(on, jump)
         total[0] += odds[n]

@@ -19,19 +19,19 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.spectra import chroma
 from antiphon_listen.tables import Tables
 
-LEAST = 0.5
+MIN_CONFIDENCE = 0.5
 """Minimum confidence of a tempo. The card says how many noises and songs reach it."""
 SHORTEST, LONGEST = 0.3, 1.1
 """Range of the beat period in seconds: 55 to 200 bpm."""
 _TIGHTNESS = 400.0
 """Penalty of a step by squared octaves off the period, in standard deviations of strength."""
-_LATE = 0.012
+_ONSET_LATENCY = 0.012
 """Latency of the onset strength in seconds: half a frame."""
 _WEIGHTS = np.array([0.45, 0.3, 0.25])
 """Weights of low, middle and high onset strengths."""
 _PEAKS, _PERIODS = 10, 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
-_APART = 0.04
+_MIN_PERIOD_DISTANCE = 0.04
 """Minimum distance of two distinct periods in natural octaves."""
 
 
@@ -41,11 +41,11 @@ squared octave beyond it."""
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE = 8, 0.04, 0.25
 """Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths: an accent is no even pulse."""
-_CERTAIN = (-5.43, 8.73, 2.58, 2.31, -2.35)
+_CONFIDENCE_WEIGHTS = (-5.43, 8.73, 2.58, 2.31, -2.35)
 """Log odds that a grid's tempo is right, or half or double: intercept and weights of `_regularity`."""
 _WINDOW = 12.0
 """Maximum seconds of a part judged separately: tempo drifts, and a song may have a part without beats."""
-_CLEAR = 1.5
+_ONSET_RATIO = 1.5
 """Ratio to the mean strength that makes an onset on a beat."""
 
 
@@ -121,7 +121,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
             odds.append(-np.inf)
         else:
             on = grid.parts[inside, :3].mean(axis=1)
-            odds.append(_CERTAIN[0] + float(np.dot(_CERTAIN[1:], _regularity(part, on, period))))
+            odds.append(_CONFIDENCE_WEIGHTS[0] + float(np.dot(_CONFIDENCE_WEIGHTS[1:], _regularity(part, on, period))))
     return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds)))))
 
 
@@ -132,7 +132,7 @@ def _regularity(strength: F64, on: F64, period: float) -> F64:
     repeated = float(np.interp(lags, np.arange(len(row)), row).max())
     mean = float(strength.mean()) + 1e-9
     spread = min(2.0, float(on.std() / (on.mean() + 1e-9)))
-    return np.array([repeated, np.log(on.mean() / mean + 0.1), (on > _CLEAR * mean).mean(), spread])
+    return np.array([repeated, np.log(on.mean() / mean + 0.1), (on > _ONSET_RATIO * mean).mean(), spread])
 
 
 def _autocorrelation(strength: F64, lags: int) -> F64:
@@ -157,7 +157,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
         periods = [even]
     grids = []
     for period in periods:
-        beats = _path(observed / observed.std(), period) / signals.FRAMES_PER_SECOND - _LATE
+        beats = _path(observed / observed.std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
         lags = np.arange(len(correlation))
         peaks = tuple(max(0.0, float(np.interp(lag, lags, correlation))) for lag in (2 * period, period / 2))
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
@@ -202,7 +202,7 @@ def _periods(strength: F64) -> tuple[list[float], F64]:
     found = sum((np.interp(n * every, places, row) * (n * every < len(row)) for n in (1, 2)), np.zeros(len(every)))
     periods: list[float] = []
     for period in every[np.argsort(-found, kind="stable")]:
-        if all(abs(np.log(period / other)) > _APART for other in periods):
+        if all(abs(np.log(period / other)) > _MIN_PERIOD_DISTANCE for other in periods):
             periods.append(float(period))
     return periods[:_PERIODS], np.asarray(row)
 

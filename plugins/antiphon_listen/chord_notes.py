@@ -34,7 +34,7 @@ from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_
 
 ANALYSIS_SHARE = 0.8
 """Share of the analysis in the progress."""
-_ALMOST = 0.05
+_MAX_EXCESS_SECONDS = 0.05
 """Maximum excess in seconds of a song over its summary at which it is written whole."""
 
 
@@ -69,7 +69,7 @@ def _write(
     song = run.analysed()
     whole = length / info.rate
     structure = song.structure
-    if seconds is not None and whole <= seconds + _ALMOST:
+    if seconds is not None and whole <= seconds + _MAX_EXCESS_SECONDS:
         job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
         parts = [SummaryPart(0.0, whole, "song")]
     elif structure is not None:

@@ -22,7 +22,7 @@ from antiphon_listen.structure.sections import Structure, find_structure
 
 RATE = 22050
 """Sampling rate, librosa's default."""
-LONGEST = 1800
+MAX_SECONDS = 1800
 """Maximum seconds of sound, 160 MB: librosa's tracker takes all of it at once."""
 
 
@@ -51,9 +51,9 @@ class LibrosaRun(AnalysisRun):
 
     def feed(self, block: Samples) -> None:
         self._count += block.shape[1]
-        if self._count > LONGEST * RATE:
+        if self._count > MAX_SECONDS * RATE:
             self._blocks.clear()
-            raise UsageError(f"librosa's tracker takes sounds of at most {LONGEST // 60} minutes")
+            raise UsageError(f"librosa's tracker takes sounds of at most {MAX_SECONDS // 60} minutes")
         self._blocks.append(block[0].copy())
 
     def result(self) -> Mapping[str, Any]:
@@ -66,9 +66,9 @@ class LibrosaRun(AnalysisRun):
         return {"librosa_tempo": found or None, "librosa_beats": beats if len(beats) else None}
 
 
-_QUIETEST = 1e-4
+_SILENCE_PEAK = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
-SHORTEST = 3.0
+MIN_SECONDS = 3.0
 """Minimum seconds for a tempo."""
 
 
@@ -139,10 +139,10 @@ class MusicRun(AnalysisRun):
         """Analyses the whole fed sound; called once, at the end."""
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / signals.RATE
-        if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
+        if self._peak < _SILENCE_PEAK or len(notes) < 2 or not notes.any():
             return SongAnalysis()
         found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
-        grid = beats.track(found, fitted) if seconds >= SHORTEST else None
+        grid = beats.track(found, fitted) if seconds >= MIN_SECONDS else None
         if grid is None:
             return SongAnalysis(found)
         odds = bars.bar_odds(found, grid, fitted)
@@ -170,7 +170,7 @@ class MusicRun(AnalysisRun):
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
-        has_tempo = beat_grid is not None and certain >= beats.LEAST
+        has_tempo = beat_grid is not None and certain >= beats.MIN_CONFIDENCE
         key, key_certain = harmony.key_of(chords.triads, self._harmony(found).notes, tables.load())
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,

@@ -18,10 +18,10 @@ _LAG = 2
 _COMPRESSION = 100.0
 _EDGES = (8, 24)
 """First bands of the middle and the high range: about 400 Hz and 1.7 kHz."""
-_BRIGHT = 5000.0
+_DRUM_HZ = 5000.0
 """Hz above which drums and cymbals have onsets, and other instruments few."""
-_RISING = 0.9
-"""Rises above `_BRIGHT` over those of all bands from which a sound has drums: with drums .93 to 2 (22 pieces of game
+_DRUM_RATIO = 0.9
+"""Rises above `_DRUM_HZ` over those of all bands from which a sound has drums: with drums .93 to 2 (22 pieces of game
 music, a jazz quartet, a country song), of pianos, strings, speech .03 to .65 (12), of orchestras to .9 (9 of 10)."""
 
 
@@ -34,7 +34,7 @@ class OnsetStrength:
         self._last = np.zeros((_LAG, BANDS), np.float32)
         self._rows: list[F32] = []
         edges = 700.0 * np.expm1(np.linspace(np.log1p(30.0 / 700.0), np.log1p(10000.0 / 700.0), BANDS + 2))
-        self._bright = int(np.searchsorted(edges[1:-1], _BRIGHT))
+        self._bright = int(np.searchsorted(edges[1:-1], _DRUM_HZ))
         self._rises = np.zeros(2)
 
     def feed(self, samples: F32) -> None:
@@ -60,7 +60,7 @@ class OnsetStrength:
     def has_drums(self) -> bool:
         """Whether there are drums in the sound so far."""
         bright, all_bands = self._rises
-        return bool(bright > _RISING * all_bands)
+        return bool(bright > _DRUM_RATIO * all_bands)
 
     def pull(self) -> F32:
         """Strengths since the last call, `[n, 3]`, unnormalised."""
@@ -79,10 +79,10 @@ def divide_by_mean(rows: F32) -> F32:
     return (rows / (rows.mean(axis=0) + 1e-9)).astype(np.float32) if len(rows) else rows
 
 
-_LEVELLED = 5.0
+_NORMALISATION_SECONDS = 5.0
 """Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""
 _OFFSETS = np.arange(-2.0, 3.0)
-_CHANGE = 5
+_NOVELTY_FRAMES = 5
 """Frames of chroma on either side, 0.5 s, compared for harmonic novelty."""
 
 
@@ -123,7 +123,7 @@ class MusicCurves:
 
 def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
     """Curves of the results of `OnsetStrength` and `NoteSpectrum`."""
-    around = int(_LEVELLED * FRAMES_PER_SECOND) | 1
+    around = int(_NORMALISATION_SECONDS * FRAMES_PER_SECOND) | 1
     level = [np.sqrt(row / (_mean(row, around) + 0.15)) for row in strength.T.astype(np.float64)]
     change = _novelty(notes)
     return MusicCurves(np.array([_smooth(row, 5) for row in level]), change / (change.mean() + 1e-9), notes, seconds)
@@ -147,8 +147,8 @@ def _novelty(notes: F32) -> F64:
     level /= np.linalg.norm(level, axis=1, keepdims=True) + 0.1
     total = np.concatenate([np.zeros((1, 24)), np.cumsum(level, axis=0)])
     places = np.arange(len(notes))
-    before = total[places] - total[np.maximum(0, places - _CHANGE)]
-    after = total[np.minimum(len(notes), places + _CHANGE)] - total[places]
+    before = total[places] - total[np.maximum(0, places - _NOVELTY_FRAMES)]
+    after = total[np.minimum(len(notes), places + _NOVELTY_FRAMES)] - total[places]
     size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
     change = 1.0 - (before * after).sum(axis=1) / (size + 1e-9)
     change[:2] = change[-1:] = 0.0

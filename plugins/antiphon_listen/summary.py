@@ -14,7 +14,7 @@ from antiphon_listen.structure.sections import Phrase, Structure
 
 CROSSFADE = 0.02
 """Crossfade in seconds, before the cut in both parts, so that the onset on it is whole."""
-OPEN = 0.005
+FADE_IN_SECONDS = 0.005
 """Fade-in in seconds if the first part does not begin with the sound."""
 
 
@@ -40,8 +40,8 @@ def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate
             piece = source.read(min(left, 1 << 15))
             if not piece.shape[1]:
                 return
-            if place == 0 and start > 0 and opened < round(OPEN * rate):
-                piece = _faded_in(piece, opened, round(OPEN * rate))
+            if place == 0 and start > 0 and opened < round(FADE_IN_SECONDS * rate):
+                piece = _faded_in(piece, opened, round(FADE_IN_SECONDS * rate))
             opened += piece.shape[1]
             left -= piece.shape[1]
             yield piece
@@ -107,7 +107,7 @@ CHORUS_SHARE = 0.75
 """Maximum share of the chorus before the other parts have their bars."""
 MIN_BARS = 2
 """Minimum bars of a part: fewer are no phrase."""
-_SLACK = 1e-6
+_ROUNDING = 1e-6
 """Rounding tolerance in seconds."""
 
 
@@ -135,7 +135,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     """
     bars = _bars(structure)
     chosen: set[int] = set()
-    left = seconds + _SLACK
+    left = seconds + _ROUNDING
     order = _order(structure)
     for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
         rest = MIN_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
@@ -235,7 +235,7 @@ def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) ->
     own = [n for n, bar in enumerate(bars) if bar.phrase in phrases]
     used, taken = 0.0, []
     for n in own:
-        if used + bars[n].seconds > seconds + _SLACK:
+        if used + bars[n].seconds > seconds + _ROUNDING:
             break
         used += bars[n].seconds
         taken.append(n)

@@ -51,11 +51,11 @@ class Odds:
 
     def __call__(self, table: F64) -> F64:
         """Log odds of each row, `[n]`."""
-        even = np.clip((table - self.mean) / self.spread, -_FARTHEST, _FARTHEST)
+        even = np.clip((table - self.mean) / self.spread, -_CLIP, _CLIP)
         return np.asarray(np.maximum(0.0, even @ self.lines[:-1] + self.lines[-1]) @ self.line[:-1] + self.line[-1])
 
 
-_FARTHEST = 5.0
+_CLIP = 5.0
 """Clipping of features in standard deviations: values beyond the fit's data are no stronger evidence."""
 
 

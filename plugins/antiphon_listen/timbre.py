@@ -13,7 +13,7 @@ from antiphon_listen.spectra.frames import FrameBuffer, hann, magnitudes, mel_ba
 
 RATE, SIZE, HOP = 22050, 2048, 1024
 BANDS, COEFFICIENTS = 40, 20
-_AUDIBLE = 1e-6
+_MIN_POWER = 1e-6
 """Minimum mean power of a frame's bands, -60 dB of full scale: softer frames are ignored."""
 
 
@@ -47,7 +47,7 @@ class TimbreRun(AnalysisRun):
         if not len(frames):
             return
         power = (magnitudes(frames, self._window) / (SIZE / 4)) ** 2 @ self._bank
-        rows = 10.0 * np.log10(power[power.mean(axis=1) > _AUDIBLE] + 1e-9) @ self._cosines
+        rows = 10.0 * np.log10(power[power.mean(axis=1) > _MIN_POWER] + 1e-9) @ self._cosines
         steps = np.diff(np.concatenate([self._last, rows]), axis=0)
         self._sum += rows.sum(axis=0)
         self._squares += (rows**2).sum(axis=0)

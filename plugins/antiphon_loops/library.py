@@ -26,7 +26,7 @@ from antiphon_loops.record import Loop
 from antiphon_loops.store import LoopStore, SoundKey
 
 MAX_FILES = 20000
-BATCH_SIZE = 2
+CONCURRENCY = 2
 _MAX_NAMES = 4
 """Maximum loops named in a sentence."""
 Progress = Callable[[int, int, str], None]
@@ -116,10 +116,10 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
     loops: list[Loop] = []
     problems: list[str] = []
     ahead: deque[_File] = deque()
-    with LoopStore(folder, root) as store, _Pool(BATCH_SIZE) as pool:
+    with LoopStore(folder, root) as store, _Pool(CONCURRENCY) as pool:
         work = _Work(store, pool)
         for n in range(len(files)):
-            for later in files[n + len(ahead) : n + BATCH_SIZE]:
+            for later in files[n + len(ahead) : n + CONCURRENCY]:
                 ahead.append(work.begin(later, later.relative_to(folder).as_posix()))
             file = ahead.popleft()
             if progress is not None:

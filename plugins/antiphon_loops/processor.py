@@ -14,13 +14,13 @@ from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, ro
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import BarPart, LoopPlayer
 from antiphon_loops.record import MOODS, ROLES
-from antiphon_loops.source import FIRST, MaterialSource
+from antiphon_loops.source import FIRST_DECISION, MaterialSource
 
-LATCH = 0.125
+LATCH_BEATS = 0.125
 """Beats before the bar line at which the next bar's material and intensity are fixed."""
 SLOWEST, FASTEST = 30.0, 300.0
 """Tempo range of material, bpm; beyond it the material is resampled."""
-_JUMP = 0.02
+_JUMP_BEATS = 0.02
 _OPEN, _SHUT = 0.001, 0.005
 """Fade-in in seconds after a start or jump, and fade-out at a stop."""
 
@@ -85,7 +85,7 @@ class Loops(Processor):
         self._intensity = self._next_intensity = -1.0
         self._coming: LoopMaterial | None = None
         self._latched = -1
-        self._looked = FIRST
+        self._looked = FIRST_DECISION
         self._own = self._expected = self._tempo = 0.0
         self._previous_intensity = -1.0
         self._fading: _FadingOut | None = None
@@ -137,7 +137,7 @@ class Loops(Processor):
         t = io.time
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
-            if self._tail <= 0 or abs(beat - self._expected) > _JUMP:
+            if self._tail <= 0 or abs(beat - self._expected) > _JUMP_BEATS:
                 if self._tail > 0 and self._now is not None and self._bar >= 0:
                     self._fading = _FadingOut(
                         self._now, self._bar, self._expected, self._tempo, self._previous_intensity, self._intensity
@@ -193,7 +193,7 @@ class Loops(Processor):
             if bar != self._bar:
                 self._turn(io, source, bar, tempo)
             whole = math.floor(inside + 1e-9)
-            edge = min(whole + 1.0, 4.0 - LATCH)
+            edge = min(whole + 1.0, 4.0 - LATCH_BEATS)
             if inside >= edge - 1e-9:
                 if self._latched != bar:
                     self._latch(io, source, bar, tempo)

@@ -24,7 +24,7 @@ MOODS: dict[str, tuple[float, float]] = {
 }
 """Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
 
-_BESIDE = ("fit", "labels")
+_SEPARATE_FIELDS = ("fit", "labels")
 """Fields stored by other analyses in rows of their own."""
 
 
@@ -76,7 +76,7 @@ class Loop:
     def to_json(self) -> dict[str, Any]:
         """Fields except `fit` and `labels` as JSON values."""
         values = asdict(replace(self, fit={}, labels={}))
-        return {name: value for name, value in values.items() if name not in _BESIDE}
+        return {name: value for name, value in values.items() if name not in _SEPARATE_FIELDS}
 
     def answers(self, style: str) -> float:
         """Match of a style, 0 to 1: a label's probability; 1 for its groove's word or a word of its name."""
@@ -92,7 +92,7 @@ class Loop:
 
         Raises TypeError: a field has another form, as written by another version. Raises KeyError: a field is missing.
         """
-        known = {"confidence": 0.0, **{name: {} for name in _BESIDE}, **values}
+        known = {"confidence": 0.0, **{name: {} for name in _SEPARATE_FIELDS}, **values}
         known = {f.name: known[f.name] for f in fields(Loop)}
         for name in ("contour", "chroma", "pattern", "levels", "mfcc"):
             known[name] = tuple(known[name])

@@ -16,9 +16,9 @@ from antiphon.api.backends.files import AudioWriter, library_folder, make_folder
 
 BARS, KEPT = 4, 3
 """Bars of a loop, and number of loops of each stem."""
-FASTEST = 300.0
+MAX_BPM = 300.0
 """Beats a minute, above which a song's bars have three fast beats: half of that is taken."""
-QUIET = 0.05
+MIN_POWER_SHARE = 0.05
 """Share of the power of a stem's loudest bars below which it rests; and of the song's, below which it is absent."""
 SHORTEST, LONGEST = 1.0, 30.0
 """Range of a loop's length in seconds."""
@@ -69,7 +69,7 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float
             if info.frames:
                 progress(min(1.0, total / info.frames))
     bpm = 240.0 * BARS * rate / float(np.median(np.diff(edges)))
-    while bpm > FASTEST:  # bars of three fast beats
+    while bpm > MAX_BPM:  # bars of three fast beats
         bpm /= 2.0
     return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0), round(bpm, 2)
 
@@ -85,7 +85,7 @@ def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) 
     power = float(np.mean(sound**2))
     kept.append(_Cut(first, sound.copy(), power, like))
     most = max(cut.power for cut in kept)
-    kept.sort(key=lambda cut: (cut.power >= QUIET * most, cut.like), reverse=True)
+    kept.sort(key=lambda cut: (cut.power >= MIN_POWER_SHARE * most, cut.like), reverse=True)
     del kept[KEPT:]
     return np.asarray(course, np.float32)
 
@@ -105,7 +105,7 @@ def _write(folder: Path, parts: tuple[str, ...], kept: list[list[_Cut]], rate: i
     count = 0
     for part, cuts in zip(parts, kept, strict=True):
         for n, cut in enumerate(sorted(cuts, key=lambda cut: cut.first)):
-            if cut.power < QUIET * QUIET * whole:
+            if cut.power < MIN_POWER_SHARE * MIN_POWER_SHARE * whole:
                 continue
             frames = cut.sound.shape[1]
             ramp = np.minimum(1.0, (np.arange(frames) + 1.0) / (FADE * rate)).astype(np.float32)

@@ -10,7 +10,7 @@ from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.live import Preparer
 from antiphon_loops.arrangement.maker import LoopMaterial, MaterialMaker
 
-FIRST = -1_000_000
+FIRST_DECISION = -1_000_000
 """Decision index of the first request. Later ones have five a bar: one a beat, and one at the next bar's latch.
 """
 _LIVE = 0
@@ -72,8 +72,8 @@ class MaterialSource(ProcessorPart):
         """Submits the first block's request."""
         if self._preparer is not None and not self._scripted:
             io.mark("live", _LIVE)
-        self._send_request(FIRST, request)
-        self._requests[FIRST] = request
+        self._send_request(FIRST_DECISION, request)
+        self._requests[FIRST_DECISION] = request
 
     def update(self, place: int, request: LoopRequest) -> None:
         """Submits a request live, if it differs from the last.
@@ -133,7 +133,7 @@ class MaterialSource(ProcessorPart):
         """Records of the current state: that the node is live, and whether the first material plays."""
         if self._preparer is None:
             return []
-        return [("live", _LIVE), ("swap", FIRST)] if self.playing else [("live", _LIVE)]
+        return [("live", _LIVE), ("swap", FIRST_DECISION)] if self.playing else [("live", _LIVE)]
 
     def close(self) -> None:
         if self._preparer is not None:

@@ -16,9 +16,9 @@ from typing import Any
 from antiphon.api.backends.analysis import CatalogueService, SoundCatalogue, plain_result, service
 from antiphon.api.backends.files import library_folder, printable_path
 from antiphon_loops.analysis.catalogued import (
+    COMPATIBLE_VERSIONS,
     FIT,
     NAME,
-    READ,
     REASON,
     FitAnalysis,
     loop_of,
@@ -31,7 +31,7 @@ from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
 USER = f"{NAME} user"
-LABELLED = {"genre": "genres", "tags": "tags"}
+LABEL_QUANTITIES = {"genre": "genres", "tags": "tags"}
 """Analyses with labels of a sound, and their label quantity."""
 _Values = Mapping[str, Any]
 
@@ -59,13 +59,13 @@ class LoopStore:
             self._catalogue.add([folder])
             place = os.fsencode(folder.absolute())
             self._files = self._catalogue.folder_sounds(place, NAME)
-            beside = {name: self._catalogue.folder_sounds(place, name) for name in (FIT, *LABELLED)}
+            beside = {name: self._catalogue.folder_sounds(place, name) for name in (FIT, *LABEL_QUANTITIES)}
         except BaseException:
             self.__exit__(None, None, None)
             raise
         self._known: dict[str, dict[str, _Values]] = {}
         for name, files in ((NAME, self._files), *beside.items()):
-            versions = {NAME: READ, FIT: (FitAnalysis.version,)}.get(name)
+            versions = {NAME: COMPATIBLE_VERSIONS, FIT: (FitAnalysis.version,)}.get(name)
             for file in files.values():
                 for variant, (version, values, _) in file.results.items():
                     if values is not None and (versions is None or version in versions):
@@ -142,7 +142,7 @@ class LoopStore:
         values = rows.get(variant)
         labels = {
             label: probability
-            for kind, row in LABELLED.items()
+            for kind, row in LABEL_QUANTITIES.items()
             for label, probability in rows.get(kind, {}).get(row) or ()
         }
         try:
@@ -155,7 +155,7 @@ class LoopStore:
     def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
         plain = {variant: to_stored(values) for variant, values in rows.items()}
         # as the version before, so that `library analyse` adds the fields that a loop itself lacks
-        self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
+        self._catalogue.put_results(digest, {name: (COMPATIBLE_VERSIONS[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)
 
 

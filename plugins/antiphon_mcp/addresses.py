@@ -15,11 +15,11 @@ from pathlib import Path
 
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
-from antiphon_mcp.desk import CUE, IS, MODES
+from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES
 
-FORGOTTEN = 3600.0
+EXPIRY_SECONDS = 3600.0
 """Seconds after which an unclaimed capture file is removed."""
-MOST_LOCKS, LONGEST_NAME = 64, 100
+MAX_LOCKS, MAX_NAME = 64, 100
 MODE_DOCS = {
     "on": "Lets the co-performer land what was rehearsed.",
     "off": "Switches the co-performer off: nothing is proposed, nothing lands, what waits is dropped.",
@@ -62,12 +62,14 @@ class PerformerSwitches:
     def _switch(self, mode: str, request: OscRequest) -> None:
         if mode != self.mode:
             self.mode = mode
-            _tell(f"{IS}{mode}", request)  # not as a pad asks for it: an answer to that would come back for ever
+            _tell(
+                f"{MODE_PREFIX}{mode}", request
+            )  # not as a pad asks for it: an answer to that would come back for ever
 
     def _lock(self, request: OscRequest) -> None:
         name = str(request.args[0])
-        if not name or len(name) > LONGEST_NAME or len(self.locked) >= MOST_LOCKS:
-            raise RequestError(f"track is a name of at most {LONGEST_NAME} characters, and {MOST_LOCKS} can be locked")
+        if not name or len(name) > MAX_NAME or len(self.locked) >= MAX_LOCKS:
+            raise RequestError(f"track is a name of at most {MAX_NAME} characters, and {MAX_LOCKS} can be locked")
         if name not in self.locked:
             self.locked.append(name)
             _tell("locked", request)
@@ -98,7 +100,7 @@ def _sweep(folder: Path) -> None:
     """Removes capture files whose requester has timed out."""
     for path in folder.glob(".hear-*.wav"):
         with contextlib.suppress(OSError):
-            if path.stat().st_mtime < time.time() - FORGOTTEN:
+            if path.stat().st_mtime < time.time() - EXPIRY_SECONDS:
                 path.unlink()
 
 

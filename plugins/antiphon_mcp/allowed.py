@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 
 WORDS = "antiphon.live"
-ARITHMETIC = {
+ALLOWED_MODULES = {
     "math": None,
     "random": None,
     "itertools": None,
@@ -25,7 +25,7 @@ REFUSED_NAMES = frozenset({
     "locals", "memoryview", "object", "open", "osc", "quit", "setattr", "super", "type", "vars",
 })  # fmt: skip
 REFUSED_ATTRIBUTES = ("builtins", "dump", "format", "format_map", "mro", "os", "osc", "sys", "tofile")
-FRAMES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
+FRAME_PREFIXES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
 """Prefixes of attributes that lead to a frame or to code."""
 UNREAD = "nesting so deep, and no null character"
 
@@ -64,12 +64,12 @@ def _named(node: ast.AST) -> list[str]:
 def _of(node: ast.AST) -> list[str]:
     match node:
         case ast.Import(names):
-            return [f"import {one.name}" for one in names if ARITHMETIC.get(one.name, ()) is not None]
+            return [f"import {one.name}" for one in names if ALLOWED_MODULES.get(one.name, ()) is not None]
         case ast.ImportFrom(module, names, level):
             return [what for one in names for what in _imported("" if level else module or "", one.name)]
         case ast.Name(name) if name in REFUSED_NAMES:
             return [f"name {name}"]
-        case ast.Attribute(_, name) if name.startswith(("_", *FRAMES)) or name in REFUSED_ATTRIBUTES:
+        case ast.Attribute(_, name) if name.startswith(("_", *FRAME_PREFIXES)) or name in REFUSED_ATTRIBUTES:
             return [f"attribute {name}"]
         case ast.MatchClass(patterns=parts, kwd_patterns=named) if parts or named:  # `case int(__class__=x)` reads it
             return ["class pattern with parts"]
@@ -81,7 +81,7 @@ def _of(node: ast.AST) -> list[str]:
 def _imported(module: str, name: str) -> list[str]:
     if module == WORDS:  # a package gives its modules by name as well as its words
         return [] if name == "*" else [f"import of {name} from {WORDS} but by *"]
-    allowed = ARITHMETIC.get(module, ())
+    allowed = ALLOWED_MODULES.get(module, ())
     if name.startswith("_") or name in REFUSED_NAMES or (allowed is not None and name not in allowed):
         return [f"import {module}.{name}"]
     return []

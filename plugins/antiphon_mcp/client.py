@@ -12,7 +12,7 @@ from antiphon.api.backends.files import config_folder
 
 SECONDS = 60.0
 """Timeout of an answer."""
-LARGEST = 16 << 20
+MAX_BYTES = 16 << 20
 """Maximum bytes of an answer."""
 REHEARSAL_SECONDS = 240.0
 
@@ -46,7 +46,7 @@ class ServerClient:
             headers = {"Authorization": f"Bearer {owner_token(config_folder())}", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
             response = connection.getresponse()
-            data = response.read(LARGEST)
+            data = response.read(MAX_BYTES)
         except AntiphonError as error:
             raise ServerRefused(str(error)) from None
         except TimeoutError:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODES = ("on", "off", "hold", "ask")
-HALTED = ("off", "hold")
+HALTED_MODES = ("off", "hold")
 """Modes in which nothing lands."""
 CUE = "mcp."
 """Prefix of cues that carry the performer's actions."""
-IS = "is."
+MODE_PREFIX = "is."
 """Prefix, after `CUE`, of a mode adopted by control, distinct from that of a pad's request."""
-KEPT = 32
+MAX_PROPOSALS = 32
 """Maximum remembered proposals, and pictures."""
-UNDONE = 64
+MAX_UNDO = 64
 """Maximum changes that can be undone."""
 MAX_DIFF = 20_000
 OPEN_STATES = ("waiting", "landing")
@@ -90,7 +90,7 @@ class Desk:
     def __init__(self) -> None:
         self.mode, self.locked = MODES[0], frozenset[str]()
         self.proposals: dict[str, Proposal] = {}
-        self.landed: deque[Proposal] = deque(maxlen=UNDONE)
+        self.landed: deque[Proposal] = deque(maxlen=MAX_UNDO)
 
     @property
     def waiting(self) -> Proposal | None:
@@ -98,8 +98,8 @@ class Desk:
         return next((one for one in self.proposals.values() if one.state == "waiting"), None)
 
     def add(self, **given: Any) -> Proposal:
-        """New proposal with an unguessable ID; beyond `KEPT` the oldest that is not busy is dropped."""
-        while len(self.proposals) >= KEPT:
+        """New proposal with an unguessable ID; beyond `MAX_PROPOSALS` the oldest that is not busy is dropped."""
+        while len(self.proposals) >= MAX_PROPOSALS:
             idle = [one.id for one in self.proposals.values() if one.state not in BUSY_STATES]
             rehearsed = [one.id for one in self.proposals.values() if one.state == "rehearsing"]
             del self.proposals[(idle or rehearsed)[0]]
@@ -116,7 +116,7 @@ class Desk:
 
     def check(self, proposal: Proposal, playing: str, *, trusted: bool = False) -> None:
         """Raises `NotLanded` if a proposal may not replace the playing script."""
-        if self.mode in HALTED:
+        if self.mode in HALTED_MODES:
             raise NotLanded(f"the performer has set the co-performer to {self.mode}; nothing lands")
         if proposal.own:
             raise NotLanded("it is the performer's own, who runs it")

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLevel, maybe, record
 
 OWNER = TokenLevel.OWNER
-MOST_EDITS, MOST_VALUES, MOST_SCENE, MOST_QUANTUM = 256, 128, 127, 4096
+MAX_EDITS, MAX_VALUES, MAX_SCENE, MAX_QUANTUM = 256, 128, 127, 4096
 MAX_LINE = 400
 _NODE = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_]{1,64}")
 Value = float | bool | Annotated[str, Meta(max_length=1000)]
@@ -29,9 +29,9 @@ class ProposeBody(Asked):
     """A change: exactly one of `script`, `lines`, `params` and `scene`."""
 
     script: Annotated[str, Meta(max_length=LONGEST_SCRIPT, description="The whole script.")] | UnsetType = UNSET
-    lines: Annotated[list[Edit], Meta(min_length=1, max_length=MOST_EDITS)] | UnsetType = UNSET
-    params: Annotated[dict[str, Value], Meta(min_length=1, max_length=MOST_VALUES)] | UnsetType = UNSET
-    scene: Annotated[int, Meta(ge=0, le=MOST_SCENE)] | UnsetType = UNSET
+    lines: Annotated[list[Edit], Meta(min_length=1, max_length=MAX_EDITS)] | UnsetType = UNSET
+    params: Annotated[dict[str, Value], Meta(min_length=1, max_length=MAX_VALUES)] | UnsetType = UNSET
+    scene: Annotated[int, Meta(ge=0, le=MAX_SCENE)] | UnsetType = UNSET
     bars: Annotated[int, Meta(ge=2, le=16, description="Bars that are rehearsed.")] = 4
     trusted: Annotated[bool, Meta(description="The performer allows what is not music (`--trust`).")] = False
     own: Annotated[bool, Meta(description="The performer's own script: it is judged, and lands by Run alone.")] = False
@@ -41,7 +41,7 @@ class LandBody(Asked):
     """Body of a landing: proposal and time."""
 
     id: Annotated[str, Meta(max_length=40)]
-    quantum: Annotated[float, Meta(ge=0, le=MOST_QUANTUM, description="Beats; 0 for the script's bars.")] = 0.0
+    quantum: Annotated[float, Meta(ge=0, le=MAX_QUANTUM, description="Beats; 0 for the script's bars.")] = 0.0
     trusted: Annotated[bool, Meta(description="Also what the rehearsal speaks against (`--trust`).")] = False
 
 

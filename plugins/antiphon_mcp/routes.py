@@ -27,16 +27,16 @@ from antiphon.api.backends.http import (
 )
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import CUE, HALTED, IS, MODES, OPEN_STATES, Desk, NotLanded, Proposal, diff_of
+from antiphon_mcp.desk import CUE, HALTED_MODES, MODE_PREFIX, MODES, OPEN_STATES, Desk, NotLanded, Proposal, diff_of
 from antiphon_mcp.rehearser import Rehearser
 
 log = logging.getLogger("antiphon.mcp")
 
-BY = "co-performer"
+SENDER = "co-performer"
 """Sender of landed changes, as shown on the page."""
-WAIT = 20.0
+VERDICT_SECONDS = 20.0
 """Seconds of waiting for a verdict, before the client asks again."""
-SOON = 0.25
+MIN_LEAD_SECONDS = 0.25
 """Lead in seconds at which values can still be set on a beat."""
 SETTABLE = (bool, int, float, str)
 
@@ -94,7 +94,7 @@ class McpRoutes:
         proposal = self._known(id)
         if proposal.id in self._judged:
             try:
-                await asyncio.wait_for(self._judged[proposal.id].wait(), WAIT)
+                await asyncio.wait_for(self._judged[proposal.id].wait(), VERDICT_SECONDS)
             except TimeoutError:
                 pass  # the answer says that it is still rehearsed
         return answer(proposal.plain())
@@ -131,7 +131,7 @@ class McpRoutes:
         """Bring back what played before the co-performer's last change, within a beat."""
         self._check(request)
         await self._join()
-        if (mode := self._desk.mode) in HALTED:
+        if (mode := self._desk.mode) in HALTED_MODES:
             raise Refusal(409, f"the performer has set the co-performer to {mode}; nothing changes by it")
         return answer((await self._undo()).plain())
 
@@ -142,7 +142,7 @@ class McpRoutes:
         """Show a line on the page, below the script."""
         self._check(request)
         line = "".join(letter if letter.isprintable() else " " for letter in body.text)
-        self._performer.say(f"{BY}: {line}")
+        self._performer.say(f"{SENDER}: {line}")
         return answer({"said": line})
 
     @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
@@ -209,7 +209,7 @@ class McpRoutes:
         try:
             values = await self._values() if proposal.lines else {}
             status = await self._control.status() if proposal.lines else {}
-            if self._desk.mode in HALTED and self._desk.mode != mode:
+            if self._desk.mode in HALTED_MODES and self._desk.mode != mode:
                 proposal.state = "dropped"
             if proposal.state != "landing" or self._performer.playing != proposal.base:
                 raise Refusal(409, "the performer has changed something meanwhile; it does not land")
@@ -222,7 +222,7 @@ class McpRoutes:
         proposal.back = tuple((path, (value,)) for path, value in values.items())
         if proposal.lines:
             quantum = proposal.quantum or 1.0
-            soon = float(status["beat"]) + SOON * float(status["tempo"]) / 60.0
+            soon = float(status["beat"]) + MIN_LEAD_SECONDS * float(status["tempo"]) / 60.0
             beat = -(-soon // quantum) * quantum
             for path, args in proposal.lines:
                 self._control.send("/at", beat, path, *args)
@@ -260,7 +260,7 @@ class McpRoutes:
 
     def _run(self, text: str, quantum: float) -> None:
         version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
-        self._performer.run({"text": text, "version": version, "name": BY, "by": BY}, quantum)
+        self._performer.run({"text": text, "version": version, "name": SENDER, "by": SENDER}, quantum)
 
     async def _values(self) -> dict[str, Any]:
         found = {}
@@ -295,7 +295,7 @@ class McpRoutes:
         log.info("co-performer: the performer says %s", act)
         if act in MODES:  # a pad's: control keeps the mode, and is to know
             self._control.send(f"/mcp/{act}")
-        act = act.removeprefix(IS)
+        act = act.removeprefix(MODE_PREFIX)
         if act in MODES:
             self._desk.mode = act
         if act in ("veto", "off"):

@@ -25,22 +25,22 @@ from antiphon.api.backends.rendering import Loaded, perform_change, prepared_to_
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
 from antiphon_mcp.seeing import bands, onsets, spectrogram
 
-BELOW = 5
+NICE = 5
 """Increment of the nice value; not the maximum, for a performer waits for the verdict."""
 SECONDS = 90.0
 """Time limit of a piece of work in seconds."""
-LARGEST = 64 << 20
+MAX_BYTES = 64 << 20
 """Bytes of an answer."""
 TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds of reading a script, and of a beat of it."""
-LOUDER = 12.0
+MIN_BAND_CHANGE = 12.0
 """Minimum level change of a band in dB for a remark."""
 
 
 def main() -> None:
     """Answers requests until its parent ends."""
     channel = HelperChannel()
-    os.nice(BELOW)
+    os.nice(NICE)
     loaded = prepared_to_rehearse()
     warmed = set[str]()
     for asked in channel.requests():
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _in_a_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    end = run_forked(lambda: json.dumps(work()).encode(), SECONDS, LARGEST)
+    end = run_forked(lambda: json.dumps(work()).encode(), SECONDS, MAX_BYTES)
     try:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:
@@ -98,7 +98,7 @@ def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:
     was, now = bands(before, rate), bands(after, rate)
     loud = max(was.values()) - 40.0
     found = [(name, now[name] - was[name]) for name in was if max(was[name], now[name]) > loud]
-    return [f"its {name} is {by:+.0f} dB to what plays" for name, by in found if abs(by) > LOUDER]
+    return [f"its {name} is {by:+.0f} dB to what plays" for name, by in found if abs(by) > MIN_BAND_CHANGE]
 
 
 def _hear(asked: dict[str, Any]) -> dict[str, Any]:

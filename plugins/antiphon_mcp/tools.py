@@ -20,7 +20,7 @@ from antiphon_mcp.prompts import INSTRUCTIONS, PROMPTS
 
 PAGES = ("live-coding", "sounds", "glossary", "osc")
 """Documentation pages offered as resources."""
-MOST_WORDS, MOST_TRACKS = 40, 40
+MAX_WORDS, MAX_TRACKS = 40, 40
 LOOK = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 ACT = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 Query = Annotated[str, Field(max_length=100)]
@@ -96,7 +96,7 @@ class CoperformerTools:
         found = (await self._do(self._client.get, "/api/live/words"))["reference"]
         wanted = query.casefold()
         chosen = [one for one in found if any(wanted in text.casefold() for text in (*one["names"], one["doc"]))]
-        return _answer({"words": chosen[:MOST_WORDS], "left_out": max(0, len(chosen) - MOST_WORDS)})
+        return _answer({"words": chosen[:MAX_WORDS], "left_out": max(0, len(chosen) - MAX_WORDS)})
 
     async def sounds(self) -> CallToolResult:
         """The names of the sounds of each sampler of the patch."""
@@ -114,7 +114,7 @@ class CoperformerTools:
         tracks = (await self._do(self._client.get, "/api/library/map"))["tracks"]
         wanted = query.casefold()
         chosen = [one for one in tracks if wanted in json.dumps(one, ensure_ascii=False).casefold()]
-        return _answer({"tracks": chosen[:MOST_TRACKS], "left_out": max(0, len(chosen) - MOST_TRACKS)})
+        return _answer({"tracks": chosen[:MAX_TRACKS], "left_out": max(0, len(chosen) - MAX_TRACKS)})
 
     async def propose(
         self,

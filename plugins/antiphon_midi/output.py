@@ -22,7 +22,7 @@ from antiphon.api.backends.transports import (
 from antiphon_midi import messages as midi
 from antiphon_midi.devices.ports import Ports
 
-MOST = 65536
+MAX_MESSAGES = 65536
 """Maximum messages in the queue."""
 _Waiting = tuple[float, int, bytes, str, str]
 """Sample, order, message, excluded port, filter text of port names."""
@@ -133,7 +133,7 @@ class MidiOut:
     def _play(self, sample: float, message: bytes, but: str, name: str = "") -> None:
         if not message:
             return
-        if len(self._waiting) >= MOST:
+        if len(self._waiting) >= MAX_MESSAGES:
             self.dropped += 1
             return
         self._serial += 1

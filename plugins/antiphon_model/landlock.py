@@ -19,7 +19,7 @@ _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _NO_NEW_PRIVILEGES = 38
 _VERSION = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-_FIRST = (1 << 13) - 1
+_FIRST_RIGHTS = (1 << 13) - 1
 """Rights of the first version: execute, read, write, remove, and make files of each kind."""
 _TRUNCATE = 1 << 14
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
@@ -53,7 +53,7 @@ def forbid_writing() -> bool:
     call = ctypes.CDLL(None, use_errno=True).syscall
     control = ctypes.CDLL(None, use_errno=True).prctl
     call.restype = ctypes.c_long
-    files = _FIRST & ~(_READ_FILE | _READ_DIR) | (_TRUNCATE if version >= 3 else 0)
+    files = _FIRST_RIGHTS & ~(_READ_FILE | _READ_DIR) | (_TRUNCATE if version >= 3 else 0)
     rules = _Ruleset(files, _BIND_TCP | _CONNECT_TCP if version >= 4 else 0)
     size = ctypes.sizeof(_Ruleset) if version >= 4 else ctypes.sizeof(ctypes.c_uint64)
     ruleset = call(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), ctypes.c_uint(0))

@@ -21,7 +21,7 @@ REACH = 4.0
 LIVE_SECONDS = 10.0
 """Timeout in seconds of a live server for a new file: its supervisor ends an engine that loads for 15."""
 NAMES = tuple(f"z{n}" for n in range(1, LATENTS + 1))
-MEMORY, MOST_MEMORY = 768, 4096
+MEMORY, MAX_MEMORY = 768, 4096
 """Megabytes of a worker beside six times its file, and in all: torch holds a file, its module, and a copy a stream."""
 
 
@@ -109,7 +109,7 @@ class Model(ModelProcessor):
             inputs=(method.inputs, hop // method.in_ratio),
             outputs=(method.outputs, hop // method.out_ratio),
             slots=self.lanes(spec),
-            memory=min(MOST_MEMORY, MEMORY + 6 * (file.bytes >> 20)),
+            memory=min(MAX_MEMORY, MEMORY + 6 * (file.bytes >> 20)),
             settings={
                 "path": file.path,
                 "sha256": file.sha256,

@@ -15,7 +15,7 @@ import tokenize
 
 from antiphon.api.backends.models import ModelError
 
-_ODD = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
+_FORBIDDEN_BYTES = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
 """Bytes that torch does not write: other than printable ASCII, continuation lines, multi-line strings."""
 _VALUES = (
     ast.Constant,
@@ -38,7 +38,7 @@ def check(text: bytes) -> None:
 
     Raises ModelError: it has what torch would run while it loads, or what torch does not write.
     """
-    if _ODD.search(text):
+    if _FORBIDDEN_BYTES.search(text):
         raise ModelError("its code has characters or strings that torch does not write; it is made to harm")
     try:
         tree = ast.parse(text)

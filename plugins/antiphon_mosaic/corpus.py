@@ -137,17 +137,17 @@ def _mapped(features: F32) -> tuple[F32, NDArray[np.int64]]:
     return place, order[nearest] + 1
 
 
-AGAIN = 0.6
+REPEAT_COST = 0.6
 """Cost of repeating the last unit."""
-ONSET = 0.5
+ONSET_COST = 0.5
 """Cost of a mismatch of onsets at the beginning of a unit, for note starts."""
-STIR = 1.0
+INNER_ONSET_COST = 1.0
 """Cost of an onset inside a unit without one in the input."""
-STEP = 0.02
+TRANSPOSITION_COST = 0.02
 """Cost of a semitone of transposition."""
-UNPITCHED = 2.0
+UNPITCHED_DISTANCE = 2.0
 """Distance in semitones assigned to an unpitched unit, and to one beyond the transposition range."""
-MOST_STEPS, MOST_NOTE_STEPS = 12, 36
+MAX_STEPS, MAX_NOTE_STEPS = 12, 36
 
 
 class UnitChooser:
@@ -157,14 +157,14 @@ class UnitChooser:
         self._corpus = corpus
         self._near = grid.size // 8 + 1
         self._features = corpus.features
-        self._begins = (ONSET * ~corpus.onset).astype(np.float32)
-        self._stir = (STIR * corpus.stir).astype(np.float32)
+        self._begins = (ONSET_COST * ~corpus.onset).astype(np.float32)
+        self._stir = (INNER_ONSET_COST * corpus.stir).astype(np.float32)
         self._squares = corpus.features**2
         self._chroma = np.ascontiguousarray(corpus.features[:, CHROMA].T)
         self._cost: F32 = np.zeros(len(corpus.starts), np.float32)
         self._part: F32 = np.zeros(len(corpus.starts), np.float32)
-        self._likeness: F32 = np.zeros((2 * MOST_STEPS + 1, len(corpus.starts)), np.float32)
-        self._wanted: F32 = np.zeros((2 * MOST_STEPS + 1, 12), np.float32)
+        self._likeness: F32 = np.zeros((2 * MAX_STEPS + 1, len(corpus.starts)), np.float32)
+        self._wanted: F32 = np.zeros((2 * MAX_STEPS + 1, 12), np.float32)
         self._weight: F32 = np.zeros(WIDTH, np.float32)
         self.steps = 0.0  # semitones by which the unit chosen last is to be transposed
         self.continues = False
@@ -192,7 +192,9 @@ class UnitChooser:
                 self._wanted[n] = np.roll(target[CHROMA], transpose - n) * np.float32(-2.0 * pitch)
             likeness = self._likeness[: 2 * transpose + 1]
             np.matmul(self._wanted[: 2 * transpose + 1], self._chroma, out=likeness)
-            likeness += np.float32(STEP) * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))[:, None]
+            likeness += (
+                np.float32(TRANSPOSITION_COST) * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))[:, None]
+            )
             np.min(likeness, axis=0, out=part)
             np.add(cost, part, out=cost)
         if onset:
@@ -203,7 +205,7 @@ class UnitChooser:
     def note(self, number: float, pitch: float) -> None:
         """Starts a selection: the costs of units for a note; number 0 for a finger, which transposes none."""
         self._cost.fill(0.0)
-        self._number, self._transpose = number, MOST_NOTE_STEPS if number > 0.0 else 0
+        self._number, self._transpose = number, MAX_NOTE_STEPS if number > 0.0 else 0
         self._likeness[0] = 0.0
         if number > 0.0:
             self._pitched(number, pitch)
@@ -211,10 +213,10 @@ class UnitChooser:
     def _pitched(self, number: float, pitch: float) -> None:
         """Adds pitch costs: transposition, its excess over the range, or a missing pitch."""
         away = np.abs(self._corpus.pitch - np.float32(number))
-        np.multiply(away, STEP, out=self._part)
+        np.multiply(away, TRANSPOSITION_COST, out=self._part)
         away -= self._transpose
-        np.clip(away, 0.0, UNPITCHED, out=away)
-        away[self._corpus.pitch == 0.0] = UNPITCHED
+        np.clip(away, 0.0, UNPITCHED_DISTANCE, out=away)
+        away[self._corpus.pitch == 0.0] = UNPITCHED_DISTANCE
         self._part += np.float32(pitch) * away
         self._cost += self._part
 
@@ -234,7 +236,7 @@ class UnitChooser:
         if cluster > 0:
             cost += np.float32(1e3) * (corpus.cluster != cluster)
         if last >= 0:
-            cost[last] += AGAIN
+            cost[last] += REPEAT_COST
             after = int(np.searchsorted(corpus.starts, next_sample))
             for n in (after - 1, after):
                 if 0 <= n < len(cost) and n != last and abs(corpus.starts[n] - next_sample) < self._near:

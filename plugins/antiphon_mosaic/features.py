@@ -16,13 +16,13 @@ WIDTH = CEPSTRA + 13
 """Features of a unit: MFCC 2 to 13 in units of `SPREAD`, chroma of length 1, level in units of `LEVEL_SPREAD`."""
 SPREAD, LEVEL_SPREAD = 60.0, 20.0
 """Feature scales in dB."""
-DEPTH = 60.0
+BAND_RANGE = 60.0
 """Band range in dB below the loudest; bands are clipped to it."""
 SILENT = -80.0
 """Level in dB below which a window is silent."""
 LOWEST, HIGHEST = 50.0, 1600.0
 """Range of pitches in Hz."""
-CLEAR = 0.8
+MIN_PEAK = 0.8
 """Minimum autocorrelation peak of a pitched sound."""
 
 
@@ -78,7 +78,7 @@ class Describer:
         short = windows[:, self._size :] * self._short
         spectrum = np.fft.rfft(short, axis=1)
         levels = 10.0 * np.log10((spectrum.real**2 + spectrum.imag**2) @ self._bank + 1e-9)
-        levels = np.maximum(levels, levels.max(axis=1, keepdims=True) - DEPTH)
+        levels = np.maximum(levels, levels.max(axis=1, keepdims=True) - BAND_RANGE)
         out[:, TIMBRE] = levels @ self._cosines
         classes = np.sqrt(np.abs(np.fft.rfft(windows * self._long, axis=1))) @ self._classes
         out[:, CHROMA] = classes / (np.linalg.norm(classes, axis=1, keepdims=True) + 1e-9)
@@ -102,7 +102,7 @@ class Describer:
         before, here, after = (found[rows, at + n] for n in (-1, 0, 1))
         shift = 0.5 * (before - after) / np.minimum(before - 2.0 * here + after, -1e-9)
         numbers = note_number(rate / (at + np.clip(shift, -0.5, 0.5)))
-        return np.where(top[:, 0] > CLEAR, numbers, 0.0).astype(np.float32)
+        return np.where(top[:, 0] > MIN_PEAK, numbers, 0.0).astype(np.float32)
 
 
 def level_of(windows: F32) -> F32:

@@ -14,7 +14,7 @@ SIDE = 2
 """Segments before and after one in its energy average."""
 MAX_GAIN = 30.0
 CEILING = 0.98
-BANDS, MOST_FIT = 14, 18.0
+BANDS, MAX_FIT = 14, 18.0
 
 
 class LevelMatcher:
@@ -44,7 +44,7 @@ class LevelMatcher:
 
 
 class BandFitter:
-    """Matches the spectrum of a mosaic to the input's, in `BANDS` mel bands by at most `MOST_FIT` dB; a hop late."""
+    """Matches the spectrum of a mosaic to the input's, in `BANDS` mel bands by at most `MAX_FIT` dB; a hop late."""
 
     def __init__(self, grid: Grid) -> None:
         size = 2 * grid.hop
@@ -66,7 +66,7 @@ class BandFitter:
         spectrum = np.fft.rfft(made * self._window)
         wanted = np.fft.rfft(dry * self._window)
         levels = [np.log10((s.real**2 + s.imag**2) @ self._gather + 1e-9) for s in (wanted, spectrum)]
-        gain = np.clip(amount * 10.0 * (levels[0] - levels[1]), -MOST_FIT, MOST_FIT)
+        gain = np.clip(amount * 10.0 * (levels[0] - levels[1]), -MAX_FIT, MAX_FIT)
         frame = np.fft.irfft(spectrum * (10.0 ** (gain / 20.0) @ self._spread)) * self._window
         np.add(self._rest, frame[:hop], out=out)
         self._rest[:] = frame[hop:]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
-from antiphon_mosaic.corpus import CLUSTERS, MAX_UNITS, MOST_STEPS, UnitChooser, corpus, read
+from antiphon_mosaic.corpus import CLUSTERS, MAX_STEPS, MAX_UNITS, UnitChooser, corpus, read
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
 from antiphon_mosaic.kernels import GrainPool, Window
 from antiphon_mosaic.level import BandFitter, LevelMatcher
@@ -64,7 +64,7 @@ class Mosaic(Processor):
         Param("y", default=0.5, low=0.0, high=1.0, doc="Place on the map: soft to loud, mostly."),
         Param("touch", default=0.0, low=0.0, high=1.0, doc="Level of a finger that plays the units at x, y."),
         Param("cluster", "int", 0, 0, CLUSTERS, doc="Plays one cluster of units alone, 1 dark to 8 bright; 0 all."),
-        Param("transpose", "int", 6, 0, MOST_STEPS, unit="semitones", doc="How far units are moved to fit the chroma."),
+        Param("transpose", "int", 6, 0, MAX_STEPS, unit="semitones", doc="How far units are moved to fit the chroma."),
         Param("fit", default=0.5, low=0.0, high=1.0, doc="How far units get the input's levels in 14 bands."),
         Param("follow", default=1.0, low=0.0, high=1.0, doc="1: at the input's level; 0: units at their own."),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", doc="Output level."),

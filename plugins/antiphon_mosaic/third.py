@@ -46,7 +46,7 @@ INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "dr
 LEVELS = {"piano": 0.5, "guitar": 0.4, "bass": 0.7, "drums": 0.8, "pad": 0.35}
 VOICE, MELODY = 1.0, 0.6
 """Gains of A's voice relative to its own level, and of a played melody, against the band."""
-SUNG = 0.3
+MIN_VOICE_LEVEL = 0.3
 """Minimum level of A's voice relative to A's to stay as sound."""
 
 
@@ -157,19 +157,19 @@ def find_voice(sound: F32, work: Path) -> F32 | None:
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
     voice = read_sound(work / "voice.wav").samples[:1, : sound.shape[1]]
     own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, listening_mono(sound)))
-    return np.asarray(voice, np.float32) if own > SUNG * whole else None
+    return np.asarray(voice, np.float32) if own > MIN_VOICE_LEVEL * whole else None
 
 
 SIZE, HOP = 2048, 512
 """Window and hop in samples."""
 BATCH_SIZE = 256
-LONGEST = 600.0
+MAX_SECONDS = 600.0
 """Maximum seconds of A."""
-CHANGE = 0.75
+TRANSFER_AMOUNT = 0.75
 """`amount` of the timbre transfer of the harmonic part."""
-STRUCK = 0.7
+PERCUSSION_GAIN = 0.7
 """Gain of each of the two percussive layers: A's own, equalised, and B's units."""
-USED = ("reference", "tempo", "genre")
+PARAM_NAMES = ("reference", "tempo", "genre")
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -178,11 +178,13 @@ def run(job: FileJob) -> tuple[Written, ...]:
     Raises UsageError: a parameter was given that only the live node has, or A is too long. Raises FileError: a file
     cannot be read or written.
     """
-    if others := sorted(set(job.settings) - set(USED)):
+    if others := sorted(set(job.settings) - set(PARAM_NAMES)):
         raise UsageError(f"on files third takes reference, tempo and genre alone; leave {', '.join(others)} out")
     first = read_sound(job.source)
-    if first.samples.shape[1] > LONGEST * first.rate:
-        raise UsageError(f"{printable_path(job.source)} is longer than {LONGEST / 60:g} minutes; give a shorter part")
+    if first.samples.shape[1] > MAX_SECONDS * first.rate:
+        raise UsageError(
+            f"{printable_path(job.source)} is longer than {MAX_SECONDS / 60:g} minutes; give a shorter part"
+        )
     if first.samples.shape[1] < 2 * SIZE:
         raise FileError(f"{printable_path(job.source)} is too short; give at least {2 * SIZE} samples")
     sound, rate = first.samples, first.rate
@@ -226,13 +228,13 @@ def third(
     if _level(their_held) < 0.02 * _level(second):
         their_held = second
     progress(0.3)
-    held = node("transfer", equalise(held, their_held), their_held, rate, {"amount": CHANGE})
+    held = node("transfer", equalise(held, their_held), their_held, rate, {"amount": TRANSFER_AMOUNT})
     out = _at(_level(their_held), held)
     progress(0.6)
     if _level(their_struck) > 0.02 * _level(second) and _level(struck) > 1e-5:
         own = equalise(struck, their_struck)
         units = node("mosaic", struck, their_struck, rate, {"size": 80.0, "pitch": 0.0, "transpose": 0, "fit": 0.0})
-        out += STRUCK * (_at(_level(their_struck), own) + _at(_level(their_struck), units))
+        out += PERCUSSION_GAIN * (_at(_level(their_struck), own) + _at(_level(their_struck), units))
     progress(0.9)
     out = _at(_level(first), out)
     return np.asarray(out * min(1.0, 0.98 / max(float(np.abs(out).max()), 1e-9)), np.float32)

@@ -33,7 +33,7 @@ MAX_PACKET = 16 << 20
 """Maximum packet size in bytes; the broker drops larger ones."""
 RETRY_SECONDS = 1.0
 """Seconds after resuming a session in which the broker may redeliver unacknowledged messages."""
-REMEMBERED = 16384
+MAX_REMEMBERED = 16384
 SHORT = 64
 AT_MOST_SENT = 10
 """Maximum messages in flight; aiomqtt logs warnings beyond."""
@@ -71,7 +71,7 @@ class Once:
         self._again_until = 0.0
         self._seen.pop(mid, None)
         self._seen[mid] = what
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return True
 

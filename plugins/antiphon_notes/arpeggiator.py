@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from antiphon.api import IO, Event, Param
 from antiphon_notes.mapping import SEED
-from antiphon_notes.node import JUMP, LEFT_OUT, ClockNode, Key, Made, dice
+from antiphon_notes.node import DROPPED_NOTES, JUMP, ClockNode, Key, Made, dice
 
 MODES = ("up", "down", "updown", "played", "random", "chord")
 LATE = 0.25
@@ -24,7 +24,7 @@ class Arpeggiator(ClockNode):
         Param("gate", default=0.6, low=0.05, high=1.0, doc="Length of a note, as a share of a step."),
         Param("octaves", "int", 1, 1, 4, unit="octaves", doc="Octaves that it goes through."),
         SEED,
-        LEFT_OUT,
+        DROPPED_NOTES,
     )
 
     def forget(self) -> None:

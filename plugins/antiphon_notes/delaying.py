@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from antiphon.api import IO, Event, FileUse, Param
 from antiphon_notes.mapping import SEED
-from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made, dice
+from antiphon_notes.node import DROPPED_NOTES, ClockNode, Key, Made, dice
 
 DIRECTIONS = ("up", "down", "alternate")
 WINDOW = 0.05
@@ -59,7 +59,7 @@ class EchoNode(Delaying):
         Param("feedback", default=0.6, low=0.0, high=1.0, doc="Velocity of each repeat, as a share of the one before."),
         Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes each repeat against the one before."),
         Param("through", "switch", True, doc="Plays the notes themselves too."),
-        LEFT_OUT,
+        DROPPED_NOTES,
     )
 
     def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
@@ -85,7 +85,7 @@ class Strum(Delaying):
         Param(
             "tilt", default=0.0, low=-1.0, high=1.0, doc="Velocity from the first note to the eighth: softer, louder."
         ),
-        LEFT_OUT,
+        DROPPED_NOTES,
     )
 
     def forget(self) -> None:
@@ -134,7 +134,7 @@ class Humanise(Delaying):
         Param("beats", default=0.04, low=0.0, high=0.5, unit="beats", doc="The longest delay."),
         Param("velocity", default=0.2, low=0.0, high=1.0, doc="The largest change of velocity, as a share of it."),
         SEED,
-        LEFT_OUT,
+        DROPPED_NOTES,
     )
 
     def forget(self) -> None:

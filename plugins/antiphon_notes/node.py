@@ -29,9 +29,9 @@ Key = tuple[int, int]
 """A note's channel and number."""
 Made = tuple[int, int, float]
 """Channel, number and velocity of a note to play."""
-MOST_SOUNDING, MOST_WAITING = 128, 256
+MAX_SOUNDING, MAX_WAITING = 128, 256
 """Maximum sounding notes: the oldest is ended for a further one. Maximum pending notes: further ones are dropped."""
-ROOM = 1024 - 3 * MOST_SOUNDING
+MAX_EMITTED = 1024 - 3 * MAX_SOUNDING
 """Maximum events emitted per block besides note-offs: `IO.emit` drops events beyond 1024, never note-offs."""
 OF_A_NOTE = ("pitch", "pressure", "timbre")
 JUMP = 0.05
@@ -120,7 +120,7 @@ class NoteNode(Processor):
 
     def send(self, io: IO, event: Event) -> None:
         """Emits an event other than a note-off, unless the block is full."""
-        if len(io.events_out) < ROOM:
+        if len(io.events_out) < MAX_EMITTED:
             io.emit(event)
 
     def begin(self, io: IO, event: Event, made: Iterable[Made]) -> tuple[Key, ...]:
@@ -147,7 +147,7 @@ class NoteNode(Processor):
         if key in self._down:
             for channel, number in self.expressed(key):
                 self.send(io, Event(event.kind, event.offset, number, event.value, channel))
-        elif key in self._before or len(self._before) < MOST_SOUNDING:
+        elif key in self._before or len(self._before) < MAX_SOUNDING:
             self._before.setdefault(key, {})[event.kind] = event.value
 
     def expressed(self, key: Key) -> Iterable[Key]:
@@ -156,12 +156,12 @@ class NoteNode(Processor):
 
     def on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
         """Note-on; retriggers a held note. Dropped if the block is full."""
-        if len(io.events_out) >= ROOM:
+        if len(io.events_out) >= MAX_EMITTED:
             return
         count = self._sounding.pop(note, 0)
         if count:
             io.emit(Event("off", frame, note[1], 0.0, note[0]))
-        elif len(self._sounding) >= MOST_SOUNDING:
+        elif len(self._sounding) >= MAX_SOUNDING:
             oldest = next(iter(self._sounding))
             del self._sounding[oldest]
             io.emit(Event("off", frame, oldest[1], 0.0, oldest[0]))
@@ -193,7 +193,7 @@ class LaterNote(NamedTuple):
     velocity: float
 
 
-LEFT_OUT = Param(
+DROPPED_NOTES = Param(
     "left_out", "int", 0, 0, 1 << 20, unit="notes", readonly=True, doc="Notes for which there was no room."
 )
 """Counter of dropped notes of each `ClockNode`."""
@@ -280,8 +280,8 @@ class ClockNode(NoteNode):
 
     def later(self, beat: float, note: Key, velocity: float) -> bool:
         """Schedules a note-on at a beat; False if the schedule is full. Its `ends` call is required."""
-        if self._open >= MOST_WAITING or not 0 <= note[1] <= 127:
-            self.left_out += self._open >= MOST_WAITING
+        if self._open >= MAX_WAITING or not 0 <= note[1] <= 127:
+            self.left_out += self._open >= MAX_WAITING
             return False
         self._open += 1
         self._put(beat, note, min(1.0, max(velocity, 1.0 / 127.0)))

@@ -19,7 +19,7 @@ MAX_Q = 30.0
 GRID = 16
 """Interval in frames of the denormal check of a voice's states."""
 PI = math.pi
-WIDER = 2.0
+WIDTH_FACTOR = 2.0
 """Bandwidth of a vowel's formants, as a factor of the table's."""
 LIFT = 12.0
 """Make-up gain of a vowel's formants: five narrow bands pass little of a sound."""

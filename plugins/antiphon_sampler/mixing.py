@@ -10,7 +10,7 @@ from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.motion import Motion, Moves, sampler_level, sampler_pace, sampler_sweep
 from antiphon_sampler.rows import FAR, NEAR, NO_END, PHASES, ROWS, Real, Whole, sampler_fall, sampler_value
 from antiphon_sampler.samples import PAGE
-from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
+from antiphon_sampler.streams import STARVED_WORD, STRIDE, StreamWord, sampler_page
 
 GLIDE = 1.0 / 480.0
 """Maximum change of the pressure gain per frame: 10 ms at 48 kHz from none to full."""
@@ -186,7 +186,7 @@ def sampler_mix(y: Audio, s: SamplerState, begin: i64, end: i64) -> i64:
                 if stream >= 0:
                     s.words[stream + StreamWord.ON] = 0
                 if ended == 2:
-                    s.words[STARVED] = s.words[STARVED] + 1
+                    s.words[STARVED_WORD] = s.words[STARVED_WORD] + 1
             else:
                 if stream >= 0:
                     store_release(s.words, stream + StreamWord.AT, i64(s.real[v * Real.SIZE + Real.POSITION]) // PAGE)

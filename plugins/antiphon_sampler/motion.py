@@ -16,7 +16,7 @@ from antiphon_sampler.coloring import (
     HIGHEST,
     LIFT,
     LOWEST,
-    WIDER,
+    WIDTH_FACTOR,
     Color,
     FilterSection,
     On,
@@ -145,9 +145,9 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
     if values.vowel != "off":
         on |= On.VOWEL
         for n, (hertz, level, width) in enumerate(FORMANTS[values.vowel]):
-            gain = LIFT * 10.0 ** (level / 20.0) * WIDER * width / hertz
+            gain = LIFT * 10.0 ** (level / 20.0) * WIDTH_FACTOR * width / hertz
             where = at + Color.VOWEL + n * FilterSection.SIZE
-            sampler_section(color, where, hertz, hertz / (WIDER * width), gain, rate)
+            sampler_section(color, where, hertz, hertz / (WIDTH_FACTOR * width), gain, rate)
     return on
 
 

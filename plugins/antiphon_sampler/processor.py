@@ -16,7 +16,7 @@ from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, named_rows, pad_map, sound_words
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import BATCH_SIZE, LEAST, MAX_LOOPS, ClockedLoop, between, cuts_between, region
-from antiphon_sampler.sounds import READY, Sounds, sounds_of
+from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
 
@@ -61,7 +61,7 @@ class Sampler(Processor):
                 self._general.start()
             if not pool.lockstep:
                 self._sounds.start()
-                self._sounds.wait(READY)
+                self._sounds.wait(READY_SECONDS)
         self._in_place = pool is not None and pool.lockstep
         self._first_general = len(listing.names)
         self._rows = named_rows(listing.names)

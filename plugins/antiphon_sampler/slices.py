@@ -18,7 +18,7 @@ LEAST = 1.0 / 32.0
 """Minimum beats of a loop."""
 BATCH_SIZE = 64
 """Maximum slices started in one block; further ones start late, in the next."""
-EARLY = 1e-3
+ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 
 
@@ -41,7 +41,7 @@ class ClockedLoop:
         first, last = self.cuts[0], self.cuts[-1]
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
-        return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - EARLY))
+        return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - ROUNDING_FRAMES))
 
     def follow(self, time: BlockTime) -> None:
         """Restarts the loop if the running clock has jumped by more than its length."""
@@ -66,7 +66,7 @@ def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, .
     return (first, *(at for at in sample.onsets if first < at < last), last)
 
 
-BEHIND = range(1, 10)
+LOOK_BACK = range(1, 10)
 """Look-back in level pieces that an onset exceeds, 18 ms: longer than a period of a bass drum's beginning."""
 MOST = 512
 """Maximum slices of a sample."""
@@ -80,10 +80,10 @@ def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     """
     step = piece_frames(rate)
     count = sound.shape[1] // step
-    if count <= BEHIND.stop:
+    if count <= LOOK_BACK.stop:
         return (0,)
     mono = listening_mono(sound)[: count * step].astype(np.float64)
-    rise = level_rises(mono, rate, BEHIND, circular=False)
+    rise = level_rises(mono, rate, LOOK_BACK, circular=False)
     found = [0]
     for n in np.flatnonzero(rise > ONSET_RISE):
         frame = _beginning(mono, int(n), step)

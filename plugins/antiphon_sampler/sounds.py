@@ -23,9 +23,9 @@ LONGEST = 30.0
 """Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
 MAX_BYTES = 512 << 20
 """Memory limit of one library's samples, bytes."""
-EAGER = 2048
+MAX_EAGER_FILES = 2048
 """Maximum files of a library that is decoded whole; larger ones are decoded sample by sample on request."""
-READY = 4.0
+READY_SECONDS = 4.0
 """Maximum seconds `prepare` waits for a library's samples."""
 
 
@@ -58,7 +58,7 @@ class Sounds:
         self._lock = threading.Lock()
         self._next = 0
         # the shortest first: drums are there at once, pads later
-        self._order = sorted(range(len(paths)), key=lambda n: _size(paths[n])) if len(paths) <= EAGER else []
+        self._order = sorted(range(len(paths)), key=lambda n: _size(paths[n])) if len(paths) <= MAX_EAGER_FILES else []
         self._decoder = KeptDecoder(rate)
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -148,7 +148,7 @@ class Sounds:
     def wait(self, seconds: float) -> None:
         """Waits until a small library is decoded, at most `seconds`."""
         end = time.monotonic() + seconds
-        while not self.complete and len(self._paths) <= EAGER and time.monotonic() < end:
+        while not self.complete and len(self._paths) <= MAX_EAGER_FILES and time.monotonic() < end:
             time.sleep(0.005)
 
     def __del__(self) -> None:

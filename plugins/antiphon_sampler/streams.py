@@ -48,7 +48,7 @@ class StreamWord(IntEnum):
     SIZE = 29
 
 
-STARVED = PLACES * StreamWord.SIZE
+STARVED_WORD = PLACES * StreamWord.SIZE
 """Index of the counter of voices that ended for lack of a page; after all streams' words."""
 
 
@@ -91,7 +91,7 @@ class PageStreams:
 
     def __init__(self) -> None:
         """Reserves the buffer; the system commits its memory as pages are read."""
-        self.words = np.zeros(STARVED + 1, np.int64)
+        self.words = np.zeros(STARVED_WORD + 1, np.int64)
         self._pages = np.zeros((PLACES, SLOTS, PAGE_SIDES, STRIDE), np.float32)
         self.buffer = int(self._pages.ctypes.data)
         self._samples: list[LongSample | None] = [None] * PLACES
@@ -101,19 +101,19 @@ class PageStreams:
     @property
     def in_use(self) -> bool:
         """True while a voice reads a long sample."""
-        if self._opened and not self.words[: STARVED : StreamWord.SIZE].any():
+        if self._opened and not self.words[: STARVED_WORD : StreamWord.SIZE].any():
             self._opened = False
         return self._opened
 
     @property
     def starved(self) -> int:
         """Number of voices that ended for lack of a page."""
-        return int(self.words[STARVED])
+        return int(self.words[STARVED_WORD])
 
     def reset(self) -> None:
         for stream in range(PLACES):
             self.words[stream * StreamWord.SIZE + StreamWord.ON] = 0
-        self.words[STARVED] = 0
+        self.words[STARVED_WORD] = 0
 
     def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
         """Opens a stream for a new voice, whose kernel closes it; its number, or -1 if none is free."""

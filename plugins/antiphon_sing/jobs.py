@@ -24,7 +24,7 @@ from antiphon_sing.voicing import NEURAL, voice_name
 Places = NDArray[np.int_]
 HOP = 0.005
 """Seconds between pitch and level values: short relative to a vibrato cycle."""
-REACH = 2.5
+SEARCH_SEMITONES = 2.5
 """Search range of a note's pitch in semitones: less than the distance of harmonics, more than any vibrato."""
 PERIODIC = 0.5
 """Minimum correlation of successive periods for a pitch."""
@@ -34,11 +34,11 @@ _BATCH_SIZE = 128
 """Hops per batch: a note may be as long as the recording, and memory is bounded."""
 SMOOTH = 5
 """Length in hops of the median filter over pitches."""
-LOUD = 0.05
+LEVEL_SECONDS = 0.05
 """Window in seconds of the levels: longer than a period of the lowest voice, shorter than a consonant's gap."""
 MOST, LEAST = 8.0, 0.06
 """Gain limits of level following: 18 dB up, 24 down, so that consonants before a beat are not lost."""
-TOP = 0.98
+MAX_PEAK = 0.98
 """Maximum output peak."""
 
 
@@ -48,7 +48,7 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     (second, semitones from the note) every `HOP` where the sound is periodic; `number`: of MIDI.
     """
     period = rate / (440.0 * 2.0 ** ((number - 69) / 12.0))
-    low, high = int(period * 2.0 ** (-REACH / 12.0)), int(period * 2.0 ** (REACH / 12.0)) + 2
+    low, high = int(period * 2.0 ** (-SEARCH_SEMITONES / 12.0)), int(period * 2.0 ** (SEARCH_SEMITONES / 12.0)) + 2
     window = round(PERIODS * period)
     times = np.arange(start, end, HOP)
     at = np.round(times * rate).astype(int) - (window + high) // 2
@@ -98,13 +98,13 @@ def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
     frames = np.arange(len(gain)) * HOP * rate
     followed: Samples = sound * np.interp(np.arange(sound.shape[1]), frames, gain).astype(np.float32)
     peak = float(np.abs(followed).max(initial=0.0))
-    followed *= np.float32(min(1.0, TOP / max(peak, 1e-9)))
+    followed *= np.float32(min(1.0, MAX_PEAK / max(peak, 1e-9)))
     return followed
 
 
 def _levels(sound: F32, rate: int) -> F64:
-    """RMS over `LOUD`, every `HOP`."""
-    window = np.hanning(round(LOUD * rate))
+    """RMS over `LEVEL_SECONDS`, every `HOP`."""
+    window = np.hanning(round(LEVEL_SECONDS * rate))
     hop = round(HOP * rate)
     power = np.convolve(sound.astype(np.float64) ** 2, window / window.sum(), mode="same")[::hop]
     return np.asarray(np.sqrt(np.maximum(power, 0.0)))
@@ -112,7 +112,7 @@ def _levels(sound: F32, rate: int) -> F64:
 
 RATE = 48000
 CHANNELS = 2
-LEAD = 350.0
+LOOK_AHEAD_MS = 350.0
 """Look-ahead in milliseconds for consonants and word ends on files."""
 LONGEST = 1000
 """Maximum characters of the lyrics of one node."""
@@ -192,7 +192,7 @@ def _written(
             TimedNote(round(x.start * rate), round(x.end * rate), x.number, x.velocity, _course(x, source, rate))
             for x in notes
         ]
-        voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
+        voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LOOK_AHEAD_MS, "legato": "next"}, timed))
     frames = round(seconds * rate)
     with AudioWriter(job.target, rate, CHANNELS, finish=job.finish) as writer:
         blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)

@@ -10,7 +10,7 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 TICK = 32
 """Samples between pitch updates."""
-HELD = 0.4
+HELD_SPEED = 0.4
 """Speed of a held vowel relative to speech: a frozen one is unintelligible."""
 VELVET = 18.0
 """Mean samples between the impulses of breath noise."""
@@ -164,7 +164,7 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
         # where it is in the text
         if mode == Mode.HOLD:
             held = held + 1.0
-            at = at + HELD * step * s.real[r + VoiceRow.WAY]
+            at = at + HELD_SPEED * step * s.real[r + VoiceRow.WAY]
             sound = sound + s.real[r + VoiceRow.WAY]
             if at >= s.real[r + VoiceRow.HIGH]:
                 s.real[r + VoiceRow.WAY] = -1.0

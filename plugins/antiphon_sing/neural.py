@@ -20,14 +20,14 @@ GLIDES = frozenset("AIOQWY")
 MARKS = frozenset("ˈˌː")
 SPEED = 0.85
 """Relative speech rate; 1 is the network's own."""
-EARLY = 3.0
+LEAD_FRAMES = 3.0
 """Frames by which sound precedes the letter's position at that speed: voiced and voiceless phones differ most."""
-MOVED = 4
+MAX_VOWEL_SHIFT = 4
 """Maximum shift in frames of a vowel towards voiced sound."""
-FAR = 0.03
+MIN_SHIFT_GAIN = 0.03
 """Minimum gain of such a shift per frame, as a share of a vowel's level."""
 SILENT = -30.0
-AFTER = " lˈɑ lˈɑ."
+LINE_SUFFIX = " lˈɑ lˈɑ."
 """Text appended to a line: the last word of a sentence is half unvoiced."""
 SPEECH = 200.0
 """Speaking pitch in Hz."""
@@ -63,7 +63,7 @@ class NeuralVoice:
         """Speaks a line. `words`: at least one."""
         from hibari import dsp
 
-        letters = "".join(self._letters(words)) + AFTER
+        letters = "".join(self._letters(words)) + LINE_SUFFIX
         ids = [0, *(self._voice.vocab[c] for c in letters), 0]
         dur = self._run(ids, np.ones(len(ids)), np.zeros(2 * len(ids)))[6]
         frames = int(dur.sum()) * 2
@@ -89,7 +89,7 @@ class NeuralVoice:
         envelope = np.stack([np.interp(bins, at, row[at.astype(int)]) for row in harmonic.T])
         envelope = np.exp(np.minimum(envelope, 7.0)) * voiced[:, None] * level
         # a phone sounds before the place of its letter; marks of stress and spaces take time too
-        starts = np.maximum(0.0, np.concatenate([[0.0], np.cumsum(dur)]) * 2.0 - EARLY)
+        starts = np.maximum(0.0, np.concatenate([[0.0], np.cumsum(dur)]) * 2.0 - LEAD_FRAMES)
         spans: list[Phone] = []
         word, begin = 0, None
         for n, c in enumerate(["^", *letters]):
@@ -139,15 +139,19 @@ def _stressed(word: str) -> str:
 
 
 def _placed(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
-    """Phones with each vowel shifted by at most `MOVED` frames to its most voiced position; `loud`: of each frame."""
+    """Phones with vowels shifted by up to `MAX_VOWEL_SHIFT` frames to their most voiced position; `loud`: per frame."""
     most = float(np.median(loud[loud > 0.05])) if (loud > 0.05).any() else 1.0
     kept = np.minimum(loud, most)
     found = list(phones)
     for n, phone in enumerate(phones):
         if phone.vowel:
             first, last = round(phone.start), max(round(phone.start) + 1, round(phone.end))
-            moves = [k for k in range(-MOVED, MOVED + 1) if first + k >= 0 and last + k <= len(loud)]
-            move = max(moves, key=lambda k: kept[first + k : last + k].mean() - FAR * most * abs(k), default=0)
+            moves = [
+                k for k in range(-MAX_VOWEL_SHIFT, MAX_VOWEL_SHIFT + 1) if first + k >= 0 and last + k <= len(loud)
+            ]
+            move = max(
+                moves, key=lambda k: kept[first + k : last + k].mean() - MIN_SHIFT_GAIN * most * abs(k), default=0
+            )
             found[n] = replace(phone, start=phone.start + move, end=phone.end + move)
             if n and found[n - 1].end >= min(phone.start, found[n].start):
                 found[n - 1] = replace(found[n - 1], end=max(found[n - 1].start, found[n].start))

@@ -18,15 +18,15 @@ from antiphon_sing.texts import Key, texts
 from antiphon_sing.voices import VOICES, NewNote, SingingVoices
 
 POLYPHONY = 8
-TOGETHER = 0.03
+CHORD_SECONDS = 0.03
 """Maximum distance in seconds of the keys of a chord, which sings one syllable."""
 SLUR = 0.06
 """Maximum wait in seconds of a held vowel for its next note."""
-READY = 3.0
+READY_SECONDS = 3.0
 """Maximum seconds `prepare` waits for the frames of a text."""
-EARLY = 0.03
+GLIDE_LEAD = 0.03
 """Seconds before the beat at which a pitch glide starts."""
-LEAST = 0.05
+MIN_VOWEL_SECONDS = 0.05
 """Minimum seconds of a vowel before its coda."""
 ALL_OFF = (120, 123)
 _DB = math.log(10.0) / 20.0
@@ -132,7 +132,7 @@ class Sing(Processor):
         self._key: Key = (str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate)
         self._late = False
         if pool is not None:  # the trial of a new node has none
-            self._song = texts().make(self._key) if pool.lockstep else texts().begin(self._key, READY)
+            self._song = texts().make(self._key) if pool.lockstep else texts().begin(self._key, READY_SECONDS)
             self._late = self._song is None
         self.reset()
 
@@ -275,7 +275,7 @@ class Sing(Processor):
         lead = 0 if event.live else self._lead
         self._off(key, event.offset, event.live)
         shape = self._shapes.take(event.number, event.channel)
-        together = now - self._last <= TOGETHER * self._rate
+        together = now - self._last <= CHORD_SECONDS * self._rate
         newest = self._newest
         if not together and self._down and io.value("legato") == "slur" and newest >= 0:
             self._slur(newest, key, now + lead)
@@ -337,7 +337,7 @@ class Sing(Processor):
         self._newest, self._aims[voice] = voice, float(event.number)
         self._later(start, 0, voice)
         if pitch != event.number:
-            self._later(max(start, now + lead - round(EARLY * self._rate)), 3, voice, float(event.number))
+            self._later(max(start, now + lead - round(GLIDE_LEAD * self._rate)), 3, voice, float(event.number))
 
     def _slur(self, voice: int, key: tuple[int, int], sample: int) -> None:
         """Slurs a voice to another key."""
@@ -355,7 +355,7 @@ class Sing(Processor):
             due = self._due[n]
             if due.do == 1 and due.voice != voice and due.sample + due.value > start:
                 del self._due[n]
-                least = self._vowels[due.voice] + round(LEAST * self._rate)
+                least = self._vowels[due.voice] + round(MIN_VOWEL_SECONDS * self._rate)
                 begin = max(now, least, min(due.sample, start - round(due.value)))
                 self._serial += 1
                 insort(self._due, due._replace(sample=begin, serial=self._serial, value=max(1, start - begin)))
@@ -367,7 +367,7 @@ class Sing(Processor):
             return
         now, lead = self._now + offset, 0 if live else self._lead
         self._voices.notes[voice] = None
-        least = self._vowels[voice] + round(LEAST * self._rate)
+        least = self._vowels[voice] + round(MIN_VOWEL_SECONDS * self._rate)
         if voice == self._newest and begun.song.places[self._next % len(begun.song.places)].held:
             self._later(max(now + lead, least) + round(SLUR * self._rate), 2, voice)
             return

@@ -24,7 +24,7 @@ _LINES = "/\\"
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MAX_BYTES = 16 << 20
 DRUMS = 10
-NEAR = 0.06
+MAX_LYRIC_DISTANCE = 0.06
 """Maximum beats between a lyric and its note."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -95,12 +95,16 @@ def _midi(path: Path, reach: float) -> tuple[tuple[ScorePart, ...], float]:
         if not notes:
             continue
         starts = {note.start for note in notes}
-        if not own and spare and sum(any(abs(at - s) < NEAR for s in starts) for at, _ in spare) >= 0.8 * len(spare):
+        if (
+            not own
+            and spare
+            and sum(any(abs(at - s) < MAX_LYRIC_DISTANCE for s in starts) for at, _ in spare) >= 0.8 * len(spare)
+        ):
             own = spare
         found = []
         bends = _bends(track, times, reach)
         for note in notes:
-            text = next((text for at, text in own if abs(at - note.start) < NEAR), "")
+            text = next((text for at, text in own if abs(at - note.start) < MAX_LYRIC_DISTANCE), "")
             begin, end = times.seconds(note.start), times.seconds(note.end)
             line = bends.get(note.channel, [])
             first, last = max(0, bisect(line, (begin, math.inf)) - 1), bisect(line, (end, -math.inf))

@@ -50,11 +50,11 @@ class Spoken:
 TAPS = 0.016
 """Length of a response in seconds."""
 _PAIRS = frozenset(a + b for a in "pbtdkgɡfθʃs" for b in "lɹrjw") | frozenset(f"s{c}" for c in "ptkmnf")
-LOUD = 0.35
+HELD_RMS = 0.35
 """RMS of a held vowel."""
-HELD = 0.2
+HELD_SHARE = 0.2
 """Share of a vowel held on each side of its steadiest frame. A larger one delays the next beat."""
-MOST = 1.3
+MAX_LEVEL = 1.3
 """Maximum level of any frame relative to it."""
 
 
@@ -157,14 +157,14 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
         if not place.held:
             for frame in np.linspace(place.vowel + 0.3 * (place.low - place.vowel), place.high, 4):
                 at.append(float(frame))
-                gains.append(float(np.log(LOUD / max(1e-9, loud[min(len(loud) - 1, round(frame))]))))
+                gains.append(float(np.log(HELD_RMS / max(1e-9, loud[min(len(loud) - 1, round(frame))]))))
     middle = float(np.median(gains[1:])) if found else 0.0
     gains[0] = middle
     order = np.argsort(at)
     curve = np.interp(
         np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
     )
-    return np.asarray(np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)), np.float32)
+    return np.asarray(np.minimum(np.exp(curve), MAX_LEVEL * HELD_RMS / np.maximum(loud, 1e-9)), np.float32)
 
 
 def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
@@ -190,7 +190,7 @@ def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
         change = np.abs(np.diff(level, axis=0)).mean(axis=1)
         quiet = np.maximum(0.0, np.median(level.mean(axis=1)) - level[1:-1].mean(axis=1))
         middle = float(inside[np.argmin(change[1:] + change[:-1] + quiet)])
-    half = max(0.5, HELD * length)
+    half = max(0.5, HELD_SHARE * length)
     low = max(vowel.start + min(0.5, 0.2 * length), middle - half)
     return low, max(low, min(last, middle + half))
 

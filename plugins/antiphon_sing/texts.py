@@ -11,9 +11,9 @@ from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
 from antiphon_sing.song import Place, Song, VoiceError
 
 MAX_BYTES = 1 << 30
-STALL = 60.0
+TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of the process."""
-KEPT = 8
+CACHE_SIZE = 8
 """Number of cached songs not referenced by a node."""
 Key = tuple[str, str, int]
 """Text, voice, rate."""
@@ -58,7 +58,7 @@ class Texts:
                 except VoiceError as error:
                     found = str(error)
                 self._songs[key] = found
-                while len(self._songs) > KEPT:
+                while len(self._songs) > CACHE_SIZE:
                     self._songs.popitem(last=False)
         if isinstance(found, str):
             raise VoiceError(found)
@@ -76,7 +76,7 @@ class Texts:
             if self._process is None or self._process.ended:
                 self._process = HelperProcess("antiphon_sing.child")
             self._process.send({"text": text, "voice": voice, "rate": rate})
-            answer, data = self._process.receive(MAX_BYTES, STALL)
+            answer, data = self._process.receive(MAX_BYTES, TIMEOUT_SECONDS)
             if "problem" in answer:
                 raise VoiceError(str(answer["problem"]))
             shape = tuple(int(n) for n in answer["frames"])

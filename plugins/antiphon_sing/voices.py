@@ -15,11 +15,11 @@ VOICES = 16
 """Number of rows: 8 held and 8 ending voices."""
 SOFT, HARD = 0.02, 0.004
 """Fade-in in seconds of a voice that begins with a vowel, and with a consonant."""
-JUMP = 0.025
+CROSSFADE_SECONDS = 0.025
 """Crossfade in seconds between two frames."""
 LOWEST = 20.0
 """Cutoff of the high-passes in Hz: two octaves below the lowest voice, which loses .5 dB."""
-HASTE = 2.0
+MAX_SPEED_UP = 2.0
 """Maximum speed-up of consonants under time pressure."""
 
 
@@ -94,13 +94,13 @@ class SingingVoices:
         onset = (place.vowel - place.onset) * song.hop * begun.pace
         step = 1.0 / (song.hop * begun.pace)
         if 0 < begun.samples < onset:
-            step *= min(HASTE, onset / begun.samples)
+            step *= min(MAX_SPEED_UP, onset / begun.samples)
         row[VoiceRow.MODE] = Mode.ONSET
         row[VoiceRow.STEP] = step
         row[VoiceRow.AT] = place.vowel - begun.samples * step
         row[VoiceRow.LOW], row[VoiceRow.HIGH], row[VoiceRow.END] = place.low, place.high, place.end
         row[VoiceRow.WANTED] = begun.level
-        rise = JUMP if begun.legato else SOFT if begun.samples * step < 1.0 else HARD
+        rise = CROSSFADE_SECONDS if begun.legato else SOFT if begun.samples * step < 1.0 else HARD
         row[VoiceRow.STEP_UP] = max(begun.level, 0.05) / (rise * self.rate)
         row[VoiceRow.SEED] = 1 + begun.start % 65536
         row[VoiceRow.TURN] = 0.999
@@ -123,14 +123,14 @@ class SingingVoices:
         if song is None or place is None or row[VoiceRow.MODE] in (Mode.OFF, Mode.CODA):
             return
         own = (place.end - place.high) * song.hop * pace
-        step = min(HASTE, max(1.0, own / max(1, samples))) / (song.hop * pace)
+        step = min(MAX_SPEED_UP, max(1.0, own / max(1, samples))) / (song.hop * pace)
         start = max(place.high, place.end - samples * step)
         row[VoiceRow.FROM], row[VoiceRow.FADE] = row[VoiceRow.AT], 1.0
-        row[VoiceRow.FADING] = 1.0 / (JUMP * self.rate)
+        row[VoiceRow.FADING] = 1.0 / (CROSSFADE_SECONDS * self.rate)
         row[VoiceRow.AT], row[VoiceRow.STEP], row[VoiceRow.MODE] = start, step, Mode.CODA
-        row[VoiceRow.STEP_UP] = max(row[VoiceRow.WANTED], 0.05) / (JUMP * self.rate)
+        row[VoiceRow.STEP_UP] = max(row[VoiceRow.WANTED], 0.05) / (CROSSFADE_SECONDS * self.rate)
 
-    def fade(self, voice: int, seconds: float = JUMP) -> None:
+    def fade(self, voice: int, seconds: float = CROSSFADE_SECONDS) -> None:
         """Fades out a voice without the end of its syllable."""
         row = self.real[voice]
         row[VoiceRow.STEP_UP] = max(row[VoiceRow.LEVEL], 0.05) / (seconds * self.rate)

@@ -10,7 +10,7 @@ from antiphon_sing.song import VoiceError
 
 NEURAL = "neural"
 AUTO = "auto"
-ROBOT = "en-us"
+FALLBACK_VOICE = "en-us"
 """Fallback voice of espeak-ng."""
 EXTRA = ("hibari", "onnx", "onnxruntime")
 """Packages of `antiphon[sing]`."""
@@ -25,14 +25,14 @@ def voice_name(name: str) -> str:
     """
     neural = all(find_spec(package) for package in EXTRA)
     if name in ("", AUTO):
-        return NEURAL if neural else _espeak(ROBOT)
+        return NEURAL if neural else _espeak(FALLBACK_VOICE)
     if name == NEURAL:
         if not neural:
             raise VoiceError("the neural voice is not installed; pip install antiphon[sing]")
         return NEURAL
     if not _NAME.fullmatch(name):
         raise VoiceError(f"voice: {name[:60]!r} is no voice; auto, neural, espeak or a voice of espeak-ng, such as de")
-    return _espeak(ROBOT if name == "espeak" else name)
+    return _espeak(FALLBACK_VOICE if name == "espeak" else name)
 
 
 def _espeak(name: str) -> str:

@@ -23,7 +23,7 @@ GAIN = 0.9
 DRUMS = 9
 """Drum channel, from 0."""
 POLYPHONY = 128
-AGAIN = 0.5
+RESUME_VELOCITY = 0.5
 """Velocity factor of a note resumed after a restart: FluidSynth can only strike it anew."""
 SPARES = 2
 """Number of spare synths, for nodes that begin at once."""
@@ -32,7 +32,7 @@ CENTRE, REACH = 8192, 8191
 VOLUME, RESET = 7, 121
 FULL, DEFAULT = 127, 100
 """Volume with which a channel begins: of a synth node's instruments, and of General MIDI."""
-WIDEST = 72
+MAX_BEND = 72
 """FluidSynth's widest range of a bend in semitones."""
 
 
@@ -189,7 +189,7 @@ class _Player:
 
     def _widen(self, channel: int, reach: int) -> None:
         """Sets FluidSynth's range of a channel, in whole semitones."""
-        self._reach[channel] = min(reach, WIDEST)
+        self._reach[channel] = min(reach, MAX_BEND)
         self.synth.call("pitch_wheel_sens", channel, self._reach[channel])
 
     def _bend(self, channel: int) -> None:
@@ -205,7 +205,7 @@ class _Player:
         if event.age:
             if channel == DRUMS:
                 return
-            velocity *= AGAIN
+            velocity *= RESUME_VELOCITY
         self._tune(channel, note, self._next.pop((channel, note), 0.0), sounding=False)
         self._held.add((channel, note))
         self.synth.call("noteon", channel, note, max(1, _seven_bits(velocity)))

@@ -19,7 +19,7 @@ from antiphon.api.jobs import FileJob, Written
 from antiphon_stems.grids import FILE, FILE_WEIGHTS, STEMS, VOICE_WEIGHTS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.network import FileNetwork
-from antiphon_stems.processor import BY, BY_MEDIANS
+from antiphon_stems.processor import DEFAULT_SEPARATOR, MEDIANS_TEXT
 from antiphon_stems.splitting import Shares, Splitter, StemMasks
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork
 
@@ -44,7 +44,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         gains *= np.array([name == solo for name in STEMS], np.float32)
     with stream_sound(job.source) as (sound, blocks), ExitStack() as stack:
         files = _files(job)
-        mode, by = str(job.settings.get("mode", "learned")), str(job.settings.get("by", BY))
+        mode, by = str(job.settings.get("mode", "learned")), str(job.settings.get("by", DEFAULT_SEPARATOR))
         parts = separate(_whole(blocks), sound.rate, sound.channels, mode, by)
         writers = [
             stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.finish))
@@ -75,11 +75,11 @@ def _energy(samples: Samples) -> float:
 
 
 def separate(
-    blocks: Iterable[Samples], rate: int, channels: int, mode: str = "learned", by: str = BY
+    blocks: Iterable[Samples], rate: int, channels: int, mode: str = "learned", by: str = DEFAULT_SEPARATOR
 ) -> Iterator[Samples]:
     """Yields stems `[4, channels, n]` of blocks `[channels, n]`, which add up to the sound."""
     own = Splitter(rate, channels, StemMasks(_shares(mode)))
-    network = _voice_network() if (mode, by) == ("learned", BY) else None
+    network = _voice_network() if (mode, by) == ("learned", DEFAULT_SEPARATOR) else None
     if network is None:
         yield from own.split(blocks)
         return
@@ -104,7 +104,9 @@ def _voice_network() -> VoiceNetwork | None:
     try:
         return VoiceNetwork(read_weights(VOICE_WEIGHTS))
     except ModelError as error:
-        say_instead(log, f"stems has no by={BY} here: {error}. It works by=own instead, which leaks more")
+        say_instead(
+            log, f"stems has no by={DEFAULT_SEPARATOR} here: {error}. It works by=own instead, which leaks more"
+        )
         return None
 
 
@@ -115,7 +117,7 @@ def _shares(mode: str) -> Shares:
             weights = read_weights(FILE_WEIGHTS)
             return FileNetwork({name: np.asarray(array, np.float32) for name, array in weights.items()}).shares
         except ModelError as error:
-            say_instead(log, f"stems has no mode learned here: {error}. {BY_MEDIANS}")
+            say_instead(log, f"stems has no mode learned here: {error}. {MEDIANS_TEXT}")
     return Medians(FILE).shares
 
 
@@ -143,9 +145,9 @@ def _whole(blocks: Iterator[Samples]) -> Iterator[Samples]:
 
 
 QUIETEST = -120.0
-STEP = 0.5
+SEGMENT_SECONDS = 0.5
 """Segment length in seconds of the vocal detection."""
-SUNG = 0.06
+MIN_VOICE_SHARE = 0.06
 """Minimum energy share of the voice in a vocal segment."""
 
 
@@ -170,7 +172,7 @@ class StemLevels(SeparatingAnalysis):
 
 class _Levels(AnalysisRun):
     def __init__(self, rate: int) -> None:
-        self._step, self._rate = round(STEP * rate), rate
+        self._step, self._rate = round(SEGMENT_SECONDS * rate), rate
         self._rest: Samples = np.zeros((len(STEMS), 0), np.float32)
         self._energies: list[NDArray[np.float64]] = []
         self._frames = 0
@@ -190,8 +192,8 @@ class _Levels(AnalysisRun):
             return dict.fromkeys((*STEMS, "sung"))
         share = parts.sum(axis=0) / whole.sum()
         levels = {name: max(QUIETEST, 10.0 * np.log10(one + 1e-12)) for name, one in zip(STEMS, share, strict=True)}
-        sung = parts[:, STEMS.index("voice")] > np.maximum(SUNG * whole, 1e-4 * whole.mean())
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], sung, [False]]).astype(int))) * STEP
+        sung = parts[:, STEMS.index("voice")] > np.maximum(MIN_VOICE_SHARE * whole, 1e-4 * whole.mean())
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], sung, [False]]).astype(int))) * SEGMENT_SECONDS
         ends = np.minimum(edges, self._frames / self._rate)
         return {**levels, "sung": [(a, b, "voice") for a, b in zip(ends[::2], ends[1::2], strict=True)]}
 

@@ -18,9 +18,9 @@ REACHES = (3, 12, 43)
 """Half-widths in frames of a file's level averages: 0.07, 0.28 and 1 s."""
 LEVEL_REACH = 129
 """Half-width in frames of a file's overall level average: 3 s."""
-KEEPS = (0.6, 0.95, 0.99)
+DECAYS = (0.6, 0.95, 0.99)
 """Decay per hop of the node's averages: over 20 ms, 0.2 s and 0.8 s."""
-LEVEL_KEEP = 0.998
+LEVEL_DECAY = 0.998
 """Decay per hop of the node's overall level average: 4 s."""
 NEIGHBOURS = (2, 8)
 """Distances in units of the neighbour comparison."""
@@ -158,7 +158,7 @@ class LiveNetwork:
 
     def __init__(self, weights: Weights) -> None:
         """Allocates the buffers; `ModelError` if the weights do not fit."""
-        around, units, bands = len(KEEPS) + 1, LIVE.units, LIVE.bands
+        around, units, bands = len(DECAYS) + 1, LIVE.units, LIVE.bands
         w = check_arrays(weights, LIVE, around)
         self._enter = SiluLinear(w["enter.weight"], w["enter.bias"])
         self._middle = SiluLinear(w["middle.weight"], w["middle.bias"])
@@ -169,7 +169,7 @@ class LiveNetwork:
         self._near, self._far = (BandedSums(smoother(units, reach)) for reach in NEIGHBOURS)
         self._share = np.float32(1.0 / LIVE.bins) * LIVE.width
         self._around: Samples = np.zeros((around, units), np.float32)
-        self._keeps = np.array([*KEEPS, 0.0], np.float32)[:, None]
+        self._keeps = np.array([*DECAYS, 0.0], np.float32)[:, None]
         self._details: Samples = np.zeros((DETAILS + around, units), np.float32)
         self._bands: Samples = np.zeros((ROWS + around, bands), np.float32)
         self._flat = self._bands.reshape(-1)
@@ -198,8 +198,8 @@ class LiveNetwork:
         if not self._begun:
             self._begun = True
             self._around[...] = self._log
-        self._sum = self._sum * LEVEL_KEEP + float(np.dot(power, self._share))
-        self._weight = self._weight * LEVEL_KEEP + 1.0
+        self._sum = self._sum * LEVEL_DECAY + float(np.dot(power, self._share))
+        self._weight = self._weight * LEVEL_DECAY + 1.0
         level = np.float32(np.log(self._sum / self._weight + QUIET))
         self._describe_bands(power, side, level)
         self._describe_units(power, side, level)

@@ -16,15 +16,15 @@ from antiphon_stems.hpss import Medians
 
 log = logging.getLogger("antiphon.stems")
 MASKS = len(STEMS) - 1
-BY = "spleeter"
+DEFAULT_SEPARATOR = "spleeter"
 """Default voice separator of files."""
 FLOOR = 60.0
 """Floor of the levels, dB below full scale."""
 RELEASE = 0.15
 """Release in seconds per 20 dB of a level."""
-SOLO = 0.005
+SOLO_FADE = 0.005
 """Fade time in seconds of a stem by `solo`."""
-BY_MEDIANS = "It works by medians and a low band instead, which know nothing of voices"
+MEDIANS_TEXT = "It works by medians and a low band instead, which know nothing of voices"
 """Suffix of a warning about the median filter."""
 
 
@@ -106,7 +106,7 @@ class Stems(Processor):
             doc="A network, or medians and a low band.",
         ),
         Param(
-            "by", "choice", BY, choices=(BY, "own"),
+            "by", "choice", DEFAULT_SEPARATOR, choices=(DEFAULT_SEPARATOR, "own"),
             doc="Of files in mode learned: the voice by Spleeter's network and the rest by ours, or all by ours.",
         ),
         Param(
@@ -124,7 +124,7 @@ class Stems(Processor):
         """Allocates every buffer and opens the worker's stream; without weights mode `learned` becomes `hpss`."""
         learned = self.settings["mode"] == "learned"
         if learned and (reason := usable(LIVE_MODEL)):
-            say_instead(log, f"stems has no mode learned here: {reason}. {BY_MEDIANS}")
+            say_instead(log, f"stems has no mode learned here: {reason}. {MEDIANS_TEXT}")
             learned = False
         low = self.settings["latency"] == "low"
         self._grid = grid(spec.rate, LIVE.hop, LOW_FADE if low else 0)
@@ -135,7 +135,7 @@ class Stems(Processor):
                 self._client = ModelClient(LIVE_MODEL, 1, hop, spec.block, self.node)
                 self.parts = self._client.parts
             except WorkerError as error:
-                log.warning("stems has no mode learned here: %s. %s", error, BY_MEDIANS)
+                log.warning("stems has no mode learned here: %s. %s", error, MEDIANS_TEXT)
         self._lead = self._client.lead if self._client is not None else 0
         self._delay = max(0, self._lead - 1) if low else self._lead
         self.latency = self._grid.lag + self._delay * hop
@@ -166,7 +166,7 @@ class Stems(Processor):
             self._spectra.unit * channels,
             self._sent,
         )
-        self._step = 1.0 / (SOLO * spec.rate)
+        self._step = 1.0 / (SOLO_FADE * spec.rate)
         self._number = -1
         self.reset()
 

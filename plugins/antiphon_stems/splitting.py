@@ -14,9 +14,9 @@ from antiphon.api import Samples
 from antiphon_stems.grids import FILE, NOMINAL, STEMS
 from antiphon_stems.network import LEVEL_REACH
 
-APART = 1e-3
+MIN_SIDE_SHARE = 1e-3
 """Minimum channel difference as a share of a mix's power."""
-NEAR = 1e-4
+DIFFUSE_SHARE = 1e-4
 """Share of each stem's power taken as diffuse: regularises the covariance."""
 
 
@@ -28,15 +28,15 @@ def refine(spectra: C64, shares: Samples) -> C64:
     bins]`. `shares`: `[stems, frames, bins]`, whose sum is 1. Returns `[stems, channels, frames, bins]`.
     """
     power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
-    if len(spectra) != 2 or float(np.mean(np.abs(spectra[0] - spectra[1]) ** 2)) < APART * float(power.mean()):
+    if len(spectra) != 2 or float(np.mean(np.abs(spectra[0] - spectra[1]) ** 2)) < MIN_SIDE_SHARE * float(power.mean()):
         return np.asarray(shares[:, None] * spectra, np.complex64)
     left, right = spectra
     both = left * right.conj()
     weights = shares**2
     total = 2.0 * np.einsum("stf,tf->sf", weights, power) + 1e-12
     # covariances of trace 2 by bin: [[a, c], [c*, b]]
-    a = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(left) ** 2) / total + NEAR
-    b = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(right) ** 2) / total + NEAR
+    a = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(left) ** 2) / total + DIFFUSE_SHARE
+    b = 2.0 * np.einsum("stf,tf->sf", weights, np.abs(right) ** 2) / total + DIFFUSE_SHARE
     c = 2.0 * np.einsum("stf,tf->sf", weights, both) / total
     mixed_a, mixed_b = (np.einsum("stf,sf->tf", shares, part) for part in (a, b))
     mixed_c = np.einsum("stf,sf->tf", shares, c)

@@ -34,10 +34,10 @@ from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 JACK_SECONDS = 10.0
 """Maximum wait in seconds of a worker for JACK, which may be restarting at the same time."""
 WAIT_STEP = 0.0002
-CLOSING = 3
+FREE_BLOCKS = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
 NEVER = 1 << 62
-UNSTEADY = 4
+LATE_HOPS = 4
 """Consecutive hops with late sound after which the clock constant is re-estimated."""
 BEHIND_SECONDS = 0.5
 """Duration in seconds of notes sent too late after which it is re-estimated: a delayed engine catches up, and a new
@@ -107,7 +107,7 @@ class SuperCollider:
         self._before: Samples = np.zeros((2, min(hop, max(1, round(SPLICE_SECONDS * rate)))), np.float32)
         self._rise = np.arange(1, self._before.shape[1] + 1, dtype=np.float32) / self._before.shape[1]
         self._spliced: list[int | None] = [None] * slots
-        self._behind_hops = max(UNSTEADY, round(BEHIND_SECONDS * rate / hop))
+        self._behind_hops = max(LATE_HOPS, round(BEHIND_SECONDS * rate / hop))
         self._frames = [0] * slots
         self._clear_from = [0] * slots
         self._fresh: list[int | None] = [None] * slots
@@ -137,7 +137,7 @@ class SuperCollider:
     def open(self, slot: int, settings: SynthSettings) -> None:
         # no fade: sound still on its way back is muted, until the first note, however late scsynth hears of it
         self._close(slot, fade=self.beside)
-        self._clear_from[slot], self._fresh[slot] = NEVER, self._wires.counter + CLOSING * self._block
+        self._clear_from[slot], self._fresh[slot] = NEVER, self._wires.counter + FREE_BLOCKS * self._block
         if needs(settings):
             self._waiting[slot] = settings
             self.keeper.shelf.ask(slot, settings)
@@ -297,7 +297,7 @@ class SuperCollider:
         """Clock constant, JACK frames minus engine samples: unchanged from hop to hop unless the clocks have drifted.
 
         A hop's frames must be far enough ahead that a voice is created before its frame, and its answer late enough
-        that it has arrived. If the first fails for `BEHIND_SECONDS`, or the second for `UNSTEADY` hops, the constant is
+        that it has arrived. If the first fails for `BEHIND_SECONDS`, or the second for `LATE_HOPS`, the constant is
         re-estimated, in whole blocks.
         """
         counter = self._wires.counter
@@ -311,7 +311,7 @@ class SuperCollider:
                 self._unsteady = 0
                 return constant
             self._unsteady += 1
-            if self._unsteady < (UNSTEADY if early > self._latest else self._behind_hops):
+            if self._unsteady < (LATE_HOPS if early > self._latest else self._behind_hops):
                 return constant
             self.keeper.counts.moved += 1
         self._unsteady = 0

@@ -48,7 +48,7 @@ INFO = SynthInfo(
     support="antiphon_supercollider.support:ScoreSupport",
     trims=SUPERCOLLIDER.trims,
 )
-AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
+REPLAY_INFO = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
 """Backend info for a replay, with the live latency."""
 
 
@@ -82,7 +82,7 @@ class OfflineTurns:
             ("serial", self._begun),
             ("live", bool(self._live)),
         )
-        use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
+        use_backend(BackendChoice(REPLAY_INFO if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
         """True if the pass was the last: its events equal those of the pass before it."""

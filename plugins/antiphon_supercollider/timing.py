@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MARGIN_SECONDS = 0.010
 """Maximum lateness of the engine before a note is late, in seconds."""
-WAY = 4
+ROUND_TRIP_BLOCKS = 4
 """Blocks from a message to its sound: arrival, sounding in the next, return, and one for the order of clients.
 
 Engine and JACK client are called in either order within a cycle.
@@ -13,7 +13,7 @@ Engine and JACK client are called in either order within a cycle.
 
 def delay(rate: int, hop: int) -> int:
     """Hops of latency for JACK blocks of one hop."""
-    return WAY + max(1, round(MARGIN_SECONDS * rate / hop))
+    return ROUND_TRIP_BLOCKS + max(1, round(MARGIN_SECONDS * rate / hop))
 
 
 def ahead(rate: int, hop: int, block: int) -> int:

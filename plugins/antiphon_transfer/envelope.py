@@ -17,22 +17,22 @@ from antiphon_transfer.features import BANDS, NUMBERS, RANGE, TimbreDescriber
 from antiphon_transfer.stream import C64, Framing, spectra
 
 RIDGE = 0.02
-OWN_RIDGE = 20.0
+INPUT_RIDGE = 20.0
 """Regularisation of the input's regression, in frames."""
 MEMORY = 2000
 """Memory of the input's regression in frames."""
-EARLY = 60
+PRIOR_FRAMES = 60
 """Weight in frames of the reference's statistics, until the input's are known."""
 MAX_CONTRAST = 3.0
 MAX_GAIN = 8.0
 MAX_MOVEMENT = 1.5
 """Maximum deviation of an input band from the mean, in standard deviations of the reference. Without a limit a cymbal
 after a dull beginning becomes a burst."""
-REACH = 0.84
+APPLIED_SHARE = 0.84
 """Share of the gain applied at `amount` 1: beyond it the timbre gains little, and the balance of the notes suffers."""
 DECAY = 0.02
 """Decay of the loudest level in dB per frame."""
-LEAST = -70.0
+MIN_LOUDEST_DB = -70.0
 """Lower bound of the loudest level in dBFS, above mere hiss."""
 
 
@@ -87,7 +87,7 @@ class InputRegression:
         self._x[-1] = 3.0
         self._weights.fill(0.0)
         self._covariance.fill(0.0)
-        np.fill_diagonal(self._covariance, 1.0 / OWN_RIDGE)
+        np.fill_diagonal(self._covariance, 1.0 / INPUT_RIDGE)
 
     def update(self, numbers: F64, bands: F32) -> None:
         """Updates with `[NUMBERS]` features and the levels `[BANDS]` of a frame; writes `residual`."""
@@ -103,7 +103,7 @@ class InputRegression:
         # a small part of the initial covariance is added back, so that it stays positive and keeps adapting
         keep = 1.0 - 1.0 / (5.0 * MEMORY)
         np.multiply(self._covariance, keep, out=self._covariance)
-        self._covariance.reshape(-1)[:: len(x) + 1] += (1.0 - keep) / OWN_RIDGE
+        self._covariance.reshape(-1)[:: len(x) + 1] += (1.0 - keep) / INPUT_RIDGE
         np.multiply(residual, 1.0 / variance, out=residual)
 
 
@@ -132,7 +132,7 @@ class EnvelopeMethod:
         self._mean_target[:] = self._learned.mean
         np.square(self._learned.movement, out=self._residual_power)
         self._contrast.fill(1.0)
-        self._loudest = LEAST
+        self._loudest = MIN_LOUDEST_DB
         self._audible_frames = 0
 
     def run(self, frame: F32, amount: float) -> F32:
@@ -151,7 +151,7 @@ class EnvelopeMethod:
         """_gain ← natural logs of the gains for `_bins`, scaled by `amount`."""
         gain = self._gain
         shape = self._describer.measure(self._bins)
-        self._loudest = max(shape.level, self._loudest - DECAY, LEAST)
+        self._loudest = max(shape.level, self._loudest - DECAY, MIN_LOUDEST_DB)
         self._describer.describe(self._loudest)
         target = self._target_bands(shape.bands[:BANDS], shape.level)
         mean, deviation = shape.bands[:BANDS], shape.bands[BANDS:]
@@ -169,7 +169,7 @@ class EnvelopeMethod:
         np.multiply(self._slope, 0.5, out=self._slope, where=self._from > 0.0)
         np.multiply(self._from, self._slope, out=self._from)
         np.add(gain, self._from, out=gain)
-        np.multiply(gain, REACH * amount, out=gain)
+        np.multiply(gain, APPLIED_SHARE * amount, out=gain)
         np.minimum(gain, MAX_GAIN, out=gain)
 
     def _target_bands(self, bands: F32, level: float) -> F64:
@@ -177,17 +177,17 @@ class EnvelopeMethod:
         learned, target = self._learned, self._target
         np.dot(self._describer.numbers, learned.weights, out=target)
         np.add(target, learned.offset, out=target)
-        audible = level > self._loudest - RANGE and level > LEAST
+        audible = level > self._loudest - RANGE and level > MIN_LOUDEST_DB
         if audible:
             self._audible_frames += 1
-            self._mean_target += (target - self._mean_target) / min(self._audible_frames + EARLY, 600)
+            self._mean_target += (target - self._mean_target) / min(self._audible_frames + PRIOR_FRAMES, 600)
         # halfway to the reference's mean over time, which the regression on notes does not predict
         target += 0.5 * (learned.mean - self._mean_target)
         if audible:
             self._regression.update(self._describer.numbers, bands)
             residual = self._regression.residual
             self._residual_power += (np.minimum(residual * residual, 25.0) - self._residual_power) / min(
-                self._audible_frames + EARLY, MEMORY
+                self._audible_frames + PRIOR_FRAMES, MEMORY
             )
             own = np.clip(learned.movement / np.sqrt(self._residual_power), 0.2, 1.3) * residual
             target[:BANDS] += np.minimum(own, MAX_MOVEMENT * learned.movement)

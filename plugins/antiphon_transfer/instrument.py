@@ -20,7 +20,7 @@ from antiphon_transfer.stream import Framing, hann
 
 LAG = 2
 """Delay of the median pitch in hops."""
-BEHIND = CENTRE + LAG * HOP
+ANALYSIS_LAG = CENTRE + LAG * HOP
 """Decimated samples from the centre of the analysed sound to the end of the newest hop."""
 SIDE = 256
 """Half-width of the level window in decimated samples: 21 ms in all."""
@@ -62,7 +62,7 @@ class VoiceTracker:
         """Measures the complete hop."""
         sound = self._decimator.newest(HISTORY)
         found = self._median.step(self._yin.find(sound, LOWEST, HIGHEST))
-        middle = HISTORY - BEHIND
+        middle = HISTORY - ANALYSIS_LAG
         part = sound[middle - SIDE : middle + SIDE]
         np.multiply(part, part, out=self._power)
         self.level = max(LEAST, 10.0 * math.log10(float(np.dot(self._power, self._weights)) + 1e-12))
@@ -173,7 +173,7 @@ class InstrumentPlayer:
         self._decimator = Decimator(rate)
         self._tracker = VoiceTracker(self._decimator)
         hop = self._hop = self._decimator.hop * self._decimator.factor
-        self.latency = BEHIND * self._decimator.factor + self._decimator.lag + 2 * hop
+        self.latency = ANALYSIS_LAG * self._decimator.factor + self._decimator.lag + 2 * hop
         layers = [(arrays[f"{n}.weight"], arrays[f"{n}.bias"]) for n in range(4)]
         self._layers = [SiluLinear(*layers[0]), SiluLinear(*layers[1]), SiluLinear(*layers[2]), Linear(*layers[3])]
         self._rate = rate

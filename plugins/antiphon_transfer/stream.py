@@ -116,7 +116,7 @@ class Overlap:
         self.filled = 0
 
 
-LONGEST = 60.0
+MAX_SECONDS = 60.0
 """Maximum seconds of the reference; of a longer one the loudest stretch is used."""
 
 
@@ -134,7 +134,7 @@ def read(path: str, grid: Framing) -> F32:
         )
     if float(np.abs(samples).max()) < 1e-5:
         raise FileError(f"the reference {name} is silent; give one that sounds")
-    most = round(LONGEST * grid.rate)
+    most = round(MAX_SECONDS * grid.rate)
     if samples.shape[1] > most:
         energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64).sum(axis=0))])
         first = int(np.argmax(energy[most:] - energy[:-most]))

@@ -21,7 +21,7 @@ PIECES = 2
 """Level segments of a frame."""
 LOWEST, HIGHEST = -110, 10
 """Range of the histograms in dB, in steps of 1 dB."""
-EARLY = 150.0
+PRIOR_LEVELS = 150.0
 """Weight in levels of the reference's histogram, until the input's own is known."""
 FORGET = 1.0 / 4000.0
 MAX_GAIN = 40.0
@@ -96,7 +96,7 @@ class WaveletMethod:
         self.reset()
 
     def reset(self) -> None:
-        np.multiply(self._share, EARLY, out=self._counts)
+        np.multiply(self._share, PRIOR_LEVELS, out=self._counts)
 
     def run(self, frame: F32, amount: float) -> F32:
         """Processes a windowed frame, as `EnvelopeMethod.run`."""

@@ -9,7 +9,7 @@ from antiphon.api.kernels import f64, i64, kernel
 
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
-JUMP = 0.05
+JUMP_BEATS = 0.05
 """Beat difference between blocks from which the transport has jumped; a changing tempo causes less."""
 
 

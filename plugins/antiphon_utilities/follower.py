@@ -12,7 +12,7 @@ from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, i64, kernel
 
 WINDOW = 0.05
 FLOOR = -120.0
-LEAST = 1e-12
+MIN_POWER = 1e-12
 """Peak and mean square below which the level is silence."""
 # places in `state`: frames, peak and sum of squares of the window that fills; levels of the last
 _COUNT, _PEAK, _SUM, _PEAK_DB, _RMS_DB, _SIZE = 0, 1, 2, 3, 4, 5
@@ -22,7 +22,7 @@ _DECIBELS = 10.0 / math.log(10.0)
 @kernel
 def utilities_level(power: f64, factor: f64) -> f64:
     """Level in decibels; FLOOR for silence."""
-    return factor * _DECIBELS * math.log(power) if power > LEAST else FLOOR
+    return factor * _DECIBELS * math.log(power) if power > MIN_POWER else FLOOR
 
 
 @kernel

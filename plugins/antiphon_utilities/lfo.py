@@ -13,7 +13,7 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002
 """Minimum transition time of a jump of the wave, seconds, so that the modulated parameter does not click."""
-SHORTEST = 0.001
+MIN_CYCLE_BEATS = 0.001
 """Minimum beats of a cycle."""
 TAU = 2.0 * math.pi
 _NEAR = 1e-9
@@ -79,7 +79,7 @@ def utilities_lfo(
     for n in range(frames):
         length = f64(p.beats[n])
         if length > 0.0:
-            length = max(length, SHORTEST)
+            length = max(length, MIN_CYCLE_BEATS)
             turns[_GONE] = (beat + step * f64(n)) / length + _NEAR
         w = utilities_wave(i64(p.shape[n]), i64(p.seed[n]), turns[_GONE] + f64(p.phase[n]))
         if whole[_BEGUN] == 0:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
-from antiphon_utilities.beats import EARLY, JUMP, frame_of, next_multiple, per_frame
+from antiphon_utilities.beats import EARLY, JUMP_BEATS, frame_of, next_multiple, per_frame
 from antiphon_utilities.looptape import (
     EMPTY,
     EXACT,
@@ -38,7 +38,7 @@ _ORDERS = ("clear", "undo", "stop", "play", "overdub", "record", "pedal")
 _NEVER = 1 << 62
 _PEDAL = {EMPTY: "record", RECORDING: "play", PLAYING: "overdub", OVERDUBBING: "play", STOPPED: "play"}
 # commands that act at once, whatever `sync` says
-_BATCH_SIZE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
+_IMMEDIATE = {("overdub", PLAYING), ("overdub", OVERDUBBING), ("overdub", STOPPED), ("play", OVERDUBBING)}
 # commands without effect in a state
 _IDLE = {("play", EMPTY), ("play", PLAYING), ("stop", EMPTY), ("stop", STOPPED), ("overdub", EMPTY)}
 
@@ -145,7 +145,7 @@ class Looper(Processor):
         self._pending = self._closing = ""
         if kind in _IDLE:
             return
-        waits = order not in ("clear", "undo") and kind not in _BATCH_SIZE and io.at("sync", frame)
+        waits = order not in ("clear", "undo") and kind not in _IMMEDIATE and io.at("sync", frame)
         # a stopped clock has no next beat to end a recording on
         if waits and (io.time.playing or self._state != RECORDING):
             self._pending, self._quantum = order, float(io.at("beats", frame))
@@ -186,7 +186,7 @@ class Looper(Processor):
             self._due = -math.inf  # whatever comes first where it goes on
             return at if self._state == RECORDING else _NEVER
         wait = self._due - time.beat
-        if wait < -JUMP or wait > self._quantum + JUMP:
+        if wait < -JUMP_BEATS or wait > self._quantum + JUMP_BEATS:
             self._due = next_multiple(self._quantum, time, self._rate, at) * self._quantum
         frame = max(at, frame_of(self._due, time, self._rate))
         self._late = frame - (self._due - time.beat) / per_frame(time, self._rate)

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f64, f64p, i64, i64p, kernel
-from antiphon_utilities.beats import EARLY, JUMP, utilities_frame_of
+from antiphon_utilities.beats import EARLY, JUMP_BEATS, utilities_frame_of
 
 LENGTH = 0.03
 TAU = 2.0 * math.pi
@@ -68,7 +68,7 @@ def utilities_metronome(x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, 
         s.state[_EXPECTED] = _NEVER
         s.state[_REPORT] = 0.0
     else:
-        jumped = abs(beat - s.state[_EXPECTED]) > JUMP
+        jumped = abs(beat - s.state[_EXPECTED]) > JUMP_BEATS
         if jumped or p.division != s.place[_DIVISION]:
             # a jump within a block is reported with the next block, after the beat it led to
             since = -s.block if jumped and s.state[_EXPECTED] < _NEVER else 0

@@ -14,8 +14,8 @@ WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0
 QUIET = 1e-6
 """Mean square below which nothing is reported, -60 dB."""
-SURE = 0.85
-GROUNDED = 0.06
+MIN_CONFIDENCE = 0.85
+MIN_FUNDAMENTAL_SHARE = 0.06
 """Minimum share of the power in a note's first three partials."""
 _CLEAR, _NOISY = 0.02, 0.03
 _SOFTEN, _BLOCK = 500.0, 20.0
@@ -152,10 +152,10 @@ def utilities_tuner_pitch(s: TunerState, at: i64) -> f64:
     fft_real_inverse(s.spectrum, 2 * s.size, s.turns, s.work, s.like)
     utilities_tuner_period(s.frame, s.size, s.like, s.most, s.period)
     s.state[_SURE] = max(0.0, s.period[1])
-    if s.period[0] * HIGHEST < s.rate or s.period[1] < SURE:
+    if s.period[0] * HIGHEST < s.rate or s.period[1] < MIN_CONFIDENCE:
         return 0.0
     # many chords repeat as well, at a pitch far below all their notes
-    if utilities_tuner_low(s.spectrum, s.size + 1, 2.0 * f64(s.size) / s.period[0]) < GROUNDED:
+    if utilities_tuner_low(s.spectrum, s.size + 1, 2.0 * f64(s.size) / s.period[0]) < MIN_FUNDAMENTAL_SHARE:
         return 0.0
     return f64(s.rate / s.period[0])
 

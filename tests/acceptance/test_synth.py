@@ -13,7 +13,7 @@ import soundfile
 from tests import forked
 from tests.waiting import play_for, until
 
-from antiphon.kernel.synth.info import TOLD
+from antiphon.kernel.synth.info import NULL_LOG_FILE
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")
@@ -24,7 +24,7 @@ def told(server: ServerProcess) -> list[dict[str, Any]]:
     """What its null synth has written so far, in whole lines."""
     return [
         json.loads(line)
-        for file in server.home.rglob(TOLD)
+        for file in server.home.rglob(NULL_LOG_FILE)
         for line in file.read_text("utf-8").splitlines(keepends=True)
         if line.endswith("\n")
     ]

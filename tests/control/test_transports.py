@@ -261,7 +261,7 @@ async def test_a_control_that_begins_anew_is_asked_again_at_once(live: Rig, tmp_
     ends[1].setblocking(False)
     await loop.sock_recv(ends[1], 4096)  # one that is killed with the request in its hands
     requests = asyncio.create_task(WebRequests(ends[1], tmp_path).serve(live.app))
-    async with asyncio.timeout(control_link.AGAIN):
+    async with asyncio.timeout(control_link.REPEAT_SECONDS):
         assert "blocks" in await asking
     for task in (serving, requests):
         task.cancel()

@@ -15,7 +15,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.plans import loading
 from antiphon.kernel.engine.plans.admission import LoadEstimator, Share, decide, run_weigher, try_node
-from antiphon.kernel.engine.plans.loading import NOTED, LoadingNote, Prepared
+from antiphon.kernel.engine.plans.loading import MAX_NOTED_NODES, LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.graph import NodeSpec
@@ -192,12 +192,12 @@ def test_what_a_node_is_prepared_with_tells_it_from_itself() -> None:
 
 def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared) -> None:
     note = LoadingNote(shared)
-    for number in range(1, NOTED + 6):
+    for number in range(1, MAX_NOTED_NODES + 6):
         note.begin_prepare(Prepared(number, -number), f"n{number}")
         assert note.name == f"n{number}"
         assert note.engine_ended(at_fault=True) == f"n{number}"
         assert note.name == ""
-    assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, NOTED + 6))
+    assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, MAX_NOTED_NODES + 6))
     note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])
     assert note.blamed == {Prepared(9, -9)}
 

@@ -93,5 +93,5 @@ def test_nothing_is_kept_yet_and_nothing_where_memory_is_short() -> None:
     assert CaptureShape.of(RATE, BLOCK, 200 << 20) is None
     large = CaptureShape.of(RATE, BLOCK, 64 << 30)
     assert large is not None
-    assert large.slots * (4 * BLOCK + 32) <= capture_memory.MOST_BYTES
+    assert large.slots * (4 * BLOCK + 32) <= capture_memory.MAX_BYTES
     assert capture_memory.free_memory() > 0

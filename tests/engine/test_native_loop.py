@@ -31,7 +31,7 @@ from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.remote import SAID
+from antiphon.kernel.engine.remote import REPORT_KINDS
 from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.compiler import compile_plan
@@ -162,7 +162,7 @@ class Engine:
     def reports(self) -> list[tuple[str, int, int, float]]:
         """Kind, node with cell, token and number of each report."""
         records = report_ring(self.shared).drain(10**6)
-        return [(SAID[kind], where, token, number) for kind, where, number, _, _, _, token, _ in records]
+        return [(REPORT_KINDS[kind], where, token, number) for kind, where, number, _, _, _, token, _ in records]
 
     def close(self) -> None:
         for descriptor in (self.bell, self.signals, self.signalling, self.shared.fd, self.taps.fd, self.capture.fd):

@@ -190,8 +190,8 @@ def test_a_recording_ends_complete_at_its_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, limit: float, least: float,
     said: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(recorders, "LEAST_FREE", least)
-    monkeypatch.setattr(recorders, "MOST_LEFT", 1e18)
+    monkeypatch.setattr(recorders, "MIN_FREE", least)
+    monkeypatch.setattr(recorders, "MAX_LEFT", 1e18)
     recorder = Recorder(Shared.create(MappingShape.of(RATE, BLOCK, 2)), tmp_path, limit)
     recorder.aloud = True
     path = tmp_path / "take.wav"

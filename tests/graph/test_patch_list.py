@@ -119,7 +119,7 @@ def test_many_questions_read_each_file_once_and_a_change_is_seen(monkeypatch: py
 
 
 def test_a_wrong_name_among_many_patches_reads_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(patch_list.FEW + 10):
+    for number in range(patch_list.MAX_NAME_READS + 10):
         write(f"mine{number}", "format = 1\n")
     read: list[str] = []
     monkeypatch.setattr(patch_list, "head_of", lambda path: [read.append(path.stem), ""][1])

@@ -165,7 +165,7 @@ import sys
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.runtime import console
 
-log_lines.LARGEST = 100
+log_lines.MAX_BYTES = 100
 with log_lines.server_log(sys.argv[1], "info"):
     for number in range(7):
         console.say(f"line {number} " + "x" * 100)

@@ -509,7 +509,7 @@ def test_tempo_in_cycles_and_forms_of_parts_of_cycles() -> None:
 
 
 def test_what_does_nothing_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(table, "_REMARKED", set())
+    monkeypatch.setattr(table, "_SHOWN_REMARKS", set())
     for _ in range(2):
         performed('track("t", s("bd").color("red")._scope().pianoroll().detune(2))')
     assert [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["color,", "detune"]

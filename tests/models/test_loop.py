@@ -69,7 +69,7 @@ def test_stopped_and_gone_on_it_is_the_same_to_the_bit(tmp_path) -> None:
 
 
 def test_the_best_weights_outlive_a_stop(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "LEAST_APART", 10)
+    monkeypatch.setattr(loop, "MIN_APART", 10)
 
     def half(self, network):
         return {"score": -abs(float(network.weight.detach()) - 0.6 * self.slope)}

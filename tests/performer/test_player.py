@@ -18,7 +18,7 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
-from antiphon.performer.outgoing import MOST_WAITING_CUES, SentEvent, WaitingCues
+from antiphon.performer.outgoing import MAX_WAITING_CUES, SentEvent, WaitingCues
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
@@ -399,7 +399,7 @@ def test_moves_of_sliders_that_are_put_back_are_merged_with_those_that_wait() ->
     cues.put("cue", {"name": "go"})
     cues.put("slide", move(1, 0.5))
     cues.restore([("slide", move(place % 300, 0.25)) for place in range(600)])
-    assert len(cues.waiting) == MOST_WAITING_CUES
+    assert len(cues.waiting) == MAX_WAITING_CUES
     assert cues.waiting[:3] == [("slide", move(0, 0.25)), ("slide", move(1, 0.5)), ("slide", move(2, 0.25))]
 
 

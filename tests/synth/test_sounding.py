@@ -11,7 +11,7 @@ from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.synth.backend import pack, shape_in, unpack
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import ChannelBends
-from antiphon.kernel.synth.sounding import MOST, TOLD, Sounding
+from antiphon.kernel.synth.sounding import MAX_RESTORE_EVENTS, MOST, Sounding
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:
@@ -100,7 +100,7 @@ def test_dials_are_told_first_however_many_controls_there_are() -> None:
     sounding.follow(0, [Event("control", 0, n, 0.5, channel) for n in range(100) for channel in (1, 2)])
     again = sounding.again(10)
     assert (again[0].number, again[0].value) == (FIRST_DIAL + 2, 0.25)
-    assert len(again) <= TOLD
+    assert len(again) <= MAX_RESTORE_EVENTS
 
 
 SELECT = ((101, 0), (100, 0))

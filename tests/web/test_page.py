@@ -163,7 +163,7 @@ def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
     assert (manifest["display"], manifest["start_url"], manifest["scope"]) == ("standalone", "/", "/")
     for icon in manifest["icons"]:
         made = page.asset(icon["src"].removeprefix("/page/"))
-        assert icon["src"] in page.OPEN
+        assert icon["src"] in page.PUBLIC_PATHS
         if icon["type"] == "image/png":
             size = int(icon["sizes"].split("x")[0])
             assert made.startswith(b"\x89PNG\r\n\x1a\n")

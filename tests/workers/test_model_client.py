@@ -211,7 +211,7 @@ def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.M
 def test_it_is_said_once_and_never_of_what_is_only_tried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(model_client, "_SAID", set())
+    monkeypatch.setattr(model_client, "_LOGGED_FALLBACKS", set())
     log = logging.getLogger("antiphon.hum")
     with pool.without_workers():
         model_client.say_instead(log, "hum does without")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from antiphon.api import frequency
 
 RATE = 48000
-SECONDS = 16
+INPUT_SECONDS = 16
 """Seconds of the looped input."""
 LOOP_BPM, LOOP_BEATS = 100, 8
 LIBRARY, REFERENCE = "soak", "soak.wav"
@@ -67,7 +67,7 @@ def write(home: Path, seed: int) -> Path:
         if text:
             (patches / f"{name}.toml").write_text(f'format = 1\nname = "{name}"\ntempo = {LOOP_BPM}\n{text}')
     random = np.random.default_rng(seed)
-    _store(home / "input.wav", melody(random, SECONDS) + 0.003 * random.standard_normal(SECONDS * RATE))
+    _store(home / "input.wav", melody(random, INPUT_SECONDS) + 0.003 * random.standard_normal(INPUT_SECONDS * RATE))
     _store(library / REFERENCE, melody(random, 4, partials=14))
     for name, sound in loops(random).items():
         _store(library / LIBRARY / f"{name}.wav", sound)

@@ -19,13 +19,13 @@ from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import (
     FAR,
+    FEATURE_COUNT,
     FRONT,
     GROUPS,
     HEADS,
     KEYS,
     MODEL,
     NEAR,
-    SEEN,
     UNITS,
     VALUES,
     beat_rows,
@@ -55,7 +55,7 @@ class ChordTraining(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.front = torch.nn.Conv1d(SEEN, FRONT, NEAR)
+        self.front = torch.nn.Conv1d(FEATURE_COUNT, FRONT, NEAR)
         self.near = torch.nn.LSTM(FRONT, UNITS, batch_first=True, bidirectional=True)
         self.wide = torch.nn.LSTM(2 * UNITS, UNITS, batch_first=True, bidirectional=True)
         self.out = torch.nn.Linear(2 * UNITS, 24)
@@ -111,12 +111,12 @@ def song_rows(song: AnnotatedSong) -> dict[str, F32]:
 
 
 class LiveChordTraining(torch.nn.Module):
-    """Network from rows `[N, L, live_network.SEEN]` to causal logits `[N, L, 24]`."""
+    """Network from rows `[N, L, live_network.FEATURE_COUNT]` to causal logits `[N, L, 24]`."""
 
     def __init__(self) -> None:
         super().__init__()
         first, second = live_network.FIRST, live_network.SECOND
-        self.front = torch.nn.Conv1d(live_network.SEEN, live_network.FRONT, live_network.NEAR)
+        self.front = torch.nn.Conv1d(live_network.FEATURE_COUNT, live_network.FRONT, live_network.NEAR)
         self.near = torch.nn.GRU(live_network.FRONT, first, batch_first=True)
         self.wide = torch.nn.GRU(first, second, batch_first=True)
         self.out = torch.nn.Linear(second, 24)
@@ -281,7 +281,7 @@ def annotation_loss(logits: torch.Tensor, wanted: torch.Tensor) -> Loss:
 
 def live_rows(rows: F32) -> F32:
     """Rows known at the onset of each beat, from the rows of whole beats: `live_network.beat_row`."""
-    begun = np.zeros((len(rows), live_network.SEEN), np.float32)
+    begun = np.zeros((len(rows), live_network.FEATURE_COUNT), np.float32)
     begun[1:, :24] = rows[:-1, :24]
     begun[:, 24:40], begun[:, BEGINS] = rows[:, 24:40], rows[:, 12:24]
     return begun

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, BarReader, drum_class, in_order
-from antiphon_answer.bar_model import LOWEST
+from antiphon_answer.bar_model import PROBABILITY_FLOOR
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import installed_prior
@@ -18,7 +18,7 @@ from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
 MAX_EVENTS = 1000
 """Maximum events of a song."""
-LATER = (0.25, 0.6)
+LATER_STARTS = (0.25, 0.6)
 """Fractions of a song at which its melody is presented again as if it began there."""
 _BASS_BELOW = 52
 """Highest MIDI pitch of a bass note: POP909 has no bass part, so the piano's lowest note serves below this."""
@@ -93,14 +93,14 @@ def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -
         last = reader.last[event.part]
         time = min(TIMES - 1, event.slot - last.slot) if last else 0
         chances = expected[event.part][:, time]
-        memory["value_memory"].append(np.log(chances / chances.sum() + LOWEST))
+        memory["value_memory"].append(np.log(chances / chances.sum() + PROBABILITY_FLOOR))
         value.append(reader.value_of(event.part, event.code) if last else -1)
         rows["values"].append(reader.value_rows(event.part, time))
         rows["events"].append(reader.learn(event))
         rows["times"].append(reader.time_rows(event.part))
         # only the part's own events change what is expected of it
         expected[event.part] = reader.chances(event.part).copy()
-        memory["time_memory"].append(np.log(expected[event.part].sum(axis=0) + LOWEST))
+        memory["time_memory"].append(np.log(expected[event.part].sum(axis=0) + PROBABILITY_FLOOR))
     return {
         **{name: np.stack(found).astype(np.int16) for name, found in rows.items()},
         **{name: np.stack(found).astype(np.float16) for name, found in memory.items()},
@@ -110,14 +110,14 @@ def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -
 
 
 def sequences(data: Path, split: str, sources: Sequence[str]) -> Iterator[Sequence_]:
-    """Songs of a split in 4/4: melody, all parts, and for training the melody from the bars at `LATER`."""
+    """Songs of a split in 4/4: melody, all parts, and for training the melody from the bars at `LATER_STARTS`."""
     for song in songs(data, split, sources):
         if song.meter != 4:
             continue
         events = events_of(song)
         tune = [event for event in events if event.part == MELODY]
         told = [(tune, -1, True), (events, song.key, False)]
-        for part in LATER if split == "train" else ():
+        for part in LATER_STARTS if split == "train" else ():
             later = tune[int(part * len(tune)) :]
             bars = later[0].slot // 16 if later else 0
             told.append(([event._replace(slot=event.slot - 16 * bars) for event in later], -1, True))

@@ -24,9 +24,9 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, M
 from antiphon_models.learning.user_commands import command
 
 BARS, SLOTS = 8, 128
-FEWEST, MOST_SONGS = 120, 60
+MIN_COUNT, MAX_SONGS = 120, 60
 """Measured notes of a song, and default number of songs."""
-CUTS = (0.4, 0.55, 0.7)
+CUT_SHARES = (0.4, 0.55, 0.7)
 """Fractions of a song at which it is continued."""
 
 
@@ -66,8 +66,10 @@ class Answering(Evaluation):
 def _songs(ask: EvaluationRequest) -> list[TuneSong]:
     if ask.synthetic:
         return list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
-    every = [song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > FEWEST]
-    count = min(len(every), ask.limit or MOST_SONGS)
+    every = [
+        song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > MIN_COUNT
+    ]
+    count = min(len(every), ask.limit or MAX_SONGS)
     return [every[n * len(every) // count] for n in range(count)]
 
 
@@ -97,7 +99,7 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
     human, names = [], []
     made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers) if _is_there(name, ask)}
     for song in found:
-        for part in CUTS:
+        for part in CUT_SHARES:
             cut = int(len(song.notes) * part)
             start = 16 * (song.notes[cut].slot // 16)
             before = [note for note in song.notes if note.slot < start]

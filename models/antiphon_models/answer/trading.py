@@ -18,7 +18,7 @@ from antiphon_models.learning.user_commands import command
 from antiphon_models.material.part_songs import songs
 
 PLAYERS, TURNS = 10, 3
-TURN = 16.0
+TURN_BEATS = 16.0
 """Beats of a four-bar turn; the player has the first of two."""
 COLUMNS = (
     "run, part ↓; run [notes] ↓; off its place [beats] ↓; cadence; loudness, deviation; cells kept; first note [ms] ↓"
@@ -45,8 +45,8 @@ class Trader:
 
     def turns(self, second: bool) -> list[list[MidiNote]]:
         """The player's turns, or the human's own bars after each."""
-        starts = [2 * TURN * n + TURN * second for n in range(TURNS)]
-        return [[n for n in self.notes if at <= n.start < at + TURN] for at in starts]
+        starts = [2 * TURN_BEATS * n + TURN_BEATS * second for n in range(TURNS)]
+        return [[n for n in self.notes if at <= n.start < at + TURN_BEATS] for at in starts]
 
 
 def swung(beats: float) -> float:
@@ -94,7 +94,7 @@ def traders(ask: EvaluationRequest) -> list[Trader]:
 def _from_its_start(song: Trader) -> Trader | None:
     for bar in range(64):
         notes = tuple(replace(n, start=n.start - 4.0 * bar) for n in song.notes)
-        moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN * TURNS))
+        moved = replace(song, notes=tuple(n for n in notes if 0.0 <= n.start < 2 * TURN_BEATS * TURNS))
         if all(len(turn) >= _MIN_COUNT for second in (False, True) for turn in moved.turns(second)):
             return moved
     return None
@@ -134,7 +134,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
                 for number, notes in enumerate(make(song)):
                     heard = [note for turn in song.turns(False)[: number + 1] for note in turn]
                     if len(notes) > 1:
-                        row = figures_of(notes, heard, 2 * TURN * number + TURN, song.key)
+                        row = figures_of(notes, heard, 2 * TURN_BEATS * number + TURN_BEATS, song.key)
                         yield from scored(name, f"{song.name} {feel} {number + 1}", row)
 
 
@@ -148,7 +148,7 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     off = (own > 0.1) & (own < 0.9)
     last = notes[-1]
     triad = {(key + SCALES[key // 12][degree]) % 12 for degree in (0, 2, 4)}
-    cadence = last.number % 12 in triad and last.length > 0.7 and last.end > start + TURN - 0.3
+    cadence = last.number % 12 in triad and last.length > 0.7 and last.end > start + TURN_BEATS - 0.3
     cells, known = _cells(notes), set(_cells(heard))
     return {
         "run, part": run / len(notes),
@@ -185,6 +185,6 @@ def _cells(notes: Sequence[MidiNote]) -> list[tuple[int, ...]]:
 
 def _repeated(turn: Sequence[MidiNote]) -> list[MidiNote]:
     """The turn's last two bars twice, from its end on."""
-    end = TURN * (turn[0].start // TURN + 1.0)
+    end = TURN_BEATS * (turn[0].start // TURN_BEATS + 1.0)
     last = [note for note in turn if note.start >= end - 8.0]
     return [replace(note, start=note.start + by) for by in (8.0, 16.0) for note in last]

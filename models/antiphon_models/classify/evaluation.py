@@ -19,7 +19,7 @@ from antiphon_models.learning.user_commands import analysis_of_file
 
 OURS, NEAREST, MAJORITY = "genre", "timbre, five nearest", "most frequent"
 NEIGHBOURS = 5
-SAME: Mapping[str, tuple[str, ...]] = {
+GENRE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "rap": ("hip hop",),
     "rb": ("funk/soul",), "rnb": ("funk/soul",), "soul": ("funk/soul",), "funk": ("funk/soul",),
     "soulfunk": ("funk/soul",), "soulrnb": ("funk/soul", "pop"),
@@ -43,7 +43,7 @@ class LabeledRecording:
     def right(self) -> tuple[str, ...]:
         """Accepted genres of ours; none for a genre without a counterpart here."""
         plain = _plain(self.genre)
-        return SAME.get(plain, tuple(name for name in GENRES if _plain(name) == plain))
+        return GENRE_ALIASES.get(plain, tuple(name for name in GENRES if _plain(name) == plain))
 
 
 class GenreEvaluation(Evaluation):

@@ -23,14 +23,14 @@ from antiphon.api.backends.models import write_weights
 from antiphon_classify.popularity import NAME, popularity_folder
 
 AUDIO, ARTIST = ("path", "file", "audio"), "artist"
-LARGEST, MOST_ROWS = 64 << 20, 100_000
+LARGEST, MAX_ROWS = 64 << 20, 100_000
 """Maximum bytes and rows of a table."""
 FOLDS = 5
 MIN_COUNT = 10
 """Minimum number of rows with the target."""
 MAX_WORDS = 50
 """Maximum number of distinct words per text column; rarer ones are merged."""
-STRENGTHS = np.logspace(0, 5, 11)
+PENALTIES = np.logspace(0, 5, 11)
 """Regularisation strengths, the best chosen on the training rows."""
 Row = dict[str, str]
 
@@ -87,7 +87,7 @@ def read_table(path: Path) -> list[Row]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [
                 {key.strip().lower(): value or "" for key, value in row.items() if key}
-                for row, _ in zip(csv.DictReader(file), range(MOST_ROWS), strict=False)
+                for row, _ in zip(csv.DictReader(file), range(MAX_ROWS), strict=False)
             ]
     except OSError as error:
         raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None
@@ -183,7 +183,7 @@ def _fitted(rows: F64, truth: NDArray[Any], classes: tuple[str, ...]) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    last = RidgeClassifierCV(STRENGTHS) if classes else RidgeCV(STRENGTHS)
+    last = RidgeClassifierCV(PENALTIES) if classes else RidgeCV(PENALTIES)
     return make_pipeline(StandardScaler(), last).fit(rows, truth)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
 
 SENTENCE = "Look at data sets for training: what is there, what is missing or damaged, how it is split."
-SHOWN = 10
+MAX_SHOWN = 10
 """Number of printed lines of each list; `--json` has all."""
 
 
@@ -115,9 +115,9 @@ def _lines(report: Report) -> list[str]:
         ("known to be faulty", [f"{name}: {reason}" for name, reason in report.faulty.items()]),
     ):
         out.append(f"{word}: {len(found):,}")
-        out += [f"  {line}" for line in found[:SHOWN]]
-        if len(found) > SHOWN:
-            out.append(f"  and {len(found) - SHOWN:,} more; --json names them")
+        out += [f"  {line}" for line in found[:MAX_SHOWN]]
+        if len(found) > MAX_SHOWN:
+            out.append(f"  and {len(found) - MAX_SHOWN:,} more; --json names them")
     counts = ", ".join(f"{split or 'in none'} {count:,}" for split, count in report.splits.items())
     out.append(f"splits, of what is whole: {counts or 'none'}; {report.split_by or 'not known'}")
     if report.shared:
@@ -125,8 +125,8 @@ def _lines(report: Report) -> list[str]:
             f"{len(report.shared):,} times one {report.shared_by} is in more than one split: {report.shared[0]}, …"
         )
     if report.labels:
-        most = ", ".join(f"{label} {count:,}" for label, count in list(report.labels.items())[:SHOWN])
-        out.append(f"labels: {most}{', …' if len(report.labels) > SHOWN else ''}")
+        most = ", ".join(f"{label} {count:,}" for label, count in list(report.labels.items())[:MAX_SHOWN])
+        out.append(f"labels: {most}{', …' if len(report.labels) > MAX_SHOWN else ''}")
     if report.annotated:
         out.append(f"annotated: {', '.join(f'{kind} {count:,}' for kind, count in report.annotated.items())}")
     return [*out, *report.notes]

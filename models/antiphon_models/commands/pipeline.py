@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from antiphon.api.backends.cli import Json, command_group, epilog
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
-SHOWN = 10
+MAX_SHOWN = 10
 """Number of printed bad sounds, and of classes in a warning; `--json` has all."""
 MAX_CLASSES = 40
 """Maximum number of classes with printed counts."""
@@ -73,8 +73,8 @@ def run(
         typer.echo(f"{report.out}: {sum(report.splits.values()):,} sounds (the data set's splits: {splits}), {shards}")
     _print_classes(report.classes)
     for number, (name, reason) in enumerate(report.dead.items()):
-        if number == SHOWN:
-            complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
+        if number == MAX_SHOWN:
+            complain(f"and {len(report.dead) - MAX_SHOWN:,} more; {report.out}/manifest.json names them")
             break
         complain(f"{name} is left out: {reason}")
     if (training := report.training) is None:
@@ -127,8 +127,8 @@ def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
     lacking = []
     for split in next(iter(classes.values()), {}):
         if without := [name for name, counts in classes.items() if not counts[split]]:
-            more = f" and {len(without) - SHOWN:,} more" if len(without) > SHOWN else ""
-            lacking.append(f"{split} has no sound of {', '.join(without[:SHOWN])}{more}")
+            more = f" and {len(without) - MAX_SHOWN:,} more" if len(without) > MAX_SHOWN else ""
+            lacking.append(f"{split} has no sound of {', '.join(without[:MAX_SHOWN])}{more}")
     if lacking:
         complain(f"{'; '.join(lacking)}: {HINT}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from antiphon.api import FileError
 from antiphon.api.backends.files import Decoder, read_midi, reason_of_os_error
 
-HEAD = 1 << 16
+HEAD_BYTES = 1 << 16
 """Bytes at the start of an MP3 within which its first frame must lie, after any tags."""
 _MAGIC = {
     ".wav": (b"RIFF", b"RIFX", b"RF64"),
@@ -27,7 +27,7 @@ _MAGIC = {
 }
 SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
 SCORES = frozenset({".mid", ".midi"})
-SHORTEST = 12
+MIN_HEADER_BYTES = 12
 """Minimum bytes of a wav or au header."""
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
@@ -43,7 +43,7 @@ def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
         if size == 0:
             return "it is empty"
         with open(path, "rb") as file:
-            head = file.read(HEAD)
+            head = file.read(HEAD_BYTES)
         if wrong := _head_fault(suffix, head, size, path):
             return wrong
         if suffix in SCORES and (wrong := _chunk_fault(path)):
@@ -74,8 +74,8 @@ def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
 
 def _promised(head: bytes) -> int:
     """Size in bytes by the header of a wav or au file; 0 where it has none."""
-    if len(head) < SHORTEST:
-        return SHORTEST
+    if len(head) < MIN_HEADER_BYTES:
+        return MIN_HEADER_BYTES
     if head.startswith(b".snd"):
         offset, length = struct.unpack_from(">II", head, 4)
         return 0 if length == _UNKNOWN_LENGTH else int(offset + length)
@@ -90,7 +90,7 @@ def _mp3_begins(head: bytes, path: Path) -> bool:
         length = 10 + sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(head[9:5:-1]))
         with open(path, "rb") as file:
             file.seek(length)
-            head = file.read(HEAD)
+            head = file.read(HEAD_BYTES)
     return any(_is_frame(head[at : at + 3]) for at in range(len(head) - 2))
 
 

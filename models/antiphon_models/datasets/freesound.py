@@ -29,16 +29,16 @@ KEY = "ANTIPHON_FREESOUND_KEY"
 """Environment variable of the key, where no file is named."""
 LICENCES = {"cc0": "Creative Commons 0", "by": "Attribution", "by-nc": "Attribution Noncommercial"}
 """Licences, as spelled in the server's filter."""
-PAGE = 150
+PAGE_SIZE = 150
 """Sounds per page, the server's maximum."""
-MOST = 10_000
+MAX_SOUNDS = 10_000
 """Maximum sounds of a search."""
 LARGEST_ANSWER, LARGEST_PREVIEW = 16 << 20, 32 << 20
 """Maximum bytes; an hour of preview has 58 MB, and is left out."""
 TIMEOUT = 30.0
-BETWEEN = 1.0
+SEARCH_INTERVAL = 1.0
 """Minimum seconds between two searches: the server allows 60 a minute."""
-TRIES, LONGEST_PAUSE = 4, 60.0
+TRIES, MAX_PAUSE = 4, 60.0
 """Retries of a request when the server is busy, and seconds between two."""
 _FIELDS = "id,name,username,license,tags,duration,url,previews"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -136,7 +136,7 @@ class Freesound:
             if not answer.get("next") or not rows or done >= search.most:
                 return counts
             page += 1
-            self._pause(BETWEEN)
+            self._pause(SEARCH_INTERVAL)
 
     def _one(self, number: int, row: Mapping[str, Any], folder: Path, counts: FetchCounts) -> bool:
         """Downloads a preview; False where it is left out."""
@@ -158,7 +158,7 @@ class Freesound:
         self._write(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
 
     def _search(self, search: FreesoundSearch, page: int) -> Mapping[str, Any]:
-        wanted = {"query": search.query, "fields": _FIELDS, "page": page, "page_size": PAGE, "sort": "created_asc"}
+        wanted = {"query": search.query, "fields": _FIELDS, "page": page, "page_size": PAGE_SIZE, "sort": "created_asc"}
         filters = []
         if search.longest:
             filters.append(f"duration:[0 TO {search.longest:g}]")
@@ -224,8 +224,8 @@ def check(search: FreesoundSearch) -> None:
     """Validates a search. Raises `UsageError`: it is invalid."""
     if not search.query.strip() or len(search.query) > 500:
         raise UsageError("the search has no words, or more than 500 characters")
-    if not 1 <= search.most <= MOST:
-        raise UsageError(f"{search.most} sounds cannot be fetched: 1 to {MOST:,} are allowed")
+    if not 1 <= search.most <= MAX_SOUNDS:
+        raise UsageError(f"{search.most} sounds cannot be fetched: 1 to {MAX_SOUNDS:,} are allowed")
     for name in search.licences:
         if name not in LICENCES:
             raise UsageError(f"there is no licence {name!r}; Freesound's are {', '.join(LICENCES)}")
@@ -241,7 +241,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 def _after(header: str | None, attempt: int) -> float:
     try:
-        return min(LONGEST_PAUSE, max(0.0, float(header or 2.0**attempt)))
+        return min(MAX_PAUSE, max(0.0, float(header or 2.0**attempt)))
     except ValueError:
         return 2.0**attempt
 

@@ -11,9 +11,9 @@ from typing import Any
 from antiphon.api import FileError
 from antiphon.api.backends.files import reason_of_os_error
 
-LARGEST = 1 << 30
+MAX_BYTES = 1 << 30
 """Maximum bytes of a table: FMA's largest has 260 MB."""
-FIELD = 1 << 20
+MAX_FIELD_LETTERS = 1 << 20
 """Maximum characters of a field."""
 
 
@@ -84,14 +84,14 @@ def _json(path: Path) -> Any:
 
 
 def _reader(path: Path, separator: str) -> Iterator[list[str]]:
-    csv.field_size_limit(FIELD)
+    csv.field_size_limit(MAX_FIELD_LETTERS)
     return csv.reader(_text(path).splitlines(keepends=True), delimiter=separator)
 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST:
-            raise FileError(f"{path} has more than {LARGEST >> 20} MB: it cannot be a list of this data set")
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError(f"{path} has more than {MAX_BYTES >> 20} MB: it cannot be a list of this data set")
         return path.read_text("utf-8-sig", errors="replace")
     except OSError as error:
         raise FileError(f"cannot read {path}: {reason_of_os_error(error)}") from None

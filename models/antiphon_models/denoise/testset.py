@@ -23,7 +23,7 @@ RATE = sounds.RATE
 SECONDS = 5
 SNRS = (0, 10, 20)
 FRAMES = SECONDS * RATE
-LOWEST = 20.0
+MIN_NOISE_HZ = 20.0
 """Lower corner in Hz of coloured noise."""
 DATA = ("esc10", "tracks", "sonicpi", "pop909")
 KINDS = ("music", "speech", "song", "solo", "loop", "cymbal")
@@ -148,7 +148,7 @@ def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
     hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
     made = []
     for name, slope in (("white", 0.0), ("pink", 0.5), ("brown", 1.0)) * 2:
-        spectrum = np.fft.rfft(rng.standard_normal(FRAMES)) * np.maximum(hertz, LOWEST) ** -slope
+        spectrum = np.fft.rfft(rng.standard_normal(FRAMES)) * np.maximum(hertz, MIN_NOISE_HZ) ** -slope
         noise = np.fft.irfft(spectrum, FRAMES)
         made.append((name, np.asarray(0.1 * noise / noise.std(), np.float32)))
     return made

@@ -28,9 +28,9 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, E
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.sounds import resampled
 
-_FEW = 6
+_EXAMPLES = 6
 """Number of examples: two songs, sung, played and hummed."""
-LATEST = 0.25
+MAX_LATENCY = 0.25
 """Maximum delay in seconds after a note's start for a live note to count in the latency."""
 
 
@@ -47,7 +47,7 @@ class Hearing(Evaluation):
             "F1; F1 with offsets; F1 of MIDI numbers; F1, tuning out; notes found [%]; sung; sung, noise 10 dB; wind",
             "hum 20 dB; hum 10 dB; hum 0 dB",
             "sung with ends; octave errors [%] ↓",
-            *(f"false, {kind} [in 10 s] ↓" for kind in testset.EMPTY),
+            *(f"false, {kind} [in 10 s] ↓" for kind in testset.NOTELESS_KINDS),
             "real time [x]; late, p50 [ms] ↓; late, p95 [ms] ↓",
         )
     )
@@ -131,9 +131,10 @@ class Hearing(Evaluation):
         else:
             needs.folders(ask.data, testset.DATA, testset.OWN)
             clips = (
-                clip for _, clip in testset.annotated_clips(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3))
+                clip
+                for _, clip in testset.annotated_clips(ask.data, ask.work, ask.seed, -(-(ask.limit or _EXAMPLES) // 3))
             )
-        for clip in islice(clips, ask.limit or _FEW):
+        for clip in islice(clips, ask.limit or _EXAMPLES):
             yield Example(clip.name, "sound", clip.sound, RATE)
             yield played(clip, "its notes", [(float(a), float(b), float(n)) for a, b, n in clip.notes])
             for name, system in made.items():
@@ -192,14 +193,14 @@ def octaves(clip: Clip, found: Found) -> float:
 
 
 def lateness(clip: Clip, result: systems.Result) -> list[float]:
-    """Delay in seconds of the found note after each sung note's start, where within `LATEST`."""
+    """Delay in seconds of the found note after each sung note's start, where within `MAX_LATENCY`."""
     if result.late is None:
         return []
     numbers = result.numbers or [(at, round(number)) for at, _, number in result.notes]
     said = [(at + result.late, number) for at, number in numbers]
     late = []
     for start, _, pitch in clip.notes:
-        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and number == pitch]
+        after = [at - start for at, number in said if 0.0 <= at - start <= MAX_LATENCY and number == pitch]
         if after:
             late.append(min(after))
     return late

@@ -81,7 +81,7 @@ def wind(name: str, notes: Sequence[ScoreNote], program: int, font: Path, rate: 
     return AnnotatedSound(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
 
 
-TUNED = slice(0, 400, 13)
+TUNING_SONGS = slice(0, 400, 13)
 """Songs, in order of their number, used to tune yin's constants."""
 TUNED_FONT, HELD_FONT = TIM, FLUID
 """Soundfonts: the first for tuning and training, the second for evaluation."""

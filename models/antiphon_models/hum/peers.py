@@ -16,7 +16,7 @@ Found = list[tuple[float, float, float]]
 """Notes as rows: start and end in seconds, and MIDI number."""
 RATE, HOP, FRAME = 22050, 256, 2048
 """librosa's own rate, and the frames of its trackers."""
-LEAST = 0.06
+MIN_NOTE_SECONDS = 0.06
 """Minimum length of a note in seconds."""
 
 
@@ -35,7 +35,7 @@ def cut(pitch: F64, level: F64, seconds: float) -> Found:
     return [
         (float(a) * seconds, float(b) * seconds, float(np.nanmedian(smooth[a:b])))
         for a, b in pairwise(edges)
-        if keys[a] >= 0 and (b - a) * seconds >= LEAST
+        if keys[a] >= 0 and (b - a) * seconds >= MIN_NOTE_SECONDS
     ]
 
 

@@ -24,7 +24,7 @@ from antiphon_models.material.styles import manner
 RATE = 48000
 SONGS = 24
 SECONDS = 14.0
-HUMS = 8
+SYNTHETIC_HUMS = 8
 """Number of synthetic hums."""
 NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
 NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
@@ -34,7 +34,7 @@ OWN = (
     "Files of your own are measured without it: `antiphon evaluate hum mine.wav`, with the notes that were sung in "
     "mine.mid or mine.csv"
 )
-EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
+NOTELESS_KINDS = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 """Kinds of clips without notes."""
 
 
@@ -70,7 +70,7 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
         if done == (SONGS if limit is None else min(limit, SONGS)):
             return
         voice, name = corpus.TEST_VOICES[done % len(corpus.TEST_VOICES)], NAMES[done % len(NAMES)]
-        low, high = (55, 78) if voice.endswith(corpus.HIGH) else (43, 66)
+        low, high = (55, 78) if voice.endswith(corpus.OCTAVE_VARIANTS) else (43, 66)
         for kind, who, made in (
             ("sung", voice, _sung(transpose(notes, low, high), voice, seed, place)),
             ("wind", name, _wind(transpose(notes, *RANGES[name]), name)),
@@ -82,7 +82,7 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
 
 def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
     """Random melodies hummed, without any data."""
-    for n in range(HUMS if limit is None else min(limit, HUMS)):
+    for n in range(SYNTHETIC_HUMS if limit is None else min(limit, SYNTHETIC_HUMS)):
         rng = np.random.default_rng((seed, 14, n))
         score, at, pitch = [], 0.5, float(rng.integers(48, 64))
         while at < SECONDS - 1.0:
@@ -146,7 +146,7 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
 
 
 def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
-    """(kind, clip) of `EMPTY`, without notes. limit: clips per kind."""
+    """(kind, clip) of `NOTELESS_KINDS`, without notes. limit: clips per kind."""
     most = 12 if limit is None else max(1, min(12, limit // 2))
 
     def clip(kind: str, n: int, sound: F32) -> tuple[str, Clip]:

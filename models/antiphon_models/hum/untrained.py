@@ -17,10 +17,10 @@ from antiphon_models.material.singing import PERIOD, ScoreNote, Singer, singing
 from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
-STABLE = (0.3, 0.85)
+STABLE_PART = (0.3, 0.85)
 """Part of a note used to measure its pitch."""
 AGC_SECONDS = 0.4
-REACHED = 0.5
+REACHED_SEMITONES = 0.5
 """Distance in semitones from its pitch at which a note counts as reached."""
 LATEST = 0.08
 LATE, LATE_JOINED = 0.01, 0.025
@@ -71,13 +71,13 @@ def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
     pitches = np.where(hertz > 0.0, 69.0 + 12.0 * np.log2(np.maximum(hertz, 1.0) / 440.0), np.nan)
     for note in notes:
         length = note.end - note.start
-        first, last = (round((note.start + part * length) * 1000 / PERIOD) for part in STABLE)
+        first, last = (round((note.start + part * length) * 1000 / PERIOD) for part in STABLE_PART)
         part = pitches[first : max(first + 1, last)]
         pitch = float(np.nanmedian(part)) if np.isfinite(part).any() else float(note.pitch)
         joined = bool(rows) and note.start - rows[-1][1] < 0.03
         least = note.start + (LATE_JOINED if joined else LATE)
         at = round(least * 1000 / PERIOD)
-        near = np.flatnonzero(np.abs(pitches[at : at + round(LATEST * 1000 / PERIOD)] - pitch) < REACHED)
+        near = np.flatnonzero(np.abs(pitches[at : at + round(LATEST * 1000 / PERIOD)] - pitch) < REACHED_SEMITONES)
         start = min(
             least + (float(near[0]) * PERIOD / 1000 if len(near) else 0.0), note.start + min(LATEST, length / 2)
         )

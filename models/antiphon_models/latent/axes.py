@@ -8,7 +8,7 @@ from antiphon.api import F32, F64
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder
 from antiphon_latent.partials import HELD, PARTIALS, RELEASE_TIMES, TIMES
 
-DRAWN = 3000
+SAMPLED_NOTES = 3000
 """Number of notes that sample a space."""
 KEYS = (45, 72)
 
@@ -50,16 +50,16 @@ def _db(power: F64) -> F64:
 def name_axes(decoder: PartialDecoder) -> F64:
     """Rotation `[AXES, AXES]` of a space: axis k raises descriptor k and keeps those before it."""
     rng = np.random.default_rng(3)
-    places = rng.standard_normal((DRAWN, AXES)).astype(np.float32)
-    pitch, velocity = rng.uniform(*KEYS, DRAWN), rng.uniform(0.3, 1.0, DRAWN)
+    places = rng.standard_normal((SAMPLED_NOTES, AXES)).astype(np.float32)
+    pitch, velocity = rng.uniform(*KEYS, SAMPLED_NOTES), rng.uniform(0.3, 1.0, SAMPLED_NOTES)
     found = np.concatenate(
         [
             describe_notes(decoder.notes(places[n : n + 250], pitch[n : n + 250], velocity[n : n + 250]))
-            for n in range(0, DRAWN, 250)
+            for n in range(0, SAMPLED_NOTES, 250)
         ]
     )
     told = decoder.inputs(places, pitch, velocity)[:, -CONDITIONS:]
-    given = np.concatenate([np.ones((DRAWN, 1)), told], axis=1)
+    given = np.concatenate([np.ones((SAMPLED_NOTES, 1)), told], axis=1)
     found -= given @ np.linalg.lstsq(given, found, rcond=None)[0]
     found /= found.std(axis=0) + 1e-9
     slopes = np.linalg.lstsq(places, found, rcond=None)[0]

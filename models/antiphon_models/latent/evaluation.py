@@ -26,11 +26,11 @@ RATE, SECONDS = 16000, 1.2
 COUNT = 32
 """Default number of notes."""
 KEYS, VELOCITIES = (36, 48, 60, 72, 84), (70, 110)
-PLAYED = (36, 79)
+EVALUATED_PITCHES = (36, 79)
 """Pitches of the evaluated notes."""
 COMPONENTS = 32
 """Components of the Gaussian."""
-NEAR = 30.0
+CENTS_TOLERANCE = 30.0
 """Pitch tolerance in cents."""
 _COPY, _GAUSSIAN, _PCA, _FONT = "nearest sample", "PCA-Gaussian", "pca", "FluidR3"
 
@@ -57,7 +57,7 @@ class LatentTimbres(Evaluation):
         folder = make_folder(ask.work / "latent")
         learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)
         rng = np.random.default_rng(ask.seed)
-        programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*PLAYED, count)
+        programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*EVALUATED_PITCHES, count)
         velocity = rng.choice([70, 100, 120], count) / 127.0
         ways = _ways(ask, learned, programs)
         for name, way in ask.wanted(ways).items():
@@ -74,7 +74,7 @@ class LatentTimbres(Evaluation):
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         rng = np.random.default_rng(ask.seed)
         count = ask.limit or 4
-        pitch, velocity = rng.integers(*PLAYED, count), np.full(count, 0.8)
+        pitch, velocity = rng.integers(*EVALUATED_PITCHES, count), np.full(count, 0.8)
         if ask.wants(_PCA):
             made, rate = draw_notes(ask.seed)(pitch, velocity)
             yield from (Example(f"note {n}", _PCA, row, rate) for n, row in enumerate(made))
@@ -165,14 +165,14 @@ def _at(rows: F32, rate: int) -> F32:
 
 
 def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
-    """Whether the median of a note's confident frames is within `NEAR` cents; False without any."""
+    """Whether the median of a note's confident frames is within `CENTS_TOLERANCE` cents; False without any."""
     from swift_f0 import SwiftF0
 
     tracker = SwiftF0()
     for sound, number in zip(made, pitch, strict=True):
         found = tracker.detect(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, RATE)
         hz = np.asarray(found.pitch_hz)[np.asarray(found.confidence) > 0.5]
-        hit = len(hz) > 0 and abs(1200.0 * np.log2(float(np.median(hz)) / hz_of(float(number)))) < NEAR
+        hit = len(hz) > 0 and abs(1200.0 * np.log2(float(np.median(hz)) / hz_of(float(number)))) < CENTS_TOLERANCE
         yield float(hit)
 
 

@@ -22,12 +22,12 @@ RATE = 44100
 PROGRAMS = range(112)
 KEYS = (33, 40, 45, 50, 55, 60, 65, 70, 75, 80, 86, 93)
 VELOCITIES = (45, 85, 120)
-SPACE = LONGEST + RINGS + 0.7
+NOTE_SPACING = LONGEST + RINGS + 0.7
 """Seconds between note onsets."""
-QUIET = 1e-3
+MIN_PEAK = 1e-3
 """Minimum peak of a note; below it the font has none there."""
 
-FEWEST, MOST_FILES, LONGEST_FILE = 4, 2000, 30.0
+MIN_COUNT, MAX_FILES, MAX_FILE = 4, 2000, 30.0
 """Maximum files of a folder, each one note, and seconds of one."""
 
 
@@ -46,7 +46,7 @@ class Notes(NamedTuple):
 
 def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[int, ...]) -> F32:
     """Notes of a program, float32 `[keys * velocities, frames]`, each with its release."""
-    space, held = round(SPACE * TICKS), round(LONGEST * TICKS)
+    space, held = round(NOTE_SPACING * TICKS), round(LONGEST * TICKS)
     events, at = [(0, program_change(0, program))], 0
     for key in keys:
         for velocity in velocities:
@@ -54,7 +54,7 @@ def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[in
             events += [(at + space - 60, control_change(0, 120, 0))]
             at += space
     played = play(midi_bytes(events), font, RATE, FluidSettings(0.5, False, False)).mean(axis=1)
-    frames, count = round(SPACE * RATE), len(keys) * len(velocities)
+    frames, count = round(NOTE_SPACING * RATE), len(keys) * len(velocities)
     played = np.pad(played, (0, max(0, count * frames - len(played))))
     return np.asarray(played[: count * frames].reshape(count, frames)[:, : -round(0.08 * RATE)], np.float32)
 
@@ -75,7 +75,7 @@ def by_font(
                 say(f"{font.stem}: program {program} of {len(PROGRAMS)}")
             rows = sounds(font, program, keys, velocities)
             conditions = [(key, velocity / 127.0) for key in keys for velocity in velocities]
-            kept = [(x, c) for x, c in zip(rows, conditions, strict=True) if np.abs(x).max() > QUIET]
+            kept = [(x, c) for x, c in zip(rows, conditions, strict=True) if np.abs(x).max() > MIN_PEAK]
             found = [(*_measured(x, hz_of(c[0]), round(LONGEST * RATE)), *c) for x, c in kept]
             save_arrays(path, **_arrays(found, program))
         parts.append(dict(np.load(path)))
@@ -85,9 +85,9 @@ def by_font(
 def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
     """Notes of the sound files of a folder and its subfolders, one per file.
 
-    Raises `UsageError`: there are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
+    Raises `UsageError`: there are fewer than `MIN_COUNT`, or a file is longer than `MAX_FILE` seconds.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())[:MOST_FILES]
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())[:MAX_FILES]
     parts = []
     for n, file in enumerate(files):
         state = file.stat()
@@ -97,21 +97,19 @@ def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
             if n % 50 == 0:
                 say(f"{n} of {len(files)} files")
             sound = np.asarray(read_sound(file, rate=RATE).samples.mean(axis=0), np.float32)
-            if len(sound) > LONGEST_FILE * RATE:
-                raise UsageError(
-                    f"{printable_path(file)} is longer than {LONGEST_FILE} s; give a folder of single notes"
-                )
+            if len(sound) > MAX_FILE * RATE:
+                raise UsageError(f"{printable_path(file)} is longer than {MAX_FILE} s; give a folder of single notes")
             sound = sound[begin_of(sound) :]
-            if float(np.abs(sound).max(initial=0.0)) < QUIET:
+            if float(np.abs(sound).max(initial=0.0)) < MIN_PEAK:
                 say(f"{printable_path(file)} is silent, and left out")
                 continue
             hz = pitch_of(sound, RATE)
             level, there = measure(sound, RATE, hz, len(sound))
             np.savez(path, **_arrays([(level, there, note_number(hz), VELOCITY)], -1))
         parts.append(dict(np.load(path)))
-    if len(parts) < FEWEST:
+    if len(parts) < MIN_COUNT:
         raise UsageError(
-            f"{printable_path(folder)} holds {len(parts)} notes; give a folder of {FEWEST} sound files at least"
+            f"{printable_path(folder)} holds {len(parts)} notes; give a folder of {MIN_COUNT} sound files at least"
         )
     return Notes(*(np.concatenate([part[name] for part in parts]) for name in Notes._fields))
 

@@ -18,9 +18,9 @@ from antiphon_models.latent.pca import SAID, with_axes
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 BATCH = 64
-HELD_OUT = 9
+VALIDATION_SHARE = 9
 """Validation share: one in this many programs."""
-TIGHT = 0.0008
+KL_WEIGHT = 0.0008
 """Weight of the KL-like distance of a note's position from the origin, relative to the squared error."""
 HIDDEN = (128, 64)
 SIZE = FRAMES * ROW
@@ -92,7 +92,7 @@ class OwnNotesRecipe(Recipe):
         self._take(by_folder(job.folder, job.material, job.say))
 
     def _take(self, notes: Notes) -> None:
-        held = notes.program % HELD_OUT == 4
+        held = notes.program % VALIDATION_SHARE == 4
         self._all = notes
         self._rows = np.flatnonzero(~held)
         self._valid = np.flatnonzero(held) if held.any() else self._rows
@@ -118,7 +118,7 @@ class OwnNotesRecipe(Recipe):
         place = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         error = _error(network.decoder(torch.cat([place, told], dim=1)), level, there)
         far = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(dim=1).mean()
-        return error + TIGHT * far, {"dB": SPAN * error.detach().sqrt(), "bits": far.detach() / np.log(2.0)}
+        return error + KL_WEIGHT * far, {"dB": SPAN * error.detach().sqrt(), "bits": far.detach() / np.log(2.0)}
 
     def validate(self, network: Any) -> Figures:
         level, there, told = self._of(self._valid)

@@ -27,14 +27,14 @@ from antiphon_models.learning.schedule import falling
 WARM_UP = 100
 AVERAGE = 0.999
 CLIP = 1.0
-FURTHER = 0.4
+PRETRAINED_RATE = 0.4
 """Factor of the learning rate for pretrained weights."""
-AHEAD = 4
+PREFETCHED_BATCHES = 4
 """Batches precomputed by `THREADS` threads, where the device is the CPU."""
 THREADS = 2
 LOGGED = 50
 KEPT_SECONDS = 60.0
-VALIDATIONS, LEAST_APART = 40, 250
+VALIDATIONS, MIN_APART = 40, 250
 """Number of validations in a training, and minimum steps between them."""
 MAX_LOST = 20
 
@@ -121,7 +121,7 @@ class Trainer:
         torch.manual_seed(job.seed)
         self._average = recipe.network().to(job.device).eval().requires_grad_(False)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
-        self._rate = recipe.rate * (FURTHER if job.further else 1.0)
+        self._rate = recipe.rate * (PRETRAINED_RATE if job.further else 1.0)
         self._step, self._before, self._lost = 0, 0.0, 0
         self._best: Mapping[str, float] | None = None
         self._best_arrays: checkpoint.Arrays = {}
@@ -147,7 +147,7 @@ class Trainer:
         Raises `TrainingError`: more than `MAX_LOST` batches had a loss that is not finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
-        began, last_saved, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)
+        began, last_saved, every = time.monotonic(), time.monotonic(), max(MIN_APART, length.steps // VALIDATIONS)
         recent: deque[Mapping[str, float | torch.Tensor]] = deque(maxlen=LOGGED)
         figures: Mapping[str, float] = {}
         complete = False
@@ -229,7 +229,9 @@ class Trainer:
         steps = count(first)
 
         def ahead() -> Iterator[Batch]:
-            waiting: deque[Future[Batch]] = deque(pool.submit(recipe.batch, next(steps)) for _ in range(AHEAD))
+            waiting: deque[Future[Batch]] = deque(
+                pool.submit(recipe.batch, next(steps)) for _ in range(PREFETCHED_BATCHES)
+            )
             while True:
                 batch = waiting.popleft().result()
                 waiting.append(pool.submit(recipe.batch, next(steps)))

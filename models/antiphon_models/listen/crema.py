@@ -22,7 +22,7 @@ from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_listen.chords.chord_network import LABELS, MODEL
 
 FILE = "crema/models/chord/model.h5"
-_STEADY = 1e-3
+_EPSILON = 1e-3
 """Epsilon of the batch normalisations."""
 
 
@@ -59,7 +59,7 @@ def _normalisation(found: dict[str, F64], number: int) -> tuple[F64, F64]:
     mean, variance, gamma, beta = (
         found[f"batch_normalization_{number}/{name}"] for name in ("moving_mean", "moving_variance", "gamma", "beta")
     )
-    scale = gamma / np.sqrt(variance + _STEADY)
+    scale = gamma / np.sqrt(variance + _EPSILON)
     return scale, beta - mean * scale
 
 

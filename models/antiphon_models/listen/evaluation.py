@@ -27,14 +27,14 @@ from antiphon_models.material.sounds import songs
 SONGS = 24
 """Default number of songs, each with both soundfonts."""
 _TEMPO_WITHIN = 0.04
-EARLY = 4.0
+EARLY_SECONDS = 4.0
 """Time in seconds after the first sound of the live tempo's measurement."""
 _HOP = 1882
 """Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
-_STAY = 0.957
+_SELF_TRANSITION = 0.957
 """Self-transition probability of crema's decoder."""
-_SURELY = 0.03
+_BEAT_TOLERANCE = 0.03
 """Tolerance in seconds of a beat."""
 Sound = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ Sound = NDArray[np.float32]
 class MusicFound:
     """Output of a system; None for quantities it lacks, "" for an undetected key. As `music`, and one more.
 
-    `early`: the tempo that is known `EARLY` seconds after the first sound.
+    `early`: the tempo that is known `EARLY_SECONDS` seconds after the first sound.
     """
 
     tempo: float | None = None
@@ -95,7 +95,7 @@ def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]
 
     if found.beats is not None:
         yield "beats", agreement(song.beats, found.beats)
-        yield "within 30 ms", agreement(song.beats, found.beats, _SURELY)
+        yield "within 30 ms", agreement(song.beats, found.beats, _BEAT_TOLERANCE)
     if found.downbeats is not None:
         yield "downbeats", agreement(song.downbeats, found.downbeats)
     if found.tempo is not None:
@@ -147,7 +147,7 @@ def live(sound: Sound) -> MusicFound:
     """Live output: the node's worker, hop by hop, and the node's clock, with answers a hop late."""
     listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
-    until = _first(sound) + EARLY * RATE
+    until = _first(sound) + EARLY_SECONDS * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):
         now = end + spec.LEAD * _HOP
         while (at := clock.due(now - _HOP, now)) is not None:
@@ -175,7 +175,7 @@ def _librosa_beats(sound: Sound) -> MusicFound:
     librosa = import_librosa()
     tempo, beats = librosa.beat.beat_track(y=sound, sr=RATE, units="time")
     first = _first(sound)
-    early, _ = librosa.beat.beat_track(y=sound[first : first + round(EARLY * RATE)], sr=RATE)
+    early, _ = librosa.beat.beat_track(y=sound[first : first + round(EARLY_SECONDS * RATE)], sr=RATE)
     return MusicFound(float(np.atleast_1d(tempo)[0]), beats, early=float(np.atleast_1d(early)[0]))
 
 
@@ -212,7 +212,7 @@ def crema(sound: Sound) -> MusicFound:
     network, spectrum = chord_network(), ConstantQ()
     assert network is not None
     spectrum.feed(sound)
-    path = viterbi_states(network(spectrum.end()).chords.astype(np.float64), _STAY)
+    path = viterbi_states(network(spectrum.end()).chords.astype(np.float64), _SELF_TRANSITION)
     edges = np.append(np.flatnonzero(np.diff(path, prepend=-1)), len(path)) / FRAMES_PER_SECOND
     labels = [LABELS[path[round(start * FRAMES_PER_SECOND)]] for start in edges[:-1]]
     return MusicFound(chords=list(zip(edges[:-1].tolist(), edges[1:].tolist(), labels, strict=True)))

@@ -28,7 +28,7 @@ _SHARPNESS = 10.0
 """Exponent of a grid's F-measure in its target weight."""
 _GRID_DECAY, _BAR_DECAY, _KEY_DECAY = 3.0, 30.0, 1.0
 """Weight decay by cross-validation over the fitted songs; of keys on the songs whose numbers end in 7."""
-_RIGHT = 0.85
+_MIN_F_MEASURE = 0.85
 """Minimum F-measure of a grid whose beats are used to fit downbeats."""
 _ROUNDS = 400
 
@@ -151,7 +151,7 @@ def _fit_bars(material: Sequence[PreparedSong], part: Tables) -> F64:
     rows, labels = [], []
     for song in material:
         best = int(np.argmax(song.scores))
-        if song.scores[best] >= _RIGHT:
+        if song.scores[best] >= _MIN_F_MEASURE:
             grid = song.grids[best]
             rows.append(bars.features(song.curves, grid, part))
             labels.append(np.abs(grid.beats[:, None] - song.downbeats[None]).min(axis=1) < 0.1)

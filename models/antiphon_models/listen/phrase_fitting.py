@@ -58,7 +58,7 @@ def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
     """Features of a song; None without detected beats."""
     fitted = tables.load()
     grid = beats.track(curves, fitted)
-    if grid is None or not phrases.SHORTEST <= len(grid.beats) <= phrases.WINDOW:
+    if grid is None or not phrases.MIN_BEATS <= len(grid.beats) <= phrases.WINDOW:
         return None
     odds = bars.bar_odds(curves, grid, fitted)
     on_bar = np.isin(grid.beats, bars.find_downbeats(odds, grid.beats)).astype(np.float64)

@@ -16,12 +16,12 @@ from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, sounds_of, windows
-from antiphon_models.loops.midifile import UNSEEN, check_fonts
+from antiphon_models.loops.midifile import EVALUATION_FONTS, check_fonts
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
 """Number of candidate loops; ratio of tempos that count as equal."""
-_SEED, _FEWEST = 57, 24
+_SEED, _MIN_COUNT = 57, 24
 """Number of windows that surely contain 50 loops."""
 Pair = Callable[["_Item", "_Item"], float]
 
@@ -56,7 +56,7 @@ class Fitting(Evaluation):
         check_fonts()
         rng = np.random.default_rng(_SEED * ask.seed)
         drawn = list(windows(ask.data, "test", SONGS, 1, rng))
-        most = max(_FEWEST, ask.limit) if ask.limit else len(drawn)
+        most = max(_MIN_COUNT, ask.limit) if ask.limit else len(drawn)
         drawn = [drawn[n] for n in rng.permutation(len(drawn))[:most]]
         pairs = [rng.permutation(len(loops))[:2].tolist() for loops in drawn]
         folder = make_folder(ask.work / f"loops-{ask.seed}-{most}")
@@ -135,7 +135,7 @@ def _items(
     """All parts and the partners' foils, each window with one of the soundfonts."""
     import soundfile
 
-    fonts, items = list(UNSEEN), {}
+    fonts, items = list(EVALUATION_FONTS), {}
     for font_number, font in enumerate(fonts):
         loops = [loop for window in drawn[font_number :: len(fonts)] for loop in window]
         loops += [

@@ -30,7 +30,7 @@ MOST = 960
 """Maximum loops of a set."""
 _BATCH, _CHUNK, _WIDTH, _CHANNELS = 40, 96, 40, 12
 BEATS, HARMONY, RHYTHM = 16, 192, 64
-_AWRY = 0.15
+_SHIFTED_SHARE = 0.15
 """Share of pairs that are both shifted by a part of a bar, against learning from bar position alone."""
 
 
@@ -99,7 +99,7 @@ class FitRecipe(Recipe):
         pairs = of.pairs(rng, _BATCH)
         one, other = (np.array([_varied(of.grids[pair[side]], rng) for pair in pairs]) for side in (0, 1))
         for n in range(len(pairs)):
-            turn = 16 * int(rng.integers(4)) + (int(rng.integers(16)) if rng.random() < _AWRY else 0)
+            turn = 16 * int(rng.integers(4)) + (int(rng.integers(16)) if rng.random() < _SHIFTED_SHARE else 0)
             pitch = int(rng.integers(12))
             for loop in (one, other):
                 loop[n] = _moved(loop[n], pitch, turn)

@@ -16,9 +16,9 @@ from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, p
 
 TICKS = 9600
 """Ticks per second: finer than a sample at 9.6 kHz, to keep timing deviations of some ms."""
-SOUNDFONTS = {"fluidr3": FLUID, "timgm6mb": TIM}
+FITTING_FONTS = {"fluidr3": FLUID, "timgm6mb": TIM}
 """Soundfonts for fitting the tables of the analysis."""
-UNSEEN = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUID.with_name("sf_GMbank.sf2")}
+EVALUATION_FONTS = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUID.with_name("sf_GMbank.sf2")}
 """Soundfonts for evaluation only; csound's bank is a relative of TimGM6mb."""
 DRUMS = 9
 
@@ -55,7 +55,7 @@ def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> by
 
 def why_not() -> str:
     """Reason why rendering is impossible here; "" if it is possible."""
-    missing = fluidsynth.missing((*SOUNDFONTS.values(), *UNSEEN.values()))
+    missing = fluidsynth.missing((*FITTING_FONTS.values(), *EVALUATION_FONTS.values()))
     if not missing:
         return ""
     return f"{missing[0]} is not installed"
@@ -71,4 +71,4 @@ def check_fonts() -> None:
 def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
     """FluidSynth's rendering of a MIDI file, float32 `[2, frames]`."""
     settings = FluidSettings(gain=0.5, reverb=reverb, chorus=reverb)
-    return np.ascontiguousarray(fluidsynth.play(data, (SOUNDFONTS | UNSEEN)[soundfont], rate, settings).T)
+    return np.ascontiguousarray(fluidsynth.play(data, (FITTING_FONTS | EVALUATION_FONTS)[soundfont], rate, settings).T)

@@ -21,7 +21,7 @@ from antiphon_models.material.sounds import songs as folders
 
 FIT, TEST = "123456", "789"
 """Last digits of the songs for fitting and evaluation; 0 is left out of the data."""
-_UNEVEN = 0.03
+_MAX_BEAT_DEVIATION = 0.03
 """Maximum deviation of a loop's beats in seconds."""
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B"}
 _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.MELODIES}
@@ -65,7 +65,10 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
             continue
         start, end = beats[bars[first]], beats[bars[first + count]]
         bpm = 240.0 * count / (end - start)
-        if not 60.0 <= bpm <= 180.0 or np.ptp(np.diff(beats[bars[first] : bars[first + count] + 1])) > _UNEVEN:
+        if (
+            not 60.0 <= bpm <= 180.0
+            or np.ptp(np.diff(beats[bars[first] : bars[first + count] + 1])) > _MAX_BEAT_DEVIATION
+        ):
             continue
         notes = []
         for note in track.notes:

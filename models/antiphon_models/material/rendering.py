@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST = 600.0
+TIMEOUT_SECONDS = 600.0
 """Timeout of a program in seconds, by experience: rendering here takes some seconds."""
 
 
@@ -27,13 +27,15 @@ def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArra
     `words` of its command line come from the paths of the MIDI file and of the sound file that it writes.
 
     Raises `FileNotFoundError`: there is no such program. `subprocess.CalledProcessError`: it fails.
-    `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.
+    `subprocess.TimeoutExpired`: it takes over `TIMEOUT_SECONDS` seconds.
     """
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
         notes, sound = Path(folder) / "notes.mid", Path(folder) / "sound.wav"
         notes.write_bytes(score)
-        subprocess.run(words(notes, sound), check=True, capture_output=True, timeout=LONGEST, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            words(notes, sound), check=True, capture_output=True, timeout=TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
+        )
         samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     return np.asarray(samples)

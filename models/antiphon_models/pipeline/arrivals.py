@@ -15,7 +15,7 @@ from antiphon.api.backends.transports import WireError
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 
-SETTLE = 0.4
+SETTLE_SECONDS = 0.4
 """Seconds for which a file's size and time must be stable."""
 MAX_NAMES = 200_000
 """Maximum remembered files of the folder."""
@@ -41,7 +41,7 @@ class Arrival:
 class FolderWatch:
     """Polls a folder for new files.
 
-    A file has arrived when its size and time have stayed for `SETTLE` seconds and, where the system can say so, no
+    A file has arrived when its size and time have stayed for `SETTLE_SECONDS` and, where the system can say so, no
     program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
 
     `folder`: it; `done`: by name (size, time) of what was given out before.
@@ -67,7 +67,7 @@ class FolderWatch:
             before = self._seen.get(name)
             since = before[1] if before is not None and before[0] == state else now
             seen[name] = (state, since)
-            if now - since < SETTLE or is_written(path):
+            if now - since < SETTLE_SECONDS or is_written(path):
                 continue
             if take(Arrival(name, path, *state, now)):
                 self._done[name] = state

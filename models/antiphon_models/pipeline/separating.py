@@ -27,7 +27,7 @@ from antiphon_models.pipeline.shards import (
 FOLDER = "stems"
 SOUNDS = "stem-sounds"
 """Folder of the stems: DIGEST/PART.flac, by the digest of the sound's file."""
-QUIETEST = -120.0
+SILENT_DB = -120.0
 """Level in dB of a silent stem."""
 
 
@@ -55,7 +55,7 @@ def compute_stems(task: ShardTask) -> None:
             with AudioWriter(target, sound.rate, channels, sound.info.subtype) as writer:
                 writer.write(stem)
             spectrogram = mel.compute(soxr.resample(stem.mean(0), sound.rate, task.settings.rate).astype(np.float32))
-            level = max(QUIETEST, 10.0 * np.log10(float(np.mean(stem**2)) / power + 1e-12))
+            level = max(SILENT_DB, 10.0 * np.log10(float(np.mean(stem**2)) / power + 1e-12))
             rows.append(
                 {**row, "seconds": seconds, "stem": part, "sound": str(place), "level": level, **mel_cells(spectrogram)}
             )

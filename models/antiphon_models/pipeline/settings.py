@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 """Maximum bytes of the file."""
 MIN_FRAMES = 8
 """Minimum frames of an excerpt: two after the two poolings of `training.network`."""
-SEVERAL = "several"
+SEVERAL_LABELS = "several"
 """Value of `train.labels` for sounds with any number of labels."""
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\0]*$", description="text")]
 Folder = Annotated[Path, Meta(description="the name of a folder")]
@@ -116,7 +116,7 @@ class TrainSettings(Table, frozen=True):
     Attributes:
         frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
         threads: Of the processor; another number may round otherwise.
-        labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
+        labels: "one" or `SEVERAL_LABELS` of each sound; "" for what most sounds have.
         test: Share of the sounds for the test, by group; 0 for the splits of the data set.
         valid: Share for the validation, where `test` is one.
         folds: Trainings besides, each of which is tested on a part of the sounds of its own; 0 for none.

@@ -34,7 +34,7 @@ from antiphon_models.pipeline.settings import PreprocessSettings
 VERSION = 2
 """Content version: another one recomputes all shards."""
 FOLDER, DEAD = "shards", "dead"
-TRIES = 3
+READ_ATTEMPTS = 3
 """Read attempts for a file without result."""
 Result = TypeVar("Result")
 
@@ -215,11 +215,11 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
 
 
 def read_again(read: Callable[[], Result]) -> Result:
-    """Reads a file with up to `TRIES` attempts, since a busy machine is no fault of the file.
+    """Reads a file with up to `READ_ATTEMPTS` attempts, since a busy machine is no fault of the file.
 
     Raises `FileError`: it cannot be read.
     """
-    for _ in range(TRIES - 1):
+    for _ in range(READ_ATTEMPTS - 1):
         with contextlib.suppress(FileStalled):
             return read()
     return read()

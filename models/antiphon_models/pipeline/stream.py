@@ -26,8 +26,8 @@ from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.shards import file_digest
 
-BATCH_SIZE = 2
-LOOK = 0.1
+CONCURRENCY = 2
+POLL_SECONDS = 0.1
 """Polling interval of the folder in seconds; ten times the duration of a poll where that is more."""
 
 
@@ -96,7 +96,7 @@ class SoundStream:
         while True:
             begun = time.monotonic()
             self.look()
-            await asyncio.sleep(max(LOOK, 10.0 * (time.monotonic() - begun)))
+            await asyncio.sleep(max(POLL_SECONDS, 10.0 * (time.monotonic() - begun)))
 
     async def work(self) -> None:
         """Analyses queued sounds until it is cancelled."""
@@ -152,7 +152,7 @@ async def run(stream: SoundStream, sources: Sequence[SoundSource]) -> None:
         loop.add_signal_handler(number, ended.set)
     if hasattr(signal, "SIGIO"):
         signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent when a lease for reading is broken (`arrivals.is_written`)
-    tasks = [asyncio.ensure_future(task) for task in (stream.watch(), *(stream.work() for _ in range(BATCH_SIZE)))]
+    tasks = [asyncio.ensure_future(task) for task in (stream.watch(), *(stream.work() for _ in range(CONCURRENCY)))]
     others = [asyncio.ensure_future(source.run(stream)) for source in sources]
     end = asyncio.ensure_future(ended.wait())
     try:

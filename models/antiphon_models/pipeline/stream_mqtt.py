@@ -31,11 +31,11 @@ URL_VARIABLE = "ANTIPHON_MQTT_URL"
 """Environment variable of the broker's whole address, also read by `antiphon serve`."""
 LARGEST = 16 << 20
 """Maximum bytes of a sound in a message."""
-INCOMING = 16
+MAX_INCOMING = 16
 """Maximum queued incoming messages."""
-UNSENT = 256
+MAX_UNSENT = 256
 """Maximum stored answers while the broker is away."""
-AGAIN = 1.0
+RECONNECT_SECONDS = 1.0
 """Reconnection interval in seconds."""
 KEEPALIVE = 5
 _PREFIX = ".arrived-"
@@ -73,7 +73,7 @@ class MqttSource:
         while True:
             with contextlib.suppress(aiomqtt.MqttError):
                 await self._connected(stream)
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def flush(self) -> None:
         """Waits until all answers are delivered to the broker, at most two seconds."""
@@ -108,7 +108,7 @@ class MqttSource:
             protocol=aiomqtt.ProtocolVersion.V5,
             properties=properties,
             queue_type=Incoming,
-            max_queued_incoming_messages=INCOMING,
+            max_queued_incoming_messages=MAX_INCOMING,
         ) as client:
             await client.subscribe([(f"{topic}/request", 1), (f"{topic}/request/#", 1)])
             publishing = asyncio.ensure_future(self._publish(client, stream))
@@ -133,7 +133,7 @@ class MqttSource:
             self._ready.clear()
 
     def _answer(self, stream: SoundStream, topic: str, row: dict[str, Any]) -> None:
-        if len(self._answers) >= UNSENT:
+        if len(self._answers) >= MAX_UNSENT:
             self._answers.popleft()
             stream.counts.lost += 1
         self._answers.append((topic, json.dumps(row).encode()))

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
-from antiphon_stems.network import BENT, DETAILS, KEEPS, REACHES, ROWS, SLOPE, WIDTH
+from antiphon_stems.network import BENT, DECAYS, DETAILS, REACHES, ROWS, SLOPE, WIDTH
 
 
 class StemNetwork(torch.nn.Module):
@@ -44,4 +44,4 @@ def file_network() -> StemNetwork:
 
 def live_network() -> StemNetwork:
     """Causal network of the node."""
-    return StemNetwork(LIVE, len(KEEPS) + 1)
+    return StemNetwork(LIVE, len(DECAYS) + 1)

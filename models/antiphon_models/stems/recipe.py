@@ -20,7 +20,7 @@ from antiphon_models.stems import material
 from antiphon_models.stems.network import file_network, live_network
 from antiphon_models.stems.spectra import analysis_frames
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
-from antiphon_stems.network import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
+from antiphon_stems.network import DECAYS, LEVEL_DECAY, QUIET, describe, describe_file
 
 LENGTH = 6.0
 """Length of a mix in seconds."""
@@ -35,11 +35,11 @@ SPEEDS = 0.4
 """Maximum speed change of a training's mixes in octaves."""
 WIDE, LONE = 0.5, 0.15
 """Shares of stereo mixes, and of mixes with a single stem."""
-ALONE = 0.7
+LONE_VOICE_SHARE = 0.7
 """Share of voices outside any scene."""
 FLOOR = 1e-3
 """Error floor relative to a stem's power (to the mix's, for an absent one)."""
-ABSENT = 0.25
+ABSENT_WEIGHT = 0.25
 """Loss weight of an absent stem."""
 
 
@@ -69,7 +69,7 @@ class Mixes:
             if (rng.random() < 0.12) if alone < 0 else k != alone:
                 continue
             scene, row = self._scenes[number], k
-            if k == VOICE and rng.random() < ALONE:
+            if k == VOICE and rng.random() < LONE_VOICE_SHARE:
                 scene, row = self._voices[int(rng.integers(len(self._voices)))], 0
             x = scene[row, at : at + int(frames * fast)].astype(np.float32) / 32767
             if fast != 1.0:
@@ -123,10 +123,10 @@ def describe_live(grid: UnitGrid, power: F32, side: F32) -> tuple[F32, F32]:
         return np.asarray(lfilter([1 - keep], [1, -keep], before, axis=0, zi=keep * log[:1])[0], np.float32)
 
     count = np.arange(1, len(log) + 1)
-    weights = (1.0 - LEVEL_KEEP**count) / (1.0 - LEVEL_KEEP)
-    mean = lfilter([1.0], [1.0, -LEVEL_KEEP], power @ grid.width / grid.bins) / weights
+    weights = (1.0 - LEVEL_DECAY**count) / (1.0 - LEVEL_DECAY)
+    mean = lfilter([1.0], [1.0, -LEVEL_DECAY], power @ grid.width / grid.bins) / weights
     level = np.log(mean + QUIET).astype(np.float32)[:, None]
-    return describe(grid, power, side, level, (*(held(keep) for keep in KEEPS), before))
+    return describe(grid, power, side, level, (*(held(keep) for keep in DECAYS), before))
 
 
 class StemsRecipe(Recipe):
@@ -194,7 +194,7 @@ class StemsRecipe(Recipe):
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         there, absent, _ = errors(network, batch)
-        value = there.mean() + (ABSENT * absent.mean() if len(absent) else 0.0)
+        value = there.mean() + (ABSENT_WEIGHT * absent.mean() if len(absent) else 0.0)
         return 0.1 * value, {"error": there.mean().detach()}
 
     def validate(self, network: torch.nn.Module) -> Figures:

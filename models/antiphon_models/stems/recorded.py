@@ -23,9 +23,9 @@ PACKAGES: dict[splits.Part, tuple[str, ...]] = {
     "valid": ("hedgewars-data",),
     "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data"),
 }
-LONG = 30.0
+MIN_MUSIC_SECONDS = 30.0
 """Minimum length of music in seconds."""
-FAINT = 10**-2.5
+LEAK_SHARE = 10**-2.5
 """Power share below which a stem is leakage."""
 
 
@@ -33,7 +33,9 @@ FAINT = 10**-2.5
 def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
     """Pieces of each present package of a part."""
     found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
-    return tuple(filter(None, (tuple(p for p in each if soundfile.info(p).duration > LONG) for each in found)))
+    return tuple(
+        filter(None, (tuple(p for p in each if soundfile.info(p).duration > MIN_MUSIC_SECONDS) for each in found))
+    )
 
 
 def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
@@ -50,5 +52,5 @@ def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frame
     else:
         drums, bass, voice, other = np.concatenate(list(separate([mix], rate, 1, by="own")), axis=2)[:, 0]
         stems[:] = drums, bass, np.zeros_like(voice), other + voice
-        stems[np.mean(stems**2, axis=1) < FAINT * np.mean(mix**2)] = 0.0
+        stems[np.mean(stems**2, axis=1) < LEAK_SHARE * np.mean(mix**2)] = 0.0
     return stems * np.float32(0.9 / max(0.9, float(np.abs(stems).max())))

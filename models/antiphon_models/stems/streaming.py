@@ -9,9 +9,9 @@ import torch
 from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_models.stems.network import StemNetwork
 from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
-from antiphon_stems.network import KEEPS, LEVEL_KEEP, MASKS, NEIGHBOURS, QUIET, SIDE, smoother
+from antiphon_stems.network import DECAYS, LEVEL_DECAY, MASKS, NEIGHBOURS, QUIET, SIDE, smoother
 
-AROUND = len(KEEPS) + 1
+AROUND = len(DECAYS) + 1
 
 
 class StreamStems(StemNetwork, StreamingModel):
@@ -43,7 +43,7 @@ class StreamStems(StemNetwork, StreamingModel):
             "near": torch.from_numpy(smoother(LIVE.units, NEIGHBOURS[0])),
             "far": torch.from_numpy(smoother(LIVE.units, NEIGHBOURS[1])),
             "share": torch.from_numpy(LIVE.width / LIVE.bins),
-            "keeps": torch.tensor([*KEEPS, 0.0])[:, None],
+            "keeps": torch.tensor([*DECAYS, 0.0])[:, None],
             "band_shifts": torch.tensor([[0.0], [0.3], [1.2]] + [[0.0]] * AROUND),
             "unit_shifts": torch.tensor([[0.0]] * 4 + [[1.2]] + [[0.0]] * AROUND),
         }
@@ -58,7 +58,7 @@ class StreamStems(StemNetwork, StreamingModel):
         power, side = x.abs().unbind(1)
         log = (power + QUIET).log()
         around = torch.where(begun[:, :, None] > 0.0, before, log[:, None])
-        total = sums * LEVEL_KEEP + torch.stack([(power @ self.share).double(), torch.ones_like(sums[:, 1])], 1)
+        total = sums * LEVEL_DECAY + torch.stack([(power @ self.share).double(), torch.ones_like(sums[:, 1])], 1)
         level = (total[:, 0] / total[:, 1] + QUIET).log().float()[:, None]
         bands, details = self._described(power, side, log, level, around)
         shares = self(bands.flatten(1), details)[:, : len(STEMS) - 1]

@@ -18,7 +18,7 @@ from antiphon.api.backends.signal import Decimator
 from antiphon_models.learning.making import slug
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_transfer.instrument import (
-    BEHIND,
+    ANALYSIS_LAG,
     FEATURES,
     HARMONICS,
     HIGHEST_PARTIAL,
@@ -36,12 +36,12 @@ RANGE = 45.0
 """Range in dB below the loudest frame; softer frames are left out."""
 LONGEST, SHORTEST = 1200.0, 20.0
 """Maximum seconds of recordings, and minimum seconds with a pitch."""
-LOW = 55.0
+LOW_NOTE = 55.0
 """MIDI number below which harmonics are measured in a window of double length."""
-NEAR = 4
+SEARCH_BINS = 4
 """Search range in bins around a harmonic."""
 BATCH, AT_ONCE = 512, 512
-HELD = 10
+VALIDATION_SECONDS = 10
 """Validation share: one in this many seconds."""
 
 
@@ -49,7 +49,7 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
     """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as in the node."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
-    behind = BEHIND * decimator.factor + decimator.lag
+    behind = ANALYSIS_LAG * decimator.factor + decimator.lag
     features, rows = [], []
     at = 0
     while at < len(sound):
@@ -69,7 +69,7 @@ def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
     found = np.zeros((len(rows), HARMONICS + NOISES), np.float32)
     weights = np.zeros_like(found)
     for low in (True, False):
-        where = np.flatnonzero((rows[:, 1] < LOW) == low)
+        where = np.flatnonzero((rows[:, 1] < LOW_NOTE) == low)
         window = np.hanning(round(rate * (0.093 if low else 0.046)) // 2 * 2 + 1)[:-1]
         size = 1 << (4 * len(window) - 1).bit_length() - 1
         hertz = np.fft.rfftfreq(size, 1.0 / rate).astype(np.float64)
@@ -83,7 +83,7 @@ def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
             partials = first[:, None] * np.arange(1, HARMONICS + 1)
             there = partials < min(TOP, HIGHEST_PARTIAL * rate)
             bins = np.round(np.where(there, partials, 0.0) * size / rate).astype(int)
-            nearby = np.clip(bins[..., None] + np.arange(-NEAR, NEAR + 1), 0, len(hertz) - 1)
+            nearby = np.clip(bins[..., None] + np.arange(-SEARCH_BINS, SEARCH_BINS + 1), 0, len(hertz) - 1)
             peak = np.take_along_axis(spectra[:, None, :], nearby, axis=2).max(axis=2)
             amplitude = peak * 2.0 / window.sum() * there
             apart = np.abs(hertz / first[:, None] - np.round(hertz / first[:, None])) * first[:, None]
@@ -155,7 +155,7 @@ class TimbreRecipe(Recipe):
             )
         job.say(f"{voiced:.0f} s of notes in {seconds:.0f} s of recordings")
         arrays = [torch.from_numpy(np.concatenate(kind)) for kind in kinds]
-        held = torch.arange(len(arrays[0])) // 180 % HELD == 0
+        held = torch.arange(len(arrays[0])) // 180 % VALIDATION_SECONDS == 0
         self._train, self._held = [a[~held] for a in arrays], [a[held] for a in arrays]
 
     def batch(self, step: int) -> Batch:

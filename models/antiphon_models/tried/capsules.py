@@ -40,7 +40,7 @@ DECAY, LEAST, RANGE = 0.02, -70.0, 50.0
 NEPER = math.log(10.0) / 20.0
 SEQUENCES, FRAMES, REFERENCE, SKIPPED = 12, 128, 256, 40
 """Items per step, frames of each, frames of its reference, and frames without history."""
-HELD = 12
+VALIDATION_SHARE = 12
 """Validation share: one in this many pairs."""
 
 
@@ -133,7 +133,7 @@ class CapsulesRecipe(Recipe):
         with np.load(kept) as stored:
             self._arrays = {name: torch.from_numpy(stored[name]) for name in "xyra"}
         every = np.arange(len(paths))
-        self._train, self._held = every[every % HELD != 0], every[every % HELD == 0]
+        self._train, self._held = every[every % VALIDATION_SHARE != 0], every[every % VALIDATION_SHARE == 0]
 
     def _cut(self, rows: NDArray[np.int64], at: NDArray[np.int64], ref: NDArray[np.int64], length: int) -> Batch:
         inside, around = at[:, None] + np.arange(length), ref[:, None] + np.arange(REFERENCE)

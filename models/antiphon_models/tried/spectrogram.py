@@ -32,7 +32,7 @@ from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
 BINS, FRAME = 288, 1024
 """Bins of the spectra, 15.6 Hz apart: up to 4.5 kHz; samples of a frame."""
-LATE = 6
+LAG_HOPS = 6
 """Lag in hops of the generated spectrum behind the voice's."""
 CHANNELS = 16
 LAYERS = ((3, 5, 1), (3, 5, 2), (3, 5, 4), (3, 5, 2), (3, 5, 1))
@@ -43,7 +43,7 @@ RELEASE = 0.08
 """Decay time to 1/3 of an ended note in seconds."""
 LEVEL = 0.5
 """Level of a generated note, constant, so that notes and not the voice's loudness are learnt."""
-AFTER = slice(2, 14)
+TEMPLATE_HOPS = slice(2, 14)
 """Hops of a piano note averaged into its template."""
 LIKE, STRUCK, RISE, APART, HELD, QUIET, FADE = 0.9, 1.3, 4, 10, 8, 0.3, 0.995
 """Note detection: minimum similarity (cosine) of a note; its rise within a number of hops at a repeated note, and
@@ -52,7 +52,7 @@ below which it ends, and the peak's decay per hop."""
 
 
 class Painter(nn.Module):
-    """Network from compressed spectra `[rows, hops, BINS]` to those of a piano, `LATE` hops late."""
+    """Network from compressed spectra `[rows, hops, BINS]` to those of a piano, `LAG_HOPS` hops late."""
 
     window: Tensor
 
@@ -83,7 +83,7 @@ class Painter(nn.Module):
 
 def templates(piano: F32) -> F32:
     """Templates `[SEMITONES, BINS]` of `[SEMITONES, hops, BINS]`: mean spectra, less what they share, of length 1."""
-    mean = piano[:, AFTER].mean(1)
+    mean = piano[:, TEMPLATE_HOPS].mean(1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
     shared = mean.mean(0)
     shared = shared / max(float(np.linalg.norm(shared)), 1e-6)
@@ -97,7 +97,7 @@ def notes_of_painting(likes: F32) -> list[tuple[float, float, int]]:
     found: list[tuple[float, float, int]] = []
     key, leads, held, start, most, since = -1, -1, 0, 0.0, 0.0, 99
     for hop, row in enumerate(likes):
-        now = (hop + 1 - LATE) * second
+        now = (hop + 1 - LAG_HOPS) * second
         best = int(row.argmax())
         like = float(row[best])
         leader = best if like >= LIKE else -1
@@ -133,7 +133,7 @@ class SpectrogramRecipe(Recipe):
         self.job = job
         corpus.complete(job.data, job.material, job.seed, job.say)
         self._batcher = Batcher(corpus.load(job.material, "train"), job.seed, job.device, in_tune=True, rows=ROWS)
-        self._valid = [c for c in corpus.load(job.material, "valid") if c.kind in corpus.NOTED]
+        self._valid = [c for c in corpus.load(job.material, "valid") if c.kind in corpus.NOTE_KINDS]
         sound = torch.from_numpy(corpus.piano(job.material))
         sound = LEVEL * sound / sound.abs().amax(1, keepdim=True)
         self._piano = Painter().seen(sound).numpy()
@@ -145,8 +145,8 @@ class SpectrogramRecipe(Recipe):
         return sound, torch.from_numpy(wanted).to(sound.device)
 
     def _painted(self, truth: FrameTruth) -> np.ndarray[Any, Any]:
-        """Target spectra `[HOPS, BINS]` of a piano that plays the notes, `LATE` hops ago."""
-        first = tables.FAR + 1 - LATE
+        """Target spectra `[HOPS, BINS]` of a piano that plays the notes, `LAG_HOPS` hops ago."""
+        first = tables.FAR + 1 - LAG_HOPS
         painted = np.zeros((HOPS, BINS), np.float32)
         tail = np.zeros(BINS, np.float32)
         fall = np.float32(np.exp(-tables.HOP / tables.RATE / RELEASE))

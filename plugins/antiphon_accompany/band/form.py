@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon_accompany.band.styles import PHRASE
-from antiphon_accompany.harmony.given import CLOSE
+from antiphon_accompany.harmony.given import ENDING_BARS
 
 CALLS = ("fill", "break", "ending")
 VARIATIONS = ("auto", "A", "B")
@@ -38,7 +38,7 @@ class Form:
             patience: Beats without a note after which it ends.
             last: Beat of the player's last note.
         """
-        if bar >= self.closes + CLOSE:
+        if bar >= self.closes + ENDING_BARS:
             self._over = True
             # what is played from here on begins anew
             self._silent_since = float(beat)
@@ -77,7 +77,7 @@ class Form:
         if bar >= self.closes:
             return "ending", bar - self.closes
         if bar == last:
-            return "ending", CLOSE - 1
+            return "ending", ENDING_BARS - 1
         if bar == self._fill:
             return "fill", 0
         if bar == self._break:

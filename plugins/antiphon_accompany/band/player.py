@@ -10,32 +10,32 @@ from typing import NamedTuple
 
 from antiphon.api import IO
 from antiphon_accompany.band.levels import TOUCH
-from antiphon_accompany.band.styles import LEFT, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
-from antiphon_accompany.band.voicing import BASS, PartVoices, bass_of, left_hand
+from antiphon_accompany.band.styles import LEFT_HAND_LANES, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
+from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, bass_of, left_hand
 from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
 """Band player: strikes of its parts beat by beat, and their keys on the current chord."""
-ROOM = 3
+MELODY_CLEARANCE = 3
 """Clashing intervals in semitones: a semitone, a minor ninth."""
 LOW_INTERVAL_LIMIT = 45
 """The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
-CROWD = 8
+MAX_MELODY_KEYS = 8
 """Maximum sounding keys treated as a melody, since more cannot all be avoided."""
-LATE = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
+TIMING_DEVIATION = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
 """Standard deviation of the onsets in ms, at humanise 0.5."""
-LATEST = 40.0
+MAX_TIMING_ERROR = 40.0
 """Maximum onset deviation from the grid in ms."""
-ROLL = 2.5
+MAX_CHORD_SPREAD = 2.5
 """Maximum spread of a chord's tones in ms, at humanise 0.5."""
-SOON = 0.3
+RESTRIKE_GAP = 0.3
 """Beats before a part's own strike within which it does not strike for a new chord."""
-VARIED = 0.22
+VELOCITY_SPREAD = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
 _WEIGHTS = (1.08, 1.0, 0.92)
 """Velocity factors on the first beat of a bar, on another beat and between beats."""
-_STEPS = ("third", "fifth", "octave", "fifth")
+_WALK_INTERVALS = ("third", "fifth", "octave", "fifth")
 """Intervals of a walking bass between roots."""
 _CALM = ("ballad", "arpeggio", "ballad", "pop")
 _MOVING = ("pop", "ballad", "block", "pop")
@@ -126,7 +126,7 @@ class Band:
         self.listener.reset()
         for voices in self.voices.values():
             voices.reset()
-        self.bass = BASS
+        self.bass = BASS_CENTRE
         self.style = shipped_style("ballad")
         self.rest()
 
@@ -139,10 +139,10 @@ class Band:
 
     def set_chord(self, chord: Chord, register: int = 0) -> None:
         """Moves all voices to a chord."""
-        ceiling = round(self.listener.lowest) - ROOM
+        ceiling = round(self.listener.lowest) - MELODY_CLEARANCE
         # without a melody the right hand keeps to the middle
         ceiling = ceiling if self.listener.playing else 76
-        low = self.style.parts["bass"].centre if "bass" in self.bars and "bass" in self.style.parts else BASS
+        low = self.style.parts["bass"].centre if "bass" in self.bars and "bass" in self.style.parts else BASS_CENTRE
         before, self.bass = self.bass, bass_of(chord, self.bass, low + register)
         for part, voices in self.voices.items():
             if part in self.style.parts and part != "bass":
@@ -192,7 +192,12 @@ class Band:
             bars = given.sections[section]
             taken = []
             for strike in fit_to_meter(bars[number % len(bars)], self.style.meter, meter):
-                if strike.what in LEFT and part != "bass" and "bass" in asked.parts and self.style.parts.get("bass"):
+                if (
+                    strike.what in LEFT_HAND_LANES
+                    and part != "bass"
+                    and "bass" in asked.parts
+                    and self.style.parts.get("bass")
+                ):
                     continue
                 if strike.need - 0.9 <= level + room + vary * chance.uniform(-1.0, 1.0) or strike.need == 1:
                     taken.append(strike)
@@ -210,21 +215,21 @@ class Band:
                 if not place <= strike.at < place + 1:
                     continue
                 start = first + strike.at
-                late = chance.gauss(0.0, 2.0 * LATE[part] * asked.humanise)
+                late = chance.gauss(0.0, 2.0 * TIMING_DEVIATION[part] * asked.humanise)
                 if strike.at == place:
                     # the beat's chord is decided on the beat: nothing of it can be early
                     late = abs(late)
-                late = max(-LATEST, min(LATEST, late)) * per_ms
-                touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-VARIED, VARIED)
+                late = max(-MAX_TIMING_ERROR, min(MAX_TIMING_ERROR, late)) * per_ms
+                touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-VELOCITY_SPREAD, VELOCITY_SPREAD)
                 weight = _WEIGHTS[0 if strike.at == 0 else 1 if strike.at == place else 2]
                 velocity = min(1.0, max(0.05, level * strike.accent * weight * touch))
                 when = max(float(beat), start + late)
                 end = max(start + strike.length, when + 0.05)
                 lane = strike.what
                 if lane == "walk":
-                    lane = "root" if self.fresh or place == 0 else chance.choice(_STEPS)
+                    lane = "root" if self.fresh or place == 0 else chance.choice(_WALK_INTERVALS)
                 for n, what in enumerate(_TONES if lane == "chord" else (lane,)):
-                    roll = n * ROLL * 2.0 * asked.humanise * chance.random() * per_ms if n else 0.0
+                    roll = n * MAX_CHORD_SPREAD * 2.0 * asked.humanise * chance.random() * per_ms if n else 0.0
                     found.append(Due(when + roll, part, what, velocity, end))
         return sorted(found)
 
@@ -237,7 +242,7 @@ class Band:
         """
         made: list[Due] = []
         for part in self.bars:
-            if part == "drums" or part in again or any(d.part == part and d.start < beat + SOON for d in found):
+            if part == "drums" or part in again or any(d.part == part and d.start < beat + RESTRIKE_GAP for d in found):
                 continue
             alone = part == "bass" or (part == "piano" and "bass" not in self.bars)
             lanes = (["root"] if alone else []) + (["voice2", "voice3"] if part != "bass" and going else [])
@@ -251,7 +256,7 @@ class Band:
             return (int(what),)
         if self.chord is None:
             return ()
-        if what in LEFT:
+        if what in LEFT_HAND_LANES:
             return (left_hand(self.chord, self.bass, what),)
         return self.voices[part].pitches(what)
 
@@ -266,7 +271,7 @@ class Band:
     def under_melody(self, pitch: int) -> int:
         """Key moved by octaves below the sounding melody; a bass melody is ignored."""
         sounding = self.listener.sounding
-        top = max(sounding) if 0 < len(sounding) <= CROWD else 127
+        top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
         while pitch > top and pitch - 12 >= LOW_INTERVAL_LIMIT:
             pitch -= 12
         return pitch
@@ -274,11 +279,11 @@ class Band:
     def clashes(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""
         sounding = self.listener.sounding
-        return len(sounding) <= CROWD and any(abs(pitch - other) in CLASHES for other in sounding)
+        return len(sounding) <= MAX_MELODY_KEYS and any(abs(pitch - other) in CLASHES for other in sounding)
 
     def taken(self, pitch: int) -> bool:
         """Whether the melody is holding the key."""
-        return len(self.listener.sounding) <= CROWD and pitch in self.listener.sounding
+        return len(self.listener.sounding) <= MAX_MELODY_KEYS and pitch in self.listener.sounding
 
 
 def style_of(asked: BandSettings, bar: int, meter: int, tempo: float, loudness: float) -> str:

@@ -11,9 +11,9 @@ from antiphon_accompany.band.player import Due
 
 BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
-MOST = 64
+MAX_NOTES = 64
 """Maximum sounding notes; the oldest is ended to make room."""
-AGAIN = 0.04
+RESTRIKE_SECONDS = 0.04
 """Seconds within which a non-drum part does not restrike a key: two lanes of a style may meet on it."""
 Key = tuple[int, int]
 """Channel and number of a note."""
@@ -31,13 +31,13 @@ class SoundingStrikes(dict[Key, Due]):
         """Begins the notes of a strike. A sounding note on the same key ends first, or continues if just begun."""
         for pitch in pitches:
             held = self.get((channel, pitch))
-            near = held is not None and 0.0 <= due.start - held.start < AGAIN * io.time.tempo / 60.0
+            near = held is not None and 0.0 <= due.start - held.start < RESTRIKE_SECONDS * io.time.tempo / 60.0
             if held is not None and near and due.part != "drums":
                 self[channel, pitch] = held._replace(end=max(held.end, due.end))
                 continue
             if held is not None:
                 self.end(io, (channel, pitch), frame)
-            elif len(self) >= MOST:
+            elif len(self) >= MAX_NOTES:
                 self.end(io, next(iter(self)), frame)
             io.emit(Event("on", frame, pitch, due.velocity, channel))
             self[channel, pitch] = due

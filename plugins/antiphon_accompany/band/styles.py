@@ -59,11 +59,11 @@ DRUMS = {
     "clave": 75,
 }
 """Lanes of drums, by their General MIDI keys."""
-LEFT = ("root", "third", "fifth", "octave", "tenth", "walk")
+LEFT_HAND_LANES = ("root", "third", "fifth", "octave", "tenth", "walk")
 """Lanes of the left hand and the bass."""
-LANES = (*LEFT, "chord", "upper", "voice1", "voice2", "voice3", "voice4")
+LANES = (*LEFT_HAND_LANES, "chord", "upper", "voice1", "voice2", "voice3", "voice4")
 Voicing: TypeAlias = Literal["close", "open", "triad", "shell", "power", "choir"]
-MOST_BYTES, MOST_STEPS = 1 << 16, 1024
+MAX_BYTES, MAX_STEPS = 1 << 16, 1024
 _NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumerate("123ABCabc")}
 
 
@@ -149,8 +149,8 @@ class _StyleFile(Struct, forbid_unknown_fields=True):
 def load(path: Path) -> Style:
     """Reads a style file. Raises PluginError: it is invalid; the sentence gives the reason."""
     try:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise FileError(f"{path.name} is larger than {MOST_BYTES >> 10} KiB")
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise FileError(f"{path.name} is larger than {MAX_BYTES >> 10} KiB")
         return _style(path.stem, read_toml(path, _StyleFile, "a style"))
     except FileError as error:
         raise PluginError(f"the style {error}") from None
@@ -207,7 +207,7 @@ def _bars(part: str, section: str, lanes: Lanes, meter: int) -> Bars:
     for lane, text in lanes.items():
         if lane not in allowed:
             raise _Wrong(f"has the lane {part}.{section}.{lane}, which is none of {', '.join(allowed)}")
-        if len(text) > MOST_STEPS or set(text) - set(".-|123ABCabc "):
+        if len(text) > MAX_STEPS or set(text) - set(".-|123ABCabc "):
             raise _Wrong(f"has in {part}.{section}.{lane} other than . - | 1 2 3 A B C a b c")
         split[lane] = text.replace(" ", "").split("|")
     count = max((len(bars) for bars in split.values()), default=1)

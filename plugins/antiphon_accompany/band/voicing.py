@@ -6,7 +6,7 @@ from functools import cache
 
 from antiphon_accompany.harmony.chords import KINDS, Chord
 
-BASS = 45
+BASS_CENTRE = 45
 """Target MIDI number of the left hand's lowest note."""
 LOWEST, HIGHEST = 28, 96
 NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 4.0

@@ -14,7 +14,7 @@ from antiphon_accompany.files.midifiles import read
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import spans_of
 
-WRITTEN = ("bass", "drums")
+MODEL_PARTS = ("bass", "drums")
 """Parts written by the model; the others are the style's, over the model's chords."""
 _CHORDS = "chords"
 _BASS = 36

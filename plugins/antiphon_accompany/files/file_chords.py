@@ -15,7 +15,7 @@ from antiphon_accompany.harmony.chordtext import ChordSpan
 
 FILE = "file"
 """Value of `chords` that selects the file's harmony."""
-ENOUGH = 0.25
+MIN_CHORD_SHARE = 0.25
 """Minimum share of a file's time with a chord."""
 _GRID, _FINE = 4, 24
 """Resolution per quarter note of chord detection, and of clashes."""
@@ -35,7 +35,7 @@ def has_harmony(melody: Notes, others: Notes) -> bool:
     beside, every = ((_classes(notes) > 0).sum(axis=1) for notes in (others, [*melody, *others]))
     chords = every > 2
     chords[: len(beside)] |= beside > 1
-    return bool(chords.sum() > ENOUGH * max(1, int(np.count_nonzero(every))))
+    return bool(chords.sum() > MIN_CHORD_SHARE * max(1, int(np.count_nonzero(every))))
 
 
 def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordSpan]:

@@ -24,7 +24,7 @@ from antiphon.api.backends.files import (
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS, parts_of
-from antiphon_accompany.files.bars import WRITTEN, fill_part, piece
+from antiphon_accompany.files.bars import MODEL_PARTS, fill_part, piece
 from antiphon_accompany.files.jobs import check_texts, run as accompany
 from antiphon_accompany.files.midifiles import roll_of
 from antiphon_accompany.harmony.chords import KEYS
@@ -37,9 +37,9 @@ PHRASE = 4
 MAX_BARS = 256
 LOWEST_TONIC = 64
 """Lowest tonic a melody begins on, above the band."""
-_FIRST = ((0, 4), (0, 7), (7, 4), (4, 0), (0, 2), (7, 9))
+_FIRST_INTERVALS = ((0, 4), (0, 7), (7, 4), (4, 0), (0, 2), (7, 9))
 """Semitones above the tonic of a melody's first two notes; in a minor key the third is one less."""
-_TIMES = (0.5, 1.0, 1.0, 1.5, 2.0)
+_NOTE_DISTANCES = (0.5, 1.0, 1.0, 1.5, 2.0)
 """Beats from the first note to the second."""
 _REPLACED = {
     "parts": Param("parts", "text", "piano,bass,drums", doc=f"Parts beside the melody: {', '.join(PARTS)}."),
@@ -91,8 +91,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
             if own
             else "generate makes a piece from no file; say which part IN lacks, as -p fill=bass, or leave IN out"
         )
-    if settings["by"] == "bars" and not own and fill not in WRITTEN:
-        raise UsageError(f"the bar model fills {' or '.join(WRITTEN)}, not {fill}: leave out by=bars")
+    if settings["by"] == "bars" and not own and fill not in MODEL_PARTS:
+        raise UsageError(f"the bar model fills {' or '.join(MODEL_PARTS)}, not {fill}: leave out by=bars")
     left = ("bars", "tempo", "corpus", "fill", "by")
     band = {name: value for name, value in job.settings.items() if name not in left}
     band["parts"] = settings["parts"] if own else fill
@@ -173,9 +173,9 @@ def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[Mi
         number = key_of(spans_of(chords, meter, MidiTimes(((0.0, float(str(settings["tempo"]))),)).beat))
     tonic, minor = number % 12, number >= 12
     low = LOWEST_TONIC + (tonic - LOWEST_TONIC) % 12
-    two = _FIRST[int(random.integers(len(_FIRST)))]
+    two = _FIRST_INTERVALS[int(random.integers(len(_FIRST_INTERVALS)))]
     pitches = [low + step - (minor and step in (4, 9)) for step in two]
-    second = float(random.choice(_TIMES))
+    second = float(random.choice(_NOTE_DISTANCES))
     return (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75)), number
 
 
@@ -188,7 +188,7 @@ def by_bars(
     wanted = parts_of(str(settings["parts"]))
     notes, key = beginning(settings)
     source, lines = piece(notes, key, wanted, settings, folder, without)
-    others = [part for part in wanted if part not in WRITTEN]
+    others = [part for part in wanted if part not in MODEL_PARTS]
     band |= {"parts": ",".join(others or ["piano"]), "key": KEYS[key]}
     made = accompany(replace(job, source=source, settings=band, given={**job.given, "chords": lines}))
     if not others:

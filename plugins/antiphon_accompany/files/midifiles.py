@@ -40,8 +40,8 @@ from antiphon_accompany.files.picture import piano_roll
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
 
-MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
-FINEST = 64
+MAX_NOTES, MAX_BEATS, MAX_SECTIONS = 250_000, 20_000, 200
+SHORTEST_NOTE_VALUE = 64
 """Shortest note value accepted in a time signature."""
 _DRUMS = 9
 
@@ -71,10 +71,10 @@ def read(path: Path) -> Read:
         raise FileError(f"{path.name} has no notes to accompany")
     notes = [BeatNote(*note) for note in lines[chosen]]
     last = max(note.end for note in notes)
-    if len(notes) > MOST_NOTES or last > MOST_BEATS:
-        raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
+    if len(notes) > MAX_NOTES or last > MAX_BEATS:
+        raise FileError(f"{path.name} is too long: at most {MAX_NOTES} notes and {MAX_BEATS} beats")
     tempos, found = conductor(file)
-    signatures = [signature for signature in found if signature[2] <= FINEST]
+    signatures = [signature for signature in found if signature[2] <= SHORTEST_NOTE_VALUE]
     if not signatures or signatures[0][0] > 0.0:
         signatures.insert(0, (0.0, 4, 4))
     others = [BeatNote(*note) for key, line in lines.items() if key != chosen for note in line]
@@ -169,10 +169,7 @@ def accompany_midi(
     given = read(source)
     options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
     parts = sections(given, meter_of(options))
-    if (
-        len(parts) > MOST_SECTIONS
-        or max(note.end for note in given.melody) / min(p.unit for p in parts) > 4 * MOST_BEATS
-    ):
+    if len(parts) > MAX_SECTIONS or max(note.end for note in given.melody) / min(p.unit for p in parts) > 4 * MAX_BEATS:
         raise FileError(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )

@@ -23,14 +23,14 @@ from antiphon_accompany.processor import Accompany
 
 TICKS = 480
 """Frames per beat; notes are rounded to them."""
-_OPENING = 2
+_INTRO_BARS = 2
 """Bars of melody used for an introduction."""
 _COMPOUND = (1.5, 0.75, 0.375, 0.1875)
 """Quarter notes of a compound beat."""
-_THREES = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
+_TRIPLET_POSITIONS = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
 """Positions of the patterns within a beat, and their counterparts in a compound beat."""
 _LENGTHS = (0.3, 0.6, 1.1)
-_BEGIN = np.array(
+_ONSET_LOG_ODDS = np.array(
     [
         [-1.43, -2.15, -0.96, -1.35],
         [-0.68, -3.28, -0.93, -2.79],
@@ -174,7 +174,7 @@ def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNo
 def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
     times = np.array((note.start, note.end))
     if part.unit in _COMPOUND:
-        times = np.floor(times) + np.interp(times % 1.0, *_THREES)
+        times = np.floor(times) + np.interp(times % 1.0, *_TRIPLET_POSITIONS)
     start, end = part.start + (times - turn) * part.unit
     return note._replace(start=float(start), end=float(end))
 
@@ -205,7 +205,7 @@ def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
     fine = float(np.angle(turns)) / (8.0 * np.pi) if abs(turns) > 0.4 else 0.0
     lengths = np.searchsorted(_LENGTHS, [note.end - note.start for note in notes])
     quarters = np.round((starts - fine) * 4.0).astype(int)
-    scores = [float(_BEGIN[lengths, (quarters - k) % 4].sum()) for k in range(4)]
+    scores = [float(_ONSET_LOG_ODDS[lengths, (quarters - k) % 4].sum()) for k in range(4)]
     return (fine + int(np.argmax(scores)) / 4.0) % 1.0
 
 
@@ -230,7 +230,7 @@ def _run(
     cells = prepare_processor(node, spec, settings)
     tempo = spec.rate * 60.0 / TICKS
     begins = min(note.start for note in notes)
-    opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
+    opening = math.ceil(begins) + _INTRO_BARS * int(float(settings["meter"]))
     node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans)
     timed = _timed(notes)
     io = IO((), (), cells, BlockTime(tempo=tempo))

@@ -9,7 +9,7 @@ from antiphon_accompany.harmony.chordtext import ChordSpan
 
 BEAT, KEY, TOP = 24.0, 5.0, 36.0
 """Pixels per quarter note, per semitone, and above the highest key."""
-WIDEST = 60_000.0
+MAX_WIDTH = 60_000.0
 """Maximum width in pixels: longer pieces are scaled."""
 COLOURS = {
     "melody": "#e8593c",
@@ -31,7 +31,7 @@ def piano_roll(
     every = [note._replace(part="melody") for note in melody] + list(notes)
     low, high = min(n.pitch for n in every) - 1, max(n.pitch for n in every) + 1
     end = max(n.end for n in every)
-    beat = min(BEAT, WIDEST / max(1.0, end))
+    beat = min(BEAT, MAX_WIDTH / max(1.0, end))
     width, height = end * beat, TOP + (high - low + 1) * KEY
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.1f}" height="{height:.1f}" font-family="sans-serif" '

@@ -21,14 +21,14 @@ from antiphon_accompany.harmony.chordtext import spans_of
 
 MAX_SECONDS = 1200.0
 """Maximum length of a recording in seconds."""
-AFTER = 1.5
+TAIL_SECONDS = 1.5
 """Seconds rendered after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
 """Level of each part in dB, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
 BAND, BENEATH = -19.5, 3.0
 """Loudness of the band alone, and its level in LU below the recording."""
-_SOFTEST = -40.0
+_MIN_LUFS = -40.0
 """Lower bound in LUFS of a recording's loudness in setting the band's level."""
 _MAX_SILENT = 0.3
 """Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
@@ -90,13 +90,13 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
         raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it, or write a MIDI file")
     per_beat = rate * 60.0 / tempo
     last = max((note.end for note in notes), default=0.0) * per_beat
-    frames = max(sound.samples.shape[1], round(last + AFTER * rate))
+    frames = max(sound.samples.shape[1], round(last + TAIL_SECONDS * rate))
     mixed = np.zeros((channels, frames), np.float32)
     mixed[:, : sound.samples.shape[1]] = sound.samples[:channels]
     loaded = load_plugins(check=False)
     meter = LoudnessMeter(rate, channels)
     meter.feed(mixed)
-    beneath = max(_SOFTEST, meter.integrated()) - BENEATH - BAND
+    beneath = max(_MIN_LUFS, meter.integrated()) - BENEATH - BAND
     parts = sorted({note.part for note in notes})
     for number, part in enumerate(parts):
         own = [n for n in notes if n.part == part]

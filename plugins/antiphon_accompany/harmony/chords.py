@@ -177,7 +177,7 @@ def recognise(pitches: Iterable[int]) -> Chord | None:
     return None
 
 
-_FROM_ABOVE = {5: 7, 8: 4, 9: 3}
+_ROOT_ABOVE = {5: 7, 8: 4, 9: 3}
 """Root of two keys a fourth or a sixth apart: the upper one, by where the lower lies above it."""
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 
@@ -190,8 +190,8 @@ def implied(pitches: Collection[int], key: int) -> Chord:
     low = min(pitches) % 12
     above = {(pitch - low) % 12 for pitch in pitches} - {0}
     root = low
-    if len(above) == 1 and (step := min(above)) in _FROM_ABOVE:
-        root, above = (low + step) % 12, {_FROM_ABOVE[step]}
+    if len(above) == 1 and (step := min(above)) in _ROOT_ABOVE:
+        root, above = (low + step) % 12, {_ROOT_ABOVE[step]}
     scale = {(key + step) % 12 for step in _SCALES[key // 12]}
     leading = (key + 11) % 12 if key >= 12 else -1
     if above == {6} and root != leading and ((root + 3) % 12 not in scale or (low + 6) % 12 == leading):

@@ -14,7 +14,7 @@ from antiphon.api.backends.files import reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
 
-MOST = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 """Maximum bytes of a chord file."""
 MAX_CHORDS = 20_000
 SUFFIXES = (".txt", ".lab", ".musicxml")
@@ -38,8 +38,10 @@ def text_of(given: str) -> str:
             return given
         if path.suffix.lower() == ".musicxml":
             raise UsageError(f"{path.name} is MusicXML, which is written and not read; name a file of bars or of lines")
-        if path.stat().st_size > MOST:
-            raise UsageError(f"{path.name} is larger than a file of chords may be; at most {MOST >> 20} MiB is allowed")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(
+                f"{path.name} is larger than a file of chords may be; at most {MAX_FILE_BYTES >> 20} MiB is allowed"
+            )
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = reason_of_os_error(error) if isinstance(error, OSError) else "it is no text in UTF-8"

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from antiphon_accompany.harmony.chords import Chord, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of
 
-NEXT = 4
+CHORDS_AHEAD = 4
 """Number of published coming chords."""
-CLOSE = 2
+ENDING_BARS = 2
 """Bars of an ending: a dominant and a tonic."""
-KEPT = 64
+HISTORY_SIZE = 64
 """Maximum remembered chords of the left hand."""
-ROLLED = 0.25
+ARPEGGIO_BEATS = 0.25
 """Maximum beats between keys of one arpeggiated chord."""
 
 
@@ -49,7 +49,7 @@ class GivenChords:
         for span in spans:
             if span.start > beat + 1e-6 and span.chord and span.chord != (ahead[-1] if ahead else now):
                 ahead.append(span.chord)
-                if len(ahead) == NEXT:
+                if len(ahead) == CHORDS_AHEAD:
                     break
         return now, ahead
 
@@ -61,7 +61,7 @@ class Progression:
     """
 
     def __init__(self) -> None:
-        self._chords: deque[Chord] = deque(maxlen=KEPT)
+        self._chords: deque[Chord] = deque(maxlen=HISTORY_SIZE)
         self.since = -math.inf  # the beat at which it was played
 
     @property
@@ -70,7 +70,7 @@ class Progression:
 
     def add(self, chord: Chord, beat: float) -> None:
         """Adds a chord, replacing one that it completes key by key."""
-        if self._chords and beat - self.since < ROLLED:
+        if self._chords and beat - self.since < ARPEGGIO_BEATS:
             self._chords.pop()
         if chord != self.now:
             self._chords.append(chord)
@@ -90,16 +90,16 @@ class Progression:
             if alike and alike >= best:
                 best, goes_on = alike, end + 1
         if best:
-            for n in range(goes_on, goes_on + NEXT):
+            for n in range(goes_on, goes_on + CHORDS_AHEAD):
                 # a loop of fewer chords goes on in what has just been foretold
                 played.append(played[n])
-            return played[-NEXT:]
+            return played[-CHORDS_AHEAD:]
         return []
 
 
 def cadence(number: int, key: int) -> Chord:
     """Chord of a bar of an ending: the dominant, then the tonic."""
-    return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
+    return triad_chord(key) if number % ENDING_BARS else Chord((key + 7) % 12, "7", (key + 7) % 12)
 
 
 def add_seventh(triad: int, key: int) -> Chord:

@@ -19,20 +19,20 @@ from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, re
 from antiphon_accompany.harmony.tracker import places
 
 MODEL = "accompany-chords-live"
-SEEN = 4 * 12 + 4
+FEATURE_COUNT = 4 * 12 + 4
 """Features of a beat: durations and onsets of the previous one, held notes, bar position, and new onsets."""
 GROUPS = (0, 12, 24, 40)
 """Offsets of the groups of twelve pitch classes."""
 NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
 """Beats and outputs of the convolution, and units of the two layers."""
-KEPT = 8
+MAX_BACKLOG = 8
 """Maximum unprocessed beats of the backlog; earlier ones are dropped."""
-SOON = 2
+BATCH_BEATS = 2
 """Beats per batch of the backlog."""
 TRUST = 4.0
 """Exponent of the network's probabilities relative to the tables': tuned on songs."""
 _SHAPES = {
-    "front.weight": (FRONT, SEEN, NEAR),
+    "front.weight": (FRONT, FEATURE_COUNT, NEAR),
     "front.bias": (FRONT,),
     "out.weight": (24, SECOND),
     "out.bias": (24,),
@@ -56,7 +56,7 @@ _FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
     """Features of a beat at its onset: `[SEEN]`, pitch classes from C."""
     before, now = (beat - 1) % melody.size, beat % melody.size
-    row = np.zeros(SEEN, np.float32)
+    row = np.zeros(FEATURE_COUNT, np.float32)
     row[:12] = np.minimum(melody.durations[before], 1.0)
     row[12:24] = np.minimum(melody.onsets[before], 1.0)
     row[24:36] = melody.held[now]
@@ -66,7 +66,7 @@ def beat_row(melody: Melody, beat: int, meter: int) -> F32:
 
 
 def _each_tonic() -> NDArray[np.intp]:
-    places_of = np.tile(np.arange(SEEN), (12, 1))
+    places_of = np.tile(np.arange(FEATURE_COUNT), (12, 1))
     for group in GROUPS:
         places_of[:, group : group + 12] = group + _FROM_TONIC
     return places_of
@@ -82,7 +82,9 @@ class LiveChordNetwork:
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Loads the arrays by name. Raises `ModelError`: they do not fit."""
         found = arrays_of(MODEL, arrays, _SHAPES)
-        self._front = np.ascontiguousarray(found["front.weight"].transpose(2, 1, 0).reshape(NEAR * SEEN, FRONT))
+        self._front = np.ascontiguousarray(
+            found["front.weight"].transpose(2, 1, 0).reshape(NEAR * FEATURE_COUNT, FRONT)
+        )
         self._bias = found["front.bias"]
         self._layers = [
             tuple(
@@ -123,7 +125,7 @@ class LiveChords:
 
     def restart(self) -> None:
         """Clears all beats."""
-        self._rows = np.zeros((NEAR - 1 + KEPT, SEEN), np.float32)
+        self._rows = np.zeros((NEAR - 1 + MAX_BACKLOG, FEATURE_COUNT), np.float32)
         self._behind = 0  # the last rows that the states do not know yet
         self._asked = False
         self._forget()
@@ -133,7 +135,7 @@ class LiveChords:
         self._recalled: list[F32] = []
 
     def skip(self, melody: Melody, beat: int) -> None:
-        """Stores a beat whose chord is not needed; `mixed` processes up to `KEPT` of them."""
+        """Stores a beat whose chord is not needed; `mixed` processes up to `MAX_BACKLOG` of them."""
         self._asked = False
         self._add(melody, beat)
 
@@ -158,7 +160,7 @@ class LiveChords:
         last one that was asked for.
         """
         self._add(melody, beat)
-        behind = not self._asked and self._behind > SOON
+        behind = not self._asked and self._behind > BATCH_BEATS
         self._asked = True
         if behind:
             return chances
@@ -171,9 +173,9 @@ class LiveChords:
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]
         self._rows[-1] = beat_row(melody, beat, self._meter)
-        if self._behind == KEPT:
+        if self._behind == MAX_BACKLOG:
             self._forget()
-        self._behind = min(KEPT, self._behind + 1)
+        self._behind = min(MAX_BACKLOG, self._behind + 1)
 
     def _step(self) -> F32:
         """Advances the states by the first unprocessed beat; returns its network probabilities."""

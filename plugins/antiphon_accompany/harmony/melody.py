@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 LIVE_BEATS = 64
 """Beats stored live; a power of two well above the reach of the tables."""
-NEAR = 1.0 / 12.0
+ONSET_TOLERANCE = 1.0 / 12.0
 """Onset tolerance in beats for a note to count as on the beat."""
 _NONE = -(1 << 60)
 
@@ -46,7 +46,7 @@ class Melody:
         self._open.append(pitch)
         nearest = round(beat)
         self._onset_beats[pitch] = _NONE
-        if abs(beat - nearest) <= NEAR:
+        if abs(beat - nearest) <= ONSET_TOLERANCE:
             self._onset_beats[pitch] = nearest
             self.onsets[nearest % self.size, pitch % 12] += 1.0
 
@@ -74,7 +74,7 @@ class Melody:
             self.durations[row] = self.onsets[row] = self.held[row] = 0.0
             self._clean += 1
         for pitch in self._open:
-            if self._began[pitch] < beat - NEAR:
+            if self._began[pitch] < beat - ONSET_TOLERANCE:
                 self.held[beat % self.size, pitch % 12] = 1.0
             if self._began[pitch] < beat:
                 self._add(pitch, self._began[pitch], float(beat))

@@ -9,7 +9,7 @@ from antiphon_accompany.harmony.network import WholeMelody, whole_melody
 from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
 
-WHOLE = 8
+MIN_WHOLE_LOOKAHEAD = 8
 """Minimum lookahead in bars for the use of a file's whole melody."""
 
 
@@ -83,7 +83,7 @@ class MelodyChords:
             tracker.add_beat(melody, past)
         self._taken = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
-        if self._whole and bars >= WHOLE:
+        if self._whole and bars >= MIN_WHOLE_LOOKAHEAD:
             chances = self._whole.mixed(chances, beat, tracker.weights)
         elif self._past is not None and used:
             chances = self._past.mixed(chances, self.melody, beat, tracker.weights)

@@ -21,7 +21,7 @@ from antiphon_accompany.harmony.tracker import places
 F32 = NDArray[np.float32]
 Network = TypeVar("Network")
 MODEL = "accompany-chords"
-SEEN = 3 * 12 + 4
+FEATURE_COUNT = 3 * 12 + 4
 """Features of a beat: durations, onsets and held notes by pitch class, and bar position."""
 GROUPS = (0, 12, 24)
 """Where twelve pitch classes begin among them."""
@@ -31,12 +31,12 @@ TRUST = 2.0
 """Exponent of the network's chances, where the tables' have 1: tuned by songs."""
 STRETCH, AFTER = 1024, 16
 """Beats per batch, and silent ones after the last."""
-LEAST = 0.02
+MIN_KEY_WEIGHT = 0.02
 """Minimum weight of a key."""
 _NONE = 1e-20
 """Probability of a chord outside a fixed key, and total of the others."""
 _SHAPES = {
-    "front.weight": (FRONT, SEEN, NEAR),
+    "front.weight": (FRONT, FEATURE_COUNT, NEAR),
     "front.bias": (FRONT,),
     "ask.weight": (2 * HEADS * KEYS + HEADS * VALUES, 2 * UNITS),
     "ask.bias": (2 * HEADS * KEYS + HEADS * VALUES,),
@@ -64,7 +64,7 @@ def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
     """Network inputs of beats `first` to before `last`: `[beats, SEEN]`, pitch classes from C."""
     beats = np.arange(first, last)
     near = melody.rows(first, last)
-    rows = np.zeros((len(beats), SEEN), np.float32)
+    rows = np.zeros((len(beats), FEATURE_COUNT), np.float32)
     rows[:, :12] = np.minimum(melody.durations[near], 1.0)
     rows[:, 12:24] = np.minimum(melody.onsets[near], 1.0)
     rows[:, 24:36] = melody.held[near]
@@ -168,7 +168,7 @@ class WholeMelody:
     def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
         """Chord probabilities at a beat, tables and network combined. weights: as of a tracker."""
         shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
-        for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
+        for tonic in np.flatnonzero(shares >= MIN_KEY_WEIGHT * shares.sum()):
             by_key[tonic] = self._in_key(int(tonic))[beat]
         return mixed_chances(chances, by_key, weights, TRUST)
 

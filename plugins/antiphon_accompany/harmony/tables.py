@@ -17,7 +17,7 @@ F32 = NDArray[np.float32]
 MODEL = "accompany-harmony"
 PAST = ((-8, -4), (-4, -2), (-2, -1), (-1, 0))
 AHEAD = ((0, 1), (1, 2), (2, 4), (4, 8))
-AROUND = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, -7), (8, 9), (16, 17))
+WINDOWS = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, -7), (8, 9), (16, 17))
 """Windows of the melody in beats relative to the current beat; near single-beat ones also count onsets."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
@@ -47,7 +47,7 @@ class HarmonyTables:
         shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
         shapes |= {
             "past": (4, 2, _groups(PAST) * 12 + 1, 24),
-            "around": (4, 2, _groups(PAST + AHEAD + AROUND) * 12 + 1, 24),
+            "around": (4, 2, _groups(PAST + AHEAD + WINDOWS) * 12 + 1, 24),
         }
         return cls(**{name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in shapes.items()})
 
@@ -87,7 +87,7 @@ def plain() -> HarmonyTables:
     fits = np.log(fits / fits.sum(axis=1, keepdims=True)).T
     melody = np.broadcast_to(np.concatenate((0.6 * fits, 0.4 * fits)), (2, 24, 24))
     arrays = {"first": first, "next": following, "heard": melody}
-    for name, windows, window_count in (("past", PAST, 5), ("around", PAST + AHEAD + AROUND, 7)):
+    for name, windows, window_count in (("past", PAST, 5), ("around", PAST + AHEAD + WINDOWS, 7)):
         # the beat before, or with lookahead the beat itself and the next
         table = np.zeros((4, 2, _groups(windows) * 12 + 1, 24))
         for group, weight in ((4, 0.3), (5, 0.2)) if window_count == 5 else ((6, 1.0), (7, 0.5), (8, 0.8), (10, 0.5)):

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_accompany.harmony.melody import Melody
-from antiphon_accompany.harmony.tables import AHEAD, AROUND, DIATONIC, PAST, HarmonyTables, beside
+from antiphon_accompany.harmony.tables import AHEAD, DIATONIC, PAST, WINDOWS, HarmonyTables, beside
 
 F32 = NDArray[np.float32]
 REACH = 17
 """Beats before and after the current one used by the discriminants."""
-CAP = 0.35
+MAX_DURATION = 0.35
 """Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
 KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 1e-2
 """Probability of a new key at each beat, with a file's lookahead and without."""
-MEMORY = 0.97
+KEY_DECAY = 0.97
 """Live, the exponent per beat of the key's evidence: older beats weigh less."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
@@ -54,14 +54,14 @@ def features(melody: Melody, beat: int, known: int) -> F32:
     if ahead:
         durations[REACH + known :] = onsets[REACH + known :] = 0.0
     groups = []
-    for first, last in PAST + AHEAD + AROUND if ahead else PAST:
+    for first, last in PAST + AHEAD + WINDOWS if ahead else PAST:
         window = durations[first + REACH : last + REACH]
         groups.append(window.sum(axis=0) * (last - first) ** -0.5)
         if beside(first, last):
             groups.append(onsets[first + REACH])
     groups.append(melody.held[beat % melody.size])
     windows = np.array(groups, np.float32)
-    return np.minimum(windows, CAP) if ahead else windows
+    return np.minimum(windows, MAX_DURATION) if ahead else windows
 
 
 def features_by_tonic(seen: F32) -> F32:
@@ -141,7 +141,7 @@ class HarmonyTracker:
         seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
         score = seen @ self._tables.heard
         if self._live:
-            self._both **= MEMORY
+            self._both **= KEY_DECAY
         change = KEY_CHANGE_LIVE if self._live else KEY_CHANGE
         self._both = self._both @ self._free[place]
         self._both += change * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)

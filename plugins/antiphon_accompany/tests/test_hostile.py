@@ -74,7 +74,7 @@ def refused(source: Path, target: Path) -> str:
 
 def test_mutated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes changed, lost and added by chance, the header most."""
-    monkeypatch.setattr(midifiles, "MOST_BEATS", 100)
+    monkeypatch.setattr(midifiles, "MAX_BEATS", 100)
     words = [tempo(96), meter(3, 4), *scale(6)]
     good = save(tmp_path / "good.mid", words).read_bytes()
     source, target = tmp_path / "bad.mid", tmp_path / "out.mid"
@@ -130,7 +130,7 @@ def test_frames_of_film_are_no_beats(tmp_path: Path) -> None:
 def test_too_long_too_many_too_big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     late = save(tmp_path / "late.mid", [on(60, 480 * 30_000), off(60)])
     assert "too long" in refused(late, tmp_path / "out.mid")
-    monkeypatch.setattr(midifiles, "MOST_NOTES", 99)
+    monkeypatch.setattr(midifiles, "MAX_NOTES", 99)
     many = save(tmp_path / "many.mid", scale(100))
     assert "99 notes" in refused(many, tmp_path / "out.mid")
     monkeypatch.setattr(midifile, "MAX_FILE", 1 << 10)

@@ -10,7 +10,15 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import HeardHarmony, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
-from antiphon_accompany.harmony.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
+from antiphon_accompany.harmony.network import (
+    AFTER,
+    FEATURE_COUNT,
+    STRETCH,
+    ChordNetwork,
+    WholeMelody,
+    beat_rows,
+    from_tonic,
+)
 from antiphon_accompany.harmony.tables import installed_tables
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.tests.playing import TUNE, play
@@ -30,7 +38,7 @@ def chords(notes: list[BeatNote], lookahead: int = 8) -> list[int]:
 
 def test_the_rows_of_a_beat() -> None:
     rows = beat_rows(melody_of([BeatNote(0.5, 2.25, 62), BeatNote(2.25, 3.0, 71)], 4), 0, 4, 4)
-    assert rows.shape == (4, SEEN)
+    assert rows.shape == (4, FEATURE_COUNT)
     np.testing.assert_allclose(rows[:, 2], [0.5, 1.0, 0.25, 0.0])
     np.testing.assert_allclose(rows[:, 24 + 2], [0, 1, 1, 0])
     np.testing.assert_array_equal(rows[:, 36:], np.eye(4))
@@ -70,7 +78,7 @@ def test_live_it_reads_a_melody_relative_to_its_key() -> None:
 def test_live_it_catches_up_with_the_beats_that_were_not_asked_for() -> None:
     flat, weights = np.full(24, 1 / 24, np.float32), np.full((1, 2, 12), 1 / 24, np.float32)
     network, melody = LiveChordNetwork(read_weights(live_network.MODEL)), melody_of(TUNE, BEATS)
-    for first, skipped in ((4, 5), (0, live_network.KEPT - 1)):
+    for first, skipped in ((4, 5), (0, live_network.MAX_BACKLOG - 1)):
         always, now_and_then = (live_network.LiveChords(network, 4) for _ in range(2))
         for beat in range(BEATS):
             wanted = always.mixed(flat, melody, beat, weights)

@@ -12,7 +12,7 @@ from antiphon.api.jobs import FileJob
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
 from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
-from antiphon_answer.bar_writing import ENOUGH, BarPlayer
+from antiphon_answer.bar_writing import MIN_MEMORY_EVENTS, BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.jobs import run
 from antiphon_answer.prior import SCALES, installed_prior
@@ -92,7 +92,7 @@ def test_a_bass_follows_the_chords_of_a_whole_song(seed: int) -> None:
     tune = [event._replace(slot=event.slot + 96 * n) for n in range(8) for event in TUNE]
     improviser = Improviser(installed_prior())
     improviser.clear()
-    player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
+    player = BarPlayer(installed_bars(), improviser, alone=False, enough=MIN_MEMORY_EVENTS)
     made = player.fill([BarEvent(BASS, 0, 36)], [*chords, *tune], 16 * bars, seed)
     roots = {chord.slot: chord.code % 12 for chord in chords}
     first = {e.slot // 16: e.code % 12 for e in reversed(made)}

@@ -8,8 +8,8 @@ import pytest
 from antiphon_answer.memory import Memory
 from antiphon_answer.phrasing import (
     AUGMENTATION,
-    FREE,
     INVERSION,
+    NO_STEP,
     ORNAMENT,
     SEQUENCE,
     Onset,
@@ -118,7 +118,7 @@ def test_an_answer_is_laid_out_to_its_end() -> None:
         assert all(a.at < b.at and a.at + a.length <= b.at + 1e-9 for a, b in pairwise(notes))
         assert notes[-1].at + notes[-1].length == pytest.approx(end)
         assert notes[-1].ends
-        assert notes[-1].step == FREE
+        assert notes[-1].step == NO_STEP
 
 
 @pytest.mark.parametrize("key", [0, 3, 21])

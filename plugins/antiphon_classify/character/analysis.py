@@ -20,17 +20,17 @@ from antiphon_classify.character.tones import PresenceMeasures, PresenceStream, 
 from antiphon_classify.instruments import Instruments, InstrumentsRun
 
 RATE = tones.RATE
-SHORTEST = 3.0
+MIN_SECONDS = 3.0
 """Minimum seconds of a sound with rhythm."""
 _HOP = 0.1
 _MOMENTARY = 4
 """Hops per block of integrated loudness, .4 s (ITU-R BS.1770-4)."""
 _BLOCK = round(pulse.BLOCK * RATE)
-LOUD = (-40.0, -6.0)
+LOUDNESS_RANGE = (-40.0, -6.0)
 """Loudness in LUFS mapped to 0 and 1."""
 RATE_FULL, FLUX_FULL = 8.0, 0.035
 """Onsets per second, 16ths at 120 bpm, and mean flux of a loud drum loop, mapped to 1."""
-BRIGHT = (300.0, 4000.0)
+BRIGHTNESS_RANGE = (300.0, 4000.0)
 """Frequencies in Hz mapped to 0 and 1, on a logarithmic scale."""
 ROUGH_FULL = 0.25
 MODE_FULL = 0.15
@@ -129,7 +129,7 @@ class CharacterRun(AnalysisRun):
 
     def result(self) -> Mapping[str, Any]:
         found = self._tones.measures()
-        if found is None or self._samples < SHORTEST * RATE:
+        if found is None or self._samples < MIN_SECONDS * RATE:
             return {quantity.name: None for quantity in Character.quantities}
         energies = np.concatenate(self._energies).astype(np.float64)
         blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
@@ -147,9 +147,9 @@ def combine_measures(
     loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None
 ) -> dict[str, Any]:
     """Quantities of a sound by its measures: LUFS, its flux and spectra; `exponent` None omits that."""
-    loud = _share(loudness, *LOUD)
+    loud = _share(loudness, *LOUDNESS_RANGE)
     rate, flux = _share(onsets.rate, 0.0, RATE_FULL), _share(onsets.flux, 0.0, FLUX_FULL)
-    bright = _share(np.log(sound.brightness), *np.log(BRIGHT))
+    bright = _share(np.log(sound.brightness), *np.log(BRIGHTNESS_RANGE))
     rough = _share(sound.roughness, 0.0, ROUGH_FULL)
     mode = float(np.clip(sound.mode / MODE_FULL, -1.0, 1.0))
     beat = [_share(onsets.clarity, *CLEAR), _share(onsets.contrast, *CONTRAST)]

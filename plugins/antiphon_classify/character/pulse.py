@@ -52,9 +52,9 @@ TEMPI = (90.0, 140.0)
 _LAG = 2
 """Frame distance of the flux, 23 ms: an attack spreads over two."""
 _COMPRESSION = 100.0
-_AROUND = 86
+_MEAN_FRAMES = 86
 """Window in frames, 1 s, of the subtracted mean flux."""
-_APART = 3
+_MIN_ONSET_DISTANCE = 3
 """Minimum half-distance in frames, 35 ms, between onsets."""
 _WINDOW, _STEP = 1034, 517
 """Window and hop in frames of the autocorrelation, 12 s: a tempo may drift."""
@@ -107,7 +107,7 @@ class FluxStream:
 def measures(flux: F64) -> PulseMeasures:
     """Measures of onsets from a spectral flux `[n]` of at least two frames."""
     mean = float(flux.mean())
-    above = np.maximum(0.0, flux - _moving_mean(flux, _AROUND))
+    above = np.maximum(0.0, flux - _moving_mean(flux, _MEAN_FRAMES))
     top = np.sort(flux)[-max(1, len(flux) // 10) :]
     parts = [above[first : first + _WINDOW] for first in range(0, max(1, len(above) - _STEP), _STEP)]
     clear = [_clarity(part) for part in parts]
@@ -120,9 +120,9 @@ def measures(flux: F64) -> PulseMeasures:
 
 
 def _onsets(flux: F64) -> int:
-    padded = np.pad(flux, _APART)
-    highest = np.lib.stride_tricks.sliding_window_view(padded, 2 * _APART + 1).max(axis=1)
-    least = 1.5 * _moving_mean(flux, _AROUND) + 0.01
+    padded = np.pad(flux, _MIN_ONSET_DISTANCE)
+    highest = np.lib.stride_tricks.sliding_window_view(padded, 2 * _MIN_ONSET_DISTANCE + 1).max(axis=1)
+    least = 1.5 * _moving_mean(flux, _MEAN_FRAMES) + 0.01
     # of equal ones the first
     first = np.diff(flux, prepend=-1.0) > 0.0
     return int(((flux >= highest) & (flux > least) & first).sum())

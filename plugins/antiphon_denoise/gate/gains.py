@@ -92,7 +92,7 @@ class SuppressionLimit:
         return denoise_limit(self.state, level, removed)
 
 
-OVER = 6.0 * math.log(10.0) / 10.0
+RISE_LOG_POWER = 6.0 * math.log(10.0) / 10.0
 """Natural log of power, 6 dB: a band this far above the threshold has gain 1; below that the gain rises linearly."""
 
 
@@ -116,7 +116,7 @@ class ThresholdOpener:
         np.add(self._level, 1e-12, out=self._level)
         np.log(self._level, out=self._level)
         np.subtract(self._level, ceiling, out=self._level)
-        np.multiply(self._level, 1.0 / OVER, out=self._level)
+        np.multiply(self._level, 1.0 / RISE_LOG_POWER, out=self._level)
         np.clip(self._level, 0.0, 1.0, out=self._level)
         np.take(self._level, self._below, out=self._open, mode="clip")
         np.take(self._level[1:], self._below, out=self._next, mode="clip")
@@ -128,7 +128,7 @@ class ThresholdOpener:
         np.add(gain, self._next, out=gain)
 
 
-QUIET = 1e-10
+MIN_POWER = 1e-10
 """Minimum power of a bin."""
 _SHORT, _LONG = 0.6, 0.97
 
@@ -137,7 +137,7 @@ _SHORT, _LONG = 0.6, 0.97
 def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f32p) -> None:
     """power `[bins]` ← squared magnitude of complex `[channels, bins]`, summed over channels, times unit."""
     for k in range(bins):
-        power[k] = f32(QUIET)
+        power[k] = f32(MIN_POWER)
     for c in range(channels):
         at = 2 * c * bins
         for k in range(bins):

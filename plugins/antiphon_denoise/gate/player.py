@@ -38,7 +38,7 @@ from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase
 from antiphon_denoise.gate.profile import RecentSpectra, RecentWord, denoise_recent_add, denoise_recent_take
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row
 
-NEPERS = math.log(10.0) / 10.0
+NEPERS_PER_DB = math.log(10.0) / 10.0
 """Nepers of power per dB."""
 NO_CEILING = 1e9
 
@@ -116,7 +116,7 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
         if denoise_recent_take(recent, w[PlayerWord.LEARN_AT]) == 1:
             denoise_learn(estimator, address_f32(recent[RecentWord.MEAN]))
         w[PlayerWord.LEARN_AT] = -1
-    denoise_estimate(estimator, threshold * NEPERS if threshold < 0.0 else NO_CEILING)
+    denoise_estimate(estimator, threshold * NEPERS_PER_DB if threshold < 0.0 else NO_CEILING)
     if w[PlayerWord.TRUST] != 0:
         below, fraction = address_i64(estimator[EstimatorWord.BELOW]), address_f32(estimator[EstimatorWord.FRACTION])
         gain = address_f32(estimator[EstimatorWord.GAIN])

@@ -148,9 +148,9 @@ MODEL = "denoise-confidence"
 HIDDEN = 48
 CHOICES = 4
 """Candidate gains mixed by a band's shares: 1, the mask's, its cube, and 0."""
-START = (0.5, 3.0, 0.0, -2.5)
+INITIAL_LOGITS = (0.5, 3.0, 0.0, -2.5)
 """Initial logits of the shares: nearly the mask's gain."""
-CAUTION = -1.0
+GAIN_ONE_BIAS = -1.0
 """Bias of the logit of gain 1 after training, here and in files. The training counts a loss twice to five times as much
 as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded voices
 gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more."""
@@ -208,7 +208,7 @@ class Confidence:
 
     def __init__(self, weights: dict[str, F32], bins: int) -> None:
         biases = weights["bo"].copy()
-        biases[:COUNT] += CAUTION
+        biases[:COUNT] += GAIN_ONE_BIAS
         self._weights = {**weights, "bo": biases}
         self._features = ConfidenceFeatures()
         self.shares: F32 = np.zeros((CHOICES, COUNT), np.float32)

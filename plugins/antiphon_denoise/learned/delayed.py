@@ -18,7 +18,7 @@ from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.learned.tables import UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.tables import NO_NOISE, UNITS, first_bins, unit_of_bin
 
 
 @kernel
@@ -79,7 +79,7 @@ class DelayedSpectra:
         self._gate.fill(1.0)
         for slot in range(self._slots):
             self._known[slot] = False
-        self._sent[0, 1] = UNKNOWN
+        self._sent[0, 1] = NO_NOISE
         if self.confidence is not None:
             self.confidence.reset()
         self.client.reset()
@@ -94,7 +94,7 @@ class DelayedSpectra:
     @property
     def told(self) -> bool:
         """Whether the network has a noise profile."""
-        return bool(self._sent[0, 1, 0] > UNKNOWN / 2)
+        return bool(self._sent[0, 1, 0] > NO_NOISE / 2)
 
     @property
     def noise(self) -> F32 | None:

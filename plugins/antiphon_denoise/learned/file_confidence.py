@@ -17,21 +17,21 @@ from antiphon.api import F32
 from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.learned.confidence import (
-    CAUTION,
     CHOICES,
     FEATURES,
+    GAIN_ONE_BIAS,
     INPUTS,
     Confidence,
     ConfidenceFeatures,
     denoise_confidence_gain,
 )
 
-LEAST = -13.0
+MIN_REMOVED_DB = -13.0
 """Minimum power removed by the mask, dB relative to the whole: -11.4 and more on 39 noisy items, -17 and less on clean
 ones, but for a recording that hisses itself."""
-STEADY = 4.0
+MAX_EXCESS_DB = 4.0
 """Maximum excess in dB of the estimate over the removed power in every hop: intermittent noise was 4 to 9 above."""
-EVEN = -7.0
+MIN_FLATNESS_DB = -7.0
 """Minimum mean of a bin's geometric over arithmetic mean in dB: steady noise has -2.5; harmed items have -8 to -13."""
 MEAN_OF_LOGS = 1.781
 """exp(Euler's constant): ratio of mean to geometric mean of an exponentially distributed power."""
@@ -65,15 +65,17 @@ class SteadyNoise:
     def power(self) -> F32 | None:
         """Mean noise power `[bins]`; None for too little noise, or unsteady noise."""
         taken = np.sum(self._taken)
-        if taken <= 10.0 ** (LEAST / 10.0) * self._whole or self._whole <= SILENT * self._hops * len(self._taken):
+        if taken <= 10.0 ** (MIN_REMOVED_DB / 10.0) * self._whole or self._whole <= SILENT * self._hops * len(
+            self._taken
+        ):
             return None
         weights = self._weights + 1e-3
-        if self._hops * np.sum(self._weighted / weights) > 10.0 ** (STEADY / 10.0) * taken:
+        if self._hops * np.sum(self._weighted / weights) > 10.0 ** (MAX_EXCESS_DB / 10.0) * taken:
             return None
         often = np.exp(self._logs / weights)
         noise = np.minimum(MEAN_OF_LOGS * often, self._taken / self._hops)
         below = 10.0 * np.log10((often + FLOOR) / (self._weighted / weights + FLOOR))
-        if np.sum(noise * below) < EVEN * np.sum(noise):
+        if np.sum(noise * below) < MIN_FLATNESS_DB * np.sum(noise):
             return None
         return np.asarray(noise, np.float32)
 
@@ -143,7 +145,7 @@ def shares_of(weights: dict[str, F32], features: F32) -> F32:
     logits = (high @ weights["say.weight"].T + weights["say.bias"]).reshape(-1, CHOICES, COUNT)
     own = features[:, : FEATURES * COUNT].reshape(-1, FEATURES, COUNT)
     logits += np.einsum("tfb,cf->tcb", own, weights["local.weight"])
-    logits[:, 0] += CAUTION
+    logits[:, 0] += GAIN_ONE_BIAS
     logits -= logits.max(axis=1, keepdims=True)
     shares: Any = np.exp(logits)
     return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)

@@ -16,10 +16,10 @@ from antiphon.api import F32
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.file_confidence import both_ways, load as load_installed, logistic
-from antiphon_denoise.learned.mask_network import SLOPE, UNSURE
+from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 
-AROUND = 8
+FLOOR_BLOCKS = 8
 """Blocks of hops on each side whose minima enter the median: 3 s."""
 FILE_FEATURES = 2 * FEATURES + 1
 FILE_DETAILS = DETAILS + 4
@@ -57,10 +57,10 @@ def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice
 
 
 def lowest_around(short: F32) -> F32:
-    """Noise floor of smoothed levels `[T, UNITS]`: median of the blocks' minima over `AROUND` blocks each way."""
+    """Noise floor of smoothed levels `[T, UNITS]`: median of the blocks' minima over `FLOOR_BLOCKS` blocks each way."""
     lowest = np.minimum.reduceat(short, np.arange(0, len(short), BLOCK))
     # of an even number the lower one, as torch has it
-    median = [np.sort(lowest[max(0, row - AROUND) : row + AROUND + 1], 0) for row in range(len(lowest))]
+    median = [np.sort(lowest[max(0, row - FLOOR_BLOCKS) : row + FLOOR_BLOCKS + 1], 0) for row in range(len(lowest))]
     return np.repeat([rows[(len(rows) - 1) // 2] for rows in median], BLOCK, 0)[: len(short)]
 
 
@@ -109,7 +109,7 @@ def _bands(log: F32, level: F32, followed: list[F32], mean: F32, frame: F32, noi
 MODEL = "denoise-mask-file"
 STRETCH, BESIDE = 156 * BLOCK, 20 * BLOCK
 """Hops per batch, a minute, and their context of 8 s for the layers."""
-FEW = 128
+UNIT_BATCH = 128
 """Hops per batch of the unit gates."""
 
 
@@ -164,8 +164,8 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     said = np.concatenate([low, high], 1) @ weights["say.weight"].T + weights["say.bias"]
     said = said.reshape(len(log), COUNT, -1).transpose(0, 2, 1)
     gains = np.zeros((len(log), UNITS), np.float32)
-    for first in range(0, len(log), FEW):
-        some = slice(first, first + FEW)
+    for first in range(0, len(log), UNIT_BATCH):
+        some = slice(first, first + UNIT_BATCH)
         gains[some] = _gains(weights, details(some), said[some])
     return gains
 
@@ -176,8 +176,8 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
     push = (details * rule[:, :FILE_DETAILS]).sum(1) + rule[:, FILE_DETAILS]
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
     bent = weights["bend.weight"] @ seen + weights["bend.bias"][:, None]
-    push += (weights["last.weight"] @ np.maximum(bent, np.float32(SLOPE) * bent))[:, 0]
-    return logistic(push + (weights["last.bias"] + np.float32(UNSURE)))
+    push += (weights["last.weight"] @ np.maximum(bent, np.float32(LEAKY_SLOPE) * bent))[:, 0]
+    return logistic(push + (weights["last.bias"] + np.float32(GATE_BIAS)))
 
 
 def load() -> dict[str, F32] | None:

@@ -17,11 +17,11 @@ from antiphon_denoise.learned.tables import (
     LEVEL,
     LONG,
     NO_FLOOR,
+    NO_NOISE,
     PAST,
     QUIET,
     SHORT,
     UNITS,
-    UNKNOWN,
 )
 
 POWER, NOISE, LOG, FAST, SLOW, FLOOR = range(6)
@@ -61,7 +61,7 @@ class HopFeatures:
 
     def step(self, x: Samples) -> None:
         """Computes the features of the next hop: log powers `[2, UNITS]` of the input and of the learned noise."""
-        known = float(x[1, 0]) > UNKNOWN / 2
+        known = float(x[1, 0]) > NO_NOISE / 2
         self._follow(x, known)
         self._describe_bands(known)
         self._describe_units(x, known)
@@ -134,9 +134,9 @@ class HopFeatures:
 
 
 WIDTH, TELLS, LAST = 96, 4, 12
-UNSURE = 0.5
+GATE_BIAS = 0.5
 """Bias of the gate's logit after training: unseen sounds are mistaken for noise more often than the training's."""
-SLOPE = 0.1
+LEAKY_SLOPE = 0.1
 """Slope of the rectifier below 0."""
 
 
@@ -171,7 +171,7 @@ class ArrayMaskNetwork:
         self._bent: Samples = np.zeros((LAST, UNITS), np.float32)
         self._sloped: Samples = np.zeros((LAST, UNITS), np.float32)
         self._last = find_array(weights, "last.weight", 1, LAST)[0].copy()
-        self._last_bias = np.float32(float(find_array(weights, "last.bias", 1)[0]) + UNSURE)
+        self._last_bias = np.float32(float(find_array(weights, "last.bias", 1)[0]) + GATE_BIAS)
         self.start()
 
     def start(self) -> None:
@@ -195,7 +195,7 @@ class ArrayMaskNetwork:
         bent = self._bent
         np.matmul(self._bend, seen, out=bent)
         np.add(bent, self._bend_bias, out=bent)
-        np.multiply(bent, np.float32(SLOPE), out=self._sloped)
+        np.multiply(bent, np.float32(LEAKY_SLOPE), out=self._sloped)
         np.maximum(bent, self._sloped, out=bent)
         gain = y[0]
         np.dot(self._last, bent, out=gain)
@@ -205,9 +205,9 @@ class ArrayMaskNetwork:
 
 
 HIDDEN, LATENT = 128, 24
-LEAST = -7.0
+MIN_LOG_POWER = -7.0
 """Lower bound of a band's gain, natural logarithm of power."""
-SPREAD = 3.0
+OUTPUT_SCALE = 3.0
 """Factor from the network's outputs to logarithms of power."""
 
 
@@ -238,9 +238,9 @@ class ArrayAutoencoder:
         features.step(x)
         latent = self._mean(self._encode(self._enter(features.bands)))
         ratio = self._leave(self._decode(self._open(latent)))
-        np.multiply(ratio, np.float32(SPREAD), out=ratio)
+        np.multiply(ratio, np.float32(OUTPUT_SCALE), out=ratio)
         np.subtract(ratio, features.levels, out=ratio)
-        np.clip(ratio, np.float32(LEAST), np.float32(0.0), out=ratio)
+        np.clip(ratio, np.float32(MIN_LOG_POWER), np.float32(0.0), out=ratio)
         gain = y[0]
         np.dot(ratio, self._wide, out=gain)
         np.multiply(gain, np.float32(0.5), out=gain)

@@ -35,7 +35,7 @@ AUTOENCODER = replace(
     array_network="antiphon_denoise.learned.mask_network:ArrayAutoencoder",
     weights="denoise-autoencoder",
 )
-UNKNOWN = -100.0
+NO_NOISE = -100.0
 """Marker in the second input of a missing noise profile."""
 
 

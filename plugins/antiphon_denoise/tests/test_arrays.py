@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import load_arrays
-from antiphon_denoise.learned.tables import AUTOENCODER, MASK, UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import AUTOENCODER, MASK, NO_NOISE, UNITS
 
 HOPS = 300
 """Longer than the floor remembers: what was silent at first is forgotten at the end."""
@@ -20,7 +20,7 @@ def spectra(known: bool, seed: int) -> np.ndarray:
     x[:, 0] = floor + 1.5 * rng.standard_normal((HOPS, UNITS))
     x[:, 0, 40:400:25] += 6.0 * (np.sin(np.arange(HOPS) / 9.0) > 0.0)[:, None]
     x[20:35, 0] = np.log(1e-10)
-    x[:, 1] = UNKNOWN
+    x[:, 1] = NO_NOISE
     if known:
         x[50:, 1] = floor
     return x

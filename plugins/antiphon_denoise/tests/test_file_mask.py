@@ -8,7 +8,7 @@ import pytest
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.file_mask import FileMask, bands_and_details, gains_of
 from antiphon_denoise.learned.mask_network import HopFeatures
-from antiphon_denoise.learned.tables import DETAILS, FEATURES, UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import DETAILS, FEATURES, NO_NOISE, UNITS
 
 HOPS = 250
 """More than the floor's four blocks, and an odd part of one."""
@@ -40,7 +40,7 @@ def test_gains_are_those_of_torch(weights, known) -> None:
     fill_network(network, "FileMaskNetwork", file_mask.MODEL)
     x = spectra(HOPS, 1)
     noise = x[40:].mean(0) if known else None
-    given = np.full_like(x, UNKNOWN) if noise is None else np.broadcast_to(noise, x.shape).copy()
+    given = np.full_like(x, NO_NOISE) if noise is None else np.broadcast_to(noise, x.shape).copy()
     with torch.inference_mode():
         want = network(torch.from_numpy(x)[None], torch.from_numpy(given)[None])[0].numpy()
     got = gains_of(weights, x, noise)
@@ -60,7 +60,7 @@ def test_features_are_those_of_hops_forwards_and_backwards(known) -> None:
     ):
         one = HopFeatures()
         for hop, level in enumerate(levels):
-            one.step(np.stack([level, np.full(UNITS, UNKNOWN, np.float32) if noise is None else noise]))
+            one.step(np.stack([level, np.full(UNITS, NO_NOISE, np.float32) if noise is None else noise]))
             assert np.abs(one.bands.reshape(FEATURES, -1).T - of_bands[hop]).max() < 1e-4, hop
             assert np.abs(one.details[rows] - of_units[hop, rows]).max() < 1e-4, hop
 

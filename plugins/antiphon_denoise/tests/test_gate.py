@@ -8,7 +8,7 @@ import pytest
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.network import load_weights
-from antiphon_denoise.learned.tables import UNKNOWN
+from antiphon_denoise.learned.tables import NO_NOISE
 
 torch = pytest.importorskip("torch")
 HOPS, LEARNED = 160, 60
@@ -38,7 +38,7 @@ def test_whole_sounds_get_the_gains_that_the_engine_gives_hop_by_hop(gate, learn
         estimator.power[:] = now
         estimator.update(1e9)
         played.append(estimator.gain.copy())
-    known = np.full((HOPS, BINS), UNKNOWN, np.float32)
+    known = np.full((HOPS, BINS), NO_NOISE, np.float32)
     if learned:
         known[LEARNED:] = np.log(noise + 1e-10)
     with torch.inference_mode():

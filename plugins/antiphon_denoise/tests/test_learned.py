@@ -308,7 +308,7 @@ def test_without_answers_it_is_the_gate_on_the_same_grid():
 @pytest.mark.parametrize("mode", MODES)
 def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(resources, "models", lambda: tmp_path)
-    monkeypatch.setattr(model_client, "_SAID", set())
+    monkeypatch.setattr(model_client, "_LOGGED_FALLBACKS", set())
     network.load_weights.cache_clear()
     noisy = sounds.melody(RATE, 1.0)[None] + sounds.white(RATE, 0.02)
     try:

@@ -10,9 +10,9 @@ import numpy as np
 from antiphon.api import F32
 from antiphon_hum.learned import tables
 
-SMOOTH = 0.02
+SMOOTHING = 0.02
 """Smoothing coefficient per hop of `MANY`: half a second."""
-ALONE = 4.0
+SINGLE_VOICE_ODDS = 4.0
 """Negative log odds of several voices (.018) up to which a single voice is assumed: singing has .02 at most."""
 WEIGHTS = ((tables.NOTE, 1.0), (tables.ONSET, 0.6), (tables.FAR_NOTE, 1.0), (tables.FAR_ONSET, 0.1))
 """Indices in an answer, with the weight there of the log odds of several voices.
@@ -34,8 +34,8 @@ class LeadVoice:
 
     def __call__(self, answer: F32) -> F32:
         """Filters an answer `[ANSWER]`; the result is valid until the next call."""
-        self._many += SMOOTH * (float(answer[tables.MANY]) - self._many)
-        more = max(0.0, _log_odds(self._many) + ALONE)
+        self._many += SMOOTHING * (float(answer[tables.MANY]) - self._many)
+        more = max(0.0, _log_odds(self._many) + SINGLE_VOICE_ODDS)
         changed = self._answer
         changed[:] = answer
         for place, weight in WEIGHTS:

@@ -21,20 +21,20 @@ FileNote = tuple[float, float, float]
 """Start and end in seconds, pitch as a MIDI number with its fraction."""
 STATES_PER_SEMITONE = 3
 KEYS = tables.SEMITONES * STATES_PER_SEMITONE
-CHUNK = 1000
+BATCH_HOPS = 1000
 """Hops per batch of costs: 1.5 MB."""
-EDGES = 0.2
+EDGE_SHARE = 0.2
 """Share of a note excluded at either end from its pitch."""
 QUANTILE = 0.6
 """Of a note's pitches, the reported one: voices slide up into a note more often than down. The median is 0.5."""
-NEAR = 0.75
+MAX_DEVIATION = 0.75
 """Maximum distance in semitones from the median of pitches considered."""
 STEADY, UNSTEADY = 0.10, 0.12
 """Standard deviation in semitones within notes: maximum of an instrument, and minimum of a singer's voice."""
 EARLY, LATE, LATE_JOINED = -0.009, 0.021, 0.031
 """Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice's legato note.
 Voices slide and have consonants, and listeners place notes where the pitch is reached."""
-JOINED = 5
+MAX_LEGATO_GAP = 5
 """Maximum gap in hops of a legato note."""
 
 
@@ -83,8 +83,8 @@ def _path(answers: F32, how: PathCosts) -> NDArray[np.int32]:
     best[rest] = 0.0
     entered = np.zeros((hops, rest + 1), bool)
     firsts, seconds = np.zeros(hops, np.int32), np.zeros(hops, np.int32)
-    for at in range(0, hops, CHUNK):
-        costs = _costs(answers[at : at + CHUNK], how)
+    for at in range(0, hops, BATCH_HOPS):
+        costs = _costs(answers[at : at + BATCH_HOPS], how)
         for n, cost in enumerate(costs, at):
             first = int(best.argmax())
             most = best[first]
@@ -134,7 +134,7 @@ def _sure(answers: F32, first: int, last: int) -> float:
 
 def _middle(values: F64) -> F64:
     """Values without the note's ends."""
-    cut = int(EDGES * len(values))
+    cut = int(EDGE_SHARE * len(values))
     return values[cut : len(values) - cut]
 
 
@@ -142,7 +142,7 @@ def _pitch(answers: F32) -> float:
     """The pitch of a note as sung, from its answers."""
     pitches = _middle(tables.LOWEST + tables.SEMITONES * answers[:, tables.FAR_KEY].astype(np.float64))
     median = np.median(pitches)
-    near = pitches[np.abs(pitches - median) < NEAR]
+    near = pitches[np.abs(pitches - median) < MAX_DEVIATION]
     # of an even number of pitches that step at the middle, none is near the mean of the middle two
     return float(np.quantile(near, QUANTILE)) if len(near) else float(median)
 
@@ -153,7 +153,7 @@ def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
     moves = []
     for first, last in parts:
         pitches = _middle(answers[max(0, first - back) : last - back, tables.PITCH].astype(np.float64))
-        if len(pitches) >= JOINED:
+        if len(pitches) >= MAX_LEGATO_GAP:
             moves.append(tables.SEMITONES * float(pitches.std()))
     return float(np.median(moves)) if moves else 0.0
 
@@ -165,7 +165,7 @@ def _starts(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
     starts = []
     before = -tables.RATE
     for first, last in parts:
-        late = LATE if first - before > JOINED else LATE_JOINED
+        late = LATE if first - before > MAX_LEGATO_GAP else LATE_JOINED
         starts.append(max(0.0, (first + 1 - tables.FAR) * SECONDS + EARLY + voice * (late - EARLY)))
         before = last
     return starts

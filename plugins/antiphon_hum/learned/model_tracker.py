@@ -60,7 +60,7 @@ LEVELS = 8
 """Hops over whose maximum a note's level is measured."""
 SETTLING = 2
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
-MISSING = 10
+MAX_MISSING_HOPS = 10
 """Missing answers after which a sounding note ends: 0.1 s. One late answer must not end a note."""
 REACH = 4.0
 """Log odds by which `sensitivity` shifts the probabilities, from 0 to 1."""
@@ -134,7 +134,7 @@ class ModelTracker:
             self.on_answer(answer, self._levels[-1 - min(self.client.lead, LEVELS - 1)])
         if answer is None:
             self._missing += 1
-            if self._missing >= MISSING:
+            if self._missing >= MAX_MISSING_HOPS:
                 self._end_note()
             return
         self._missing = 0
@@ -159,7 +159,7 @@ class ModelTracker:
             self.corrected = decoder.corrected
 
     def _end_note(self) -> None:
-        """Ends the sounding note after `MISSING` hops without an answer; none begins meanwhile."""
+        """Ends the sounding note after `MAX_MISSING_HOPS` hops without an answer; none begins meanwhile."""
         self._decoder.reset()
         self.ended, self._sounding = self._sounding, False
         self.pitch = self.many = 0.0

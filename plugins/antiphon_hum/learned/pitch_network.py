@@ -29,9 +29,9 @@ from antiphon_hum.learned.tables import (
     window,
 )
 
-BELOW = -SHIFTS[0]
+BINS_BELOW = -SHIFTS[0]
 """Bins below the grid reached by the lowest harmonic."""
-NOTHING = -2.0
+FLOOR_LEVEL = -2.0
 """Level below the grid, and in the bands before the sound."""
 REACH = 4
 """Half-width in bins of the mean around the likeliest pitch."""
@@ -107,12 +107,12 @@ class ArrayPitchNetwork:
         self._tell = Linear.of(weights, "tell", 7, HIDDEN)
         self._weigh = np.float32(find_array(weights, "weigh", 1)[0])
         self._past: Samples = np.zeros(LONG, np.float32)
-        self._padded: Samples = np.full(BELOW + GRID, NOTHING, np.float32)
+        self._padded: Samples = np.full(BINS_BELOW + GRID, FLOOR_LEVEL, np.float32)
         middle_levels, short_levels = np.zeros(GRID, np.float32), np.zeros(GRID, np.float32)
-        self._long = Spectrum(LONG, self._padded[BELOW:])
+        self._long = Spectrum(LONG, self._padded[BINS_BELOW:])
         self._middle, self._short = Spectrum(MIDDLE, middle_levels), Spectrum(SHORT, short_levels)
         self._periods = ((Periodicity(LONG), self._long.power), (Periodicity(MIDDLE), self._middle.power))
-        self._rows = [self._padded[BELOW + s : BELOW + s + BINS] for s in SHIFTS]
+        self._rows = [self._padded[BINS_BELOW + s : BINS_BELOW + s + BINS] for s in SHIFTS]
         self._rows += [middle_levels[s : s + BINS] for s in SHIFTS[1:4]]
         self._rows += [short_levels[s : s + BINS] for s in SHIFTS[1:3]]
         self._short_bands = short_levels.reshape(BANDS, -1)
@@ -131,7 +131,7 @@ class ArrayPitchNetwork:
 
     def start(self) -> None:
         self._past.fill(0.0)
-        self._bands.fill(NOTHING)
+        self._bands.fill(FLOOR_LEVEL)
         self._time.start()
         self._saliences.fill(0.0)
         self._at = 0

@@ -6,7 +6,7 @@ import pytest
 from antiphon.api import StreamSpec
 from antiphon.api.backends.models import ModelClient
 from antiphon.api.testing import render
-from antiphon_hum.processor import TAIL, Hum
+from antiphon_hum.processor import BEND_RESET_SECONDS, Hum
 from antiphon_hum.tests.test_decoding import answers, live_notes, rests
 from antiphon_hum.transcription.notes import _notes
 
@@ -44,7 +44,7 @@ def test_a_note_is_sent_at_once_and_bent_to_the_pitch_that_it_reaches(monkeypatc
     on, bend, off, back = (e.offset for e in found)
     assert on < 26 * HOP
     assert bend < 36 * HOP
-    assert back == off + round(TAIL * RATE)
+    assert back == off + round(BEND_RESET_SECONDS * RATE)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_long_sound_is_the_same_in_any_chunks(monkeypatch):
 
     values = np.concatenate([_babble(1), _babble(2)])
     whole = decode_file(values)
-    monkeypatch.setattr(file_decoder, "CHUNK", 37)
+    monkeypatch.setattr(file_decoder, "BATCH_HOPS", 37)
     assert decode_file(values) == whole
 
 

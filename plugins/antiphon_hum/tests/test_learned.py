@@ -206,7 +206,7 @@ def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
         raise model_files.ModelError(f"no model {name!r} is installed")
 
     monkeypatch.setattr(model_files, "entry", missing)
-    monkeypatch.setattr(model_client, "_SAID", set())
+    monkeypatch.setattr(model_client, "_LOGGED_FALLBACKS", set())
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         with without_workers():
             Hum().prepare(StreamSpec())

@@ -18,12 +18,12 @@ I64 = NDArray[np.int64]
 SIZE = 512
 BANDS = 24
 LOW, HIGH = 150.0, 9000.0
-BACK = 2
+COMPARED_HOPS = 2
 """Distance in hops of the two compared spectra."""
 MAX_RISE = 20.0
-UNDER = 60.0
+SILENCE_DB = 60.0
 """Silence threshold in dB below the loudest recent band."""
-FALL = 20.0
+DECAY_DB = 20.0
 """Decay of the loudest band in dB per second."""
 BEFORE, AFTER = 5, 2
 """Hops before a peak that must be lower, and after it that must not be higher."""
@@ -32,9 +32,9 @@ DELAY = 1
 LAG = DELAY + AFTER
 DIP = 0.4
 """Weight of the dip relative to the rise."""
-CLEAR = 10.0
+FULL_DIP_DB = 10.0
 """Dip in dB counted in full; more counts up to three times the rise."""
-CALM = 0.04
+MEAN_WEIGHT = 0.04
 """Smoothing coefficient per hop of the mean rise."""
 _LEVELS = 32
 # places in `state`: dB of the loudest band of late; memory of rises
@@ -70,8 +70,8 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
         level = 4.342944819 * math.log(total * s.scale / f64(s.edges[b + 1] - s.edges[b]))
         s.bank[row * BANDS + b] = level
         s.state[_TOP] = level if level > s.state[_TOP] else s.state[_TOP]
-    floor = s.state[_TOP] - UNDER
-    before = row - BACK
+    floor = s.state[_TOP] - SILENCE_DB
+    before = row - COMPARED_HOPS
     before = before + s.rows if before < 0 else before
     rise = f64(0.0)
     for b in range(BANDS):
@@ -87,7 +87,7 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
     s.rises[place] = rise / (1.0 + s.state[_MEAN])
     s.rises[_LEVELS + place] = s.state[_MEAN]
     capped = 6.0 if rise > 6.0 else rise
-    s.state[_MEAN] = s.state[_MEAN] + CALM * (capped - s.state[_MEAN])
+    s.state[_MEAN] = s.state[_MEAN] + MEAN_WEIGHT * (capped - s.state[_MEAN])
     s.levels[place] = 4.342944819 * math.log(power + 1e-9)
     # the lowest level of late, and the highest before it and after it
     least = f64(99.0)
@@ -110,7 +110,7 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
     dip = 0.0 if dip < 0.0 else dip
     place = (hop + _LEVELS - DELAY) % _LEVELS
     calmness = 1.0 + s.rises[_LEVELS + place]
-    most_dip = 3.0 * s.rises[place] * calmness + CLEAR
+    most_dip = 3.0 * s.rises[place] * calmness + FULL_DIP_DB
     dip = most_dip if dip > most_dip else dip
     return f64(s.rises[place] + DIP * dip / calmness)
 
@@ -130,12 +130,12 @@ class OnsetFlux:
         for b in range(1, BANDS + 1):
             edges[b] = max(edges[b], edges[b - 1] + 1)
         self._edges: I64 = edges
-        self._rows = BACK + 1
+        self._rows = COMPARED_HOPS + 1
         self._bank: F64 = np.zeros((self._rows, BANDS), np.float64)
         self._rises: F64 = np.zeros((2, _LEVELS), np.float64)
         self._levels: F64 = np.zeros(_LEVELS, np.float64)
         self._state: F64 = np.zeros(_SIZE, np.float64)
-        self._fall = FALL * HOP / rate
+        self._fall = DECAY_DB * HOP / rate
         self.reset()
 
     def reset(self) -> None:
@@ -202,13 +202,13 @@ def _median(values: F64) -> float:
     return float(ordered[middle]) if len(values) % 2 else 0.5 * float(ordered[middle - 1] + ordered[middle])
 
 
-AGAIN = 10
+RESTART_HOPS = 10
 """Hops after a note's start in which the same note cannot begin again."""
 PITCH_LAG, NOTE_LAG = 4, 10
 """Lags of the pitch and of the segmenter, hops."""
-SLURRED = 3
+SLUR_FLUX = 3
 """Onset flux below which a note has no attack."""
-MOVED = 2
+MAX_SHIFT = 2
 """Maximum shift in places of the segmenter within one note."""
 RING = 64
 
@@ -263,7 +263,7 @@ class NoteTracker:
         self._hop = 0
         self._place = -1
         self._age = 0
-        self._again = AGAIN
+        self._again = RESTART_HOPS
         self._skip_until = 0
         self._sounding = False
         self.pitch = 0.0
@@ -302,12 +302,12 @@ class NoteTracker:
             return
         place = first % 1000
         again = first >= 2000 and self._age > self._again
-        if self._place >= 0 and abs(place - self._place) <= MOVED and not again:
+        if self._place >= 0 and abs(place - self._place) <= MAX_SHIFT and not again:
             self._place = place
             return
         self._place, self._age = place, 0
         self.ended, self._sounding = self._sounding, False
-        self._again, self._skip_until = AGAIN, 0
+        self._again, self._skip_until = RESTART_HOPS, 0
         begun = self._candidate()
         if begun is not None and begun.level > settings.threshold:
             self.begun = begun
@@ -322,10 +322,10 @@ class NoteTracker:
             # a short note that leads into another without an attack is the scoop of the other one
             rise = max(self._rise_ring[(oldest + n) % RING] for n in range(count - 1, count + 2))
             more = self._run(count)
-            if rise < SLURRED and more >= count:
+            if rise < SLUR_FLUX and more >= count:
                 self._place = int(path[count]) % 1000
                 self._skip_until = count + 1
-                self._again = AGAIN + count
+                self._again = RESTART_HOPS + count
                 return self._known(oldest + count, count, more)
         return self._known(oldest, 0, count)
 

@@ -31,7 +31,7 @@ VOICE_SHARE = 0.25
 """Share of the voice separation with `lead` in the analysis's progress."""
 RENDER_BLOCK = 2048
 """Least frames of a block in which the piano is rendered: the samples are the same in any, and this is the fastest."""
-MANY = 0.3
+POLYPHONY_WARNING = 0.3
 """Mean probability of several voices from which a warning is printed."""
 
 
@@ -100,8 +100,8 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
         job.complain(f"{name}: it is of pure tones, which the default network does not hear; its notes are by mode=yin")
     elif not found.notes:
         sounds = f": several voices seem to sound at once; {others}; of one electronic tone, -p mode=yin"
-        job.complain(f"{name}: no note was found in it; {nothing}{sounds if found.many > MANY else ''}")
-    elif found.many > MANY:
+        job.complain(f"{name}: no note was found in it; {nothing}{sounds if found.many > POLYPHONY_WARNING else ''}")
+    elif found.many > POLYPHONY_WARNING:
         job.complain(
             f"{name}: several voices seem to sound at once and hum transcribes one; {others}, "
             f"since {printable_path(job.target)} holds only part of the notes"

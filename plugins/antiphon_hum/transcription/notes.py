@@ -18,10 +18,10 @@ from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_m
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription import polyphonic, struck
 from antiphon_hum.transcription.quantise import Note, on_grid, timing
-from antiphon_hum.transcription.struck import PURE, PureTones, StruckLine
+from antiphon_hum.transcription.struck import MIN_PURE_SHARE, PureTones, StruckLine
 
 BLOCK = 2048
-SEVERAL = 0.1
+STRUCK_THRESHOLD = 0.1
 """Mean probability of several voices from which a file is tested as a line of struck notes; of singing it is .01."""
 LOWEST_RATE = 22050
 """Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
@@ -99,7 +99,7 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
         found = _by_network(play, hum)
         if not found.notes:
             found = _of_pure_tones(play, at, settings, hum) or found
-        if found.many > SEVERAL and not hum.settings["lead"]:
+        if found.many > STRUCK_THRESHOLD and not hum.settings["lead"]:
             found = _of_struck_notes(play, at, found, hum) or found
     else:
         found = _by_tracker(play, at, {**settings, "mode": mode}, hum)
@@ -147,9 +147,9 @@ def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum)
     """Notes of sines, by yin; None for other sounds, or if yin's notes do not account for the energy."""
     tones = PureTones(at)
     play(at, tones.feed)
-    if tones.alone() < PURE:
+    if tones.alone() < MIN_PURE_SHARE:
         return None
-    found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
+    found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
     return replace(found, pure=True) if found.notes else None
 
 

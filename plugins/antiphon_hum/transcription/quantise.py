@@ -29,7 +29,7 @@ SLOWEST, FASTEST = 60.0, 180.0
 """Range of tempos searched, bpm."""
 LIKELY, WIDTH, WEIGHT = 110.0, 1.0, 0.05
 """Prior over tempo: its maximum in bpm, its width in octaves and its weight. It decides between equally good tempos."""
-FEW = 5
+MIN_NOTES = 5
 """Minimum notes for a tempo."""
 PLAIN = 120.0
 
@@ -38,7 +38,7 @@ def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, f
     """bpm, 0 to find it, and seconds of a grid line, at most one beat, by onsets in seconds."""
     if bpm > 0.0:
         return bpm, 0.0
-    if len(starts) < FEW:
+    if len(starts) < MIN_NOTES:
         return PLAIN, 0.0
     t = np.asarray(starts, np.float64)
     # a tempo a step from the best one drifts by a tenth of a line over all notes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, Samples
 from antiphon_hum.transcription.quantise import Note
 
-PURE = 0.95
+MIN_PURE_SHARE = 0.95
 """Minimum share of a sound's energy explained by notes of pure tones."""
 WINDOW = 4096
 LOBE = 3
@@ -77,25 +77,25 @@ class PureTones:
 
 
 RATE = 22050
-LONGEST = 600
+MAX_SECONDS = 600
 """Maximum length of analysed sound in seconds."""
-LINE = 0.7
+MIN_LINE_SHARE = 0.7
 """Minimum share of attacks explained by one pitch each."""
 _ALONE, _KEPT = 0.9, 0.6
 """Minimum shares of an attack's energy at its pitch's harmonics, for a certain note, and for a note of a line."""
-_ALIKE = 0.93
+_MIN_RELATIVE_SHARE = 0.93
 """Minimum share relative to the best pitch for a higher one to replace it: an octave below explains as much."""
 _SIZE, _SHORT, _HOP = 4096, 1024, 220
 """Window lengths in frames of pitch and of attacks, and the hop, 10 ms."""
-_TOP = 600
+_BINS = 600
 """Number of analysed bins, up to 3.2 kHz."""
 _LOWEST, _HIGHEST = 36, 96
-_OWN = 0.1
+_MIN_FUNDAMENTAL = 0.1
 """Minimum level of the fundamental or the octave relative to the strongest bin."""
 _APART, _AROUND = 6, 40
 """Minimum steps between attacks, and half-width in steps of the mean rise for comparison."""
 _ABOVE = 1.6
-_LATE = 440
+_LATENCY_FRAMES = 440
 """Latency of attack detection in frames."""
 
 
@@ -108,24 +108,24 @@ class StruckLine:
 
     def feed(self, sound: Samples) -> None:
         """Takes the next float32 `[1, n]` of the sound."""
-        if self._frames < LONGEST * RATE:
+        if self._frames < MAX_SECONDS * RATE:
             self._pieces.append(sound[0].copy())
         self._frames += sound.shape[1]
 
     def notes(self, lowest: int, highest: int) -> list[Note]:
         """Notes of the line, in frames at `RATE`; empty for other sounds."""
-        if self._frames > LONGEST * RATE or not self._pieces:
+        if self._frames > MAX_SECONDS * RATE or not self._pieces:
             return []
         mono = np.concatenate([np.zeros(_SIZE, np.float32), *self._pieces, np.zeros(2 * _SIZE, np.float32)])
         attacks = _attacks(mono)
         found = [self._pitch(mono, at) for at in attacks]
-        if len(found) < 3 or np.mean([alone >= _ALONE for _, alone, _ in found]) < LINE:
+        if len(found) < 3 or np.mean([alone >= _ALONE for _, alone, _ in found]) < MIN_LINE_SHARE:
             return []
         loudest = max(level for *_, level in found)
         notes = []
         for n, (pitch, alone, level) in enumerate(found):
-            edges = [*attacks, self._frames + _SIZE + _LATE]
-            begin, end = (max(0, min(self._frames, edge - _SIZE - _LATE)) for edge in edges[n : n + 2])
+            edges = [*attacks, self._frames + _SIZE + _LATENCY_FRAMES]
+            begin, end = (max(0, min(self._frames, edge - _SIZE - _LATENCY_FRAMES)) for edge in edges[n : n + 2])
             if alone >= _KEPT and lowest <= pitch <= highest and end > begin:
                 velocity = float(np.clip(0.75 + 0.25 * np.log10(level / loudest + 1e-9), 0.25, 1.0))
                 notes.append(Note(begin, end, pitch, velocity, float(pitch)))
@@ -137,15 +137,15 @@ class StruckLine:
         rise = np.maximum(0.0, after - before)
         total = float(np.sum(rise**2)) + 1e-12
         shares = np.array([_accounted(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
-        place = int(np.flatnonzero(shares >= _ALIKE * shares.max())[-1])
+        place = int(np.flatnonzero(shares >= _MIN_RELATIVE_SHARE * shares.max())[-1])
         return _LOWEST + place, float(shares[place]), float(np.sqrt(total))
 
 
 def _accounted(rise: F64, pitch: int, total: float) -> float:
     """Share of the energy at the harmonics of a pitch; 0 where its first two are missing."""
     first = 440.0 * 2.0 ** ((pitch - 69) / 12.0) * _SIZE / RATE
-    count = int((_TOP - 3) / first)
-    kept = np.zeros(_TOP, bool)
+    count = int((_BINS - 3) / first)
+    kept = np.zeros(_BINS, bool)
     for number in range(1, count + 1):
         # strings are a little sharp in their high harmonics
         middle, wide = number * first, 1.6 + 0.006 * number * first
@@ -153,7 +153,7 @@ def _accounted(rise: F64, pitch: int, total: float) -> float:
     own = max(
         (rise[max(0, round(n * first) - 2) : round(n * first) + 3].max() for n in (1, 2) if n <= count), default=0.0
     )
-    return float(np.sum(rise[kept] ** 2)) / total if own > _OWN * rise.max() else 0.0
+    return float(np.sum(rise[kept] ** 2)) / total if own > _MIN_FUNDAMENTAL * rise.max() else 0.0
 
 
 def _attacks(mono: F32) -> list[int]:
@@ -180,4 +180,4 @@ def _attacks(mono: F32) -> list[int]:
 
 
 def _spectrum(frame: F32) -> F64:
-    return np.abs(np.fft.rfft(frame * np.hanning(_SIZE)))[:_TOP]
+    return np.abs(np.fft.rfft(frame * np.hanning(_SIZE)))[:_BINS]

@@ -19,7 +19,7 @@ from antiphon.signal.analysis import plain_result
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 from antiphon_identify.processor import HOP, Identify
-from antiphon_identify.worker import HOLD, Identifier
+from antiphon_identify.worker import HOLD_COMPARISONS, Identifier
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import FOLDER, update_shards, update_shards as updated_index
 from antiphon_library.identification.identifying import identify_files
@@ -72,7 +72,7 @@ def test_a_track_is_said_with_its_position_and_the_next_one_follows(library: Pat
 
 
 def test_after_a_track_there_is_none(library: Path) -> None:
-    silence = np.zeros(round((8.0 + 2 * HOLD * HOP + 2.0) * RATE), np.float32)
+    silence = np.zeros(round((8.0 + 2 * HOLD_COMPARISONS * HOP + 2.0) * RATE), np.float32)
     rows = answers(melody(1)[: 8 * RATE], silence)
     assert rows[15, 0] != 0.0
     assert tuple(rows[-1]) == (0.0, 0.0, 0.0, 1.0)

@@ -40,7 +40,7 @@ RENEW = 5.0
 """Seconds between two requests: a restarted server has forgotten the previous one."""
 TIMEOUT_SECONDS = 3.0
 """Timeout in seconds of the first answer."""
-MOST_FITTING, FITTING_SECONDS = 50, 60.0
+MAX_FITTING, FITTING_SECONDS = 50, 60.0
 """Maximum loops of an answer, and its timeout in seconds: the sound is analysed."""
 
 
@@ -146,7 +146,7 @@ def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, A
     Raises `EngineError`: no server answers; `WireError`: it refuses, as where too little has sounded.
     """
     with closing_socket(host, port, False) as sock:
-        sock.send(encode("/library/fits", min(count, MOST_FITTING), node))
+        sock.send(encode("/library/fits", min(count, MAX_FITTING), node))
         for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
             if message.address == b"/fail":
                 raise refusal(message, sock)
@@ -178,7 +178,7 @@ def identify(
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
     from antiphon_library.identification.fingerprints import update_shards
     from antiphon_library.identification.identifying import (
-        SHORTEST,
+        MIN_SECONDS,
         analysis_of_landmarks,
         identify_files,
         landmarks_of,
@@ -189,8 +189,8 @@ def identify(
         return
     if file is None or live:
         raise UsageError("name the file to identify, or give --live")
-    if 0.0 < seconds < SHORTEST:
-        raise UsageError(f"--seconds of a file takes {SHORTEST:g} or more; 5 s are better, and 0 is all of it")
+    if 0.0 < seconds < MIN_SECONDS:
+        raise UsageError(f"--seconds of a file takes {MIN_SECONDS:g} or more; 5 s are better, and 0 is all of it")
     with progress_bar("listening to") as progress:
         times, hertz = landmarks_of(file, lambda done: progress(round(done), 0, file.name[:60]))
     chosen = times < (seconds or float("inf"))

@@ -8,9 +8,9 @@ from typing import Any
 from antiphon.api.backends.cli import echo_answer
 from antiphon.api.backends.runtime import shorten
 
-WIDEST = 60
+MAX_WIDTH = 60
 """Maximum characters of a title or a path in a table."""
-LEAST = 0.005
+MIN_SCORE = 0.005
 """Minimum score not printed as 0.00."""
 EMBEDDED, ANALYSED = "embedded tags", "results of analyses"
 """Headings of file metadata and of computed values."""
@@ -36,7 +36,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         wrong = row["problem"] or ("missing" if row["missing"] else "")
         first = next((f"{row[name]:5.2f}  " for name in ("score", "confidence") if row.get(name) is not None), "")
         # a reason names the file in full
-        parts = [shorten(title, WIDEST), "" if row["path"] in wrong else _end_of(row["path"]), wrong]
+        parts = [shorten(title, MAX_WIDTH), "" if row["path"] in wrong else _end_of(row["path"]), wrong]
         words = "  ".join(part for part in (*parts, "; ".join(row.get("why", ()))) if part)
         sure = [_sure(row[f"{name}_confidence"]) for name in ("tempo", "key")]
         found = f"{tempo:>4}{sure[0]}  {row['key'] or '-':<8}{sure[1]}  {row['kind'] or '-':<8}"
@@ -84,7 +84,7 @@ def lines_of_fits(
     rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[str]:
     """Lines of rows with a score above .00 to two digits, and whether there are others."""
-    good = [row for row in rows if row["score"] >= LEAST]
+    good = [row for row in rows if row["score"] >= MIN_SCORE]
     yield from lines(good)
     if not good:
         yield "nothing fits"
@@ -120,4 +120,4 @@ def _sure(confidence: float | None) -> str:
 
 
 def _end_of(path: str) -> str:
-    return path if len(path) <= WIDEST else "..." + path[3 - WIDEST :]
+    return path if len(path) <= MAX_WIDTH else "..." + path[3 - MAX_WIDTH :]

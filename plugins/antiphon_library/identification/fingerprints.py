@@ -27,11 +27,11 @@ NEAREST, FARTHEST = 3, 56
 STORED, ASKED = 4, 5
 """Pairs per landmark, with its nearest successors: of a catalogued sound, and of a query, where noise hides and adds
 some."""
-ASKED_AT_SPEED = 2
+QUERY_PAIRS_AT_SPEED = 2
 """Pairs per landmark of a query at each of the other speeds, which are many."""
 _BINS, _LINEAR = 40.0, 60.0
 """Bins per octave well above a corner in Hz; below it they are evenly spaced, as far as the spectrum resolves."""
-_LEAP = 48
+_MAX_BIN_DISTANCE = 48
 """Maximum bin difference of a pair's landmarks."""
 _SPAN, _TIMES = 128, 64
 U32 = NDArray[np.uint32]
@@ -55,7 +55,9 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
         if apart.min() > FARTHEST:
             break
         interval = bins[step:] - bins[:-step]
-        good = (apart >= NEAREST) & (apart <= FARTHEST) & (np.abs(interval) < _LEAP) & (begun[:-step] < pairs)
+        good = (
+            (apart >= NEAREST) & (apart <= FARTHEST) & (np.abs(interval) < _MAX_BIN_DISTANCE) & (begun[:-step] < pairs)
+        )
         first = np.flatnonzero(good)
         begun[first] += 1
         found.append((bins[first] * _SPAN + interval[first] + _SPAN // 2) * _TIMES + apart[first])
@@ -66,11 +68,11 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
 
 
 FOLDER = "library.fingerprints"
-SOUNDS = 256
+SHARD_SOUNDS = 256
 """Sounds of a full shard; the last shard is rebuilt at each addition."""
-_DEAD = 0.25
+_MAX_DELETED_SHARE = 0.25
 """Share of deleted sounds from which a shard is rebuilt."""
-GAP = 2400
+SOUND_GAP = 2400
 """Gap in frames between two sounds, a minute: a query may begin before a sound, or outlast it."""
 _MAGIC = b"antiphon fingerprints 1\n"
 _HEAD = struct.Struct("<III")
@@ -126,16 +128,16 @@ def update_shards(catalogue: Catalogue) -> ShardSet:
             damaged.append(path)
             continue
         count = len(alive.intersection(shard.serials.tolist()))
-        is_full = count >= (1.0 - _DEAD) * len(shard.serials) and len(shard.serials) >= SOUNDS
+        is_full = count >= (1.0 - _MAX_DELETED_SHARE) * len(shard.serials) and len(shard.serials) >= SHARD_SOUNDS
         (full if is_full else partial).append(shard)
     indexed = {serial for shard in full for serial in shard.serials.tolist()}
     rest = sorted(alive - indexed)
     held = [serial for shard in partial for serial in shard.serials.tolist()]
-    if len(partial) <= 1 and set(rest) <= set(held) and len(rest) >= (1.0 - _DEAD) * len(held):
+    if len(partial) <= 1 and set(rest) <= set(held) and len(rest) >= (1.0 - _MAX_DELETED_SHARE) * len(held):
         made, old = partial, damaged
     else:
         make_folder(folder)
-        made = [_made(catalogue, folder, rest[n : n + SOUNDS]) for n in range(0, len(rest), SOUNDS)]
+        made = [_made(catalogue, folder, rest[n : n + SHARD_SOUNDS]) for n in range(0, len(rest), SHARD_SOUNDS)]
         old = damaged + [shard.path for shard in partial]
     for path in old:
         if path not in {shard.path for shard in made}:
@@ -148,7 +150,7 @@ def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
     """Writes a shard of these landmarks."""
     rows: list[U32] = []
     places: list[I64] = []
-    kept, starts, at = [], [], GAP
+    kept, starts, at = [], [], SOUND_GAP
     for serial, data in catalogue.landmarks(serials):
         seconds, hertz = unpack_landmarks(data)
         found, frames = hashes(seconds, hertz, STORED)
@@ -156,7 +158,7 @@ def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
         places.append(frames + at)
         kept.append(serial)
         starts.append(at)
-        at += round(float(seconds.max(initial=0.0)) / FRAME) + GAP
+        at += round(float(seconds.max(initial=0.0)) / FRAME) + SOUND_GAP
     all_hashes = np.concatenate([np.zeros(0, np.uint32), *rows])
     order = np.argsort(all_hashes, kind="stable")
     table = np.array([kept, starts], "<i8").reshape(2, len(kept)).tobytes()

@@ -18,7 +18,7 @@ WINDOW = 12.0
 """Length of a query window in seconds."""
 _WINDOWS = 8
 """Maximum windows of a longer sound, until one is recognised."""
-SHORTEST = 1.0
+MIN_SECONDS = 1.0
 """Minimum length of a recognisable sound in seconds."""
 
 
@@ -49,9 +49,9 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
         raise UsageError(problem)
     data = next((value for value in values.values() if isinstance(value, bytes)), b"")
     shown = path.name[:120]
-    if lasted < SHORTEST:
+    if lasted < MIN_SECONDS:
         raise UsageError(
-            f"{shown} lasts {lasted:.2f} s; {SHORTEST:g} s are needed to recognise a sound, 5 s are better"
+            f"{shown} lasts {lasted:.2f} s; {MIN_SECONDS:g} s are needed to recognise a sound, 5 s are better"
         )
     if not data:
         raise UsageError(f"{shown} is silent, and cannot be recognised")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from antiphon_library.identification.fingerprints import (
     ASKED,
-    ASKED_AT_SPEED,
     F64,
     FRAME,
-    GAP,
     I64,
+    QUERY_PAIRS_AT_SPEED,
+    SOUND_GAP,
     U32,
     Shard,
     ShardSet,
@@ -30,12 +30,12 @@ _SHARE, _HERTZ = 0.008, 4.0
 """Frequency tolerances of agreeing landmarks: a seventh of a semitone, or half a bin of the spectrum."""
 _SHIFTS = (-1.47, -1.13, -0.79, -0.47, 0.33, 0.61, 0.97, 1.31)
 """Time shifts in seconds at which chance is measured, not multiples of one another as beats are."""
-_COPY = 0.6
+_MIN_COPY_SHARE = 0.6
 """Share of agreeing landmarks from which two sounds are copies of one recording. Of the two best matches of 500 unknown
 sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none had more than 0.51."""
 
 
-_SCATTER, _FEWEST = 0.18, 12
+_SCATTER, _MIN_COUNT = 0.18, 12
 """Of frequencies of landmarks that agree, in parts of the tolerance: those of one recording scatter by .14 at most,
 through noise, phone, room and at another speed (48 excerpts of eight songs), those of the song with another soundfont
 by .21 at least. And how many have to agree for the difference to be seen."""
@@ -99,13 +99,13 @@ def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
         apart = (sound.hertz[begin:end] - hertz) / max(_HERTZ, _SHARE * hertz)
         off += [apart[np.argmin(np.abs(apart))]] if len(apart) and np.abs(apart).min() < 1.0 else []
     # a speed that is nearly right moves all frequencies alike
-    return len(off) < _FEWEST or float(np.abs(off - np.median(off)).mean()) < _SCATTER
+    return len(off) < _MIN_COUNT or float(np.abs(off - np.median(off)).mean()) < _SCATTER
 
 
 def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
     """Whether two aligned excerpts are of the same recording."""
     total = len(one.seconds) + len(other.seconds)
-    return 2.0 * float(_agreeing(one, other).sum()) > _COPY * max(1, total)
+    return 2.0 * float(_agreeing(one, other).sum()) > _MIN_COPY_SHARE * max(1, total)
 
 
 def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]:
@@ -122,11 +122,11 @@ def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]
 
 SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
 """Playback speeds tested: in between, a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
-COMMON = 200
+MAX_OCCURRENCES = 200
 """Maximum occurrences of a hash in a shard; more frequent ones carry little information, and would slow the query."""
 _CANDIDATES = 8
 """Maximum candidate positions per shard and speed."""
-_APART = 40
+_MIN_DISTANCE = 40
 """Minimum distance in frames, a second, of two candidates in one sound."""
 _RANK = 8
 """Rank of the candidate whose votes estimate chance; better ones are compared landmark by landmark."""
@@ -137,14 +137,14 @@ _MIN_VOTES = 5
 _MIN_CHANCE = 4.0
 """Lower bound of the votes by chance: a small catalogue has little to compare with."""
 _WEIGHTS = (0.903, -1.940, 15.758, 0.709)
-_CONSTANT = -4.058
+_INTERCEPT = -4.058
 """Intercept of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of
 1,080, and to 495 of tracks that it does not have; none of songs or chorales that are measured."""
 _MIN_ODDS = 0.5
 """Minimum log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
 _CERTAIN_ODDS = 3.0
 """Log odds at the recorded speed above which no other speed is tested."""
-_MOST_SHARE, _MOST_MARGIN = 0.5, 8.0
+_MAX_SHARE, _MAX_MARGIN = 0.5, 8.0
 """Clipping limits of the features."""
 _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
 """Share of possible votes, and votes, that suffice at any level of chance: a loop agrees with itself in many places."""
@@ -242,9 +242,9 @@ def _judged(
 
 def _log_odds(best: Agreement, second: float, margin: float) -> float:
     """Log odds of a match: by its agreement, that of the runner-up, its share, and votes above chance."""
-    share = min(_MOST_SHARE, max(0.0, best.share))
-    values = (math.sqrt(max(0.0, best.excess)), math.sqrt(second), share, min(margin, _MOST_MARGIN))
-    return _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
+    share = min(_MAX_SHARE, max(0.0, best.share))
+    values = (math.sqrt(max(0.0, best.excess)), math.sqrt(second), share, min(margin, _MAX_MARGIN))
+    return _INTERCEPT + sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
 
 
 def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks: LandmarkReader) -> bool:
@@ -270,7 +270,7 @@ def _is_clear(candidate: _Candidate) -> bool:
 
 
 def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[_Candidate]:
-    asked, frames = hashes(seconds, hertz, ASKED if speed == 1.0 else ASKED_AT_SPEED, speed)
+    asked, frames = hashes(seconds, hertz, ASKED if speed == 1.0 else QUERY_PAIRS_AT_SPEED, speed)
     order = np.argsort(asked)  # neighbours in memory are looked up one after the other
     asked, frames = asked[order], frames[order]
     possible = int(np.minimum(np.bincount(frames // _CELL), _CELL_VOTES).sum()) if len(frames) else 1
@@ -286,7 +286,7 @@ def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[
         dead = set(dead_rows(shard, index.present).tolist())
         best = places[np.argsort(-near, kind="stable")[: _CANDIDATES * (1 + len(dead))]]
         # half of the gap before a sound belongs to it: what is asked may begin earlier than it
-        rows = np.maximum(0, np.searchsorted(shard.starts, best + GAP // 2, "right") - 1)
+        rows = np.maximum(0, np.searchsorted(shard.starts, best + SOUND_GAP // 2, "right") - 1)
         for place, row in zip(best.tolist(), rows.tolist(), strict=True):
             if row not in dead:
                 chosen = np.flatnonzero(np.abs(voted - place) <= 1)
@@ -299,7 +299,7 @@ def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
     """Start of the query for each matching entry of a shard, with the hash's frame."""
     first = np.searchsorted(shard.hashes, asked, "left")
     count = np.searchsorted(shard.hashes, asked, "right") - first
-    count[count > COMMON] = 0
+    count[count > MAX_OCCURRENCES] = 0
     total = int(count.sum())
     ends = np.cumsum(count)
     entries = np.arange(total) + np.repeat(first - (ends - count), count)
@@ -311,7 +311,7 @@ def _apart(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     """Candidates with the most votes, each over a second from any better one of the same sound."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (-c.votes, c.serial, c.frame)):
-        if all(c.serial != candidate.serial or abs(c.frame - candidate.frame) > _APART for c in kept):
+        if all(c.serial != candidate.serial or abs(c.frame - candidate.frame) > _MIN_DISTANCE for c in kept):
             kept.append(candidate)
             if len(kept) >= 2 * _RANK:
                 break

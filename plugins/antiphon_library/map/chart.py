@@ -25,9 +25,9 @@ PERPLEXITY = 30.0
 """Effective neighbours of each point."""
 MIN_COUNT = 4
 """Number of points below which the map is two principal components."""
-PIECE = 1024
+BATCH_ROWS = 1024
 """Rows per batch of a distance matrix."""
-TRUSTED, MOST_TRUSTED = 10, 2000
+TRUSTED, MAX_TRUSTED = 10, 2000
 """Neighbours, and randomly drawn points, in the computation of trustworthiness."""
 
 
@@ -35,8 +35,8 @@ def neighbours(points: F64, count: int) -> I64:
     """Nearest neighbours of each point, `[n, count]`, in ascending distance."""
     size, squares = len(points), (points**2).sum(axis=1)
     near = np.zeros((size, min(count, size - 1)), np.int64)
-    for first in range(0, size, PIECE):
-        rows = np.arange(first, min(size, first + PIECE))
+    for first in range(0, size, BATCH_ROWS):
+        rows = np.arange(first, min(size, first + BATCH_ROWS))
         table = squares[None] - 2.0 * points[rows] @ points.T
         table[np.arange(len(rows)), rows] = np.inf
         near[rows] = np.argsort(table, axis=1, kind="stable")[:, : near.shape[1]]
@@ -89,15 +89,15 @@ def trustworthiness(points: F64, places: F64) -> float:
     """Trustworthiness of a map's neighbourhoods, 0 to 1 (Venna and Kaski, 2001); NaN for too few points."""
     from sklearn.manifold import trustworthiness
 
-    chosen = np.random.default_rng(0).permutation(len(points))[:MOST_TRUSTED]
+    chosen = np.random.default_rng(0).permutation(len(points))[:MAX_TRUSTED]
     if len(chosen) < 3 * TRUSTED:
         return float("nan")
     return float(trustworthiness(points[chosen], places[chosen], n_neighbors=TRUSTED))
 
 
-ANEW = 0.3
+RECOMPUTE_SHARE = 0.3
 """Share of new tracks from which the whole map is recomputed; fewer are placed between their neighbours."""
-NEAREST = 6
+LISTED_NEIGHBOURS = 6
 """Number of listed neighbours of an artist."""
 MAX_NAME = 100
 """Maximum characters of a name on the map; a tag may have 30,000."""
@@ -154,7 +154,7 @@ def place_tracks(
     points, rows = points[known], [table.rows[n] for n in known]
     stored = {} if again else catalogue.taste.places()
     has = np.array([row.id in stored for row in rows])
-    if has.sum() == 0 or (~has).sum() > ANEW * has.sum():
+    if has.sum() == 0 or (~has).sum() > RECOMPUTE_SHARE * has.sum():
         if not fit:
             return Placement(rows, points, flat(points), fit=False)
         places = place(points)
@@ -184,7 +184,7 @@ def chart(placement: Placement, unplaced: int = 0) -> Chart:
     ]
     artists = _groups(tracks, placement, "artist")
     centres = np.array([points for _, _, _, points in artists]).reshape(len(artists), placement.points.shape[1])
-    near = neighbours(centres, NEAREST) if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)
+    near = neighbours(centres, LISTED_NEIGHBOURS) if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)
     listed = []
     for number, (name, members, (x, y), _) in enumerate(artists):
         genres = Counter(tracks[n]["genre"] for n in members if tracks[n]["genre"])

@@ -17,9 +17,9 @@ from antiphon_library.taste.preference import F64
 WIDTH, HEIGHT, MARGIN = 1600, 1200, 70
 PAPER, INK, SOFT = (20, 18, 15), (236, 230, 218), (165, 155, 138)
 RADIUS = 3
-LABELS = 80
+MAX_LABELS = 80
 """Maximum labelled artists; overlapping labels are left out."""
-LONGEST = 28
+MAX_LABEL_LETTERS = 28
 """Maximum characters of a label."""
 _GLYPHS: dict[str, str] = tomllib.loads(Path(__file__).with_name("glyphs.toml").read_text("utf-8"))
 """Bitmap font: seven rows of five pixels each, a byte a row; lower case is drawn as upper case."""
@@ -44,7 +44,7 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
     used: list[tuple[int, int, int, int]] = []
     for genre in chart.genres[:40]:
         _label(image, genre, low, span, 3, colour(genres[genre["name"]]), used)
-    for artist in chart.artists[:LABELS]:
+    for artist in chart.artists[:MAX_LABELS]:
         _label(image, artist, low, span, 2, INK, used)
     return np.asarray(image.round().astype(np.uint8))
 
@@ -112,4 +112,4 @@ def lettering(name: str) -> NDArray[np.bool_]:
 def plain(name: str) -> str:
     """Name in the available glyphs: without accents, other scripts as boxes."""
     letters = unicodedata.normalize("NFKD", name[:200]).upper()
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))[:LONGEST].strip()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))[:MAX_LABEL_LETTERS].strip()

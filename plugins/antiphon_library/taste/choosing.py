@@ -24,18 +24,18 @@ VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
 """Rating of each signal, -1 to 1; a skip says little of the tracks around it."""
 HALF_LIFE = 60 * 86400.0
 """Half-life of a signal's weight in seconds."""
-RECENT = 6 * 3600.0
+REPEAT_SECONDS = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
 MAX_SIGNALS = 300
 """Maximum tracks with signals considered, newest first; time is quadratic in it."""
 CONTINUITY = 0.2
 """Weight of similarity to the previous track, relative to 1 for the most preferred track."""
-REPEATED = 0.08
+ARTIST_PENALTY = 0.08
 """Score penalty after a recent track of the same artist, relative to 1 for the most preferred track; quadratic in their
 number."""
-FADING = 0.8
+ARTIST_DECAY = 0.8
 """Decay per track of an artist's recent plays."""
-LONGEST = 500
+MAX_TRACKS = 500
 """Maximum tracks of a playlist."""
 
 
@@ -112,7 +112,7 @@ def playlist(
     liked = {table.place[s.sound]: VALUES[s.kind] for s in signals if s.sound in table.place}
     for signal in signals:
         place = table.place.get(signal.sound)
-        if place is not None and (signal.kind == "dislike" or now - signal.time < RECENT):
+        if place is not None and (signal.kind == "dislike" or now - signal.time < REPEAT_SECONDS):
             allowed[place] = False
     last = after if after is not None else _last(signals, now)
     at = None if last is None else table.place.get(last)
@@ -121,13 +121,13 @@ def playlist(
     score = _of_best(found) + 1e-6 * np.random.default_rng(0).random(size)
     heard = _heard(table, signals, now)
     chosen: list[TrackChoice] = []
-    while len(chosen) < min(count, LONGEST) and allowed.any():
-        total = score - REPEATED * heard**2
+    while len(chosen) < min(count, MAX_TRACKS) and allowed.any():
+        total = score - ARTIST_PENALTY * heard**2
         if at is not None:
             total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
         before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
-        heard = FADING * heard + _same(kernel.artist, at)
+        heard = ARTIST_DECAY * heard + _same(kernel.artist, at)
         chosen.append(TrackChoice(table.rows[at], float(found[at]), _why(table, liked, at, before)))
     return chosen
 
@@ -138,7 +138,7 @@ _WORDS = {
     "genre": "of the genre of {}",
     "together": "others play it with {}",
 }
-_LITTLE = 0.1
+_MIN_REASON_SHARE = 0.1
 """Minimum share of a track's self-similarity to be a reason."""
 
 
@@ -157,7 +157,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     name = shorten(
         table.rows[nearest].tags.get("title") or printable_path(os.fsdecode(os.path.basename(table.rows[nearest].path)))
     )
-    return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
+    return _WORDS[reason].format(name) if likeness[reason] > _MIN_REASON_SHARE * kernel.content else ""
 
 
 def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
@@ -174,7 +174,7 @@ def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
 
 
 def _last(signals: Sequence[Signal], now: float) -> int | None:
-    recent = (s.sound for s in reversed(signals) if s.kind in ("play", "like") and now - s.time < RECENT)
+    recent = (s.sound for s in reversed(signals) if s.kind in ("play", "like") and now - s.time < REPEAT_SECONDS)
     return next(recent, None)
 
 
@@ -183,8 +183,8 @@ def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     heard = np.zeros(len(table.rows))
     for signal in signals[-20:]:
         place = table.place.get(signal.sound)
-        if place is not None and now - signal.time < RECENT:
-            heard = FADING * heard + _same(table.kernel.artist, place)
+        if place is not None and now - signal.time < REPEAT_SECONDS:
+            heard = ARTIST_DECAY * heard + _same(table.kernel.artist, place)
     return heard
 
 
@@ -258,8 +258,8 @@ def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     if not isinstance(data, Mapping) or set(data) - set(known):
         raise UsageError(f"what comes next is asked for by an object with any of {', '.join(known)}")
     count = data.get("count", 1)
-    if not is_finite_number(count) or count != int(count) or not 1 <= count <= LONGEST:
-        raise UsageError(f"count is a whole number from 1 to {LONGEST}")
+    if not is_finite_number(count) or count != int(count) or not 1 <= count <= MAX_TRACKS:
+        raise UsageError(f"count is a whole number from 1 to {MAX_TRACKS}")
     signals: list[tuple[bytes, str]] = []
     for kind in ("like", "skip", "dislike"):
         files = data.get(kind, [])

@@ -18,9 +18,9 @@ from antiphon_library.taste_tables import TrackRow
 
 MAX_TRACKS = 4000
 """Maximum compared tracks, by number of plays; memory and time are quadratic."""
-NEAREST = 60
+COMPANIONS = 60
 """Companions per track."""
-SHRINK = 20.0
+SMOOTHING_PLAYS = 20.0
 """Additive smoothing of each track's plays before comparison."""
 
 
@@ -33,13 +33,13 @@ def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float
     for tracks in lists:
         inside = np.array(sorted({place[track] for track in tracks if track in place}), np.int64)
         counts[np.ix_(inside, inside)] += 1.0
-    total = np.sqrt(counts.diagonal() + SHRINK)
+    total = np.sqrt(counts.diagonal() + SMOOTHING_PLAYS)
     counts /= total[:, None]
     counts /= total[None]
     np.fill_diagonal(counts, 0.0)
     pairs: dict[tuple[int, int], float] = {}
     for row in range(len(known)):
-        near = np.argsort(-counts[row], kind="stable")[:NEAREST]
+        near = np.argsort(-counts[row], kind="stable")[:COMPANIONS]
         for other in near[counts[row, near] > 0.0]:
             weight = float(counts[row, other])
             pairs[known[row], known[other]] = pairs[known[other], known[row]] = weight

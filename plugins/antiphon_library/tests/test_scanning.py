@@ -107,7 +107,7 @@ def test_few_copies_in_one_folder_are_decoded(catalogue: Catalogue, make: MakeFi
     counts = add(catalogue, music)
     assert (counts.added + counts.recognised, counts.bad) == (19, 9)
     # which of two that are read at once has its digest first is not known
-    assert 1 <= sum(os.path.basename(path)[:1] in b"ab" for path in decoded) <= scanning.BATCH_SIZE
+    assert 1 <= sum(os.path.basename(path)[:1] in b"ab" for path in decoded) <= scanning.CONCURRENCY
     assert len({row.path for row in catalogue.rows() if not row.problem and row.duration}) == 10
 
 
@@ -169,7 +169,7 @@ def test_a_folder_that_vanishes_while_it_is_read(
         return plain(path)
 
     monkeypatch.setattr(scanning, "digest_of", vanishing)
-    monkeypatch.setattr(scanning, "BATCH_SIZE", 1)
+    monkeypatch.setattr(scanning, "CONCURRENCY", 1)
     counts = add(catalogue, music)
     assert counts.added == 8
     assert counts.bad >= 5

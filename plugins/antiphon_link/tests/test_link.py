@@ -7,11 +7,11 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import Command, NudgeBeat, ServeSettings, SetTempo
 from antiphon.kernel.graph.clock import TempoMap
-from antiphon_link.session import QUANTUM, SLACK, STEP, LinkSession
+from antiphon_link.session import OUTPUT_LATENCY, QUANTUM, STEP, LinkSession
 from antiphon_link.transport import LinkTransport
 
 RATE, BLOCK = 48000, 256
-LAG = BLOCK / RATE + SLACK
+LAG = BLOCK / RATE + OUTPUT_LATENCY
 
 
 class FakeLinkSession:

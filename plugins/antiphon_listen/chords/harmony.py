@@ -21,9 +21,9 @@ _MAX_STEP = 0.55
 """Maximum seconds of a step: longer beats are halved."""
 _UNIFORM_STEP = 0.5
 """Step in seconds without detected beats."""
-_SHARE = 0.5
+_LIKELIHOOD_EXPONENT = 0.5
 """Exponent of the likelihood, as neighbouring steps are not independent."""
-STAY = 0.85
+SELF_TRANSITION = 0.85
 """Self-transition probability of a chord per step: a little over the annotated share, .80 of POP909's half beats."""
 MIN_KEY = 0.5
 """Minimum confidence of a key: of those above it four in five and more are right. The card has the figures."""
@@ -32,9 +32,9 @@ _PROFILES = (
     (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 )
 """How well each pitch class fits a major and a minor key: the ratings of Krumhansl and Kessler (1982)."""
-_WITNESS = 5.0
+_PROFILE_WEIGHT = 5.0
 """Weight of the profiles beside the chords, by songs whose numbers end in 1 to 7."""
-_BOTH = np.concatenate([0.5 * np.eye(12), np.eye(12)])
+_FOLD = np.concatenate([0.5 * np.eye(12), np.eye(12)])
 """Matrix from pitch classes of bass and treble to those of both."""
 I64 = NDArray[np.int64]
 
@@ -99,7 +99,7 @@ def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I
     """Times of steps and each one's chord."""
     grid = step_grid(beats, curves.seconds)
     rows = shares(curves.per_interval(grid))
-    return grid, viterbi_states(_SHARE * likelihoods(rows, tables), STAY)
+    return grid, viterbi_states(_LIKELIHOOD_EXPONENT * likelihoods(rows, tables), SELF_TRANSITION)
 
 
 def name_of(chord: int) -> str:
@@ -116,7 +116,7 @@ def key_of(path: I64, notes: F32, tables: Tables) -> tuple[str | None, float]:
     if not len(chords):
         return None, 0.0
     scores = key_features(np.bincount(chords, minlength=NO_CHORD), int(chords[0]), int(chords[-1])) @ tables.key_weights
-    scores = scores + _WITNESS * _profile_match(np.sqrt(notes).mean(axis=0) @ _BOTH)
+    scores = scores + _PROFILE_WEIGHT * _profile_match(np.sqrt(notes).mean(axis=0) @ _FOLD)
     key = int(np.argmax(scores))
     share = float(1.0 / np.exp(scores - scores[key]).sum())  # the softmax that the weights were fitted by
     return f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}", share * len(chords) / len(path)

@@ -25,7 +25,7 @@ DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 _NETWORK, _TRIADS = 4.0, 0.4
 """Exponents of the two likelihoods of a step, by songs whose numbers end in 8: neighbouring frames are not
 independent."""
-_FARTHEST = 30.0
+_MAX_LOG_ODDS = 30.0
 """Maximum of a triad's log odds: a sound far from all that the triads were fitted to is no stronger evidence."""
 
 
@@ -50,10 +50,10 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     fitted = _NETWORK * scores + _TRIADS * _triad_odds(
         harmony.likelihoods(harmony.shares(curves.per_interval(grid)), tables)
     )
-    path = harmony.viterbi_states(fitted, harmony.STAY)
+    path = harmony.viterbi_states(fitted, harmony.SELF_TRANSITION)
     spans = _joined(grid, [LABELS[chord] for chord in path], curves.seconds)
     certain = np.exp(scores[np.arange(len(path)), path])
-    triads = np.append(_NEAREST, NO_CHORD)[path]
+    triads = np.append(_NEAREST_TRIAD, NO_CHORD)[path]
     return SongChords([_with_bass(span, odds.bass) for span in spans], float(certain.mean()), grid, triads)
 
 
@@ -62,9 +62,9 @@ def _triad_odds(likelihoods: F64) -> F64:
     whole = np.logaddexp.reduce(likelihoods, axis=1)
     fits = 1.0 - np.exp(likelihoods[:, NO_CHORD] - whole)
     triads = likelihoods[:, :NO_CHORD]
-    share = np.maximum(triads - np.logaddexp.reduce(triads, axis=1)[:, None], -_FARTHEST)
+    share = np.maximum(triads - np.logaddexp.reduce(triads, axis=1)[:, None], -_MAX_LOG_ODDS)
     out = np.full((len(likelihoods), len(LABELS)), -np.log(NO_CHORD))
-    out[:, :-1] = share[:, _NEAREST]
+    out[:, :-1] = share[:, _NEAREST_TRIAD]
     return np.asarray(out * fits[:, None])
 
 
@@ -73,7 +73,7 @@ def _nearest(label: str) -> int:
     return SHARP_NAMES.index(root) + 12 * (3 in TONES[kind])
 
 
-_NEAREST = np.array([_nearest(label) for label in LABELS[:-1]])
+_NEAREST_TRIAD = np.array([_nearest(label) for label in LABELS[:-1]])
 """The triad with the same root and third, of each label but the last."""
 
 

@@ -8,9 +8,9 @@ import math
 from antiphon.api import AntiphonError
 from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
 
-EVERY = 0.25
+CHECK_SECONDS = 0.25
 """Seconds between two checks, about the node's own analysis interval."""
-FOUND = ("player_tempo", "tempo")
+TEMPO_NAMES = ("player_tempo", "tempo")
 """Parameter names of a node's tempo estimate, by priority."""
 _STEP = 0.005
 """Minimum relative change of the tempo: estimates vary by less from beat to beat."""
@@ -26,12 +26,12 @@ class TempoDriver(Transport):
     async def _serve(self) -> None:
         while True:
             self._server.attempt("the tempo that a node finds", self.step)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(CHECK_SECONDS)
 
     def step(self) -> None:
         """Sets the tempo from each node whose switch is on, if it differs."""
         for name, node in list(self._server.nodes().items()):
-            found_as = next((what for what in FOUND if what in node.index), "")
+            found_as = next((what for what in TEMPO_NAMES if what in node.index), "")
             if "drive" not in node.index or not found_as or not self._value(node, "drive"):
                 continue
             now = self._server.tempo()[1]
@@ -54,9 +54,9 @@ def nearest(found: float, now: float) -> float:
     return min((found / 2, found, 2 * found), key=lambda tempo: abs(math.log(tempo / now))) if found else 0.0
 
 
-_AGAIN = 0.6
+_REFRACTORY_SHARE = 0.6
 """Refractory period after a beat, as a share of a period."""
-_LATE = 0.03
+_MAX_LATENESS = 0.03
 """Maximum lateness of a beat in seconds; a later one is skipped."""
 
 
@@ -71,7 +71,7 @@ class NextBeats:
     """
 
     def __init__(self, rate: int) -> None:
-        self._late = _LATE * rate
+        self._late = _MAX_LATENESS * rate
         self.clear()
 
     def clear(self) -> None:
@@ -86,7 +86,7 @@ class NextBeats:
         if period <= 0.0:
             self.clear()
             return
-        earliest = max(now - self._late, self.last + _AGAIN * period)
+        earliest = max(now - self._late, self.last + _REFRACTORY_SHARE * period)
         steps = max(0, math.ceil((earliest - beat) / period))
         self.period, self.meter = period, meter
         self._next, self._next_place = beat + steps * period, (place + steps) % meter

@@ -20,11 +20,11 @@ DOWNBEAT, BEAT = 76, 77
 """Note numbers of `beats`: high and low wood block of a General MIDI drum kit."""
 CLICK = 0.05
 """Length of such a note in seconds."""
-_GLIDE = 0.05
+_GLIDE_SECONDS = 0.05
 """Time constant in seconds of `loudness` and `minor`."""
-_MISSING = 20
+_MAX_MISSING_HOPS = 20
 """Hops without an answer after which all values are cleared."""
-_REPORTED = 2.0
+_REPORT_SECONDS = 2.0
 """Interval in seconds at which all values are reported again."""
 _REPORTS = (
     ("tempo", answers.TEMPO),
@@ -120,7 +120,7 @@ class Listen(Processor):
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._levels = np.zeros(2)
-        self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE * spec.rate)))
+        self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE_SECONDS * spec.rate)))
         self._clock = NextBeats(spec.rate)
         self._reported = [0.0] * len(_REPORTS)
         self._io: IO | None = None
@@ -190,7 +190,7 @@ class Listen(Processor):
         answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
         if answer is None:
             self._missing += 1
-            if self._missing == _MISSING:
+            if self._missing == _MAX_MISSING_HOPS:
                 missing = self._missing
                 self._end_all = bool(self._sounding)
                 self._forget()
@@ -279,7 +279,7 @@ class Listen(Processor):
         self._unreported -= io.frames
         everything = self._unreported <= 0
         if everything:
-            self._unreported = round(_REPORTED * self._rate)
+            self._unreported = round(_REPORT_SECONDS * self._rate)
         clock, known, reported = self._clock, self._known, self._reported
         beat = clock.place + 1.0 if clock.period and clock.last >= 0.0 else 0.0
         for n, (name, place) in enumerate(_REPORTS):

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon_listen import beats, signals
-from antiphon_listen.bars import METERS, RARE, bar_odds
+from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chords import harmony
 from antiphon_listen.chords.chord_network import ChordOdds
@@ -22,17 +22,17 @@ from antiphon_listen.tables import Tables
 
 SHORTEST = 2.5
 """Minimum seconds of a window for beat tracking."""
-_FITTED = 8
+_FIT_BEATS = 8
 """Beats at a grid's end used in the line fit for extrapolation."""
-_SETTLED = 4
+_SETTLE_BEATS = 4
 """Beats before the window's end beyond which downbeat odds are final."""
-_GOES_ON = 1.5
+_CONTINUITY_BONUS = 1.5
 """Score bonus of a grid that continues the last one."""
-_STAYS = 0.3
+_KEEP_CONFIDENCE = 0.3
 """Minimum confidence to keep a known tempo: hysteresis below the threshold of a new one."""
 _NEAR_PERIOD, _NEAR_PHASE = 0.08, 0.17
 """Maximum deviation of period and phase, as shares of a period, of a continuing grid."""
-_KEPT = 0.985
+_ODDS_DECAY = 0.985
 """Decay of the downbeat odds per beat: about 64 beats count."""
 
 
@@ -66,10 +66,10 @@ class LiveGrid:
             return
         lines = [_line(grid) for grid in grids]
         scores = beats.likely(grids, curves, self._tables)
-        scores = scores + np.array([_GOES_ON * self._goes_on(period, start + last) for period, last in lines])
+        scores = scores + np.array([_CONTINUITY_BONUS * self._goes_on(period, start + last) for period, last in lines])
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)
-        self.sure = beats.confidence(curves, grids[best]) >= (_STAYS if self.sure else beats.LEAST)
+        self.sure = beats.confidence(curves, grids[best]) >= (_KEEP_CONFIDENCE if self.sure else beats.MIN_CONFIDENCE)
         self._weigh(curves, grids[best], start)
 
     def _goes_on(self, period: float, last: float) -> bool:
@@ -89,15 +89,15 @@ class LiveGrid:
 
     def _weigh(self, curves: MusicCurves, grid: BeatGrid, start: float) -> None:
         """Accumulates the odds of beats that have become final."""
-        if len(grid.beats) < 2 * _SETTLED:
+        if len(grid.beats) < 2 * _SETTLE_BEATS:
             return
         numbers = self.count + np.round((start + grid.beats - self.beat) / self.period).astype(int)
-        odds = bar_odds(curves, grid, self._tables) + RARE
-        for number, odd in zip(numbers[:-_SETTLED], odds[:-_SETTLED], strict=True):
+        odds = bar_odds(curves, grid, self._tables) + LOG_ODDS_BIAS
+        for number, odd in zip(numbers[:-_SETTLE_BEATS], odds[:-_SETTLE_BEATS], strict=True):
             if number > self._weighed:
                 self._weighed = int(number)
                 for meter, row in self._scores.items():
-                    row *= _KEPT
+                    row *= _ODDS_DECAY
                     row[number % meter] += odd
         best = {
             meter: float(row.max()) + prior
@@ -117,19 +117,19 @@ class LiveGrid:
 
 def _line(grid: BeatGrid) -> tuple[float, float]:
     """Period and last beat of the line fitted to the end of a grid."""
-    last: F64 = grid.beats[-_FITTED:]
+    last: F64 = grid.beats[-_FIT_BEATS:]
     places = np.arange(len(last)) - (len(last) - 1.0)
     slope, at = np.polyfit(places, last, 1, w=1.0 + 0.25 * (places + len(last)))
     return float(slope), float(at)
 
 
-_SOONEST = 0.25
+_MIN_CHORD_SECONDS = 0.25
 """Minimum seconds of a step for its chord to count."""
-_SETTLED_KEY = 1.0
+_KEY_SETTLE_SECONDS = 1.0
 """Seconds before the window's end beyond which chords count for the key."""
-_HALVED = 45.0
+_KEY_HALF_LIFE = 45.0
 """Half-life in seconds of a chord's weight for the key."""
-_ENOUGH = 4.0
+_MIN_KEY_SECONDS = 4.0
 """Minimum seconds of chords for a key."""
 
 
@@ -153,7 +153,7 @@ class LiveHarmony:
         found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
         steps, path = found.grid, found.triads
         end = len(curves.notes) / chroma.FRAMES_PER_SECOND
-        begun = np.flatnonzero(steps + _SOONEST <= end)
+        begun = np.flatnonzero(steps + _MIN_CHORD_SECONDS <= end)
         if not len(begun):
             return
         now = int(path[begun[-1]])
@@ -161,12 +161,12 @@ class LiveHarmony:
         edges = start + np.append(steps, steps[-1])
         for n in begun[:-1]:
             first, last = max(self._until, float(edges[n])), float(edges[n + 1])
-            if last > first and last <= start + end - _SETTLED_KEY:
+            if last > first and last <= start + end - _KEY_SETTLE_SECONDS:
                 self._until = last
-                self._lengths *= 0.5 ** ((last - first) / _HALVED)
+                self._lengths *= 0.5 ** ((last - first) / _KEY_HALF_LIFE)
                 if path[n] != harmony.NO_CHORD:
                     self._lengths[path[n]] += last - first
-        if self._lengths.sum() >= _ENOUGH:
+        if self._lengths.sum() >= _MIN_KEY_SECONDS:
             self.key = 1 + harmony.key_number(self._lengths, None, None, self._tables)
 
 
@@ -175,7 +175,7 @@ SECONDS = 14.0
 """Length of the window: 7 to 20 beats."""
 _TUNED_AFTER = 10
 """Frames of pitch classes before the tuning is estimated, 0.9 s."""
-_MORE = chroma.HOP // signals.HOP
+_FRAME_RATIO = chroma.HOP // signals.HOP
 """Onset frames per pitch class frame."""
 _FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
 
@@ -198,7 +198,7 @@ class CurveWindow:
         self._sound = np.concatenate([self._sound, samples])
         gone = max(0, len(self._notes) - _FRAMES)
         if gone:
-            self._notes, self._strength = self._notes[gone:], self._strength[gone * _MORE :]
+            self._notes, self._strength = self._notes[gone:], self._strength[gone * _FRAME_RATIO :]
             self._sound = self._sound[gone * chroma.HOP :]
             self.start += gone * chroma.HOP / RATE
 

@@ -14,9 +14,9 @@ from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
 from antiphon_listen.live.window import RATE, CurveWindow, LiveGrid, LiveHarmony
 
-EVERY = 0.5
+ANALYSIS_SECONDS = 0.5
 """Seconds between two analyses of the window."""
-_LOUD = 1e-3
+_WAKE_PEAK = 1e-3
 """Peak threshold that activates the analysis, -60 dB of full scale."""
 SHORT_TERM_SECONDS = 3.0
 _SILENT = -60.0
@@ -46,13 +46,13 @@ class Listener:
         """Processes the next frames, `[channels, n]`."""
         self.loudness.feed(sound)
         if not self._active:
-            if float(np.abs(sound).max()) < _LOUD:
+            if float(np.abs(sound).max()) < _WAKE_PEAK:
                 return
             self._active = True
             self._begin()
         self._frames += sound.shape[1]
         self._window.feed(self._resampler.resample_chunk(self._mix.take(sound)))
-        if self._frames - self._looked >= EVERY * self._rate:
+        if self._frames - self._looked >= ANALYSIS_SECONDS * self._rate:
             self._looked = self._frames
             self._active = self.loudness.short_term >= _SILENT or self._frames < SHORT_TERM_SECONDS * self._rate
             self._look()

@@ -16,7 +16,7 @@ RATE, SIZE, HOP = 22050, 8192, 2048
 FRAMES_PER_SECOND = RATE / HOP
 LOWEST, NOTES = 24, 72
 """MIDI number of the lowest note, C1, and the number of notes."""
-FINER = 3
+BINS_PER_SEMITONE = 3
 """Bins per semitone."""
 _DECAY = 0.7
 """Amplitude ratio of successive harmonics."""
@@ -24,7 +24,7 @@ _HARMONICS = 16
 _UPDATES = 12
 TUNED_AFTER = 300
 """Frames before the tuning is estimated, 28 s."""
-_SPAN = 6 * FINER
+_SPAN = 6 * BINS_PER_SEMITONE
 """Half-width in bins of the local mean."""
 
 
@@ -105,11 +105,11 @@ def _explain(level: F32, notes: F32) -> F32:
 
 def _dictionary() -> F32:
     """Notes as spectra on the scale of bins, `[NOTES, NOTES * FINER]`, each of length 1."""
-    bins = np.arange(NOTES * FINER)
+    bins = np.arange(NOTES * BINS_PER_SEMITONE)
     table = np.zeros((NOTES, len(bins)))
     for note in range(NOTES):
         for harmonic in range(1, _HARMONICS + 1):
-            place = FINER * (note + 12.0 * np.log2(harmonic)) + FINER // 2
+            place = BINS_PER_SEMITONE * (note + 12.0 * np.log2(harmonic)) + BINS_PER_SEMITONE // 2
             table[note] += _DECAY ** (harmonic - 1) * np.maximum(0.0, 1.0 - np.abs(bins - place) / 1.5)
     unit: F32 = (table / np.linalg.norm(table, axis=1, keepdims=True)).astype(np.float32)
     return unit
@@ -120,8 +120,8 @@ def _bins(tuning: float) -> F32:
     frequencies = np.fft.rfftfreq(SIZE, 1.0 / RATE)
     pitch = np.full(len(frequencies), -100.0)
     pitch[1:] = note_number(frequencies[1:]) - tuning
-    place = FINER * (pitch - LOWEST) + FINER // 2
-    bins = np.arange(NOTES * FINER)
+    place = BINS_PER_SEMITONE * (pitch - LOWEST) + BINS_PER_SEMITONE // 2
+    bins = np.arange(NOTES * BINS_PER_SEMITONE)
     width = np.ones(len(frequencies))
     width[2:] = np.maximum(1.0, np.diff(place)[1:])  # where bins of the spectrum are wider than a third of a semitone
     return np.maximum(0.0, 1.0 - np.abs(place[:, None] - bins) / width[:, None]).astype(np.float32)

@@ -18,9 +18,9 @@ from antiphon_listen.tables import PhraseTables
 I64 = NDArray[np.int64]
 _TREBLE = 0.5
 """Weight of the treble alone in the similarity of two beats: a melody distinguishes parts with the same chords."""
-_NEAREST = 8
+_MIN_REPEAT_DISTANCE = 8
 """Minimum distance in beats of a repeat: a sustained chord is no repeat."""
-_LOOSE = 4
+_BEST_REPEATS = 4
 """Number of best repeats averaged per beat."""
 
 
@@ -69,10 +69,10 @@ def repetition(similarity: F64, beats: int) -> F64:
         ahead[:last, :last] = (total[beats:, beats:] - total[:last, :last]) / beats
         behind[beats:, beats:] = ahead[:last, :last]
     at = np.arange(count + 1)
-    near = np.abs(at[:, None] - at[None]) < _NEAREST
+    near = np.abs(at[:, None] - at[None]) < _MIN_REPEAT_DISTANCE
     ahead[near] = behind[near] = 0.0
     change = np.sort(ahead - behind, axis=1)
-    loose = min(_LOOSE, count)
+    loose = min(_BEST_REPEATS, count)
     columns = (
         ahead.max(axis=1),
         behind.max(axis=1),
@@ -104,12 +104,12 @@ def matches(similarity: F64, beats: int, most: int) -> tuple[I64, F64]:
             total[2 * half : count, 2 * half : count] - total[:size, :size]
         ) / (2 * half)
     at = np.arange(count)
-    around[np.abs(at[:, None] - at[None]) < _NEAREST + _LOOSE] = 0.0
+    around[np.abs(at[:, None] - at[None]) < _MIN_REPEAT_DISTANCE + _BEST_REPEATS] = 0.0
     places = np.argsort(-around, axis=1, kind="stable")[:, :most]
     return places, np.take_along_axis(around, places, axis=1)
 
 
-SHORTEST = 32
+MIN_BEATS = 32
 """Minimum beats for phrase detection."""
 WINDOW, STEP = 1600, 1200
 """Window and step in beats of the self-similarity matrix, whose size is quadratic."""

@@ -17,7 +17,7 @@ from antiphon_listen.spectra import chroma
 from antiphon_listen.structure import phrases
 from antiphon_listen.tables import PhraseTables
 
-SHORTEST, LONGEST = phrases.SHORTEST, 20_000
+SHORTEST, LONGEST = phrases.MIN_BEATS, 20_000
 """Minimum and maximum beats for section detection: an hour has 7,200 at 120 bpm."""
 _ALIKE, _REPEATED = 0.5, 0.45
 """Minimum mean cosine of beats for two phrases to share a letter: the absolute minimum, and the fraction from the
@@ -26,7 +26,7 @@ _SHARE, _LOUD, _FAR, _LATE = 2.9, 1.7, 1.7, 2.0
 """Chorus weights of a letter: its share of the recording, its level in standard deviations of phrases, the distance
 from its first phrase to its last, and its relative time of first occurrence. A conditional logit on 108 renders of
 POP909 songs with the last held down: their labels never call a first part chorus, and records do begin with it."""
-_LATEST = 0.25
+_MAX_FIRST_TIME = 0.25
 """Relative time beyond which a later first occurrence counts no more."""
 
 
@@ -122,7 +122,7 @@ def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> t
     named, scores = np.array(letters), {}
     for letter in sorted(set(letters)):
         own = np.flatnonzero(named == letter)
-        late = min(_LATEST, (parts[own[0]][0] - begin) / total)
+        late = min(_MAX_FIRST_TIME, (parts[own[0]][0] - begin) / total)
         far = (parts[own[-1]][1] - parts[own[0]][0]) / total
         scores[letter] = _SHARE * lengths[own].sum() / total + _FAR * far + _LATE * late
         scores[letter] += _LOUD * float(np.average(even[own], weights=lengths[own]))

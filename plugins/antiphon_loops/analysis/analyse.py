@@ -29,7 +29,7 @@ from antiphon_loops.rules import Rules
 
 _ODDS = (-8.22, 5.03, 3.03, 2.01, 0.47, 4.39)
 """Intercept, and weights of `features`."""
-_PROMINENT, _MOST_EVENTS, _MOST_PULSE = 0.3, 16, 1.5
+_PROMINENT, _MAX_EVENTS, _MAX_PULSE = 0.3, 16, 1.5
 
 
 def confidence(seen: Picture, bars: int) -> float:
@@ -57,9 +57,9 @@ def features(seen: Picture, bars: int) -> F64:
     return np.array(
         [
             repeated,
-            min(_MOST_PULSE, pulse / (float(spectrum[0]) + 1e-9)),
+            min(_MAX_PULSE, pulse / (float(spectrum[0]) + 1e-9)),
             4.0 * min(quarters) / (sum(quarters) + 1e-9),
-            np.log2(min(_MOST_EVENTS, max(1, events))),
+            np.log2(min(_MAX_EVENTS, max(1, events))),
             float(tempo.is_round(seen.seconds, bars)),
         ]
     )

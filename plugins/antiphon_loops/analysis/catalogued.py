@@ -18,7 +18,7 @@ NAME = "loop"
 PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
-READ = (3, 4, 5)
+COMPATIBLE_VERSIONS = (3, 4, 5)
 """Row versions compatible with this one's loops."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),
@@ -58,7 +58,7 @@ _SILENT = 1e-8
 class LoopAnalysis(Analysis):
     """Loop analysis of a sound's content alone; for a too short, too long or silent sound the reason."""
 
-    version = READ[-1]
+    version = COMPATIBLE_VERSIONS[-1]
     by_name = True
     longest = 60.0
     quantities = (

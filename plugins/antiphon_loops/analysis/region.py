@@ -19,7 +19,7 @@ from antiphon_loops.analysis.tables import BarCount, LoopTables
 
 SILENCE = -50.0
 """Silence threshold at the beginning of a file, dB below the loudest piece of `_PIECE` seconds."""
-SHORT = 0.03
+KEPT_SILENCE = 0.03
 """Initial silence in seconds that is kept: an mp3's padding is as long."""
 _PIECE = 0.005
 _OFF, _WHOLE, _WORSE, _BETTER = 0.1, 0.1, 0.1, 0.1
@@ -51,7 +51,7 @@ def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopRe
     first, last = _stated_part(samples.shape[1], rate, label)
     starts = [first]
     lead = silence_before(samples[:, first:last], rate)
-    if lead > SHORT * rate and (last - first - lead) > SHORTEST * rate:
+    if lead > KEPT_SILENCE * rate and (last - first - lead) > SHORTEST * rate:
         starts.append(first + lead)
     readings = [_read(mono, rate, at, last, known) for at in starts]
     stated = _as_stated(readings, mono, rate, label, known)

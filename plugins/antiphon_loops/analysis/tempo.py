@@ -17,11 +17,11 @@ SLOWEST, FASTEST = 55.0, 190.0
 MAX_BARS = 128
 _STILL, _EVEN = 0.004, 3.6
 """Maximum mean onset strength, and peak-to-mean ratio, of a sound without a beat."""
-_ROUND = 0.004
+_BPM_TOLERANCE = 0.004
 """Tolerance of a whole number in bpm, and in half seconds."""
 NEAR, NEAR_NUMBER = 0.015, 0.004
 """Relative tolerance of a tempo of whole bars to the file's stated one, and to a bare number in its name."""
-_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+_BAR_DIVISIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Divisions of a bar: 4 are its beats."""
 _LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
 _TEMPI = np.arange(55.0, 190.0, 15.0)
@@ -39,13 +39,13 @@ def is_round(seconds: float, bars: int) -> bool:
 
     A length of half seconds is no evidence: people cut excerpts so.
     """
-    return has_whole_bpm(seconds, bars) and abs(2.0 * seconds - round(2.0 * seconds)) > _ROUND
+    return has_whole_bpm(seconds, bars) and abs(2.0 * seconds - round(2.0 * seconds)) > _BPM_TOLERANCE
 
 
 def has_whole_bpm(seconds: float, bars: int) -> bool:
     """True if `bars` bars of this length have a tempo of a whole number of bpm, which an excerpt may have as well."""
     bpm = 240.0 * bars / seconds
-    return abs(bpm - round(bpm)) <= _ROUND
+    return abs(bpm - round(bpm)) <= _BPM_TOLERANCE
 
 
 def bars_at(bpm: float, seconds: float, near: float) -> int:
@@ -83,7 +83,7 @@ def features(seen: Picture, bars: list[int]) -> F64:
         row: list[float] = []
         for spectrum in spectra:
             base = abs(spectrum[0]) + 1e-9
-            for part in _PARTS:
+            for part in _BAR_DIVISIONS:
                 value = spectrum[part * n] / base if part * n < len(spectrum) else 0.0
                 row += [float(np.real(value)), float(abs(value))]
         for curve in repeats:

@@ -18,11 +18,11 @@ from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, L
 from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
 
-_LOOK = 0.02
+_POLL_SECONDS = 0.02
 """Seconds between polls for a request: the block path only sets a field, since waking a thread costs a system call."""
-_MOST = 1 << 32
+_MAX_BYTES = 1 << 32
 """Maximum bytes of sound of one request."""
-_AGAIN = 5
+_MAX_RESTARTS = 5
 """Maximum consecutive starts of a process that ends without a result."""
 
 
@@ -69,13 +69,13 @@ class Preparer:
             self._try()
             self.busy = False
             while not (self._closed or self._again):
-                time.sleep(_LOOK)
+                time.sleep(_POLL_SECONDS)
             self._again = False
 
     def _try(self) -> None:
-        """Runs processes until the library is empty or `_AGAIN` processes in a row have ended."""
+        """Runs processes until the library is empty or `_MAX_RESTARTS` processes in a row have ended."""
         why, self._deaths = "", 0
-        while self._deaths < _AGAIN:
+        while self._deaths < _MAX_RESTARTS:
             self._deaths += 1
             try:
                 why = self._serve()
@@ -110,12 +110,12 @@ class Preparer:
                 self.busy = False
                 if process.ended:
                     raise EOFError("it exited")
-                time.sleep(_LOOK)
+                time.sleep(_POLL_SECONDS)
                 continue
             doing, self._requested = self._requested, None
             try:
                 process.send(request_to(doing[1]))
-                head, sound = process.receive(most=_MOST)
+                head, sound = process.receive(most=_MAX_BYTES)
                 material = None if "problem" in head else _material(head, sound, doing[1])
             except BaseException:
                 self._requested = self._requested or doing  # for the next process

@@ -17,12 +17,12 @@ from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequ
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
-_AROUND = 0.4
+_CONTEXT_SECONDS = 0.4
 """Context in seconds of the circle stretched before and after the loop, so that its ends meet."""
 _LEAD = 0.003
 """Crossfade in seconds before an onset from one slice to the next."""
 _SEAM = 0.004
-_BEHIND = range(2, 11)
+_LOOK_BACK = range(2, 11)
 """Look-back in pieces that an onset exceeds: 4 to 20 ms."""
 
 
@@ -53,7 +53,7 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
     given = sound.shape[1]
     speed = given / frames
     # whole output frames for the context before
-    ahead = max(1, round(_AROUND * rate / speed))
+    ahead = max(1, round(_CONTEXT_SECONDS * rate / speed))
     before = round(ahead * speed)
     places = np.arange(-before, given + before)
     stretch = Stretch(1)
@@ -78,7 +78,7 @@ def onsets(sound: F32, rate: int) -> list[int]:
     count = sound.shape[1] // step
     if count < 8:
         return []
-    rise = level_rises(listening_mono(sound)[: count * step], rate, _BEHIND, circular=True)
+    rise = level_rises(listening_mono(sound)[: count * step], rate, _LOOK_BACK, circular=True)
     frames: list[int] = []
     for n in np.flatnonzero((rise > ONSET_RISE) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
         if not frames or n * step - frames[-1] > ONSETS_APART * rate:
@@ -155,7 +155,7 @@ T = TypeVar("T")
 PAD = 16
 """Frames repeated on both sides of a circular track, for interpolation."""
 _CEILING = 0.8
-_MOST = 1 << 25
+_MAX_SAMPLES = 1 << 25
 """Maximum cached samples of files, and of tracks."""
 
 
@@ -237,9 +237,9 @@ class MaterialMaker:
 
 
 def _forget(cache: dict[Any, T], size: Callable[[T], int]) -> None:
-    """Evicts the oldest entries, never the newest, until at most `_MOST` samples are left."""
+    """Evicts the oldest entries, never the newest, until at most `_MAX_SAMPLES` samples are left."""
     total = sum(map(size, cache.values()))
-    while total > _MOST and len(cache) > 1:
+    while total > _MAX_SAMPLES and len(cache) > 1:
         total -= size(cache.pop(next(iter(cache))))
 
 

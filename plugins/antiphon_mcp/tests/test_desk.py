@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import KEPT, MAX_DIFF, Desk, NotLanded, diff_of
+from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, NotLanded, diff_of
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -141,8 +141,8 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     desk = Desk()
     waiting = desk.add(text="", lines=(), base="")
     waiting.state = "waiting"
-    made = [desk.add(text="", lines=(), base="") for _ in range(2 * KEPT)]
-    assert list(desk.proposals.values()) == [waiting, *made[1 - KEPT :]]
+    made = [desk.add(text="", lines=(), base="") for _ in range(2 * MAX_PROPOSALS)]
+    assert list(desk.proposals.values()) == [waiting, *made[1 - MAX_PROPOSALS :]]
     desk.drop()
     assert (desk.waiting, waiting.state) == (None, "dropped")
 

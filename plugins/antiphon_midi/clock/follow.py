@@ -35,7 +35,7 @@ SIXTEENTH = PPQN // 4
 """Ticks of a unit of the song position pointer, by the MIDI 1.0 specification."""
 FIRST = 6
 """Ticks before the tempo is first set."""
-APART = 0.1
+CORRECTION_INTERVAL = 0.1
 """Minimum seconds between two corrections."""
 MAX_NUDGE = 16.0
 """Range of `NudgeBeat` in beats."""
@@ -157,7 +157,7 @@ class ClockFollower:
             self._first, self._armed = self._armed - loop.count, None
             self._move(True)
         if loop.used >= FIRST and ns >= self._next_ns:
-            self._next_ns = ns + round(APART * 1e9)
+            self._next_ns = ns + round(CORRECTION_INTERVAL * 1e9)
             self._steer()
 
     def _stop(self, ns: int) -> None:

@@ -2,7 +2,7 @@
 
 A tick belongs to a sample of the engine's clock. It is sent a block and `SLACK` after that sample was computed, when
 its sound leaves the sound card at the earliest: with the same latency as an incoming note. If the backend supports
-timestamps (JACK), ticks are queued up to `AHEAD` before, with their times, and a busy process delays none; otherwise a
+timestamps (JACK), ticks are queued up to `SEND_AHEAD` before, with their times, a busy process delays none; otherwise a
 timer of this process sends each.
 """
 
@@ -19,15 +19,15 @@ from antiphon_midi.clock.ticks import PPQN
 from antiphon_midi.devices.ports import Ports
 from antiphon_midi.options import MIDI_CLOCK
 
-AHEAD = 0.05
+SEND_AHEAD = 0.05
 """Seconds a tick is queued ahead of its time; also the maximum delay of a tempo change."""
 TURN = 0.02
 """Maximum seconds between two readings of the server's clock."""
-LEAP = 0.08
+JUMP_SECONDS = 0.08
 """Error in seconds of the next tick that means the server's clock jumped: a song position is sent."""
-BEHIND = 0.5
+MAX_LAG = 0.5
 """Lag in seconds beyond which ticks are skipped, and a song position is sent instead."""
-CLOSE = 0.25
+MIN_TICK_DISTANCE = 0.25
 """Minimum distance of two ticks, as a share of a period."""
 LATE = 0.001
 """Delay in seconds from which a tick counts as late."""
@@ -83,7 +83,7 @@ class ClockLeader:
         period = 60e9 / (PPQN * bpm)
         place = PPQN * server.beat_at(server.sample_at(now)) - self._lag() / period
         self._transport(playing, place, period, now)
-        reach = now + (AHEAD * 1e9 if ports.dated else 0.0)
+        reach = now + (SEND_AHEAD * 1e9 if ports.dated else 0.0)
         due = self._due(place, period, now)
         while due <= reach:
             self._send_tick(max(round(due), now), self._place_ns(place, period, now) < now - LATE * 1e9)
@@ -109,7 +109,7 @@ class ClockLeader:
                 self._send(_STOP, max(self._last, now))
                 return
             due = self._place_ns(place, period, now)
-            if abs(due - self._last - period) > max(LEAP * 1e9, 2.0 * period) or due < now - BEHIND * 1e9:
+            if abs(due - self._last - period) > max(JUMP_SECONDS * 1e9, 2.0 * period) or due < now - MAX_LAG * 1e9:
                 self.leaps += 1
                 self._send(_STOP, max(self._last, now))
                 self._begin(place)
@@ -129,7 +129,7 @@ class ClockLeader:
 
     def _due(self, place: float, period: float, now: int) -> float:
         """Send time of the next tick: its own, or if that is past, the minimum distance after the last one."""
-        return max(self._place_ns(place, period, now), self._last + CLOSE * period)
+        return max(self._place_ns(place, period, now), self._last + MIN_TICK_DISTANCE * period)
 
     def _send_tick(self, ns: int, late: bool) -> None:
         if self._tick is not None:

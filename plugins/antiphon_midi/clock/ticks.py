@@ -27,7 +27,7 @@ MEMORY = 4 * PPQN
 """Memory of the loop in ticks: four beats."""
 MEMORY_SECONDS = 2.0
 """Minimum memory in seconds, for fast tempos."""
-SUSPECTS, MOST_SUSPECTS = PPQN // 2, 2 * PPQN
+SUSPECTS, MAX_SUSPECTS = PPQN // 2, 2 * PPQN
 WIDE = 6.0
 """Outlier limit: a tick is used if its error is below this many standard deviations, or `FLOOR`."""
 FLOOR = 0.001
@@ -129,7 +129,7 @@ class TickLoop:
         if line.off > max(3.0 * rough, FLOOR):
             # a step among them: ticks are still being lost, or come again
             line = _fit(self._suspects[-SUSPECTS // 2 :])
-            if line.off > max(3.0 * rough, FLOOR) and len(self._suspects) < MOST_SUSPECTS:
+            if line.off > max(3.0 * rough, FLOOR) and len(self._suspects) < MAX_SUSPECTS:
                 return
         shift = round((line.last - self._at) / self.period)
         if shift and abs(line.period - self.period) < max(SAME * self.period, LEAN * rough / line.weight):

@@ -8,9 +8,9 @@ from pathlib import Path
 from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, Param, Processor, StreamSpec
 from antiphon_midi.file.score import DRUMS, FAMILIES, SongEvent, SongScore, load
 
-JUMP = 0.05
+JUMP_BEATS = 0.05
 """Beat error that counts as a clock jump; a tempo ramp causes less."""
-EARLY = 1e-3
+ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for rounding."""
 SWITCHES = 16
 """Number of parts with their own switch."""
@@ -94,7 +94,7 @@ class MidiFile(Processor):
         if not time.playing:
             self._stand(io)
             return
-        if self._beats and self._playing and abs(time.beat - self._expected) > JUMP:
+        if self._beats and self._playing and abs(time.beat - self._expected) > JUMP_BEATS:
             self._jump(score, io)
         self._expected = time.beat + self._step * io.frames
         at = 0
@@ -149,10 +149,10 @@ class MidiFile(Processor):
         away = position - self._position(io, 0.0)
         if self._beats:
             away /= self._step * self._speed
-            return max(0, math.ceil(away - EARLY)) if away < _NEVER else _NEVER
+            return max(0, math.ceil(away - ROUNDING_FRAMES)) if away < _NEVER else _NEVER
         away *= self._rate / self._speed
         # rounded as `antiphon render` places the notes of a file
-        return max(0, math.floor(away + 0.5 + EARLY)) if away < _NEVER else _NEVER
+        return max(0, math.floor(away + 0.5 + ROUNDING_FRAMES)) if away < _NEVER else _NEVER
 
     def _part(self, score: SongScore, io: IO) -> tuple[float, float]:
         """Positions of the part's begin and end."""
@@ -216,7 +216,7 @@ class MidiFile(Processor):
             here = io.time.beat + first * self._step
             # a start on a frame just behind the bar is on it
             due = here if bar <= 0.0 else math.ceil((here - 0.999 * self._step) / bar) * bar
-            frame = max(first, math.ceil((due - io.time.beat) / self._step - EARLY))
+            frame = max(first, math.ceil((due - io.time.beat) / self._step - ROUNDING_FRAMES))
             if frame < last:
                 self._play_on(score, io, first, frame)
                 self._end_all(io, frame)

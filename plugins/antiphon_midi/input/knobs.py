@@ -9,11 +9,11 @@ from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.transports import RequestError, SetParam, TransportServer, pressable, settable
 from antiphon_midi.input.learn import (
     ENDS,
-    FINE,
+    FINE_OFFSET,
     NRPNS,
     PAIRS,
     PARTS,
-    RELATIVE,
+    RELATIVE_MODES,
     STEP,
     STEPS,
     ChannelControls,
@@ -94,7 +94,11 @@ class Knobs:
         """
         channel = self._channels.setdefault((knob.port, knob.channel), ChannelControls())
         wide = channel.take(knob.number, value)
-        whole = knob if wide is None else knob._replace(number=(PAIRS if wide[0] < FINE else NRPNS - FINE) + wide[0])
+        whole = (
+            knob
+            if wide is None
+            else knob._replace(number=(PAIRS if wide[0] < FINE_OFFSET else NRPNS - FINE_OFFSET) + wide[0])
+        )
         if self._lesson is not None:
             self._hear(self._lesson, knob, value, whole, channel.last)
         elif self._taught is not None and wide is not None:
@@ -157,7 +161,7 @@ class Knobs:
 
     @staticmethod
     def _pairs(knob: Knob, whole: Knob, last: int) -> bool:
-        return whole is not knob and abs(knob.number - last) == FINE
+        return whole is not knob and abs(knob.number - last) == FINE_OFFSET
 
     def _learn(self, knob: Knob) -> None:
         assert self._lesson is not None
@@ -186,11 +190,11 @@ class Knobs:
                 return None
             endless = first is not None and is_endless(first, value)
             told = steps_of(first or 0, "relative")[1] if endless else "absolute"
-        if told in RELATIVE:
+        if told in RELATIVE_MODES:
             steps, told = steps_of(value, told)
         if told != mode:
             self._try(lambda: self._learned.learn(knob, target, told))
-        return self._stepped(target, steps, target in moves) if told in RELATIVE else value / 127.0
+        return self._stepped(target, steps, target in moves) if told in RELATIVE_MODES else value / 127.0
 
     def _stepped(self, target: str, steps: int, moving: bool) -> float:
         """The target's place after steps, finer than the values of a parameter that has few."""

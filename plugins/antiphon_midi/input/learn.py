@@ -12,7 +12,7 @@ from antiphon.api.backends.files import write_atomic
 from antiphon.api.backends.transports import RequestError, TransportServer, pressed_message
 
 DATA, DATA_FINE, NRPN_FINE, NRPN, RPN_FINE, RPN = 6, 38, 98, 99, 100, 101
-FINE = 32
+FINE_OFFSET = 32
 """Offset of a controller's fine byte: of 1, which is 33, to 31, which is 63."""
 PARTS = frozenset({0, 32, DATA, DATA_FINE, *range(96, 102), *range(120, 128)})
 """Controllers that are no control by themselves: bank select, parameters and their values, channel modes."""
@@ -22,7 +22,7 @@ STEPS = (1, 127, 63, 65)
 """Values of a step of an endless control, and possible ones of another."""
 STEP = 1.0 / 127.0
 """Step of an endless controller as a share of a parameter's range."""
-RELATIVE = ("relative", "twos", "offset", "sign")
+RELATIVE_MODES = ("relative", "twos", "offset", "sign")
 """Encodings of endless controllers: detected, two's complement (1, 127), offset by 64 (65, 63), sign bit (1, 65)."""
 _NONE = -1
 
@@ -43,7 +43,7 @@ class ChannelControls:
     def take(self, number: int, value: int) -> tuple[int, float] | None:
         """Takes a controller's message.
 
-        Returns of a pair its coarse controller, below `FINE`, or `FINE` and the number of an NRPN, with its value, 0 to
+        Returns a pair's coarse controller, below `FINE_OFFSET`, or that plus an NRPN's number, with its value, 0 to
         1; None for what is neither.
         """
         self.last, self._number = self._number, number
@@ -59,15 +59,15 @@ class ChannelControls:
             if self._parameter == _NONE:
                 return None
             self._fine |= number == DATA_FINE
-            return FINE + self._parameter, self._both(DATA, fine=self._fine)
-        elif number % FINE and number < 2 * FINE:
-            return number % FINE, self._both(number % FINE, fine=True)
+            return FINE_OFFSET + self._parameter, self._both(DATA, fine=self._fine)
+        elif number % FINE_OFFSET and number < 2 * FINE_OFFSET:
+            return number % FINE_OFFSET, self._both(number % FINE_OFFSET, fine=True)
         return None
 
     def _both(self, coarse: int, *, fine: bool) -> float:
         """A control of two bytes, of which the fine one may never come."""
         high = self._values.get(coarse, 0)
-        return (high << 7 | self._values.get(coarse + FINE, 0)) / 16383.0 if fine else high / 127.0
+        return (high << 7 | self._values.get(coarse + FINE_OFFSET, 0)) / 16383.0 if fine else high / 127.0
 
 
 def is_endless(first: int, value: int) -> bool:
@@ -76,7 +76,7 @@ def is_endless(first: int, value: int) -> bool:
 
 
 def steps_of(value: int, mode: str) -> tuple[int, str]:
-    """Steps of an endless control's value, and its mode, of `RELATIVE`: over 31 at a time are steps of another mode."""
+    """Steps of an endless control's value, and its mode, of `RELATIVE_MODES`: over 31 steps mean another mode."""
     if mode == "relative":
         mode = "offset" if 32 < value <= 96 else "twos"
     elif (mode == "offset" and 0 < value <= 32) or (mode == "twos" and 64 < value <= 96):
@@ -92,10 +92,10 @@ log = logging.getLogger("antiphon.control")
 
 FILE = "midi.json"
 FORMAT = 1
-MOST = 4096
+MAX_CONTROLS = 4096
 """Maximum learned controls."""
 MAX_SIZE = 1 << 20
-NOTES, PAIRS, NRPNS = 128, 256, 256 + FINE
+NOTES, PAIRS, NRPNS = 128, 256, 256 + FINE_OFFSET
 """Offsets of note numbers, after the controllers, of pairs of controllers and of NRPNs."""
 
 
@@ -119,7 +119,7 @@ class Knob(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """Target and mode of a learned control. mode: "absolute", of `RELATIVE`, or "" until detected."""
+    """Target and mode of a learned control. mode: "absolute", of `RELATIVE_MODES`, or "" until detected."""
 
     target: str
     mode: str = "absolute"
@@ -155,8 +155,8 @@ class MidiMap:
 
     def learn(self, knob: Knob, target: str, mode: str = "absolute") -> None:
         """Maps the knob to `target` exclusively; `FileError` if it cannot be saved."""
-        if len(self._targets) >= MOST and knob not in self._targets:
-            raise RequestError(f"at most {MOST} controls can be learned; /unlearn one")
+        if len(self._targets) >= MAX_CONTROLS and knob not in self._targets:
+            raise RequestError(f"at most {MAX_CONTROLS} controls can be learned; /unlearn one")
         left = {k: t for k, t in self._targets.items() if t.target != target}
         self._keep({**left, knob: Learned(target, mode)})
 
@@ -192,7 +192,7 @@ class MidiMap:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.warning("%s cannot be used (%s); controls have to be learned again", self._path, error)
             return {}
-        return dict(rows[:MOST])
+        return dict(rows[:MAX_CONTROLS])
 
 
 def address_of(target: str) -> str:

@@ -28,7 +28,7 @@ BEND_REACH, ZONE = 0, 6
 NOTE_REACH = 48.0
 """Default bend range of a member channel in semitones."""
 LOWER, UPPER = 1, 16
-MOST = 15
+MAX_NOTES = 15
 DRUMS = 10
 """Channel avoided for notes while another is free: synths play drums there."""
 REACH = 96.0
@@ -65,14 +65,14 @@ class MpeZones:
     def configure(self, manager: int, members: int) -> None:
         """Creates, changes or, with no members, removes a zone; an overlapping other zone shrinks."""
         self.changes += 1
-        members = min(members, MOST)
+        members = min(members, MAX_NOTES)
         self._zones.pop(manager, None)
         if members:
             self._zones[manager] = range(2, 2 + members) if manager == LOWER else range(UPPER - members, UPPER)
             self._reach[manager] = NOTE_REACH
         other = UPPER if manager == LOWER else LOWER
         if other in self._zones and members:
-            free = MOST - 1 - members
+            free = MAX_NOTES - 1 - members
             self._zones.pop(other)
             if free > 0:
                 self._zones[other] = range(2, 2 + free) if other == LOWER else range(UPPER - free, UPPER)

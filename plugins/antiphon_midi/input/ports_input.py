@@ -36,13 +36,13 @@ from antiphon_midi.clock.lead import MidiClock
 from antiphon_midi.devices.ports import PortChanges, Ports
 from antiphon_midi.input.knobs import Knobs
 from antiphon_midi.input.learn import NOTES, Knob
-from antiphon_midi.input.mpe import MOST, TIMBRE, HeldNotes, LastValues, PortVoice
+from antiphon_midi.input.mpe import MAX_NOTES, TIMBRE, HeldNotes, LastValues, PortVoice
 from antiphon_midi.options import MPE
 from antiphon_midi.output import MidiOut
 
 log = logging.getLogger("antiphon.control")
 
-LOOK = 1.0
+POLL_SECONDS = 1.0
 """Seconds between port scans."""
 STEP = 0.1
 CLOSING = 1.0
@@ -75,7 +75,7 @@ class MidiInput:
         self._held = HeldNotes(server.file("notes.bin"))
         self._block = 0
         self.knobs = Knobs(server, self._try)
-        self._members = MOST if server.settings.value(MPE) else 0
+        self._members = MAX_NOTES if server.settings.value(MPE) else 0
         self._values = LastValues()
         self._panic_at = -PANIC_AGAIN
         self.clock = MidiClock(server, ports)  # the MIDI clock that is followed or led
@@ -128,7 +128,7 @@ class MidiInput:
                         self._changed(await loop.run_in_executor(thread, ports.look))
                     except Exception as error:
                         self._server.fault("the MIDI ports", error)
-                    next_look = monotonic() + LOOK
+                    next_look = monotonic() + POLL_SECONDS
                     if ports.trouble and ports.trouble != last_trouble:
                         log.warning("%s", ports.trouble)
                     last_trouble = ports.trouble

@@ -17,7 +17,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt import client as mqtt_client
 from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.client import REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
+from antiphon_mqtt.client import MAX_REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
 SECRET = "hunter2-hunter2"
@@ -134,9 +134,9 @@ def test_without_an_identity_all_is_new() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     once = Once(FakeClock())
-    for n in range(1, REMEMBERED + 500):
+    for n in range(1, MAX_REMEMBERED + 500):
         once.new(n, False, "fire" * n, b"x" * 100)
-    assert len(once._seen) == REMEMBERED
+    assert len(once._seen) == MAX_REMEMBERED
     assert all(type(what) is int for what in once._seen.values())
 
 

@@ -26,7 +26,7 @@ from antiphon_supercollider.scsynth import leftovers
 from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
 from antiphon_supercollider.voices.scgf import Definition
 
-KEPT = 24
+MAX_ASSETS = 24
 """Maximum sounds, and maximum definitions; the oldest unused one is removed first."""
 COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
@@ -102,7 +102,7 @@ class Shelf:
         x = x.mean(axis=0, keepdims=True) if mono else x
         self._make_room("sound")
         taken = {number for number, _ in self._sounds.values()}
-        number = next(n for n in range(self._first, self._first + 4 * KEPT) if n not in taken)
+        number = next(n for n in range(self._first, self._first + 4 * MAX_ASSETS) if n not in taken)
         file = self.folder / SOUNDS / f"{number}.wav"
         soundfile.write(file, x.T, sound.rate, subtype="FLOAT")
         self._put(f"sound {number}", osc.encode("/b_allocRead", number, str(file)))
@@ -112,17 +112,17 @@ class Shelf:
     def _make_room(self, kind: str) -> None:
         mine = [key for key in self._items if key.startswith(kind)]
         used = {key for keys in self._uses.values() for key in keys}
-        for key in [k for k in mine if k not in used][: max(0, len(mine) - KEPT + 1)]:
+        for key in [k for k in mine if k not in used][: max(0, len(mine) - MAX_ASSETS + 1)]:
             self._items = {k: item for k, item in self._items.items() if k != key}
             if kind != "sound":
-                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/d_free", key)))
+                self._gone = (*self._gone[-MAX_ASSETS:], Asset(self.version + 1, osc.encode("/d_free", key)))
                 self.version += 1
                 with contextlib.suppress(OSError):
                     (self.folder / OWN / f"{key}.scsyndef").unlink()
             else:
                 number = int(key.split()[1])
                 self._sounds = {k: v for k, v in self._sounds.items() if v[0] != number}
-                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/b_free", number)))
+                self._gone = (*self._gone[-MAX_ASSETS:], Asset(self.version + 1, osc.encode("/b_free", number)))
                 self.version += 1
                 with contextlib.suppress(OSError):
                     (self.folder / SOUNDS / f"{number}.wav").unlink()

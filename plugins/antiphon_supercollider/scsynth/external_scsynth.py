@@ -26,7 +26,7 @@ OLDEST, NEWEST = (3, 10), (3, 99)
 """Range of versions, both included: 3.10 and later report theirs; tested with 3.13."""
 MAX_PLAIN = 60_000
 """Bytes of a SynthDef sent in a datagram; longer ones it reads from a file."""
-UNSEEN = -1
+NO_PROCESS = -1
 """Placeholder for a process that is not visible, because it runs in another container."""
 _LEAVER = """
 import os, socket, sys
@@ -106,7 +106,7 @@ class ExternalScsynth(Scsynth):
         self.provided = self.has = 0
         self.number, self._wanted = number, number
         self._open_socket()
-        self.pid = process_of(address[1]) or UNSEEN
+        self.pid = process_of(address[1]) or NO_PROCESS
         self.pidfd = os.pidfd_open(self.pid) if self.pid > 0 else os.eventfd(0)
         self._last_reply = self._asked = time.monotonic()
         self._leaver: subprocess.Popen[bytes] | None = None

@@ -37,10 +37,10 @@ SETTLE_SECONDS = 0.05
 SYNCED = 1000
 """Offset of the asset version in the `/sync` that follows the assets."""
 MAX_PENDING = 65536
-WINDOW = 64
+MAX_UNCONFIRMED = 64
 """Maximum unconfirmed notes in flight."""
 MAX_BACKLOG = 32768
-TOGETHER = 16
+MAX_DATAGRAM_MESSAGES = 16
 """Maximum messages in a datagram: below 8 kB, which scsynth always accepts."""
 
 
@@ -115,14 +115,14 @@ class ScsynthSupervisor:
         self.flush()
 
     def flush(self) -> None:
-        """Sends queued messages while fewer than `WINDOW` notes are unconfirmed: beyond, scsynth loses messages."""
+        """Sends queued messages up to `MAX_UNCONFIRMED` unconfirmed notes: beyond, scsynth loses messages."""
         server = self._active  # read before the generation, which changes before it
         self._drop_stale_backlog()
         backlog, pending = self._backlog, self._pending
-        while backlog and server is not None and len(pending) < WINDOW:
+        while backlog and server is not None and len(pending) < MAX_UNCONFIRMED:
             some: list[bytes] = []
             now = time.monotonic_ns()
-            while backlog and len(some) < TOGETHER:
+            while backlog and len(some) < MAX_DATAGRAM_MESSAGES:
                 node, packet = backlog.popleft()
                 if node:
                     self.counts.sent += 1

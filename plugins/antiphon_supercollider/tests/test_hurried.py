@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.voices.played_ahead import MOST, TIMEOUT_SECONDS, YOUNG, Hurried
+from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MOST, TIMEOUT_SECONDS, Hurried
 
 RATE, HOP = 48000, 256
 
@@ -15,7 +15,7 @@ def on(number: int, serial: int = 0) -> Event:
 @pytest.fixture
 def hurried() -> Hurried:
     made = Hurried(RATE)
-    for n in range(YOUNG):
+    for n in range(INITIAL_HOPS):
         made.hop(n * HOP, [])
     return made
 
@@ -76,7 +76,7 @@ def test_a_stream_that_begins_anew_waits_for_what_was_under_way():
     hurried = Hurried(RATE)
     assert not hurried.takes(on(60, 2))
     assert hurried.hop(0, [on(60, 2)]) == [on(60, 2)]
-    for n in range(1, YOUNG):
+    for n in range(1, INITIAL_HOPS):
         assert not len(hurried)
         hurried.hop(n * HOP, [])
     assert hurried.takes(on(61, 3))

@@ -10,7 +10,7 @@ from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import RESERVED, SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.voices.players import BATCH_SIZE, NodeVoices, ScVoice, SendPacket, VoicePlace, pressure_db
+from antiphon_supercollider.voices.players import IMMEDIATE, NodeVoices, ScVoice, SendPacket, VoicePlace, pressure_db
 from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
@@ -115,7 +115,7 @@ class OwnPlayer(NodeVoices):
             send(0, osc.encode("/n_set", node, *(word for name, value in own.items() for word in (name, value))))
         if "gate" in self._definition.held:
             send(0, osc.encode("/n_map", node, "gate", held))
-        if at != BATCH_SIZE:
+        if at != IMMEDIATE:
             send(0, osc.encode("/n_run", node, 0))
         self._door.set_int(2, group)
         send(0, self._door.fill(door, (*moment(at), channel.gain + voice.pressed, bus, held, node, group)))

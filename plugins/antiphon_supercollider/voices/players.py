@@ -28,7 +28,7 @@ from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_i
 from antiphon_supercollider.voices.template import Template, moment
 
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
-BATCH_SIZE = -1
+IMMEDIATE = -1
 AGAIN_ATTACK = 0.05
 """Attack in seconds of a resumed note, so that it is not struck again."""
 HIGH_RELEASE = 1.2
@@ -38,7 +38,7 @@ QUIET = -96.0
 
 SendPacket = Callable[[int, bytes], None]
 """Callback with the number of the node the packet creates, or 0, and the packet."""
-DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
+DECAY_SECONDS = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
 """Decay time in seconds of middle C by about 60 dB, for the level of a resumed note."""
 QUIET_AGAIN = -50.0
 
@@ -138,7 +138,7 @@ class NodeVoices:
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
         """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` gets the packets."""
         for event in events:
-            at = BATCH_SIZE if event.live else frame + event.offset
+            at = IMMEDIATE if event.live else frame + event.offset
             if event.kind in ("bend", "control") and self._bends.follow(event, self.settings.bend):
                 self._bend(event.channel, send)
             match event.kind:
@@ -260,7 +260,7 @@ class NodeVoices:
 
     def _faded(self, event: Event) -> float:
         """Decay in dB of a resumed note since its start."""
-        t60 = DIES.get(self.settings.instrument, 0.0)
+        t60 = DECAY_SECONDS.get(self.settings.instrument, 0.0)
         if not event.age or not t60:
             return 0.0
         if not self._drum_kit:
@@ -300,13 +300,13 @@ class NodeVoices:
         if self._of(event.channel).pedal:
             self._of(event.channel).pedalled.add(node)
             return
-        if at == BATCH_SIZE and voice.start > now:
+        if at == IMMEDIATE and voice.start > now:
             at = max(timed, voice.start + 1)
         self._release_voice(node, voice, at, send)
 
     def _release_voice(self, node: int, voice: ScVoice, at: int, send: SendPacket) -> None:
         self._alive.pop(node, None)
-        if at == BATCH_SIZE:
+        if at == IMMEDIATE:
             send(0, self._gate.fill(node + self.beside, (0.0,)))
         else:
             send(0, self._stop.fill(node + self.beside, moment(at)))
@@ -319,9 +319,9 @@ class NodeVoices:
         if self._held.get(key) == node:
             del self._held[key]
         self._of(voice.channel).pedalled.discard(node)
-        if at != BATCH_SIZE and voice.start >= at:
+        if at != IMMEDIATE and voice.start >= at:
             send(0, self._free.fill(node + self.whole, ()))
-        elif at == BATCH_SIZE:
+        elif at == IMMEDIATE:
             send(0, self._gate.fill(node + self.beside, (-1.0,)))
         else:
             send(0, self._cut.fill(node + self.beside, moment(at)))
@@ -378,7 +378,7 @@ class NodeVoices:
     def withdraw(self, node: int, send: SendPacket) -> None:
         """Ends a voice wrongly started."""
         if node in self._voices:
-            self._take(node, BATCH_SIZE, send)
+            self._take(node, IMMEDIATE, send)
 
     def forget(self) -> None:
         """Clears all voices, because their scsynth has ended; resent notes create new ones."""

@@ -15,7 +15,7 @@ from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
 from antiphon.kernel.wire.text import printable
 
-RENEW = 5.0
+RENEW_SECONDS = 5.0
 """Seconds between two `/monitor` requests: a restarted server has forgotten the previous one."""
 TIMEOUT_SECONDS = 3.0
 """Seconds for the first answer."""
@@ -46,7 +46,7 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
                     sock.send(encode("/notify", 1))
             except ConnectionRefusedError:
                 time.sleep(0.1)  # the server is being started again, or never was there
-            wait = RENEW if answered else TIMEOUT_SECONDS
+            wait = RENEW_SECONDS if answered else TIMEOUT_SECONDS
             for message in listen(sock, None, time.monotonic() + wait):
                 if message.address == b"/done":
                     if not answered:

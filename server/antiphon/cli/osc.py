@@ -36,7 +36,7 @@ AT_WORK_SECONDS, PING_SECONDS = 120.0, 1.0
 """Timeout in seconds of a busy server, for example one loading the sounds of a patch, and of its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 _BITS = {"i": 32, "h": 64}
-HELD = {"held", "not approved yet"}
+HELD_ADVICE = {"held", "not approved yet"}
 """Advice about a refusal whose datagram was too short for the full answer."""
 WORDS = {"true": True, "false": False}
 
@@ -94,7 +94,7 @@ def change(sock: socket.socket, address: str) -> str:
     return found
 
 
-CONTEXT = {"ignore_unknown_options": True}
+CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 """Settings of the command's registration: -40 is a number, not an option."""
 
 
@@ -223,7 +223,7 @@ def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> Engin
 def refusal(message: Message, sock: socket.socket | None = None) -> WireError:
     """A server's `/fail` as an error; `sock`: its connection, for the address to approve."""
     address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
-    if sock is not None and reason in HELD:
+    if sock is not None and reason in HELD_ADVICE:
         return WireError(f"this machine is not approved: on the server's, `antiphon approve {sock.getsockname()[0]}`")
     return WireError(f"{address}: {reason}" if address else reason)
 

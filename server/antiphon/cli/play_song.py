@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.files.midifile import WRITTEN
+from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
@@ -40,7 +40,7 @@ def with_song(patch: str, song: str) -> Path:
     path = Path(song)
     if not note_file.is_midi(path):
         raise UsageError(
-            f"play takes a MIDI file ({' or '.join(WRITTEN)}), not {path_text(song)}; "
+            f"play takes a MIDI file ({' or '.join(WRITABLE_SUFFIXES)}), not {path_text(song)}; "
             f"--input {path_text(song)} plays a sound"
         )
     score = note_file.read(path, RATE)

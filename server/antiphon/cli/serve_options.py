@@ -26,7 +26,7 @@ TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
 """Environment variables of an external token: its value, as some platforms pass secrets, or its file's path."""
 GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
 """Keys in the context's `meta`: values of plugins' options, and the transports."""
-_BEFORE = "live"
+_FOLLOWING_OPTION = "live"
 """Option before which the transports' options stand in the help."""
 log = logging.getLogger("antiphon.plugins")
 
@@ -155,7 +155,7 @@ class ServeCommand(synthhelp.SynthCommand):
             from antiphon.cli.transports import transports
 
             self._transports = [transport for _, transport in transports()]
-            at = next(place for place, param in enumerate(self.params) if param.name == _BEFORE)
+            at = next(place for place, param in enumerate(self.params) if param.name == _FOLLOWING_OPTION)
             self._add(at, (option for transport in self._transports for option in transport.options))
             if any(word.startswith("--") and word.partition("=")[0] not in self._names() for word in args):
                 from antiphon.kernel.synth.backends import infos

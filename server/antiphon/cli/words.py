@@ -23,11 +23,11 @@ def words(
     as_json: Json = False,
 ) -> None:
     """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
-    from antiphon.live.patterns.words.table import NOT_HERE
+    from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS
     from antiphon.live.reference import entries
 
     found = matching(text, entries())
-    lacking = {name: place for name, place in NOT_HERE.items() if not text or name.lower() == text.lower()}
+    lacking = {name: place for name, place in UNSUPPORTED_WORDS.items() if not text or name.lower() == text.lower()}
     if not found and not lacking:
         near = suggest(text, [name for entry in entries() for name in entry.names])
         raise UsageError(f"there is no word {text!r}; {near}antiphon words lists all")

@@ -33,7 +33,7 @@ SUNG = tuple(note for note in MELODY if note[0] // PHRASE % 2)
 HUMMED = tuple(note for note in MELODY if note not in SUNG)
 VOICE = Path(__file__).with_name("voice.ogg")
 """The sung phrases, concatenated: four bars."""
-PICKUP = BEAT // 32
+PICKUP_FRAMES = BEAT // 32
 """Frames of a sung phrase before its beat, for its first consonant."""
 # (Hz, bandwidth, gain): a hum's resonances, the nose's first
 _RESONANCES = ((270.0, 90.0, 1.0), (1000.0, 200.0, 0.16), (2300.0, 300.0, 0.05))
@@ -72,7 +72,7 @@ def hum() -> NDArray[np.float32]:
 
 def sung_places() -> tuple[slice, ...]:
     """Ranges of the sung phrases in the loop, in frames."""
-    first = (PHRASE * BEAT - PICKUP, 3 * PHRASE * BEAT - PICKUP)
+    first = (PHRASE * BEAT - PICKUP_FRAMES, 3 * PHRASE * BEAT - PICKUP_FRAMES)
     return tuple(slice(at, at + PHRASE * BEAT) for at in first)
 
 

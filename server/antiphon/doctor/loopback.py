@@ -34,7 +34,7 @@ LEVEL = 0.25
 BURSTS = 5
 SPACING = 0.3
 SETTLE = 0.3
-CLEAR = 6.0
+MIN_PEAK_RATIO = 6.0
 """Minimum ratio of correlation peak to RMS for a burst to be accepted."""
 
 Mono = NDArray[np.float32]
@@ -132,7 +132,7 @@ def find(recorded: Mono, sent: Mono) -> int:
     height = np.abs(match)
     best = int(np.argmax(height))
     rest = np.sqrt(np.mean(np.square(match)))
-    return best if height[best] > CLEAR * rest and height[best] > 1e-4 else -1
+    return best if height[best] > MIN_PEAK_RATIO * rest and height[best] > 1e-4 else -1
 
 
 def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:

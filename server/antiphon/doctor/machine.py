@@ -41,7 +41,7 @@ def lines(finding: Finding) -> Iterator[str]:
 
 WANTED_BUFFER = 8 << 20
 WANTED_MEMORY = 512 << 20
-_SHORT = 768
+_SMALL = 768
 """Bytes of the socket buffer that a short datagram uses."""
 _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
@@ -53,7 +53,7 @@ def osc_buffer() -> Iterator[Finding]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         got = osc_udp.enlarge(sock)
     good = f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it"
-    most = f"about {got // _SHORT:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
+    most = f"about {got // _SMALL:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
     fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
     small = f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}"
     yield either("OSC buffer", got >= WANTED_BUFFER, good, small, fix)

@@ -19,7 +19,7 @@ import numpy as np
 from antiphon.files.draft_file import DraftFile, unwritable
 from antiphon.files.finishing import Finishing
 from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.files.sound_tags import FOUND, append_chunk, fill_slots, id3, plain_tags
+from antiphon.files.sound_tags import ESTIMATED_TAGS, append_chunk, fill_slots, id3, plain_tags
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.decode import path_text
@@ -209,7 +209,7 @@ class AudioWriter:
         """Adds tags that libsndfile does not write."""
         tags, name = self._finishing.tags, self.format.name
         self._finishing.close()
-        if name == "AIFF" or (name == "WAV" and any(found in tags for found in FOUND)):
+        if name == "AIFF" or (name == "WAV" and any(found in tags for found in ESTIMATED_TAGS)):
             append_chunk(self._draft.fd, tags)
         elif name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)

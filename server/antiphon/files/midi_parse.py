@@ -27,9 +27,9 @@ _CHANNEL: dict[int, tuple[str, ...]] = {
     0xD0: ("aftertouch", "value"),
     0xE0: ("pitchwheel", "pitch"),
 }
-_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+_SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 """Numbers of data bytes of system messages that are invalid in a file."""
-_AROUND = 4096
+_RIFF_SEARCH = 4096
 """Search range in bytes for the MIDI data in RIFF."""
 _MACBINARY = 128
 _DRUMS = 9
@@ -54,7 +54,7 @@ class Parsed(NamedTuple):
 def start_of(content: bytes) -> int:
     """Offset of the MIDI data, also in RIFF and MacBinary; -1 if it is no MIDI file."""
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
-        return content.find(b"MThd", 12, _AROUND)
+        return content.find(b"MThd", 12, _RIFF_SEARCH)
     return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
 
 
@@ -184,7 +184,7 @@ class _Track:
             data = self._data().removeprefix(b"\xf0").removesuffix(b"\xf7")
             self._put(self._mido.Message("sysex", skip_checks=True, data=[min(byte, 127) for byte in data]))
         else:
-            self.at += _COMMON.get(first, 0)
+            self.at += _SYSTEM_LENGTHS.get(first, 0)
             self._odd["a message that has no place in a file"] += 1
 
     def _channel(self, status: int) -> None:

@@ -26,9 +26,9 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
 log = logging.getLogger("antiphon.files")
-WRITTEN = (".mid", ".midi")
+WRITABLE_SUFFIXES = (".mid", ".midi")
 """Suffixes of writable MIDI files."""
-SUFFIXES = (*WRITTEN, ".kar", ".rmi")
+SUFFIXES = (*WRITABLE_SUFFIXES, ".kar", ".rmi")
 """Suffixes of readable MIDI files."""
 MAX_FILE = 2 << 20
 """Maximum bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
@@ -37,14 +37,14 @@ MAX_TRACKS = 1024
 _TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
-_TOLD = 4
+_MAX_ODD_KINDS = 4
 """Maximum reported kinds of odd events."""
-_told: set[Path] = set()
+_reported_files: set[Path] = set()
 """Files whose odd events were reported."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 DRUMS = 9
 """Drum channel, from 0."""
-_LOW = 55
+_MIN_MELODY_PITCH = 55
 """Mean pitch below which a line is not a melody."""
 Overlap = Literal["end", "replace", "queue"]
 """Treatment of a note restarted while it sounds: it ends there, is dropped, or lasts until the first note-off."""
@@ -108,10 +108,10 @@ def open_midi(path: Path) -> Any:
             raise _Refused("it does not begin as one")
         parsed = parse(content[place:])
         _check(parsed)
-    if parsed.odd and path not in _told:
-        _told.add(path)
+    if parsed.odd and path not in _reported_files:
+        _reported_files.add(path)
         name = path.name.encode("unicode_escape", "surrogatepass").decode()
-        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_TOLD]))
+        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_MAX_ODD_KINDS]))
     midi = mido.MidiFile(type=parsed.type, ticks_per_beat=parsed.ticks, charset=parsed.charset)
     midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
@@ -204,7 +204,7 @@ def _melodic(notes: Line, whole: float) -> bool:
     sounding = sum(note[1] - note[0] for note in notes)
     over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
     height = sum(note[2] for note in notes) / len(notes)
-    return height >= _LOW and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
+    return height >= _MIN_MELODY_PITCH and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ from functools import cache
 
 from antiphon.kernel.io.containers.id3 import ID3_FRAMES
 
-FOUND = ("bpm", "key")
+ESTIMATED_TAGS = ("bpm", "key")
 """Estimated tags, written on request only: copied from another file they may be wrong."""
-SLOTS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
+PLACEHOLDERS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
 """Placeholder comments of Ogg and FLAC for tags unknown to libsndfile, renamed in place."""
 _SLOT = "~"
 
@@ -46,19 +46,19 @@ def plain_tags(format: str, tags: Mapping[str, str]) -> Iterator[tuple[str, str]
     if format in ("MP3", "AU"):  # of mp3 as ID3, since it would write UTF-8 for Latin-1; au has none
         return
     for name, text in tags.items():
-        if name not in FOUND:
+        if name not in ESTIMATED_TAGS:
             yield name, text
         elif format in ("FLAC", "OGG"):
-            word, wanted = SLOTS[name]
+            word, wanted = PLACEHOLDERS[name]
             yield word, _SLOT * (len(wanted) + len(text) - len(word) - 1)
 
 
 def fill_slots(fd: int, tags: Mapping[str, str]) -> None:
     """Writes bpm and key into the placeholders of a complete FLAC or Ogg file."""
     head = bytearray(os.pread(fd, 1 << 18, 0))
-    for name in FOUND:
+    for name in ESTIMATED_TAGS:
         if name in tags:
-            word, wanted = SLOTS[name]
+            word, wanted = PLACEHOLDERS[name]
             new = (wanted + tags[name]).encode()
             at = head.lower().find(word.encode() + b"=" + _SLOT.encode() * (len(new) - len(word) - 1))
             if at >= 0:

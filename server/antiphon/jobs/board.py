@@ -86,7 +86,7 @@ log = logging.getLogger("antiphon.jobs")
 MAX_JOBS = 200
 """Maximum jobs remembered: an ended one gives way to a new one, oldest first, with its results."""
 MAX_WAITING = 32
-SENTENCE = 400
+MAX_SENTENCE_LETTERS = 400
 """Maximum characters of an error or a summary."""
 RETRY_SECONDS = 1.0
 """Retry interval in seconds of failed table writes: its disk is full, or another program has it locked."""
@@ -311,7 +311,7 @@ class JobBoard:
                 text = text if job.task.file in self.jobs else text.replace(source.name, name)
         for folder in (self.files.results(job.id), self.files.sent, *folders()):
             text = text.replace(f"{folder}/", "")
-        return shorten(" ".join(text.split()), SENTENCE)
+        return shorten(" ".join(text.split()), MAX_SENTENCE_LETTERS)
 
     def _progress(self, key: str, share: float) -> None:
         job = self.jobs.get(key)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.jobs.errors import Missing
-from antiphon.kernel.graph.patch_list import LINE, SETS, head_of
+from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.suggestion import instead
@@ -56,7 +56,7 @@ def live_sets() -> dict[str, LiveSet]:
         for path in _files(folder):
             head = head_of(path)
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
-            line = printable(" ".join(quoted[1].split()))[:LINE] if quoted else ""
+            line = printable(" ".join(quoted[1].split()))[:MAX_LINE_LETTERS] if quoted else ""
             name = composed(path.stem)
             found[name] = LiveSet(name, line, int(bars[1]) if bars else BARS, bool(own), path)
     return dict(sorted(found.items()))

@@ -25,7 +25,7 @@ from antiphon.kernel.runtime.typed import Misfit, convert
 
 T = TypeVar("T")
 
-BESIDE = {
+SIDE_FIELDS = {
     "midi": ("midi-out", "notes.mid"),
     "analysis": ("analysis", "analysis.json"),
     "report": ("report", "report.json"),
@@ -33,7 +33,7 @@ BESIDE = {
     "roll": ("roll", "roll.svg"),
 }
 """Fields that request a further result: the option of `antiphon run`, and the result's name."""
-APART = "--out-dir"
+SEPARATE_OPTION = "--out-dir"
 """Option of `Task.beside` for jobs that write several results instead of one."""
 MAX_SECONDS = 3600.0
 """Maximum seconds of a rendered patch."""
@@ -125,7 +125,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
             raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')
         arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
-    for name, (option, result) in BESIDE.items():
+    for name, (option, result) in SIDE_FIELDS.items():
         if getattr(asked, name):
             if option not in info.on_files.beside:
                 raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
@@ -135,7 +135,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
             raise WireError(f'{plugin} takes no sound apart; leave "stems" out')
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
-        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {APART: ""})
+        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""})
     suffix = _run_suffix(asked, info, source, beside=bool(beside))
     return Task("run", plugin, key, suffix, params, (*arguments, *_rate(asked, suffix)), beside)
 
@@ -183,7 +183,7 @@ def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool 
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
     if task.command == "run":
-        whole = [] if APART in task.beside else [out]
+        whole = [] if SEPARATE_OPTION in task.beside else [out]
         given = [str(source)] if source is not None else []
         return ["run", *task.arguments, *beside, "--", task.name, *given, *whole]
     given = ["--in", str(source)] if source is not None else []

@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.table import NOT_HERE, WORDS, Change, TableWord
+from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS, WORDS, Change, TableWord
 from antiphon.live.records import ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript, performing
 from antiphon.live.vocabulary import LiveNode
@@ -102,8 +102,8 @@ def of_name(error: NameError) -> str:
         return ""
     if _TIDAL_TRACK.fullmatch(name):
         return f'there is no {name} here; write track("{name}", s("bd*4"))'
-    if name in NOT_HERE:
-        return f"there is no {name} here; {NOT_HERE[name]}"
+    if name in UNSUPPORTED_WORDS:
+        return f"there is no {name} here; {UNSUPPORTED_WORDS[name]}"
     if name not in live.__all__ and callable(getattr(ControlPattern, name, None)):
         return f"{name} is a word of patterns: write it after one, as in s(…).{name}(…)"
     known = [*live.__all__, *(word for word in dir(builtins) if word.islower() and not word.startswith("_"))]
@@ -170,8 +170,8 @@ def _written(parameter: inspect.Parameter) -> str:
 
 def _suggested(name: str, known: Iterable[str]) -> str:
     """Suggestion for a name: the substitute of an unsupported word, or the nearest names."""
-    if name in NOT_HERE:
-        return NOT_HERE[name]
+    if name in UNSUPPORTED_WORDS:
+        return UNSUPPORTED_WORDS[name]
     words = tuple(known)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return f"did you mean {plain}?" if plain in words else suggest(plain, words).strip()
@@ -192,7 +192,7 @@ def refuse_sleep() -> None:
 
     def refused(seconds: float | SupportsIndex) -> None:
         if performing():
-            raise UsageError(f"time.sleep stops all that plays; {NOT_HERE['sleep']}")
+            raise UsageError(f"time.sleep stops all that plays; {UNSUPPORTED_WORDS['sleep']}")
         sleep(seconds)
 
     time.sleep = refused

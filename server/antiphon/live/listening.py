@@ -29,7 +29,7 @@ NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
 LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
 MAX_LEVELS = 64
-ON_TIME = Fraction(1, 64)
+START_TOLERANCE = Fraction(1, 64)
 """Beats after a multiple of the quantum in which a run still begins at once: notes of a chord come one by one."""
 VOICES = 16
 """Maximum concurrent runs of a function; further notes are ignored."""
@@ -68,7 +68,7 @@ def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> 
     def put(function: NoteBody) -> NoteBody:
         def body() -> _Pass:
             note, velocity, *_ = yield sync(cue)
-            if grid and (late := beat() % grid) > ON_TIME:
+            if grid and (late := beat() % grid) > START_TOLERANCE:
                 yield grid - late
             yield from _rest(function(note, velocity))
 

@@ -17,9 +17,9 @@ VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
 SAMPLER = "drums"
 """Default node of samples, as named in the shipped patches with a sampler."""
-OWN = ("note", "velocity", "legato", "length", "channel")
+COMMON_VALUES = ("note", "velocity", "legato", "length", "channel")
 """Value names common to all instruments; with others the event is a note with its own values."""
-SHARED = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats"}
+MACRO_VALUES = {"room": "room", "delay": "echo", "size": "size", "delaytime": "time", "delayfeedback": "repeats"}
 """Shared values of the whole patch, by the macro that takes them."""
 MAX_ROOM = 10.0
 """Seconds of a room at the end of the macro `size`."""
@@ -44,8 +44,8 @@ def to_commands(
 
     Raises UsageError: a value that no note takes.
     """
-    if not SHARED.keys().isdisjoint(values):
-        values = {name: value for name, value in values.items() if name not in SHARED}
+    if not MACRO_VALUES.keys().isdisjoint(values):
+        values = {name: value for name, value in values.items() if name not in MACRO_VALUES}
     if isinstance(values.get("n"), str):  # the name of a note
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
     if values.get("n", 0) < 0:  # from the end, as SuperDirt counts; sets that are kept know n from 0 on
@@ -63,7 +63,7 @@ def to_commands(
         values = kept
     if "unit" in values:
         values = _in_beats(values, cycle)
-    if "synth" in values or all(name in OWN for name in values):
+    if "synth" in values or all(name in COMMON_VALUES for name in values):
         return _note(values, beat, length, on, source, line, places)
     args: list[Any] = []
     for name, value in values.items():
@@ -71,7 +71,7 @@ def to_commands(
             value = _whole(value, "note", 0, HIGHEST)
         elif name == "velocity":
             value = _velocity(values)
-        elif name in OWN:
+        elif name in COMMON_VALUES:
             continue
         if not isinstance(value, bool | int | float | str):
             raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
@@ -91,7 +91,9 @@ def _note(
     on = on or (node_name(values["synth"]) if "synth" in values else "")
     own: tuple[Any, ...] = ()
     if not on.startswith(OUTSIDE):  # MIDI has no values by name
-        own = tuple(part for name, value in values.items() if name not in (*OWN, "synth") for part in (name, value))
+        own = tuple(
+            part for name, value in values.items() if name not in (*COMMON_VALUES, "synth") for part in (name, value)
+        )
     channel = 1 if own else channel  # as `/node/NAME/play` begins it
     note, lit = _whole(values["note"], "note", 0, HIGHEST), mark(places, lasts)
     return LiveNote(beat, note, _velocity(values), lasts, on, channel, source, line, lit, own)
@@ -112,9 +114,9 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, l
     """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
     control = [] if {"ccn", "ccv"}.isdisjoint(values) or {"note", "s", "n"}.isdisjoint(values) else ["ccn"]
     return [_controller(values, beat, on, source, line) for _ in control] + [
-        LiveEvent(beat, f"/node/macro/{SHARED[name]}", (_share(name, value),), source, line)
+        LiveEvent(beat, f"/node/macro/{MACRO_VALUES[name]}", (_share(name, value),), source, line)
         for name, value in values.items()
-        if name in SHARED
+        if name in MACRO_VALUES
     ]
 
 

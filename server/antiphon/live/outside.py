@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.notes import OWN
+from antiphon.live.notes import COMMON_VALUES
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import Pattern
@@ -71,7 +71,9 @@ def midi_out(
     name = free_name(here.script.tracks, f"midi {port} {channel} {'notes' if cc is None else cc}", "tracks")
     length = cycle_beats(here.script, beats)
     if cc is None:
-        notes = sent.map(lambda value: {name: value[name] for name in OWN if name in value} | {"channel": channel})
+        notes = sent.map(
+            lambda value: {name: value[name] for name in COMMON_VALUES if name in value} | {"channel": channel}
+        )
         here.script.tracks[name] = LiveTrack(name, notes, to, length, line=line)
         return
     values = sent.map(lambda value: {"": (cc, _seven_bits(value), channel, to)})

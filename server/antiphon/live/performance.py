@@ -26,9 +26,9 @@ MAX_EVENTS = 8192
 """Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""
 MAX_RUNS = 10_000
 """Maximum loop runs on one beat: loops that cue one another would never end."""
-SHORTEST = Fraction(1, 1024)
+MIN_WAIT_BEATS = Fraction(1, 1024)
 """Minimum wait of a loop, in beats."""
-LONGEST = 1_000_000
+MAX_WAIT_BEATS = 1_000_000
 """Maximum wait of a loop, in beats."""
 _RATE = 48_000
 """Sample rate of the tempo map, used only for the lengths of ramps: half a sample of it is negligible."""
@@ -98,7 +98,7 @@ class Performance:
     def ends(self) -> list[LiveEvent]:
         """Note-offs of the sounding notes, for the end of playback."""
         events: list[LiveEvent] = []
-        self._notes.end(Fraction(2 * LONGEST), events)
+        self._notes.end(Fraction(2 * MAX_WAIT_BEATS), events)
         return events
 
     def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Foreseen]:
@@ -367,8 +367,10 @@ class Performance:
                 state.waits_for = wait.name
             return
         beats = exact(wait, "yield")  # type: ignore[arg-type]
-        if not SHORTEST <= beats <= LONGEST:
-            raise UsageError(f"yield takes {float(SHORTEST):.3g} to {LONGEST:g} beats, not {float(beats):g}")
+        if not MIN_WAIT_BEATS <= beats <= MAX_WAIT_BEATS:
+            raise UsageError(
+                f"yield takes {float(MIN_WAIT_BEATS):.3g} to {MAX_WAIT_BEATS:g} beats, not {float(beats):g}"
+            )
         state.beat += beats
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 

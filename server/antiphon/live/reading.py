@@ -15,7 +15,7 @@ from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
 from antiphon.live.transitions import silence_muted
 
-LARGEST = 1 << 20
+MAX_LETTERS = 1 << 20
 """Maximum characters of a script."""
 MAX_SETTINGS = 4096
 
@@ -71,8 +71,8 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
 
     Raises ScriptError: it cannot be read, with the line.
     """
-    if len(source) > LARGEST:
-        raise ScriptError(f"{path}: a script has at most {LARGEST} characters; split it into modules")
+    if len(source) > MAX_LETTERS:
+        raise ScriptError(f"{path}: a script has at most {MAX_LETTERS} characters; split it into modules")
     script = LiveScript(path, places=ScriptPlaces(path, source, version) if version else None)
     try:
         tree = ast.parse(source, path)

@@ -15,7 +15,7 @@ from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import ScriptPlaces, seeking
-from antiphon.live.patterns.words.time import PACE
+from antiphon.live.patterns.words.time import CYCLES_PER_MINUTE
 from antiphon.live.records import LiveEvent, LiveNote
 
 BEATS = Fraction(4)
@@ -162,13 +162,13 @@ def performing() -> bool:
 @contextmanager
 def acting(on: Stage) -> Iterator[None]:
     """Context manager that makes `on` the words' stage."""
-    token, pace = _current.set(on), PACE.set(on.script.pace)
+    token, pace = _current.set(on), CYCLES_PER_MINUTE.set(on.script.pace)
     try:
         with seeking(on.script.places):
             yield
     finally:
         _current.reset(token)
-        PACE.reset(pace)
+        CYCLES_PER_MINUTE.reset(pace)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from antiphon.live.vocabulary import reading, track
 P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[P, P, Fraction], P]
 _STREAM = 1 << 38
-_SAME = 4
+_COMPARED_CYCLES = 4
 """Cycles compared for equality of two patterns."""
 
 
@@ -170,6 +170,10 @@ def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
         return new
     played = new.pattern._new(queries.silence) if old is None else old.base or old.pattern
     at = beat / new.beats
-    if old is not None and old.beats == new.beats and played.query(at, at + _SAME) == new.pattern.query(at, at + _SAME):
+    if (
+        old is not None
+        and old.beats == new.beats
+        and played.query(at, at + _COMPARED_CYCLES) == new.pattern.query(at, at + _COMPARED_CYCLES)
+    ):
         return replace(new, pattern=old.pattern, base=new.pattern)
     return replace(new, pattern=new.change(played, new.pattern, at), base=new.pattern)

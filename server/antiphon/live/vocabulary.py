@@ -35,7 +35,7 @@ SINGER = "sing"
 MAX_BEATS = 65536
 MAX_NAMES = 256
 """Tracks, and loops, of a script."""
-_MOMENT = Fraction(1, 4)
+_HIGHLIGHT_BEATS = Fraction(1, 4)
 """Highlight length in beats of a set value in an editor."""
 
 
@@ -396,5 +396,5 @@ def _played(
 
 def _send(address: str, args: tuple[Any, ...], rank: int) -> None:
     here = stage()
-    lit = mark(of_call(), _MOMENT)
+    lit = mark(of_call(), _HIGHLIGHT_BEATS)
     here.send(LiveEvent(here.beat, address, args, here.source, line_of(here.script.path), lit), rank)

@@ -23,7 +23,7 @@ from antiphon.networks.torch_network import advance, load, one_thread, until_ste
 
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2
-PROOF = 16
+PROOF_HOPS = 16
 """Hops of noise in the test that a smaller batch is bit-exact with the whole one."""
 
 
@@ -235,7 +235,7 @@ class GraphStepper:
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 
     def _proof(self, slots: int, count: int) -> list[torch.Tensor]:
-        """Answers of the first `slots` to `PROOF` hops of noise in a batch of `count`, and their final state."""
+        """Answers of the first `slots` to `PROOF_HOPS` hops of noise in a batch of `count`, and their final state."""
         rng = np.random.default_rng(0)
         for slot in range(slots):
             self.open(slot, "")
@@ -243,7 +243,7 @@ class GraphStepper:
         hops = np.where(np.arange(self._slots) < slots, 0, -1)
         y = np.zeros_like(self._views[0][1])
         answers: list[torch.Tensor] = []
-        for _ in range(PROOF):
+        for _ in range(PROOF_HOPS):
             self.step(hops, rng.uniform(-0.5, 0.5, self._views[0][0].shape).astype(np.float32), y)
             answers.append(torch.from_numpy(y[:slots].copy()))
         return [*answers, *(tensor[:slots].cpu().clone() for tensor in self._state)]

@@ -120,12 +120,12 @@ def usable(model: ModelInfo) -> str:
 
 def say_instead(log: logging.Logger, text: str) -> None:
     """Logs the fallback of a node without its model: once a process, and not while plugins are checked."""
-    if not pool.workers_disabled() and (log.name, text) not in _SAID:
-        _SAID.add((log.name, text))
+    if not pool.workers_disabled() and (log.name, text) not in _LOGGED_FALLBACKS:
+        _LOGGED_FALLBACKS.add((log.name, text))
         log.warning("%s", text)
 
 
-_SAID: set[tuple[str, str]] = set()
+_LOGGED_FALLBACKS: set[tuple[str, str]] = set()
 """(logger, text) of fallbacks logged in this process; bounded by the number of models' modes."""
 
 

@@ -20,7 +20,7 @@ from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.networks.streaming import State, StreamingModel
 
 log = logging.getLogger("antiphon.workers")
-LEAST_STEPS, MOST_STEPS = 32, 400
+MIN_STEPS, MAX_STEPS = 32, 400
 
 
 def one_thread() -> None:
@@ -119,11 +119,11 @@ def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: St
 def until_steady(step: Callable[[], None]) -> int:
     """Repeats a step until the median of eight is no faster than the previous eight's; returns the number of steps."""
     times: list[float] = []
-    while len(times) < MOST_STEPS:
+    while len(times) < MAX_STEPS:
         began = time.perf_counter()
         step()
         times.append(time.perf_counter() - began)
-        if len(times) >= LEAST_STEPS and np.median(times[-8:]) > 0.9 * np.median(times[-16:-8]):
+        if len(times) >= MIN_STEPS and np.median(times[-8:]) > 0.9 * np.median(times[-16:-8]):
             break
     return len(times)
 

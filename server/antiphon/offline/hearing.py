@@ -15,7 +15,7 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.live.listening import NOTE, level_cue
 from antiphon.live.records import LiveEvent
 
-LATER = 0.1
+INPUT_LATENCY = 0.1
 """Latency in seconds from an input to the beat at which a script gets it: as live, with its send-ahead time."""
 METER_HZ = 60
 """Rate of level readings, as in the engine."""
@@ -67,7 +67,7 @@ class BlockListener:
     def cues(self, events: Iterable[LiveEvent], rate: int, tempo: float) -> list[Cue]:
         """Collected inputs as cues at beats. events: tempo events. tempo: of the patch."""
         times = tempo_map(events, rate, tempo)
-        later = round(LATER * rate)
+        later = round(INPUT_LATENCY * rate)
         return [(Fraction(math.ceil(times.beat_at(at + later) * GRID), GRID), name, v) for at, name, v in self.heard]
 
 

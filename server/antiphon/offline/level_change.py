@@ -8,11 +8,11 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 
-PIECE = 0.1
+SEGMENT_SECONDS = 0.1
 """Length of a level segment in seconds."""
 PAUSES, BELOW = 0.1, 6.0
 """Share of the quietest segments counted as pauses, and their minimum distance in dB below the whole."""
-MUCH = 3.0
+NOTABLE_DB = 3.0
 """Level change of the whole in dB that calls for advice on keeping more."""
 _QUIET = 1e-10
 
@@ -21,7 +21,7 @@ class PieceLevels:
     """Mean power of each segment of a sound, independent of block boundaries."""
 
     def __init__(self, rate: int) -> None:
-        self._frames = max(1, round(PIECE * rate))
+        self._frames = max(1, round(SEGMENT_SECONDS * rate))
         self._powers: list[float] = []
         self._sum, self._filled = 0.0, 0
 
@@ -68,4 +68,4 @@ def taken_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:
         said += f", {max(0.0, pauses):.0f} dB in pauses"
-    return said if whole <= MUCH or not param else f"{said}; to keep more of it: -p {param}=0.5"
+    return said if whole <= NOTABLE_DB or not param else f"{said}; to keep more of it: -p {param}=0.5"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.files import midi_song, midifile
 from antiphon.files.midi_song import MidiSong, MidiTrack, Times
-from antiphon.files.midifile import SUFFIXES, WRITTEN
+from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
@@ -37,7 +37,7 @@ class Score:
 
 def is_midi(path: str | Path, *, written: bool = False) -> bool:
     """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
-    return Path(path).suffix.lower() in (WRITTEN if written else SUFFIXES)
+    return Path(path).suffix.lower() in (WRITABLE_SUFFIXES if written else SUFFIXES)
 
 
 def read(path: Path, rate: int) -> Score:

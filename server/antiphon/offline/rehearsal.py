@@ -15,11 +15,11 @@ SILENT_BARS = 2
 """Maximum silence in bars that is not a fault."""
 STEP_LU = 6.0
 """Maximum loudness change between bars without a remark, in LU."""
-NOTES = 512
+MAX_NOTES_PER_BEAT = 512
 """Maximum notes per beat."""
-FULL = 0.7
+MAX_RENDER_SHARE = 0.7
 """Maximum share of real time spent on rendering: above it the set does not fit beside a server's own work."""
-LIMITED = 0.01
+MAX_LIMITED_SHARE = 0.01
 """Maximum share of time with output beyond full scale."""
 SILENCE = -60.0
 """Loudness in LUFS below which a bar is silent."""
@@ -78,13 +78,13 @@ def judge(
     why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
         why.append(f"it is silent for {silent} bars")
-    if clipped or limited > LIMITED:
+    if clipped or limited > MAX_LIMITED_SHARE:
         how = f"{clipped} samples are" if clipped else f"it is for {limited:.0%} of the time"
         why.append(f"{how} beyond full scale; set a lower gain, or put a limiter before out")
-    if notes > NOTES:
-        why.append(f"{notes} notes begin within a beat, of at most {NOTES}")
-    if cost > FULL:
-        why.append(f"it takes {cost:.0%} of the time that it lasts, of at most {FULL:.0%}")
+    if notes > MAX_NOTES_PER_BEAT:
+        why.append(f"{notes} notes begin within a beat, of at most {MAX_NOTES_PER_BEAT}")
+    if cost > MAX_RENDER_SHARE:
+        why.append(f"it takes {cost:.0%} of the time that it lasts, of at most {MAX_RENDER_SHARE:.0%}")
     if step > STEP_LU:
         said.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
     peak = 20.0 * float(np.log10(max(top, 1e-6)))

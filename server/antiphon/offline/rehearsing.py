@@ -33,7 +33,7 @@ from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rehearsal import NOTES, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step
+from antiphon.offline.rehearsal import MAX_NOTES_PER_BEAT, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import confine, disarm, rearm
@@ -44,7 +44,7 @@ RATE = 48000
 BLOCK = 512
 """Frames per block: twice those of a server, which saves a quarter of the time."""
 MAX_BARS = 16
-REMEMBERED = 512
+MEMORY_BEATS = 512
 """Beats before the change through which the playing loops run, to restore their memory."""
 MAX_REMARKS = 8
 
@@ -127,8 +127,8 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     Raises AntiphonError: the patch does not take it, with the script's line.
     """
     notes = max(Counter(int(event.beat) for event in played.events if _is_note(event)).values(), default=0)
-    if notes > NOTES:  # they need not be rendered to be known as too many
-        raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {NOTES}")
+    if notes > MAX_NOTES_PER_BEAT:  # they need not be rendered to be known as too many
+        raise ScriptError(f"{trial.name}: {notes} notes begin within a beat, of at most {MAX_NOTES_PER_BEAT}")
     patch = _patch(trial, played, loaded)
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
     tempo = patch.tempo if trial.tempo is None else trial.tempo
@@ -249,7 +249,7 @@ def _performed(trial: Trial) -> Performed:
 
 def _advanced(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
     """Performance advanced to a beat: loops run to restore their memory; patterns need no run."""
-    begin = max(Fraction(0), at - REMEMBERED) if script.loops else at
+    begin = max(Fraction(0), at - MEMORY_BEATS) if script.loops else at
     kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already
     performance = Performance(
         replace(script, tracks={}, settings=kept), trial.tempo or 120.0, at=begin, report=lambda _: None

@@ -20,7 +20,7 @@ from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.live.faults import fault_in_script, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
-from antiphon.live.reading import LARGEST, read
+from antiphon.live.reading import MAX_LETTERS, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.hearing import Cue
@@ -99,7 +99,7 @@ def _plain(event: LiveEvent) -> list[Any]:
 def _text(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
-            content = file.read(4 * LARGEST + 1)
+            content = file.read(4 * MAX_LETTERS + 1)
         return content.decode("utf-8")
     except OSError as error:
         raise ScriptError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None

@@ -19,7 +19,7 @@ _DRUMS = {
 """General MIDI drums by sound folder names."""
 _DRUM_CHANNEL = 10
 _CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
-_HIT = 0.25
+_DEFAULT_LENGTH = 0.25
 """Length in beats of a sound without one."""
 _STEP = Fraction(1, 4)
 """Step in beats of tempo changes that approximate a ramp."""
@@ -61,7 +61,7 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
                 continue
             velocity = float(values.get("velocity", 100.0)) / 127.0
             channel = _channel(channels, event.source) if "note" in values else _DRUM_CHANNEL
-            keep(event.source, MidiNote(float(event.beat), _HIT, number, velocity, channel))
+            keep(event.source, MidiNote(float(event.beat), _DEFAULT_LENGTH, number, velocity, channel))
     for left in list(sounding):
         end(left, max(beats, sounding[left][0].beat))
     tracks = [

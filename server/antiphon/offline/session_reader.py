@@ -27,9 +27,9 @@ LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30
 Line: TypeAlias = dict[str, Any]
 """A checked line of the log."""
-_LAST = 1 << 53
+_MAX_SAMPLE = 1 << 53
 """Largest sample: integers up to here are exact as float64."""
-_MOST = 1e9
+_MAX_NUMBER = 1e9
 """Largest beat, ramp or gain."""
 _ROUNDING = 1e-6
 """Relative tolerance outside a range: numbers are rounded to float32."""
@@ -46,9 +46,9 @@ def session_folder(name: str) -> Path:
     return folder
 
 
-_Sample: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST)]
-_Signed: TypeAlias = Annotated[int, Meta(ge=-_LAST, le=_LAST)]
-_Real: TypeAlias = Annotated[float, Meta(ge=-_MOST, le=_MOST)]
+_Sample: TypeAlias = Annotated[int, Meta(ge=0, le=_MAX_SAMPLE)]
+_Signed: TypeAlias = Annotated[int, Meta(ge=-_MAX_SAMPLE, le=_MAX_SAMPLE)]
+_Real: TypeAlias = Annotated[float, Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
 _Bpm: TypeAlias = Annotated[float, Meta(ge=MIN_TEMPO, le=MAX_TEMPO)]
 
 
@@ -66,7 +66,7 @@ class _Tempo(Struct, forbid_unknown_fields=True, kw_only=True):
     sample: _Sample
     beat: _Real
     end_bpm: _Bpm
-    ramp_beats: Annotated[float, Meta(ge=0.0, le=_MOST)]
+    ramp_beats: Annotated[float, Meta(ge=0.0, le=_MAX_NUMBER)]
     playing: bool
     swing: Annotated[float, Meta(ge=0.0, le=MAX_SWING)] = 0.0
     step: Annotated[float, Meta(ge=MIN_STEP, le=MAX_STEP)] = EIGHTH

@@ -11,10 +11,10 @@ _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
-_LATER_PART = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
+_PART_AFTER_WEIGHT = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
 """Word with a part after its weight: d4@2:1."""
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
-_FIRST_OF_LIST = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
+_SINGLE_VALUES = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
 """Values that accept several joined by colons in Strudel, and only the first in a live script."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
@@ -23,7 +23,7 @@ _PLAIN_NUMBER = re.compile(r"(?<![\w.#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
 
 def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
-    text = _LATER_PART.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
+    text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     text = _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
     return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_turned(found)})", text)
 
@@ -68,7 +68,7 @@ def mended(text: str, kind: str) -> str:
         change = notes
     elif kind == "scale":
         change = scales
-    elif kind in _FIRST_OF_LIST:
+    elif kind in _SINGLE_VALUES:
         return re.sub(r"(?<=[\d.]):[\d.:]+", "", plain(text))
     elif kind in ("bank", "s", "sound"):
         return plain(text)

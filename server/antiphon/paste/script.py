@@ -16,7 +16,7 @@ PATCH = "strudel"
 """Patch of translated programs: sounds by name at any pitch, drums among them."""
 
 
-UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError)
+INVALID_STATEMENT_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError)
 """Exceptions of an invalid statement: a word without its arguments, a number that is too large."""
 
 

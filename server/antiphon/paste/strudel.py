@@ -10,7 +10,7 @@ import esprima
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste.expressions import Expressions
-from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, indented, number_of
+from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, UnknownPartError, indented, number_of
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
@@ -67,7 +67,7 @@ class _Program(Expressions):
                 self.script.comment(self.source(node), str(error))
             except RecursionError:
                 self.script.comment(self.source(node)[:200], "it is nested too deeply")
-            except UNREADABLE:
+            except INVALID_STATEMENT_ERRORS:
                 self.ahead()
                 self._lose(node)
                 self.script.pending.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from antiphon.paste.script import UNREADABLE, Script, UnknownPartError, number_of
+from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of
 from antiphon.paste.tidal_terms import Term, applied, code_of, joined, named, section
 
 _TOKEN = re.compile(
@@ -38,7 +38,7 @@ def translate(text: str, script: Script) -> None:
             script.comment(block, str(error))
         except RecursionError:
             script.comment(block, "it is nested too deeply")
-        except UNREADABLE:
+        except INVALID_STATEMENT_ERRORS:
             script.pending.clear()
             script.comment(block, "it cannot be read")
 

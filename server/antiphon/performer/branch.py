@@ -25,11 +25,11 @@ _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: exits of grandchildren are reported to this process."""
 _GRACE = 2.0
 """Factor of the patience before a process is killed: its own timers end it before."""
-_UNSEEN = 10.0
+_WALL_CLOCK_FACTOR = 10.0
 """Factor of the patience in wall-clock time, on systems without process CPU times."""
-_LOOKS = 5
+_MAX_POLLS = 5
 """Polls of a waiting process before it counts as blocked."""
-_BIRTH = 5.0
+_FORK_SECONDS = 5.0
 """Timeouts in seconds of a fork, and of its first message: both may wait for a processor."""
 _LAST_LOOKS = 20
 """Milliseconds until a process with a closed socket has ended."""
@@ -78,7 +78,7 @@ class Branch:
         ours, theirs = socket.socketpair()
         copy = self._processes.add(ours)
         copy.asked, copy.parent = self.asked, self
-        self._waiting.append(_BIRTH)
+        self._waiting.append(_FORK_SECONDS)
         self._put(pack({"do": "fork", "slot": copy.slot}), [theirs.detach()])
         return copy
 
@@ -113,7 +113,7 @@ class Branch:
         if not self.pid:
             if self.parent is None or not self.parent.pid:
                 self._born = now
-            return now - self._born > _BIRTH
+            return now - self._born > _FORK_SECONDS
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], spent(self.pid)
@@ -121,13 +121,13 @@ class Branch:
             self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
         then, before = self._begun
         if used is None or before is None:
-            return now - then > _UNSEEN * most
+            return now - then > _WALL_CLOCK_FACTOR * most
         ran = used[0] - before[0]
         if ran != self._ran or runs(self.pid):
             self._ran, self._looks, self._still = ran, 0, now
         # looks are counted, too: this process itself may not have run, and an answer may have come meanwhile
         self._looks += 1
-        return ran > most or (self._looks >= _LOOKS and now - self._still > most)
+        return ran > most or (self._looks >= _MAX_POLLS and now - self._still > most)
 
     @property
     def run(self) -> int:

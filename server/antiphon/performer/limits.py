@@ -13,19 +13,19 @@ from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30
 """Private memory limit in bytes: the interpreter and numpy take 60 MB of it."""
-AHEAD = 0.5
+LOOK_AHEAD_SECONDS = 0.5
 """Look-ahead of event requests before the server's beat, in seconds."""
 LATE = 0.25
 """Lateness in seconds from which a note is omitted rather than played late."""
-MARGIN = 0.05
+BAR_MARGIN = 0.05
 """Minimum seconds before a bar for a new version to begin on it."""
 TIMEOUT_SECONDS = 0.2
 """Time limit in seconds of a step, running or waiting for something outside."""
 FIRST_TIMEOUT = 2.0
 """Time limit in seconds of reading a script while nothing plays: imports may be slow."""
-_RAISE = 0.75
+_RAISE_SHARE = 0.75
 """Share of the patience after which Python raises, with the line; after all of it a signal ends the process."""
-_LOOK = 0.05
+_CHECK_SECONDS = 0.05
 """Interval in seconds of checks whether a slow step runs or waits."""
 
 
@@ -65,9 +65,9 @@ class StepLimits:
         self._patience = patience
         self._begun = spent(os.getpid())
         self._wall = 0.0
-        signal.setitimer(signal.ITIMER_PROF, _RAISE * patience)
+        signal.setitimer(signal.ITIMER_PROF, _RAISE_SHARE * patience)
         signal.setitimer(signal.ITIMER_VIRTUAL, patience)
-        signal.setitimer(signal.ITIMER_REAL, patience, _LOOK)
+        signal.setitimer(signal.ITIMER_REAL, patience, _CHECK_SECONDS)
 
     def end(self) -> None:
         """Ends the limits of a step."""
@@ -80,10 +80,10 @@ class StepLimits:
 
     def _looked(self, _number: int, _frame: FrameType | None) -> None:
         """Signal handler of a slow step: stops it unless it only waited for a processor."""
-        self._wall = self._wall + _LOOK if self._wall else self._patience
+        self._wall = self._wall + _CHECK_SECONDS if self._wall else self._patience
         now = spent(os.getpid())
         waited = self._wall / 10 if now is None or self._begun is None else self._wall - (sum(now) - sum(self._begun))
-        if waited > _RAISE * self._patience:
+        if waited > _RAISE_SHARE * self._patience:
             self.over()
             raise ScriptTooLong(f"{self._patience:g} s, or waits so long for something outside,")
 

@@ -166,7 +166,7 @@ def next_multiple(beat: float, quantum: Fraction) -> Fraction:
 
 Asked: TypeAlias = tuple[str, dict[str, Any]]
 """Request to a performing process: its kind, and its values."""
-MOST_CUES, MOST_WAITING_CUES = 16, 256
+MAX_CUES, MAX_WAITING_CUES = 16, 256
 """Maximum cues given at once, and maximum waiting; further ones are dropped."""
 
 
@@ -182,12 +182,12 @@ class WaitingCues:
             if do == before == "slide" and _slider(known) == _slider(given):
                 self.waiting[number] = do, given
                 return
-        if len(self.waiting) < MOST_WAITING_CUES:
+        if len(self.waiting) < MAX_WAITING_CUES:
             self.waiting.append((do, given))
 
     def take(self) -> list[Asked]:
         """Removes and returns the requests to give now."""
-        taken, self.waiting = self.waiting[:MOST_CUES], self.waiting[MOST_CUES:]
+        taken, self.waiting = self.waiting[:MAX_CUES], self.waiting[MAX_CUES:]
         return taken
 
     def restore(self, given: list[Asked]) -> None:

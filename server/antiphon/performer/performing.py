@@ -21,15 +21,15 @@ from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent
-from antiphon.performer.player import LEAD, Player
+from antiphon.performer.player import SEND_AHEAD, Player
 from antiphon.performer.scripts import ON_THE_BAR, Begin, ScriptFile, ScriptSource
 from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, OwnServer, ServerConnection, to_midi
 
-TICK = 0.01
+TICK_SECONDS = 0.01
 """Maximum interval between steps of the player, in seconds."""
-ASK = 0.02
+BEAT_QUERY_SECONDS = 0.02
 """Interval in seconds of beat queries."""
-AGAIN = 0.05
+RECONNECT_SECONDS = 0.05
 """Reconnection interval in seconds."""
 PATCH_TIMEOUT = 60.0
 """Timeout in seconds of a server's patch load."""
@@ -91,7 +91,7 @@ class Performing:
             self.end()
 
     def turn(self) -> None:
-        """Waits for input, at most `TICK`, then runs one step."""
+        """Waits for input, at most `TICK_SECONDS`, then runs one step."""
         self._wait()
         self.step(time.monotonic())
 
@@ -120,7 +120,7 @@ class Performing:
             self._open(now)
         for message in self.wire.messages():
             self._take(message, now)
-        if self.wire.connected and now - self._asked >= ASK:
+        if self.wire.connected and now - self._asked >= BEAT_QUERY_SECONDS:
             self._asked = now
             self.wire.send("/beat")
         if not self._clock.running:
@@ -140,7 +140,7 @@ class Performing:
     # ---- the server
 
     def _open(self, now: float) -> None:
-        if now - self._opened < AGAIN:
+        if now - self._opened < RECONNECT_SECONDS:
             return
         self._opened = now
         self._clock.forget()
@@ -282,10 +282,10 @@ class Performing:
         """Ends the script's notes, after events already sent."""
         for event in self.player.out.ends():
             self._send(event)
-        until = time.monotonic() + 2 * LEAD
+        until = time.monotonic() + 2 * SEND_AHEAD
         while self.wire.connected and time.monotonic() < until:
             self.wire.flush()
-            time.sleep(TICK)
+            time.sleep(TICK_SECONDS)
 
     # ---- what the script prints
 
@@ -311,7 +311,7 @@ class Performing:
             self._printed = int(now), count
 
     def _wait(self) -> None:
-        """Waits for input, at most `TICK`."""
+        """Waits for input, at most `TICK_SECONDS`."""
         watched: list[Any] = [*self.player.branches(), self._processes.first]
         if self.wire.connected:
             watched.append(self.wire)
@@ -319,7 +319,7 @@ class Performing:
         for one in watched:
             if one.fileno() >= 0:
                 poll.register(one, select.POLLIN)
-        poll.poll(1000.0 * TICK)
+        poll.poll(1000.0 * TICK_SECONDS)
 
 
 def _plain(name: str) -> str:

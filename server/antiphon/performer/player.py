@@ -16,17 +16,17 @@ from typing import Any
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
-from antiphon.performer.limits import AHEAD, FIRST_TIMEOUT, LATE, MARGIN, TIMEOUT_SECONDS
+from antiphon.performer.limits import BAR_MARGIN, FIRST_TIMEOUT, LATE, LOOK_AHEAD_SECONDS, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
-LEAD = 0.1
+SEND_AHEAD = 0.1
 """Maximum lead in seconds of sent events."""
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 """Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
 MAX_STRIKES = 64
 """Maximum runaway calls of a version before it counts as failed."""
-_SHOWN = 32
+_SHOWN_ONCE = 32
 """Faults shown once."""
 
 
@@ -59,7 +59,7 @@ class Player:
         self._awaited: set[str] = set()
         self._cues = WaitingCues()
         self._foreseen: tuple[int, int] = 0, 0
-        self._shown: deque[str] = deque(maxlen=_SHOWN)
+        self._shown: deque[str] = deque(maxlen=_SHOWN_ONCE)
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
@@ -163,7 +163,7 @@ class Player:
             self._give_cues()
             self._ask()
         first, self._first = self._first, []
-        return first if self._follower is None else [*first, *self.out.due(self._here(LEAD), self._here(-LATE))]
+        return first if self._follower is None else [*first, *self.out.due(self._here(SEND_AHEAD), self._here(-LATE))]
 
     # ---- answers
 
@@ -287,7 +287,7 @@ class Player:
         assert self._follower is not None
         if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
-        leader, target = self._leader, self._here(AHEAD)
+        leader, target = self._leader, self._here(LOOK_AHEAD_SECONDS)
         if leader is not None and leader.idle and leader.asked < target:
             seen = self.version, int(leader.asked // self._bar)
             leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
@@ -377,7 +377,7 @@ class Player:
         return beat
 
     def _soon(self) -> float:
-        return self._now + (LEAD + MARGIN) * self._bpm / 60.0
+        return self._now + (SEND_AHEAD + BAR_MARGIN) * self._bpm / 60.0
 
     # ---- time
 

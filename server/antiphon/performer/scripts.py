@@ -10,10 +10,10 @@ from typing import NamedTuple, Protocol
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.wire.text import printable
-from antiphon.live.reading import LARGEST
+from antiphon.live.reading import MAX_LETTERS
 from antiphon.performer.outgoing import Display
 
-LOOK = 0.02
+POLL_SECONDS = 0.02
 """Polling interval in seconds: the file is read once it is unchanged between two polls."""
 
 
@@ -63,7 +63,7 @@ class ScriptFile:
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
         with suppress(OSError), open(path, "rb") as file:
-            if b"\0" in file.read(LARGEST):
+            if b"\0" in file.read(MAX_LETTERS):
                 raise UsageError(f"cannot read {printable(path)}: it is no text; name a live script")
         self._path, self._show = path, show
         self._seen: object = None
@@ -72,7 +72,7 @@ class ScriptFile:
 
     def look(self, now: float) -> Version | None:
         """Content of the file, once after each save."""
-        if now - self._looked < LOOK:
+        if now - self._looked < POLL_SECONDS:
             return None
         self._looked, first = now, self._seen is None
         try:
@@ -84,7 +84,7 @@ class ScriptFile:
             return None
         try:
             with open(self._path, "rb") as file:
-                content = file.read(4 * LARGEST + 1)
+                content = file.read(4 * MAX_LETTERS + 1)
             text = content.decode("utf-8")
         except OSError:
             return None

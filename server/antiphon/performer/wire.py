@@ -27,9 +27,9 @@ from antiphon.performer.outgoing import SentEvent
 HOST = "127.0.0.1"
 _MAX_UNSENT = 8 << 20
 """Maximum unsent bytes; a server that reads nothing is treated as gone."""
-_SPAN = 0.5
+_TEMPO_SECONDS = 0.5
 """Window in seconds of the tempo measurement."""
-_BEYOND = 0.05
+_MAX_EXTRAPOLATION = 0.05
 """Maximum extrapolation of the beat after its last answer, in seconds."""
 
 
@@ -132,7 +132,9 @@ class BeatClock:
         if answers and beat < answers[-1][1]:
             answers.clear()
         answers.append((at, beat))
-        while len(answers) > 1 and at - answers[1][0] >= _SPAN:  # one stays that is older: a gap is no tempo of before
+        while (
+            len(answers) > 1 and at - answers[1][0] >= _TEMPO_SECONDS
+        ):  # one stays that is older: a gap is no tempo of before
             answers.popleft()
 
     @property
@@ -147,14 +149,14 @@ class BeatClock:
     def bpm(self) -> float:
         """Tempo, 0 while the beat stands still."""
         (first, begin), (last, end) = self._answers[0], self._answers[-1]
-        if last - first < _SPAN / 2:
+        if last - first < _TEMPO_SECONDS / 2:
             return self._tempo
         return (end - begin) / (last - first) * 60.0
 
     def now(self, at: float) -> float:
         """Beat at a time in seconds; never ahead of the true one."""
         last, beat = self._answers[-1]
-        return beat + min(max(at - last, 0.0), _BEYOND) * self.bpm() / 60.0
+        return beat + min(max(at - last, 0.0), _MAX_EXTRAPOLATION) * self.bpm() / 60.0
 
 
 def _exact(value: Any) -> Arg:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 
 F32 = NDArray[np.float32]
-_LIVE = 4.0
+_HALF_LIFE = 4.0
 """Half-life in seconds of live sound."""
-_MORE = 1.25
+_HYSTERESIS = 1.25
 """Hysteresis: minimum excess of the channels over uncorrelated ones."""
-_QUIETEST = 1e-9
+_MIN_POWER = 1e-9
 """Minimum mean square for a decision, -90 dB."""
 
 
@@ -38,7 +38,7 @@ class ListeningMix:
     @classmethod
     def live(cls, rate: float) -> Self:
         """Mix with decay, for live sound at `rate`."""
-        return cls(_LIVE * rate)
+        return cls(_HALF_LIFE * rate)
 
     def reset(self) -> None:
         """Clears the measured energies."""
@@ -68,8 +68,8 @@ class ListeningMix:
             self._powers[place] = kept * self._powers[place] + powers[place]
             total += powers[place]
         every = sum(self._powers)
-        if every / count > _QUIETEST * frames:
-            turned = every > (1.0 if self._is_turned else _MORE) * count * count * self._mean
+        if every / count > _MIN_POWER * frames:
+            turned = every > (1.0 if self._is_turned else _HYSTERESIS) * count * count * self._mean
             if turned != self._is_turned:
                 self._is_turned = turned
                 self._choose(count)

@@ -25,7 +25,7 @@ WINDOW = 624
 """Integration window in samples: the newest ones, so that high notes have less delay."""
 CENTRE = 300
 """Latency in samples: from the centre of the analysed sound to the end of the hop."""
-LONGEST = HISTORY - WINDOW
+MAX_PERIOD = HISTORY - WINDOW
 """Longest period searched, in samples."""
 THRESHOLD = 0.151
 """YIN threshold: depth below which a trough is a pitch; 0 is periodic, 1 is not. YIN's authors use 0.1 to 0.15."""
@@ -115,7 +115,7 @@ class Yin:
         self._one = np.zeros(bins, np.complex64)
         self._two = np.zeros(bins, np.complex64)
         self._corr: F32 = np.zeros(HISTORY, np.float32)
-        self._d: F64 = np.zeros(LONGEST, np.float64)
+        self._d: F64 = np.zeros(MAX_PERIOD, np.float64)
 
     def find(self, frame: F32, low: float, high: float) -> float:
         """Finds the pitch of the newest samples.
@@ -123,13 +123,13 @@ class Yin:
         `frame`: float32 `[HISTORY]`, newest last. `low`: lowest pitch, a MIDI number. Returns a MIDI number with
         fractions; 0 for none.
         """
-        self._newest[LONGEST:] = frame[LONGEST:]
+        self._newest[MAX_PERIOD:] = frame[MAX_PERIOD:]
         np.fft.rfft(frame, out=self._one)  # type: ignore[arg-type]  # single precision is right at run time
         np.fft.rfft(self._newest, out=self._two)  # type: ignore[arg-type]
         np.conjugate(self._one, out=self._one)
         np.multiply(self._two, self._one, out=self._two)
         np.fft.irfft(self._two, HISTORY, out=self._corr)  # type: ignore[arg-type]
-        search = TroughSearch(WINDOW, LONGEST, self._rate, low, high, THRESHOLD)
+        search = TroughSearch(WINDOW, MAX_PERIOD, self._rate, low, high, THRESHOLD)
         return float(hum_trough(frame, self._corr, search, self._d))
 
 

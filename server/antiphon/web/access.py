@@ -23,7 +23,7 @@ PROTOCOL = "antiphon"
 two subprotocols, this one and `token.` with the token, and gets this one."""
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="antiphon"'),)
 """Header fields of a token refusal, so that a page asks for the token there and nowhere else."""
-START = "nothing is evaluated: start the server with `antiphon serve --live`"
+LIVE_REQUIRED = "nothing is evaluated: start the server with `antiphon serve --live`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class CodeGuard:
     def reason(self, request: HttpRequest, *, evaluate: bool = True) -> str:
         """Reason why a request may not; "" if it may. evaluate: the script is to be evaluated, not only stored."""
         if evaluate and not self.live:
-            return START
+            return LIVE_REQUIRED
         if self.proxied:
             return "with --proxy no script is taken by HTTP; use `antiphon live` on the server's machine"
         if not own_machine(request.peer):

@@ -22,7 +22,7 @@ from antiphon.web.osc_socket import check_address
 
 TIMEOUT_SECONDS = 10.0
 """Timeout in seconds of a request; a killed control is back within two."""
-AGAIN = 3.0
+REPEAT_SECONDS = 3.0
 """Seconds until a request is repeated; at once if control reports a restart."""
 MAX_WAITING = 64
 """Maximum queued requests; further ones are refused with 503."""
@@ -169,7 +169,7 @@ class ControlLink:
                 while True:
                     await loop.sock_sendall(self._link, request.pack())
                     try:
-                        async with asyncio.timeout(AGAIN):
+                        async with asyncio.timeout(REPEAT_SECONDS):
                             return _data(await self._answer(assembly))
                     except TimeoutError:
                         continue

@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
-from antiphon.web.access import START
+from antiphon.web.access import LIVE_REQUIRED
 from antiphon.web.http_message import Refusal
 from antiphon.web.script_link import LONGEST, pack, unpack
 
@@ -98,7 +98,7 @@ class PerformerLink:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._sock is None:
-            raise Refusal(403, START)
+            raise Refusal(403, LIVE_REQUIRED)
         try:
             self._sock.send(pack(message))
         except WireError as error:

@@ -160,7 +160,7 @@ def _with_page(check: Authorise) -> Authorise:
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:
-            if not (request.method == "GET" and request.path in files.OPEN):
+            if not (request.method == "GET" and request.path in files.PUBLIC_PATHS):
                 check(request, needed)
         except Refusal as refusal:
             if refusal.status == 401 and request.path == "/" and wants_html(request.headers.get("accept", "")):

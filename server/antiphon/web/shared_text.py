@@ -20,13 +20,13 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.web.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
-PEOPLE = 8
+MAX_EDITORS = 8
 """Maximum pages that edit together."""
 NAME = 24
 """Maximum characters of a name."""
-LONGEST_UPDATE, LONGEST_STATE = 1 << 18, 1 << 20
+MAX_UPDATE, MAX_STATE = 1 << 18, 1 << 20
 """Maximum bytes of an update and of the state, which holds deleted text in short form."""
-BETWEEN_LOOKS = 1 << 16
+SIZE_CHECK_BYTES = 1 << 16
 """Bytes of updates between two checks of the state's size."""
 QUEUE = 256
 """Maximum queued messages of a page."""
@@ -68,8 +68,8 @@ class SharedText:
     async def serve(self, socket: WebSocket) -> None:
         """Serves one page until it disconnects."""
         crdt = await asyncio.to_thread(importlib.import_module, "pycrdt")  # only where it is used: 3 MB
-        if len(self._people) >= PEOPLE:
-            socket.close(4029, f"{PEOPLE} pages edit together already; one has to leave")
+        if len(self._people) >= MAX_EDITORS:
+            socket.close(4029, f"{MAX_EDITORS} pages edit together already; one has to leave")
             return
         first = self._document is None
         if first:
@@ -97,8 +97,8 @@ class SharedText:
             self._say(person, message)
             return ""
         person.pieces += message[1:]
-        if len(person.pieces) > LONGEST_UPDATE:
-            raise Refusal(413, f"a change of the shared script has at most {LONGEST_UPDATE >> 10} KiB")
+        if len(person.pieces) > MAX_UPDATE:
+            raise Refusal(413, f"a change of the shared script has at most {MAX_UPDATE >> 10} KiB")
         if message[:1] != b"\0":
             update = bytes(person.pieces)
             person.pieces.clear()
@@ -107,8 +107,8 @@ class SharedText:
 
     def _update(self, person: Person, update: bytes) -> None:
         self._grown += len(update)
-        if self._grown > BETWEEN_LOOKS:
-            self._grown, self._full = 0, len(self._document.get_update()) > LONGEST_STATE
+        if self._grown > SIZE_CHECK_BYTES:
+            self._grown, self._full = 0, len(self._document.get_update()) > MAX_STATE
         if self._full:
             raise Refusal(413, "the shared script has become too large: all leave, then one shares it again")
         try:

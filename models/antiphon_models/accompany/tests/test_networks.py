@@ -7,7 +7,7 @@ import pytest
 
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony import live_network
-from antiphon_accompany.harmony.network import SEEN, ChordNetwork
+from antiphon_accompany.harmony.network import FEATURE_COUNT, ChordNetwork
 from antiphon_models.accompany import synthetic
 
 torch = pytest.importorskip("torch")
@@ -25,7 +25,7 @@ def test_numpy_plays_what_torch_trains() -> None:
     from antiphon_models.accompany import networks
 
     made = drawn(networks.ChordTraining)
-    rows = np.random.default_rng(1).random((150, SEEN)).astype(np.float32)
+    rows = np.random.default_rng(1).random((150, FEATURE_COUNT)).astype(np.float32)
     with torch.no_grad():
         taught = made(torch.from_numpy(rows)[None], torch.ones(1, 150, dtype=torch.bool)).softmax(-1)[0].numpy()
     plays = ChordNetwork({name: tensor.detach().numpy() for name, tensor in made.state_dict().items()})
@@ -36,12 +36,12 @@ def test_numpy_plays_live_what_torch_trains() -> None:
     from antiphon_models.accompany import networks
 
     made = drawn(networks.LiveChordTraining)
-    rows = np.random.default_rng(1).random((40, live_network.SEEN)).astype(np.float32)
+    rows = np.random.default_rng(1).random((40, live_network.FEATURE_COUNT)).astype(np.float32)
     with torch.no_grad():
         taught = made(torch.from_numpy(rows)[None], None).softmax(-1)[0].numpy()
     plays = live_network.LiveChordNetwork({name: array.detach().numpy() for name, array in made.state_dict().items()})
     states = [np.zeros((1, units), np.float32) for units in (live_network.FIRST, live_network.SECOND)]
-    past = np.concatenate((np.zeros((live_network.NEAR - 1, live_network.SEEN), np.float32), rows))
+    past = np.concatenate((np.zeros((live_network.NEAR - 1, live_network.FEATURE_COUNT), np.float32), rows))
     for beat in range(40):
         found = plays.step(past[beat : beat + live_network.NEAR].reshape(1, -1), states)
         np.testing.assert_allclose(found[0], taught[beat], atol=1e-5)

@@ -10,7 +10,7 @@ from antiphon_models.datasets.layouts.walking import files_below, relative, unli
 from antiphon_models.datasets.records import DatasetListing
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
-_SORTS = re.compile(
+_NON_CLASS_NAMES = re.compile(
     r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"
     r"eval|dev|fold|split)s?([ _-]?\d+)?|.*(training|testing|validation)[ _-]?(data|set)?([ _-]?(part)?[ _-]?\d+)?",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ def listing(root: Path) -> DatasetListing:
     classes = sorted({item.labels[0] for item in items})
     table = next((relative(path, root) for path in files_below(root, *_TABLES)), "")
     holds_classes = len(classes) == 1 and all(item.name.count("/") > 1 for item in items)
-    if holds_classes or all(_SORTS.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
+    if holds_classes or all(_NON_CLASS_NAMES.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
         beside = f", and {table} may hold the labels" if table else ""
         raise unlike(
             root,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from antiphon.api import FileError
 
-MOST = 2_000_000
+MAX_FILES = 2_000_000
 """Maximum files of one data set; the largest has 300,000."""
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
     """Files of known suffixes below a folder, sorted; hidden ones and links to folders are left out.
 
-    Raises `FileError`: there are more than `MOST`.
+    Raises `FileError`: there are more than `MAX_FILES`.
     """
     count = 0
     for place, folders, names in os.walk(folder):
@@ -23,8 +23,8 @@ def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
         for name in sorted(names):
             if name.lower().endswith(suffixes) and not name.startswith("."):
                 count += 1
-                if count > MOST:
-                    raise FileError(f"{folder} holds more than {MOST:,} files: give the data set's own folder")
+                if count > MAX_FILES:
+                    raise FileError(f"{folder} holds more than {MAX_FILES:,} files: give the data set's own folder")
                 yield Path(place) / name
 
 

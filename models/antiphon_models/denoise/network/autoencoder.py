@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.mask_network import HIDDEN, LATENT, LEAST, SPREAD
+from antiphon_denoise.learned.mask_network import HIDDEN, LATENT, MIN_LOG_POWER, OUTPUT_SCALE
 from antiphon_denoise.learned.tables import AUTOENCODER, FEATURES
 from antiphon_models.denoise.network.features import Features, Past, turned
 from antiphon_models.denoise.network.gains import GainNetwork
@@ -41,7 +41,7 @@ class Autoencoder(GainNetwork):
         now, past = self.follow.step(x, Past(*state[:3]))
         one = turned(self.encode, functional.silu(self.enter(now.bands)), state[3])
         two = turned(self.decode, functional.silu(self.open(self.mean(one))), state[4])
-        return self.gains(now.levels, SPREAD * self.leave(two))[:, None], (*past, one, two)
+        return self.gains(now.levels, OUTPUT_SCALE * self.leave(two))[:, None], (*past, one, two)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
@@ -55,9 +55,9 @@ class Autoencoder(GainNetwork):
 
     def decoded(self, latent: torch.Tensor) -> torch.Tensor:
         """Log powers of the clean bands `[N, T, COUNT]`, relative to the long-term mean of the input."""
-        return SPREAD * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
+        return OUTPUT_SCALE * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
 
     def gains(self, levels: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
         """Amplitude gains, at most 1: decoded over input bands `[…, COUNT]`, interpolated to the units."""
-        ratio = (decoded - levels).clamp(LEAST, 0.0)
+        ratio = (decoded - levels).clamp(MIN_LOG_POWER, 0.0)
         return torch.exp(0.5 * (ratio @ self.follow.wide))

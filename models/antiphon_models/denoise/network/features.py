@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, NO_NOISE, PAST, QUIET, SHORT, UNITS
 
 
 class Features(NamedTuple):
@@ -85,7 +85,7 @@ class FeatureExtractor(torch.nn.Module):
         next_hop = next_hop - BLOCK * (next_hop >= 2.0 * BLOCK)
         after = Past(smooth, floors, torch.cat([mean, weight, next_hop], 1))
 
-        known = (noise[..., :1] > UNKNOWN / 2).to(x.dtype)
+        known = (noise[..., :1] > NO_NOISE / 2).to(x.dtype)
         mean_log, frame_log = torch.log(mean + 1e-9), torch.log(frame + QUIET)
         levels = torch.log(seen[:, :2] + QUIET)
         level = levels[:, :1]
@@ -126,7 +126,7 @@ class FeatureExtractor(torch.nn.Module):
     ) -> Features:
         short, long, floor = levels
         level = torch.log(log.exp() @ self.mean + QUIET)
-        known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
+        known = (noise[..., :1] > NO_NOISE / 2).to(log.dtype)
         noise = torch.where(known > 0.0, noise, log)
         mean_log = torch.log(mean + 1e-9)[..., None]
         relative = level - mean_log

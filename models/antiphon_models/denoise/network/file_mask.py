@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional
 
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.file_mask import AROUND, FILE_DETAILS, FILE_FEATURES
-from antiphon_denoise.learned.mask_network import LAST, TELLS, UNSURE, WIDTH
+from antiphon_denoise.learned.file_mask import FILE_DETAILS, FILE_FEATURES, FLOOR_BLOCKS
+from antiphon_denoise.learned.mask_network import GATE_BIAS, LAST, TELLS, WIDTH
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL, NO_FLOOR
 from antiphon_models.denoise.network.features import follow_levels
 from antiphon_models.denoise.network.mask import MaskNetwork
 
-BEHIND = range(5, 8)
+BACKWARD_DETAILS = range(5, 8)
 """Details computed backwards: both smoothed levels and the floor."""
 
 
@@ -67,7 +67,7 @@ class FileMaskNetwork(MaskNetwork):
         high = self.second(low)[0]
         said = self.say(torch.cat([low, high], -1)).unflatten(-1, (COUNT, -1))
         push = self._push(details, said)
-        return torch.sigmoid(push if self.training else push + UNSURE)
+        return torch.sigmoid(push if self.training else push + GATE_BIAS)
 
     @torch.no_grad()
     def _heard(self, log: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,7 +78,7 @@ class FileMaskNetwork(MaskNetwork):
         bands = ((around @ self.follow.mean - level).clamp(-8.0, 4.0) / 2.0 + 0.3)[..., None]
         here = level @ self.follow.wide
         near = ((around - here).clamp(LOWEST_DETAIL, HIGHEST_DETAIL) / 3.0)[:, :, None]
-        behind = future.details.flip(1)[:, :, BEHIND.start : BEHIND.stop]
+        behind = future.details.flip(1)[:, :, BACKWARD_DETAILS.start : BACKWARD_DETAILS.stop]
         return (
             torch.cat([past.bands, future.bands.flip(1), bands], -1),
             torch.cat([past.details, behind, near], 2),
@@ -86,18 +86,20 @@ class FileMaskNetwork(MaskNetwork):
 
 
 def lowest_around(log: torch.Tensor) -> torch.Tensor:
-    """Noise floor `[N, T, UNITS]`: median of the blocks' minima, over `AROUND` blocks each way."""
+    """Noise floor `[N, T, UNITS]`: median of the blocks' minima, over `FLOOR_BLOCKS` blocks each way."""
     count = log.shape[1]
     short, _, _ = follow_levels(log)
     rows = -(-count // BLOCK)
     padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=NO_FLOOR)
     lowest = padded.unflatten(1, (rows, BLOCK)).amin(2)
-    wide = torch.nn.functional.pad(lowest, (0, 0, AROUND, AROUND), value=float("nan"))
-    median = wide.unfold(1, 2 * AROUND + 1, 1).nanmedian(-1).values
+    wide = torch.nn.functional.pad(lowest, (0, 0, FLOOR_BLOCKS, FLOOR_BLOCKS), value=float("nan"))
+    median = wide.unfold(1, 2 * FLOOR_BLOCKS + 1, 1).nanmedian(-1).values
     return median.repeat_interleave(BLOCK, 1)[:, :count]
 
 
 def _rows(behind: bool) -> list[int]:
     """Rows of the mask's rule within the file's rule, whose details partly have a `behind` copy."""
-    own = [DETAILS + row - BEHIND.start if behind and row in BEHIND else row for row in range(DETAILS)]
+    own = [
+        DETAILS + row - BACKWARD_DETAILS.start if behind and row in BACKWARD_DETAILS else row for row in range(DETAILS)
+    ]
     return [*own, *range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]

@@ -17,12 +17,12 @@ from torch.nn import functional
 
 from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
+from antiphon_denoise.learned.mask_network import GATE_BIAS, LAST, LEAKY_SLOPE, TELLS, WIDTH
 from antiphon_denoise.learned.tables import DETAILS, FEATURES, MASK
 from antiphon_models.denoise.network.features import Past, turned
 from antiphon_models.denoise.network.gains import GainNetwork
 
-OPEN = 1.5
+INITIAL_LOGIT = 1.5
 """Initial logit of the gate."""
 
 
@@ -41,7 +41,7 @@ class MaskNetwork(GainNetwork):
         self.last = torch.nn.Linear(LAST, 1)
         with torch.no_grad():
             self.say.weight.mul_(0.3)
-            self.say.bias.view(COUNT, -1)[:, DETAILS] = OPEN
+            self.say.bias.view(COUNT, -1)[:, DETAILS] = INITIAL_LOGIT
 
     def start(self, slots: int) -> State:
         return *self.follow.start(slots), torch.zeros(slots, WIDTH), torch.zeros(slots, WIDTH)
@@ -55,8 +55,8 @@ class MaskNetwork(GainNetwork):
         push = (now.details * rule[:, :DETAILS]).sum(1, keepdim=True) + rule[:, DETAILS : DETAILS + 1]
         seen = torch.cat([now.details, rule[:, DETAILS + 1 :], push], 1)
         bend, last = (part.weight.expand(len(x), -1, -1) for part in (self.bend, self.last))
-        bent = functional.leaky_relu(torch.baddbmm(self.bend.bias[:, None], bend, seen), SLOPE)
-        gain = torch.sigmoid(torch.baddbmm(push, last, bent) + (self.last.bias + UNSURE))
+        bent = functional.leaky_relu(torch.baddbmm(self.bend.bias[:, None], bend, seen), LEAKY_SLOPE)
+        gain = torch.sigmoid(torch.baddbmm(push, last, bent) + (self.last.bias + GATE_BIAS))
         return gain, (*past, low, high)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ class MaskNetwork(GainNetwork):
         said = self.say(torch.cat([low, high], -1)).reshape(n, t, COUNT, -1)
         push = self._push(heard.details, said)
         # a loss is of what is learned, a validation of what is played
-        return torch.sigmoid(push if self.training else push + UNSURE)
+        return torch.sigmoid(push if self.training else push + GATE_BIAS)
 
     def _push(self, details: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """Logits of the gates `[N, T, UNITS]`, from the output per band `[N, T, COUNT, …]`."""
@@ -79,5 +79,5 @@ class MaskNetwork(GainNetwork):
         # of the bend's inputs the details, what is said and the push: summed, without a copy of all side by side
         of_details, of_said, of_push = self.bend.weight.split((count, TELLS, 1), 1)
         bent = (of_said @ said[:, :, count + 1 :] + self.bend.bias[:, None]) @ wide
-        bent = functional.leaky_relu(of_details @ details + bent + of_push * push[:, :, None], SLOPE)
+        bent = functional.leaky_relu(of_details @ details + bent + of_push * push[:, :, None], LEAKY_SLOPE)
         return push + (self.last.weight @ bent)[:, :, 0] + self.last.bias

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.learned.tables import AUTOENCODER, MASK, UNITS, UNKNOWN, first_bins, unit_of_bin
+from antiphon_denoise.learned.tables import AUTOENCODER, MASK, NO_NOISE, UNITS, first_bins, unit_of_bin
 
 torch = pytest.importorskip("torch")
 HOPS = 220
@@ -28,8 +28,8 @@ def heard():
     # one of them far louder than full scale: its floors begin from above too
     x[1] += 20.0
     x[:, :, 0] += 4.0 * torch.sin(torch.arange(HOPS) / 17.0)[None, :, None]
-    x[0, :, 1] = UNKNOWN
-    x[2, :100, 1] = UNKNOWN
+    x[0, :, 1] = NO_NOISE
+    x[2, :100, 1] = NO_NOISE
     return x
 
 

@@ -141,7 +141,7 @@ def confidence(tmp_path_factory, sounds_of_training):
     made = type("Small", (ConfidenceRecipe,), {"frames": 300, "files": (2, 2), "items": 4})()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("confidence") / "material")
     fewer = pytest.MonkeyPatch()
-    fewer.setattr(examples, "UNSEEN", {"train": 1, "valid": 1})
+    fewer.setattr(examples, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
     made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
     yield made
     fewer.undo()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.confidence import CAUTION, CHOICES, FEATURES, HIDDEN, INPUTS, LAYOUT, START
+from antiphon_denoise.learned.confidence import CHOICES, FEATURES, GAIN_ONE_BIAS, HIDDEN, INITIAL_LOGITS, INPUTS, LAYOUT
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
 from antiphon_models.denoise.training.gate import torch_order
 
@@ -37,7 +37,7 @@ class ConfidenceNetwork(torch.nn.Module):
             made = scale * torch.randn(shape) / shape[0] ** 0.5 if len(shape) == 2 else torch.zeros(shape)
             self.register_parameter(name, torch.nn.Parameter(made))
         with torch.no_grad():
-            self.bo.copy_(torch.tensor(START).repeat_interleave(COUNT))
+            self.bo.copy_(torch.tensor(INITIAL_LOGITS).repeat_interleave(COUNT))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         x = torch.tanh(features @ self.w0 + self.b0)
@@ -52,7 +52,7 @@ class ConfidenceNetwork(torch.nn.Module):
         logits = said + own @ self.wl
         if not self.training:
             # a loss is of what is learned, a validation of what is played
-            logits = logits + torch.tensor([CAUTION, 0.0, 0.0, 0.0], device=logits.device)
+            logits = logits + torch.tensor([GAIN_ONE_BIAS, 0.0, 0.0, 0.0], device=logits.device)
         return torch.softmax(logits, -1)
 
 
@@ -67,7 +67,7 @@ class FileConfidenceNetwork(torch.nn.Module):
         self.local = torch.nn.Linear(FEATURES, CHOICES, bias=False)
         with torch.no_grad():
             self.say.weight.mul_(0.3)
-            self.say.bias.copy_(torch.tensor(START).repeat_interleave(COUNT))
+            self.say.bias.copy_(torch.tensor(INITIAL_LOGITS).repeat_interleave(COUNT))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         high, _ = self.turn(torch.tanh(self.enter(features)))
@@ -75,7 +75,7 @@ class FileConfidenceNetwork(torch.nn.Module):
         own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
         logits = said + self.local(own)
         if not self.training:
-            logits = logits + torch.tensor([CAUTION, 0.0, 0.0, 0.0], device=logits.device)
+            logits = logits + torch.tensor([GAIN_ONE_BIAS, 0.0, 0.0, 0.0], device=logits.device)
         return torch.softmax(logits, -1)
 
 

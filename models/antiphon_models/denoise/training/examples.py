@@ -20,7 +20,7 @@ from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_denoise.bands import BINS, COUNT, HOP, places
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.learned.confidence import INPUTS, ConfidenceFeatures
-from antiphon_denoise.learned.tables import MASK, UNKNOWN, unit_of_bin
+from antiphon_denoise.learned.tables import MASK, NO_NOISE, unit_of_bin
 from antiphon_models.denoise.network.mask import MaskNetwork
 from antiphon_models.denoise.training.frames import Units
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
@@ -33,13 +33,13 @@ FILE = 8
 """Mixtures per file."""
 SEEDS: dict[Part, tuple[int, int]] = {"train": (7, 0), "valid": (8, 100_000)}
 """Seeds of the choices, and of the noise of file 0, independent of a training's seed."""
-HELD = {"loop": 4, "track": 4}
+HELD_OUT_KINDS = {"loop": 4, "track": 4}
 """Validation share of these kinds is one in four, of others one in eight."""
 SHARES = {
     "song": 0.16, "solo": 0.18, "chorale": 0.04, "kit": 0.06, "voice": 0.14,
     "patch": 0.1, "mangled": 0.1, "loop": 0.1, "shot": 0.06, "track": 0.14,
 }  # fmt: skip
-UNSEEN: dict[Part, int] = {"train": 103, "valid": 16}
+FIRST_UNSEEN_FILE: dict[Part, int] = {"train": 103, "valid": 16}
 """First file whose clean sounds are of kinds outside the mask's training, at high signal-to-noise ratios."""
 UNSEEN_SHARES = {"patch": 0.35, "mangled": 0.4, "solo": 0.1, "shot": 0.1, "track": 0.05}
 QUIET = 1e-10
@@ -79,7 +79,7 @@ def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
     """Material with part of the mask's training data held back for validation."""
     made: dict[Part, Kinds] = {"train": {}, "valid": {}}
     for kind, sounds in train.items():
-        every = HELD.get(kind, 8)
+        every = HELD_OUT_KINDS.get(kind, 8)
         held = {n for n in range(len(sounds)) if hashlib.md5(f"{kind}{n}".encode()).digest()[0] % every == 0}
         made["valid"][kind] = [sounds[n] for n in sorted(held)] + valid[kind]
         made["train"][kind] = [sound for n, sound in enumerate(sounds) if n not in held]
@@ -133,7 +133,7 @@ class ExampleMaker:
     def _example(self, mixtures: Mixtures, row: int) -> tuple[Any, Any, float]:
         heard, clean = (self._units.spectra(part[row : row + 1]) for part in (mixtures.mixed, mixtures.clean))
         logs = self._units.logs(heard)
-        noise, when, profile = torch.full_like(logs, UNKNOWN), -1, None
+        noise, when, profile = torch.full_like(logs, NO_NOISE), -1, None
         if mixtures.items[row].known[0] >= 0:
             when, where = (round(second * RATE / HOP) for second in mixtures.items[row].known)
             profile = self._profile(mixtures.noise[row : row + 1], where)
@@ -193,7 +193,7 @@ def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: C
     maker, mixer = ExampleMaker(), Mixer(kinds, frames * HOP, torch.device("cpu"))
     planners = [planner(mixer.starts, frames * HOP) for planner in (ExamplePlanner, UnseenPlanner)]
     for n in todo:
-        planner = planners[n >= UNSEEN[part]]
+        planner = planners[n >= FIRST_UNSEEN_FILE[part]]
         arrays = maker.make(mixer.mix(planner.items(np.random.default_rng((choices, n)), FILE), noise + n))
         save_arrays(folder / f"{part}-{n:04d}.npz", **arrays)
 

@@ -6,12 +6,12 @@ import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import HIDDEN, LAYOUT
-from antiphon_denoise.learned.tables import LEVEL, UNKNOWN
+from antiphon_denoise.learned.tables import LEVEL, NO_NOISE
 from antiphon_models.denoise.network.features import running, smoothed
 
 SHORT, LONG = 0.6, 0.97
 QUIET = 1e-10
-OPEN = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
+INITIAL_COEFFICIENTS = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
 """Initial coefficients of every band: an open gate."""
 
 
@@ -38,10 +38,10 @@ class GateNetwork(torch.nn.Module):
             made = scale * torch.randn(shape) / shape[0] ** 0.5 if len(shape) == 2 else torch.zeros(shape)
             self.register_parameter(name, torch.nn.Parameter(made))
         with torch.no_grad():
-            self.bo.copy_(torch.tensor(OPEN).repeat_interleave(COUNT))
+            self.bo.copy_(torch.tensor(INITIAL_COEFFICIENTS).repeat_interleave(COUNT))
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
+        known = (noise[..., :1] > NO_NOISE / 2).to(log.dtype)
         level, near = self._near(log, noise, known)
         x = torch.tanh(self._features(log, noise, known, level) @ self.w0 + self.b0)
         low = self._turned(x, "1")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.learned.tables import UNKNOWN
+from antiphon_denoise.learned.tables import NO_NOISE
 from antiphon_models.denoise.network.mask import MaskNetwork as Network
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import Frames, Units
@@ -21,12 +21,12 @@ from antiphon_models.denoise.training.plan import MixturePlanner
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
-PURE = 40.0
+PURE_SDR_DB = 40.0
 """dB of SI-SDR from which on a result counts as clean."""
-HEARD = 1e-7
+MIN_POWER = 1e-7
 """Mean power below which the clean sound is silent."""
 PASS, MARGIN, MOST = 40.0, 0.3, 22.0
-HARM = 1.0, 4.0
+HARM_WEIGHTS = 1.0, 4.0
 """Weight of a loss in SI-SDR relative to a gain, at the start and at the end of the training."""
 QUIET_PAUSE, MASKED = 24.0, 2.0
 VALID_SEED, VALID_ITEMS = 990, 96
@@ -98,10 +98,10 @@ class MaskRecipe(Recipe):
     def _profiles(self, mixtures: Mixtures) -> torch.Tensor:
         """Log power of half a second of the known noise, in the network's units: `[N, T, …]`.
 
-        `UNKNOWN` before, and where it never is.
+        `NO_NOISE` before, and where it never is.
         """
         frames = mixtures.mixed.shape[1] // self.hop
-        profiles = torch.full((len(mixtures.items), frames, self._transform.gains), UNKNOWN, device=self._job.device)
+        profiles = torch.full((len(mixtures.items), frames, self._transform.gains), NO_NOISE, device=self._job.device)
         known = [row for row, item in enumerate(mixtures.items) if item.known[0] >= 0]
         if known:
             spectra, size = self._transform.spectra(mixtures.noise[known]), self._transform.grid.size
@@ -149,7 +149,7 @@ class MaskRecipe(Recipe):
                 )
             )
         better, after, snr, own, rest = torch.cat(found).cpu().unbind(1)
-        noisy, pure = (snr < PURE) & (own > HEARD), (snr > PURE) & (own > HEARD)
+        noisy, pure = (snr < PURE_SDR_DB) & (own > MIN_POWER), (snr > PURE_SDR_DB) & (own > MIN_POWER)
         gain = better[noisy]
         figures = {
             "score": float(
@@ -191,10 +191,10 @@ def mixture_loss(
     now, heard, wanted = made[:, hop:], mixed[:, :-hop], clean[:, :-hop]
     after = si_sdr(now, wanted)
     better = after - si_sdr(heard, wanted)
-    there = wanted.square().mean(1) > HEARD
-    pure = snr > PURE
+    there = wanted.square().mean(1) > MIN_POWER
+    pure = snr > PURE_SDR_DB
     passing = 0.3 * (PASS - after).clamp(min=0.0)
-    harm = HARM[0] + (HARM[1] - HARM[0]) * way
+    harm = HARM_WEIGHTS[0] + (HARM_WEIGHTS[1] - HARM_WEIGHTS[0]) * way
     gaining = -better.clamp(max=MOST) + harm * (MARGIN - better).clamp(min=0.0)
     own = torch.where(pure, passing, gaining)
     own = torch.where(there, own, torch.zeros_like(own))

@@ -15,14 +15,14 @@ from antiphon_denoise.learned.file_confidence import MODEL as FILE_MODEL
 from antiphon_models.denoise.training import examples, material
 from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
-from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, MaskRecipe
+from antiphon_models.denoise.training.recipe import HARM_WEIGHTS, MARGIN, MOST, PURE_SDR_DB, MaskRecipe
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
-PASS = 42.0
+TARGET_SDR_DB = 42.0
 """Target SI-SDR in dB of clean sound."""
 HARMED, SOFT = -0.3, 0.3
 """Loss in dB from which an item counts as harmed, and width of that transition."""
-LATE = 31
+LATENCY_HOPS = 31
 """Hops of a pause until its noise should be suppressed: a quarter second."""
 QUIET_PAUSE = 26.0
 HARD_GAIN, HARD_PURE = 0.5, 35.0
@@ -75,7 +75,7 @@ class ConfidenceRecipe(Recipe):
             _figures(part, alone.expand(*part.statistics.shape[:3], 4)) for part in (_part(every, n) for n in rows)
         ]
         gain, after = (torch.cat([figure[n] for figure in figures]) for n in (0, 1))
-        pure = every.snr > PURE
+        pure = every.snr > PURE_SDR_DB
         odds = torch.where(torch.where(pure, after < HARD_PURE, gain < HARD_GAIN), self.hard, 1.0).double()
         odds[every.silent] = 0.5
         return (odds / odds.sum()).numpy()
@@ -97,12 +97,12 @@ class ConfidenceRecipe(Recipe):
         kept = torch.rand(len(features), 1, features.shape[2], device=features.device)
         features = features * (kept > self.dropout * torch.rand(len(features), 1, 1, device=features.device))
         gain, after, rest = _figures(part, network(features))
-        pure, noisy = (part.snr > PURE) & ~part.silent, (part.snr <= PURE) & ~part.silent
-        harm = HARM[0] + (self.harm - HARM[0]) * way
+        pure, noisy = (part.snr > PURE_SDR_DB) & ~part.silent, (part.snr <= PURE_SDR_DB) & ~part.silent
+        harm = HARM_WEIGHTS[0] + (self.harm - HARM_WEIGHTS[0]) * way
         own = -gain.clamp(max=MOST) + harm * (MARGIN - gain).clamp(min=0.0)
         own = own + self.count * torch.sigmoid((HARMED - gain) / SOFT)
         nothing = torch.zeros_like(own)
-        own = torch.where(noisy, own, torch.where(pure, 0.35 * (PASS - after).clamp(min=0.0), nothing))
+        own = torch.where(noisy, own, torch.where(pure, 0.35 * (TARGET_SDR_DB - after).clamp(min=0.0), nothing))
         loud = torch.where(torch.isfinite(rest) & ~pure, (torch.nan_to_num(rest) + QUIET_PAUSE).clamp(min=0.0), nothing)
         return 0.1 * (own.mean() + 0.12 * loud.mean()), {
             "gain": gain[noisy].mean().detach(),
@@ -118,7 +118,7 @@ class ConfidenceRecipe(Recipe):
             found.append(torch.stack(_figures(part, network(part.features.float().to(self._job.device)).cpu()), 1))
         gain, after, rest = torch.cat(found).unbind(1)
         snr, silent = self._valid.snr, self._valid.silent
-        noisy, pure = (snr <= PURE) & ~silent, (snr > PURE) & ~silent
+        noisy, pure = (snr <= PURE_SDR_DB) & ~silent, (snr > PURE_SDR_DB) & ~silent
         harmed = float((gain[noisy] < -0.5).float().mean())
         low = float((35.0 - after[pure]).clamp(min=0.0).mean())
         figures = {
@@ -161,7 +161,7 @@ def _figures(part: Examples, shares: torch.Tensor) -> tuple[torch.Tensor, torch.
     left = errors(part.statistics, shares)
     after, before, own = left.sum((1, 2)), part.statistics[..., 0].sum((1, 2)), part.own
     pause = (part.gap > 0.99).float()
-    pause = pause * torch.nn.functional.pad(pause, (LATE, 0))[:, : pause.shape[1]]
+    pause = pause * torch.nn.functional.pad(pause, (LATENCY_HOPS, 0))[:, : pause.shape[1]]
     here = (left.sum(2) * pause).sum(1)
     noise = (part.statistics[..., 0].sum(2) * pause).sum(1)
     gain = 10.0 * torch.log10((before + 1e-7 * own + 1e-9) / (after + 1e-7 * own + 1e-9))

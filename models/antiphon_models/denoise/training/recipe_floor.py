@@ -24,7 +24,7 @@ from antiphon_models.material.sounds import save_arrays
 
 SUFFIXES = (".ogg", ".flac", ".wav", ".mp3", ".opus")
 FILES, FILE = 24, 100
-CLEAN = 90.0
+CLEAN_SNR_DB = 90.0
 """SNR in dB from which a mixture counts as clean."""
 CLEAN_SDR, FAR = 38.0, 6.0
 """Target SI-SDR of clean sound, and scale in dB of the shortfall."""
@@ -84,7 +84,7 @@ class FloorRecipe(Recipe):
         )
         self._seen = torch.from_numpy(viewed(features).reshape(-1, COUNT, VIEWS * FEATURES))
         self._sums = torch.from_numpy(sums / (sums[:, 3].sum(1)[:, None, None] + 1e-12)).float()
-        self._clean = torch.from_numpy(snr > CLEAN)
+        self._clean = torch.from_numpy(snr > CLEAN_SNR_DB)
         self._expert = torch.from_numpy(np.unique(source, return_inverse=True)[1] % EXPERTS)
 
     def batch(self, step: int) -> Batch:

@@ -19,7 +19,7 @@ from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, n
 from antiphon_models.material.sounds import mono, resampled
 
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
-KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
+FAVOURED_PROGRAMS = (56, 56, 57, 59, 60, 29, 30, 30, 119)
 """Programs weighted higher among solos: trumpets, distorted guitars, a reversed cymbal."""
 _TEXT = (
     "quick brown foxes cross the lazy river while seven silver trains leave the quiet harbour at dawn and "
@@ -84,7 +84,7 @@ def song(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.
 
 def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
     """One track of a song on one instrument; `program` -1: random, with some weighted higher."""
-    own = program if program >= 0 else rnd.choice([*range(104), *KEPT, *KEPT])
+    own = program if program >= 0 else rnd.choice([*range(104), *FAVOURED_PROGRAMS, *FAVOURED_PROGRAMS])
     notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     return render(notes, {0: own}, font, seconds, rnd)
 

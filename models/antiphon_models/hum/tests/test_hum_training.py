@@ -19,7 +19,7 @@ def material(folder):
         rng = np.random.default_rng(len(part))
         for kind in corpus.KINDS:
             path = folder / f"{part}-{kind}-000.ogg"
-            if kind not in corpus.NOTED:
+            if kind not in corpus.NOTE_KINDS:
                 noise = (0.1 * rng.standard_normal(corpus.RATE)).astype(np.float32)
                 corpus.write(
                     path, corpus.TrainingClip(kind, noise, np.zeros((0, 3), np.float32), np.zeros(0, np.int16))

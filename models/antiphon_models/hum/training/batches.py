@@ -10,7 +10,7 @@ from torch import Tensor
 
 from antiphon.api import F64
 from antiphon_hum.learned.tables import FAR, HOP, LOWEST, NEAR, RATE
-from antiphon_models.hum.training.corpus import NOTED, STEP, TrainingClip
+from antiphon_models.hum.training.corpus import NOTE_KINDS, STEP, TrainingClip
 
 ROWS, HOPS = 16, 300
 FRAMES = HOPS * HOP
@@ -46,7 +46,7 @@ def truth(clip: TrainingClip, start: float, ratio: float, frames: int) -> FrameT
     up = 12.0 * np.log2(ratio)
     nothing = np.full(frames, np.nan)
     zeros = np.zeros(frames)
-    if clip.kind not in NOTED:
+    if clip.kind not in NOTE_KINDS:
         return FrameTruth(nothing, nothing, nothing, zeros, zeros, zeros + (clip.kind == "many"), nothing)
     place = np.round(t / STEP).astype(int)
     inside = (place >= 0) & (place < len(clip.pitch))

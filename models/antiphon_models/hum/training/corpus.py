@@ -32,7 +32,7 @@ RATE = 16000
 STEP = 0.005
 """Frame period of the pitch truth in seconds."""
 KINDS = ("sung", "hummed", "whistled", "wind", "speech", "noise", "many", "untrained")
-NOTED = (*KINDS[:4], "untrained")
+NOTE_KINDS = (*KINDS[:4], "untrained")
 """Kinds with notes."""
 QUALITY = 0.12
 """Vorbis quality; libsndfile's compression level is 1 - quality."""
@@ -40,7 +40,7 @@ _TABLE = table_beside(__file__)
 TRAIN_VOICES: tuple[str, ...] = _TABLE["train_voices"]
 VALID_VOICES = ("en-gb+Belinda", "en+Iven", "da+anika", "en-us+Benjamin")
 TEST_VOICES = ("en+Andrea", "en-us+Caleb", "fr+Gustave", "es+aunty", "en-gb+Boris", "de+female5")
-HIGH: tuple[str, ...] = _TABLE["high"]
+OCTAVE_VARIANTS: tuple[str, ...] = _TABLE["high"]
 """Variants sung an octave higher."""
 SYLLABLES: tuple[str, ...] = _TABLE["syllables"]
 PROGRAMS: dict[str, int] = _TABLE["programs"]
@@ -164,7 +164,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     if kind in ("sung", "untrained"):
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
         voice = voices[k % len(voices)]
-        low, high = (55, 78) if voice.endswith(HIGH) else (43, 66)
+        low, high = (55, 78) if voice.endswith(OCTAVE_VARIANTS) else (43, 66)
         notes = transpose(notes, low, high)
         warp = float(rng.uniform(0.88, 1.15))
         if kind == "untrained":

@@ -17,9 +17,9 @@ from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import Batcher, frame_targets
 from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
-SPREAD = 0.8
+TARGET_DEVIATION = 0.8
 """Standard deviation in bins of the target distribution of pitch, about the network's resolution."""
-VALIDATED = 8.0
+VALIDATION_SECONDS = 8.0
 """Seconds of each clip used for validation."""
 WEIGHTS = {"pitch": 1.0, "key": 0.5, "far_key": 0.7, "voiced": 0.6, "note": 1.0, "onset": 4.0, "many": 0.3}
 
@@ -34,7 +34,7 @@ def pitch_loss(logits: Tensor, pitch: Tensor) -> Tensor:
     known = torch.isfinite(pitch)
     target = places(torch.where(known, pitch, torch.full_like(pitch, 60.0)))
     bins = torch.arange(BINS, device=logits.device)
-    bell = torch.exp(-0.5 * ((bins - target[..., None]) / SPREAD) ** 2)
+    bell = torch.exp(-0.5 * ((bins - target[..., None]) / TARGET_DEVIATION) ** 2)
     bell = bell / bell.sum(-1, keepdim=True).clamp_min(1e-6)
     losses = -(bell * functional.log_softmax(logits, -1)).sum(-1)
     return (losses * known).sum() / known.sum().clamp_min(1)
@@ -95,7 +95,7 @@ class HumRecipe(Recipe):
         found: dict[str, list[float]] = {}
         seconds = false = 0.0
         for n, clip in enumerate(self._valid):
-            clip = clip.first(VALIDATED)
+            clip = clip.first(VALIDATION_SECONDS)
             for noise in (0.0, 10.0) if len(clip.notes) and n % 2 else (0.0,):
                 live, files = self._notes(network, _noisy(clip.sound, noise, n))
                 if not len(clip.notes):

@@ -26,7 +26,7 @@ from antiphon_models.pipeline.training.trainer import (
 
 STEPS = 1000
 """Maximum iterations of the regression."""
-STILL = 1e-9
+EPSILON = 1e-9
 """Epsilon of variances."""
 IR_VERSION = 8
 """ONNX IR version of the opset: older runtimes reject newer ones."""
@@ -87,7 +87,7 @@ class SklearnTrainer(ClassifierTrainer):
 
     def _features(self, excerpts: F32) -> F32:
         cepstrum = ((excerpts - self._task.mean) / self._task.deviation) @ self._cosines
-        deviation = np.sqrt(cepstrum.var(axis=1) + STILL)
+        deviation = np.sqrt(cepstrum.var(axis=1) + EPSILON)
         return np.concatenate([cepstrum.mean(axis=1), deviation], axis=1).astype(np.float32)
 
     def weights(self) -> dict[str, F32]:
@@ -108,7 +108,7 @@ class SklearnTrainer(ClassifierTrainer):
             "band_mean": self._task.mean,
             "band_deviation": self._task.deviation,
             "cosines": self._cosines,
-            "still": np.float32(STILL),
+            "still": np.float32(EPSILON),
             **{f"learnt_{name}": value for name, value in arrays.items()},
         }
         nodes = [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 """Confusion matrix `[labels, labels]`: rows are true labels, columns answers."""
-CELL, LEAST_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
+CELL, MIN_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
 """Pixels of a cell, at least, of all cells together, and of the margins."""
 RIGHT, WRONG = "#4e849e", "#d67642"
 MAX_COLUMNS = 20
@@ -38,7 +38,7 @@ def text(counts: Counts, labels: Sequence[str]) -> str:
 def picture(counts: Counts, labels: Sequence[str]) -> str:
     """SVG of row shares, true labels down and answers across: right answers on the diagonal."""
     size = len(labels)
-    cell = max(LEAST_CELL, min(CELL, LARGEST // size))
+    cell = max(MIN_CELL, min(CELL, LARGEST // size))
     edge = MARGIN + 7 * max(map(len, labels)) + 8
     side = edge + size * cell + MARGIN
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

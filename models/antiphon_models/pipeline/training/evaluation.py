@@ -27,13 +27,13 @@ from antiphon_models.pipeline.training.learning import LearningJob, average, is_
 FILE = "evaluation.json"
 MAJORITY = "majority"
 """Row of the majority baseline, which always answers with the labels' shares of the training sounds."""
-TIMED = 50
+TIMED_RUNS = 50
 """Timed runs of one excerpt, reported by their median."""
-SURE = 0.1
+MAX_UNCERTAINTY = 0.1
 """Uncertainty of a share from which a test is called small."""
 CERTAINTY = 1.96
 """Standard errors on each side of a 95 % confidence interval."""
-DRAWS = 50
+BOOTSTRAP_SAMPLES = 50
 """Bootstrap samples for the error of a mean average precision."""
 
 
@@ -133,7 +133,7 @@ def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[st
     if truth.ndim == 2:
         found = _precisions(answers, truth)
         rng = np.random.default_rng(len(truth))
-        picks = (rng.integers(0, len(truth), len(truth)) for _ in range(DRAWS))
+        picks = (rng.integers(0, len(truth), len(truth)) for _ in range(BOOTSTRAP_SAMPLES))
         draws = [np.mean(list(_precisions(answers[pick], truth[pick]).values()) or [0.0]) for pick in picks]
         given, true = answers > 0.5, truth > 0.5
         named = given.sum(axis=0) + true.sum(axis=0)
@@ -171,7 +171,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
         f"the training's splits: {sizes}",
         f"majority: {most!r}, which {shares.max():.0%} of the {len(training.split(TRAIN))} training sounds have",
     ]
-    enough = math.ceil(CERTAINTY**2 * 0.25 / SURE**2)
+    enough = math.ceil(CERTAINTY**2 * 0.25 / MAX_UNCERTAINTY**2)
     folds = "the rows of all folds are surer" if job.settings.folds else "train.folds = 5 tests every sound"
     more = "" if job.settings.test else "train.test = 0.2 takes more of them, "
     for what, split, then in (
@@ -179,10 +179,10 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
         ("validation", VALID, "the epoch and the best framework are chosen by them"),
     ):
         n = len(training.split(split))
-        if n and uncertainty(n) > SURE:
+        if n and uncertainty(n) > MAX_UNCERTAINTY:
             by = uncertainty(n)
             small = f"the {what} is small, {n} sound{'s' * (n > 1)}: a share of them is uncertain by ± {by:.2f}"
-            notes.append(f"{small}, of {enough} by ± {SURE:.2f}; {then}")
+            notes.append(f"{small}, of {enough} by ± {MAX_UNCERTAINTY:.2f}; {then}")
         elif not n:
             notes.append(f"there is no {what}: the last epoch is taken")
     for row in sorted(_drawn(rows), key=lambda row: (row.folds, row.accuracy))[-1:]:
@@ -232,7 +232,7 @@ def read_table(out: Path) -> list[EvaluationRow]:
 def _milliseconds(classifier: ClassifierFile, training: TrainingSet, frames: int) -> float:
     excerpt = training.excerpt(training.sounds[0], 0, frames)[None]
     times = []
-    for _ in range(TIMED):
+    for _ in range(TIMED_RUNS):
         began = time.perf_counter()
         classifier.probabilities(excerpt)
         times.append(time.perf_counter() - began)

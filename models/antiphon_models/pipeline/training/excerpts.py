@@ -21,7 +21,7 @@ from antiphon.api.backends.files import make_folder, reason_of_os_error, tempora
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, VALID
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.settings import SEVERAL, TrainSettings
+from antiphon_models.pipeline.settings import SEVERAL_LABELS, TrainSettings
 from antiphon_models.pipeline.shards import spectrograms
 from antiphon_models.pipeline.training.shares import folds_of, shares_of
 
@@ -30,7 +30,7 @@ VERSION = 2
 """Format version of the files: another one rewrites them."""
 MIN_DEVIATION = 1e-3
 """Minimum deviation in dB of a constant band."""
-TOGETHER = 256
+BATCH_SIZE = 256
 """Excerpts per batch of answers."""
 
 
@@ -118,7 +118,7 @@ class TrainingSet:
                 "or add sounds"
             )
         if not self.split(TEST):
-            several = f'; train.labels = "{SEVERAL}" takes the {self.omitted:,} left out' if self.omitted else ""
+            several = f'; train.labels = "{SEVERAL_LABELS}" takes the {self.omitted:,} left out' if self.omitted else ""
             raise FileError(f"{out} has no sound in its test split: write train.test = 0.2{several}")
 
     def split(self, name: str) -> list[SoundFrames]:
@@ -134,8 +134,8 @@ class TrainingSet:
     def whole(self, sounds: Sequence[SoundFrames], frames: int) -> Iterator[tuple[F32, NDArray[np.int64]]]:
         """All consecutive excerpts of sounds: `[n, frames, bands]`, and the index in `sounds` of each."""
         places = [(n, k * frames) for n, sound in enumerate(sounds) for k in range(max(1, sound.frames // frames))]
-        for first in range(0, len(places), TOGETHER):
-            some = places[first : first + TOGETHER]
+        for first in range(0, len(places), BATCH_SIZE):
+            some = places[first : first + BATCH_SIZE]
             excerpts = np.stack([self.excerpt(sounds[n], start, frames) for n, start in some])
             yield excerpts, np.array([n for n, _ in some])
 
@@ -192,7 +192,9 @@ def make_set(
         known = sorted({label for _, split, _, labels, _, _ in rows if split == TRAIN for label in labels})
         if len(known) < 2:
             each = "" if several else " with one label each"
-            hint = f'; where sounds have more, write train.labels = "{SEVERAL}"' if omitted and not several else ""
+            hint = (
+                f'; where sounds have more, write train.labels = "{SEVERAL_LABELS}"' if omitted and not several else ""
+            )
             raise FileError(
                 f"{out} has {len(known)} labels in its training split, of {len(rows)} sounds{each}; at least two are "
                 f"needed: see `antiphon dataset check`{hint}"
@@ -293,7 +295,7 @@ def class_counts(items: Sequence[SourceItem], settings: TrainSettings) -> dict[s
 def _several(items: Sequence[SourceItem], settings: TrainSettings) -> bool:
     """Whether sounds have any number of labels: by the settings, else if most do not have exactly one."""
     if settings.labels:
-        return settings.labels == SEVERAL
+        return settings.labels == SEVERAL_LABELS
     return sum(len(item.labels) != 1 for item in items) * 2 > len(items)
 
 

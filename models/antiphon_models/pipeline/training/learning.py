@@ -35,7 +35,7 @@ VERSION = 1
 CLASSIFIERS, TENSORBOARD = "classifiers", "tensorboard"
 TOLERANCE = 1e-4
 """Maximum difference of a graph's probabilities from the framework's own."""
-COMPARED = 64
+COMPARED_EXCERPTS = 64
 """Number of excerpts in that comparison."""
 Watch = Callable[[int, EpochFigures], None]
 """Callback after each epoch with the number completed, and its figures."""
@@ -180,7 +180,7 @@ def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, 
         path = Path(folder) / MODEL
         trainer.export(path)
         graph = path.read_bytes()
-    sounds = (training.split(VALID) or training.split(TRAIN))[:COMPARED]
+    sounds = (training.split(VALID) or training.split(TRAIN))[:COMPARED_EXCERPTS]
     excerpts = np.stack([training.excerpt(sound, 0, job.frames) for sound in sounds])
     own = trainer.answers(excerpts)
     place = job.folder(framework) / MODEL

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon_models.stems.recorded import LONG, pieces, recorded
+from antiphon_models.stems.recorded import MIN_MUSIC_SECONDS, pieces, recorded
 
 
 @pytest.mark.parametrize("name", ["song", "guitar"])
@@ -15,7 +15,7 @@ def test_a_scene_is_a_part_of_a_piece_without_a_voice(tmp_path: Path, name: str)
     folder = tmp_path / "debian/fretsonfire-songs-muldjord/usr"
     folder.mkdir(parents=True)
     rate = 16000
-    t = np.arange(round((LONG + 2) * rate)) / rate
+    t = np.arange(round((MIN_MUSIC_SECONDS + 2) * rate)) / rate
     sound = 0.3 * np.sin(2 * np.pi * 440 * t) + 0.2 * np.random.default_rng(1).standard_normal(len(t)) * (
         t % 0.5 < 0.02
     )

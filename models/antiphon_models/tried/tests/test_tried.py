@@ -61,7 +61,7 @@ def test_a_decoder_of_notes_is_one_that_latent_plays(job, monkeypatch, recipe):
 def test_capsules_code_a_reference(job, monkeypatch):
     rng = np.random.default_rng(1)
     sounds = [(0.1 * rng.standard_normal((3, 8 * capsules.RATE))).astype(np.float32) for _ in range(2)]
-    monkeypatch.setattr(capsules, "HELD", 2)
+    monkeypatch.setattr(capsules, "VALIDATION_SHARE", 2)
     monkeypatch.setattr(capsules.material, "make", lambda *args: [0, 1])
     monkeypatch.setattr(capsules.material, "load", lambda path: sounds[path])
     monkeypatch.setattr(capsules, "REFERENCE", 128)

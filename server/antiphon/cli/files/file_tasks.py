@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.files.midifile import SUFFIXES, WRITTEN
+from antiphon.files.midifile import SUFFIXES, WRITABLE_SUFFIXES
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 RUN_BLOCK = 1024
 """Default block size of `run` in frames: files have no latency to keep short, and longer blocks cost less."""
-MOST_TAIL, MOST_FADE = 600.0, 10.0
+MAX_TAIL, MAX_FADE = 600.0, 10.0
 """Largest values of `--tail` and `--fade`, in seconds."""
-UNDER = "--limit keeps them below it, --normalise -14 sets the loudness"
+OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
 """Advice about samples beyond full scale."""
 S = TypeVar("S", float, float | None)
 J = TypeVar("J")
@@ -139,7 +139,7 @@ def report(*written: Written) -> None:
     """A line on standard output for each, after over-full-scale warnings on standard error."""
     for each in written:
         if each.over:
-            complain(f"{each.over}; {UNDER}")
+            complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
         typer.echo(str(each))
 
 
@@ -191,7 +191,7 @@ def takes_notes_alone(info: ProcessorInfo) -> bool:
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
     """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
-        return source.suffix if source.suffix.lower() in WRITTEN else WRITTEN[0]
+        return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else WRITABLE_SUFFIXES[0]
     return sound_suffix(source)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.files.sound_finish import SoundFinish, SoundTagger
-from antiphon.files.sound_tags import FOUND
+from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.containers.id3 import NAMES
 from antiphon.kernel.runtime.suggestion import instead
@@ -48,9 +48,9 @@ def finish_of(asked: FinishOptions, rate: int = 0) -> SoundFinish:
     for given in asked.tag or ():
         name, equals, text = given.partition("=")
         text = " ".join(text.split())
-        if name not in (*NAMES, *FOUND):
-            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *FOUND))}")
-        if not equals and name in FOUND:
+        if name not in (*NAMES, *ESTIMATED_TAGS):
+            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
+        if not equals and name in ESTIMATED_TAGS:
             wished.append(name)
         elif not text or len(text) > LONGEST or (name == "bpm" and not _is_tempo(text)):
             one = "a tempo, as --tag bpm=120" if name == "bpm" else f"text, as --tag {name}=… of {LONGEST} characters"

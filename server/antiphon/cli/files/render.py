@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli.files.file_tasks import (
-    MOST_FADE,
-    MOST_TAIL,
+    MAX_FADE,
+    MAX_TAIL,
     failures,
     gather_tasks,
     hertz,
@@ -52,8 +52,8 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
     if asked.seconds is not None and not 0.0 <= asked.seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {asked.seconds:g}")
     check_cue(asked.cue)
-    within("--tail", asked.tail, MOST_TAIL)
-    within("--fade", asked.fade, MOST_FADE)
+    within("--tail", asked.tail, MAX_TAIL)
+    within("--fade", asked.fade, MAX_FADE)
     finish = finish_of(finishing, hertz(asked.rate))
     if is_script(asked.patch):
         from antiphon.cli.files.render_script import render_script

@@ -12,8 +12,8 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.files.file_tasks import (
-    MOST_FADE,
-    MOST_TAIL,
+    MAX_FADE,
+    MAX_TAIL,
     RUN_BLOCK,
     FileTask,
     RunSettings,
@@ -28,7 +28,7 @@ from antiphon.cli.files.finish_options import FinishOptions, finish_of, tags_of
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar, ask
-from antiphon.files.midifile import WRITTEN
+from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.params import instead_of
 from antiphon.kernel.errors import FileError, UsageError
@@ -116,8 +116,8 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
 
     if not MIN_BLOCK <= asked.block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {asked.block}")
-    within("--tail", asked.tail, MOST_TAIL)
-    within("--fade", asked.fade, MOST_FADE)
+    within("--tail", asked.tail, MAX_TAIL)
+    within("--fade", asked.fade, MAX_FADE)
     finish = finish_of(finishing, hertz(asked.rate))
     with endable():
         loaded = load(check=False)
@@ -317,8 +317,8 @@ def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
         ending = _ENDINGS.get(what, "")
         if ending and written.suffix.lower() != ending:
             raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
-        if what == "--midi-out" and written.suffix.lower() not in WRITTEN:
-            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITTEN)}")
+        if what == "--midi-out" and written.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(WRITABLE_SUFFIXES)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
     with ProgressBar(job.plugin, 1000, 1) as progress:

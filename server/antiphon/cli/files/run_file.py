@@ -14,7 +14,7 @@ from antiphon.cli.files.file_tasks import FileTask, RunSettings, takes_notes_alo
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.files.audiowrite import AudioWriter, format_of
-from antiphon.files.midifile import WRITTEN
+from antiphon.files.midifile import WRITABLE_SUFFIXES
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -36,7 +36,7 @@ MAX_PASSES = 4
 """Maximum analysis passes over a file, so that a processor that always asks for more ends."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
-_MIDI = " or ".join(WRITTEN)
+_MIDI = " or ".join(WRITABLE_SUFFIXES)
 
 
 def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:

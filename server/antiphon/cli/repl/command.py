@@ -19,7 +19,7 @@ def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_P
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
 
-    from antiphon.cli.repl.conversation import PROMPT, REFRESH, AddressCompleter, Repl, converse, panic_key
+    from antiphon.cli.repl.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, converse, panic_key
 
     # one of the two is enough for a server of one's own
     osc = ports.osc_port(osc_port, None if http_port == HTTP_PORT else http_port)
@@ -31,7 +31,7 @@ def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_P
         history=FileHistory(str(history)),
         completer=AddressCompleter(lambda: connected.declared),
         bottom_toolbar=connected.status_line,
-        refresh_interval=REFRESH,
+        refresh_interval=REFRESH_SECONDS,
         key_bindings=panic_key(connected, typer.echo),
     )
     with connected.follow():

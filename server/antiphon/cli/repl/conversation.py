@@ -100,7 +100,7 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
 HOST = "127.0.0.1"
 TIMEOUT_SECONDS = 5.0
 """Timeout in seconds of an answer."""
-REFRESH = 0.5
+REFRESH_SECONDS = 0.5
 """Seconds between updates of the status line."""
 PROMPT = "antiphon> "
 HELP = """\
@@ -145,7 +145,7 @@ class Repl:
 
     @contextmanager
     def follow(self) -> Iterator[None]:
-        """Within this context a thread refreshes every `REFRESH` seconds, and after each message: typing and F12 wait
+        """Within this context a thread refreshes every `REFRESH_SECONDS`, and after each message: typing and F12 wait
         for no answer.
         """
         over = Event()
@@ -153,7 +153,7 @@ class Repl:
         def follow() -> None:
             while not over.is_set():
                 self.refresh()
-                self._soon.wait(REFRESH)
+                self._soon.wait(REFRESH_SECONDS)
                 self._soon.clear()
 
         Thread(target=follow, name="status", daemon=True).start()

@@ -23,7 +23,7 @@ from antiphon.kernel.runtime import extras
 # typer carries its command-line library inside in some versions and beside it in others; both give
 # `BadParameter` its base classes.
 _Usage, _Shown = typer.BadParameter.__mro__[1:3]
-NOTHING_HALF = "no incomplete file was left"
+NO_PARTIAL_FILES = "no incomplete file was left"
 """Sentence about an interrupted command whose files are written atomically."""
 
 
@@ -63,7 +63,7 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except Ended as ended:
         return _interrupted(ended.number, ended.kept)
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(signal.SIGINT, NOTHING_HALF)
+        return _interrupted(signal.SIGINT, NO_PARTIAL_FILES)
     except typer.Exit as asked:
         return asked.exit_code
     except AntiphonError as error:
@@ -107,7 +107,7 @@ def complain(message: str) -> None:
 
 
 @contextmanager
-def endable(kept: str = NOTHING_HALF) -> Iterator[None]:
+def endable(kept: str = NO_PARTIAL_FILES) -> Iterator[None]:
     """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -21,21 +21,21 @@ import typer
 
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
-TIMEOUT_SECONDS = 2.0
+SHOW_DELAY = 2.0
 """Delay in seconds of the bar."""
 REDRAW = 0.1
 
 
-_drawn = False
+_bar_visible = False
 
 
 def clear() -> None:
     """Erases the bar, so that the next output begins at the start of the line."""
-    global _drawn
-    if _drawn:
+    global _bar_visible
+    if _bar_visible:
         sys.stderr.write("\r\033[K")
         sys.stderr.flush()
-        _drawn = False
+        _bar_visible = False
 
 
 class ProgressBar:
@@ -44,7 +44,7 @@ class ProgressBar:
     def __init__(self, label: str, total: int | None, rate: int) -> None:
         self.label, self.total, self.rate = label, total, rate
         self._began = time.monotonic()
-        self._next = self._began + TIMEOUT_SECONDS
+        self._next = self._began + SHOW_DELAY
         self._on_terminal = sys.stderr.isatty()
         self._pipe = _descriptor()
         if self._pipe >= 0:
@@ -93,8 +93,8 @@ def _descriptor() -> int:
 
 
 def _draw(line: str) -> None:
-    global _drawn
-    _drawn = True
+    global _bar_visible
+    _bar_visible = True
     sys.stderr.write(line)
     sys.stderr.flush()
 

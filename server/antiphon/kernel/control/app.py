@@ -131,7 +131,7 @@ class ControlApp:
         self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(options.surfaces)
-        self._saved_counts = dict.fromkeys(figures.KEPT, 0)
+        self._saved_counts = dict.fromkeys(figures.KEPT_COUNTERS, 0)
 
     # ---- life
 

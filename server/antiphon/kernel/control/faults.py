@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 log = logging.getLogger("antiphon.control")
-LOGGED = 1.0
+LOG_SECONDS = 1.0
 """Seconds between two tracebacks in the log; a sender may trigger the same fault at any rate."""
 
 
@@ -21,7 +21,7 @@ class ControlFaults:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._logged = -LOGGED
+        self._logged = -LOG_SECONDS
         self.count = 0
         self.last = ""
 
@@ -41,11 +41,11 @@ class ControlFaults:
             loop.default_exception_handler(context)
 
     def add(self, what: str, error: Exception) -> str:
-        """Counts a fault and returns it as a sentence, with a traceback in the log every `LOGGED` seconds at most."""
+        """Counts a fault and returns it as a sentence, with a traceback in the log every `LOG_SECONDS` at most."""
         self.count += 1
         self.last = f"Antiphon failed at {what} ({type(error).__name__}); please report it"
         now = self._clock()
-        if now - self._logged >= LOGGED:
+        if now - self._logged >= LOG_SECONDS:
             self._logged = now
             log.error("%s; so far this happened %d times", self.last, self.count, exc_info=error)
         return self.last

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
-CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
+CALLED_HOOKS = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
 """Hooks for which a plugin is imported; a plugin with transports is imported if the settings ask for one."""
-LOGGED = 1.0
+EVENT_LOG_SECONDS = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
 
 
@@ -42,7 +42,7 @@ class ServerHooks:
         """Chooses the plugins to import; nothing is imported before `start`."""
         self._settings, self._fresh = settings, fresh
         self._asked = {info.name: info.plugin for info in catalog.transports if is_wanted(info.options, settings)}
-        called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}
+        called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED_HOOKS.intersection(hooks)}
         self._wanted = called | set(self._asked.values())
         self._dispatcher: HookDispatcher | None = None
         self._transports: list[tuple[str, Any]] = []
@@ -82,7 +82,7 @@ class ServerHooks:
         """Calls the event hooks, between turns: they must return at once."""
         for failure in dispatcher.call("antiphon_event", app=app, event=event):
             now = monotonic()
-            if now - self._logged.get(failure.name, -LOGGED) >= LOGGED:
+            if now - self._logged.get(failure.name, -EVENT_LOG_SECONDS) >= EVENT_LOG_SECONDS:
                 self._logged[failure.name] = now
                 count = dispatcher.count[failure.name, "antiphon_event"]
                 _warn(failure, f"; so far this happened {count} times" if count > 1 else "")

@@ -15,16 +15,16 @@ from antiphon.kernel.runtime.settings import MAX_BLOCK
 log = logging.getLogger("antiphon.control")
 STALL_LOG_SECONDS = 60.0
 """Seconds between two log lines about stalls."""
-BUSY = 0.8
+BUSY_LOAD = 0.8
 """Mean load of a block above which the patch, not the machine's wake-up latency, is taken for the cause."""
-CROWDED = 2.5
+CROWDED_LOAD = 2.5
 """Load average per core above which programs other than Antiphon are taken for a cause."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
     """Options of the serve command at which blocks `late_ns` late would have been in time."""
     blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
-    if engine.load_mean > BUSY and len(blocks) > 1:
+    if engine.load_mean > BUSY_LOAD and len(blocks) > 1:
         return f"--block {blocks[1]}"
     need = max(engine.ahead + 1, ahead_for(late_ns, engine.block, engine.rate))
     if need <= MAX_AHEAD and late_ns < (MAX_AHEAD - 1) * engine.block * 1e9 / engine.rate:
@@ -36,7 +36,9 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
 def remedy(engine: EngineStatus, late_ns: int) -> str:
     """Advice against blocks that were `late_ns` late; no option alone fixes other programs' load."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
-    others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
+    others = (
+        f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED_LOAD * cores else "to end that,"
+    )
     return f"{others} start the server with {setting(engine, late_ns)}"
 
 

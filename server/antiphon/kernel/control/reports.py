@@ -30,7 +30,7 @@ log = logging.getLogger("antiphon.control")
 
 CLIP_EVENT_SECONDS, CLIP_LOG_SECONDS = 1.0, 60.0
 """Seconds between two clipping reports: to surfaces, and in the log."""
-QUIET = 1e-5
+SILENT_LEVEL = 1e-5
 """Level below which meters are sent as 0 (-100 dBFS)."""
 
 
@@ -118,7 +118,7 @@ class Reports:
         names = {n.id: n.name for n in self._session.state.by_id.values()}
         changed = {}
         for number, level in levels.items():
-            loud = tuple(x if x > QUIET else 0.0 for x in level)
+            loud = tuple(x if x > SILENT_LEVEL else 0.0 for x in level)
             if number in names and self._levels.get(number) != loud:
                 changed[names[number]] = (float(loud[0]), float(loud[1]))
                 self._levels[number] = (loud[0], loud[1])

@@ -16,7 +16,7 @@ from antiphon.kernel.workers.status import WorkerStatus
 
 SYNTH = "synth/"
 """Prefix of the names of synth workers."""
-KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
+KEPT_COUNTERS = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
 """Counters carried over to the next control process. The kernel's own belong to the socket, which stays."""
 
 
@@ -31,14 +31,14 @@ class StatusSource(OscServer, Protocol):
 
 
 def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
-    """Writes the counters of `KEPT` into the state folder's mapped memory, in that order."""
-    for place, name in enumerate(KEPT):
+    """Writes the counters of `KEPT_COUNTERS` into the state folder's mapped memory, in that order."""
+    for place, name in enumerate(KEPT_COUNTERS):
         counters[place] = float(counts[name])
 
 
 def saved_counts(counters: Numbers) -> dict[str, int]:
     """Counters written by `save_counts`; 0 for an invalid number."""
-    counts = {name: counters[place] for place, name in enumerate(KEPT)}
+    counts = {name: counters[place] for place, name in enumerate(KEPT_COUNTERS)}
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
 

@@ -38,8 +38,8 @@ from antiphon.kernel.session.commands import Now
 from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.workers.low_latency_events import EventWriter
 
-SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
-PLACES = {name: place for place, name in enumerate(SAID)}
+REPORT_KINDS = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
+PLACES = {name: place for place, name in enumerate(REPORT_KINDS)}
 """Numbers of the kinds of reports."""
 KINDS = tuple(event.kind for event in EVENTS)
 """Kinds of the events that a node emits; a report holds their index."""
@@ -187,7 +187,7 @@ class RemoteEngine:
                 result.append(report)
         for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
             node, cell = where >> 16, (where & 0xFFFF) - 1
-            match SAID[kind]:
+            match REPORT_KINDS[kind]:
                 case "synced":
                     result.append(Synced(token))
                 case "late":

@@ -19,7 +19,7 @@ MAX_CLIP_EVENTS = 1024
 MAX_CLIP_BEATS = 1024.0
 MAX_CLIP_TEXT = 1 << 17
 """Most characters of all clips of a patch, whose file may be twice as large."""
-LONGEST_NAME, LONGEST_EVENT = 64, 200
+MAX_NAME, MAX_EVENT = 64, 200
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"]+)(?!\S)')
 """A word, or in quotes a text that may have spaces or be written as a number."""
 _FULL = f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one"
@@ -56,8 +56,8 @@ def check_clips(clips: Mapping[str, PatchClip]) -> None:
     if len(clips) > MAX_CLIPS or sum(len(event) for clip in clips.values() for event in clip.events) > MAX_CLIP_TEXT:
         raise RequestError(_FULL)
     for name, clip in clips.items():
-        if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-            raise RequestError(f"a clip's name has 1 to {LONGEST_NAME} characters, not {short_repr(name)}")
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise RequestError(f"a clip's name has 1 to {MAX_NAME} characters, not {short_repr(name)}")
         if not (0.0 <= clip.beats <= MAX_CLIP_BEATS and -1 <= clip.place < MAX_CLIPS):
             raise RequestError(f"a clip takes 0 to {MAX_CLIP_BEATS:g} beats and a place -1 to {MAX_CLIPS - 1}")
         if len(clip.events) > MAX_CLIP_EVENTS:
@@ -70,9 +70,9 @@ def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
     others = {other: clip for other, clip in clips.items() if other != name}
     check_clips({**others, name: PatchClip(0.0)})
     text = MAX_CLIP_TEXT - sum(len(event) for clip in others.values() for event in clip.events)
-    if text < LONGEST_EVENT:
+    if text < MAX_EVENT:
         raise RequestError(_FULL)
-    return min(text // LONGEST_EVENT, MAX_CLIP_EVENTS)
+    return min(text // MAX_EVENT, MAX_CLIP_EVENTS)
 
 
 def _message(event: str) -> ClipMessage:
@@ -80,7 +80,7 @@ def _message(event: str) -> ClipMessage:
     beat, _, rest = event.partition(" ")
     address, *args = _WORD.findall(rest) or ("",)
     at = _argument(beat)
-    known = address.startswith(_ADDRESSES) and len(event) <= LONGEST_EVENT and not _WORD.sub("", rest).strip()
+    known = address.startswith(_ADDRESSES) and len(event) <= MAX_EVENT and not _WORD.sub("", rest).strip()
     if isinstance(at, str) or not 0.0 <= at <= MAX_CLIP_BEATS or not known:
         raise RequestError(
             "an event of a clip is a beat and a message of a note, a parameter, a macro or a scene, as in "

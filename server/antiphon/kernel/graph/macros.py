@@ -17,7 +17,7 @@ from antiphon.kernel.graph.names import MACRO, NAME
 
 MACRO_NUMBER = -3
 """Node number of `macro`, below those of `in` and `out`."""
-MOST, MOST_TARGETS = 8, 16
+MOST, MAX_TARGETS = 8, 16
 """Maximum macros of a patch, and maximum targets of a macro."""
 CURVES = 0.1, 10.0
 """Range of a curve's exponent."""
@@ -93,8 +93,8 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
     one = isinstance(body, dict) or (isinstance(body, list) and bool(body) and isinstance(body[0], str))
     entries = [body] if one else body
-    if not isinstance(entries, list) or not 1 <= len(entries) <= MOST_TARGETS:
-        raise PatchError(f'takes ["node.param", low, high], or a list of 1 to {MOST_TARGETS} of them')
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_TARGETS:
+        raise PatchError(f'takes ["node.param", low, high], or a list of 1 to {MAX_TARGETS} of them')
     return Macro(name, tuple(_target(entry, find) for entry in entries))
 
 

@@ -11,13 +11,13 @@ from antiphon.kernel.runtime.processes.scheduling import thread_clocks
 
 OVERRUN_SECONDS = 1.0
 """Accumulated overrun time at which a node fails, seconds."""
-RETURNED_SECONDS = 0.1
+RETURN_SECONDS = 0.1
 """Accumulated overrun time at which a retried node fails, seconds."""
-TRIED_SECONDS = 30.0
+PROBATION_SECONDS = 30.0
 """Probation time of a retried node, seconds."""
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+FIRST_PAUSE, MAX_PAUSE = 2.0, 60.0
 """Pause in seconds before a retry; doubled at each failure during probation."""
-BATCH_SIZE = 0.02
+RESET_PAUSE = 0.02
 """Pause in seconds before a node that gave NaN is reset, outside of a probation: its fade is over then."""
 SLEEP_NS = 100_000_000
 """Maximum sleep counted within one block: the whole process may have been stopped."""
@@ -67,7 +67,7 @@ class Overruns:
             return ""
         self.open_ns += spent
         tried = sample < self._tried_until
-        if self.open_ns < (RETURNED_SECONDS if tried else OVERRUN_SECONDS) * 1e9:
+        if self.open_ns < (RETURN_SECONDS if tried else OVERRUN_SECONDS) * 1e9:
             return ""
         self._pause = self._next_pause() if tried else FIRST_PAUSE
         return (
@@ -76,12 +76,12 @@ class Overruns:
         )
 
     def _next_pause(self) -> float:
-        return min(max(2.0 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        return min(max(2.0 * self._pause, FIRST_PAUSE), MAX_PAUSE)
 
     def not_finite(self, reason: str, sample: int) -> str:
         """Accounts for a block with NaN: the node is reset at once, and after a pause where that did not help."""
         if sample >= self._tried_until:
-            self._pause = BATCH_SIZE
+            self._pause = RESET_PAUSE
             return reason
         self._pause = self._next_pause()
         return f"{reason} again; it is tried again in {self._pause:g} s"
@@ -94,4 +94,4 @@ class Overruns:
     def returned(self, sample: int, rate: int) -> None:
         """Begins the probation of a retried node at `sample`."""
         self.open_ns = 0.0
-        self._tried_until = sample + round(TRIED_SECONDS * rate)
+        self._tried_until = sample + round(PROBATION_SECONDS * rate)

@@ -19,13 +19,13 @@ PREVIOUS = "~"
 """Suffix of the name of a patch's previous version, before it was saved over. It can be loaded and is not listed."""
 SETS = "live"
 """Folder of the set lists, inside a folder of patches."""
-LISTED = "listed"
+LISTED_KEY = "listed"
 """Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
 TOOLS = "tools"
 """Group of the rig-check patches, which are not performed: lists show them last."""
 HEAD = 4096
 """Bytes read of a file: enough for its first comment and its first keys."""
-LINE = 400
+MAX_LINE_LETTERS = 400
 """Most characters of a description, and of a hint."""
 MAX_GROUP_LETTERS = 40
 """Most characters of a group's name."""
@@ -34,7 +34,7 @@ FRESH_NS, SHARE = 250_000_000, 20
 Files may be edited in place, and frequent requests must not block control."""
 TICK_NS = 50_000_000
 """Coarsest timestamp step of a file system's clock, by which a change is detected."""
-FEW = 300
+MAX_NAME_READS = 300
 """Maximum files read for an error's list of names; beyond it, file stems are listed."""
 MAX_ENTRIES = 20_000
 """Maximum cached file entries."""
@@ -104,11 +104,11 @@ def _described(path: Path) -> PatchEntry:
     entry = PatchEntry(
         name=composed(path.stem),
         line=line(text),
-        hint=_text(top, "hint", LINE),
+        hint=_text(top, "hint", MAX_LINE_LETTERS),
         group=_text(top, "group", MAX_GROUP_LETTERS),
         own=False,
         hides=False,
-        listed=top.get(LISTED) is not False,
+        listed=top.get(LISTED_KEY) is not False,
         path=path,
     )
     if stamp is not None and time.time_ns() - stamp[1] > TICK_NS:
@@ -141,7 +141,7 @@ def names_beside(part: str = "") -> list[str]:
         known = stamps, sorted({path.stem for folder in folders for path in _files(folder)})
         if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
             _file_names[folders] = known
-    return names(part) if len(known[1]) <= FEW else known[1]
+    return names(part) if len(known[1]) <= MAX_NAME_READS else known[1]
 
 
 def line(text: str) -> str:
@@ -153,14 +153,14 @@ def line(text: str) -> str:
         comment.append(each.lstrip("# ").rstrip())
     description = " ".join(comment).strip()
     if description:
-        return printable(_SENTENCE.split(description, 1)[0])[:LINE]
+        return printable(_SENTENCE.split(description, 1)[0])[:MAX_LINE_LETTERS]
     named = re.search(r'^name\s*=\s*"([^"\n]*)"', text, re.MULTILINE)
-    return printable(named[1])[:LINE] if named else ""
+    return printable(named[1])[:MAX_LINE_LETTERS] if named else ""
 
 
 def hint(path: Path) -> str:
     """First-step hint of a patch file; "" if it has none or cannot be read."""
-    return _text(_top(head_of(path)), "hint", LINE)
+    return _text(_top(head_of(path)), "hint", MAX_LINE_LETTERS)
 
 
 def _top(text: str) -> dict[str, Any]:

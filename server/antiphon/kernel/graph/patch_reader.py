@@ -100,7 +100,7 @@ class PatchReader:
         if convert(data, _Head, "a patch").format > newest:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
-        one_line("hint", file.hint, 0, patch_list.LINE)
+        one_line("hint", file.hint, 0, patch_list.MAX_LINE_LETTERS)
         one_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
         return file
 

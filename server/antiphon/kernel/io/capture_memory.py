@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.resources import anonymous_file
 
 CHANNELS = 256
 """Channels of a node at most: an owner is the node's number times this, plus the channel."""
-LEAST_BYTES, MOST_BYTES, SHARE = 32 << 20, 256 << 20, 8
+MIN_BYTES, MAX_BYTES, SHARE = 32 << 20, 256 << 20, 8
 """Bytes of the ring at least and at most, and the share of the free memory at the start that it may take."""
 _HEADER = 4096
 
@@ -38,8 +38,8 @@ class CaptureShape:
     @staticmethod
     def of(rate: int, block: int, free: int) -> CaptureShape | None:
         """A shape for so many bytes of free memory; None where that is short."""
-        size = min(MOST_BYTES, free // SHARE)
-        return CaptureShape(rate, block, size // (4 * block + 32)) if size >= LEAST_BYTES else None
+        size = min(MAX_BYTES, free // SHARE)
+        return CaptureShape(rate, block, size // (4 * block + 32)) if size >= MIN_BYTES else None
 
 
 class CaptureMemory:

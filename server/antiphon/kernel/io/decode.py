@@ -26,7 +26,7 @@ STALL, PIPE_STALL = 10.0, 60.0
 keeps the decoder busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
 MAX_SECONDS = 6 * 3600
 """The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
-LARGEST = 2.0**32
+MAX_SAMPLE = 2.0**32
 """The largest sample of a file of floats, where 1 is full scale: unscaled whole numbers of 32 bits are below it, and
 squares of what is far above overflow in what plays them."""
 _UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "CAF", "AIFF", "AU")
@@ -190,14 +190,16 @@ def _check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
     """Raises `FileError` where a block, which begins at `begin` seconds, holds what is no number or no sound."""
     # the sum of squares is as small only if every sample is, and costs no array
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.dot(block.ravel("K"), block.ravel("K")) <= LARGEST:
+        if np.dot(block.ravel("K"), block.ravel("K")) <= MAX_SAMPLE:
             return
-        wrong = ~(np.abs(block) <= LARGEST)
+        wrong = ~(np.abs(block) <= MAX_SAMPLE)
     if wrong.any():
         at = int(np.argmax(wrong.any(axis=0)))
         sample = block[int(np.argmax(wrong[:, at])), at]
         what = (
-            f"{sample:.3g}, and {LARGEST:.3g} is the most" if np.isfinite(sample) else "not a number (NaN or infinite)"
+            f"{sample:.3g}, and {MAX_SAMPLE:.3g} is the most"
+            if np.isfinite(sample)
+            else "not a number (NaN or infinite)"
         )
         raise refusal(name, f"its sample at {begin + at / rate:.3f} s is {what}; mend it in an editor")
 

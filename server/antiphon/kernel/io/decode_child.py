@@ -49,21 +49,21 @@ PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 CHAIN_SECONDS = 1.0
 """Seconds in which what follows an Ogg stream in a pipe is waited for."""
-PATIENCE, SHARE = 0.9, 0.25
+TIMEOUT_SECONDS, SHARE = 0.9, 0.25
 """Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
 each second of sound: ordinary files take under a hundredth."""
 LOOKING = 3.0
 """Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
 PART_TIMEOUT = 4.0
 """Seconds of processor time for a part."""
-MOST_SECONDS, WORN_SECONDS = 3600, 600
+MAX_SECONDS, WORN_SECONDS = 3600, 600
 """Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
 MARGIN, BEFORE = 4096, 16384
 """Frames before and after a part that are decoded for the resampler, whose filter is shorter; those before it that a
 lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
 OPEN_FILES = 32
 """Files open at once, of which parts are read."""
-LONGEST_TAG, LONGEST_REASON = 1000, 4096
+MAX_TAG, MAX_REASON = 1000, 4096
 """Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
 
@@ -92,7 +92,12 @@ class BlockSender:
             raise Stopped
         if len(block):
             self.got += len(block)
-            _allow(min(PATIENCE, PATIENCE + SHARE * self.got / self._own - (time.process_time() - self._begun)))
+            _allow(
+                min(
+                    TIMEOUT_SECONDS,
+                    TIMEOUT_SECONDS + SHARE * self.got / self._own - (time.process_time() - self._begun),
+                )
+            )
         if self._resample is not None:
             block = self._resample.resample_chunk(block, last=last)
         if len(block):
@@ -211,7 +216,7 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
     try:
         if request["do"] == "stream":
             with _received(descriptors) as fd:
-                _allow(PATIENCE)
+                _allow(TIMEOUT_SECONDS)
                 decode(fd, request["rate"], channel)
         elif request["do"] == "part":
             _allow(PART_TIMEOUT)
@@ -224,7 +229,7 @@ def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.
     except Refused as reason:
         channel.send({"failed": str(reason), "clean": True})
     except Exception as error:
-        channel.send({"failed": _reason(error)[:LONGEST_REASON], "clean": False})
+        channel.send({"failed": _reason(error)[:MAX_REASON], "clean": False})
 
 
 def decode(fd: int, rate: int, channel: HelperChannel) -> None:
@@ -234,7 +239,7 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
         return
     _allow(LOOKING)
     found = layout(fd)
-    _allow(PATIENCE)
+    _allow(TIMEOUT_SECONDS)
     if found.kind == "m4a":
         _decode_mpeg4(fd, rate, channel)
     else:
@@ -322,7 +327,7 @@ def _received(descriptors: socket.socket) -> Iterator[int]:
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
     tags = []
     for name in NAMES:
-        text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:LONGEST_TAG])
+        text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:MAX_TAG])
         if text.strip():
             tags.append((name, " ".join(text.split())))
     return tags
@@ -347,7 +352,7 @@ def _allow(seconds: float) -> None:
 def _confine() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    limit_resources(address=MEMORY, cpu=MOST_SECONDS, core=0, file=0)
+    limit_resources(address=MEMORY, cpu=MAX_SECONDS, core=0, file=0)
     os.chdir("/")
 
 

@@ -16,7 +16,7 @@ from antiphon.kernel.runtime.sound_formats import channel_order
 
 BLOCK_SAMPLES = 32768
 """Samples (frames times channels) that are decoded at once, at most."""
-SLACK = 4096
+SLACK_FRAMES = 4096
 """Frames by which a lossy file may miss its length, beside a hundredth of it."""
 UNKNOWN_FRAMES = 1 << 60
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
@@ -118,6 +118,6 @@ class LinkedFile:
 
 def check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool) -> None:
     """Raises `Refused` where fewer frames came than are wanted; a lossy file may miss a few."""
-    slack = SLACK + (promised or 0) // 100 if lossy else 0
+    slack = SLACK_FRAMES + (promised or 0) // 100 if lossy else 0
     if wanted is not None and got + slack < wanted:
         raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")

@@ -38,9 +38,9 @@ def log_lines() -> None:
     logging.getLogger().handlers[0].setFormatter(Line(f"{before}antiphon: %(message)s", LOG_TIME))
 
 
-LARGEST = 10_000_000
+MAX_BYTES = 10_000_000
 """Bytes of the file, from which it is copied away."""
-KEPT = 5
+KEPT_FILES = 5
 """Copies, FILE.1 the latest."""
 
 
@@ -88,11 +88,11 @@ def _redirect(path: str) -> None:
 def rotate() -> None:
     """Copies the log away once it is full; nothing without `--log`, or where another program moved the file."""
     path = os.environ.get(LOG_FILE)
-    if path is None or (here := os.fstat(2)).st_size < LARGEST:
+    if path is None or (here := os.fstat(2)).st_size < MAX_BYTES:
         return
     with contextlib.suppress(OSError):  # a full disk: it grows on, or the lines are lost
         if os.path.samestat(here, os.stat(path)):
-            for number in range(KEPT - 1, 0, -1):
+            for number in range(KEPT_FILES - 1, 0, -1):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(f"{path}.{number}", f"{path}.{number + 1}")
             shutil.copy(path, f"{path}.1")

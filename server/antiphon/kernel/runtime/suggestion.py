@@ -11,9 +11,9 @@ MOST = 400
 """Most characters of a list of names in an error, two lines of a terminal; the names beyond are counted."""
 LONGEST = 64
 """Most characters of a name that is compared with known ones, none of which is longer."""
-NEAR = 0.7
+MIN_SIMILARITY = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
-SUGGESTED = 2
+MAX_SUGGESTIONS = 2
 MANY, NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
@@ -32,8 +32,8 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     # of a short name two letters in turn are more than difflib allows
     swapped = [asked[:k] + asked[k + 1] + asked[k] + asked[k + 2 :] for k in range(len(asked) - 1)]
     matches = dict.fromkeys([*(word for word in swapped if word in spelled and word != asked)])
-    matches |= dict.fromkeys(difflib.get_close_matches(asked, spelled, SUGGESTED, NEAR))
-    return tuple(spelled[match] for match in list(matches)[:SUGGESTED])
+    matches |= dict.fromkeys(difflib.get_close_matches(asked, spelled, MAX_SUGGESTIONS, MIN_SIMILARITY))
+    return tuple(spelled[match] for match in list(matches)[:MAX_SUGGESTIONS])
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def _described(name: str, docs: Mapping[str, str]) -> str:
     found = [other for other, doc in docs.items() if name.lower() in re.findall(r"\w+", doc.lower())]
-    return f"did you mean {' or '.join(found[:SUGGESTED])}? " if found else ""
+    return f"did you mean {' or '.join(found[:MAX_SUGGESTIONS])}? " if found else ""
 
 
 def list_names(known: Iterable[str]) -> str:

@@ -32,14 +32,14 @@ NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
 """Controllers of a value by name: `name_number`, and the halves of the value, a 32-bit float, in 65536ths."""
 MAX_NAMED = 16
 """Maximum values by name of a note."""
-BEYOND = 128
+FIRST_EXTRA_VALUE = 128
 """Number of the first further value: beyond MIDI's controllers, so no device can send it."""
 MOST = CONTROLLERS + 32
 """Maximum values of a note."""
-LAST = BEYOND + MOST - CONTROLLERS - 1
+LAST = FIRST_EXTRA_VALUE + MOST - CONTROLLERS - 1
 """Largest control number of a value."""
 _OTHERS, _THEIRS = " of others", " here"
-UNMEANT = 60
+DEFAULT_NOTE = 60
 """Note number of a note without one."""
 _WORD_BITS = 53
 """Bits of a word's hash: the precision of a 64-bit float."""
@@ -60,9 +60,9 @@ def value_number(place: int) -> int:
     """Control number of a value.
 
     `place`: place of the value's parameter among `note_params`, from 0. Returns `FIRST` to 119 for the first
-    `CONTROLLERS`, `BEYOND` and up for the others.
+    `CONTROLLERS`, `FIRST_EXTRA_VALUE` and up for the others.
     """
-    return FIRST + place if place < CONTROLLERS else BEYOND + place - CONTROLLERS
+    return FIRST + place if place < CONTROLLERS else FIRST_EXTRA_VALUE + place - CONTROLLERS
 
 
 def value_place(number: int) -> int:
@@ -72,7 +72,7 @@ def value_place(number: int) -> int:
     """
     if FIRST <= number < FIRST + CONTROLLERS:
         return number - FIRST
-    return number - BEYOND + CONTROLLERS if BEYOND <= number <= LAST else -1
+    return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number <= LAST else -1
 
 
 def word_number(word: str) -> float:
@@ -134,7 +134,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             checked = param.check(value)
             number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
             values.append(Control(value_number(own[name]), number, 1, node, when))
-    begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else UNMEANT
+    begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else DEFAULT_NOTE
     end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
     return [begin, *values, NoteOn(note, velocity, 1, node, when), *end]
 

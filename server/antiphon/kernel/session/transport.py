@@ -21,7 +21,15 @@ from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.session.transport_server import TransportServer
 
-PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")
+BUTTONS = (
+    "/set/next",
+    "/set/previous",
+    "/patch/undo",
+    "/patch/redo",
+    "/transport/play",
+    "/transport/stop",
+    "/panic",
+)
 """Addresses a controller button may trigger: complete actions without an argument."""
 CUE, CAPTURE = "/cue", "/capture"
 """Addresses a controller button may trigger with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
@@ -86,10 +94,10 @@ def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
 def pressable(target: str) -> bool:
     """True if a target of `Learner.learn` is an address that a button triggers.
 
-    `target`: "node.param", or an address. Returns True for those of `PRESSABLE`, for "/cue NAME" and "/capture BARS
+    `target`: "node.param", or an address. Returns True for `BUTTONS`, "/cue NAME" and "/capture BARS
     [NODE]".
     """
-    return target in PRESSABLE or _WITH_ARGUMENTS.fullmatch(target) is not None
+    return target in BUTTONS or _WITH_ARGUMENTS.fullmatch(target) is not None
 
 
 def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
@@ -105,7 +113,7 @@ def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
     return (address, rest) if rest else (address,)
 
 
-COUNTING = ("absolute", "relative", "twos", "offset", "sign")
+COUNTING_MODES = ("absolute", "relative", "twos", "offset", "sign")
 """Encodings of endless controllers: two's complement, offset by 64, or sign bit."""
 
 
@@ -119,8 +127,8 @@ def settable(param: Param, address: str) -> None:
 
 
 NEAR, FAR = 0.15, 1.0
-"""Shares of the beat error corrected per beat: of a small one, treated as noise, and from `WIDE` on."""
-WIDE = 0.02
+"""Shares of the beat error corrected per beat: of a small one, treated as noise, and from `WIDE_ERROR` on."""
+WIDE_ERROR = 0.02
 """Beat error from which it is corrected at the share `FAR`."""
 MOST = 0.1
 """Maximum relative deviation from the other clock's tempo."""
@@ -135,7 +143,7 @@ def steered_tempo(bpm: float, away: float) -> float:
 
     `away`: beats by which the other clock is ahead. Returns beats per minute: within `MOST` of `bpm`.
     """
-    share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE) ** 2))
+    share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE_ERROR) ** 2))
     return bpm * (1.0 + max(-MOST, min(MOST, share)))
 
 

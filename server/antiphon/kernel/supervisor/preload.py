@@ -16,7 +16,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
-from antiphon.kernel.synth.info import TOLD
+from antiphon.kernel.synth.info import NULL_LOG_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     registered = loaded.factories["synths"]
     choice = backends.choice_with(settings, synths.BackendChoice(backends.choose(settings.synth, registered)))
     if choice.info.name == synths.NULL.name:
-        log = folder / TOLD
+        log = folder / NULL_LOG_FILE
         log.unlink(missing_ok=True)
         choice = replace(choice, settings=(("path", str(log)),))
         if settings.synth == "auto":

@@ -20,7 +20,7 @@ from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.synth.backend import SynthSettings, shape_in
 from antiphon.kernel.workers.spec import WorkerSpec
 
-TOLD = "synth-told.jsonl"
+NULL_LOG_FILE = "synth-told.jsonl"
 """Event log file of the null synth in the server's folder."""
 PREFIX = "synth/"
 """Prefix of the names of synth workers."""

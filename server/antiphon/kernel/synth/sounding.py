@@ -11,7 +11,7 @@ from antiphon.kernel.synth.backend import VOICES
 from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.shapes import RESET, ChannelBends
 
-TOLD = 128
+MAX_RESTORE_EVENTS = 128
 """Most events that restore a synth's state."""
 MOST = 128
 """Maximum tracked notes; the oldest is dropped first."""
@@ -104,11 +104,11 @@ class Sounding:
             for (channel, number), note in notes
             for kind, value in note.shape.items()
         ][-_MAX_SHAPES:]
-        room = TOLD - 2 * VOICES - len(dials) - len(programs) - len(shapes)
+        room = MAX_RESTORE_EVENTS - 2 * VOICES - len(dials) - len(programs) - len(shapes)
         own = sum(len(note.own) for _, note in notes)
         events = [*dials, *programs, *(events[-room:] if room > 0 else ()), *shapes]
         for (channel, number), note in notes:
-            events += note.own if len(events) + own + 2 * len(notes) <= TOLD else ()
+            events += note.own if len(events) + own + 2 * len(notes) <= MAX_RESTORE_EVENTS else ()
             events.append(Event("on", 0, number, note.velocity, channel, max(1, sample - note.began)))
         events += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
         return events

@@ -65,7 +65,7 @@ class Preloading:
         self._notify()
 
 
-AWAY = 77
+RESTART_STATUS = 77
 """Exit status if the worker's program or device did not answer: restarted without limit."""
 REFUSED = 78
 """Exit status if another start would fail too."""
@@ -82,7 +82,7 @@ class WorkerFault(Exception):
 def run(arena: Arena, number: int, bells: Bells) -> int:
     """Main function of a worker process, after the fork.
 
-    Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
+    Exit status: `RESTART_STATUS`, `REFUSED` or `FAULT`; the reason is in the entry.
     """
     entry = arena.entries[number]
     spec = entry.spec()
@@ -93,7 +93,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
         worker.prepare()
     except Unanswered as error:
         entry.set_reason(str(error))
-        return AWAY
+        return RESTART_STATUS
     except AntiphonError as error:
         entry.set_reason(str(error))
         return REFUSED

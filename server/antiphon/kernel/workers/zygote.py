@@ -239,7 +239,7 @@ class Zygote:
             words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
         code = os.waitstatus_to_exitcode(status)
-        if code == worker.AWAY and not child.killed:
+        if code == worker.RESTART_STATUS and not child.killed:
             words[WorkerWord.STATE] = State.WAITING
             self._start_wanted(entry)
             return

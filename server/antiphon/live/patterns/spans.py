@@ -15,22 +15,22 @@ T = TypeVar("T")
 U = TypeVar("U")
 Number: TypeAlias = int | float | Fraction
 """Type of times and factors in scripts."""
-FINEST = 1_000_000
+MAX_DENOMINATOR = 1_000_000
 """Largest denominator of a float's fraction, so that 1/3 and 0.1 are exact: off by 1e-12 at most."""
-FURTHEST = 1_000_000_000
+MAX_TIME = 1_000_000_000
 """Largest time or factor: above any set, and small enough for fast arithmetic."""
 
 
 def exact(value: Number, what: str = "a time") -> Fraction:
-    """Fraction of a number; for a float the nearest with a denominator up to `FINEST`.
+    """Fraction of a number; for a float the nearest with a denominator up to `MAX_DENOMINATOR`.
 
-    Raises UsageError: it is no number, or not finite, or beyond `FURTHEST`.
+    Raises UsageError: it is no number, or not finite, or beyond `MAX_TIME`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise UsageError(f"{what} takes a number, not {str(value)[:40]!r}")
-    if (isinstance(value, float) and not math.isfinite(value)) or not -FURTHEST <= value <= FURTHEST:
-        raise UsageError(f"{what} takes -{FURTHEST:g} to {FURTHEST:g}, not {str(value)[:40]}")
-    return Fraction(value).limit_denominator(FINEST) if isinstance(value, float) else Fraction(value)
+    if (isinstance(value, float) and not math.isfinite(value)) or not -MAX_TIME <= value <= MAX_TIME:
+        raise UsageError(f"{what} takes -{MAX_TIME:g} to {MAX_TIME:g}, not {str(value)[:40]}")
+    return Fraction(value).limit_denominator(MAX_DENOMINATOR) if isinstance(value, float) else Fraction(value)
 
 
 @dataclass(frozen=True, slots=True)

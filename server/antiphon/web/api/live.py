@@ -29,7 +29,7 @@ from antiphon.web.script_link import LONGEST_SCRIPT
 from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk."""
 HEAD = "from antiphon.live import *\n\n"
 """First lines of example scripts."""
@@ -216,7 +216,7 @@ def _write(name: str, text: str, replaces: bool) -> None:
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
-        fault = StorageFull if cause.errno in _FULL else FileError
+        fault = StorageFull if cause.errno in _DISK_FULL_ERRORS else FileError
         raise fault(f"the script could not be written: {paths.why(cause)}; nothing was changed") from None
 
 

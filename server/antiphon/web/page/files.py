@@ -22,7 +22,7 @@ TYPES = {
     "icon-maskable-512.png": "image/png",
 }
 """Files of the folder `assets` and their media types; each is served at `/page/NAME`."""
-OPEN = frozenset(f"/page/{name}" for name in TYPES)
+PUBLIC_PATHS = frozenset(f"/page/{name}" for name in TYPES)
 """Addresses that need no token: without them a browser could not show the field to enter it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "

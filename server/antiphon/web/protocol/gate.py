@@ -12,7 +12,7 @@ from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response,
 from antiphon.web.protocol.guard import Headers, HttpCounters, Limits, Site, asks_health, check_framing, check_size
 
 log = logging.getLogger("antiphon.http")
-COMMON = (
+COMMON_HEADERS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
@@ -101,7 +101,7 @@ def count_failure(counters: HttpCounters, what: str, why: object) -> None:
 
 def common_headers(last: bool) -> list[tuple[bytes, bytes]]:
     """The header fields of every response; with `last`, "Connection: close"."""
-    shown = [("Date", formatdate(usegmt=True)), *COMMON, *([("Connection", "close")] if last else [])]
+    shown = [("Date", formatdate(usegmt=True)), *COMMON_HEADERS, *([("Connection", "close")] if last else [])]
     return [(name.encode(), value.encode()) for name, value in shown]
 
 

@@ -12,7 +12,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session.commands import NudgeBeat, When
-from antiphon.kernel.session.transport import PRESSABLE
+from antiphon.kernel.session.transport import BUTTONS
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
@@ -125,7 +125,7 @@ ADDRESSES = (
             "that play by programs, as `soundfont`.", sets.handler("/program"), timed=True),
     Address("/learn", "s:address [x:cue] [s:node]", "The next MIDI controller that moves is mapped to "
             "`/node/NAME/PARAM`, over its whole range, or by steps where it is endless (told by its values, or by "
-            "`relative`, `twos`, `offset` or `sign` behind it), or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE)
+            "`relative`, `twos`, `offset` or `sign` behind it), or to one of " + ", ".join(f"`{a}`" for a in BUTTONS)
             + " as a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with "
             "bars and a node; the mapping is saved. Answers `/done /learn s:address s:control` then.", learn.learn,
             OWNER),

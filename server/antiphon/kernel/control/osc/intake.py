@@ -112,7 +112,7 @@ def _weight(args: tuple[Arg, ...]) -> int:
 
 
 PER_TURN = 100
-WHOLE = 256
+MAX_ATOMIC_MESSAGES = 256
 """Maximum messages of a bundle handled atomically, so that the engine gets all of it before one block. A pattern counts
 as the addresses it matches; a longer bundle is handled message by message."""
 SYNC = b"/sync"
@@ -197,7 +197,9 @@ class Intake:
         now = monotonic()
         while budget > 0:
             if rest:
-                budget -= self._elements(rest, max(budget, WHOLE) if len(rest) <= WHOLE else budget)
+                budget -= self._elements(
+                    rest, max(budget, MAX_ATOMIC_MESSAGES) if len(rest) <= MAX_ATOMIC_MESSAGES else budget
+                )
                 continue
             if not queue:
                 break

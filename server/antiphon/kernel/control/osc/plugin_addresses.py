@@ -25,7 +25,7 @@ from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.osc import Arg, encode
 
 log = logging.getLogger("antiphon.plugins")
-BATCH_SIZE = 4
+MAX_CONCURRENT = 4
 """Maximum concurrent async messages per plugin; a further one is refused."""
 _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text", "b": "a blob"}
 
@@ -77,9 +77,9 @@ class PluginAddresses:
 
     def _begin(self, info: AddressInfo, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
         """Starts an async handler as a task; a sender's `/synced` comes after its answer."""
-        if Counter(plugin for plugin, _ in self._open.values())[info.plugin] >= BATCH_SIZE:
+        if Counter(plugin for plugin, _ in self._open.values())[info.plugin] >= MAX_CONCURRENT:
             work.close()
-            raise EngineBusy(f"{BATCH_SIZE} such questions are open already; wait for the answer")
+            raise EngineBusy(f"{MAX_CONCURRENT} such questions are open already; wait for the answer")
         task = asyncio.get_running_loop().create_task(self._finish(info.path, peer, work), name=info.path)
         self._open[task] = info.plugin, peer.key
         task.add_done_callback(self._ended)

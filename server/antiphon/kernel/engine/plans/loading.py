@@ -17,7 +17,7 @@ from enum import IntEnum
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.engine.shared import Shared
 
-NOTED = 32
+MAX_NOTED_NODES = 32
 """Maximum length of the list of nodes that hung or crashed an engine; the oldest entry is dropped first."""
 _NAME_AT, _NAME_BYTES = 64, 64
 _NODES_AT = 16
@@ -116,12 +116,12 @@ class LoadingNote:
         self._name[0] = 0
         if not node.number or not (at_fault or again):
             return ""
-        self._note([*(entry for entry in self._entries() if entry != node), node][-NOTED:])
+        self._note([*(entry for entry in self._entries() if entry != node), node][-MAX_NOTED_NODES:])
         return name
 
     def _entries(self) -> list[Prepared]:
         at, words = _NODES_AT, self._words
-        count = min(NOTED, words[_Word.COUNT])
+        count = min(MAX_NOTED_NODES, words[_Word.COUNT])
         return [Prepared(words[at + 2 * n], words[at + 2 * n + 1]) for n in range(count)]
 
     def _note(self, nodes: list[Prepared]) -> None:

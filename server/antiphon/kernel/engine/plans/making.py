@@ -18,7 +18,7 @@ from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
-AGAIN_TIMEOUT = 1.0
+RESTART_TIMEOUT = 1.0
 """Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
 
 
@@ -98,7 +98,7 @@ class PlanMaker:
         kept = {host.name for host in outline.reused.values()}
         costs = {name: before.get(name, 0.0) if name in kept else 0.0 for name in outline.names}
         try:
-            measured = self.estimator.measure(new, AGAIN_TIMEOUT if again else TIMEOUT_SECONDS, versions)
+            measured = self.estimator.measure(new, RESTART_TIMEOUT if again else TIMEOUT_SECONDS, versions)
         except PluginError as error:
             if not again or isinstance(error, NodeError):
                 raise

@@ -29,7 +29,7 @@ from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.processes.child_process import listening
 
 OUTPUT = 1
-LEAST_FREE, MOST_LEFT = 0.1, 10e9
+MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN = 0.05
 NOTE = "recording.json"
@@ -166,7 +166,7 @@ class Recorder:
             return f"it has the {self._limit / 1e9:g} GB of --record-limit; record to another file"
         with contextlib.suppress(OSError):  # the next write reports what is wrong with the disk
             disk = os.statvfs(path.parent)
-            if disk.f_bavail * disk.f_frsize < min(disk.f_blocks * disk.f_frsize * LEAST_FREE, MOST_LEFT):
+            if disk.f_bavail * disk.f_frsize < min(disk.f_blocks * disk.f_frsize * MIN_FREE, MAX_LEFT):
                 return "the disk is nearly full; free some space, or record to another disk"
         return ""
 

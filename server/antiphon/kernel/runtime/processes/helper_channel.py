@@ -21,7 +21,7 @@ Message: TypeAlias = dict[str, Any]
 HEAD = struct.Struct("<QQ")
 LONGEST = 64 << 20
 """Bytes of a message's JSON, at most."""
-PIECE, MOST_PARTS = 1 << 20, 256
+PIECE, MAX_PARTS = 1 << 20, 256
 """Bytes of one read, buffers of one write."""
 
 
@@ -36,7 +36,7 @@ def write_message(fd: int, message: Message, *raw: Any) -> None:
     """Writes a message, JSON values and contiguous buffers, to a blocking descriptor; `OSError` if nothing reads."""
     parts = [memoryview(part).cast("B") for part in (pack(message, raw), *raw) if memoryview(part).nbytes]
     while parts:
-        count = os.writev(fd, parts[:MOST_PARTS])
+        count = os.writev(fd, parts[:MAX_PARTS])
         while parts and count >= len(parts[0]):
             count -= len(parts.pop(0))
         if count:

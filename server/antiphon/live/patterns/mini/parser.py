@@ -26,7 +26,7 @@ from antiphon.live.patterns.mini.tree import (
     number,
 )
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """Maximum bracket nesting: more than anyone reads, and few enough for Python's stack."""
 LONGEST = 20_000
 """Maximum characters of a text."""
@@ -47,7 +47,7 @@ _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """Tree of a text of at most `LONGEST` characters, with at most `DEEPEST` nested brackets.
+    """Tree of a text of at most `LONGEST` characters, with at most `MAX_DEPTH` nested brackets.
 
     Raises MiniError: it cannot be read; the error names the column.
     """
@@ -153,8 +153,8 @@ class _Parser:
     def _bracket(self) -> tuple[str, int]:
         """Consumes an opening bracket; returns the closing one, and the column of the opening one."""
         column = self._at
-        if len(self._open) >= DEEPEST:
-            raise self._error(f"brackets are nested deeper than {DEEPEST}; take some out")
+        if len(self._open) >= MAX_DEPTH:
+            raise self._error(f"brackets are nested deeper than {MAX_DEPTH}; take some out")
         self._open.append(column)
         self._at += 1
         return _CLOSING[self._text[column]], column

@@ -30,7 +30,7 @@ from antiphon.live.patterns.queries import Query
 T = TypeVar("T")
 MAX_EVENTS = 4096
 """Maximum events of a cycle: 16 a beat for each of 64 voices."""
-DEEPEST = 64
+MAX_DEPTH = 64
 """Maximum depth of nodes: a query calls itself about seven times for each, and Python allows 1,000 calls."""
 
 
@@ -64,8 +64,8 @@ class _Reading:
         """Upper bound of events and rests per cycle."""
         if id(node) in self._counts:  # a step that `!` repeats stands several times
             return self._counts[id(node)]
-        if self._depth >= DEEPEST:
-            raise MiniError(f"changes are nested deeper than {DEEPEST}; take some out", self._text, 0)
+        if self._depth >= MAX_DEPTH:
+            raise MiniError(f"changes are nested deeper than {MAX_DEPTH}; take some out", self._text, 0)
         self._depth += 1
         events = self._count(node)
         self._depth -= 1

@@ -36,7 +36,7 @@ def _often(share: float) -> Any:
     return lambda p, change: p.sometimes_by(share, change)
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "undegrade": lambda p: undegrade_by(p, 0.5),
     "never": lambda p, change: p,
     "some_cycles_by": lambda p, share, change: p.some_cycles(change, float(exact(share, "some_cycles_by"))),

@@ -320,7 +320,7 @@ def in_octave(p: P, octave: int) -> P:
     return p._new(queries.map_values(p.events, noted))
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
     "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
     "chord": lambda p, names=None: (

@@ -135,7 +135,7 @@ def contrast(p: P, change: Change, other: Change, **values: Any) -> P:
     return p._new(queries.stack([yes._changed(change, example).events, no._changed(other, example).events]))
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "overlay": lambda p, *others: p._new(queries.stack([p.events, *(as_pattern(other).events for other in others)])),
     "stut": lambda p, times, fade, cycles: p.echo(times, cycles, fade),
     "stutter": lambda p, times, cycles: echo_with(p, times, cycles, lambda q: q),

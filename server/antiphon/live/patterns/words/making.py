@@ -100,7 +100,7 @@ def pulse(width: Number = 0.5) -> Pattern[float]:
     return Pattern(queries.signal(lambda time, seed: float(Fraction(time) % 1 < share)))
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "slowcat": lambda *patterns: cat(*(as_pattern(pattern) for pattern in patterns)),
     "time_cat": lambda *steps: timecat(
         *((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat"))

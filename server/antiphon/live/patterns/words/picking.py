@@ -55,7 +55,7 @@ def _picker(how: str, around: bool) -> Callable[[P, Any], P]:
     return lambda p, choices: pick_from(p, choices, how, around=around)
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "pickmod_f": lambda p, numbers, changes: _pick_change(p, numbers, changes, around=True),
     "bind": lambda p, change: _bound(p, change, queries.join_inner),
     "squeeze_bind": lambda p, change: _bound(p, change, joins.join_squeeze),

@@ -124,7 +124,7 @@ def ghost(p: P) -> P:
     return once.superimpose(lambda q: soft(q).late(Fraction(5, 16)))
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "euclid_full": lambda p, pulses, steps, other: p._new(
         queries.stack([p.euclid(pulses, steps).events, euclid_inv(other, pulses, steps).events])
     ),

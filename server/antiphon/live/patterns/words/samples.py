@@ -157,7 +157,7 @@ def _put(values: dict[str, Any], key: str, number: float) -> None:
     values[name] = round(change(number), 6) if key in _SCALED else number
 
 
-MORE: dict[str, Any] = (
+EXTRA_WORDS: dict[str, Any] = (
     {
         "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
         "fit": lambda p: p._new(_fitted(p.events)),

@@ -40,13 +40,13 @@ class TableWord:
 
 WORDS: dict[str, TableWord] = {}
 """Words by their snake_case name."""
-NOT_HERE: dict[str, str] = {}
+UNSUPPORTED_WORDS: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
-_REMARKED: set[str] = set()
+_SHOWN_REMARKS: set[str] = set()
 """Remarks on words without effect already made; kept by forks, so that each is made once in a performance."""
 _PLAIN = ("int", "float", "Number")
 """Annotations of non-pattern arguments: a pattern in their place is the one to change."""
-NOTHING = "Nothing: "
+NO_EFFECT_PREFIX = "Nothing: "
 """Prefix of remarks on words without effect."""
 
 
@@ -56,7 +56,7 @@ def camel(name: str) -> str:
 
 
 def load(modules: tuple[ModuleType, ...]) -> None:
-    """Fills the table, and makes its words methods. modules: define the functions, or have them in `MORE`."""
+    """Fills the table, and makes its words methods. modules: define the functions, or have them in `EXTRA_WORDS`."""
     group = ""
     for line in Path(__file__).with_name("words.txt").read_text().splitlines():
         if line.startswith("["):
@@ -64,12 +64,12 @@ def load(modules: tuple[ModuleType, ...]) -> None:
             continue
         if group == "not here":
             lacking, _, instead = line.partition(" | ")
-            NOT_HERE[lacking] = instead
+            UNSUPPORTED_WORDS[lacking] = instead
             continue
         name, kind, also, example, doc = (part.strip() for part in line.split(" |"))
         function = next((found for module in modules if (found := _defined(module, name))), None)
         function = function or getattr(ControlPattern, name, None)
-        nothing, doc = doc.startswith(NOTHING), doc.removeprefix(NOTHING)
+        nothing, doc = doc.startswith(NO_EFFECT_PREFIX), doc.removeprefix(NO_EFFECT_PREFIX)
         function = function or (_nothing(doc) if nothing else _setter(name))
         if doc:
             function.__doc__, function.__qualname__ = doc, name  # as errors of calls name it
@@ -98,7 +98,7 @@ def _of_unnamed(name: str) -> Callable[..., Any]:
 
 
 def _defined(module: ModuleType, name: str) -> Any:
-    found = vars(module).get("MORE", {}).get(name) or vars(module).get(name)
+    found = vars(module).get("EXTRA_WORDS", {}).get(name) or vars(module).get(name)
     return found if isinstance(found, FunctionType) else None
 
 
@@ -111,8 +111,8 @@ def _setter(name: str) -> Callable[..., Any]:
 
 def _nothing(sentence: str) -> Callable[..., Any]:
     def function(p: Any, *_: Any, **__: Any) -> Any:
-        if sentence not in _REMARKED:
-            _REMARKED.add(sentence)
+        if sentence not in _SHOWN_REMARKS:
+            _SHOWN_REMARKS.add(sentence)
             print(sentence)
         return p
 

@@ -21,12 +21,12 @@ Change: TypeAlias = Callable[[Any], Any]
 _HALF = Fraction(1, 2)
 
 
-PACE: ContextVar[Callable[[], Fraction]] = ContextVar("pace", default=lambda: Fraction(30))
+CYCLES_PER_MINUTE: ContextVar[Callable[[], Fraction]] = ContextVar("pace", default=lambda: Fraction(30))
 """Cycles per minute of the script being read."""
 
 
 def cpm(p: P, cycles: Argument) -> P:
-    now = PACE.get()()
+    now = CYCLES_PER_MINUTE.get()()
     return p._new(each(cycles, "cpm", lambda n: queries.fast(p.events, above(n, "cpm") / now)))
 
 
@@ -212,7 +212,7 @@ def beat(p: P, steps: Argument, count: Number) -> P:
     return p._new(queries.for_each(numbers(steps, "beat"), placed))
 
 
-MORE: dict[str, Any] = {
+EXTRA_WORDS: dict[str, Any] = {
     "rolled": lambda p: rolled_by(p, Fraction(1, 4)),
     "time_loop": lambda p, cycles: ribbon(p, 0, cycles),
     "zoom": lambda p, begin, end: p._new(joins.zoom(p.events, *_places(begin, end, "zoom"))),

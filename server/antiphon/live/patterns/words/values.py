@@ -162,7 +162,7 @@ _PLAIN = {name: _plain(name) for name in OPERATIONS}
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
         setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
-MORE: dict[str, Any] = (
+EXTRA_WORDS: dict[str, Any] = (
     {
         "clamp": lambda p, low, high: p.map(lambda value: min(max(_number(value), low), high)),
         "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from antiphon.kernel.control.osc.arguments import Args, most, text, whole
-from antiphon.kernel.control.osc.handlers.time import MOST_BARS, node_number
+from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.session.transport import CAPTURE, COUNTING, CUE, PRESSABLE, pressable, settable
+from antiphon.kernel.session.transport import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
@@ -22,8 +22,8 @@ def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
         node, name = split_address(address)
         node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
-        if how not in ("", *COUNTING):
-            raise RequestError(f"how takes {', '.join(COUNTING)}, not {how[:60]!r}")
+        if how not in ("", *COUNTING_MODES):
+            raise RequestError(f"how takes {', '.join(COUNTING_MODES)}, not {how[:60]!r}")
     elif address.startswith(CAPTURE) and len(args) > 2:
         node_number(server.session, text(args, 2, "node"))
 
@@ -58,7 +58,7 @@ def _target(args: Args) -> tuple[str, str]:
         return target, target
     if address == CAPTURE:
         most(args, 3, "s:address i:bars [s:node]")
-        target = " ".join([CAPTURE, str(whole(args, 1, "bars", 1, MOST_BARS)), *map(str, args[2:])])
+        target = " ".join([CAPTURE, str(whole(args, 1, "bars", 1, MAX_BARS)), *map(str, args[2:])])
         return target, target
     most(args, 1, "s:address")
     return address, address if pressable(address) else ".".join(split_address(address))
@@ -74,6 +74,6 @@ def split_address(address: str) -> tuple[str, str]:
     """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):
-        buttons = ", ".join((*PRESSABLE, CUE))
+        buttons = ", ".join((*BUTTONS, CUE))
         raise RequestError(f"address takes /node/NAME/PARAM, {buttons} or {CAPTURE}, not {address[:60]!r}")
     return parts[0], parts[1]

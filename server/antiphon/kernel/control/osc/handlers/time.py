@@ -23,9 +23,9 @@ from antiphon.kernel.session.schedule import MAX_BEAT
 from antiphon.kernel.session.session import Session
 from antiphon.kernel.wire.osc import encode
 
-CAPTURES, MOST_BARS = "captures", 256
+CAPTURES, MAX_BARS = "captures", 256
 """Folder of captures in the performer's library, and maximum bars of one."""
-ROOM = 1 << 18
+MIN_FREE_BYTES = 1 << 18
 """Bytes that must be free to start a recording."""
 
 
@@ -118,7 +118,7 @@ def _recording_suffix(server: OscServer, name: str) -> str:
 
 
 def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
+    bars, name = whole(args, 0, "bars", 1, MAX_BARS), text(args, 1, "node", OUT)
     node = node_number(server.session, name)
     folder = paths.library() / CAPTURES
     path = _fresh(folder, text(args, 2, "name", unused_name(folder, f"{name}-{_now()}")), ".wav")
@@ -152,7 +152,7 @@ def _now() -> str:
 def _check_room(path: Path) -> None:
     """Raises `FileError` on a full disk, so that the sender is answered at once."""
     trial = path.with_name(f".{path.name}.room")
-    paths.reserve(trial, ROOM)
+    paths.reserve(trial, MIN_FREE_BYTES)
     trial.unlink(missing_ok=True)
 
 
