@@ -57,8 +57,8 @@ DENSE_BEATS = 16
 
 def main(swaps: int, seed: int, seconds: float) -> None:
     """Runs the bench. swaps: versions saved. seed: of their moments. seconds: of the run without any."""
-    runs = [perform(f"{seconds:g} s, idle", 0, 0, seconds, seed), perform(f"{seconds:g} s", 0, 1, seconds, seed)]
-    runs.append(perform(f"{swaps} versions", swaps, 1, 0.0, seed))
+    runs = [run_script(f"{seconds:g} s, idle", 0, 0, seconds, seed), run_script(f"{seconds:g} s", 0, 1, seconds, seed)]
+    runs.append(run_script(f"{swaps} versions", swaps, 1, 0.0, seed))
     table(
         f"{LOOPS} loops at {BPM:g} bpm, headless at 256: clicks in the recording",
         ("run", "busy processes", "clicks", "missing", "others", "largest error", "late", "missed blocks", "load"),
@@ -72,7 +72,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
             ("", "p50", "p99", "max"),
             [("from the save", *saved["wait_ms"].values()), ("from the bar line after it", *saved["over_ms"].values())],
         )
-    rates = [alone(), play_performance()]
+    rates = [run_alone(), play_performance()]
     table(
         "events a second of one script",
         ("", "events", "seconds", "events/s"),
@@ -81,7 +81,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
     finish("live", {"seed": seed, "runs": runs, "rates": rates})
 
 
-def perform(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
+def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
     """Performs the script at a server, and finds the clicks in its recording.
 
     Args:
@@ -162,7 +162,7 @@ def _compared(at: NDArray[np.int64]) -> dict[str, int]:
     }
 
 
-def alone() -> dict[str, Any]:
+def run_alone() -> dict[str, Any]:
     """Events of a dense script in virtual time, in this process."""
     performance = Performance(read("dense.py", DENSE_SCRIPT))
     begun = time.monotonic()

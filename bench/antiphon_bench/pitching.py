@@ -71,13 +71,14 @@ def pitch_row(name: str, shift: Shift) -> dict[str, Any]:
     """Largest pitch error of a tone in cents, residual power outside a chord's partials, and time taken."""
     t = np.arange(round(SECONDS * RATE)) / RATE
     cents = [
-        1200.0 * np.log2(line(shift((0.4 * np.sin(2 * np.pi * hertz * t)).astype(np.float32), n)) / hertz) - 100.0 * n
+        1200.0 * np.log2(strongest_line(shift((0.4 * np.sin(2 * np.pi * hertz * t)).astype(np.float32), n)) / hertz)
+        - 100.0 * n
         for hertz in HERTZ
         for n in SEMITONES
     ]
     x = chord(t)
     begun = time.process_time()
-    beside = [outside(shift(x, n), 2 ** (n / 12)) for n in SEMITONES]
+    beside = [outside_power(shift(x, n), 2 ** (n / 12)) for n in SEMITONES]
     spent = (time.process_time() - begun) / (len(SEMITONES) * SECONDS)
     return {"method": name, "cents": max(map(abs, cents)), "beside": float(np.mean(beside)), "ms": 1e3 * spent}
 
@@ -87,7 +88,7 @@ def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[s
     t = np.arange(round(SECONDS * RATE)) / RATE
     x = chord(t)
     begun = time.process_time()
-    beside = [outside(stretch(x, factor), 1.0) for factor in FACTORS]
+    beside = [outside_power(stretch(x, factor), 1.0) for factor in FACTORS]
     spent = (time.process_time() - begun) / (sum(FACTORS) * SECONDS)
     hits = 0.3 * x
     n = np.arange(12000)
@@ -97,8 +98,8 @@ def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[s
     for factor in FACTORS:
         y = stretch(hits, factor)
         for at in HITS:
-            _, before = edge(hits, at)
-            place, after = edge(y, round(at * factor))
+            _, before = steepest_edge(hits, at)
+            place, after = steepest_edge(y, round(at * factor))
             sharp.append(after / before)
             late.append(abs(place) / RATE)
     return {
@@ -119,14 +120,14 @@ def chord(t: F64) -> F32:
     return x.astype(np.float32)
 
 
-def line(y: F32) -> float:
+def strongest_line(y: F32) -> float:
     """The frequency of the largest line, in Hz, of the middle of y."""
     inner = y[RATE // 2 : RATE // 2 + 65536]
     power = np.abs(np.fft.rfft(inner * np.hanning(len(inner)), 1 << 20))
     return float(np.argmax(power)) * RATE / (1 << 20)
 
 
-def outside(y: F32, ratio: float) -> float:
+def outside_power(y: F32, ratio: float) -> float:
     """Power outside the chord's partials at `ratio` of their frequencies, in dB of the total."""
     inner = y[RATE // 2 : RATE // 2 + 65536]
     power = np.abs(np.fft.rfft(inner * np.hanning(len(inner)))) ** 2
@@ -138,7 +139,7 @@ def outside(y: F32, ratio: float) -> float:
     return float(10.0 * np.log10(power[kept].sum() / power.sum() + 1e-12))
 
 
-def edge(x: F32, at: int) -> tuple[int, float]:
+def steepest_edge(x: F32, at: int) -> tuple[int, float]:
     """Position of the steepest millisecond near a frame, as an offset in frames, and its slope."""
     near = np.abs(np.diff(x, 2))[max(0, at - 2500) : at + 2500]
     level = np.convolve(near, np.ones(48) / 48, "same")

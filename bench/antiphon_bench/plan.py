@@ -68,7 +68,7 @@ def main(seconds: float, seed: int) -> None:
             runs += [partial(board.process, x, RATE, block, False) for board in boards]
             for plan in plans:
                 plan.input[:] = x
-            ours, one, theirs, their_one = least(runs, round(seconds * RATE / block / ROUNDS))
+            ours, one, theirs, their_one = min_times(runs, round(seconds * RATE / block / ROUNDS))
             rows.append(
                 {
                     "block": block,
@@ -118,7 +118,7 @@ def plan_run(plan: Plan) -> Callable[[], object]:
     return run
 
 
-def least(runs: list[Callable[[], object]], count: int) -> list[float]:
+def min_times(runs: list[Callable[[], object]], count: int) -> list[float]:
     """Minimum microseconds per call, with the runs interleaved, over all rounds."""
     for run in runs:
         for _ in range(WARM_UP_BLOCKS):
@@ -138,7 +138,7 @@ def patch_row(loaded: Loaded, name: str, block: int, seconds: float) -> dict[str
     graph = load_patch(name, loaded.catalog, trusted=True).graph
     ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
     plan = compile_plan(graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), ids)
-    (spent,) = least([plan_run(plan)], round(seconds * RATE / block / ROUNDS))
+    (spent,) = min_times([plan_run(plan)], round(seconds * RATE / block / ROUNDS))
     native = sum(plan.native.native(place) for place in range(len(plan.steps)))
     close_hosts(plan.hosts.values(), {})
     share = spent / 1e6 / (block / RATE)

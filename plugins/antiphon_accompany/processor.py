@@ -12,7 +12,7 @@ from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Proces
 from antiphon.api.kernels import BeatRest
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
-from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, Due
+from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike
 from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.band.tempo import PlayerTempo
@@ -67,7 +67,7 @@ class Accompany(Processor):
         self.played: list[tuple[float, Chord | None]] = []
         self._bend = PlayerBend()
         self._all_off = False
-        self._due: list[Due] = []
+        self._due: list[PendingStrike] = []
         self._next: int | None = None
         self._rests = BeatRest(spec.rate, _JUMP)
         self._clear()
@@ -207,7 +207,7 @@ class Accompany(Processor):
                 insort(self._due, due)
         for span in self._chords.around(beat, meter, follow):
             if beat < span.start < beat + 1:
-                insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
+                insort(self._due, PendingStrike(span.start, "", _TURN, 0.0, span.end))
 
     def _mix(self, io: IO, frame: int) -> None:
         """Sends the levels of the style's parts at every bar: a synth may have been reset."""
@@ -266,7 +266,7 @@ class Accompany(Processor):
                 near = any(due.part == part and due.start < beat + RESTRIKE_GAP for due in self._due)
                 if note.end - beat > RESTRIKE_GAP and not near:
                     again.add(part)
-                    insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
+                    insort(self._due, PendingStrike(beat, part, note.what, note.velocity, note.end))
         if self._harmony.known is not None:
             self.played.append((beat, chord))
         return again
@@ -307,7 +307,7 @@ class Accompany(Processor):
             found = recognise(self._zone)
             self._unknown = found is None
             if found is None:
-                insort(self._due, Due(beat + _ROLLED, "", _HELD, 0.0, beat))
+                insort(self._due, PendingStrike(beat + _ROLLED, "", _HELD, 0.0, beat))
             else:
                 self._given.add(found, beat)
                 self._follow_hand(io, event.offset, beat)
@@ -338,7 +338,7 @@ class Accompany(Processor):
             if key[1] == number or self._band.clashes(key[1]):
                 self._sounding.end(io, key, frame)
 
-    def _strike(self, io: IO, frame: int, due: Due) -> None:
+    def _strike(self, io: IO, frame: int, due: PendingStrike) -> None:
         band = self._band
         if due.what == _TURN:
             text = self._chords.at(due.start, self._harmony.meter, "text")

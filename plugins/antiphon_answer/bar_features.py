@@ -133,7 +133,7 @@ class BarHistory:
         """Number of stored events of a part."""
         return len(self._slots[part])
 
-    def forget_before(self, slot: int) -> None:
+    def drop_events_before(self, slot: int) -> None:
         """Drops events before `slot`."""
         for part in range(_PART):
             self._slots[part] = self.since(part, slot)
@@ -252,7 +252,7 @@ class BarReader(BarHistory):
     def chances(self, part: int) -> F64:
         """`[INTERVALS, TIMES]`: of the part's next event by its memory; a view that the next call overwrites."""
         if part == MELODY:
-            return self.improviser.foresee().reshape(INTERVALS, TIMES)
+            return self.improviser.next_probabilities().reshape(INTERVALS, TIMES)
         self._memories[part].predict(self._histories[part], *self._uniform, self._chances)
         return self._chances.reshape(INTERVALS, TIMES)
 

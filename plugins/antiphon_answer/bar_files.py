@@ -58,7 +58,9 @@ def continuation_by_bars(
     drums = with_fills((e for e in made if e.part == DRUMS), given.bar, start, start + bars * given.bar, seed)
     made = [*(e for e in made if e.part != DRUMS), *drums]
     up = int(str(settings["transpose"]))
-    tune = [Planned(e.slot, e.length, min(127, max(0, e.code + up)), _loud(given, e)) for e in made if e.part == MELODY]
+    tune = [
+        Planned(e.slot, e.length, min(127, max(0, e.code + up)), _velocity(given, e)) for e in made if e.part == MELODY
+    ]
     beside = {
         track: [note for event in made if event.part == part for note in _notes(event)]
         for part, track in tracks.items()
@@ -116,7 +118,7 @@ def write_parts(path: Path, given: MelodyFile, beside: Mapping[int, Sequence[Pla
     return seconds
 
 
-def _loud(given: MelodyFile, event: BarEvent) -> float:
+def _velocity(given: MelodyFile, event: BarEvent) -> float:
     """Velocity of the last given note at the same place of the bar; else of the last."""
     same = [n.velocity for n in given.notes[-64:] if n.slot % given.bar == event.slot % given.bar]
     return same[-1] if same else given.notes[-1].velocity

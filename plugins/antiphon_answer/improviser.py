@@ -52,7 +52,7 @@ class Planned(NamedTuple):
 
 
 @dataclass
-class Wishes:
+class AnswerSettings:
     """Settings of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
 
     originality: int = 6
@@ -73,7 +73,7 @@ class Improviser:
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.memory = Memory()
-        self.wishes = Wishes()
+        self.wishes = AnswerSettings()
         self.fixed = -1
         self._kept, self._copied, self._drawn = 0, Matches(), 0
         self._history, self._going = Matches(), Matches()
@@ -154,7 +154,7 @@ class Improviser:
         time = min(TIMES - 1, max(0, slot - self.slot))
         return -math.log2(self._chances[interval * TIMES + time])
 
-    def foresee(self) -> NDArray[np.float64]:
+    def next_probabilities(self) -> NDArray[np.float64]:
         """Probabilities `[SYMBOLS]` of the next note by interval and time; a view that the next call overwrites."""
         self._predict(self._history, self.slot, self._pitch, self._interval, self._time)
         return self._chances

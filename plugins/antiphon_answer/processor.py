@@ -40,7 +40,7 @@ MAX_WAITING, MAX_SOUNDING = 256, 32
 """Maximum pending notes, and sounding ones; further ones are dropped, the oldest is ended."""
 
 
-class Waiting(NamedTuple):
+class PendingNote(NamedTuple):
     """A pending note. start, length: in beats; length below 0 while unknown."""
 
     start: float
@@ -85,7 +85,7 @@ class Answer(Processor):
         read_corpus(self._improviser, str(self.settings["corpus"]))
         self._sound = SoundAnswer(spec) if self.settings["audio"] else None
         self._sounding: dict[int, float] = {}
-        self._waiting: list[Waiting] = []
+        self._waiting: list[PendingNote] = []
         self._held: dict[int, float] = {}
         # shadow, canon: the note that sounds of each key that is down
         self._shadows: dict[int, int] = {}
@@ -199,7 +199,7 @@ class Answer(Processor):
             return
         late = self._bars * self._meter if self._mode == "canon" else 0.0
         to = self._in_key(pitch + self._transpose)
-        self._waiting.append(Waiting(beat + late, to, velocity, -1.0 - pitch))
+        self._waiting.append(PendingNote(beat + late, to, velocity, -1.0 - pitch))
 
     def _shorten(self, io: IO, pitch: int, beat: float, frame: int) -> None:
         """Sets the length of a copied note."""
@@ -289,9 +289,9 @@ class Answer(Processor):
 
     def _put(self, note: Planned) -> None:
         pitch = min(127, max(0, note.pitch + self._transpose))
-        self._waiting.append(Waiting(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
+        self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 
-    def _play(self, io: IO, frame: int, note: Waiting) -> None:
+    def _play(self, io: IO, frame: int, note: PendingNote) -> None:
         if self._mode not in ("shadow", "canon"):
             self._end_all(io, frame)
         elif note.pitch in self._sounding:

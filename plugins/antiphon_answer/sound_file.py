@@ -12,7 +12,7 @@ from antiphon.api import F64, BlockTime, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon_answer.sounding import SoundAnswer, SoundWishes
+from antiphon_answer.sounding import SoundAnswer, SoundAnswerSettings
 
 BLOCK = 512
 DEFAULT_SLICE_SECONDS = 0.5
@@ -69,7 +69,7 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     end = start + bars * meter
     total = frames + round((end - beats.at(frames)) * beats.period * rate)
     node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
-    wishes = SoundWishes("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
+    wishes = SoundAnswerSettings("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
     out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
 
     def played() -> Iterator[Samples]:

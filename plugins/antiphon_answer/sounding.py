@@ -18,7 +18,7 @@ JUMP_BEATS = 0.25
 """Beat difference from which the clock has jumped."""
 
 
-class SoundWishes(NamedTuple):
+class SoundAnswerSettings(NamedTuple):
     """Settings; see the parameters of `Answer`. mode: "" where `SoundAnswer.answer` alone begins."""
 
     mode: str
@@ -99,7 +99,7 @@ class SoundAnswer:
         io.report("known", self.memory.known)
 
     def advance(
-        self, sound: F32, out: F32, time: BlockTime, io: IO | None = None, wishes: SoundWishes | None = None
+        self, sound: F32, out: F32, time: BlockTime, io: IO | None = None, wishes: SoundAnswerSettings | None = None
     ) -> None:
         """Records sound and adds the answer to `out`, from beat to beat of the clock."""
         frames, at = sound.shape[1], 0
@@ -125,7 +125,7 @@ class SoundAnswer:
         self._last = self.memory.count - 1
         self._heard = 0
 
-    def _beat(self, beat: int, wishes: SoundWishes) -> None:
+    def _beat(self, beat: int, wishes: SoundAnswerSettings) -> None:
         mode, bars, meter, pause, most, seed = wishes
         memory, length = self.memory, bars * meter
         sounds = memory.beat((beat - 1) % meter)
@@ -174,9 +174,9 @@ class SoundAnswer:
             self._new.begin(beat)
 
 
-def _wishes(io: IO | None, frame: int) -> SoundWishes:
+def _wishes(io: IO | None, frame: int) -> SoundAnswerSettings:
     assert io is not None
-    return SoundWishes(
+    return SoundAnswerSettings(
         str(io.at("mode", frame)),
         int(io.at("bars", frame)),
         int(io.at("meter", frame)),

@@ -38,7 +38,7 @@ Words = tuple[int | float | str, ...]
 
 
 @dataclass(slots=True)
-class _Held:
+class _HeldNote:
     """A held note: its start, its quantised start, and its end, None while held.
 
     Attributes:
@@ -75,7 +75,7 @@ class Take:
     loops: bool = True
     dropped: int = 0
     _messages: list[tuple[float, str, Words]] = field(default_factory=list)
-    _notes: dict[Words, list[_Held]] = field(default_factory=dict)
+    _notes: dict[Words, list[_HeldNote]] = field(default_factory=dict)
     _values: dict[int, list[NodeEvent]] = field(default_factory=dict)
     _count: int = 0
 
@@ -137,11 +137,11 @@ class Take:
             if declared:
                 self._add(at, *on, beat)
                 return
-            if not _holdable(on):
+            if not _is_recordable(on):
                 self.dropped += 1
                 return
         if self._fits(at, 2, beat):
-            self._notes.setdefault(key, []).append(_Held(beat, at, on))
+            self._notes.setdefault(key, []).append(_HeldNote(beat, at, on))
 
     def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
         """Names and values of a note with its own; None for unknown ones."""
@@ -171,7 +171,7 @@ class Take:
 
     def _add(self, beat: float, address: str, words: Words, heard: float | None = None) -> None:
         if self._fits(beat, 1, beat if heard is None else heard):
-            if _holdable((address, words)):
+            if _is_recordable((address, words)):
                 self._messages.append((beat, address, words))
             else:
                 self.dropped += 1
@@ -196,7 +196,7 @@ class Take:
         return PatchClip.of(self.beats, sorted(messages, key=lambda one: (one[0], one[1] != "/note/off")), place)
 
 
-def _holdable(message: tuple[str, Words]) -> bool:
+def _is_recordable(message: tuple[str, Words]) -> bool:
     """Whether a clip may contain the message: it is short enough, and without quotation marks in texts."""
     try:
         PatchClip.of(0.0, [(_MAX_BEAT, *message)]).messages()

@@ -249,7 +249,7 @@ class Denoise(Processor):
         if mask is not None and (early or self._hum.subtracts):
             mask.compute(learned)
         if mask is not None and file.heard:
-            mask.forget_levels()
+            mask.free_levels()
 
     def step(self, io: IO) -> Step | None:
         return self._player.step(io) if self._whole is None and self._player is not None else None

@@ -163,7 +163,7 @@ def _shortened(
                 piece = end_of[:, np.where(places < count, count - 1 - places, places - count)]
             spectra.past[:, np.arange(age, age + piece.shape[1]) & spectra.mask] = piece
             age += piece.shape[1]
-        stretcher.hop_from(until)
+        stretcher.vocoder_hop(until)
         first = max(0, -done)
         if first < min(hop, frames - done):
             yield spectra.output[:, first : frames - done]

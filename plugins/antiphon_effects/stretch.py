@@ -270,7 +270,7 @@ class Stretcher:
         for state in (self._loudest, self.place, self.state):
             state.fill(0)
 
-    def hop_from(self, end: int) -> None:
+    def vocoder_hop(self, end: int) -> None:
         """Computes `spectra.output`, the next output hop, from the input before frame `end`, as a plain vocoder."""
         effects_pace_hop(end, self.spectra.record, self.record)
 

@@ -46,18 +46,18 @@ def card_of(address: str, *, changed: bool = False) -> PluginCard:
     known = address
     try:
         known = f"vst3:{allowed('vst3', rest)}" if kind == "vst3" else address  # also one whose description is kept
-        card = kept(known) or _made(known)
+        card = cached_card(known) or _made(known)
     except ParamError as error:
         card = PluginCard(address, problem=str(error))
     if card.problem and changed:
-        before = kept(known, changed=True)
+        before = cached_card(known, changed=True)
         card = before if before is not None else card
     if card.problem:
         raise ParamError(f"uri: {card.name or address[:200]} {card.problem}")
     return card
 
 
-def kept(address: str, *, changed: bool = False) -> PluginCard | None:
+def cached_card(address: str, *, changed: bool = False) -> PluginCard | None:
     """Cached description, if the plugin's library is the same or may be `changed`; else None."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError), _place(address).open("rb") as file:
         data = json.loads(file.read())
@@ -87,7 +87,7 @@ def _made(address: str) -> PluginCard:
     if thread.is_alive():
         raise ParamError("is still being described; give it again in a few seconds")
     _looking.pop(address, None)
-    return kept(address) or PluginCard(address, problem="could not be described")
+    return cached_card(address) or PluginCard(address, problem="could not be described")
 
 
 def _look(address: str) -> None:

@@ -93,7 +93,7 @@ def _failed(address: str, why: str) -> PluginCard:
 
 
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
-    end = run_forked(partial(_try, address, read), SECONDS, MAX_BYTES)
+    end = run_forked(partial(_test_plugin, address, read), SECONDS, MAX_BYTES)
     try:
         answer: dict[str, Any] = json.loads(end.data)
     except ValueError:
@@ -108,7 +108,7 @@ def _how(end: ForkedEnd) -> str:
     return f"crashed when it was tried ({how})"
 
 
-def _try(address: str, read: Callable[[], PluginCard]) -> bytes:
+def _test_plugin(address: str, read: Callable[[], PluginCard]) -> bytes:
     """Child process: describes a plugin, creates it, and plays four hops of silence."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, SECONDS + 1.0)

@@ -79,10 +79,10 @@ class World:
         plugin = _call("plugins_get_by_uri", self._all, self.uri(uri))
         if not plugin:
             raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
-        return _Reading(self, plugin, uri).card()
+        return _PortReader(self, plugin, uri).card()
 
 
-class _Reading:
+class _PortReader:
     """Builder of one plugin's port description."""
 
     def __init__(self, world: World, plugin: int, uri: str) -> None:

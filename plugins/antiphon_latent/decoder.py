@@ -14,7 +14,7 @@ from antiphon.api import F32, FileError, note_number
 from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import printable_path, read_sound
 from antiphon.api.backends.models import ModelError, read_weights
-from antiphon_latent.partials import FRAMES, LONGEST, ROW, begin_of, measure
+from antiphon_latent.partials import FRAMES, LONGEST, ROW, measure, onset_frame
 
 AXES = 8
 CONDITIONS = 5
@@ -76,9 +76,9 @@ class PartialDecoder:
 
     def loudest(self, hidden: F32) -> F32:
         """Maximum level in dB over the frames `LEVEL_FRAMES`, `[n]`."""
-        return np.array([self.loudest_of(row) for row in hidden], np.float32)
+        return np.array([self.note_peak_level(row) for row in hidden], np.float32)
 
-    def loudest_of(self, hidden: F32) -> float:
+    def note_peak_level(self, hidden: F32) -> float:
         """As `loudest`, for one note `[width]`, without allocation."""
         np.matmul(hidden, self._sounded, out=self._power)
         np.add(self._power, self._sounded_base, out=self._power)
@@ -182,7 +182,7 @@ def place_of(path: str, decoder: PartialDecoder) -> tuple[F32, float]:
     sound = listening_mono(read_sound(Path(path), rate=RATE).samples)
     if float(np.abs(sound).max(initial=0.0)) < 1e-4:
         raise FileError(f"{printable_path(path)} is silent; give `like` a file with one note")
-    sound = sound[begin_of(sound) :][: round((LONGEST + 1.0) * RATE)]
+    sound = sound[onset_frame(sound) :][: round((LONGEST + 1.0) * RATE)]
     hz = pitch_of(sound, RATE)
     level, there = measure(sound, RATE, hz, len(sound))
     return decoder.find(level, there, note_number(hz), VELOCITY)

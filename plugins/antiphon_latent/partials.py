@@ -44,11 +44,11 @@ def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np
     length = max(16, round(PERIODS * rate / hz))
     window = np.hanning(length + 1)[:-1]
     turns = np.exp(-2j * np.pi * hz / rate * np.outer(np.arange(length), np.arange(1, count + 1)))
-    heard = np.abs(_cut(sound, at, length) * window @ turns) / (0.5 * window.sum())
+    heard = np.abs(_windows(sound, at, length) * window @ turns) / (0.5 * window.sum())
     power[:, :count] = 0.5 * heard**2
     length = max(1024, round(NOISE_PERIODS * rate / hz))
     window = np.blackman(length + 1)[:-1]
-    spectrum = np.abs(np.fft.rfft(_cut(sound, at, length) * window, axis=1)) ** 2 / np.sum(window**2)
+    spectrum = np.abs(np.fft.rfft(_windows(sound, at, length) * window, axis=1)) ** 2 / np.sum(window**2)
     frequency = np.arange(spectrum.shape[1]) * rate / length
     apart = np.abs(frequency / hz - np.round(frequency / hz)) > 0.34
     apart |= frequency < 0.66 * hz
@@ -67,14 +67,14 @@ def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np
     return level.astype(np.float32), there
 
 
-def _cut(sound: F32, at: F64, length: int) -> F32:
+def _windows(sound: F32, at: F64, length: int) -> F32:
     """Windows around positions, none starting before the sound, so that attacks stay sharp."""
     padded = np.pad(sound, (0, int(at.max()) + length))
     first = np.maximum(0, np.round(at).astype(int) - length // 2)
     return np.asarray(padded[first[:, None] + np.arange(length)], np.float32)
 
 
-def begin_of(sound: F32) -> int:
+def onset_frame(sound: F32) -> int:
     """Onset frame of a note: 34 dB below its peak."""
     loud = np.abs(sound) > 0.02 * max(1e-9, float(np.abs(sound).max(initial=0.0)))
     return int(loud.argmax())

@@ -260,7 +260,7 @@ class LatentVoices:
         if not np.array_equal(inputs[:AXES], self._turn):
             inputs[:AXES] = self._turn
             self._decoder.hidden_of(self._inputs[n : n + 1], self._layers[n])
-            self._levelled[n] = self._decoder.loudest_of(self._hidden[n])
+            self._levelled[n] = self._decoder.note_peak_level(self._hidden[n])
 
     def _amplitudes(self, n: int, ahead: int) -> float:
         """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""

@@ -136,7 +136,7 @@ class _Sharing:
                             )
                             wait([future], REDRAW)
                         _take(self.catalogue, item, future, self.counts)
-                        self.claims.give_back(item.number)
+                        self.claims.release_claim(item.number)
                         done += item.duration
                     elif self._elsewhere:
                         progress(round(done), round(total), "what another `antiphon library analyse` has begun")
@@ -158,7 +158,7 @@ class _Sharing:
             item.lacks = tuple(name for name in item.lacks if versions.get(name) != analyses()[name].version)
             if item.lacks:
                 return item
-            self.claims.give_back(item.number)
+            self.claims.release_claim(item.number)
             self.counts.shared += 1
         return None
 

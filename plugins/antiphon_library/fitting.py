@@ -73,7 +73,7 @@ class FitProfile:
         chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
         chroma_weight, onset_weight, offset = (SLOPE, SLOPE, OFFSET) if self.learnt else RULE
         logit = chroma_weight * chroma + onset_weight * onsets + offset
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_off(self.bpm, other.bpm)))))
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_distance(self.bpm, other.bpm)))))
 
     def why(self, other: FitProfile) -> list[str]:
         """Reasons for or against the other sound, in words."""
@@ -102,7 +102,7 @@ class FitProfile:
         return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
 
 
-def tempo_off(one: float, other: float) -> float:
+def tempo_distance(one: float, other: float) -> float:
     """Distance of two tempos in octaves beyond `MAX_TEMPO_RATIO`; half and double tempo are the same."""
     octaves = abs(math.log2(other / one))
     return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + MAX_TEMPO_RATIO))

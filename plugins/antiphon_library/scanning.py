@@ -91,7 +91,7 @@ def _read(
     work: Iterable[tuple[bytes, FileState]], digests: Collection[str], progress: Progress, total: int
 ) -> Iterator[FileEntry]:
     """Rows of files, in order, read two at a time; without sound and problem where the digest is known or taken."""
-    taken = _Taken(digests)
+    taken = _SeenDigests(digests)
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
         try:
@@ -109,7 +109,7 @@ def _read(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Taken:
+class _SeenDigests:
     """Set of digests already read.
 
     Of copies in one folder the one whose digest is there first is decoded, and where another is earlier in the order
@@ -127,7 +127,7 @@ class _Taken:
             return first
 
 
-def _read_one(path: bytes, state: FileState, taken: _Taken) -> FileEntry:
+def _read_one(path: bytes, state: FileState, taken: _SeenDigests) -> FileEntry:
     try:
         digest = digest_of(path)
     except OSError as error:

@@ -42,7 +42,7 @@ class ImportCounts:
     problems: list[str] = field(default_factory=list)
 
 
-def take_in(
+def import_shards(
     catalogue: Catalogue, out: Path, source: Path | None, progress: Callable[[int, int, str], None]
 ) -> ImportCounts:
     """Writes the results of shards into the catalogue.
@@ -105,7 +105,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
     import pyarrow
     from pyarrow import parquet
 
-    about = about_of(path)
+    about = metadata_of(path)
     versions = about.get("analyses")
     if about.get("version") != VERSION or not isinstance(versions, dict):
         raise FileError(f"{path} is no shard of analyses that this version reads: run the step analyse again")
@@ -118,7 +118,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
         raise FileError(f"{path} is no shard: {error}") from None
 
 
-def about_of(path: Path) -> dict[str, Any]:
+def metadata_of(path: Path) -> dict[str, Any]:
     """Metadata of a shard: its task's digest, and the versions of its computation.
 
     Raises `FileError`: it is no shard.

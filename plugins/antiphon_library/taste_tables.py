@@ -124,7 +124,7 @@ class TasteTables:
         with explain_errors(self._path):
             return [Signal(*row) for row in self._base.execute("SELECT sound, kind, time FROM signals ORDER BY id")]
 
-    def forget_signals(self) -> int:
+    def delete_signals(self) -> int:
         """Removes all signals; returns how many there were."""
         with explain_errors(self._path), transaction(self._base):
             return self._base.execute("DELETE FROM signals").rowcount

@@ -16,7 +16,7 @@ from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
-from antiphon_loops.library import Analysed, analyse, left_out, settle, tempos, write_listing
+from antiphon_loops.library import Analysed, analyse, settle, tempos, uncertain_text, write_listing
 from antiphon_loops.processor import Loops
 from antiphon_loops.rules import Rules, load
 from antiphon_loops.songs import cut_song
@@ -232,7 +232,7 @@ def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
         else:
             job.complain(f"{printable_path(loop.file)} does not make whole bars of four at {answer[:20]!r} bpm")
     if open_ones:
-        job.complain(left_out(open_ones))
+        job.complain(uncertain_text(open_ones))
 
 
 def _number(text: str) -> float | None:

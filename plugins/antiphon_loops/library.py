@@ -56,7 +56,7 @@ class Analysed:
         return tuple(x for x in self.loops if stacking.leaves_out(x))
 
 
-def left_out(loops: Sequence[Loop]) -> str:
+def uncertain_text(loops: Sequence[Loop]) -> str:
     """Sentence on loops of uncertain tempo."""
     names = [f"{printable_path(x.file)} ({tempos(x)})" for x in loops[:_MAX_NAMES]]
     more = f" and {len(loops) - len(names)} more" if len(loops) > len(names) else ""
@@ -95,11 +95,11 @@ def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, .
         raise PluginError(str(error)) from None
     uncertain = known.uncertain(stacking)
     if len(uncertain) == len(known.loops):
-        raise nothing_in(folder, (left_out(uncertain),) if uncertain else known.problems)
+        raise empty_error(folder, (uncertain_text(uncertain),) if uncertain else known.problems)
     return tuple(x for x in known.loops if x not in uncertain), stacking
 
 
-def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
+def empty_error(folder: Path, problems: Sequence[str] = ()) -> PluginError:
     """Error for a folder without loops, with the first of the problems as the reason."""
     why = problems[0] if problems else f"their names end in {', '.join(SOUND_FORMATS)}"
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")

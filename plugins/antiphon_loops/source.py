@@ -27,7 +27,7 @@ class MaterialSource(ProcessorPart):
 
         Raises FileError: there is no such folder, or no loop in it.
         """
-        from antiphon_loops.library import folder_of, found_in, nothing_in, ready
+        from antiphon_loops.library import empty_error, folder_of, found_in, ready
 
         self._folder: Path = folder_of(library)
         self._rate = rate
@@ -39,7 +39,7 @@ class MaterialSource(ProcessorPart):
         self.reset()
         if live:
             if next(iter(found_in(self._folder)), None) is None:
-                raise nothing_in(self._folder)
+                raise empty_error(self._folder)
             self._preparer = Preparer(self._folder, rate)
         else:
             loops, rules = ready(self._folder)

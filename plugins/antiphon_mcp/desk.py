@@ -27,7 +27,7 @@ BUSY_STATES = ("rehearsing", *OPEN_STATES)
 """States in which a proposal must be kept."""
 
 
-class NotLanded(Exception):
+class LandingRefused(Exception):
     """A change that does not land, with the reason."""
 
 
@@ -115,21 +115,21 @@ class Desk:
         proposal.state = "ready" if proposal.ok else "refused"
 
     def check(self, proposal: Proposal, playing: str, *, trusted: bool = False) -> None:
-        """Raises `NotLanded` if a proposal may not replace the playing script."""
+        """Raises `LandingRefused` if a proposal may not replace the playing script."""
         if self.mode in HALTED_MODES:
-            raise NotLanded(f"the performer has set the co-performer to {self.mode}; nothing lands")
+            raise LandingRefused(f"the performer has set the co-performer to {self.mode}; nothing lands")
         if proposal.own:
-            raise NotLanded("it is the performer's own, who runs it")
+            raise LandingRefused("it is the performer's own, who runs it")
         if proposal.state == "landing":
-            raise NotLanded("it lands already")
+            raise LandingRefused("it lands already")
         if proposal.state in ("landed", "dropped", "undone"):
-            raise NotLanded(f"it was {proposal.state} already; propose it again")
+            raise LandingRefused(f"it was {proposal.state} already; propose it again")
         if playing != proposal.base:
-            raise NotLanded("the set has changed since it was rehearsed; propose it again")
+            raise LandingRefused("the set has changed since it was rehearsed; propose it again")
         if proposal.state == "rehearsing":
-            raise NotLanded("it is being rehearsed; wait for the verdict")
+            raise LandingRefused("it is being rehearsed; wait for the verdict")
         if not proposal.ok and not (trusted and proposal.figures):
-            raise NotLanded(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
+            raise LandingRefused(f"the rehearsal speaks against it: {'; '.join(proposal.why)}")
 
     def drop(self) -> None:
         """Drops waiting and not completely landed proposals."""

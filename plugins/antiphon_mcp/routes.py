@@ -27,7 +27,17 @@ from antiphon.api.backends.http import (
 )
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import CUE, HALTED_MODES, MODE_PREFIX, MODES, OPEN_STATES, Desk, NotLanded, Proposal, diff_of
+from antiphon_mcp.desk import (
+    CUE,
+    HALTED_MODES,
+    MODE_PREFIX,
+    MODES,
+    OPEN_STATES,
+    Desk,
+    LandingRefused,
+    Proposal,
+    diff_of,
+)
 from antiphon_mcp.rehearser import Rehearser
 
 log = logging.getLogger("antiphon.mcp")
@@ -365,7 +375,7 @@ class McpRoutes:
     def _allowed(self, proposal: Proposal, *, trusted: bool) -> None:
         try:
             self._desk.check(proposal, self._performer.playing, trusted=trusted)
-        except NotLanded as refused:
+        except LandingRefused as refused:
             raise Refusal(409, str(refused)) from None
 
     def _begin(self, work: Any) -> None:

@@ -107,7 +107,7 @@ class ModelFile:
         return -(-(asked or MIN_HOP) // self.hop) * self.hop
 
 
-class Untried(ModelError):
+class UntestedFile(ModelError):
     """A file not yet loaded and tested; a process does so now."""
 
 
@@ -131,7 +131,7 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
             tried = False  # it ended without a word, or another one is at work
             time.sleep(0.1)
         if time.monotonic() >= until:
-            raise Untried(f"{name} is being tried for the first time; load it again in some seconds")
+            raise UntestedFile(f"{name} is being tried for the first time; load it again in some seconds")
         time.sleep(0.02)
     return _described(path, size, description)
 

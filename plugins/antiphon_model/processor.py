@@ -11,7 +11,7 @@ from antiphon.api import AUDIO_OUT, IO, FileUse, Param, Port, Samples, Step, Str
 from antiphon.api.backends.models import ModelError, ModelProcessor
 from antiphon.api.backends.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon.api.kernels import fill_sound
-from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
+from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, UntestedFile, describe
 from antiphon_model.spec import REFERENCE
 
 LATENTS = 16
@@ -75,7 +75,7 @@ class Model(ModelProcessor):
             wait = 0.0 if pool is None else PROBE_SECONDS + 5.0 if pool.lockstep else LIVE_SECONDS
             try:
                 self._known = path, describe(path, wait)
-            except Untried:
+            except UntestedFile:
                 if pool is not None:
                     raise
                 return None

@@ -35,7 +35,7 @@ _DB = math.log(10.0) / 20.0
 SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0.")
 
 
-class _Due(NamedTuple):
+class _ScheduledAction(NamedTuple):
     """A scheduled voice action.
 
     do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 glides to pitch `value`, 4 bends by `value`
@@ -50,7 +50,7 @@ class _Due(NamedTuple):
     value: float = 0.0
 
 
-class Unready(ProcessorPart):
+class UnreadyBlocks(ProcessorPart):
     """Blocks with notes whose text was not ready, from a session log: a replay omits the same notes."""
 
     def __init__(self) -> None:
@@ -120,14 +120,14 @@ class Sing(Processor):
         self._shapes = NoteShapes()
         self._down: dict[tuple[int, int], int] = {}
         self._bends, self._jumps = ChannelBends(), [-1] * 17
-        self._due: list[_Due] = []
+        self._due: list[_ScheduledAction] = []
         self._serving = [0] * VOICES
         self._vowels = [0] * VOICES
         self._aims = [0.0] * VOICES
         self._begun: list[NewNote | None] = [None] * VOICES
         self._song: Song | None = None
         pool = current_pool()
-        self._unready = Unready()
+        self._unready = UnreadyBlocks()
         self.parts = (self._unready,)
         self._key: Key = (str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate)
         self._late = False
@@ -203,14 +203,14 @@ class Sing(Processor):
 
     def _later(self, sample: int, do: int, voice: int, value: float = 0.0) -> None:
         self._serial += 1
-        insort(self._due, _Due(sample, self._serial, do, voice, self._serving[voice], value))
+        insort(self._due, _ScheduledAction(sample, self._serial, do, voice, self._serving[voice], value))
 
     def _cancel(self, voice: int, do: int) -> None:
         for n in range(len(self._due) - 1, -1, -1):
             if self._due[n].voice == voice and self._due[n].do == do:
                 del self._due[n]
 
-    def _do(self, io: IO, due: _Due) -> None:
+    def _do(self, io: IO, due: _ScheduledAction) -> None:
         voices = self._voices
         match due.do:
             case 0:

@@ -28,7 +28,7 @@ from antiphon_supercollider.scsynth.status import ScsynthWord
 from antiphon_supercollider.timing import ahead, delay
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import player_of
-from antiphon_supercollider.voices.played_ahead import Hurried
+from antiphon_supercollider.voices.played_ahead import PlayedAheadEvents
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
 JACK_SECONDS = 10.0
@@ -98,7 +98,7 @@ class SuperCollider:
         self._sounding = [Sounding() for _ in range(slots)]
         self._known = [0] * slots
         self._generation = 0  # of the scsynth played to, read before what it has
-        self._hurried = [Hurried(rate) for _ in range(slots)]
+        self._hurried = [PlayedAheadEvents(rate) for _ in range(slots)]
         self._next: list[tuple[int, int] | None] = [None] * slots
         self.meanwhile: Callable[[], None] = lambda: None  # called while `render` waits
         self._messages: list[tuple[int, bytes]] = []

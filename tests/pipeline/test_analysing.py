@@ -20,7 +20,7 @@ from tests.waiting import until
 from antiphon.kernel.errors import FileError
 from antiphon_library import analysing, scanning
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.shard_import import take_in
+from antiphon_library.shard_import import import_shards
 from antiphon_models.pipeline.analysing import new_sounds
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import PipelineSettings, load
@@ -84,9 +84,9 @@ def test_a_catalogue_from_shards_is_the_one_that_analyse_makes(tmp_path: Path, s
         scanning.add(catalogue, [tmp_path / "sounds"], lambda *_: None)
         analysing.analyse(catalogue, NAMES, [], lambda *_: None)
     with Catalogue(tmp_path / "here") as catalogue:
-        counts = take_in(catalogue, settings.out, None, lambda *_: None)
+        counts = import_shards(catalogue, settings.out, None, lambda *_: None)
         assert (counts.added, counts.unknown, counts.problems) == (6, 0, [])
-        assert take_in(catalogue, settings.out, None, lambda *_: None).added == 6
+        assert import_shards(catalogue, settings.out, None, lambda *_: None).added == 6
     here = rows(tmp_path / "here")
     assert len(here) == 6
     assert here == rows(tmp_path / "there")
@@ -104,13 +104,13 @@ def test_a_sound_is_known_by_its_content_and_a_file_that_changed_is_named(
     audio.write(tmp_path / "sounds/calm/song 5.wav", audio.noise(24000, 1, seed=99), 16000)
     with Catalogue(tmp_path / "here") as catalogue:
         scanning.add(catalogue, [tmp_path / "moved.wav"], lambda *_: None)
-        counts = take_in(catalogue, settings.out, None, lambda *_: None)
+        counts = import_shards(catalogue, settings.out, None, lambda *_: None)
         assert (counts.added, counts.known, counts.unknown) == (3, 1, 2)
         assert len(counts.problems) == 1
         assert "song 5.wav has changed since it was analysed" in counts.problems[0]
-        assert take_in(catalogue, settings.out, tmp_path / "copy", lambda *_: None).added == 6
+        assert import_shards(catalogue, settings.out, tmp_path / "copy", lambda *_: None).added == 6
     with Catalogue(tmp_path / "none") as catalogue, pytest.raises(FileError, match="there are no shards in"):
-        take_in(catalogue, tmp_path / "sounds", None, lambda *_: None)
+        import_shards(catalogue, tmp_path / "sounds", None, lambda *_: None)
 
 
 @pytest.mark.real

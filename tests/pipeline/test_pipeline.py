@@ -18,7 +18,7 @@ from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
-from antiphon_models.pipeline.apart import ParentLink, run_apart
+from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
@@ -205,7 +205,7 @@ def fails(link: ParentLink, how: str) -> None:
 
 def test_what_it_sends_comes_in_order(tmp_path: Path) -> None:
     sent: list[object] = []
-    run_apart(counts, (3,), tmp_path / "log", "counts", lambda *values: sent.append(values))
+    run_in_child(counts, (3,), tmp_path / "log", "counts", lambda *values: sent.append(values))
     assert sent == [("number", 0), ("number", 1), ("number", 2)]
 
 
@@ -219,5 +219,5 @@ def test_what_it_sends_comes_in_order(tmp_path: Path) -> None:
 )
 def test_however_it_ends_there_is_a_sentence(tmp_path: Path, how: str, sentence: str) -> None:
     with pytest.raises(FileError, match=sentence):
-        run_apart(fails, (how,), tmp_path / "log", "fails")
+        run_in_child(fails, (how,), tmp_path / "log", "fails")
     assert "some last words" in (tmp_path / "log").read_text()

@@ -9,7 +9,7 @@ import pytest
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, near
+from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, nearest_names
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -106,7 +106,7 @@ def test_an_unknown_module_is_a_fault_and_no_sentence() -> None:
     ],
 )
 def test_the_nearest_name_is_offered_first(name: str, found: str) -> None:
-    assert (near(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found
+    assert (nearest_names(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
@@ -120,7 +120,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
 
 
 def test_a_name_of_a_stranger_that_is_longer_than_any_is_compared_with_none() -> None:
-    assert near("a" * 65, ["a" * 64]) == ()
+    assert nearest_names("a" * 65, ["a" * 64]) == ()
 
 
 def test_a_text_is_cut_where_it_is_too_long_and_nowhere_else():

@@ -17,7 +17,7 @@ from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.offline import TICKS
 from antiphon_accompany.harmony.chords import parse
 from antiphon_models.accompany import baselines, synthetic
-from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
+from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, texture_distance
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
@@ -107,7 +107,7 @@ def _rows(song: AnnotatedSong, ask: EvaluationRequest, *, pianist: bool) -> Iter
         row["clash"] = clash(song.melody, notes)
         if pianist:
             human = texture(song.piano, song.first, song.meter)
-            distance = unlike(texture(notes, song.first, song.meter), human)
+            distance = texture_distance(texture(notes, song.first, song.meter), human)
             row |= {**distance, "style": float(np.mean(list(distance.values())))}
         yield name, row
     if ask.wants("pianist"):

@@ -96,7 +96,7 @@ def texture(notes: Sequence[BeatNote], first: int, meter: int) -> Texture:
     )
 
 
-def unlike(ours: Texture, theirs: Texture) -> dict[str, float]:
+def texture_distance(ours: Texture, theirs: Texture) -> dict[str, float]:
     """Distance of a texture from a pianist's: |log2 ratio| twice, octaves twice, a relative difference."""
     return {
         "density": abs(math.log2(ours.density / theirs.density)),

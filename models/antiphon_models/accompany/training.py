@@ -27,7 +27,7 @@ _DURATION, _ONSET = 0.6, 0.4
 
 
 @dataclass
-class _Counted:
+class _SongRows:
     """Rows of a song by beat, with its annotated chords."""
 
     chords: NDArray[np.int64]
@@ -39,7 +39,7 @@ class _Counted:
     key: int
 
 
-def rows(song: AnnotatedSong) -> _Counted:
+def rows(song: AnnotatedSong) -> _SongRows:
     """Features of a song, with its annotated bars."""
     count = len(song.chords)
     melody = melody_of(song.melody, count)
@@ -47,16 +47,16 @@ def rows(song: AnnotatedSong) -> _Counted:
     past = np.array([features(melody, beat, 0) for beat in range(count)])
     around = np.array([features(melody, beat, REACH) for beat in range(count)])
     place = (np.arange(count) - song.first) % 4
-    return _Counted(song.chords, durations, onsets, past, around, place, song.key)
+    return _SongRows(song.chords, durations, onsets, past, around, place, song.key)
 
 
-def count(given: list[_Counted]) -> HarmonyTables:
+def count(given: list[_SongRows]) -> HarmonyTables:
     """All tables from songs whose keys and bars are settled."""
     first = np.ones((2, 24))
     changes, moves = np.ones((2, 4, 2)), np.full((2, 2, 24, 24), 0.05)
     sounds, begins = np.ones((2, 24, 12)), np.ones((2, 24, 12))
     for song in given:
-        mode, chords, durations, onsets = _turn(song)
+        mode, chords, durations, onsets = _relative_song(song)
         for n, chord in enumerate(chords):
             if chord < 0:
                 continue
@@ -82,7 +82,7 @@ def count(given: list[_Counted]) -> HarmonyTables:
     return HarmonyTables.of(tables)
 
 
-def settle(given: list[_Counted], tables: HarmonyTables) -> int:
+def assign_keys(given: list[_SongRows], tables: HarmonyTables) -> int:
     """Assigns each song its best-fitting key; returns the number of changed songs."""
     moved = 0
     for song in given:
@@ -90,7 +90,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
         both = known[1:] & known[:-1]
         scores = []
         for key in range(24):
-            mode, chords, durations, onsets = _turn(song, key)
+            mode, chords, durations, onsets = _relative_song(song, key)
             score = np.log(tables.next[song.place[1:][both], mode, chords[:-1][both], chords[1:][both]]).sum()
             score += np.log(tables.first[mode, chords[known]]).sum()
             seen = np.concatenate((durations, onsets), axis=1)[known]
@@ -101,7 +101,7 @@ def settle(given: list[_Counted], tables: HarmonyTables) -> int:
     return moved
 
 
-def phase(song: _Counted) -> int:
+def phase(song: _SongRows) -> int:
     """Offset in beats of the bars from the annotation, by the changes of the human chords."""
     known = (song.chords[1:] >= 0) & (song.chords[:-1] >= 0)
     change = song.chords[1:] != song.chords[:-1]
@@ -111,8 +111,8 @@ def phase(song: _Counted) -> int:
     return int(np.argmax(fits))
 
 
-def _turn(
-    song: _Counted, key: int | None = None
+def _relative_song(
+    song: _SongRows, key: int | None = None
 ) -> tuple[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Mode, and chords, durations and onsets relative to the tonic of the song's key or another."""
     key = song.key if key is None else key
@@ -130,11 +130,11 @@ def _log(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return logs
 
 
-def _discriminants(given: list[_Counted], name: str) -> NDArray[np.float64]:
+def _discriminants(given: list[_SongRows], name: str) -> NDArray[np.float64]:
     """Linear discriminants of the relative chord by mode and place, with means of rare chords shrunk to the mode's."""
     seen, chords, modes, at = [], [], [], []
     for song in given:
-        mode, relatives, _, _ = _turn(song)
+        mode, relatives, _, _ = _relative_song(song)
         turned = np.roll(getattr(song, name), -(song.key % 12), axis=2)
         seen.append(turned.reshape(len(turned), -1))
         chords.append(relatives)
@@ -173,7 +173,7 @@ def main(data: Path, digits: str = TRAIN) -> None:
         song.place = (song.place - phase(song)) % 4
     for _ in range(ROUNDS):
         tables = count(given)
-        print(f"{settle(given, tables)} of {len(given)} songs moved to another key")
+        print(f"{assign_keys(given, tables)} of {len(given)} songs moved to another key")
     tables = count(given)
     halves = {name: getattr(tables, name).astype(np.float16) for name in ("first", "next", "heard", "past", "around")}
     details = {

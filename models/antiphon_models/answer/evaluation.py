@@ -18,8 +18,8 @@ from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic, trading
 from antiphon_models.answer.foreseeing import FORESEERS, bits_of, spans
-from antiphon_models.answer.melodies import TuneSong, melodies
-from antiphon_models.answer.telling import ALONE, features_of, in_key, longest_copy, separation, shared_part
+from antiphon_models.answer.melodies import SlotMelody, melodies
+from antiphon_models.answer.telling import ALONE, features_of, in_key_share, longest_copy, separation, shared_part
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 
@@ -63,7 +63,7 @@ class Answering(Evaluation):
         yield from trading.trade_scores(ask)
 
 
-def _songs(ask: EvaluationRequest) -> list[TuneSong]:
+def _songs(ask: EvaluationRequest) -> list[SlotMelody]:
     if ask.synthetic:
         return list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
     every = [
@@ -73,31 +73,31 @@ def _songs(ask: EvaluationRequest) -> list[TuneSong]:
     return [every[n * len(every) // count] for n in range(count)]
 
 
-def _bits(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
+def _bits(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:
     for song in found:
         _, report = continuation_of(song, song.notes, ask.seed)
         if ask.wants("answer"):
             yield from scored("answer", song.name, spans([row[1] for row in report["bits"]]))
     for name, make in FORESEERS.items():
-        if ask.wants(name) and _is_there(name, ask):
+        if ask.wants(name) and _is_installed(name, ask):
             foreseer = make()
             for song in found:
                 yield from scored(name, song.name, spans(bits_of(foreseer, song.notes)))
 
 
-def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
+def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:
     chosen = random.Random(ask.seed)
-    makers: dict[str, Callable[[TuneSong, list[Planned], int], list[Planned]]] = {
+    makers: dict[str, Callable[[SlotMelody, list[Planned], int], list[Planned]]] = {
         "last two bars repeated": lambda song, before, start: [
             note for n in range(0, SLOTS, 32) for note in _moved(before, start - 32, 32 + n, 32)
         ],
         "order-1 Markov": lambda song, before, start: markov(before, start, chosen),
         "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
         "bar model": lambda song, before, start: continuation_of(song, before, ask.seed, by="bars")[0],
-        "human, other bars": lambda song, before, start: _other(song, start, chosen),
+        "human, other bars": lambda song, before, start: _other_bars(song, start, chosen),
     }
     human, names = [], []
-    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers) if _is_there(name, ask)}
+    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers) if _is_installed(name, ask)}
     for song in found:
         for part in CUT_SHARES:
             cut = int(len(song.notes) * part)
@@ -130,7 +130,7 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
 def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:
     return {
         "of the song": shared_part(notes, before),
-        "in key": in_key(notes, key),
+        "in key": in_key_share(notes, key),
         "copied run": longest_copy(notes, before),
     }
 
@@ -139,7 +139,7 @@ def _moved(notes: Sequence[Planned], start: int, by: int, slots: int = SLOTS) ->
     return [note._replace(slot=note.slot + by) for note in notes if start <= note.slot < start + slots]
 
 
-def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
+def _other_bars(song: SlotMelody, start: int, chosen: random.Random) -> list[Planned]:
     """Eight non-empty bars from later in the song."""
     starts = [16 * bar for bar in range(start // 16 + BARS, song.notes[-1].slot // 16 - 6)]
     chosen.shuffle(starts)
@@ -165,7 +165,7 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 
 
 def continuation_of(
-    song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS, by: str = "memory"
+    song: SlotMelody, before: Sequence[Planned], seed: int, *, bars: int = BARS, by: str = "memory"
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
     """Output of `antiphon run continue` on a file of a melody, and its report."""
     with tempfile.TemporaryDirectory() as folder:
@@ -182,7 +182,7 @@ def continuation_of(
     return [note for note in added if note.slot >= 4 * told["from"]], told
 
 
-def _is_there(name: str, ask: EvaluationRequest) -> bool:
+def _is_installed(name: str, ask: EvaluationRequest) -> bool:
     """Whether a system's requirements are installed; reports where they are not."""
     from importlib.util import find_spec
 

@@ -21,7 +21,7 @@ SPANS = {"notes 8-32": (8, 32), "notes 32-96": (32, 96), "notes 96-": (96, 1 << 
 _UNIFORM = 1.0 / (INTERVALS * TIMES)
 
 
-class Foreseer(Protocol):
+class NotePredictor(Protocol):
     """A sequential predictor of a melody's notes."""
 
     def start(self) -> None:
@@ -34,7 +34,7 @@ class Foreseer(Protocol):
         """Learns a note; `before` is None at the first."""
 
 
-class OwnForeseer:
+class AnswerPredictor:
     """The prior of `answer`, with or without its memory."""
 
     def __init__(self, *, memory: bool = True) -> None:
@@ -52,7 +52,7 @@ class OwnForeseer:
         self.improviser.sounded(note.pitch, note.length)
 
 
-class BarForeseer:
+class BarPredictor:
     """The bar model over the memory."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class BarForeseer:
         self._player.learn(_melody(note))
 
 
-class MarkovForeseer:
+class MarkovPredictor:
     """First-order Markov model of the song's own notes, Witten-Bell smoothed over all notes and all symbols."""
 
     def start(self) -> None:
@@ -91,7 +91,7 @@ class MarkovForeseer:
             self._last = symbol
 
 
-class OracleForeseer:
+class OraclePredictor:
     """The factor oracle of vmo: symbols that followed along the suffix links, weighted by repeated suffix length."""
 
     def start(self) -> None:
@@ -117,10 +117,10 @@ class OracleForeseer:
             self._oracle.add_state(_symbol(before, note))
 
 
-FORESEERS: dict[str, Callable[[], Foreseer]] = {
-    "order-1 Markov": MarkovForeseer,
-    "factor oracle": OracleForeseer,
-    "bar model": BarForeseer,
+FORESEERS: dict[str, Callable[[], NotePredictor]] = {
+    "order-1 Markov": MarkovPredictor,
+    "factor oracle": OraclePredictor,
+    "bar model": BarPredictor,
 }
 
 
@@ -140,7 +140,7 @@ def spans(bits: Sequence[float]) -> Iterator[tuple[str, float]]:
             yield name, float(np.mean(bits[first:last]))
 
 
-def bits_of(make: Foreseer, notes: Sequence[Planned]) -> list[float]:
+def bits_of(make: NotePredictor, notes: Sequence[Planned]) -> list[float]:
     """The bits of all notes but the first."""
     make.start()
     make.learn(None, notes[0])

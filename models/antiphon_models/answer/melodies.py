@@ -13,7 +13,7 @@ SOURCES = ("pop909", "jsb")
 
 
 @dataclass(frozen=True)
-class TuneSong:
+class SlotMelody:
     """A melody, its notes in order, one a slot, a sixteenth from a bar line; key: C to B major 0 to 11, then minor."""
 
     name: str
@@ -23,7 +23,7 @@ class TuneSong:
     notes: list[Planned]
 
 
-def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iterator[TuneSong]:
+def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iterator[SlotMelody]:
     """The melodies of a split (see `part_songs.songs`), of at least two notes."""
     for song in songs(data, split, sources):
         top: dict[int, Planned] = {}
@@ -33,4 +33,4 @@ def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iter
             if slot >= 0 and (slot not in top or top[slot].pitch < note.pitch):
                 top[slot] = Planned(slot, max(1.0, 4 * (note.end - note.start)), note.pitch, note.velocity)
         if len(top) > 1:
-            yield TuneSong(song.name, song.key, song.meter, song.tempo, [top[slot] for slot in sorted(top)])
+            yield SlotMelody(song.name, song.key, song.meter, song.tempo, [top[slot] for slot in sorted(top)])

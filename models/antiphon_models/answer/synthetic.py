@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 from antiphon_answer.improviser import Planned
 from antiphon_answer.prior import SCALES
-from antiphon_models.answer.melodies import TuneSong
+from antiphon_models.answer.melodies import SlotMelody
 
 COUNT = 12
 _RHYTHMS = ((4, 4, 4, 4), (4, 2, 2, 4, 4), (6, 2, 4, 4), (8, 4, 4), (2, 2, 2, 2, 4, 4), (12, 4))
 _FORM = "AABACABACBAA"
 
 
-def songs(seed: int, count: int = COUNT) -> Iterator[TuneSong]:
+def songs(seed: int, count: int = COUNT) -> Iterator[SlotMelody]:
     """Yields `count` melodies of 48 bars: phrases of four bars, each varied in one bar when it returns."""
     for number in range(count):
         yield _song(random.Random(1000 * seed + number), f"synthetic {number}")
 
 
-def _song(chosen: random.Random, name: str) -> TuneSong:
+def _song(chosen: random.Random, name: str) -> SlotMelody:
     key = chosen.randrange(24)
     phrases = {letter: [_bar(chosen) for _ in range(4)] for letter in "ABC"}
     notes: list[Planned] = []
@@ -31,7 +31,7 @@ def _song(chosen: random.Random, name: str) -> TuneSong:
             for slot, length, step in bar:
                 degree, octave = SCALES[key // 12][step % 7], 12 * (step // 7)
                 notes.append(Planned(64 * place + 16 * n + slot, length, 60 + key % 12 + degree + octave, 0.7))
-    return TuneSong(name, key, 4, 100.0, notes)
+    return SlotMelody(name, key, 4, 100.0, notes)
 
 
 def _bar(chosen: random.Random) -> list[tuple[int, float, int]]:

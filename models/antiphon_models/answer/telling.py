@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from antiphon_answer.improviser import Planned
 from antiphon_answer.prior import SCALES, interval_class, time_class
-from antiphon_models.answer.foreseeing import OwnForeseer
+from antiphon_models.answer.foreseeing import AnswerPredictor
 
 GROUP = 4
 ALONE = 47
 
 
-def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
+def note_groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
     """All runs of `size` notes as intervals and inter-onset times."""
     steps = [(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(notes)]
     return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
@@ -24,20 +24,20 @@ def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int,
 
 def shared_part(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
     """Share of four-note groups that also occur in the song."""
-    known = set(groups(song))
-    own = groups(notes)
+    known = set(note_groups(song))
+    own = note_groups(notes)
     return float(np.mean([group in known for group in own])) if own else 0.0
 
 
 def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
     """Length in notes of the longest run copied from the song."""
     size = 1
-    while size < len(notes) and set(groups(notes, size + 1)) & set(groups(song, size + 1)):
+    while size < len(notes) and set(note_groups(notes, size + 1)) & set(note_groups(song, size + 1)):
         size += 1
     return size
 
 
-def in_key(notes: Sequence[Planned], key: int) -> float:
+def in_key_share(notes: Sequence[Planned], key: int) -> float:
     """Share of notes in the scale of a key; minor with the leading note and the raised sixth."""
     scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
     return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
@@ -45,7 +45,7 @@ def in_key(notes: Sequence[Planned], key: int) -> float:
 
 def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.float64]:
     """Bits of each note given the preceding ones, `[2, n]`: with the memory and without."""
-    both, prior = OwnForeseer(), OwnForeseer(memory=False)
+    both, prior = AnswerPredictor(), AnswerPredictor(memory=False)
     for foreseer in (both, prior):
         foreseer.start()
     bits: list[tuple[float, float]] = []
@@ -68,7 +68,7 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
     times = np.diff([n.slot for n in notes]) if len(notes) > 1 else np.full(1, 4)
     rhythms = [tuple((n.slot - start) % 16 for n in notes if (n.slot - start) // 16 == bar) for bar in range(8)]
     known = {tuple(n.slot % 16 for n in before if n.slot // 16 == bar) for bar in range(start // 16)}
-    own = groups(notes)
+    own = note_groups(notes)
     rate = len(before) / max(1.0, (before[-1].slot - before[0].slot) / 128)
     alone = [
         prior_bits[1:].mean() if len(prior_bits) > 1 else 0.0,
@@ -85,7 +85,7 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
         notes[0].slot - start,
         start + 128 - notes[-1].slot,
         (pitches[-1] - key) % 12,
-        in_key(notes, key),
+        in_key_share(notes, key),
         len(set(rhythms)),
         sum(not r for r in rhythms),
         len(set(own)) / max(1, len(own)),

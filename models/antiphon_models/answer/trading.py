@@ -100,7 +100,7 @@ def _from_its_start(song: Trader) -> Trader | None:
     return None
 
 
-def felt(song: Trader, place: Callable[[float], float]) -> Trader:
+def with_feel(song: Trader, place: Callable[[float], float]) -> Trader:
     """A song with its beats divided otherwise; of coinciding notes the later is dropped."""
     notes: dict[float, MidiNote] = {}
     for note in song.notes:
@@ -129,7 +129,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
     }
     for plain in traders(ask):
         for feel, place in FEELS.items():
-            song = felt(plain, place)
+            song = with_feel(plain, place)
             for name, make in ask.wanted(makers).items():
                 for number, notes in enumerate(make(song)):
                     heard = [note for turn in song.turns(False)[: number + 1] for note in turn]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
 from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
-from antiphon_models.answer.melodies import TuneSong, melodies
+from antiphon_models.answer.melodies import SlotMelody, melodies
 
 
-def count(given: Iterable[TuneSong]) -> dict[str, NDArray[np.float64]]:
+def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:
     """Arrays of the prior by name, from melodies in 4/4."""
     times, intervals = np.zeros((PLACES, TIME_CLASSES, TIMES)), np.zeros((2, 12, INTERVAL_CLASSES, INTERVALS))
     degrees = np.ones((2, 12))

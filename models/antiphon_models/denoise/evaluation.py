@@ -88,7 +88,7 @@ def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
     if ask.synthetic or (ask.files and not (ask.data / "esc10").is_dir()):
         if ask.files:
             ask.say(
-                f"{needs.lack(ask.data, 'esc10')}: the noise is computed (white, pink, brown), "
+                f"{needs.missing_text(ask.data, 'esc10')}: the noise is computed (white, pink, brown), "
                 "steadier than most recorded"
             )
         return testset.synthetic_noises(ask.seed)

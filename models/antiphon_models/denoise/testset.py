@@ -17,7 +17,7 @@ from antiphon.api import F32, UsageError
 from antiphon.api.backends.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.material.midi_bytes import note_off, note_on
-from antiphon_models.material.sounds import kept, mono
+from antiphon_models.material.sounds import cached_sound, mono
 
 RATE = sounds.RATE
 SECONDS = 5
@@ -114,7 +114,7 @@ def _cached(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32
                 break
         return np.asarray(0.5 * sound / np.abs(sound).max())
 
-    return mono(kept(path, RATE, make, subtype="PCM_24"), RATE)
+    return mono(cached_sound(path, RATE, make, subtype="PCM_24"), RATE)
 
 
 def _five(sound: F32) -> F32:

@@ -94,7 +94,7 @@ class Hearing(Evaluation):
                         late[name] += lateness(clip, result)
                     if measure in ("sung", "wind"):
                         yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))
-        for kind, clip in testset.empty(ask.data, ask.work, ask.seed, ask.limit):
+        for kind, clip in testset.noteless_clips(ask.data, ask.work, ask.seed, ask.limit):
             for name, system in made.items():
                 if name != "true pitch":
                     count = len(system(clip).notes)
@@ -127,7 +127,7 @@ class Hearing(Evaluation):
             return Example(clip.name, what, np.concatenate(blocks), RATE)
 
         if ask.files:
-            clips = iter([testset.own(path) for path in ask.files])
+            clips = iter([testset.own_clip(path) for path in ask.files])
         else:
             needs.folders(ask.data, testset.DATA, testset.OWN)
             clips = (

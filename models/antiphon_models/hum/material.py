@@ -16,7 +16,7 @@ from antiphon.api.backends.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import RATE, ScoreNote, said
+from antiphon_models.material.singing import RATE, ScoreNote, speak
 from antiphon_models.material.sounds import mono
 
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
@@ -106,7 +106,7 @@ def speech(count: int, seed: int) -> Iterator[F32]:
     rng = np.random.default_rng(seed)
     for k in range(count):
         speaker = _SPEAKERS[(k + k // 7) % 7]
-        x = said(_SAID[k % 7], speaker, int(rng.integers(120, 185)), int(rng.integers(30, 75)))
+        x = speak(_SAID[k % 7], speaker, int(rng.integers(120, 185)), int(rng.integers(30, 75)))
         yield x * np.float32(rng.uniform(0.15, 0.8))
 
 

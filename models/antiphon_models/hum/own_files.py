@@ -35,7 +35,7 @@ def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator
     a system reports with its fraction; `F1 of MIDI numbers` is of the nearest whole number, which is what a synth is
     sent. `F1, tuning out` is what remains after the median deviation of pitch over the file.
     """
-    clips = [testset.own(path) for path in files]
+    clips = [testset.own_clip(path) for path in files]
     for name, system in systems.items():
         late: list[float] = []
         results: list[tuple[Clip, Result]] = []

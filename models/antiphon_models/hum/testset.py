@@ -18,7 +18,7 @@ from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melo
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hum_notes
 from antiphon_models.material.singing import PERIOD, RATE as MADE, ScoreNote, Singer, singing as sing
-from antiphon_models.material.sounds import kept, mono, resampled
+from antiphon_models.material.sounds import cached_sound, mono, resampled
 from antiphon_models.material.styles import manner
 
 RATE = 48000
@@ -145,7 +145,7 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
     return [(path.parent.name, resampled(real(path), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])]
 
 
-def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
+def noteless_clips(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
     """(kind, clip) of `NOTELESS_KINDS`, without notes. limit: clips per kind."""
     most = 12 if limit is None else max(1, min(12, limit // 2))
 
@@ -168,7 +168,7 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         rng = np.random.default_rng((seed, 13, n))
 
         def chords(n: int = n, rng: np.random.Generator = rng) -> tuple[F32, F64, F64]:
-            x = corpus.many(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
+            x = corpus.polyphonic_sound(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
             return resampled(x, corpus.RATE, RATE), *_NOTHING
 
         yield "many", replace(_cached(work, f"{seed}-many-{n}", chords), name=f"many {n}")
@@ -184,7 +184,7 @@ def _cached(work: Path, name: str, make: Make) -> Clip:
         )
         return np.clip(sound, -0.99, 0.99)
 
-    sound = mono(kept(path, RATE, sound_of), RATE)
+    sound = mono(cached_sound(path, RATE, sound_of), RATE)
     said = json.loads(path.with_suffix(".json").read_text())
     return Clip(
         name, sound, np.asarray(said["notes"], np.float64).reshape(-1, 3), np.asarray(said["hertz"], np.float64)
@@ -199,7 +199,7 @@ FILES = (
 )
 
 
-def own(path: Path) -> Clip:
+def own_clip(path: Path) -> Clip:
     """A user's file, with the notes of the file beside it."""
     from antiphon.api.backends.files import read_midi, read_sound
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, UsageError, note_number
 from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_latent.decoder import VELOCITY, pitch_of
-from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
+from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, hz_of, measure, onset_frame
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.sounds import save_arrays
@@ -99,7 +99,7 @@ def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
             sound = np.asarray(read_sound(file, rate=RATE).samples.mean(axis=0), np.float32)
             if len(sound) > MAX_FILE * RATE:
                 raise UsageError(f"{printable_path(file)} is longer than {MAX_FILE} s; give a folder of single notes")
-            sound = sound[begin_of(sound) :]
+            sound = sound[onset_frame(sound) :]
             if float(np.abs(sound).max(initial=0.0)) < MIN_PEAK:
                 say(f"{printable_path(file)} is silent, and left out")
                 continue
@@ -115,7 +115,7 @@ def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
 
 
 def _measured(sound: F32, hz: float, end: int) -> tuple[F32, NDArray[np.bool_]]:
-    first = begin_of(sound)
+    first = onset_frame(sound)
     return measure(sound[first:], RATE, hz, end - first)
 
 

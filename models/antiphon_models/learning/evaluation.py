@@ -213,7 +213,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
     if not evaluation.synthetic_doc:
         needs.folders(ask.data, evaluation.folders)
     ask.say(
-        f"{needs.lack(ask.data, missing[0])}: measured on {evaluation.synthetic_doc}; "
+        f"{needs.missing_text(ask.data, missing[0])}: measured on {evaluation.synthetic_doc}; "
         "not to be compared with figures on the data (docs/lab.md says where it is from)"
     )
     return replace(ask, synthetic=True)

@@ -95,7 +95,7 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingResult:
     """The result of a training.
 
     `network`: with the averaged weights: the last ones, or those of the best validation. `lost`: batches left out
@@ -139,7 +139,7 @@ class Trainer:
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 
-    def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
+    def run(self, length: Length, watch: Callable[[float, str], None]) -> TrainingResult:
         """Trains until finished or interrupted: then `complete` is False, and the checkpoint resumes it.
 
         `watch` is called every step with the share done, 0 to 1, and a few words.
@@ -177,7 +177,7 @@ class Trainer:
             # a copy: the checkpoint goes on from the last weights, not from the best
             network, figures = copy.deepcopy(self._average), self._best
             _fill(network, self._best_arrays)
-        return Trained(network, self._step, self._seconds(began), self._lost, figures, complete)
+        return TrainingResult(network, self._step, self._seconds(began), self._lost, figures, complete)
 
     def validate(self, log: curve.Log | None = None) -> Mapping[str, float]:
         """Figures of the recipe for the averaged weights."""

@@ -13,7 +13,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.models import manifest_entry, write_weights
 from antiphon_models.learning import checkpoint
-from antiphon_models.learning.loop import Length, Trained, Trainer, progress_in
+from antiphon_models.learning.loop import Length, Trainer, TrainingResult, progress_in
 from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 Say = Callable[[str], None]
@@ -114,7 +114,7 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
     return wanted
 
 
-def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say: Say) -> None:
+def _write(recipe: Recipe, trained: TrainingResult, wish: TrainOptions, began: str, say: Say) -> None:
     arrays = recipe.arrays(trained.network)
     count = sum(array.size for array in arrays.values())
     minutes = round(trained.seconds / 60.0, 1)

@@ -25,7 +25,7 @@ def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
     return [name for name in wanted if not (data / name).is_dir()]
 
 
-def lack(data: Path, name: str) -> str:
+def missing_text(data: Path, name: str) -> str:
     """Sentence about the folder `name` missing in `data`, or a missing `data` itself."""
     return f"{data} holds no {name}/" if data.is_dir() else f"there is no folder {data}, which would hold {name}/"
 
@@ -38,7 +38,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     missing = missing_folders(data, wanted)
     if missing:
         raise UsageError(
-            f"{lack(data, missing[0])}: --data FOLDER names a folder that holds {', '.join(wanted)}; "
+            f"{missing_text(data, missing[0])}: --data FOLDER names a folder that holds {', '.join(wanted)}; "
             f"docs/lab.md (Data) says where they are from{f'. {own}' if own else ''}"
         )
 

@@ -40,7 +40,7 @@ Sound = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class MusicFound:
+class MusicEstimate:
     """Output of a system; None for quantities it lacks, "" for an undetected key. As `music`, and one more.
 
     `early`: the tempo that is known `EARLY_SECONDS` seconds after the first sound.
@@ -82,7 +82,7 @@ class Listening(Evaluation):
                     yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
 
 
-def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]]:
+def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, float]]:
     """Measures of each quantity of a system."""
     import mir_eval
 
@@ -132,18 +132,18 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
     return np.array([[start, end] for start, end, _ in spans], np.float64), [label for _, _, label in spans]
 
 
-def found_by(name: str, sound: Sound, rate: int = RATE) -> MusicFound:
+def analysis_result(name: str, sound: Sound, rate: int = RATE) -> MusicEstimate:
     """Output of `antiphon library analyse FILE --only NAME --json`, of `music` or `music-stems`."""
-    return found_in(analysis_of(sound, rate, name))
+    return music_of_values(analysis_of(sound, rate, name))
 
 
-def found_in(values: Mapping[str, Any]) -> MusicFound:
+def music_of_values(values: Mapping[str, Any]) -> MusicEstimate:
     """Output of an analysis, by the names of its quantities."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
-    return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"])
+    return MusicEstimate(values["tempo"], empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"])
 
 
-def live(sound: Sound) -> MusicFound:
+def live(sound: Sound) -> MusicEstimate:
     """Live output: the node's worker, hop by hop, and the node's clock, with answers a hop late."""
     listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
@@ -164,31 +164,31 @@ def live(sound: Sound) -> MusicFound:
         tempi.append(tempo)
         early = tempo if now <= until else early
         key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key
-    return MusicFound(float(np.median(tempi)), beats, downbeats, key or None, early=early)
+    return MusicEstimate(float(np.median(tempi)), beats, downbeats, key or None, early=early)
 
 
 def _first(sound: Sound) -> int:
     return int(np.argmax(np.abs(sound) >= _LOUD))
 
 
-def _librosa_beats(sound: Sound) -> MusicFound:
+def _librosa_beats(sound: Sound) -> MusicEstimate:
     librosa = import_librosa()
     tempo, beats = librosa.beat.beat_track(y=sound, sr=RATE, units="time")
     first = _first(sound)
     early, _ = librosa.beat.beat_track(y=sound[first : first + round(EARLY_SECONDS * RATE)], sr=RATE)
-    return MusicFound(float(np.atleast_1d(tempo)[0]), beats, early=float(np.atleast_1d(early)[0]))
+    return MusicEstimate(float(np.atleast_1d(tempo)[0]), beats, early=float(np.atleast_1d(early)[0]))
 
 
-def _every_fourth(sound: Sound) -> MusicFound:
+def _every_fourth(sound: Sound) -> MusicEstimate:
     """Downbeats at the strongest phase of four beats."""
     librosa = import_librosa()
     strength = librosa.onset.onset_strength(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=RATE)
     phase = max(range(4), key=lambda n: float(strength[frames[n::4]].sum()))
-    return MusicFound(downbeats=librosa.frames_to_time(frames[phase::4], sr=RATE))
+    return MusicEstimate(downbeats=librosa.frames_to_time(frames[phase::4], sr=RATE))
 
 
-def _templates(sound: Sound) -> MusicFound:
+def _templates(sound: Sound) -> MusicEstimate:
     """Binary triads on librosa's CQT chroma, averaged over its beats."""
     librosa = import_librosa()
     chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE)
@@ -198,7 +198,7 @@ def _templates(sound: Sound) -> MusicFound:
     times = np.unique(times)[: rows.shape[1] + 1]
     shapes = [np.roll(np.isin(np.arange(12), notes), root) for notes in ((0, 4, 7), (0, 3, 7)) for root in range(12)]
     best = (np.array(shapes, np.float64) @ rows).argmax(axis=0)
-    return MusicFound(
+    return MusicEstimate(
         chords=[
             (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
             for n, chord in enumerate(best)
@@ -207,7 +207,7 @@ def _templates(sound: Sound) -> MusicFound:
     )
 
 
-def crema(sound: Sound) -> MusicFound:
+def crema(sound: Sound) -> MusicEstimate:
     """Output of the chord network alone, frame by frame, with crema's self-transition probability."""
     network, spectrum = chord_network(), ConstantQ()
     assert network is not None
@@ -215,15 +215,15 @@ def crema(sound: Sound) -> MusicFound:
     path = viterbi_states(network(spectrum.end()).chords.astype(np.float64), _SELF_TRANSITION)
     edges = np.append(np.flatnonzero(np.diff(path, prepend=-1)), len(path)) / FRAMES_PER_SECOND
     labels = [LABELS[path[round(start * FRAMES_PER_SECOND)]] for start in edges[:-1]]
-    return MusicFound(chords=list(zip(edges[:-1].tolist(), edges[1:].tolist(), labels, strict=True)))
+    return MusicEstimate(chords=list(zip(edges[:-1].tolist(), edges[1:].tolist(), labels, strict=True)))
 
 
-SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
+SYSTEMS: Mapping[str, Callable[[Sound], MusicEstimate]] = {
     "every 4th of librosa": _every_fourth,
     "librosa beats": _librosa_beats,
     "templates": _templates,
-    "Krumhansl": lambda sound: MusicFound(key=key_of_sound(sound, RATE)),
+    "Krumhansl": lambda sound: MusicEstimate(key=key_of_sound(sound, RATE)),
     "crema": crema,
-    "listen": partial(found_by, "music"),
+    "listen": partial(analysis_result, "music"),
     "listen, live": live,
 }

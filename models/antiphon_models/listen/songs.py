@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
-from antiphon_models.material.sounds import kept, mono
+from antiphon_models.material.sounds import cached_sound, mono
 
 FIT, TEST = "123456", "89"
 """Last digits of the songs for fitting and evaluation; 7 is left for tuning, 0 is left out of the data."""
@@ -71,7 +71,7 @@ def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]
         sound = play(score, SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
         return np.asarray(sound.mean(axis=1) / max(1.0, np.abs(sound).max()))
 
-    sound = mono(kept(work / f"{folder.name}-{soundfont}.flac", RATE, make), RATE)
+    sound = mono(cached_sound(work / f"{folder.name}-{soundfont}.flac", RATE, make), RATE)
     return np.asarray(0.5 * sound / np.abs(sound).max())
 
 

@@ -23,7 +23,7 @@ _GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownLoop:
     """Loop with its truth. samples: float32 `[2, frames]` at `RATE`.  key: "A minor" or None.  kind: its part."""
 
     samples: NDArray[np.float32]
@@ -61,18 +61,18 @@ def _score(rng: np.random.Generator, kind: str) -> LoopScore:
     return LoopScore(bpm, bars, f"{SHARP_NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
 
 
-def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Known]:
+def render_loops(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[KnownLoop]:
     """`count` rendered loops, kinds in turn, cut at the last bar line."""
     rng = np.random.default_rng(seed)
     kinds = kinds or ("drums", "bass", "chords", "melody", "drums", "chords")
     for first in range(0, count, 48):
         scores = [_score(rng, kinds[n % len(kinds)]) for n in range(first, min(count, first + 48))]
-        yield from together(scores, soundfont, rng)
+        yield from render_together(scores, soundfont, rng)
 
 
-def together(
+def render_together(
     scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator, rate: int = RATE
-) -> Iterator[Known]:
+) -> Iterator[KnownLoop]:
     """Scores rendered in one pass at `rate` Hz, with random timing of some ms."""
     reverb = bool(rng.random() < 0.6)
     notes: list[TimedMidiNote] = []
@@ -96,4 +96,4 @@ def together(
         piece = sound[:, from_ : from_ + frames]
         if piece.shape[1] < frames:
             piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))
-        yield Known(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)
+        yield KnownLoop(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
-from antiphon_models.loops.corpus import BASSES, CHORDS, KITS, MELODIES, RATE, LoopScore, together
+from antiphon_models.loops.corpus import BASSES, CHORDS, KITS, MELODIES, RATE, LoopScore, render_together
 from antiphon_models.loops.patterns import PatternNote
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
@@ -95,7 +95,7 @@ def sounds_of(
 ) -> Iterator[NDArray[np.float32]]:
     """Sound of each loop, float32 `[frames]`, exactly four bars."""
     for first in range(0, len(loops), _CHUNK):
-        for known in together([x.score for x in loops[first : first + _CHUNK]], soundfont, rng, rate):
+        for known in render_together([x.score for x in loops[first : first + _CHUNK]], soundfont, rng, rate):
             yield known.samples.mean(axis=0)
 
 

@@ -58,8 +58,8 @@ class FitNetwork(nn.Module):
         beats = loops[:, PITCHED].unflatten(2, (BEATS, -1)).mean(dim=3)
         level = beats.sum(dim=1, keepdim=True)
         beats = beats / (level + 0.15 * level.amax(dim=2, keepdim=True) + 1e-6)
-        x = functional.relu(self.harmony1(_around(beats[:, None])))
-        x = functional.relu(self.harmony2(_around(x)))
+        x = functional.relu(self.harmony1(_circular_padding(beats[:, None])))
+        x = functional.relu(self.harmony2(_circular_padding(x)))
         harmony = beats + self.harmony3(x)[:, 0]
         harmony = (harmony - harmony.mean(dim=1, keepdim=True)).flatten(1)
         harmony = harmony * (level.flatten(1).amax(dim=1, keepdim=True) > 0)
@@ -71,7 +71,7 @@ class FitNetwork(nn.Module):
         return torch.cat([part * root for part, root in zip(parts, roots, strict=True)], dim=1)
 
 
-def _around(x: torch.Tensor) -> torch.Tensor:
+def _circular_padding(x: torch.Tensor) -> torch.Tensor:
     """Circular padding of `[n, channels, CLASSES, BEATS]`, in pitch by an octave and in time by a beat each way."""
     x = torch.cat([x, x[:, :, : CLASSES - 1]], dim=2)
     return torch.cat([x[..., -1:], x, x[..., :1]], dim=3)
@@ -97,16 +97,16 @@ class FitRecipe(Recipe):
         rng = np.random.default_rng([self._job.seed, step])
         of = self._sets[step % 2]
         pairs = of.pairs(rng, _BATCH)
-        one, other = (np.array([_varied(of.grids[pair[side]], rng) for pair in pairs]) for side in (0, 1))
+        one, other = (np.array([_augmented_loop(of.grids[pair[side]], rng) for pair in pairs]) for side in (0, 1))
         for n in range(len(pairs)):
             turn = 16 * int(rng.integers(4)) + (int(rng.integers(16)) if rng.random() < _SHIFTED_SHARE else 0)
             pitch = int(rng.integers(12))
             for loop in (one, other):
-                loop[n] = _moved(loop[n], pitch, turn)
+                loop[n] = _shifted_loop(loop[n], pitch, turn)
         broken = np.stack(
             [
-                np.array([_moved(loop, int(rng.choice([-1, 1, 1, -1, 3, 6])), 0) for loop in other]),
-                np.array([_moved(loop, 0, int(rng.choice([2, 2, 2, 6, 10, 1, 4, 8]))) for loop in other]),
+                np.array([_shifted_loop(loop, int(rng.choice([-1, 1, 1, -1, 3, 6])), 0) for loop in other]),
+                np.array([_shifted_loop(loop, 0, int(rng.choice([2, 2, 2, 6, 10, 1, 4, 8]))) for loop in other]),
             ]
         )
         pitched = np.array([one[n, PITCHED].any() and other[n, PITCHED].any() for n in range(len(pairs))])
@@ -128,7 +128,7 @@ class FitRecipe(Recipe):
         rng = np.random.default_rng(0)
         held = self._held
         loops, semitone, late = (
-            network(torch.from_numpy(np.array([_moved(x, *move) for x in held.grids]))).numpy()
+            network(torch.from_numpy(np.array([_shifted_loop(x, *move) for x in held.grids]))).numpy()
             for move in ((0, 0), (1, 0), (0, 2))
         )
         places: list[float] = []
@@ -176,14 +176,14 @@ class _Set:
         return [rng.permutation(self.windows[int(rng.choice(self.songs[name]))])[:2] for name in names]
 
 
-def _moved(loop: F32, semitones: int, steps: int) -> F32:
+def _shifted_loop(loop: F32, semitones: int, steps: int) -> F32:
     """Loop with pitch classes transposed and all of it delayed by 16ths; its bands keep their pitch."""
     out = np.roll(loop, steps, axis=1)
     out[PITCHED] = np.roll(out[PITCHED], semitones, axis=0)
     return out
 
 
-def _varied(loop: F32, rng: np.random.Generator) -> F32:
+def _augmented_loop(loop: F32, rng: np.random.Generator) -> F32:
     """Augmented loop: bands tilted or dropped; some bars silent."""
     out = loop.copy()
     if rng.random() < 0.25:

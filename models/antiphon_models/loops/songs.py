@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon.api import SHARP_NAMES
 from antiphon_models.loops import corpus
-from antiphon_models.loops.corpus import Known, LoopScore
+from antiphon_models.loops.corpus import KnownLoop, LoopScore
 from antiphon_models.loops.patterns import PatternNote
 from antiphon_models.material.sounds import songs as folders
 
@@ -27,7 +27,7 @@ _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B"}
 _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.MELODIES}
 
 
-def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[Known]:
+def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[KnownLoop]:
     """`count` loops, or as many as available: at most three of a song, kinds in turn. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
     songs = folders(data, digits)
@@ -38,7 +38,7 @@ def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Ite
                 score = _score(songs[place], ("chords", "melody", "bass")[(place + turn) % 3], rng)
                 scores += [score] if score is not None else []
     for first in range(0, len(scores), 48):
-        yield from corpus.together(scores[first : first + 48], soundfont, rng)
+        yield from corpus.render_together(scores[first : first + 48], soundfont, rng)
 
 
 def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:

@@ -20,7 +20,7 @@ from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
 from antiphon_models.loops import corpus, songs
-from antiphon_models.loops.corpus import RATE as RENDERED, Known
+from antiphon_models.loops.corpus import RATE as RENDERED, KnownLoop
 
 COUNT, SONGS = 1056, 240
 """Number of loops per soundfont, for the shipped tables."""
@@ -54,7 +54,7 @@ def item(seen: Picture, role: str, bars: int, key_name: str | None) -> LabelledL
     )
 
 
-def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
+def items(loops: Iterable[KnownLoop]) -> Iterable[LabelledLoop]:
     import soxr
 
     for known in loops:
@@ -63,10 +63,10 @@ def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
         yield item(seen, known.kind, known.bars, known.key)
 
 
-def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[Known]:
+def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[KnownLoop]:
     """Fitting material: `count` random loops, and `cut` of songs where there are any."""
     for seed, most in SEEDS[soundfont].items():
-        yield from corpus.rendered(min(count, most), soundfont, seed)
+        yield from corpus.render_loops(min(count, most), soundfont, seed)
         count = max(0, count - most)
     if data is not None:
         yield from songs.drawn(data, cut, soundfont, _SONGS, songs.FIT)

@@ -39,7 +39,7 @@ class ScoreNote:
     velocity: float
 
 
-def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
+def speak(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
     """Speech of espeak-ng, mono at `rate`."""
     x, made = espeak.speech(text, voice, speed, pitch)
     return resampled(x, made, rate)
@@ -73,10 +73,10 @@ class Syllable:
 @functools.lru_cache(maxsize=512)
 def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
     """WORLD analysis of a spoken syllable."""
-    return take_apart(said(text, voice, rate=rate), rate)
+    return analyse_speech(speak(text, voice, rate=rate), rate)
 
 
-def take_apart(sound: F32, rate: int) -> Syllable:
+def analyse_speech(sound: F32, rate: int) -> Syllable:
     """WORLD analysis of a piece of speech, mono at `rate`."""
     pyworld = world()
     x = sound.astype(np.float64)

@@ -28,7 +28,7 @@ def mono(path: Path, rate: int) -> F32:
     return resampled(sound.mean(axis=1), own, rate)
 
 
-def kept(
+def cached_sound(
     path: Path, rate: int, make: Callable[[], NDArray[np.floating]], kind: str = "FLAC", subtype: str | None = None
 ) -> Path:
     """Sound file, created atomically if missing.

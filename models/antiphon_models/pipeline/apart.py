@@ -34,7 +34,7 @@ class ParentLink:
         self.messages.send((True, failure))
 
 
-def run_apart(
+def run_in_child(
     work: Callable[..., None],
     arguments: Sequence[Any],
     log: Path,

@@ -22,7 +22,7 @@ def claim_folder(out: Path) -> Iterator[None]:
     Raises `FileError`: another run has it, or it cannot be written.
     """
     with hold_lock(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
-        _remove(path for path in _below(out) if TEMPORARY_NAME.fullmatch(path.name))
+        _remove(path for path in _folder_contents(out) if TEMPORARY_NAME.fullmatch(path.name))
         yield
 
 
@@ -41,7 +41,7 @@ def remove_others(tasks: Sequence[ShardWork]) -> None:
     )
 
 
-def _below(out: Path) -> Iterator[Path]:
+def _folder_contents(out: Path) -> Iterator[Path]:
     """Contents of the folder two levels deep: training/FRAMEWORK is the deepest one written."""
     for pattern in (".*", "*/.*", "*/*/.*"):
         yield from out.glob(pattern)

@@ -14,7 +14,7 @@ from typing import Any
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import ONE_THREAD, require_modules, shorten
 from antiphon_models.pipeline import beam_worker
-from antiphon_models.pipeline.apart import ParentLink, run_apart
+from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.shards import compute
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
@@ -50,11 +50,11 @@ def run(
     `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
     Raises `FileError` where the runner has failed.
     """
-    with _printed(log), single_threads():
+    with _redirected_output(log), single_threads():
         if runner == "direct" and workers > 1:
-            run_apart(_direct, (list(tasks), log, work, workers, list(options)), log, "runs Beam's workers")
+            run_in_child(_direct, (list(tasks), log, work, workers, list(options)), log, "runs Beam's workers")
         else:
-            with _failures(runner, log), _place(runner, workers, options) as (kind, chosen):
+            with _errors_as_sentences(runner, log), _runner_context(runner, workers, options) as (kind, chosen):
                 _compute(kind, chosen, tasks, work)
 
 
@@ -81,7 +81,7 @@ def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: 
     # `exec` leaves no shell between the two
     command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
     kind = FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
-    with _failures("direct", log):
+    with _errors_as_sentences("direct", log):
         _compute(kind, [f"--direct_num_workers={workers}", *options], tasks, work)
 
 
@@ -95,7 +95,7 @@ def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work
 
 
 @contextmanager
-def _failures(runner: str, log: Path) -> Iterator[None]:
+def _errors_as_sentences(runner: str, log: Path) -> Iterator[None]:
     """Context that converts Beam's wrapped exceptions to a sentence."""
     try:
         yield
@@ -105,7 +105,7 @@ def _failures(runner: str, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _printed(log: Path) -> Iterator[None]:
+def _redirected_output(log: Path) -> Iterator[None]:
     """Context that redirects standard error, of children too, to a file: Beam's workers log every step."""
     sys.stderr.flush()
     before = os.dup(2)
@@ -135,7 +135,7 @@ def single_threads() -> Iterator[None]:
 
 
 @contextmanager
-def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+def _runner_context(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
     """Context of the runner and its options; a local cluster is stopped afterwards."""
     if runner == "direct":
         yield "DirectRunner", list(options)

@@ -26,7 +26,7 @@ from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon_classify import features
 from antiphon_library.identity import digest_of
-from antiphon_library.shard_import import KEY, about_of
+from antiphon_library.shard_import import KEY, metadata_of
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings
@@ -99,7 +99,7 @@ def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, 
 def is_done(task: ShardWork) -> bool:
     """Whether its file, made by this task, and the list of its bad sounds exist."""
     try:
-        return task.dead.is_file() and about_of(task.path).get("digest") == task.digest()
+        return task.dead.is_file() and metadata_of(task.path).get("digest") == task.digest()
     except FileError:
         return False
 

@@ -18,7 +18,7 @@ from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.material import RATE
-from antiphon_models.stems.testset import FILES, StemMix, mixes, own
+from antiphon_models.stems.testset import FILES, StemMix, mixes, own_songs
 from antiphon_stems.grids import STEMS
 
 COUNT = 30
@@ -75,7 +75,7 @@ class Separating(Evaluation):
 
 
 def _items(ask: EvaluationRequest) -> Iterator[StemMix]:
-    return islice(own(ask.files), ask.limit) if ask.files else mixes(ask.data, ask.limit or COUNT, ask.seed)
+    return islice(own_songs(ask.files), ask.limit) if ask.files else mixes(ask.data, ask.limit or COUNT, ask.seed)
 
 
 def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:

@@ -27,7 +27,7 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import ScoreNote, Singer, Syllable, singing, syllable, take_apart
+from antiphon_models.material.singing import ScoreNote, Singer, Syllable, analyse_speech, singing, syllable
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 from antiphon_models.stems.recorded import pieces, recorded
@@ -300,7 +300,7 @@ def _pieces(speech: bytes, number: int) -> Syllable:
         start = rnd.randrange(len(x) - length)
         piece = x[start : start + length]
         if float(np.sqrt(np.mean(piece**2))) > 0.7 * float(np.sqrt(np.mean(x**2))):
-            return take_apart(piece, RATE)
+            return analyse_speech(piece, RATE)
 
 
 def _piece(speech: F32, text: str, voice: str, rate: int) -> Syllable:

@@ -82,7 +82,7 @@ class Mixes:
         return stems, gains.astype(np.float32)
 
 
-def tones(rng: np.random.Generator, grid: UnitGrid) -> F32:
+def equaliser_curves(rng: np.random.Generator, grid: UnitGrid) -> F32:
     """Random equaliser curves, `[4, bins]`, between six points of up to some dB."""
     at = np.log10(np.arange(grid.bins) + 10.0)
     points = np.linspace(at[0], at[-1], 6)
@@ -177,7 +177,7 @@ class StemsRecipe(Recipe):
 
     def _one(self, mixes: Mixes, rng: np.random.Generator) -> tuple[F32, ...]:
         stems, gains = mixes.draw(rng, int(LENGTH * material.RATE))
-        power, side, shared, own = measure(self.grid, stems, gains, tones(rng, self.grid))
+        power, side, shared, own = measure(self.grid, stems, gains, equaliser_curves(rng, self.grid))
         # what is quiet is described as well
         loud = np.float32(10 ** rng.uniform(-3.0, 0.5))
         bands, details = self.describe(power * loud, side * loud)

@@ -62,7 +62,7 @@ def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
         yield StemMix(str(n + 1), stems)
 
 
-def own(folders: Sequence[Path]) -> Iterator[StemMix]:
+def own_songs(folders: Sequence[Path]) -> Iterator[StemMix]:
     """Songs in folders, or in subfolders. Without a mix it is the sum of the stems, and missing stems are 0.
 
     Raises `UsageError`: a folder holds no stems.

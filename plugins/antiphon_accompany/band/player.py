@@ -41,7 +41,7 @@ _CALM = ("ballad", "arpeggio", "ballad", "pop")
 _MOVING = ("pop", "ballad", "block", "pop")
 
 
-class Due(NamedTuple):
+class PendingStrike(NamedTuple):
     """A pending strike. start, end: beats of the clock.  key: of the drums, otherwise 0."""
 
     start: float
@@ -151,7 +151,9 @@ class Band:
                 voices.place(chord, given.voicing, centre, ceiling, (before, self.bass), given.voicing == "choir")
         self.chord, self.fresh = chord, True
 
-    def beat(self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> list[Due]:
+    def beat(
+        self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings
+    ) -> list[PendingStrike]:
         """Strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`.
 
         Args:
@@ -203,8 +205,8 @@ class Band:
                     taken.append(strike)
             self.bars[part] = taken
 
-    def _dues(self, beat: int, place: int, first: int, tempo: float, asked: BandSettings) -> list[Due]:
-        found: list[Due] = []
+    def _dues(self, beat: int, place: int, first: int, tempo: float, asked: BandSettings) -> list[PendingStrike]:
+        found: list[PendingStrike] = []
         loud = self.listener.loudness * (0.8 + 0.4 * asked.intensity)
         per_ms = tempo / 60_000.0
         for part, strikes in self.bars.items():
@@ -230,24 +232,24 @@ class Band:
                     lane = "root" if self.fresh or place == 0 else chance.choice(_WALK_INTERVALS)
                 for n, what in enumerate(_TONES if lane == "chord" else (lane,)):
                     roll = n * MAX_CHORD_SPREAD * 2.0 * asked.humanise * chance.random() * per_ms if n else 0.0
-                    found.append(Due(when + roll, part, what, velocity, end))
+                    found.append(PendingStrike(when + roll, part, what, velocity, end))
         return sorted(found)
 
     def expressed(
-        self, beat: int, found: Sequence[Due], again: set[str], going: bool, asked: BandSettings
-    ) -> list[Due]:
+        self, beat: int, found: Sequence[PendingStrike], again: set[str], going: bool, asked: BandSettings
+    ) -> list[PendingStrike]:
         """Strikes for a new chord on a beat where a part has none of its own.
 
         `found`: the strikes of the beat.
         """
-        made: list[Due] = []
+        made: list[PendingStrike] = []
         for part in self.bars:
             if part == "drums" or part in again or any(d.part == part and d.start < beat + RESTRIKE_GAP for d in found):
                 continue
             alone = part == "bass" or (part == "piano" and "bass" not in self.bars)
             lanes = (["root"] if alone else []) + (["voice2", "voice3"] if part != "bass" and going else [])
             loud = 0.9 * self.listener.loudness * TOUCH[part] * asked.levels.get(part, 1.0)
-            made += [Due(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
+            made += [PendingStrike(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
         return made
 
     def pitches(self, part: str, what: str) -> tuple[int, ...]:
@@ -265,10 +267,10 @@ class Band:
         pitches = self.pitches(part, what)
         if part == "drums":
             return pitches
-        low = dict.fromkeys(map(self.under_melody, pitches))
+        low = dict.fromkeys(map(self.below_melody, pitches))
         return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
 
-    def under_melody(self, pitch: int) -> int:
+    def below_melody(self, pitch: int) -> int:
         """Key moved by octaves below the sounding melody; a bass melody is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127

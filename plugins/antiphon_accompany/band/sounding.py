@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from antiphon.api import IO, Event
 from antiphon.api.backends.synths import ChannelBends
-from antiphon_accompany.band.player import Due
+from antiphon_accompany.band.player import PendingStrike
 
 BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
@@ -19,7 +19,7 @@ Key = tuple[int, int]
 """Channel and number of a note."""
 
 
-class SoundingStrikes(dict[Key, Due]):
+class SoundingStrikes(dict[Key, PendingStrike]):
     """Sounding strikes, by channel and number, in the order in which they began."""
 
     @property
@@ -27,7 +27,7 @@ class SoundingStrikes(dict[Key, Due]):
         """End beat of the next strike to end; infinite without any."""
         return min((due.end for due in self.values()), default=math.inf)
 
-    def strike(self, io: IO, frame: int, due: Due, channel: int, pitches: Iterable[int]) -> None:
+    def strike(self, io: IO, frame: int, due: PendingStrike, channel: int, pitches: Iterable[int]) -> None:
         """Begins the notes of a strike. A sounding note on the same key ends first, or continues if just begun."""
         for pitch in pitches:
             held = self.get((channel, pitch))

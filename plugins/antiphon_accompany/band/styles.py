@@ -154,11 +154,11 @@ def load(path: Path) -> Style:
         return _style(path.stem, read_toml(path, _StyleFile, "a style"))
     except FileError as error:
         raise PluginError(f"the style {error}") from None
-    except _Wrong as wrong:
+    except _StyleError as wrong:
         raise PluginError(f"the style {path.name} {wrong}") from None
 
 
-class _Wrong(ValueError):
+class _StyleError(ValueError):
     """Error in a style file."""
 
 
@@ -166,7 +166,7 @@ def _style(name: str, file: _StyleFile) -> Style:
     common = {} if name == "common" else _common()
     given: dict[str, _Part] = {part: made for part in PARTS if (made := getattr(file, part)) is not None}
     if not given:
-        raise _Wrong(f"has no part; name one of {', '.join(PARTS)}")
+        raise _StyleError(f"has no part; name one of {', '.join(PARTS)}")
     meter = int(file.meter)
     parts = {part: _part(part, made, meter, common.get(part, {})) for part, made in given.items()}
     return Style(file.name or name, meter, file.colour, parts)
@@ -206,9 +206,9 @@ def _bars(part: str, section: str, lanes: Lanes, meter: int) -> Bars:
     split: dict[str, list[str]] = {}
     for lane, text in lanes.items():
         if lane not in allowed:
-            raise _Wrong(f"has the lane {part}.{section}.{lane}, which is none of {', '.join(allowed)}")
+            raise _StyleError(f"has the lane {part}.{section}.{lane}, which is none of {', '.join(allowed)}")
         if len(text) > MAX_STEPS or set(text) - set(".-|123ABCabc "):
-            raise _Wrong(f"has in {part}.{section}.{lane} other than . - | 1 2 3 A B C a b c")
+            raise _StyleError(f"has in {part}.{section}.{lane} other than . - | 1 2 3 A B C a b c")
         split[lane] = text.replace(" ", "").split("|")
     count = max((len(bars) for bars in split.values()), default=1)
     return tuple(

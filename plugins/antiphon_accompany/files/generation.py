@@ -104,7 +104,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         if own:
             source = melody(settings, Path(folder), text_of(chords) if chords else "")
         else:
-            source = without(job.source, fill, Path(folder) / job.source.name)
+            source = without_track(job.source, fill, Path(folder) / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
         if not own and settings["by"] == "bars":
             lines = Path(folder) / "chords.txt"
@@ -113,17 +113,17 @@ def run(job: FileJob) -> tuple[Written, ...]:
             # the key of the band, which knows the chords, too: by its notes alone one is more often wrong
             key = next(written.found[1] for written in made if written.path == job.target)
             whole = fill_part(job.target, fill, lines.read_text(), key, settings["seed"], Path(folder))
-            without(whole, "chords", job.target)
+            without_track(whole, "chords", job.target)
             made = _as_written(job, made, [fill], lines.read_text())
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
-    had = () if own else _had(job.source, fill)
+    had = () if own else _existing_part_warning(job.source, fill)
     return tuple(
         replace(written, source=told, found=(*written.found, *had)) if written.path == job.target else written
         for written in made
     )
 
 
-def _had(source: Path, part: str) -> tuple[str, ...]:
+def _existing_part_warning(source: Path, part: str) -> tuple[str, ...]:
     """Warning about a file that has the requested part: a track of its name, or one that resembles it."""
     for track in open_midi(source).tracks:
         name = track.name.lower()
@@ -187,12 +187,12 @@ def by_bars(
         raise UsageError("the bar model writes chords of its own: leave out the chords, or say by=memory")
     wanted = parts_of(str(settings["parts"]))
     notes, key = beginning(settings)
-    source, lines = piece(notes, key, wanted, settings, folder, without)
+    source, lines = piece(notes, key, wanted, settings, folder, without_track)
     others = [part for part in wanted if part not in MODEL_PARTS]
     band |= {"parts": ",".join(others or ["piano"]), "key": KEYS[key]}
     made = accompany(replace(job, source=source, settings=band, given={**job.given, "chords": lines}))
     if not others:
-        without(job.target, "piano", job.target)
+        without_track(job.target, "piano", job.target)
     made = _as_written(job, made, wanted, lines)
     told = f"the bar model, seed {settings['seed']}"
     return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
@@ -227,7 +227,7 @@ def key_of(spans: Sequence[ChordSpan]) -> int:
     return max(range(24), key=fit)
 
 
-def without(source: Path, part: str, target: Path) -> Path:
+def without_track(source: Path, part: str, target: Path) -> Path:
     """Writes a MIDI file without the tracks of one name."""
     file = open_midi(source)
     file.tracks[:] = [track for track in file.tracks if track.name.lower() != part]

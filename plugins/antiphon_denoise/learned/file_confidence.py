@@ -141,7 +141,7 @@ class FileConfidence:
 def shares_of(weights: dict[str, F32], features: F32) -> F32:
     """Features `[T, INPUTS]` of all hops → shares `[T, CHOICES, COUNT]`, as `FileConfidenceNetwork` in training."""
     x = np.tanh(features @ weights["enter.weight"].T + weights["enter.bias"])
-    high = both_ways(weights, "turn", x)
+    high = bidirectional_gru(weights, "turn", x)
     logits = (high @ weights["say.weight"].T + weights["say.bias"]).reshape(-1, CHOICES, COUNT)
     own = features[:, : FEATURES * COUNT].reshape(-1, FEATURES, COUNT)
     logits += np.einsum("tfb,cf->tcb", own, weights["local.weight"])
@@ -156,12 +156,14 @@ def logistic(x: F32) -> F32:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 
-def both_ways(weights: dict[str, F32], layer: str, x: F32) -> F32:
+def bidirectional_gru(weights: dict[str, F32], layer: str, x: F32) -> F32:
     """Bidirectional GRU layer over `[T, …]`, outputs concatenated."""
-    return np.concatenate([_turned(weights, layer, "", x), _turned(weights, layer, "_reverse", x[::-1])[::-1]], axis=1)
+    return np.concatenate(
+        [_gru_direction(weights, layer, "", x), _gru_direction(weights, layer, "_reverse", x[::-1])[::-1]], axis=1
+    )
 
 
-def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
+def _gru_direction(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
     """One direction of the layer, in torch's order of gates: reset, update, new."""
     given = x @ weights[f"{layer}.weight_ih_l0{way}"].T + weights[f"{layer}.bias_ih_l0{way}"]
     across = np.ascontiguousarray(weights[f"{layer}.weight_hh_l0{way}"].T)

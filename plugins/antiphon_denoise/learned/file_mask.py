@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.api import F32
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.file_confidence import both_ways, load as load_installed, logistic
+from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as load_installed, logistic
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 
@@ -31,12 +31,12 @@ def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice
 
     log: `[T, UNITS]` log powers; noise: `[UNITS]`, those of the noise, where they are known.
     """
-    past, future = _followed(log), [part[::-1] for part in _followed(log[::-1])]
+    past, future = _smoothed_levels(log), [part[::-1] for part in _smoothed_levels(log[::-1])]
     around = lowest_around(past[0])
     power = np.exp(log)
     level = np.log(power @ tables.mean() + np.float32(QUIET))
     frame = power @ tables.sums()[:, COUNT]
-    frames = _running(frame), _running(frame[::-1])[::-1]
+    frames = _running_mean(frame), _running_mean(frame[::-1])[::-1]
     bands = [
         _bands(log, level, followed, mean, frame, noise) for followed, mean in zip((past, future), frames, strict=True)
     ]
@@ -64,7 +64,7 @@ def lowest_around(short: F32) -> F32:
     return np.repeat([rows[(len(rows) - 1) // 2] for rows in median], BLOCK, 0)[: len(short)]
 
 
-def _followed(log: F32) -> list[F32]:
+def _smoothed_levels(log: F32) -> list[F32]:
     """Both smoothed levels, and the minimum of the first over past blocks, each `[T, UNITS]`."""
     short, long, floor = (np.empty_like(log) for _ in range(3))
     floors = np.full((PAST, log.shape[1]), NO_FLOOR, np.float32)
@@ -81,7 +81,7 @@ def _followed(log: F32) -> list[F32]:
     return [short, long, floor]
 
 
-def _running(frame: F32) -> F32:
+def _running_mean(frame: F32) -> F32:
     """Exponentially weighted running mean `[T]` of all past hops with factor `LEVEL`."""
     out, mean, weight = np.empty_like(frame), 0.0, 0.0
     for hop, now in enumerate(frame):
@@ -145,7 +145,7 @@ class FileMask:
             made = gains_of(self._weights, logs[before : last + BESIDE].astype(np.float32), noise)
             self._gains[first:last] = made[first - before :][:STRETCH]
 
-    def forget_levels(self) -> None:
+    def free_levels(self) -> None:
         """Frees the levels, after the last `compute`."""
         self._logs, self._count = self._logs[:0].copy(), 0
 
@@ -159,8 +159,8 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     """Log powers `[T, UNITS]` of all hops → gains `[T, UNITS]`, as `FileMaskNetwork` plays them."""
     bands, details = bands_and_details(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
-    low = both_ways(weights, "first", x * logistic(x))
-    high = both_ways(weights, "second", low)
+    low = bidirectional_gru(weights, "first", x * logistic(x))
+    high = bidirectional_gru(weights, "second", low)
     said = np.concatenate([low, high], 1) @ weights["say.weight"].T + weights["say.bias"]
     said = said.reshape(len(log), COUNT, -1).transpose(0, 2, 1)
     gains = np.zeros((len(log), UNITS), np.float32)

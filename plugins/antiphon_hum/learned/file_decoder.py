@@ -59,7 +59,7 @@ def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
     """The likeliest notes of a whole sound's answers, `[hops, ANSWER]`."""
     how = how or PathCosts()
     parts = _segments(_path(answers, how), how.least)
-    starts = _starts(answers, parts)
+    starts = _onset_times(answers, parts)
     ends = [(end + 1 - tables.FAR) * SECONDS for _, end in parts]
     ends[:-1] = [min(end, start) for end, start in zip(ends[:-1], starts[1:], strict=True)]
     return [
@@ -132,7 +132,7 @@ def _sure(answers: F32, first: int, last: int) -> float:
     return float(_log_odds(answers[first:last, tables.FAR_NOTE]).mean())
 
 
-def _middle(values: F64) -> F64:
+def _inner_values(values: F64) -> F64:
     """Values without the note's ends."""
     cut = int(EDGE_SHARE * len(values))
     return values[cut : len(values) - cut]
@@ -140,7 +140,7 @@ def _middle(values: F64) -> F64:
 
 def _pitch(answers: F32) -> float:
     """The pitch of a note as sung, from its answers."""
-    pitches = _middle(tables.LOWEST + tables.SEMITONES * answers[:, tables.FAR_KEY].astype(np.float64))
+    pitches = _inner_values(tables.LOWEST + tables.SEMITONES * answers[:, tables.FAR_KEY].astype(np.float64))
     median = np.median(pitches)
     near = pitches[np.abs(pitches - median) < MAX_DEVIATION]
     # of an even number of pitches that step at the middle, none is near the mean of the middle two
@@ -152,13 +152,13 @@ def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
     back = tables.FAR - tables.NEAR
     moves = []
     for first, last in parts:
-        pitches = _middle(answers[max(0, first - back) : last - back, tables.PITCH].astype(np.float64))
+        pitches = _inner_values(answers[max(0, first - back) : last - back, tables.PITCH].astype(np.float64))
         if len(pitches) >= MAX_LEGATO_GAP:
             moves.append(tables.SEMITONES * float(pitches.std()))
     return float(np.median(moves)) if moves else 0.0
 
 
-def _starts(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
+def _onset_times(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
     """Onset times of notes in seconds."""
     voice = (unsteadiness(answers, parts) - STEADY) / (UNSTEADY - STEADY)
     voice = min(1.0, max(0.0, voice))

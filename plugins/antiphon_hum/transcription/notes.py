@@ -96,13 +96,13 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
     if mode == polyphonic.MODE:
         found = _polyphonic(play, settings, hum)
     elif mode == "learned":
-        found = _by_network(play, hum)
+        found = _network_pass(play, hum)
         if not found.notes:
-            found = _of_pure_tones(play, at, settings, hum) or found
+            found = _pure_tone_notes(play, at, settings, hum) or found
         if found.many > STRUCK_THRESHOLD and not hum.settings["lead"]:
-            found = _of_struck_notes(play, at, found, hum) or found
+            found = _struck_notes(play, at, found, hum) or found
     else:
-        found = _by_tracker(play, at, {**settings, "mode": mode}, hum)
+        found = _tracker_pass(play, at, {**settings, "mode": mode}, hum)
     if at != rate:
         frames = [0]
 
@@ -110,7 +110,7 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
             frames[0] += block.shape[1]
 
         play(0, count)
-        found = _at(found, rate / at, frames[0])
+        found = _rescaled(found, rate / at, frames[0])
     quantise = str(hum.settings["quantise"])
     if quantise == "off" or not found.notes:
         return found
@@ -126,7 +126,7 @@ def whole_rate(mode: str) -> int:
     return model_tracker.RATE if mode == "learned" else 0
 
 
-def _at(found: Transcription, by: float, frames: int) -> Transcription:
+def _rescaled(found: Transcription, by: float, frames: int) -> Transcription:
     """Transcription scaled to `by` times the rate, `frames` long."""
     moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in found.notes)
     return replace(found, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
@@ -143,17 +143,17 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     return None if scale == "off" else (tonic, scale)
 
 
-def _of_pure_tones(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
+def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
     """Notes of sines, by yin; None for other sounds, or if yin's notes do not account for the energy."""
     tones = PureTones(at)
     play(at, tones.feed)
     if tones.alone() < MIN_PURE_SHARE:
         return None
-    found = _by_tracker(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
+    found = _tracker_pass(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
     return replace(found, pure=True) if found.notes else None
 
 
-def _of_struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
+def _struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
     """Notes of a plucked or struck line, in frames at `at`; None for other sounds."""
     line = StruckLine()
     play(struck.RATE, line.feed)
@@ -167,7 +167,7 @@ def _of_struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Tra
     return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
 
 
-def _by_tracker(
+def _tracker_pass(
     play: Play,
     at: int,
     settings: Mapping[str, Value],
@@ -188,7 +188,7 @@ def _by_tracker(
     return Transcription(tuple(second.notes()), second.frames, key)
 
 
-def _by_network(play: Play, hum: Hum) -> Transcription:
+def _network_pass(play: Play, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
     settings = hum.settings
     odds = REACH * (float(settings["sensitivity"]) - 0.5)

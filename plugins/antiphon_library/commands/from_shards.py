@@ -19,12 +19,12 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
     Raises `UsageError`: more than one folder is named.
     """
     from antiphon.api.backends.cli import complain
-    from antiphon_library.shard_import import take_in
+    from antiphon_library.shard_import import import_shards
 
     if len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
     with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
-        counts = take_in(catalogue, out, places[0] if places else None, progress)
+        counts = import_shards(catalogue, out, places[0] if places else None, progress)
     words = [
         f"{counts.added:,} sounds added with their results",
         *([f"{counts.known:,} that were known have them now"] if counts.known else []),

@@ -174,7 +174,7 @@ def next_tracks(
     given = {"like": like, "skip": skip, "dislike": dislike}
     with open_catalogue(context) as catalogue:
         if forget:
-            catalogue.taste.forget_signals()
+            catalogue.taste.delete_signals()
         signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
         last = None if after is None else row_of(catalogue, after).path
         matches = next_summaries(catalogue, NextRequest(count, last, signals))

@@ -77,8 +77,8 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
     near = sound.between(first - 2.0, last + 2.0)
-    count = int(_agreeing(asked, near).sum())
-    moments = [int(_agreeing(asked.placed(shift, 1.0), near).sum()) for shift in _SHIFTS]
+    count = int(_agreement_mask(asked, near).sum())
+    moments = [int(_agreement_mask(asked.placed(shift, 1.0), near).sum()) for shift in _SHIFTS]
     chance = float(np.mean(moments))
     spread = float(np.sqrt(chance + 1.0))
     most = min(len(asked.seconds), len(near.between(first, last).seconds))
@@ -105,10 +105,10 @@ def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
 def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
     """Whether two aligned excerpts are of the same recording."""
     total = len(one.seconds) + len(other.seconds)
-    return 2.0 * float(_agreeing(one, other).sum()) > _MIN_COPY_SHARE * max(1, total)
+    return 2.0 * float(_agreement_mask(one, other).sum()) > _MIN_COPY_SHARE * max(1, total)
 
 
-def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]:
+def _agreement_mask(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]:
     """Mask of query landmarks with a near one in the sound."""
     first = np.searchsorted(sound.seconds, asked.seconds - _SECONDS)
     last = np.searchsorted(sound.seconds, asked.seconds + _SECONDS)
@@ -196,21 +196,21 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
     """
     asked = SoundLandmarks(seconds, hertz)
     landmarks = cache(landmarks)
-    found = _apart(_voted(index, seconds, hertz, SPEEDS[0]))
+    found = _separate_candidates(_voted(index, seconds, hertz, SPEEDS[0]))
     best, odds = _judged(found, asked, landmarks)
     if odds < _CERTAIN_ODDS:
         tried = (candidate for speed in SPEEDS[1:] for candidate in _voted(index, seconds, hertz, speed))
-        found = _apart([*found, *tried])
+        found = _separate_candidates([*found, *tried])
         best, odds = _judged(found, asked, landmarks)
     if not best or not (_is_clear(best[0].candidate) or odds > _MIN_ODDS):
         return []
-    chance = _chance(found)
+    chance = _chance_votes(found)
     kept: dict[int, FingerprintMatch] = {}
     for compared in best:
         candidate = compared.candidate
         if candidate.votes < _MIN_VOTES or candidate.serial in kept:
             continue
-        if compared is best[0] or _copies(best[0].candidate, candidate, asked, landmarks):
+        if compared is best[0] or _are_copies(best[0].candidate, candidate, asked, landmarks):
             score = max(1.0 - chance / candidate.votes, candidate.share)
             offset = candidate.frame * FRAME
             same = is_recording(asked.placed(offset, candidate.speed), landmarks(candidate.serial))
@@ -233,9 +233,9 @@ def _judged(
         return compared, -math.inf
     best = compared[0].candidate
     others = (each for each in compared[1:] if each.candidate.serial != best.serial)
-    rival = next((each for each in others if not _copies(best, each.candidate, asked, landmarks)), None)
+    rival = next((each for each in others if not _are_copies(best, each.candidate, asked, landmarks)), None)
     second = max(compared[0].agreement.beside, 0.0 if rival is None else rival.agreement.excess)
-    chance = _chance(found)
+    chance = _chance_votes(found)
     margin = (best.votes - chance) / math.sqrt(chance)
     return compared, _log_odds(compared[0].agreement, second, margin)
 
@@ -247,7 +247,7 @@ def _log_odds(best: Agreement, second: float, margin: float) -> float:
     return _INTERCEPT + sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
 
 
-def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks: LandmarkReader) -> bool:
+def _are_copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks: LandmarkReader) -> bool:
     """Whether two candidates are the same recording at the same position."""
     length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
     stretches = [
@@ -260,7 +260,7 @@ def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks
     return is_copy(*stretches)
 
 
-def _chance(found: Sequence[_Candidate]) -> float:
+def _chance_votes(found: Sequence[_Candidate]) -> float:
     """Number of votes by chance."""
     return max(_MIN_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
 
@@ -307,7 +307,7 @@ def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
     return shard.places[entries].astype(np.int64) - voters, voters
 
 
-def _apart(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+def _separate_candidates(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     """Candidates with the most votes, each over a second from any better one of the same sound."""
     kept: list[_Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (-c.votes, c.serial, c.frame)):

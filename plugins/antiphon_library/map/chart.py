@@ -43,7 +43,7 @@ def neighbours(points: F64, count: int) -> I64:
     return near
 
 
-def flat(points: F64) -> F64:
+def principal_components(points: F64) -> F64:
     """First two principal components, `[n, 2]`, of variance 1, with machine-independent signs."""
     if len(points) < 3 or points.shape[1] < 2:
         line = np.arange(len(points), dtype=np.float64)
@@ -56,7 +56,7 @@ def flat(points: F64) -> F64:
     return np.asarray(placed / (placed.std(axis=0) + 1e-9))
 
 
-def place(points: F64) -> F64:
+def map_places(points: F64) -> F64:
     """Map positions `[n, 2]`, around 0, of standard deviation about 1, for points `[n, d]`.
 
     Raises `UsageError`: scikit-learn is not installed.
@@ -66,14 +66,14 @@ def place(points: F64) -> F64:
     except ImportError:
         raise UsageError(missing_modules("library map", "scikit-learn", extra="map")) from None
     if len(points) < MIN_COUNT:
-        return flat(points)
+        return principal_components(points)
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     placed = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(points).astype(np.float64)
     placed -= placed.mean(axis=0)
     return np.asarray(placed / (placed.std() + 1e-9))
 
 
-def beside(points: F64, known: F64, places: F64) -> F64:
+def interpolated_places(points: F64, known: F64, places: F64) -> F64:
     """Positions `[m, 2]` of new points `[m, d]`, interpolated from those of the nearest known points `[n, d]`."""
     found = np.zeros((len(points), 2))
     squares = (known**2).sum(axis=1)
@@ -131,7 +131,7 @@ class Placement:
 
     def trust(self) -> tuple[float, float]:
         """Trustworthiness of the map, and of two principal components for comparison."""
-        components = flat(self.points)
+        components = principal_components(self.points)
         return trustworthiness(self.points, self.places), trustworthiness(self.points, components)
 
 
@@ -156,13 +156,13 @@ def place_tracks(
     has = np.array([row.id in stored for row in rows])
     if has.sum() == 0 or (~has).sum() > RECOMPUTE_SHARE * has.sum():
         if not fit:
-            return Placement(rows, points, flat(points), fit=False)
-        places = place(points)
+            return Placement(rows, points, principal_components(points), fit=False)
+        places = map_places(points)
         catalogue.taste.put_places(_by_sound(rows, places), all_anew=True)
         return Placement(rows, points, places)
     places = np.array([stored.get(row.id, (0.0, 0.0)) for row in rows])
     if not has.all():
-        places[~has] = beside(points[~has], points[has], places[has])
+        places[~has] = interpolated_places(points[~has], points[has], places[has])
         new = [row for row, old in zip(rows, has, strict=True) if not old]
         catalogue.taste.put_places(_by_sound(new, places[~has]), all_anew=False)
     return Placement(rows, points, places)

@@ -106,7 +106,7 @@ def playlist(
     """
     now = time.time() if now is None else now
     kernel = table.kernel
-    found = taste(table, signals, now)
+    found = predict_preferences(table, signals, now)
     size = len(table.rows)
     allowed = np.array([row.id not in table.samples for row in table.rows], np.bool_)
     liked = {table.place[s.sound]: VALUES[s.kind] for s in signals if s.sound in table.place}
@@ -118,13 +118,13 @@ def playlist(
     at = None if last is None else table.place.get(last)
     if at is not None:
         allowed[at] = False
-    score = _of_best(found) + 1e-6 * np.random.default_rng(0).random(size)
-    heard = _heard(table, signals, now)
+    score = _relative_to_best(found) + 1e-6 * np.random.default_rng(0).random(size)
+    heard = _recent_artist_plays(table, signals, now)
     chosen: list[TrackChoice] = []
     while len(chosen) < min(count, MAX_TRACKS) and allowed.any():
         total = score - ARTIST_PENALTY * heard**2
         if at is not None:
-            total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
+            total = total + CONTINUITY * _relative_to_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
         before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = ARTIST_DECAY * heard + _same(kernel.artist, at)
@@ -160,7 +160,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     return _WORDS[reason].format(name) if likeness[reason] > _MIN_REASON_SHARE * kernel.content else ""
 
 
-def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
+def predict_preferences(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     """Predicted preference for each track from signals, with weights decaying by age."""
     latest: dict[int, float] = {}
     for signal in signals:
@@ -178,7 +178,7 @@ def _last(signals: Sequence[Signal], now: float) -> int | None:
     return next(recent, None)
 
 
-def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
+def _recent_artist_plays(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     """Recent plays and skips of each track's artist."""
     heard = np.zeros(len(table.rows))
     for signal in signals[-20:]:
@@ -188,7 +188,7 @@ def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
     return heard
 
 
-def _of_best(values: F64) -> F64:
+def _relative_to_best(values: F64) -> F64:
     """Values relative to the best one, above the median."""
     above = values - np.median(values)
     most = above.max(initial=0.0)

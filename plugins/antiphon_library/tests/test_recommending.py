@@ -23,7 +23,14 @@ from antiphon_library.catalogue import Catalogue
 from antiphon_library.map import chart, picture
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
-from antiphon_library.taste.choosing import NextRequest, TrackTable, next_summaries, playlist, request_of, taste
+from antiphon_library.taste.choosing import (
+    NextRequest,
+    TrackTable,
+    next_summaries,
+    playlist,
+    predict_preferences,
+    request_of,
+)
 from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
 from antiphon_library.taste.preference import TrackKernel, components, numbers, preference
@@ -124,7 +131,7 @@ def test_what_is_disliked_is_never_given_and_skips_push_away() -> None:
     later = playlist(table, signals, 36, now=1000.0 + 86400.0)
     assert [choice.row.id for choice in later].count(1) == 0
     assert len(later) == 35
-    mean = taste(table, signals, 1000.0)
+    mean = predict_preferences(table, signals, 1000.0)
     assert mean[6] > mean[4] > -1.0
     assert mean[5] > mean[4]  # a skip says less than a dislike
 
@@ -147,8 +154,8 @@ def test_without_signals_and_without_vectors_there_is_a_playlist() -> None:
 
 def test_an_old_signal_weighs_less() -> None:
     table = TrackTable(rows())
-    fresh = taste(table, said("like", 0), 1000.0)[3]
-    assert taste(table, said("like", 0), 1000.0 + 60 * 86400.0)[3] == pytest.approx(0.5 * fresh)
+    fresh = predict_preferences(table, said("like", 0), 1000.0)[3]
+    assert predict_preferences(table, said("like", 0), 1000.0 + 60 * 86400.0)[3] == pytest.approx(0.5 * fresh)
 
 
 def test_the_posterior_is_that_of_the_regression() -> None:
@@ -184,7 +191,7 @@ def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue
     assert request.signals == ((path_of(catalogue, Path(matches[0]["path"]).name), "skip"),)
     next_summaries(catalogue, request)
     assert [signal.kind for signal in catalogue.taste.signals()] == ["like", "skip", "play"]
-    assert catalogue.taste.forget_signals() == 3
+    assert catalogue.taste.delete_signals() == 3
 
 
 def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) -> None:
@@ -213,13 +220,13 @@ def test_a_forgotten_file_takes_its_signals_and_place_with_it(catalogue: Catalog
 def test_the_map_keeps_neighbours_better_than_two_components() -> None:
     rng = np.random.default_rng(5)
     points = components(np.concatenate([c + rng.normal(0.0, 0.6, (30, 10)) for c in 3.0 * np.eye(10)[:6]]))
-    places = chart.place(points)
+    places = chart.map_places(points)
     trust = chart.trustworthiness(points, places)
     assert trust > 0.85
-    assert trust > chart.trustworthiness(points, chart.flat(points)) + 0.02
-    assert np.array_equal(places, chart.place(points))
+    assert trust > chart.trustworthiness(points, chart.principal_components(points)) + 0.02
+    assert np.array_equal(places, chart.map_places(points))
     assert chart.trustworthiness(points, points) == 1.0
-    beside = chart.beside(points[:3], points[3:], places[3:])
+    beside = chart.interpolated_places(points[:3], points[3:], places[3:])
     near = np.linalg.norm(places[3:30] - places[3:30].mean(axis=0), axis=1).max()
     assert (np.linalg.norm(beside - places[3:30].mean(axis=0), axis=1) < 2.0 * near).all()
 
@@ -227,7 +234,7 @@ def test_the_map_keeps_neighbours_better_than_two_components() -> None:
 def test_without_scikit_learn_a_sentence_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"needs scikit-learn, .*; `pip install 'antiphon\[map\]'` installs it"):
-        chart.place(np.eye(9))
+        chart.map_places(np.eye(9))
 
 
 def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:

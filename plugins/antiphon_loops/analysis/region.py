@@ -54,7 +54,7 @@ def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopRe
     if lead > KEPT_SILENCE * rate and (last - first - lead) > SHORTEST * rate:
         starts.append(first + lead)
     readings = [_read(mono, rate, at, last, known) for at in starts]
-    stated = _as_stated(readings, mono, rate, label, known)
+    stated = _stated_reading(readings, mono, rate, label, known)
     if stated is not None:
         return stated
     return readings[0] if len(readings) == 1 or _is_rest(lead / rate, *readings) else readings[1]
@@ -108,7 +108,7 @@ def _read(mono: F32, rate: int, first: int, last: int, known: LoopTables) -> Loo
     return LoopReading(first, last, seen, role, count)
 
 
-def _as_stated(
+def _stated_reading(
     readings: list[LoopReading], mono: F32, rate: int, label: TempoLabel, known: LoopTables
 ) -> LoopReading | None:
     """Reading with the file's own tempo; None without one or without whole bars at it."""
@@ -118,7 +118,7 @@ def _as_stated(
     counts = [tempo.bars_at(label.bpm, reading.seen.seconds, near) for reading in readings]
     fitting = [_stated(reading, n, label.origin) for reading, n in zip(readings, counts, strict=True) if n]
     if fitting:
-        return min(fitting, key=partial(_off, bpm=label.bpm))
+        return min(fitting, key=partial(_tempo_distance, bpm=label.bpm))
     reading = readings[-1]
     bars = int(label.bpm * (reading.last - reading.first) / rate / 240.0)
     frames = round(bars * 240.0 / label.bpm * rate)
@@ -127,7 +127,7 @@ def _as_stated(
     return _stated(_read(mono, rate, reading.first, reading.first + frames, known), bars, label.origin)
 
 
-def _off(reading: LoopReading, bpm: float) -> float:
+def _tempo_distance(reading: LoopReading, bpm: float) -> float:
     """Distance in octaves of a reading's tempo from a stated one, or from twice that."""
     octaves = math.log2(240.0 * reading.count.bars / reading.seen.seconds / bpm)
     return abs(octaves - round(octaves))

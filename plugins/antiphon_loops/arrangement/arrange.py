@@ -101,7 +101,7 @@ def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrang
         able = [x for x in able if not x.file.rsplit("/", 1)[-1].startswith(VOICE)]
     key = _key(able, request)
     roles = {
-        role: _Candidates([x for x in able if x.role == role] or _instead(role, able, request), key, request, rules)
+        role: _Candidates([x for x in able if x.role == role] or _substitutes(role, able, request), key, request, rules)
         for role in request.instruments
     }
     count = rules.takes if sum(len(x.fits) > 0 for x in roles.values()) > 1 else 1
@@ -183,7 +183,7 @@ def shift_to(loop: Loop, key: str | None) -> int:
     return (scale_of(key) - scale_of(loop.key) + 5) % 12 - 5
 
 
-def outside(loop: Loop, key: str | None) -> float:
+def outside_share(loop: Loop, key: str | None) -> float:
     """Share of a loop's sound, 0 to 1, on notes outside its target key."""
     if key is None or not loop.chroma:
         return 0.0
@@ -191,7 +191,7 @@ def outside(loop: Loop, key: str | None) -> float:
     return sum(part for place, part in enumerate(loop.chroma) if place not in inside)
 
 
-def _instead(role: str, loops: Sequence[Loop], request: LoopRequest) -> list[Loop]:
+def _substitutes(role: str, loops: Sequence[Loop], request: LoopRequest) -> list[Loop]:
     """Substitutes for chords by melodies and vice versa, in a library with only one of them."""
     other = {"chords": "melody", "melody": "chords"}.get(role, "")
     return [] if other in request.instruments else [x for x in loops if x.role == other]
@@ -261,7 +261,7 @@ def _cost(loop: Loop, key: str | None, request: LoopRequest, rules: Rules) -> fl
         cost += rules.mood * float(np.hypot(loop.valence - valence, loop.arousal - arousal))
     if request.style:
         cost += rules.style * (1.0 - loop.answers(request.style))
-    cost += rules.clash * outside(loop, key)
+    cost += rules.clash * outside_share(loop, key)
     sure = loop.tempo_sure * (loop.key_sure if loop.key is not None else 1.0)
     cost += rules.beat * (1.0 - loop.confidence) - rules.sureness * sure - rules.straight * loop.straight
     if bars > rules.section:

@@ -8,7 +8,7 @@ from antiphon_loops.analysis.analyse import analyse
 from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.record import Loop
-from antiphon_models.loops.corpus import rendered
+from antiphon_models.loops.corpus import render_loops
 from antiphon_models.loops.midifile import why_not
 
 missing = why_not()
@@ -19,7 +19,7 @@ missing = why_not()
 def test_rendered_loops(soundfont: str):
     right = {"bars": 0, "family": 0, "key": 0, "keyless": 0, "loop": 0}
     keyed = 0
-    for known in rendered(18, soundfont, 990):
+    for known in render_loops(18, soundfont, 990):
         found = analyse(known.samples, 44100)
         assert found.bpm == pytest.approx(240 * found.bars / (known.samples.shape[1] / 44100), rel=1e-5)
         right["loop"] += found.confidence > 0.3

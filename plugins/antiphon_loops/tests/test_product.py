@@ -13,7 +13,7 @@ import pytest
 
 from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
-from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside, roles_of, shift_to
+from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside_share, roles_of, shift_to
 from antiphon_loops.arrangement.maker import onsets
 from antiphon_loops.jobs import render
 from antiphon_loops.library import analyse
@@ -66,7 +66,7 @@ def test_everything_is_moved_into_one_key(library: Path):
         for choice in plan.choices:
             if choice.loop.key is not None:
                 assert (scale_of(choice.loop.key) + choice.shift) % 12 == scale_of(plan.key)
-                assert outside(choice.loop, plan.key) < 0.35
+                assert outside_share(choice.loop, plan.key) < 0.35
     asked = arrange(loops, LoopRequest(104.0, key="E minor"), Rules())
     assert asked.key == "E minor"
     assert all(-5 <= shift_to(x, "E minor") <= 6 for x in loops)

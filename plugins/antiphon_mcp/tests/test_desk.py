@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, NotLanded, diff_of
+from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, diff_of
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -133,7 +133,7 @@ def test_what_was_not_rehearsed_does_not_land(
     if not why:
         desk.check(proposal, playing, trusted=trusted)
         return
-    with pytest.raises(NotLanded, match=why):
+    with pytest.raises(LandingRefused, match=why):
         desk.check(proposal, playing, trusted=trusted)
 
 

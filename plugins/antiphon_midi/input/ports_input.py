@@ -118,7 +118,7 @@ class MidiInput:
         thread = ThreadPoolExecutor(1, "midi")
         loop.add_reader(ports.bell, self._readable)
         last_trouble = ""
-        self._end_left()
+        self._end_leftover_notes()
         try:
             next_look = 0.0
             while True:
@@ -148,7 +148,7 @@ class MidiInput:
                 await asyncio.wait_for(loop.run_in_executor(thread, ports.close), CLOSING)
             thread.shutdown(wait=False)
 
-    def _end_left(self) -> None:
+    def _end_leftover_notes(self) -> None:
         """Ends the hanging notes of a killed control process."""
         with self._server.turn():
             for channel, note in self._held.left():

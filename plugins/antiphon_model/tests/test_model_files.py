@@ -311,7 +311,7 @@ def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytes
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     path = str(exports.saved(tmp_path / "gain.onnx", exports.onnx_gain()))
-    with pytest.raises(model_file.Untried, match="load it again"):
+    with pytest.raises(model_file.UntestedFile, match="load it again"):
         model_file.describe(path, 0.0)
     cache_file = model_file.cache_for(hashlib.sha256(Path(path).read_bytes()).hexdigest())
     until(cache_file.exists, 10.0, "the process that tries it has gone on")

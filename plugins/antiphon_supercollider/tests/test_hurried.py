@@ -3,7 +3,7 @@
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MOST, TIMEOUT_SECONDS, Hurried
+from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MOST, TIMEOUT_SECONDS, PlayedAheadEvents
 
 RATE, HOP = 48000, 256
 
@@ -13,8 +13,8 @@ def on(number: int, serial: int = 0) -> Event:
 
 
 @pytest.fixture
-def hurried() -> Hurried:
-    made = Hurried(RATE)
+def hurried() -> PlayedAheadEvents:
+    made = PlayedAheadEvents(RATE)
     for n in range(INITIAL_HOPS):
         made.hop(n * HOP, [])
     return made
@@ -73,7 +73,7 @@ def test_what_died_with_its_player_is_played_by_its_hop_and_its_end_behind_it(hu
 
 
 def test_a_stream_that_begins_anew_waits_for_what_was_under_way():
-    hurried = Hurried(RATE)
+    hurried = PlayedAheadEvents(RATE)
     assert not hurried.takes(on(60, 2))
     assert hurried.hop(0, [on(60, 2)]) == [on(60, 2)]
     for n in range(1, INITIAL_HOPS):

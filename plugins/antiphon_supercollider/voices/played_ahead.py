@@ -16,7 +16,7 @@ INITIAL_HOPS = 16
 """Initial hops that may contain events played ahead, and ended, before the stream."""
 
 
-class Hurried:
+class PlayedAheadEvents:
     """Played-ahead events of one slot."""
 
     def __init__(self, rate: int) -> None:

@@ -27,7 +27,7 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
             yield Finding(name, "limited", f"could not be checked: {type(error).__name__}: {error}")
 
 
-def either(subject: str, good: bool, works: str, else_text: str = "", mend: str = "") -> Finding:
+def finding_if(subject: str, good: bool, works: str, else_text: str = "", mend: str = "") -> Finding:
     """A finding that works, or is limited with a fix."""
     return Finding(subject, "works", works) if good else Finding(subject, "limited", else_text, mend)
 
@@ -56,7 +56,7 @@ def osc_buffer() -> Iterator[Finding]:
     most = f"about {got // _SMALL:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
     fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
     small = f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}"
-    yield either("OSC buffer", got >= WANTED_BUFFER, good, small, fix)
+    yield finding_if("OSC buffer", got >= WANTED_BUFFER, good, small, fix)
 
 
 def scheduling() -> Iterator[Finding]:
@@ -69,13 +69,13 @@ def scheduling() -> Iterator[Finding]:
     good = "permitted: `serve --fifo` has the shortest tails at 64 frames"
     text = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
     fix = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
-    yield either("real-time scheduling", done.returncode == 0, good, text, fix)
+    yield finding_if("real-time scheduling", done.returncode == 0, good, text, fix)
 
 
 def processors() -> Iterator[Finding]:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     text = "1: sound and messages share it; choose blocks of 256 frames or more"
-    yield either("processors", count >= 2, f"{count}: one for sound, one for messages", text, "serve --block 512")
+    yield finding_if("processors", count >= 2, f"{count}: one for sound, one for messages", text, "serve --block 512")
     governors = {
         p.read_text().strip() for p in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     }
@@ -83,7 +83,7 @@ def processors() -> Iterator[Finding]:
     if governors:
         fix = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         saves = f"saves power ({', '.join(sorted(slow))}): blocks may come late"
-        yield either("processor speed", not slow, f"governor {', '.join(sorted(governors))}", saves, fix)
+        yield finding_if("processor speed", not slow, f"governor {', '.join(sorted(governors))}", saves, fix)
 
 
 def timers() -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def timers() -> Iterator[Finding]:
     middle, worst = late[50], late[-1]
     text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
     fix = "serve --block 512; close other programs; on a virtual machine ask its host"
-    yield either("timers", middle < 1000.0, text, text, fix)
+    yield finding_if("timers", middle < 1000.0, text, text, fix)
 
 
 def _least_slack() -> str:
@@ -117,7 +117,7 @@ def memory() -> Iterator[Finding]:
         return
     good = f"{free / 2**30:.1f} GiB free; a server takes about 0.3"
     small = f"{free >> 20} MiB free; a server takes about 300"
-    yield either("memory", free >= WANTED_MEMORY, good, small, "close other programs")
+    yield finding_if("memory", free >= WANTED_MEMORY, good, small, "close other programs")
 
 
 CHECKS = (processors, memory, scheduling, timers, osc_buffer)

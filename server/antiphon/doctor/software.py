@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.doctor.machine import either
+from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
 from antiphon.kernel.runtime import extras, paths
 from antiphon.kernel.runtime.processes import pidfile
@@ -20,7 +20,7 @@ def python() -> Iterator[Finding]:
     version = platform.python_version()
     made_for = f"{version}; Antiphon is made for 3.11 to 3.13"
     right = (3, 11) <= sys.version_info[:2] < (3, 14)
-    yield either("Python", right, f"{version}, {sys.executable}", made_for, "make PYTHON=python3.11 test")
+    yield finding_if("Python", right, f"{version}, {sys.executable}", made_for, "make PYTHON=python3.11 test")
     if sys.platform != "linux":
         text = f"{platform.system()}; Antiphon is written for it but was tested on Linux alone"
         yield Finding("system", "limited", text)
@@ -58,9 +58,11 @@ def sound_files() -> Iterator[Finding]:
     lacking = [name for name in ("WAV", "FLAC", "OGG", "AIFF", "AU") if name not in there]
     version = f"libsndfile {soundfile.__libsndfile_version__}"
     lacks = f"{version} lacks {', '.join(lacking)}"
-    yield either("sound files", not lacking, f"{version}: wav, flac, ogg, aiff, au", lacks, "pip install -U soundfile")
+    yield finding_if(
+        "sound files", not lacking, f"{version}: wav, flac, ogg, aiff, au", lacks, "pip install -U soundfile"
+    )
     older = f"{version} is older than 1.1 and has none"
-    yield either("mp3", "MP3" in there, "read and written", older, "pip install -U soundfile")
+    yield finding_if("mp3", "MP3" in there, "read and written", older, "pip install -U soundfile")
 
 
 def plugins() -> Iterator[Finding]:
@@ -89,7 +91,7 @@ def folders() -> Iterator[Finding]:
             parent = parent.parent
         there = f"{folder}{'' if folder.exists() else ' (created when it is needed)'}"
         fix = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
-        yield either(f"{name} folder", os.access(parent, os.W_OK), there, f"{folder} cannot be written", fix)
+        yield finding_if(f"{name} folder", os.access(parent, os.W_OK), there, f"{folder} cannot be written", fix)
 
 
 def ports() -> Iterator[Finding]:
@@ -162,7 +164,7 @@ def weights() -> Iterator[Finding]:
     ]
     text = f"{good} of {len(rows)} are installed; {'; '.join(bad)}; nodes that need them run without, or are dry"
     whole = f"{good} of {good} are installed and match their checksums"
-    yield either("weights", good == len(rows), whole, text, fix)
+    yield finding_if("weights", good == len(rows), whole, text, fix)
 
 
 def model_files() -> Iterator[Finding]:
@@ -175,7 +177,7 @@ def model_files() -> Iterator[Finding]:
     if count:
         text = f"{count - len(refused)} of {count} in the library can be played"
         others = f"{text}; not {', '.join(refused[:8])}"
-        yield either("model files", not refused, text, others, "antiphon models says why")
+        yield finding_if("model files", not refused, text, others, "antiphon models says why")
 
 
 def pipeline() -> Iterator[Finding]:

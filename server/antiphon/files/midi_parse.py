@@ -37,7 +37,7 @@ _JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\
 """Kana or kanji in Shift-JIS whose first byte is no letter of Latin-1."""
 
 
-class CutShort(ValueError):
+class TruncatedMidiError(ValueError):
     """Error of a file that ends within a track."""
 
 
@@ -62,12 +62,12 @@ def parse(content: bytes) -> Parsed:
     """Reads a file from its `MThd` on. Raises CutShort: it ends within a track."""
     size = int.from_bytes(content[4:8], "big")
     if len(content) < 14 or size < 6:
-        raise CutShort
+        raise TruncatedMidiError
     kind, promised, ticks = (int.from_bytes(content[at : at + 2], "big") for at in (8, 10, 12))
     odd: Counter[str] = Counter()
     tracks = _tracks(content, 8 + size, odd)
     if promised and not tracks:
-        raise CutShort
+        raise TruncatedMidiError
     if promised != len(tracks):
         odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
     charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
@@ -81,7 +81,7 @@ def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
         name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
         if name == b"MTrk":
             if at + 8 > len(content):
-                raise CutShort
+                raise TruncatedMidiError
             reader = _Track(content, at + 8, at + 8 + size, odd)
             tracks.append(reader.messages)
             at = reader.at
@@ -128,11 +128,11 @@ class _Track:
                 self._event()
         except IndexError:
             if kept < 0:
-                raise CutShort from None
+                raise TruncatedMidiError from None
             del self.messages[kept:]
             self.at = back
         if self.at < end > len(content) and not self._ended:
-            raise CutShort
+            raise TruncatedMidiError
         if self.at != end:
             odd["a track of another size than it says"] += 1
 

@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from antiphon.files.midi_parse import CutShort, Parsed, parse, start_of
+from antiphon.files.midi_parse import Parsed, TruncatedMidiError, parse, start_of
 from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
@@ -105,7 +105,7 @@ def open_midi(path: Path) -> Any:
     with _refusing(path):
         place = start_of(content)
         if place < 0:
-            raise _Refused("it does not begin as one")
+            raise _MidiRefused("it does not begin as one")
         parsed = parse(content[place:])
         _check(parsed)
     if parsed.odd and path not in _reported_files:
@@ -119,13 +119,13 @@ def open_midi(path: Path) -> Any:
 
 def _check(parsed: Parsed) -> None:
     if not parsed.ticks:
-        raise _Refused("its header gives a beat 0 ticks; save it with ticks per quarter note")
+        raise _MidiRefused("its header gives a beat 0 ticks; save it with ticks per quarter note")
     if parsed.ticks >= 1 << 15:
-        raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
+        raise _MidiRefused("its time is in frames of film, not in beats; save it with ticks per quarter note")
     if parsed.type > 1:
-        raise _Refused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
+        raise _MidiRefused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
     if len(parsed.tracks) > MAX_TRACKS:
-        raise _Refused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+        raise _MidiRefused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
 
 
 class TickNote(NamedTuple):
@@ -211,11 +211,11 @@ def _melodic(notes: Line, whole: float) -> bool:
 def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
-    except CutShort:
+    except TruncatedMidiError:
         raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
         # for values that are none mido raises errors of any type, in words of its own
-        reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
+        reason = str(error) if isinstance(error, _MidiRefused) else "it is damaged; fetch or make it again"
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
 
 
@@ -251,7 +251,7 @@ def write(
     paths.write_atomic(path, buffer.getvalue())
 
 
-class _Refused(ValueError):
+class _MidiRefused(ValueError):
     """Reason why a file is not read, in our words."""
 
 

@@ -299,14 +299,14 @@ class Performance:
             state.ended, state.pass_ = True, None
         except (Exception, ScriptTooLong) as error:
             self._failed(fault(self.script, error, state.loop.line))
-            self._go_back(state)
+            self._rewind_tracks(state)
 
     def _failed(self, error: ScriptError) -> None:
         if self._report is None:
             raise error
         self._report(error)
 
-    def _go_back(self, state: LoopState) -> None:
+    def _rewind_tracks(self, state: LoopState) -> None:
         state.pass_, state.waits_for = None, ""
         if state.good is state.running:
             state.good, state.before = state.before, None

@@ -45,7 +45,7 @@ class PieceLevels:
         return np.array([*self._powers, *rest], np.float64)
 
 
-def taken(before: PieceLevels, after: PieceLevels) -> tuple[float, float | None]:
+def attenuation(before: PieceLevels, after: PieceLevels) -> tuple[float, float | None]:
     """Attenuation in dB of the whole and of the pauses; None without pauses."""
     given, left = before.powers(), after.powers()
     count = min(len(given), len(left))
@@ -62,9 +62,9 @@ def _db(power: float) -> float:
     return float(10.0 * np.log10(power))
 
 
-def taken_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
+def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
     """Attenuation as text, for the closing line; `param`: the parameter that keeps more, if any."""
-    whole, pauses = taken(before, after)
+    whole, pauses = attenuation(before, after)
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:
         said += f", {max(0.0, pauses):.0f} dB in pauses"

@@ -235,11 +235,11 @@ def _performed(trial: Trial) -> Performed:
         return played
     played.lead = lead = before.bar
     at = max(lead, -(-trial.beat // lead) * lead)
-    performance = _advanced(before, at - lead, trial)
+    performance = _performance_at(before, at - lead, trial)
     events = _until(performance, at)
     performance.swap(script, at)
     after = _until(performance, at + length)
-    unchanged = _until(_advanced(before, at, trial), at + length)
+    unchanged = _until(_performance_at(before, at, trial), at + length)
     played.failed += _against(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
     played.remarks += _out_of_key(events, after)
@@ -247,7 +247,7 @@ def _performed(trial: Trial) -> Performed:
     return played
 
 
-def _advanced(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
+def _performance_at(script: LiveScript, at: Fraction, trial: Trial) -> Performance:
     """Performance advanced to a beat: loops run to restore their memory; patterns need no run."""
     begin = max(Fraction(0), at - MEMORY_BEATS) if script.loops else at
     kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already

@@ -220,12 +220,12 @@ class PlanRunner:
                 break
         self._rewind()
 
-    def wants_ahead(self, frames: int | None) -> bool:
+    def requests_look_ahead(self, frames: int | None) -> bool:
         """True if the processor requests a look-ahead pass of `frames` frames, None for more than `LONGEST`."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
-        """Runs a look-ahead pass without output; `wants_ahead` is to be called again.
+        """Runs a look-ahead pass without output; `requests_look_ahead` is to be called again.
 
         Raises PluginError: the processor fails.
         """

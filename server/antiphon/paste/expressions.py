@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
-from antiphon.paste.syntax import as_tuple, because, is_text, is_undefined, key_of, names_of, polymeter
+from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES, own_name
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
@@ -162,7 +162,7 @@ class Expressions:
             return name_of(word)
         if name in self.lost:
             raise UnknownPartError(f"{name} is left out above")
-        raise UnknownPartError(f"there is no {name} here{because(name)}")
+        raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
 
     def _object(self, node: Any) -> str:
         pairs = []
@@ -179,7 +179,7 @@ class Expressions:
     def _lambda(self, node: Any) -> str:
         """Function as Python: a lambda for a single expression, else one defined before the statement."""
         before, outer = set(self.names), self.ahead()
-        self.names |= set(names_of(node.params))
+        self.names |= set(bound_names(node.params))
         try:
             parameters, lines = self.parameters(node.params), self._lines_of(node.body)
         finally:
@@ -249,7 +249,7 @@ class Expressions:
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = RENAMED.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
-            raise UnknownPartError(f"there is no {name} here{because(name)}")
+            raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return Chain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in _TUPLES:
@@ -330,7 +330,7 @@ class Expressions:
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = RENAMED.get(name, name)
         if word not in METHODS:
-            raise UnknownPartError(f"a pattern has no {name} here{because(name)}")
+            raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
         if name in ("dict", "addVoicings"):
             raise UnknownPartError("voicings are Antiphon's own")
         given = node.arguments[:1] if name in SETTERS or word in SETTERS else node.arguments

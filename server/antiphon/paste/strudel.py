@@ -11,7 +11,7 @@ import esprima
 from antiphon.kernel.errors import UsageError
 from antiphon.paste.expressions import Expressions
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, UnknownPartError, indented, number_of
-from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
+from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
 MAX_CHARACTERS = 200_000
@@ -212,7 +212,7 @@ class _Program(Expressions):
 
     def _function(self, name: str, node: Any) -> list[str]:
         before = set(self.names)
-        self.names |= set(names_of(node.params))
+        self.names |= set(bound_names(node.params))
         try:
             return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
         finally:

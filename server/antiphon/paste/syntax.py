@@ -29,7 +29,7 @@ def polymeter(nodes: Sequence[Any]) -> str:
     return f"{{{', '.join(texts)}}}%{steps}" if re.fullmatch(r"[\w#. -]+", "".join(texts)) else ""
 
 
-def names_of(params: Sequence[Any]) -> Iterator[str]:
+def bound_names(params: Sequence[Any]) -> Iterator[str]:
     for one in params:
         named = one.left if one.type == "AssignmentPattern" else one
         if named.type == "Identifier":
@@ -61,6 +61,6 @@ def as_tuple(shown: str) -> str:
     return f"({shown[1:-1]})" if shown.startswith("[") and shown.endswith("]") else shown
 
 
-def because(name: str) -> str:
+def missing_reason(name: str) -> str:
     """Reason why a word has no counterpart, as the end of a sentence; "" if unknown."""
     return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""

@@ -19,7 +19,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
-from antiphon.performer.limits import TIMEOUT_SECONDS, runs, spent
+from antiphon.performer.limits import TIMEOUT_SECONDS, cpu_times, is_runnable
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: exits of grandchildren are reported to this process."""
@@ -116,14 +116,14 @@ class Branch:
             return now - self._born > _FORK_SECONDS
         if not self._waiting:
             return False
-        most, used = _GRACE * self._waiting[0], spent(self.pid)
+        most, used = _GRACE * self._waiting[0], cpu_times(self.pid)
         if self._begun is None:
             self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
         then, before = self._begun
         if used is None or before is None:
             return now - then > _WALL_CLOCK_FACTOR * most
         ran = used[0] - before[0]
-        if ran != self._ran or runs(self.pid):
+        if ran != self._ran or is_runnable(self.pid):
             self._ran, self._looks, self._still = ran, 0, now
         # looks are counted, too: this process itself may not have run, and an answer may have come meanwhile
         self._looks += 1

@@ -29,7 +29,7 @@ _CHECK_SECONDS = 0.05
 """Interval in seconds of checks whether a slow step runs or waits."""
 
 
-def spent(pid: int) -> tuple[float, float] | None:
+def cpu_times(pid: int) -> tuple[float, float] | None:
     """Seconds of CPU time of a process, and of its run-queue wait; None if the system has no such figures.
 
     What is neither of both is time in which it waited for something.
@@ -38,7 +38,7 @@ def spent(pid: int) -> tuple[float, float] | None:
     return None if times is None else (times.ran / 1e9, times.waited / 1e9)
 
 
-def runs(pid: int) -> bool:
+def is_runnable(pid: int) -> bool:
     """Whether a process runs or is runnable: run-queue wait is counted only when it runs again."""
     times = thread_times(pid).get(str(pid))
     return times is not None and times.ready
@@ -63,7 +63,7 @@ class StepLimits:
     def begin(self, patience: float = TIMEOUT_SECONDS) -> None:
         """Limits the CPU time and waiting time of a step, in seconds."""
         self._patience = patience
-        self._begun = spent(os.getpid())
+        self._begun = cpu_times(os.getpid())
         self._wall = 0.0
         signal.setitimer(signal.ITIMER_PROF, _RAISE_SHARE * patience)
         signal.setitimer(signal.ITIMER_VIRTUAL, patience)
@@ -81,7 +81,7 @@ class StepLimits:
     def _looked(self, _number: int, _frame: FrameType | None) -> None:
         """Signal handler of a slow step: stops it unless it only waited for a processor."""
         self._wall = self._wall + _CHECK_SECONDS if self._wall else self._patience
-        now = spent(os.getpid())
+        now = cpu_times(os.getpid())
         waited = self._wall / 10 if now is None or self._begun is None else self._wall - (sum(now) - sum(self._begun))
         if waited > _RAISE_SHARE * self._patience:
             self.over()

@@ -164,7 +164,7 @@ def next_multiple(beat: float, quantum: Fraction) -> Fraction:
     return math.ceil(Fraction(beat) / quantum) * quantum
 
 
-Asked: TypeAlias = tuple[str, dict[str, Any]]
+ScriptRequest: TypeAlias = tuple[str, dict[str, Any]]
 """Request to a performing process: its kind, and its values."""
 MAX_CUES, MAX_WAITING_CUES = 16, 256
 """Maximum cues given at once, and maximum waiting; further ones are dropped."""
@@ -174,7 +174,7 @@ class WaitingCues:
     """Cue queue, in which a slider's last move replaces its previous one. `waiting`: the requests, oldest first."""
 
     def __init__(self) -> None:
-        self.waiting: list[Asked] = []
+        self.waiting: list[ScriptRequest] = []
 
     def put(self, do: str, given: dict[str, Any]) -> None:
         """Appends a request: `cue` or `slide`."""
@@ -185,12 +185,12 @@ class WaitingCues:
         if len(self.waiting) < MAX_WAITING_CUES:
             self.waiting.append((do, given))
 
-    def take(self) -> list[Asked]:
+    def take(self) -> list[ScriptRequest]:
         """Removes and returns the requests to give now."""
         taken, self.waiting = self.waiting[:MAX_CUES], self.waiting[MAX_CUES:]
         return taken
 
-    def restore(self, given: list[Asked]) -> None:
+    def restore(self, given: list[ScriptRequest]) -> None:
         """Requeues moves of an ended script ahead of waiting ones, where a waiting move of the same slider wins."""
         waiting, self.waiting = self.waiting, []
         for do, values in [*given, *waiting]:

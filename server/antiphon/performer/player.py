@@ -17,7 +17,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses, cause
 from antiphon.performer.limits import BAR_MARGIN, FIRST_TIMEOUT, LATE, LOOK_AHEAD_SECONDS, TIMEOUT_SECONDS
-from antiphon.performer.outgoing import Asked, Display, Outgoing, SentEvent, WaitingCues, next_multiple
+from antiphon.performer.outgoing import Display, Outgoing, ScriptRequest, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 SEND_AHEAD = 0.1
@@ -47,7 +47,7 @@ class Player:
         self._leader: Branch | None = None
         self._candidate: Branch | None = None
         self._header: dict[str, Any] | None = None
-        self._since: list[Asked] = []  # what the follower was asked while another version was read
+        self._since: list[ScriptRequest] = []  # what the follower was asked while another version was read
         self._moved = WaitingCues()  # the moves of sliders among it, for a version from the top
         self._text, self._texts = "", [("", 0)]
         self.version = self.tried = 0  # number of the last of them; 0 where nothing plays

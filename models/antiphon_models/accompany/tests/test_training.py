@@ -13,7 +13,7 @@ def test_a_wrong_key_is_corrected_under_the_counted_tables() -> None:
     # of the likeliest successors of I, none is I's own parallel
     assert tables.next[0, 0, 0, 7] > 10 * tables.next[0, 0, 0, 12]
     counted[3].key = (keys[3] + 6) % 12 + keys[3] // 12 * 12
-    assert training.settle(counted, tables) >= 1
+    assert training.assign_keys(counted, tables) >= 1
     agreeing = sum(song.key == key for song, key in zip(counted, keys, strict=True))
     assert counted[3].key == keys[3]
     assert agreeing >= 10, "relative keys may be confused in one or two of twelve"

@@ -10,7 +10,7 @@ from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
 from antiphon_models.answer import synthetic, telling, trading, training
 from antiphon_models.answer.evaluation import Answering, continuation_of
-from antiphon_models.answer.foreseeing import MarkovForeseer, OwnForeseer, bits_of, spans
+from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
 
 SONGS = list(synthetic.songs(1, 4))
@@ -31,7 +31,11 @@ def test_a_prior_is_chances_of_the_songs_it_was_counted_in() -> None:
 
 def test_the_memory_foresees_what_returns_better_than_the_prior_and_order_1() -> None:
     late = {}
-    for name, make in {"both": OwnForeseer(), "prior": OwnForeseer(memory=False), "Markov": MarkovForeseer()}.items():
+    for name, make in {
+        "both": AnswerPredictor(),
+        "prior": AnswerPredictor(memory=False),
+        "Markov": MarkovPredictor(),
+    }.items():
         late[name] = np.mean([dict(spans(bits_of(make, song.notes)))["notes 96-"] for song in SONGS])
     assert late["both"] < 0.7 * late["prior"]
     assert late["both"] < late["Markov"]

@@ -10,7 +10,7 @@ from antiphon_answer.improviser import Improviser
 from antiphon_answer.prior import installed_prior
 from antiphon_models.answer import synthetic
 from antiphon_models.answer.bar_material import sequence
-from antiphon_models.answer.foreseeing import OwnForeseer, bits_of
+from antiphon_models.answer.foreseeing import AnswerPredictor, bits_of
 
 torch = pytest.importorskip("torch")
 
@@ -74,4 +74,4 @@ def test_it_begins_as_the_memory() -> None:
     for event in TUNE[1:]:
         bits.append(playing.surprise(event))
         playing.learn(event)
-    assert bits == pytest.approx(bits_of(OwnForeseer(), SONG.notes[:60]), abs=5e-2)
+    assert bits == pytest.approx(bits_of(AnswerPredictor(), SONG.notes[:60]), abs=5e-2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.annotations import JAMS, jams_rows, key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules, matches
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import DatasetListing
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
@@ -26,7 +26,7 @@ def giantsteps_key(root: Path) -> DatasetListing:
         if keys := list(files_below(root / top, ".key", ".txt")):
             break
     else:
-        raise unlike(root, "giantsteps-key", "there is no annotations/key/1004923.LOFI.key, nor keys_gs+/….txt")
+        raise layout_error(root, "giantsteps-key", "there is no annotations/key/1004923.LOFI.key, nor keys_gs+/….txt")
     items = []
     for path in keys:
         line = next(iter(tables.lines(path)), "")
@@ -47,7 +47,7 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
         ]:
             break
     else:
-        raise unlike(root, "giantsteps-tempo", "there is no annotations_v2/tempo/28952.LOFI.bpm, nor jams/….jams")
+        raise layout_error(root, "giantsteps-tempo", "there is no annotations_v2/tempo/28952.LOFI.bpm, nor jams/….jams")
     items = []
     for path in {path.stem: path for path in reversed(files)}.values():
         jams = tables.json_object(path) if path.suffix == JAMS else {}
@@ -66,7 +66,7 @@ def ballroom(root: Path) -> DatasetListing:
     sounds = first_folder(root, ["BallroomData", "B_1.0/audio/BallroomData", "B_1.0/audio", "audio"]) or root
     tracks = list(matches(root, sounds, _DANCE, ".wav"))
     if not tracks:
-        raise unlike(root, "ballroom", "there is no BallroomData/Waltz/Media-105901.wav")
+        raise layout_error(root, "ballroom", "there is no BallroomData/Waltz/Media-105901.wav")
     lists = {path.name: path for path in files_below(root, ".beats", ".bpm")}
     rules = ItemRules("{name}", ("{path}",), "{album}", labels=("{dance}",), tempo="{tempo}")
     items = []
@@ -95,7 +95,9 @@ def isophonics(root: Path) -> DatasetListing:
             name = path.relative_to(top / folder).with_suffix("").as_posix()
             found.setdefault(name, {})[kind] = relative(path, root)
     if not found:
-        raise unlike(root, "isophonics", "there is no annotations/chordlab/ARTIST/ALBUM/TRACK.lab, nor seglab or beat")
+        raise layout_error(
+            root, "isophonics", "there is no annotations/chordlab/ARTIST/ALBUM/TRACK.lab, nor seglab or beat"
+        )
     audio = root / "audio"
     # below audio by artist and album, or by album
     sounds = {

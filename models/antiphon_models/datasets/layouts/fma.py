@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, unlike
+from antiphon_models.datasets.layouts.walking import files_below, layout_error
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 
 SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574, "fma_full": 106_574}
@@ -23,7 +23,7 @@ def listing(root: Path) -> DatasetListing:
     """The largest part present; with `fma_metadata/tracks.csv` also genres, splits and missing tracks."""
     part = next((name for name in reversed(SIZES) if (root / name).is_dir()), "")
     if not part:
-        raise unlike(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")
+        raise layout_error(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")
     table = root / "fma_metadata" / "tracks.csv"
     digests = tables.digests(root / part / "checksums", "sha1")
     if table.is_file():

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from antiphon_models.datasets.examination import SCORES, SOUND
-from antiphon_models.datasets.layouts.walking import files_below, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, layout_error, relative
 from antiphon_models.datasets.records import DatasetListing
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
@@ -38,13 +38,13 @@ def listing(root: Path) -> DatasetListing:
         group = "/".join(place.parts[:2]) if len(place.parts) > 2 else f"{place.parts[0]}/{stem}"
         items.append(item_of_group(place.as_posix(), (relative(path, root),), group, (place.parts[0],)))
     if not items:
-        raise unlike(root, "folder", "there are no folders with sounds or MIDI files in it")
+        raise layout_error(root, "folder", "there are no folders with sounds or MIDI files in it")
     classes = sorted({item.labels[0] for item in items})
     table = next((relative(path, root) for path in files_below(root, *_TABLES)), "")
     holds_classes = len(classes) == 1 and all(item.name.count("/") > 1 for item in items)
     if holds_classes or all(_NON_CLASS_NAMES.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
         beside = f", and {table} may hold the labels" if table else ""
-        raise unlike(
+        raise layout_error(
             root,
             "folder",
             f"the names of folders are the classes, and {', '.join(classes[:3])} is none{beside}; "

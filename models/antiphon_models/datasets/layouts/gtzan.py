@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
@@ -52,7 +52,9 @@ def listing(root: Path) -> DatasetListing:
     place = next((root / name for name in FOLDERS if any((root / name / genre).is_dir() for genre in GENRES)), None)
     clips = place is not None and any(True for genre in GENRES for _ in files_below(place / genre, *_SUFFIXES))
     if place is None or not clips:
-        raise unlike(root, "gtzan", "there is no genres/blues, nor genres_original/blues, with blues.00000.au or .wav")
+        raise layout_error(
+            root, "gtzan", "there is no genres/blues, nor genres_original/blues, with blues.00000.au or .wav"
+        )
     suffix = _suffix(place)
     items = []
     for genre, parts in _FILTERED.items():
@@ -84,7 +86,9 @@ def speech_listing(root: Path) -> DatasetListing:
             root, [f"{top}{folder}" for top in ("", "music_speech/") for folder in (f"{label}_wav", label)]
         )
         if place is None:
-            raise unlike(root, "gtzan-speech", f"there is no music_speech/{label}_wav, nor {label} with .au files")
+            raise layout_error(
+                root, "gtzan-speech", f"there is no music_speech/{label}_wav, nor {label} with .au files"
+            )
         for path in files_below(place, *_SUFFIXES):
             items.append(item_of_group(f"{label}/{path.stem}", (relative(path, root),), path.stem, (label,)))
     return split_here(items, "recording", 2 * SPEECH_CLIPS, by="name")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.rules import SPLIT_NAMES, ItemRules, matches
-from antiphon_models.datasets.layouts.walking import first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import first_folder, layout_error, relative
 from antiphon_models.datasets.records import TEST, TRAIN, DatasetListing, Item
 from antiphon_models.datasets.splitting import made_by, split_here, split_of
 
@@ -56,7 +56,9 @@ def irmas(root: Path) -> DatasetListing:
     training = training or first_folder(root, ["IRMAS-TrainingData"])
     parts = [part for part in _IRMAS_PARTS if (root / part).is_dir()]
     if training is None and not parts:
-        raise unlike(root, "irmas", "there is no IRMAS-TrainingData with the folders cel to voi, nor a testing part")
+        raise layout_error(
+            root, "irmas", "there is no IRMAS-TrainingData with the folders cel to voi, nor a testing part"
+        )
     items = []
     for found in matches(root, training, _IRMAS_CLIP, ".wav") if training else ():
         name = found["name"] if found["song"] else f"{found['label']}/{found['name']}"
@@ -79,7 +81,7 @@ def medley_solos(root: Path) -> DatasetListing:
     """Medley-solos-DB (Lostanlen and Cella, ISMIR 2016): three seconds of one instrument alone."""
     table = next((p for top in ("annotation", ".") if (p := root / top / f"{_MEDLEY}_metadata.csv").is_file()), None)
     if table is None:
-        raise unlike(root, "medley-solos", f"there is no annotation/{_MEDLEY}_metadata.csv")
+        raise layout_error(root, "medley-solos", f"there is no annotation/{_MEDLEY}_metadata.csv")
     sounds = first_folder(root, ["audio", _MEDLEY, "."]) or root
     rows = tables.rows(table)
     items = tuple(_MEDLEY_RULES.item({**row, "sounds": relative(sounds, root)}) for row in rows)
@@ -92,7 +94,9 @@ def slakh(root: Path) -> DatasetListing:
     split = any((top / name).is_dir() for name in _SLAKH_SPLITS)
     tracks = sorted(top.glob("*/Track*" if split else "Track*"))
     if not tracks:
-        raise unlike(root, "slakh", "there is no slakh2100_flac_redux/train/Track00001, nor babyslakh_16k/Track00001")
+        raise layout_error(
+            root, "slakh", "there is no slakh2100_flac_redux/train/Track00001, nor babyslakh_16k/Track00001"
+        )
     absent = [f"there is no folder {name}" for name in _SLAKH_SPLITS[:3] if split and not (top / name).is_dir()]
     return DatasetListing(
         tuple(_slakh_track(place, root, split=split) for place in tracks if place.is_dir()),
@@ -141,7 +145,7 @@ def guitarset(root: Path) -> DatasetListing:
     folders = {name: ending for name, ending in _GUITAR_SOUNDS.items() if (root / name).is_dir()}
     takes = list(matches(root, root / "annotation", _GUITAR_TAKE, ".jams"))
     if not takes:
-        raise unlike(root, "guitarset", "there is no annotation/00_BN1-129-Eb_comp.jams")
+        raise layout_error(root, "guitarset", "there is no annotation/00_BN1-129-Eb_comp.jams")
     files = tuple(f"{name}/{{name}}_{ending}.wav" for name, ending in folders.items())
     annotations = dict.fromkeys(("beats", "chords", "keys"), "{path}")
     rules = ItemRules("{name}", files, "{player}", labels=("{style}",), tempo="{tempo}", annotations=annotations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
 from antiphon_models.datasets.splitting import made_by, split_of
 
@@ -23,7 +23,7 @@ def listing(root: Path) -> DatasetListing:
     artists = {row[0]: row[2] for line in names if len(row := line.split(SEPARATOR)) >= 4}
     there = {path.stem: path for path in files_below(data, ".h5")}
     if not there:
-        raise unlike(root, "msd", "there is no A/B/C/TRABC….h5, in data/ or MillionSongSubset/")
+        raise layout_error(root, "msd", "there is no A/B/C/TRABC….h5, in data/ or MillionSongSubset/")
     errors = [line for line in _lines(root, "sid_mismatches.txt") if line.startswith("ERROR: <SO")]
     wrong = {line.split("<", 1)[1].split(" ")[1].split(">")[0] for line in errors}
     splits = _splits(root)

@@ -9,7 +9,7 @@ from pathlib import Path
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.annotations import key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
 from antiphon_models.datasets.splitting import item_of_group, made_by, split_here, split_of
 
@@ -26,7 +26,7 @@ def lakh(root: Path) -> DatasetListing:
     """The Lakh MIDI dataset (Raffel, 2016): a file's name is the MD5 digest of its bytes, but for clean_midi."""
     place = first_folder(root, list(LAKH))
     if place is None:
-        raise unlike(root, "lakh", "there is none of the folders lmd_full, lmd_matched and clean_midi")
+        raise layout_error(root, "lakh", "there is none of the folders lmd_full, lmd_matched and clean_midi")
     items = []
     for path in files_below(place, *_MIDI):
         named = place.name != "clean_midi"
@@ -41,7 +41,7 @@ def rolls(root: Path) -> DatasetListing:
     """The Lakh Pianoroll dataset (Dong et al., 2018): archives of arrays, by track of the Million Song Dataset."""
     found = [(name, place) for name in ROLLS for top in ("lpd_5/", "lpd/", "") if (place := root / top / name).is_dir()]
     if not found:
-        raise unlike(root, "lpd", "there is none of lpd_5/lpd_5_cleansed, lpd_5_matched and lpd_5_full")
+        raise layout_error(root, "lpd", "there is none of lpd_5/lpd_5_cleansed, lpd_5_matched and lpd_5_full")
     name, place = found[0]
     paths = files_below(place, ".npz")
     items = (item_of_group(path.stem, (relative(path, root),), path.parent.name) for path in paths)
@@ -56,7 +56,7 @@ def maestro(root: Path) -> DatasetListing:
         for p in (*sorted(root.glob(f"maestro-v*.{kind}")), *sorted(root.glob(f"maestro-v*/maestro-v*.{kind}")))
     ]
     if not found:
-        raise unlike(root, "maestro", "there is no maestro-v3.0.0.csv or .json, nor one of v1 or v2")
+        raise layout_error(root, "maestro", "there is no maestro-v3.0.0.csv or .json, nor one of v1 or v2")
     table = found[0]
     rows = tables.rows(table) if table.suffix == ".csv" else tables.json_rows(table)
     items, sound = _performances(
@@ -71,7 +71,7 @@ def groove(root: Path) -> DatasetListing:
     """The Groove MIDI dataset (Gillick et al., 2019): performances of drummers, with sound or without."""
     top = first_folder(root, ["groove", "."]) or root
     if not (top / "info.csv").is_file():
-        raise unlike(root, "groove", "there is no groove/info.csv")
+        raise layout_error(root, "groove", "there is no groove/info.csv")
     rows = [{**row, "style": row["style"].split("/")[0]} for row in tables.rows(top / "info.csv")]
     items, _ = _performances(rows, root, top, "{id}", "{drummer}", "{style}", "{beat_type}", tempo="{bpm}")
     return DatasetListing(items, "", GROOVE_PIECES, "drummer", "published with the data set, by performance")
@@ -92,7 +92,7 @@ def musedata(root: Path) -> DatasetListing:
     """MuseData as Boulanger-Lewandowski, Bengio and Vincent (2012) split it: folders train, valid and test."""
     top = first_folder(root, ["MuseData", "."]) or root
     if not any((top / split).is_dir() for split in SPLITS):
-        raise unlike(root, "musedata", "there is no MuseData/train, valid and test with MIDI files")
+        raise layout_error(root, "musedata", "there is no MuseData/train, valid and test with MIDI files")
     items = tuple(
         Item(f"{split}/{path.stem}", (relative(path, root),), path.stem, split)
         for split in SPLITS
@@ -106,7 +106,7 @@ def vgmidi(root: Path) -> DatasetListing:
     """VGMIDI (Ferreira and Whitehead, ISMIR 2019): piano arrangements of music of video games, some with a mood."""
     places = [place for part in ("labelled", "unlabelled") if (place := first_folder(root, [f"{part}/midi", part]))]
     if not places:
-        raise unlike(root, "vgmidi", "there is no labelled/midi, nor unlabelled/midi")
+        raise layout_error(root, "vgmidi", "there is no labelled/midi, nor unlabelled/midi")
     splits = {
         Path(field).stem: split
         for split in (TRAIN, TEST)
@@ -130,7 +130,7 @@ def openmsx(root: Path) -> DatasetListing:
     """OpenMSX, the music of OpenTTD, as Debian's package has it, unpacked: songs of bands with drums and bass."""
     found = sorted(root.rglob("openmsx/*.mid"))
     if not found:
-        raise unlike(root, "openttd-openmsx", "there is no openmsx/*.mid")
+        raise layout_error(root, "openttd-openmsx", "there is no openmsx/*.mid")
     return split_here(
         (item_of_group(path.stem, (relative(path, root),), path.stem) for path in found), "song", OPENMSX_SONGS
     )
@@ -141,7 +141,7 @@ def pop909(root: Path) -> DatasetListing:
     top = first_folder(root, ["POP909", "."]) or root
     numbers = [f"{number:03}" for number in range(1, POP_SONGS + 1)]
     if not any((top / number).is_dir() for number in numbers):
-        raise unlike(root, "pop909", "there is no POP909/001/001.mid")
+        raise layout_error(root, "pop909", "there is no POP909/001/001.mid")
     return split_here((_pop_song(root, top / number) for number in numbers), "song", POP_SONGS)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
@@ -23,7 +23,7 @@ def loops(root: Path) -> DatasetListing:
     top = first_folder(root, ["FSL10K", "."]) or root
     sounds = first_folder(top, ["audio/wav", "audio/original", "audio"])
     if sounds is None:
-        raise unlike(root, "fsld", "there is no FSL10K/audio/wav")
+        raise layout_error(root, "fsld", "there is no FSL10K/audio/wav")
     there: dict[str, Path] = {}
     for path in files_below(sounds, ".wav", ".aif", ".aiff", ".flac", ".ogg", ".mp3"):
         there.setdefault(path.name.split("_")[0].split(".")[0], path)
@@ -42,7 +42,7 @@ def loops(root: Path) -> DatasetListing:
 def freesound(root: Path) -> DatasetListing:
     """The sounds of `SOUNDS`, in splits by owner. The licence of each is a label too: "licence:URL"."""
     if not (root / SOUNDS).is_file():
-        raise unlike(root, "freesound", f"there is no {SOUNDS}, which `antiphon dataset fetch` writes")
+        raise layout_error(root, "freesound", f"there is no {SOUNDS}, which `antiphon dataset fetch` writes")
     known = tables.json_object(root / SOUNDS)
     items = []
     for number in _in_order(known):
@@ -62,7 +62,7 @@ def notes(root: Path) -> DatasetListing:
     """NSynth (Engel et al., 2017): the parts present, each a split with instruments of its own."""
     parts = [split for split in SPLITS if (root / f"nsynth-{split}" / "examples.json").is_file()]
     if not parts:
-        raise unlike(root, "nsynth", "there is no nsynth-train/examples.json, nor one of valid or test")
+        raise layout_error(root, "nsynth", "there is no nsynth-train/examples.json, nor one of valid or test")
     items = tuple(
         Item(
             name,

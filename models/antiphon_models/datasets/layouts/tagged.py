@@ -6,7 +6,7 @@ from pathlib import Path
 
 from antiphon.api import FileError
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 from antiphon_models.datasets.splitting import item_of_group, split_here
 
@@ -31,7 +31,7 @@ def jamendo(root: Path, kind: str = "") -> DatasetListing:
     place = f"data/{stem}.tsv"
     top = next((root / top for top in (".", "mtg-jamendo-dataset", "metadata") if (root / top / place).is_file()), root)
     if not (top / place).is_file():
-        raise unlike(root, "jamendo", f"there is no {place}, beside data/splits and the sounds as 48/948.mp3")
+        raise layout_error(root, "jamendo", f"there is no {place}, beside data/splits and the sounds as 48/948.mp3")
     names = ["audio", "audios", "raw_30s/audio", "audio-low", "raw_30s/audio-low", "."]
     sounds = first_folder(root, names) or root
     ending = ".low.mp3" if sounds.name.endswith("low") else ".mp3"
@@ -61,7 +61,7 @@ def magnatagatune(root: Path) -> DatasetListing:
     """MagnaTagATune (Law et al., ISMIR 2009), split by folder: 0 to b train, c valid, d to f test."""
     table = root / "annotations_final.csv"
     if not table.is_file():
-        raise unlike(root, "magnatagatune", "there is no annotations_final.csv")
+        raise layout_error(root, "magnatagatune", "there is no annotations_final.csv")
     sounds = first_folder(root, ["mp3", "mp3s", "."]) or root
     about = root / "clip_info_final.csv"
     artists = {row["clip_id"]: row.get("artist", "") for row in tables.rows(about, "\t")} if about.is_file() else {}
@@ -86,7 +86,7 @@ def cal500(root: Path) -> DatasetListing:
     names = root / "songNames.txt"
     sounds = first_folder(root, ["CAL500_32kps", "CAL500_32kps/CAL500_32kps", "mp3"])
     if sounds is None:
-        raise unlike(root, "cal500", "there is no CAL500_32kps with mp3 files")
+        raise layout_error(root, "cal500", "there is no CAL500_32kps with mp3 files")
     absent = []
     if names.is_file():
         songs = [line.split()[0] for line in tables.lines(names)]
@@ -120,7 +120,7 @@ def cal10k(root: Path) -> DatasetListing:
         if path.parent != sounds
     ]
     if not items:
-        raise unlike(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
+        raise layout_error(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
     absent = ("tags are not read: the data set's own lists were not at hand when this was written",)
     return split_here(items, "artist", CAL10K_SONGS, absent=absent)
 
@@ -130,7 +130,7 @@ def openmic(root: Path) -> DatasetListing:
     top = first_folder(root, ["openmic-2018", "."]) or root
     table = top / "openmic-2018-aggregated-labels.csv"
     if not table.is_file():
-        raise unlike(root, "openmic", "there is no openmic-2018-aggregated-labels.csv")
+        raise layout_error(root, "openmic", "there is no openmic-2018-aggregated-labels.csv")
     tags: dict[str, list[str]] = {}
     for row in tables.rows(table):
         present = tags.setdefault(row["sample_key"], [])

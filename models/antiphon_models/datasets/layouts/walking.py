@@ -33,7 +33,7 @@ def first_folder(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def unlike(root: Path, name: str, wanted: str) -> FileError:
+def layout_error(root: Path, name: str, wanted: str) -> FileError:
     """The error for a folder that is laid out otherwise."""
     return FileError(f"{root} is not laid out as {name} is: {wanted}")
 

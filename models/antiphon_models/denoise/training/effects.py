@@ -14,7 +14,7 @@ from antiphon.api import F32
 from antiphon_models.denoise.training.sounds import RATE
 
 
-def mangled(sound: F32, rnd: random.Random) -> F32:
+def with_effects(sound: F32, rnd: random.Random) -> F32:
     """One to three effects, one after the other."""
     for effect in rnd.sample(EFFECTS, rnd.choice([1, 1, 2, 3])):
         sound = effect(sound / (float(np.abs(sound).max(initial=0.0)) + 1e-6), rnd)

@@ -19,7 +19,7 @@ import soundfile
 from antiphon.api import F32
 from antiphon.api.backends.files import write_atomic
 from antiphon_models.denoise.training import sounds, splits
-from antiphon_models.denoise.training.effects import mangled
+from antiphon_models.denoise.training.effects import with_effects
 from antiphon_models.material.sounds import save_ogg
 
 VERSION = 2
@@ -71,7 +71,7 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
 
 def _mangled(makers: list[Make], rnd: random.Random) -> F32:
     """A random other sound, or a loop, with effects."""
-    return mangled(rnd.choice(makers)(rnd), rnd)
+    return with_effects(rnd.choice(makers)(rnd), rnd)
 
 
 def _loop(data: Path, part: splits.Part, rnd: random.Random) -> F32:

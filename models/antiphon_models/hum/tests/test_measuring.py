@@ -12,7 +12,7 @@ from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves
 from antiphon_models.hum.peers import cut, single_note
 from antiphon_models.hum.systems import Result
-from antiphon_models.hum.testset import RATE, Clip, own
+from antiphon_models.hum.testset import RATE, Clip, own_clip
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])
 CLIP = Clip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
@@ -71,9 +71,9 @@ def test_files_of_ones_own_need_notes_beside_them(tmp_path):
     path = tmp_path / "mine.wav"
     soundfile.write(path, np.zeros(1000), 8000)
     with pytest.raises(UsageError, match=r"no notes beside it .*mine\.csv with a line a note"):
-        own(path)
+        own_clip(path)
     path.with_suffix(".csv").write_text("start,end,number\n0.5,0.9,60\n1,1.4,64\n")
-    assert own(path).notes.tolist() == [[0.5, 0.9, 60.0], [1.0, 1.4, 64.0]]
+    assert own_clip(path).notes.tolist() == [[0.5, 0.9, 60.0], [1.0, 1.4, 64.0]]
     path.with_suffix(".csv").write_text("0.5,0.9,60\n1,oops,64\n")
     with pytest.raises(UsageError, match="line 2: three numbers"):
-        own(path)
+        own_clip(path)

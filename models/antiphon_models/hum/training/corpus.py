@@ -23,7 +23,7 @@ from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, 
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import ScoreNote, Singer, said, singing
+from antiphon_models.material.singing import ScoreNote, Singer, singing, speak
 from antiphon_models.material.sounds import chorales, mono, save_ogg
 from antiphon_models.material.styles import manner
 from antiphon_models.material.tables import table_beside
@@ -154,7 +154,9 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     # each kind has its own walk through the songs, so that one song is not in all of them
     folder = folders[(k * 7 + KINDS.index(kind) * 131) % len(folders)]
     if kind == "many":
-        return TrainingClip(kind, many(data, part, folder, k, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(
+            kind, polyphonic_sound(data, part, folder, k, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16)
+        )
     notes = melody(folder / f"{folder.name}.mid", SECONDS)
     if len(notes) < 6:
         return _clip(data, part, kind, k + 1, rng)
@@ -203,7 +205,7 @@ def _cents(f0: F64) -> NDArray[np.int16]:
 def _speech(part: str, rng: np.random.Generator) -> F32:
     voices = TRAIN_VOICES if part == "train" else VALID_VOICES
     texts = _TEXTS[:7] if part == "train" else _TEXTS[7:]
-    x = said(
+    x = speak(
         str(rng.choice(texts)), str(rng.choice(voices)), int(rng.integers(110, 190)), int(rng.integers(20, 80)), RATE
     )
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
@@ -216,7 +218,9 @@ def _noise(data: Path, part: str, k: int) -> F32:
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
-def many(data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT) -> F32:
+def polyphonic_sound(
+    data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT
+) -> F32:
     """Polyphonic sound: POP909's PIANO track, or a chorale, by one program."""
     scores = list(_chorale(data, part, rng)) if k % 2 else list(_piano(folder / f"{folder.name}.mid"))
     program = int(rng.choice([0, 0, 4, 16, 19, 24, 25, 48, 52]))

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon_listen import bars, beats
 from antiphon_listen.tables import load
-from antiphon_models.listen.evaluation import MusicFound, figures, live
+from antiphon_models.listen.evaluation import MusicEstimate, figures, live
 from antiphon_models.listen.songs import RATE, ListenedSong
 
 pytest.importorskip("mir_eval")
@@ -18,7 +18,7 @@ SONG = ListenedSong("x", np.zeros(1, np.float32), BEATS, BEATS[::4], CHORDS, "C 
 
 
 def test_the_truth_scores_1_in_all() -> None:
-    right = MusicFound(
+    right = MusicEstimate(
         120.0,
         BEATS,
         BEATS[::4],
@@ -34,20 +34,20 @@ def test_the_truth_scores_1_in_all() -> None:
 
 
 def test_half_the_tempo_and_the_relative_key_are_told_from_right_and_wrong() -> None:
-    near = dict(figures(SONG, MusicFound(60.0, BEATS[::2], BEATS[2::4], "A minor")))
+    near = dict(figures(SONG, MusicEstimate(60.0, BEATS[::2], BEATS[2::4], "A minor")))
     assert (near["tempo"], near["half or double"]) == (0.0, 1.0)
     assert near["beats"] == pytest.approx(2 / 3, abs=0.02)
     assert near["downbeats"] == 0.0
     assert (near["key"], near["key or relative"], near["key, weighted"]) == (0.0, 1.0, 0.3)
-    fifth = dict(figures(SONG, MusicFound(key="E minor")))
+    fifth = dict(figures(SONG, MusicEstimate(key="E minor")))
     assert fifth["key or relative"] == 0.0
     minor = replace(SONG, key="F# minor")
-    assert dict(figures(minor, MusicFound(key="A major")))["key or relative"] == 1.0
+    assert dict(figures(minor, MusicEstimate(key="A major")))["key or relative"] == 1.0
     assert "majmin" not in near
 
 
 def test_a_beat_50_ms_late_counts_as_a_beat_and_not_as_one_on_time() -> None:
-    late = dict(figures(SONG, MusicFound(beats=BEATS + 0.05)))
+    late = dict(figures(SONG, MusicEstimate(beats=BEATS + 0.05)))
     assert (late["beats"], late["within 30 ms"]) == (1.0, 0.0)
 
 

@@ -9,10 +9,10 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import AudioWriter
 from antiphon_models.learning.evaluation import EvaluationRequest
 from antiphon_models.listen import own_files
-from antiphon_models.listen.evaluation import MusicFound
+from antiphon_models.listen.evaluation import MusicEstimate
 from antiphon_models.listen.own_files import Chords, Keys, Tempi
 
-FOUND = MusicFound(tempo=60.0, key="A minor", chords=[(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")])
+FOUND = MusicEstimate(tempo=60.0, key="A minor", chords=[(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import require_modules
-from antiphon_models.pipeline.apart import ParentLink, run_apart
+from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
@@ -106,7 +106,7 @@ def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress
         def watch(epoch: int, figures: EpochFigures, shown: Framework = named) -> None:
             progress(shown, epoch, figures)
 
-        run_apart(_learn, (one, framework.name), one.out / LOG, f"trains {framework.name}", watch)
+        run_in_child(_learn, (one, framework.name), one.out / LOG, f"trains {framework.name}", watch)
     return list(dict.fromkeys(framework.name for _, framework in undone))
 
 

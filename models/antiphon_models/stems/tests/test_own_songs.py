@@ -9,7 +9,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_models.stems.evaluation import figures
 from antiphon_models.stems.material import RATE
-from antiphon_models.stems.testset import own
+from antiphon_models.stems.testset import own_songs
 
 RNG = np.random.default_rng(3)
 
@@ -27,7 +27,7 @@ def test_songs_are_folders_of_stems_with_or_without_their_mix(tmp_path: Path) ->
     mix = write(tmp_path / "b/mixture.wav", RNG.standard_normal((2, 800)) * 0.1)
     bass = write(tmp_path / "b/bass.wav", RNG.standard_normal((1, 700)) * 0.1)
     (tmp_path / "empty").mkdir()
-    first, second = own([tmp_path])
+    first, second = own_songs([tmp_path])
     assert (first.name, second.name) == ("a", "b")
     np.testing.assert_allclose(first.mix, drums + vocals, atol=1e-6)
     assert not first.stems[[1, 3]].any()
@@ -36,8 +36,8 @@ def test_songs_are_folders_of_stems_with_or_without_their_mix(tmp_path: Path) ->
     assert np.isnan(second.stems[[0, 2, 3]]).all()
     measured = list(figures("itself", second, np.stack([second.mix] * 4)))
     assert [(value.measure, round(value.value, 6)) for value in measured] == [("bass", 0.0)]
-    assert [song.name for song in own([tmp_path / "a"])] == ["a"]
+    assert [song.name for song in own_songs([tmp_path / "a"])] == ["a"]
     with pytest.raises(UsageError, match=r"empty holds no stems; stems is evaluated on folders of songs"):
-        list(own([tmp_path / "empty"]))
+        list(own_songs([tmp_path / "empty"]))
     with pytest.raises(UsageError, match=r"bass.wav holds no stems"):
-        list(own([tmp_path / "b/bass.wav"]))
+        list(own_songs([tmp_path / "b/bass.wav"]))

@@ -70,7 +70,7 @@ def render(asked: RenderOptions, finishing: FinishOptions) -> None:
 
 def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFinish) -> None:
     """Renders each job; raises `typer.Exit` where one has a fault."""
-    from antiphon.cli.files.rendering import files_of, one
+    from antiphon.cli.files.rendering import files_of, render_file
     from antiphon.kernel.graph.patch import load as load_patch
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
@@ -87,7 +87,7 @@ def _render_patch(asked: RenderOptions, jobs: list[RenderJob], finish: SoundFini
         if asked.out_dir is not None:
             make_folder(Path(job.out).parent)
         free([(what, job.out)], force=asked.force)
-        return one(job, asked, loaded, patch, finish)
+        return render_file(job, asked, loaded, patch, finish)
 
     if asked.out_dir is None:
         if not write(jobs[0]):

@@ -158,7 +158,7 @@ class RenderedFile:
         return bool(self.failures or self.dropped)
 
 
-def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish) -> bool:
+def render_file(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch, finish: SoundFinish) -> bool:
     """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
 
     Raises AntiphonError: it cannot be rendered.

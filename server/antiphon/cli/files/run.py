@@ -121,7 +121,7 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
     finish = finish_of(finishing, hertz(asked.rate))
     with endable():
         loaded = load(check=False)
-        _check_one(asked.plugin)
+        _check_single(asked.plugin)
         _check_no_patch(asked.plugin, loaded.catalog)
         given = dict(text.split("=", 1) for text in asked.param or [] if "=" in text)
         asked = replace(asked, plugin=loaded.catalog.varied(asked.plugin, given))
@@ -133,23 +133,23 @@ def run(asked: RunOptions, finishing: FinishOptions) -> None:
         values, fires = read_settings(asked.plugin, asked.param or [], loaded)
         if asked.causal:
             values[info.on_files.causal] = True
-        parts = _parts_beside(asked, info.on_files, jobs[0])
+        parts = _part_paths(asked, info.on_files, jobs[0])
         _check_files(asked, info, jobs, values, parts)
         made_by = info.on_files.job
         if made_by:
             _check_job(asked, info.on_files, fires)
-        _check_there(asked, info.on_files, jobs, parts)
+        _check_paths(asked, info.on_files, jobs, parts)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(asked.plugin)
         if made_by:
-            _by_itself(made_by, asked, _file_job(asked, jobs[0], values, fires, parts, finish))
+            _run_own_job(made_by, asked, _file_job(asked, jobs[0], values, fires, parts, finish))
             return
-        from antiphon.cli.files.run_file import one
+        from antiphon.cli.files.run_file import process_file
 
         settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, finish)
         if asked.out_dir is None:
-            report(one(asked.plugin, jobs[0], settings, loaded))
-        elif _each(asked, jobs, settings, loaded):
+            report(process_file(asked.plugin, jobs[0], settings, loaded))
+        elif _run_tasks(asked, jobs, settings, loaded):
             raise typer.Exit(1)
 
 
@@ -161,7 +161,7 @@ def _check_no_patch(name: str, known: Container[str]) -> None:
         raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")
 
 
-def _beside(asked: RunOptions) -> dict[str, str]:
+def _side_files(asked: RunOptions) -> dict[str, str]:
     """Requested side files, by their option."""
     named = {
         "midi-out": asked.midi_out,
@@ -174,7 +174,7 @@ def _beside(asked: RunOptions) -> dict[str, str]:
     return {what: path for what, path in named.items() if path}
 
 
-def _parted(asked: RunOptions) -> dict[str, list[str]]:
+def _requested_parts(asked: RunOptions) -> dict[str, list[str]]:
     """Requested parts, by their option."""
     return {name: parts for name, parts in (("only", asked.only), ("without", asked.without)) if parts}
 
@@ -188,13 +188,13 @@ def _check_use(asked: RunOptions, use: FileUse) -> None:
         ("chords", asked.chords and not use.chords, "takes no chords"),
         *(
             (what, what not in use.beside, f"writes no {'MIDI' if what == 'midi-out' else what}")
-            for what in _beside(asked)
+            for what in _side_files(asked)
         ),
-        *((name, not use.splits, "takes no sound apart") for name in _parted(asked)),
+        *((name, not use.splits, "takes no sound apart") for name in _requested_parts(asked)),
     ):
         if given:
             raise UsageError(f"{plugin} {takes}; leave --{option} out")
-    parted = _parted(asked)
+    parted = _requested_parts(asked)
     for name, parts in parted.items():
         for part in parts:
             if part not in use.splits:
@@ -205,7 +205,7 @@ def _check_use(asked: RunOptions, use: FileUse) -> None:
         raise UsageError("--only and --without exclude each other; give one of them")
 
 
-def _parts_beside(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str, Path]:
+def _part_paths(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str, Path]:
     """Files of the requested parts: out-drums.wav beside out.wav, or those in the folder."""
     if use.splits and asked.out_dir is not None:
         return {part: Path(asked.out_dir) / f"{part}.wav" for part in use.splits}
@@ -213,10 +213,13 @@ def _parts_beside(asked: RunOptions, use: FileUse, first: FileTask) -> dict[str,
     return {part: out.with_name(f"{out.stem}-{part}{out.suffix}") for part in use.stems} if asked.stems else {}
 
 
-def _written(asked: RunOptions, parts: Mapping[str, Path]) -> list[Named]:
+def _side_outputs(asked: RunOptions, parts: Mapping[str, Path]) -> list[Named]:
     """Files written beside OUT, by their option."""
     what = "--stems" if asked.stems else "--out-dir"
-    return [*((f"--{name}", path) for name, path in _beside(asked).items()), *((what, path) for path in parts.values())]
+    return [
+        *((f"--{name}", path) for name, path in _side_files(asked).items()),
+        *((what, path) for path in parts.values()),
+    ]
 
 
 def _check_files(
@@ -230,7 +233,7 @@ def _check_files(
     read: list[Named] = [("IN", job.source) for job in jobs]
     read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
     mend = "" if asked.out_dir is None else "name another folder with --out-dir"
-    check_distinct(read, [*(("OUT", job.target) for job in jobs), *_written(asked, parts)], mend)
+    check_distinct(read, [*(("OUT", job.target) for job in jobs), *_side_outputs(asked, parts)], mend)
     if lacking := info.lacking(values):
         raise UsageError(f"{info.type} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
 
@@ -241,7 +244,7 @@ def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float
         raise UsageError(f"{idle} of {asked.plugin} is for playing live, and does nothing in files; leave it out")
 
 
-def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
+def _check_paths(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
     """Raises FileError or UsageError where IN is missing, or an output file exists."""
     from antiphon.kernel.io.decode import path_text
     from antiphon.offline.note_file import is_midi
@@ -255,10 +258,10 @@ def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], part
     if asked.rate and is_midi(jobs[0].target, written=True):
         raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
     outs: list[Named] = [("OUT", job.target) for job in jobs] if asked.out_dir is None else []
-    free([*outs, *_written(asked, parts)], force=asked.force)
+    free([*outs, *_side_outputs(asked, parts)], force=asked.force)
 
 
-def _check_one(plugin: str) -> None:
+def _check_single(plugin: str) -> None:
     """Raises UsageError for several names, such as "chorus,reverb"."""
     if any(mark in plugin for mark in ",+|>"):
         raise UsageError(
@@ -278,11 +281,11 @@ def _file_job(
     """File job of a plugin that has one."""
     if asked.tail is not None:
         raise UsageError(f"{asked.plugin} sets the length of OUT itself; leave --tail out")
-    beside = {what: Path(path) for what, path in _beside(asked).items()}
+    beside = {what: Path(path) for what, path in _side_files(asked).items()}
     from antiphon.offline.note_file import is_midi
 
     tags = {} if is_midi(files.source) or files.source.is_dir() else tags_of(files.source)
-    given = {name: ",".join(some) for name, some in _parted(asked).items()}
+    given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
     return FileJob(
         asked.plugin,
         files.source,
@@ -302,7 +305,7 @@ def _file_job(
     )
 
 
-def _by_itself(own: str, asked: RunOptions, job: FileJob) -> None:
+def _run_own_job(own: str, asked: RunOptions, job: FileJob) -> None:
     """Runs a plugin's own file job: `own` names its function."""
     from antiphon.kernel.io.decode import path_text
     from antiphon.offline.output_summary import Written
@@ -364,14 +367,14 @@ def _seconds(name: str, text: str) -> float:
     return seconds
 
 
-def _each(asked: RunOptions, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
+def _run_tasks(asked: RunOptions, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
-    from antiphon.cli.files.run_file import one
+    from antiphon.cli.files.run_file import process_file
 
     def write(job: FileTask) -> bool:
         make_folder(job.target.parent)
         free([("--out-dir", job.target)], force=asked.force)
-        report(one(asked.plugin, job, settings, loaded))
+        report(process_file(asked.plugin, job, settings, loaded))
         return True
 
     if failed := failures(jobs, write):

@@ -27,7 +27,7 @@ from antiphon.offline import note_file
 from antiphon.offline.analyses import separated_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import FADE
-from antiphon.offline.level_change import PieceLevels, taken_text
+from antiphon.offline.level_change import PieceLevels, attenuation_text
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
@@ -39,7 +39,7 @@ RATE, CHANNELS = 48000, 2
 _MIDI = " or ".join(WRITABLE_SUFFIXES)
 
 
-def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
+def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
     """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
     info = loaded.catalog[plugin]
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
@@ -53,7 +53,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             rate, channels, subtype, length, tags = RATE, CHANNELS, "", score.frames, ()
             blocks: Iterator[Samples] = iter(())
         else:
-            heard, rest = _parted(stack, info, job.source, settings)
+            heard, rest = _split_part(stack, info, job.source, settings)
             # what is no regular file, a pipe, cannot be read twice
             twice = job.source.is_file()
             hearing = _hearing(info, heard, settings) if twice else FileHearing()
@@ -82,20 +82,20 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         )
         if twice and not hearing.as_it_is:
             runner.heard(hearing.told)
-            _play_before(runner, job.source, heard, length)
+            _play_passes(runner, job.source, heard, length)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
-        played = before.passed(_summed(blocks, sums, "in"))
+        played = before.passed(_with_checksum(blocks, sums, "in"))
         if not hearing.as_it_is:
             played = process_stream(played, runner, length if plays else None, progress.update, tail)
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
         usual = FADE if plays or info.on_files.tail else 0.0
         written = after.passed(
-            _summed(fade_end(played, rate, settings.fade if settings.fade is not None else usual), sums, "out")
+            _with_checksum(fade_end(played, rate, settings.fade if settings.fade is not None else usual), sums, "out")
         )
         if rest is not None:
-            written = _added(written, stack.enter_context(stream(rest, rate=rate))[1])
+            written = _mixed(written, stack.enter_context(stream(rest, rate=rate))[1])
         for samples in written:
             done += samples.shape[1]
             if writer is not None:
@@ -104,11 +104,11 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     if writer is None:
         return _notes_written(job, runner, score, done)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
-    found = _found(info, hearing, (before, after) if changed else None)
+    found = _findings(info, hearing, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
 
 
-def _found(
+def _findings(
     info: ProcessorInfo, hearing: FileHearing, levels: tuple[PieceLevels, PieceLevels] | None
 ) -> tuple[str, ...]:
     """Findings of the closing line, and the loudness change; None without any."""
@@ -118,7 +118,7 @@ def _found(
     if not info.on_files.takes:
         return ()
     # with other parameters than were given that one may have no effect
-    return (*filter(None, [said]), taken_text(*levels, "" if hearing.values else info.on_files.takes))
+    return (*filter(None, [said]), attenuation_text(*levels, "" if hearing.values else info.on_files.takes))
 
 
 def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
@@ -129,11 +129,11 @@ def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHea
     return made
 
 
-def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
+def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. length: frames, if known."""
     known = length if length is not None and length <= LONGEST * runner.spec.rate else None
     for _ in range(MAX_PASSES):
-        if not runner.wants_ahead(known):
+        if not runner.requests_look_ahead(known):
             break
         if known is None:
             longer = "is not known to be shorter" if length is None else "is longer"
@@ -146,7 +146,7 @@ def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | No
             runner.preroll(beginning)
 
 
-def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
+def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
     """Part of a file that the plugin processes, and the remaining parts added to its result, if it has one."""
     part = str(settings.values.get(info.on_files.stem, "all"))
     if part == "all":
@@ -155,7 +155,7 @@ def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSe
         return stack.enter_context(separated_file(source, part, lambda done: progress.update(round(1000 * done))))
 
 
-def _added(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
+def _mixed(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
     """Sum of the blocks and another sound, for any block sizes."""
     held: Samples = np.zeros((0, 0), np.float32)
     for block in blocks:
@@ -168,7 +168,7 @@ def _added(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Sam
         yield mixed
 
 
-def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
+def _with_checksum(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
     """Yields the blocks, and keeps a running checksum in `sums[side]`, independent of block sizes."""
     for samples in blocks:
         sums[side] = crc32(samples.T.tobytes(), sums[side])

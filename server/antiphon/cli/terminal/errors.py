@@ -27,7 +27,7 @@ NO_PARTIAL_FILES = "no incomplete file was left"
 """Sentence about an interrupted command whose files are written atomically."""
 
 
-class Ended(BaseException):
+class TerminationSignal(BaseException):
     """A termination signal as an exception.
 
     Not a KeyboardInterrupt, which typer would turn into an exit of its own.
@@ -38,7 +38,7 @@ class Ended(BaseException):
         self.number, self.kept = number, kept
 
 
-class Complaints(logging.Handler):
+class ComplaintHandler(logging.Handler):
     """Log handler of a command that is no server: prints warnings as complaints."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -55,12 +55,12 @@ def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
 
 def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Exit code of a command line, after running it."""
-    logging.lastResort = Complaints(logging.WARNING)
+    logging.lastResort = ComplaintHandler(logging.WARNING)
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except Ended as ended:
+    except TerminationSignal as ended:
         return _interrupted(ended.number, ended.kept)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(signal.SIGINT, NO_PARTIAL_FILES)
@@ -108,10 +108,10 @@ def complain(message: str) -> None:
 
 @contextmanager
 def endable(kept: str = NO_PARTIAL_FILES) -> Iterator[None]:
-    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
+    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `TerminationSignal`, so that the code in it can clean up."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Ended(number, kept)
+        raise TerminationSignal(number, kept)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -118,7 +118,7 @@ def find(name: str) -> Path:
         path = paths.inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return path
-    raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.names_beside())}")
+    raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.sibling_names())}")
 
 
 def dump(patch: Patch) -> str:

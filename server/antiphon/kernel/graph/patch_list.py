@@ -132,7 +132,7 @@ def names(part: str = "") -> list[str]:
     return [entry.name for entry in entries(part) if entry.listed]
 
 
-def names_beside(part: str = "") -> list[str]:
+def sibling_names(part: str = "") -> list[str]:
     """Names for an error message, written between two OSC messages: with many files, stems without reading."""
     folders = _folders(part)
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))

@@ -207,7 +207,7 @@ class PlanCrossfade:
             free = next((item for item in waiting if needs(*item) <= placed), None)
             if free is None:
                 left = {(p is self.old, s.host.number): needs(p, s) - placed for p, s in waiting}
-                stuck = next(n for n in tied if (False, n) in left and _around((False, n), left))
+                stuck = next(n for n in tied if (False, n) in left and _depends_on_itself((False, n), left))
                 del tied[stuck]
                 self._crosses[stuck] = [c and Declick(c, self.new.spec.rate) for c in self._crosses[stuck]]
                 continue
@@ -225,7 +225,7 @@ class PlanCrossfade:
         return order
 
 
-def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
+def _depends_on_itself(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
     seen: set[_Key] = set()
     stack = list(needs[key])
     while stack:

@@ -52,7 +52,7 @@ class Claims:
         except OSError:  # a file system without locks
             return True
 
-    def give_back(self, number: int) -> None:
+    def release_claim(self, number: int) -> None:
         """Frees a number for others."""
         unlock_number(self._descriptor, number)
 

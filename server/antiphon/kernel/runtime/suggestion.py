@@ -18,7 +18,7 @@ MANY, NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
 
-def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+def nearest_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """At most two names of `known` that are similar to `name`, the nearest first."""
     return _near(name, tuple(known))
 
@@ -62,7 +62,7 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Suggests near names: "did you mean gain? ", or "" if none is near."""
-    matches = near(name, known)
+    matches = nearest_names(name, known)
     return f"did you mean {' or '.join(map(_apart, matches))}? " if matches else ""
 
 

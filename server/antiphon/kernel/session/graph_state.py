@@ -67,7 +67,7 @@ class GraphState(NodeTable):
 
     def resend(self, node: Node, cell: int, until: float) -> None:
         """Schedules a value to be sent again once the pending plan plays; its ramp ends at frame `until`."""
-        self._pending.send_again(node.id, cell, until)
+        self._pending.resend_pending(node.id, cell, until)
 
     def put_tempo(self, bpm: float) -> None:
         """Stores a tempo sent to the engine."""
@@ -204,7 +204,7 @@ class GraphState(NodeTable):
         self._overwritten(at)
         self.numbers[at] = number
         if node.id in self.playing:
-            self._pending.send_again(node.id, cell)
+            self._pending.resend_pending(node.id, cell)
 
     def _overwritten(self, at: int) -> None:
         self._pending.overwritten(at, self.numbers[at], preparing=self._loading is not None)
@@ -238,7 +238,7 @@ class GraphState(NodeTable):
         self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
         self._pending.confirm()
         effects: list[Effect] = []
-        for node_id, cell, until in self._pending.take_again():
+        for node_id, cell, until in self._pending.restore_pending():
             node = self.by_id.get(node_id)
             param = None if node is None else node.cells[cell]
             if node is not None and param is not None and node_id in self.playing and travels(param):
@@ -283,11 +283,11 @@ class GraphState(NodeTable):
         self._quantum = 0.0
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
-        self._pending.drop_again()
+        self._pending.drop_repeated()
         for node in self.nodes.values():
             for cell, param in enumerate(node.cells):
                 if travels(param):
-                    self._pending.send_again(node.id, cell)
+                    self._pending.resend_pending(node.id, cell)
         self._plan_tempo = self.tempo
         # the ends exist in every engine, at their defaults, before any plan does
         levels = [

@@ -229,15 +229,15 @@ class PendingValues:
         self._before.pop(at, None)
         self._before_next.pop(at, None)
 
-    def send_again(self, node: int, cell: int, until: float = 0.0) -> None:
+    def resend_pending(self, node: int, cell: int, until: float = 0.0) -> None:
         """Schedules a value to be sent again; its ramp ends at frame `until`."""
         self._again[(node, cell)] = until
 
-    def drop_again(self) -> None:
+    def drop_repeated(self) -> None:
         """Cancels all values that are to be sent again."""
         self._again.clear()
 
-    def take_again(self) -> Iterator[tuple[int, int, float]]:
+    def restore_pending(self) -> Iterator[tuple[int, int, float]]:
         """Yields (node, cell, until) of the values to send again, and removes them."""
         again, self._again = self._again, {}
         for (node, cell), until in again.items():

@@ -150,7 +150,7 @@ class Session:
         """Node, parameter cell and checked value; `file` checks the name of a file."""
         node, cell = self.state.param(command.node, command.param)
         param = node.cells[cell]
-        value = param.check(near(param, command.value))
+        value = param.check(clamp_rounding(param, command.value))
         if param.kind == "file":
             value = file(str(value))
         if not 0.0 <= command.ramp <= MAX_RAMP:
@@ -246,7 +246,7 @@ class Session:
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 
 
-def near(param: Param, value: object) -> object:
+def clamp_rounding(param: Param, value: object) -> object:
     """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
     if type(value) is float and not param.low <= value <= param.high:
         for bound in (param.low, param.high):

@@ -91,7 +91,7 @@ def load(name: str) -> SetList:
         path = paths.inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
-    raise PatchError(f"there is no set {name!r}{instead(name, patch_list.names_beside(FOLDER))}")
+    raise PatchError(f"there is no set {name!r}{instead(name, patch_list.sibling_names(FOLDER))}")
 
 
 def names() -> list[str]:

@@ -23,7 +23,7 @@ Place: TypeAlias = tuple[SetList | None, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class EditState:
     """The state before an edit.
 
     `whole`: whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
@@ -46,10 +46,10 @@ class EditHistory:
     """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first."""
 
     def __init__(self) -> None:
-        self.done: deque[Before] = deque(maxlen=MAX_EDITS)
-        self.undone: deque[Before] = deque(maxlen=MAX_EDITS)
+        self.done: deque[EditState] = deque(maxlen=MAX_EDITS)
+        self.undone: deque[EditState] = deque(maxlen=MAX_EDITS)
 
-    def add(self, before: Before) -> None:
+    def add(self, before: EditState) -> None:
         """Records an edit by the state before it."""
         self.done.append(before)
         self.undone.clear()
@@ -64,8 +64,8 @@ class Rollback:
     scenes: dict[int, Scene]
     clips: Mapping[str, PatchClip]
     place: Place
-    done: tuple[Before, ...]
-    undone: tuple[Before, ...]
+    done: tuple[EditState, ...]
+    undone: tuple[EditState, ...]
 
 
 def before(
@@ -77,13 +77,13 @@ def before(
     place: Place,
     *,
     whole: bool,
-) -> Before:
-    """Captures the present state, before an edit; for the arguments see `Before`."""
+) -> EditState:
+    """Captures the present state, before an edit; for the arguments see `EditState`."""
     now = state.current()
-    return Before(what, now, state.name, state.path, state.tempo, patch, dict(scenes), clips, whole, place)
+    return EditState(what, now, state.name, state.path, state.tempo, patch, dict(scenes), clips, whole, place)
 
 
-def graph_to_restore(was: Before, state: GraphState) -> Graph:
+def graph_to_restore(was: EditState, state: GraphState) -> Graph:
     """Graph of an undo: that of `was`; unless it was `whole`, with the present values of existing nodes."""
     if was.whole:
         return was.graph

@@ -18,8 +18,8 @@ from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.patches.history import (
     MAX_ANSWERS,
     MAX_EDITS,
-    Before,
     EditHistory,
+    EditState,
     PlanAnswer,
     PlanAnswers,
     Rollback,
@@ -152,7 +152,9 @@ class Plans:
         """Repeats the last undone edit; `RequestError` if there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
-    def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
+    def _back(
+        self, edits: deque[EditState], others: deque[EditState], peer: Peer | None, address: str, word: str
+    ) -> None:
         if not edits:
             raise RequestError(f"there is nothing to {word}")
         previous, state = edits[-1], self._session.state
@@ -172,7 +174,7 @@ class Plans:
             self.patch, self.scenes = previous.patch, dict(previous.scenes)
             self._position.put(previous.place)
 
-    def _before(self, what: str, *, whole: bool) -> Before:
+    def _before(self, what: str, *, whole: bool) -> EditState:
         at = self._position.at
         return before(what, self.patch, self.scenes, self.clips, self._session.state, at, whole=whole)
 

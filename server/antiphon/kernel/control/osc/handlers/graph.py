@@ -17,7 +17,7 @@ from antiphon.kernel.session import play
 from antiphon.kernel.session.commands import ResetNode, SetParam, When
 from antiphon.kernel.session.graph_state import FADE, MAX_FADE
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.session import MAX_RAMP, near
+from antiphon.kernel.session.session import MAX_RAMP, clamp_rounding
 from antiphon.kernel.wire.osc import IMPULSE, encode
 
 
@@ -187,7 +187,7 @@ def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
             server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
             return
         ramp = _ramp(param, args)
-        value = param.from_norm(near(_NORM, args[0]))
+        value = param.from_norm(clamp_rounding(_NORM, args[0]))
         set_param(server, SetParam(node, param.name, value, ramp, when), peer, address)
 
     return handle
