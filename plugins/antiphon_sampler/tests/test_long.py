@@ -57,7 +57,7 @@ def folder(tmp_path, noise, monkeypatch):
 def live(monkeypatch):
     """Renders as the engine plays: pages are read between the blocks, as many as `pages` gives for a block."""
     monkeypatch.setattr(PageReader, "start", lambda self: None)
-    monkeypatch.setattr(processors, "READY", 300.0)
+    monkeypatch.setattr(processors, "READY_SECONDS", 300.0)
 
     def played(notes, frames, pages=lambda block: 99, spec=SPEC, **values):
         class Live(Sampler):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from antiphon.paste.words import NOT_HERE
+from antiphon.paste.words import UNSUPPORTED_WORDS
 
 
 def is_undefined(node: Any) -> bool:
@@ -63,4 +63,4 @@ def as_tuple(shown: str) -> str:
 
 def missing_reason(name: str) -> str:
     """Reason why a word has no counterpart, as the end of a sentence; "" if unknown."""
-    return f"; {NOT_HERE[name]}" if name in NOT_HERE else ""
+    return f"; {UNSUPPORTED_WORDS[name]}" if name in UNSUPPORTED_WORDS else ""

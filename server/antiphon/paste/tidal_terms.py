@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, NOT_HERE, RENAMED, SIGNALS
+from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SIGNALS, UNSUPPORTED_WORDS
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set"}
 _MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note"}
@@ -47,7 +47,9 @@ def named(name: str) -> Term:
         return Term("signal", Chain(name_of(word)))
     if word in METHODS or word in FUNCTIONS:
         return Term("word", "", word)
-    raise UnknownPartError(f"there is no {name} here{'; ' + NOT_HERE[name] if name in NOT_HERE else ''}")
+    raise UnknownPartError(
+        f"there is no {name} here{'; ' + UNSUPPORTED_WORDS[name] if name in UNSUPPORTED_WORDS else ''}"
+    )
 
 
 def applied(term: Term, argument: Term) -> Term:
