@@ -9,7 +9,7 @@ from pathlib import Path
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.table import WORDS
+from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS as UNSUPPORTED_WORDS, WORDS
 from antiphon.paste.script import name_of
 
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
