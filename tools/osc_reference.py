@@ -33,7 +33,7 @@ In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be re
 
 "owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one. So are
 parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files. An
-address that was not approved ([operations.md](operations.md#senders-and-approval)) is answered `/fail` once in 10 s,
+address that was not approved ([safety.md](safety.md#senders-and-approval)) is answered `/fail` once in 10 s,
 over UDP in no more bytes than it sent.
 
 """
@@ -129,7 +129,7 @@ first time or again; `waiting` while the scsynth that its worker uses, joined by
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, or, on another machine, after 300 s in which it sent nothing: send anything, or `/notify 1` again. A surface
 named by `serve --surface HOST:PORT` stays subscribed. A subscription also ends with its address's
-[approval](operations.md#senders-and-approval).
+[approval](safety.md#senders-and-approval).
 
 ## /status.reply
 

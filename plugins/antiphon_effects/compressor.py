@@ -22,6 +22,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_gain,
     effects_log,
+    effects_moved,
     effects_peak,
     smooth_param,
     time_constant,
@@ -67,14 +68,9 @@ def effects_gate(
 ) -> None:
     """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB; gains: scratch."""
     effects_detect(x, side, p.detector, gains)
-    attack_at = f64(0.0)
-    release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
-    low_at = f64(1.0)
     floor = f64(0.0)
-    opens_at = f64(1.0)
-    closes_at = f64(1.0)
     opens = f64(0.0)
     closes = f64(0.0)
     level = state[_LEVEL]
@@ -86,11 +82,9 @@ def effects_gate(
         level = 0.0 if level < 1e-9 else level
         upper = f64(p.threshold[n])
         lower = upper - f64(p.hysteresis[n])
-        if upper != opens_at:
-            opens_at = upper
+        if effects_moved(p.threshold, n) == 1:
             opens = effects_gain(upper)
-        if lower != closes_at:
-            closes_at = lower
+        if effects_moved(p.threshold, n) == 1 or effects_moved(p.hysteresis, n) == 1:
             closes = effects_gain(lower)
         if effects_gate_above(level, upper, opens) == 1:
             open = 1.0
@@ -102,15 +96,12 @@ def effects_gate(
                 open = 0.0
         elif open == 1.0:
             left = f64(p.hold[n]) * rate
-        if f64(p.attack[n]) != attack_at:
-            attack_at = f64(p.attack[n])
-            rise = effects_fall(attack_at, rate)
-        if f64(p.release[n]) != release_at:
-            release_at = f64(p.release[n])
-            fall = effects_fall(release_at, rate)
-        if f64(p.range[n]) != low_at:
-            low_at = f64(p.range[n])
-            floor = effects_gain(low_at) if low_at > CLOSED else 0.0
+        if effects_moved(p.attack, n) == 1:
+            rise = effects_fall(f64(p.attack[n]), rate)
+        if effects_moved(p.release, n) == 1:
+            fall = effects_fall(f64(p.release[n]), rate)
+        if effects_moved(p.range, n) == 1:
+            floor = effects_gain(f64(p.range[n])) if f64(p.range[n]) > CLOSED else 0.0
         end = 1.0 if open == 1.0 else floor
         gain = end + (gain - end) * (rise if open == 1.0 else fall)
         gain = end if abs(gain - end) < NEAR else gain
@@ -258,20 +249,16 @@ def effects_compressor(
         bent = slope * (over + 0.5 * width) * (over + 0.5 * width) / (2.0 * width)
         bent = bent if 2.0 * over > -width and width > 0.0 else 0.0
         gains[n] = slope * over if 2.0 * over > width else bent
-    attack_at = f64(0.0)
-    release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
     held = state[_HELD]
     now = state[_CUT]
     for n in range(y.frames):
         cut = gains[n]
-        if f64(p.attack[n]) != attack_at:
-            attack_at = f64(p.attack[n])
-            rise = effects_fall(attack_at, rate)
-        if f64(p.release[n]) != release_at:
-            release_at = f64(p.release[n])
-            fall = effects_fall(release_at, rate)
+        if effects_moved(p.attack, n) == 1:
+            rise = effects_fall(f64(p.attack[n]), rate)
+        if effects_moved(p.release, n) == 1:
+            fall = effects_fall(f64(p.release[n]), rate)
         held = cut + (held - cut) * fall
         held = cut if cut > held else held
         held = 0.0 if held < _FAINT else held

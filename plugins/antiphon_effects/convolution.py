@@ -31,7 +31,7 @@ from antiphon.api.kernels import (
     i64p,
     kernel,
 )
-from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain
+from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain, effects_moved
 
 LONGEST = 20.0
 """Maximum length of an impulse response in seconds."""
@@ -169,12 +169,10 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
     Partitions are made of `take` `[channels, size]` and `gathered` `[channels, large]`; `give` and `late`, of the same
     shapes, are ready. `place`: frames in `take`, small partitions in `gathered`. Without words in `head` sound passes.
     """
-    last = f64(-1000.0)
     g = f32(1.0)
     for n in range(frames):
-        if f64(level[n]) != last:
-            last = f64(level[n])
-            g = f32(effects_gain(last)) if last != 0.0 else f32(1.0)
+        if effects_moved(level, n) == 1:
+            g = f32(effects_gain(f64(level[n]))) if level[n] != 0.0 else f32(1.0)
         at = s.place[_AT]
         for c in range(y.channels):
             s.take[c * size + at] = effects_finite(x[c, n])

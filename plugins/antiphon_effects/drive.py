@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest, hertz, smooth_param
+from antiphon_effects.shared import (
+    effects_fall,
+    effects_finite,
+    effects_gain,
+    effects_moved,
+    effects_rest,
+    hertz,
+    smooth_param,
+)
 
 CURVES = ("soft", "hard", "fold")
 HALVES = (20, 8, 6, 4)
@@ -238,12 +246,10 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
     input, fold: of the fourth filter's downsampling.  wide, even, fine, seconds: scratch, 8, 8, 16, 16 times a block.
     """
     frames = y.frames
-    last = f64(-1000.0)
     g = f64(1.0)
     for n in range(frames):
-        if f64(p.drive[n]) != last:
-            last = f64(p.drive[n])
-            g = effects_gain(last)
+        if effects_moved(p.drive, n) == 1:
+            g = effects_gain(f64(p.drive[n]))
         s.up[s.past + n] = effects_finite(x[channel, n]) * g
     two = offset(s.up, s.past + s.block)
     four = offset(two, s.past + 2 * s.block)
@@ -300,17 +306,13 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         effects_halve(
             s.wide, s.past, frames, h0, HALF_0, offset(s.down, 4 * size), offset(s.down, 5 * size), s.even, s.wide
         )
-    tone_at = f64(0.0)
-    level_at = f64(-1000.0)
     pole = f64(0.0)
     out = f64(1.0)
     for n in range(frames):
-        if f64(p.tone[n]) != tone_at:
-            tone_at = f64(p.tone[n])
-            pole = effects_fall(1.0 / (TAU * tone_at), s.rate) if tone_at < OPEN else 0.0
-        if f64(p.level[n]) != level_at:
-            level_at = f64(p.level[n])
-            out = effects_gain(level_at)
+        if effects_moved(p.tone, n) == 1:
+            pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), s.rate) if f64(p.tone[n]) < OPEN else 0.0
+        if effects_moved(p.level, n) == 1:
+            out = effects_gain(f64(p.level[n]))
         v = f64(s.wide[n])
         v = v + (state[_TONE] - v) * pole
         state[_TONE] = effects_rest(v)

@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, hertz, smooth_param
+from antiphon_effects.shared import effects_fall, effects_finite, effects_moved, effects_rest, hertz, smooth_param
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
 LONGEST = 8.0
@@ -60,8 +60,6 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState,
     """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
     age = line.ages[0]
     span = line.mask + 1
-    low_at = f64(0.0)
-    high_at = f64(0.0)
     low_pole = f64(0.0)
     high_pole = f64(0.0)
     for n in range(y.frames):
@@ -81,12 +79,10 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState,
         if p.flutter[n] > 0.0:
             swing = effects_swing(line.state[_SLOW]) + 0.25 * effects_swing(line.state[_FAST])
             lag = max(8.0, lag + f64(p.flutter[n]) * FLUTTER * line.rate * swing)
-        if f64(p.lowcut[n]) != low_at:
-            low_at = f64(p.lowcut[n])
-            low_pole = effects_fall(1.0 / (TAU * low_at), line.rate)
-        if f64(p.highcut[n]) != high_at:
-            high_at = f64(p.highcut[n])
-            high_pole = effects_fall(1.0 / (TAU * high_at), line.rate)
+        if effects_moved(p.lowcut, n) == 1:
+            low_pole = effects_fall(1.0 / (TAU * f64(p.lowcut[n])), line.rate)
+        if effects_moved(p.highcut, n) == 1:
+            high_pole = effects_fall(1.0 / (TAU * f64(p.highcut[n])), line.rate)
         s = f64(p.cross[n])
         middle = f64(0.0)
         for c in range(y.channels):

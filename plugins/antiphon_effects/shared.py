@@ -137,6 +137,14 @@ def effects_fall(seconds: f64, rate: f64) -> f64:
 
 
 @kernel
+def effects_moved(curve: f32p, n: i64) -> i64:
+    """1 where a parameter is another than a frame before, or the block begins: what depends on it is computed anew."""
+    if n == 0:
+        return 1
+    return 1 if curve[n] != curve[n - 1] else 0
+
+
+@kernel
 def effects_random(state: i64) -> i64:
     """The next state of a linear congruential generator (Knuth, The Art of Computer Programming, vol. 2, 3.3.4)."""
     return state * 6364136223846793005 + 1442695040888963407

@@ -9,7 +9,15 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, effects_turns, hertz, smooth_param
+from antiphon_effects.shared import (
+    effects_fall,
+    effects_finite,
+    effects_moved,
+    effects_rest,
+    effects_turns,
+    hertz,
+    smooth_param,
+)
 
 FADE = 0.01
 """Time constant in seconds of the crossfade between carriers."""
@@ -63,12 +71,11 @@ class Ringmod(Processor):
 @kernel
 def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate: f64) -> None:
     """First two channels of y ← x with the side signal scaled. state: two lowpasses of the side."""
-    last = f64(0.0)
     pole = f64(1.0)
     for n in range(y.frames):
-        if f64(bass[n]) != last:
-            last = f64(bass[n])
-            pole = effects_fall(1.0 / (TAU * last), rate) if last >= 1.0 else 1.0
+        low = f64(bass[n])
+        if effects_moved(bass, n) == 1:
+            pole = effects_fall(1.0 / (TAU * low), rate) if low >= 1.0 else 1.0
         left = effects_finite(x[0, n])
         right = effects_finite(x[1, n])
         side = 0.5 * (left - right)
@@ -77,7 +84,7 @@ def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate
         state[0] = effects_rest(one)
         state[1] = effects_rest(two)
         # two equal lowpasses, subtracted: a highpass of two poles
-        high = side - 2.0 * one + two if last >= 1.0 else side
+        high = side - 2.0 * one + two if low >= 1.0 else side
         more = f64(width[n]) * high - side
         y[0, n] = left + more
         y[1, n] = right - more

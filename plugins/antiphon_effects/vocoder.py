@@ -18,6 +18,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import (
     effects_fall,
     effects_finite,
+    effects_moved,
     effects_random,
     effects_rest,
     hertz,
@@ -108,8 +109,6 @@ def effects_vocoder(
         a2 = tables[4 * b + 1]
         a3 = tables[4 * b + 2]
         damp = tables[4 * b + 3]
-        attack_at = f64(0.0)
-        release_at = f64(0.0)
         rise = f64(0.0)
         fall = f64(0.0)
         for n in range(y.frames):
@@ -119,12 +118,10 @@ def effects_vocoder(
             v = v / f64(x.channels)
             v = effects_bandpass(v, a1, a2, a3, damp, state, at)
             v = abs(effects_bandpass(v, a1, a2, a3, damp, state, at + 2))
-            if f64(p.attack[n]) != attack_at:
-                attack_at = f64(p.attack[n])
-                rise = effects_fall(attack_at, rate)
-            if f64(p.release[n]) != release_at:
-                release_at = f64(p.release[n])
-                fall = effects_fall(release_at, rate)
+            if effects_moved(p.attack, n) == 1:
+                rise = effects_fall(f64(p.attack[n]), rate)
+            if effects_moved(p.release, n) == 1:
+                fall = effects_fall(f64(p.release[n]), rate)
             old = state[at + _ENVELOPE]
             g = v + (old - v) * (rise if v > old else fall)
             g = effects_rest(g)
