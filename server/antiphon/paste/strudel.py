@@ -14,15 +14,12 @@ from antiphon.paste.script import UNREADABLE, Chain, Script, UnknownPartError, i
 from antiphon.paste.syntax import declarations, is_call_of, is_plain, is_text, names_of
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
-MOST_CHARACTERS = 200_000
 SLOWEST, FASTEST = 40.0, 300.0
 """Beats a minute: outside a cycle has another number of beats than four."""
 
 
 def translate(text: str, script: Script) -> None:
     """Adds a program's statements to a script. Raises UsageError: it is no JavaScript."""
-    if len(text) > MOST_CHARACTERS:
-        raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)
     try:
         tree = esprima.parseModule(plain, range=True, comment=True)
