@@ -129,8 +129,9 @@ class _Program(Expressions):
         if value is None:
             shown: Chain | str = "None"
         elif is_text(value) and not self.source(value).startswith("'"):
-            picks = re.search(rf"\b{re.escape(name)}\s*\.pick", self._text)
-            shown = self.receiver(value, "" if picks else "note")
+            called = re.escape(name)
+            no_notes = re.search(rf"\b{called}\s*\.(?:pick|chord)|\bchord\(\s*{called}\b", self._text)
+            shown = self.receiver(value, "" if no_notes else "note")
         else:
             shown = self.expr(value)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
