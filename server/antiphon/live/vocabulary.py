@@ -1,11 +1,11 @@
-"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes, cues and chance."""
+"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes and cues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, overload
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
@@ -18,13 +18,10 @@ from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.harmony import chords
-from antiphon.live.patterns.words.making import as_pattern
-from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.patterns.words.table import Change
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
-T = TypeVar("T")
 _SIGNS = frozenset("<>[]{}*/~|,!@")
 """Signs of mini-notation that no name of a chord has."""
 Body: TypeAlias = Callable[[], Any]
@@ -266,35 +263,6 @@ def sync(name: str) -> CueWait:
 def stop() -> None:
     """Ends the loop that it stands in."""
     raise StopLoop
-
-
-# ---- chance
-
-
-@overload
-def pick(values: Sequence[T]) -> T: ...
-@overload
-def pick(values: Any, numbers: Any) -> Pattern[Any]: ...
-def pick(values: Any, numbers: Any = None) -> Any:
-    """One of several values by chance; the same script and seed pick the same."""
-    if isinstance(values, Pattern):  # the pattern may come first
-        values, numbers = numbers, values
-    if numbers is not None:
-        return pick_from(as_pattern(numbers), values)
-    given = list(values)
-    if not given:
-        raise UsageError("pick takes one or more values, as in pick(['c4', 'e4'])")
-    return given[int(stage().random() * len(given))]
-
-
-def maybe(share: float = 0.5) -> bool:
-    """True by chance, in so large a share of cases, 0 to 1."""
-    return stage().random() < share
-
-
-def between(low: float, high: float) -> float:
-    """A number by chance, from `low` to below `high`."""
-    return low + (high - low) * stage().random()
 
 
 # ---- nodes
