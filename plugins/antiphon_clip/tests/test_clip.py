@@ -194,8 +194,7 @@ async def test_a_take_has_a_free_place_or_a_sentence(stage: ClipRig, taken: int,
     await stage.at(1.5, "/clip/record", "riff", 1)
     await stage.at(4.0, "/note/on", 61, 100)
     answers = await stage.at(8.5) + await stage.at(8.6)
-    (clip,) = (clip for name, clip in stage.launcher.server.clips().items() if name == "riff")  # type: ignore[union-attr]
-    assert clip.place == place
+    assert stage.launcher.server.clips()["riff"].place == place
     remarks = [args[1] for address, args in answers if address == "/remark"]
     assert [one.partition(",")[0] for one in remarks] == ["the grid is full"] * (place < 0)
 

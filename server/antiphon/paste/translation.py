@@ -29,7 +29,7 @@ def translation(text: str) -> Translation:
     Raises UsageError: it is of neither language, nothing in it plays, or it is too large.
     """
     if len(text) > MOST_CHARACTERS:
-        raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters, and this one has {len(text):,}")
+        raise UsageError(f"a program has at most {MOST_CHARACTERS:,} characters; paste a part of it")
     try:
         with _ONE_AT_A_TIME, HelperProcess("antiphon.paste.child") as helper:
             helper.send({"text": text})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +34,7 @@ def paste(
 
 def _text(file: str) -> str:
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
+        with open(sys.stdin.fileno() if file == "-" else file, "rb", closefd=file != "-") as source:
             return source.read(4 * MOST_CHARACTERS + 4).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
