@@ -298,7 +298,7 @@ function take(frame: Frame): void {
 
 function answered([address, ...args]: [string, ...Value[]]): void {
   heard.get(address)?.(args);
-  if (address === "/fail") say(`${args[1]}`);
+  if (address === "/fail" || address === "/remark") say(`${args[1]}`, address === "/fail");
   else if (address === "/learn/list.reply") {
     const found: Mapping[] = [];
     for (let at = 0; at + 2 < args.length; at += 3) {

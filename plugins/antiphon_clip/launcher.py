@@ -202,9 +202,11 @@ class Launcher:
 
     def _place(self, name: str) -> int:
         clips = self.server.clips()
-        if name in clips:
-            return clips[name].place
-        taken = {clip.place for clip in clips.values()}
+        return clips[name].place if name in clips else self._free()
+
+    def _free(self) -> int:
+        """A place of the grid without a clip; -1 for none."""
+        taken = {clip.place for clip in self.server.clips().values()}
         return next((place for place in range(PLACES) if place not in taken), -1)
 
     # ---- playing
@@ -252,7 +254,8 @@ class Launcher:
         take, self.take = self.take, None
         if take is None:
             return
-        clip = take.clip(self._place(take.name))
+        place = self._place(take.name)
+        clip = take.clip(self._free() if place < 0 else place)
         try:
             if clip.events:
                 self.server.keep_clips({**self.server.clips(), take.name: clip}, "/clip/record")
@@ -260,6 +263,9 @@ class Launcher:
             take.done("/fail", "/clip/record", str(error))
             return
         take.done("/done", "/clip/record", take.name, len(clip.events), take.dropped)
+        if clip.events and clip.place < 0:
+            full = f"the grid is full, and {take.name} is kept beside it: /clip/play {take.name} plays it"
+            take.done("/remark", "/clip/record", f"{full}; delete a clip of it before the next take")
 
     def _messages(self, run: ClipRun) -> tuple[float, list[Message]]:
         """Length and messages of a run: a clip, or a take that has just ended."""

@@ -59,6 +59,20 @@ def test_room_and_delay_set_the_macros_of_the_patch_before_the_note() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('setcpm("<30 45>")', [(0, 120.0), (4, 180.0)]),
+        ("cpm(sine.segment(1).range(30, 30))", [(0, 120.0), (4, 120.0)]),
+        ('setcps("0.5 1")', [(0, 120.0), (2, 240.0), (4, 120.0), (6, 240.0)]),
+    ],
+)
+def test_a_pattern_sets_the_tempo_before_what_begins_there(line: str, wanted: list[tuple[int, float]]) -> None:
+    events = performed(f'{line}\ntrack("t", note("c4 e4"))', 8)
+    assert [(event.beat, *event.args) for event in events if event.address == "/tempo"] == wanted
+    assert next(event.address for event in events if event.beat == 4 and event.address != "/note/off") == "/tempo"
+
+
 def test_notes_begin_and_end() -> None:
     assert plain(performed('track("tune", note("c4 e4", velocity=80, legato=0.5), on="keys", beats=2)', 2)) == [
         (F(0), "on", 60, 80, 1, "keys"),

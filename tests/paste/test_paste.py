@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.paste.program import check, translated
+from antiphon.paste.translation import translation
 
 CASES = [
     line.split(" → ", 1)
@@ -40,12 +41,21 @@ def test_a_program_becomes_these_lines_and_they_are_read(program: str, wanted: s
         ("$: import('os')", "nothing in it plays; a live script has no such expression"),
         ("d1 $ sound", "nothing in it plays; this is no pattern of sounds"),
         ("x" * 300_000, "a program has at most 200,000 characters"),
-        ("$: " + "[" * 5000, "this"),
+        ("$: " + "[" * 5000, "this program is nested too deeply to be read"),
+        ("$: " + "(" * 90_000 + ")" * 90_000, "this program is nested too deeply to be read"),
     ],
 )
 def test_what_cannot_be_translated_is_one_sentence(program: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=re.escape(sentence)):
-        translated(program)
+        translation(program)
+
+
+def test_what_takes_too_long_is_one_sentence_and_the_next_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.paste.translation.PATIENCE", 0.001)
+    with pytest.raises(UsageError, match="takes too much time or memory to be translated; paste a part of it"):
+        translation("$: s('bd')")
+    monkeypatch.undo()
+    assert translation("$: s('bd')").tracks == 1
 
 
 NASTY = [

@@ -186,6 +186,19 @@ async def test_a_take_that_is_stopped_ends_on_the_bar_and_what_does_not_fit_is_c
     assert await stage.state() == ("riff", "ending", 24.0, 8.0, 0), "what follows the next bar line was sent"
 
 
+@pytest.mark.parametrize(("taken", "place"), [(15, 15), (16, -1)])
+async def test_a_take_has_a_free_place_or_a_sentence(stage: ClipRig, taken: int, place: int) -> None:
+    for n in range(taken):
+        await stage.client.ask("/clip/put", f"c{n}", 4.0, n, "0 /note/on 60 100")
+    await stage.client.ask("/clip/put", "riff", 4.0, -1, "0 /note/on 60 100")
+    await stage.at(1.5, "/clip/record", "riff", 1)
+    await stage.at(4.0, "/note/on", 61, 100)
+    answers = await stage.at(8.5) + await stage.at(8.6)
+    assert stage.launcher.server.clips()["riff"].place == place
+    remarks = [args[1] for address, args in answers if address == "/remark"]
+    assert [one.partition(",")[0] for one in remarks] == ["the grid is full"] * (place < 0)
+
+
 async def test_what_cannot_be_played_is_counted_and_a_panic_ends_all(stage: ClipRig) -> None:
     await stage.client.ask("/node/add", "reader", "r")
     await stage.client.ask(

@@ -19,21 +19,19 @@ from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, 
 from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
 from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
+from antiphon.live.random_choices import between, maybe, pick
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
-    between,
     chord,
     cue,
     loop,
-    maybe,
     memory,
     meter,
     node,
     once,
     patch,
-    pick,
     play,
     sample,
     seed,

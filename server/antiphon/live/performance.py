@@ -245,6 +245,10 @@ class Performance:
         self._good[track.name] = track
         try:
             for event in found:
+                if isinstance(event, LiveEvent) and event.address == "/tempo":
+                    self._tempo(event, event.beat)
+                    self.put(event, TEMPO)
+                    continue
                 macro = isinstance(event, LiveEvent) and event.address.startswith("/node/macro/")
                 self.put(event, SET if track.sets or macro else PLAY)
         except UsageError as error:

@@ -1,30 +1,27 @@
-"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes, cues and chance."""
+"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes and cues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, overload
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
-from antiphon.live.patterns.controls import ControlPattern, mini, s, unnamed
+from antiphon.live.patterns.controls import ControlPattern, mini, plain_number, s, unnamed
 from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.harmony import chords
-from antiphon.live.patterns.words.making import as_pattern
-from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.patterns.words.table import Change
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
-T = TypeVar("T")
 _SIGNS = frozenset("<>[]{}*/~|,!@")
 """Characters of mini-notation that occur in no chord name."""
 Body: TypeAlias = Callable[[], Any]
@@ -69,21 +66,35 @@ def tempo(bpm: float, over: Number = 0) -> None:
         bpm: 10 to 999.
         over: Beats over which it gets there; 0 for at once.
     """
-    if isinstance(bpm, bool) or not isinstance(bpm, int | float) or not 10 <= bpm <= 999:
-        raise UsageError(f"tempo takes 10 to 999, not {repr(bpm)[:40]}")
-    _send("/tempo", (bpm, *((float(_beats(over, "over")),) if over else ())), TEMPO)
+    _send("/tempo", (_bpm(bpm), *((float(_beats(over, "over")),) if over else ())), TEMPO)
 
 
-def setcps(cycles: float) -> None:
-    """Sets the tempo in cycles a second, as in Tidal and Strudel: `setcps(0.5)` is `tempo(120)` in bars of four."""
-    if isinstance(cycles, bool) or not isinstance(cycles, int | float):
-        raise UsageError(f"setcps takes a number, as in setcps(0.5), not {repr(cycles)[:40]}")
-    tempo(60 * float(cycles) * float(reading("setcps").bar))
+def setcps(cycles: Pattern[Any] | str | float) -> None:
+    """Sets the tempo in cycles a second, as in Tidal and Strudel: `setcps(0.5)` is `tempo(120)` in bars of four.
+
+    A pattern sets it again and again: `setcps("<0.5 0.6>")` at each bar.
+    """
+    _set_pace(cycles, 60.0, "setcps", "0.5")
 
 
-def setcpm(cycles: float) -> None:
-    """Sets the tempo in cycles a minute: `setcpm(30)` is `tempo(120)` in bars of four."""
-    setcps(cycles / 60)
+def setcpm(cycles: Pattern[Any] | str | float) -> None:
+    """Sets the tempo in cycles a minute, a pattern's too: `setcpm(30)` is `tempo(120)` in bars of four."""
+    _set_pace(cycles, 1.0, "setcpm", "30")
+
+
+def _set_pace(cycles: object, factor: float, word: str, example: str) -> None:
+    script = reading(word)
+    beats = factor * float(script.bar)
+    if isinstance(cycles, bool) or not isinstance(cycles, Pattern | str | int | float):
+        raise UsageError(f"{word} takes a number or a pattern, as in {word}({example}), not {repr(cycles)[:40]}")
+    if isinstance(cycles, int | float):
+        tempo(beats * float(cycles))
+        return
+    pattern = mini(cycles) if isinstance(cycles, str) else cycles
+    values = queries.map_values(_stepped(pattern, script.seed)[0], lambda n: {"": _bpm(beats * plain_number(n))})
+    script.tracks["/tempo"] = LiveTrack(
+        "/tempo", Pattern(values), "/tempo", script.bar, sets=True, line=line_of(script.path)
+    )
 
 
 def swing(amount: float, step: Number = 0.5) -> None:
@@ -254,35 +265,6 @@ def stop() -> None:
     raise StopLoop
 
 
-# ---- chance
-
-
-@overload
-def pick(values: Sequence[T]) -> T: ...
-@overload
-def pick(values: Any, numbers: Any) -> Pattern[Any]: ...
-def pick(values: Any, numbers: Any = None) -> Any:
-    """One of several values by chance; the same script and seed pick the same."""
-    if isinstance(values, Pattern):  # the pattern may come first
-        values, numbers = numbers, values
-    if numbers is not None:
-        return pick_from(as_pattern(numbers), values)
-    given = list(values)
-    if not given:
-        raise UsageError("pick takes one or more values, as in pick(['c4', 'e4'])")
-    return given[int(stage().random() * len(given))]
-
-
-def maybe(share: float = 0.5) -> bool:
-    """True by chance, in so large a share of cases, 0 to 1."""
-    return stage().random() < share
-
-
-def between(low: float, high: float) -> float:
-    """A number by chance, from `low` to below `high`."""
-    return low + (high - low) * stage().random()
-
-
 # ---- nodes
 
 
@@ -307,9 +289,8 @@ class LiveNode:
     def _follow(self, param: str, value: Pattern[Any] | str) -> None:
         pattern = mini(value) if isinstance(value, str) else value
         script = reading(f"a pattern for {self._name}.{param}")
-        # a signal has no events of its own: it is read at regular times, and the parameter moves between them
-        glides = all(event.whole is None for event in pattern.query(0, 1, script.seed))
-        values = queries.map_values((pattern.segment(GLIDES) if glides else pattern).events, lambda v: {param: v})
+        stepped, glides = _stepped(pattern, script.seed)  # a parameter moves between the values of a signal
+        values = queries.map_values(stepped, lambda v: {param: v})
         name = f"{self._name}.{param}"
         free_name(script.tracks, name, "tracks")
         script.tracks[name] = LiveTrack(
@@ -362,6 +343,18 @@ def free_name(known: dict[str, Any], name: str, what: str) -> str:
 def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
     """Beats of a cycle: the given ones, or a bar."""
     return script.bar if beats is None else _beats(beats, "beats")
+
+
+def _stepped(pattern: Pattern[Any], seed: int) -> tuple[queries.Query[Any], bool]:
+    """Events of a pattern, and whether it is a signal, which has none of its own and is read at regular times."""
+    signal = all(event.whole is None for event in pattern.query(0, 1, seed))
+    return (pattern.segment(GLIDES) if signal else pattern).events, signal
+
+
+def _bpm(value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 10 <= value <= 999:
+        raise UsageError(f"tempo takes 10 to 999, not {repr(value)[:40]}")
+    return value
 
 
 def _beats(value: Number, what: str) -> Fraction:

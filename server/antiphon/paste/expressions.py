@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.paste import mini_text
 from antiphon.paste.script import Chain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, SETTERS, SIGNALS, SILENT, VALUE_NAMES, WAVES, own_name
+from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
 
 _OPERATORS = {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
 _PLAIN_OPERATORS = frozenset(
@@ -153,7 +153,7 @@ class Expressions:
             return "silence()"
         if name in ("undefined", "null"):
             return "None"
-        word = RENAMED.get(name, name)
+        word = STRUDEL.get(name, name)
         if word in WAVES:
             self.script.waves.add(word)
         if word in SIGNALS or word in FUNCTIONS:
@@ -247,7 +247,7 @@ class Expressions:
             return Chain(f"mini({quoted(mini_text.mended(text, kind))})")
         if name == "mini" or name == "m":
             return Chain(f"mini({self._arguments(node.arguments[:1], kind)})")
-        word = RENAMED.get(name, name)
+        word = STRUDEL.get(name, name)
         if word not in FUNCTIONS and word not in METHODS:
             raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
@@ -328,7 +328,7 @@ class Expressions:
         if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
             begin, end = (self._operand(one) for one in node.arguments[:2])
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
-        word = RENAMED.get(name, name)
+        word = STRUDEL.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
         if name in ("dict", "addVoicings"):
@@ -341,7 +341,7 @@ class Expressions:
         """Keyword argument `speed=2` of the argument `speed(2)`; "" for another."""
         if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
             return ""
-        name, given = RENAMED.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
+        name, given = STRUDEL.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
         return f"{name_of(name)}={self.expr(given[0], name)}" if name in SETTERS and len(given) == 1 else ""
 
     def _euclid(self, nodes: Sequence[Any]) -> str:

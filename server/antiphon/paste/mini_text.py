@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from antiphon.paste.words import BOUNDS, RENAMED, SETTERS, VALUE_NAMES
+from antiphon.paste.words import BOUNDS, LISTED, RENAMED, SETTERS, VALUE_NAMES
 
-_NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.])")
+_NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^])")
 _EUCLID = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
 _PART_AFTER_WEIGHT = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
 """Word with a part after its weight: d4@2:1."""
 _NOTED = frozenset({"note", "n", "add", "sub", "rootNotes", "root_notes"})
-_SINGLE_VALUES = SETTERS - {"adsr", "ar", "bank", "n", "note", "s", "slices", "sound"}
+_SINGLE_VALUES = SETTERS - LISTED - {"bank", "n", "note", "s", "slices", "sound"}
 """Values that accept several joined by colons in Strudel, and only the first in a live script."""
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALE = re.compile(r"(?<![\w:])([a-gA-G][#b]?)(\d?):([A-Za-z0-9:]+)")
-_PLAIN_NUMBER = re.compile(r"(?<![\w.#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.])")
 
 
 def plain(text: str) -> str:
@@ -55,7 +55,7 @@ def is_number(text: str) -> bool:
 
 def is_notes(text: str) -> bool:
     """True for a text that has names of notes."""
-    return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'])", text) is not None
+    return re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'^])", text) is not None
 
 
 def mended(text: str, kind: str) -> str:

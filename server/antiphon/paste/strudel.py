@@ -14,15 +14,12 @@ from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Chain, Script, Unkno
 from antiphon.paste.syntax import bound_names, declarations, is_call_of, is_plain, is_text
 from antiphon.paste.words import SILENT_FUNCTIONS, own_name
 
-MAX_CHARACTERS = 200_000
 SLOWEST, FASTEST = 40.0, 300.0
 """Tempo units: a cycle may have other numbers of beats than four elsewhere."""
 
 
 def translate(text: str, script: Script) -> None:
     """Adds a program's statements to a script. Raises UsageError: it is invalid JavaScript."""
-    if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"a program has at most {MAX_CHARACTERS:,} characters, and this one has {len(text):,}")
     plain = re.sub(r"\bawait\b", "     ", text)
     try:
         tree = esprima.parseModule(plain, range=True, comment=True)
@@ -132,8 +129,9 @@ class _Program(Expressions):
         if value is None:
             shown: Chain | str = "None"
         elif is_text(value) and not self.source(value).startswith("'"):
-            picks = re.search(rf"\b{re.escape(name)}\s*\.pick", self._text)
-            shown = self.receiver(value, "" if picks else "note")
+            called = re.escape(name)
+            no_notes = re.search(rf"\b{called}\s*\.(?:pick|chord)|\bchord\(\s*{called}\b", self._text)
+            shown = self.receiver(value, "" if no_notes else "note")
         else:
             shown = self.expr(value)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):

@@ -9,12 +9,15 @@ from pathlib import Path
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.words.samples import PARTS
 from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS as UNSUPPORTED_WORDS, WORDS
 from antiphon.paste.script import name_of
 
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 RENAMED: dict[str, str] = _TABLES["renamed"]
 """Our names of differently named words."""
+STRUDEL: dict[str, str] = RENAMED | _TABLES["strudel"]
+"""Our names of Strudel's words, whose scale differs from Tidal's."""
 SILENT = frozenset(_TABLES["silent"]["words"])
 """Pattern words without audible effect: drawing or naming."""
 SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
@@ -24,6 +27,8 @@ WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
 """Signals sampled by Strudel at the beginning of an event."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
 """Words with a single value."""
+LISTED = frozenset(name for word in PARTS for name in WORDS[word].names)
+"""Words with several values, joined by colons."""
 BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
 """Lower and upper bounds of values unbounded in Strudel."""
 VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}

@@ -10,6 +10,7 @@ import typer
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.paste.translation import MAX_CHARACTERS, translation
 
 
 def paste(
@@ -18,26 +19,23 @@ def paste(
     force: Annotated[bool, typer.Option("--force", help="Let --out replace an existing file.")] = False,
 ) -> None:
     """Translate a program of Strudel or Tidal into a live script; what has no counterpart stands as a comment."""
-    from antiphon.paste.program import translated
-
-    made, script = translated(_text(file))
+    made = translation(_text(file))
     if not out:
-        typer.echo(made, nl=False)
+        typer.echo(made.text, nl=False)
     else:
         target = Path(out)
         if target.exists() and not force:
             raise UsageError(f"{out} is there already; --force replaces it")
-        write_atomic(target, made.encode(), 0o644)
-    left = len(script.left_out)
+        write_atomic(target, made.text.encode(), 0o644)
+    left = made.left_out
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
-    tracks = len(script.tracks)
-    typer.echo(f"{tracks} {'track' if tracks == 1 else 'tracks'}{parts}", err=True)
+    typer.echo(f"{made.tracks} {'track' if made.tracks == 1 else 'tracks'}{parts}", err=True)
 
 
 def _text(file: str) -> str:
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return data.decode("utf-8-sig")
+        with open(sys.stdin.fileno() if file == "-" else file, "rb", closefd=file != "-") as source:
+            return source.read(4 * MAX_CHARACTERS + 4).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

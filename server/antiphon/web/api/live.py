@@ -19,6 +19,7 @@ from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
+from antiphon.paste.translation import translation
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
@@ -171,10 +172,8 @@ def _check_size(text: str) -> None:
 
 
 def _translated(text: str) -> dict[str, object]:
-    from antiphon.paste.program import translated  # when it is asked for first: it loads a parser of JavaScript
-
-    made, script = translated(text)
-    return {"text": made, "left_out": len(script.left_out)}
+    made = translation(text)
+    return {"text": made.text, "left_out": made.left_out}
 
 
 def _listed() -> list[dict[str, object]]:

@@ -30,8 +30,6 @@ def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
         if name not in choices:
             raise UsageError(f"there is no {value!r} to pick{instead(str(value), [str(k) for k in choices])}")
         return choices[name]
-    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
-        raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
     place = round(float(number_of(value, "pick")))
     return choices[place % len(choices) if around else min(max(place, 0), len(choices) - 1)]
 
@@ -44,6 +42,8 @@ def _of(choices: Any) -> Pattern[Any] | None:
 
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     """Picks the patterns by name or number, and joins them by `how`."""
+    if isinstance(choices, str) or not isinstance(choices, Sequence | Mapping) or not choices:
+        raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
     picked_one = _JOINS[how](
         queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )

@@ -116,7 +116,7 @@ _SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
     "lpq": ("resonance", _resonance),
 }
 """Words in Strudel's scale: the note value, and its conversion."""
-_PARTS = {
+PARTS = {
     "ad": "attack decay", "adsr": "attack decay sustainlevel release", "ar": "attack release", "bandf": "bandf bpq",
     "delay": "delay delaytime delayfeedback", "distort": "distort postgain", "fm": "fm fmh", "hpf": "hpf hpq",
     "lpf": "lpf lpq", "penv": "penv pdecay", "room": "room size", "vib": "vib vibmod",
@@ -177,5 +177,5 @@ EXTRA_WORDS: dict[str, Any] = (
         "synth": lambda p, name, **values: p.set(synth=name, **values),
         "postgain": lambda p, factor: p.times(gain=factor),
     }
-    | {name: _several(name, _PARTS.get(name, name).split()) for name in _SCALED | _PARTS}
+    | {name: _several(name, PARTS.get(name, name).split()) for name in _SCALED | PARTS}
 )

@@ -1,0 +1,41 @@
+"""Programs translated in a process of their own (`child`), with limits of size, memory and time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
+
+MAX_CHARACTERS = 200_000
+PATIENCE = 20.0
+"""Seconds for an answer; the process itself has half as many of processor time."""
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The live script of a program, its tracks, and how many parts have no counterpart."""
+
+    text: str
+    tracks: int
+    left_out: int
+
+
+def translation(text: str) -> Translation:
+    """The live script of a program.
+
+    Raises UsageError: it is of neither language, nothing in it plays, or it is too large.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(f"a program has at most {MAX_CHARACTERS:,} characters; paste a part of it")
+    try:
+        with _ONE_AT_A_TIME, HelperProcess("antiphon.paste.child") as helper:
+            helper.send({"text": text})
+            answer = helper.receive(silence=PATIENCE)[0]
+    except HELPER_FAULTS:
+        raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
+    if "refused" in answer:
+        raise UsageError(str(answer["refused"]))
+    return Translation(answer["text"], answer["tracks"], answer["left_out"])
