@@ -26,12 +26,17 @@ QUANTITIES = (
     "no_loop",
     "content",
     "content_sure",
+    "speechiness",
+    "instrumentalness",
 )
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Confidence from which something is so: a tempo, a loop, a song's key. The card of the plugin `listen` has the
 figures."""
 SHOWN = {"tempo": 0.3, "key": 0.5}
 """Confidence below which a tempo or key is not stated: of those above it four in five and more are right."""
+SPOKEN, PLAYED = 0.9, 0.9
+"""Speechiness from which noise is speech, and instrumentalness from which a voice is none: of 36 noises none has the
+one, of singers none the other."""
 SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
@@ -65,11 +70,13 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if duration is None or (duration <= LONGEST_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
-    ending, content, sure = (values.get(name) for name in ("loop_ending", "content", "content_sure"))
+    ending, (content, sure) = values.get("loop_ending"), _content(values)
     if (ending is not None and ending < NO_LOOP) or content in ("speech", "voice"):
         loop = 0.0
     if loop >= LIKELY_LOOP:
         return "loop", loop
+    if content == "speech" and duration >= SHORTEST_LOOP:
+        return content, sure
     if ending is not None and (duration < SHORTEST_LOOP or (duration <= LONGEST_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
     if content in ("speech", "voice"):
@@ -82,6 +89,15 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if not known >= {"tempo_confidence", "content"}:  # of silence there are none
         return None, None
     return ("excerpt", sure) if content == "music" else ("ambience", round(1.0 - max(loop, tempo, key), 4))
+
+
+def _content(values: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """What is heard by its tags and, from 3 s on, by its pauses and its singer, and how sure that is."""
+    content, sure = values.get("content"), values.get("content_sure")
+    spoken, played = (values.get(name) or 0.0 for name in ("speechiness", "instrumentalness"))
+    if content == "noise" and spoken >= SPOKEN:
+        return "speech", spoken
+    return ("noise", played) if content in ("speech", "voice") and played >= PLAYED else (content, sure)
 
 
 SUMMARY = (*QUANTITIES, "loudness")

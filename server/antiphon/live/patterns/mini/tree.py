@@ -137,7 +137,7 @@ def number(word: Word, text: str, what: str) -> Fraction:
 
 
 def numbers_between(low: Fraction, high: Fraction) -> list[str]:
-    """The numbers of a range in steps of 1, as Haskell, and so Tidal, has them: from the lower to .5 above the upper."""
+    """The numbers of a range in steps of 1, as Haskell and Tidal have them: from the lower to .5 above the upper."""
     lower, upper = sorted((low, high))
     found = [lower + k for k in range(int(upper - lower + Fraction(1, 2)) + 1)]
     return [str(n if n.denominator == 1 else float(n)) for n in (found if high >= low else reversed(found))]
