@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from antiphon.api.backends.runtime import instead
 from antiphon.api.backends.transports import (
     NOW,
     Arg,
@@ -123,7 +124,7 @@ class Launcher:
         """Clip of a name; `RequestError` without one."""
         clips = self.server.clips()
         if name not in clips:
-            raise RequestError(f"there is no clip {name!r}; there are: {', '.join(clips) or 'none'}")
+            raise RequestError(f"there is no clip {name!r}{instead(name, clips)}")
         return clips[name]
 
     def put(self, name: str, clip: PatchClip) -> None:

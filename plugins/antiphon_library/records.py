@@ -26,11 +26,16 @@ QUANTITIES = (
     "no_loop",
     "content",
     "content_sure",
+    "speechiness",
+    "instrumentalness",
 )
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
 MIN_SHOWN_CONFIDENCE = {"tempo": 0.3, "key": 0.5}
 """Minimum confidence of a displayed tempo or key: of those above it four in five and more are right."""
+SPOKEN, PLAYED = 0.9, 0.9
+"""Minimum speechiness of noise taken for speech, and minimum instrumentalness of a voice taken for none: of 36 noises
+none has the first, of singers none the second."""
 SHORTEST_LOOP, MAX_LOOP, MAX_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Length limits of kinds, in seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
@@ -64,11 +69,13 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if duration is None or (duration <= MAX_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
-    ending, content, sure = (values.get(name) for name in ("loop_ending", "content", "content_sure"))
+    ending, (content, sure) = values.get("loop_ending"), _content(values)
     if (ending is not None and ending < NO_LOOP) or content in ("speech", "voice"):
         loop = 0.0
     if loop >= LIKELY_LOOP:
         return "loop", loop
+    if content == "speech" and duration >= SHORTEST_LOOP:
+        return content, sure
     if ending is not None and (duration < SHORTEST_LOOP or (duration <= MAX_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
     if content in ("speech", "voice"):
@@ -81,6 +88,15 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
     if not known >= {"tempo_confidence", "content"}:  # of silence there are none
         return None, None
     return ("excerpt", sure) if content == "music" else ("ambience", round(1.0 - max(loop, tempo, key), 4))
+
+
+def _content(values: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """What is heard by its tags and, from 3 s on, by its pauses and its singer, and how sure that is."""
+    content, sure = values.get("content"), values.get("content_sure")
+    spoken, played = (values.get(name) or 0.0 for name in ("speechiness", "instrumentalness"))
+    if content == "noise" and spoken >= SPOKEN:
+        return "speech", spoken
+    return ("noise", played) if content in ("speech", "voice") and played >= PLAYED else (content, sure)
 
 
 SUMMARY = (*QUANTITIES, "loudness")

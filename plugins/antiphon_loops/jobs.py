@@ -13,6 +13,7 @@ import numpy as np
 from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.files import AudioWriter, printable_path
 from antiphon.api.backends.rendering import ParamCells, prepare_processor
+from antiphon.api.backends.runtime import instead
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
@@ -141,7 +142,7 @@ def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in params:
-            raise UsageError(f"loops has no parameter {name!r}; it has: {', '.join(params)}")
+            raise UsageError(f"loops has no parameter {name!r}{instead(name, params, 'it has')}")
         values[name] = params[name].check(value)
     roles_of(str(values.get("instruments", "")))
     bpm = float(values.get("bpm", 0.0)) or BPM

@@ -23,7 +23,7 @@ from typing import Any
 from antiphon.api import AntiphonError
 from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.backends.models import FileListing, ModelError
-from antiphon.api.backends.runtime import say, start_helper
+from antiphon.api.backends.runtime import instead, say, start_helper
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
@@ -89,7 +89,7 @@ class ModelFile:
         found = next((m for m in self.methods if m.name == name), None)
         file = Path(self.path).name
         if found is None:
-            raise ModelError(f"{file} has no method {name!r}; it has: {', '.join(m.name for m in self.methods)}")
+            raise ModelError(f"{file} has no method {name!r}{instead(name, (m.name for m in self.methods), 'it has')}")
         if found.problem:
             raise ModelError(f"{file}: its method {name} {found.problem}")
         return found

@@ -44,7 +44,8 @@ def test_notes_to_notes_keep_time_tempo_and_channels(
 ) -> None:
     pedal = MidiControlChange(1.0, "control", 64, 1.0, 2)
     tracks = [MidiTrack(f"part {c}", tuple(n for n in NOTES if n.channel == c), c) for c in (1, 2, 3)]
-    write(tmp_path / "in.mid", [tracks[0], MidiTrack("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]], TEMPO)
+    tracks = [MidiTrack("a song"), tracks[0], MidiTrack("part 2", tracks[1].notes, 2, (pedal,)), tracks[2]]
+    write(tmp_path / "in.mid", tracks, TEMPO)
     name = shaped("notes-notes")
     done = antiphon("run", name, "in.mid", "out.mid", "-p", "interval=0")
     assert (done.code, done.err) == (0, "")

@@ -53,6 +53,10 @@ MUSIC = {"content": "music", "content_sure": 0.6}
         (25.0, {**NO_LOOP, **NO_MUSIC, **MUSIC}, "excerpt", 0.6),
         (25.0, {**NO_LOOP, **NO_MUSIC, **MUSIC, "key_confidence": 0.4}, "song", 0.4),
         (25.0, {**NO_LOOP, **NO_MUSIC, **NOISE}, "ambience", 0.9),
+        (6.0, {**NO_LOOP, **NO_MUSIC, **NOISE, "speechiness": 0.95}, "speech", 0.95),
+        (6.0, {**NO_LOOP, **NO_MUSIC, **NOISE, "speechiness": 0.5}, "ambience", 0.9),
+        (5.0, {**NO_LOOP, **NO_MUSIC, **VOICE, "instrumentalness": 1.0}, "ambience", 0.9),
+        (2.2, {**NO_LOOP, **SPEECH, "loop_ending": -22.0}, "speech", 0.7),
     ],
 )
 def test_a_kind_by_what_is_heard(duration: float, values: dict[str, Any], kind: str, confidence: float) -> None:

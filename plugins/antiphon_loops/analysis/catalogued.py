@@ -18,7 +18,7 @@ NAME = "loop"
 PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
-COMPATIBLE_VERSIONS = (3, 4, 5)
+COMPATIBLE_VERSIONS = (3, 4, 5, 6)
 """Row versions compatible with this one's loops."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),
@@ -53,6 +53,8 @@ _FIELDS = (
 _WHOLE = ("rate", "bars")
 _SILENT = 1e-8
 """Mean power of silence."""
+_HELD, _FAINT = 3.0, 0.01
+"""Seconds; share of the peak, -40 dB, below which all is silence."""
 
 
 class LoopAnalysis(Analysis):
@@ -106,14 +108,20 @@ class LoopRun(AnalysisRun):
         ending: float | None = None
         try:
             samples = self.samples()
-            ending = _ending(samples)
+            ending = _ending(samples, self.rate)
             return {**quantities_of(analyse(samples, self.rate, label=self.label())), ENDING: ending}
         except NoLoop as error:
             return {**reason_values(error.reason), ENDING: ending}
 
 
-def _ending(samples: Samples) -> float | None:
-    """Level of the last quarter relative to the loudest, dB; None for silence or fewer than four frames."""
+def _ending(samples: Samples, rate: int) -> float | None:
+    """Level of the last quarter relative to the loudest, dB; None for silence or fewer than four frames.
+
+    Silence behind `_HELD` seconds and more of sound does not count: a note that was held ends there, and has not faded.
+    """
+    loud = np.flatnonzero(np.abs(samples).max(axis=0) > _FAINT * np.abs(samples).max(initial=0.0))
+    if loud.size and loud[-1] >= _HELD * rate:
+        samples = samples[:, : loud[-1] + 1]
     if samples.shape[1] < 4:
         return None
     power = [float((part.astype(np.float64) ** 2).mean()) for part in np.array_split(samples, 4, axis=1)]

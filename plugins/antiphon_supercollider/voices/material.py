@@ -8,6 +8,7 @@ from pathlib import Path
 
 from antiphon.api import FileError, ParamError
 from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.runtime import instead
 from antiphon.api.backends.synths import RESERVED, SynthSettings, parse_controls
 from antiphon_supercollider.voices import scgf
 
@@ -93,8 +94,8 @@ def check(settings: SynthSettings) -> None:
     shown = definition.title if settings.synthdef else instrument
     for name in parse_controls(settings.controls).names:
         if name not in definition.controls:
-            may = ", ".join(sorted(set(definition.controls) - RESERVED)) or "none to set"
-            raise ParamError(f"{shown} has no control {name!r}; it has {may}")
+            may = sorted(set(definition.controls) - RESERVED)
+            raise ParamError(f"{shown} has no control {name!r}{instead(name, may, 'it has')}")
     if settings.sound:
         from antiphon.api.backends.files import Decoder
 

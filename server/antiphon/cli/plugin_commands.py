@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -34,6 +35,20 @@ class CommandGroup(TyperGroup):
         if cmd_name not in self.commands:
             self._ask(ctx)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the arguments, none of whose options has another option for its value."""
+        name, command, rest = super().resolve_command(ctx, args)
+        inner = getattr(command, "commands", {})
+        params = [
+            *getattr(command, "params", ()),
+            *(param for word in rest if word in inner for param in inner[word].params),
+        ]
+        taking = {name for param in params if not getattr(param, "is_flag", True) for name in param.opts}
+        for option, value in pairwise(rest[: rest.index("--")] if "--" in rest else rest):
+            if option in taking and option.startswith("--") and value.startswith("--") and not ctx.resilient_parsing:
+                ctx.fail(f"{option} takes a value, and {value} is an option; a value of that name is {option}={value}")
+        return name, command, rest
 
     def _ask(self, ctx: Any) -> None:
         if self.asked:

@@ -25,6 +25,7 @@ from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
 
 MODULE = "antiphon.jobs.overview"
 
@@ -232,7 +233,7 @@ class JobBoard:
         if not names:
             raise Missing(f"the job {key} has no results; it is {job.state}")
         if name and name not in names:
-            raise Missing(f"the job {key} has no result {shorten(name)!r}; it has {', '.join(names)}")
+            raise Missing(f"the job {key} has no result {shorten(name)!r}{instead(name, names, 'it has')}")
         path = self.files.results(key) / (name or names[0])
         if not path.is_file():
             raise Missing(f"the result {path.name} of the job {key} was removed")

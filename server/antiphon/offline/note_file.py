@@ -123,7 +123,9 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     for key in list(sounding):
         end(key, frames)
     known = {} if like is None else _by_channel(like.tracks)
-    tracks = []
+    heads = like.tracks[:1] if like is not None else ()
+    # the name of a first track without notes is the song's
+    tracks = [MidiTrack(head.name) for head in heads if head.name and not (head.notes or head.controls)]
     for channel in sorted({*notes, *controls}):
         name, program = known.get(channel, ("", None))
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))

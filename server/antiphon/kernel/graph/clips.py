@@ -13,6 +13,7 @@ import msgspec
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.suggestion import instead
 
 MAX_CLIPS = 64
 MAX_CLIP_EVENTS = 1024
@@ -111,9 +112,6 @@ def _argument(word: str) -> int | float | str:
     return word
 
 
-SHOWN = 8
-
-
 def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
     """The path of a file parameter's value.
 
@@ -136,7 +134,7 @@ def check_name(text: str) -> str:
     if not text:
         return text
     if not _found(text, RequestError).exists():
-        raise RequestError(f"the library holds no {text!r}; it holds: {list_names()}")
+        raise RequestError(f"the library holds no {text!r}{instead(text, library_names(), 'it holds')}")
     return text
 
 
@@ -156,10 +154,9 @@ def name_asset(text: str) -> str | None:
     return path.name if paths.same(path, inside) else None
 
 
-def list_names() -> str:
-    """The first `SHOWN` names in the library as a phrase, with the number of the others; "nothing" when empty."""
+def library_names() -> list[str]:
+    """The names of what stands in the performer's library; none where it cannot be read."""
     try:
-        names = sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))
+        return sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))
     except OSError:
-        names = []
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "") or "nothing"
+        return []

@@ -14,7 +14,7 @@ from antiphon.kernel.control.osc.arguments import AddressRoute
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
-from antiphon.kernel.runtime.suggestion import list_names, suggest
+from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.session.schedule import Moment, Schedule, ScheduleFull
@@ -391,4 +391,4 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
         f"did you mean {' or '.join(like[:2])}? " if like else ""
     )
     fixed = sorted(name for name in near if not name.startswith("/node/"))
-    return f"there is no such address; {found or f'there are {list_names(fixed)}; '}/node/list lists the nodes"
+    return f"there is no such address; {found or f'{nearest(address, fixed)}; '}/node/list lists the nodes"

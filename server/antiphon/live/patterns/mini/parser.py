@@ -24,6 +24,7 @@ from antiphon.live.patterns.mini.tree import (
     Weighted,
     Word,
     number,
+    numbers_between,
 )
 
 MAX_DEPTH = 32
@@ -205,24 +206,23 @@ class _Parser:
         return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
 
     def _range(self, steps: list[Weighted]) -> bool:
-        """Parses `.. 3` after an integer: the numbers between as steps of their own; those of patterns share one."""
+        """Parses `.. 3` after a number: the numbers between as steps of their own; those of patterns share one."""
         column = self._at
         if not self._take(".."):
             return False
         self._skip()
         last, before = self._term("the end of a range"), steps[-1].node if steps else None
         if before is None or isinstance(last, Rest) or isinstance(before, Rest):
-            raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
+            raise self._error(".. stands between two numbers, as in 0 .. 3", column)
         if not (isinstance(before, Word) and isinstance(last, Word)):
             steps[-1] = Weighted(Range(before, last, column), steps[-1].weight)
             return True
         low, high = (number(word, self._text, "a range") for word in (before, last))
-        if low.denominator != 1 or high.denominator != 1:
-            raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
         if abs(high - low) >= MAX_COPIES:
             raise self._error(f"a range has at most {MAX_COPIES} numbers", column)
-        way = 1 if high >= low else -1
-        steps += [Weighted(Word(str(n), before.column)) for n in range(int(low) + way, int(high) + way, way)]
+        first, *others = (Word(text, before.column) for text in numbers_between(low, high))
+        steps[-1] = Weighted(first, steps[-1].weight)
+        steps += map(Weighted, others)
         return True
 
     # ---- steps
@@ -250,6 +250,9 @@ class _Parser:
             elif sign == "!":
                 self._at += 1
                 count = self._count()
+                if isinstance(node, Rest) and count:  # rests in turn are one long rest
+                    weight *= count
+                    continue
                 if copies * count > MAX_COPIES:
                     raise self._error(f"! repeats a step at most {MAX_COPIES} times", column)
                 copies *= count
@@ -265,7 +268,7 @@ class _Parser:
         count = self._number("!")
         if count.denominator != 1:
             raise self._error("! takes a whole number", column)
-        return min(int(count), MAX_COPIES + 1)
+        return int(count)
 
     def _changed(self, node: Node, sign: str) -> Node:
         column = self._at

@@ -23,6 +23,7 @@ from antiphon.live.patterns.mini.tree import (
     Together,
     Word,
     number,
+    numbers_between,
 )
 from antiphon.live.patterns.places import Places, current
 from antiphon.live.patterns.queries import Query
@@ -88,9 +89,9 @@ class _Reading:
             case Range(low, high, column):
                 ends = [number for end in (low, high) for number in self._numbers(end)]
                 reach = max(ends, default=Fraction(0)) - min(ends, default=Fraction(0))
-                if reach >= MAX_COPIES or any(end.denominator != 1 for end in ends):
-                    raise MiniError(f".. takes whole numbers, {MAX_COPIES} apart at most", self._text, column)
-                return self._few((reach + 1) * self.count(low) * self.count(high), column)
+                if reach >= MAX_COPIES:
+                    raise MiniError(f".. takes numbers {MAX_COPIES} apart at most", self._text, column)
+                return self._few((int(reach) + 2) * self.count(low) * self.count(high), column)
             case Euclid(inner, _, steps, _, column):
                 counts = [abs(n) for n in self._numbers(steps)]
                 most = max(counts, default=0)
@@ -194,8 +195,7 @@ class _Reading:
         return self._seeker.words(self._start, word.column, len(word.text))
 
     def _between(self, node: Range, low: Fraction, high: Fraction, value: Callable[[str], Values[T]]) -> Query[T]:
-        way = 1 if high >= low else -1
-        words = [Word(str(n), node.column) for n in range(int(low), int(high) + way, way)]
+        words = [Word(text, node.column) for text in numbers_between(low, high)]
         return queries.fastcat([self._word(word, value) for word in words])
 
     def _polymeter(

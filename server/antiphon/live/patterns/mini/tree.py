@@ -136,6 +136,13 @@ def number(word: Word, text: str, what: str) -> Fraction:
         raise MiniError(f"{what} cannot be divided by 0", text, word.column) from None
 
 
+def numbers_between(low: Fraction, high: Fraction) -> list[str]:
+    """The numbers of a range in steps of 1, as Haskell and Tidal have them: from the lower to .5 above the upper."""
+    lower, upper = sorted((low, high))
+    found = [lower + k for k in range(int(upper - lower + Fraction(1, 2)) + 1)]
+    return [str(n if n.denominator == 1 else float(n)) for n in (found if high >= low else reversed(found))]
+
+
 def _exponent(digits: str) -> int:
     _, found, exponent = digits.lower().partition("e")
     return int(exponent) if found else 0
