@@ -16,8 +16,9 @@ import numpy as np
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
-from antiphon.kernel.runtime.importing import import_object, take_modules, versions
+from antiphon.kernel.runtime.importing import import_module, import_object, take_modules, versions
 from antiphon.kernel.runtime.platform import limit_resources, ring, short_slices, wait_bell
+from antiphon.kernel.runtime.processes.child_process import bound_to
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     OWN_WORDS,
@@ -112,6 +113,22 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
     except Exception as error:
         entry.set_reason(_message_of(error))
     return FAULT
+
+
+def import_kind(kind: str, imports: str) -> None:
+    """Imports and compiles what workers of a kind need."""
+    if kind != "none":
+        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
+            import_module(imports)
+        with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
+            compile_all()  # once, and not by each worker when it starts
+
+
+def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
+    """A worker that was not forked: it imports for itself."""
+    spec = arena.entries[number].spec()
+    import_kind(spec.zygote, spec.imports or spec.zygote)
+    return run(arena, number, bells) if bound_to(parent) else 1
 
 
 def _install(module: str | None, spec: WorkerSpec) -> str:

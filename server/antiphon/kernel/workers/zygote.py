@@ -20,8 +20,6 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.kernel.native import compile_all
-from antiphon.kernel.runtime.importing import import_module
 from antiphon.kernel.runtime.platform import PORTABLE, hear, ring
 from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
@@ -166,7 +164,7 @@ class Zygote:
         spec, parent = entry.spec(), os.getpid()
         try:
             if PORTABLE:
-                pid = start_function(_begin_alone, self._arena, entry.number, self._bells, parent)
+                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
             else:
                 pid = os.fork()
         except OSError:
@@ -298,28 +296,12 @@ def module_of(kind: str, arena: Arena) -> str:
     return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
 
 
-def _prepare(kind: str, imports: str) -> None:
-    """Imports and compiles what workers of a kind need."""
-    if kind != "none":
-        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
-            import_module(imports)
-        with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
-            compile_all()  # once, and not by each worker when it starts
-
-
-def _begin_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
-    """A worker that was not forked: it imports for itself."""
-    spec = arena.entries[number].spec()
-    _prepare(spec.zygote, spec.imports or spec.zygote)
-    return worker.run(arena, number, bells) if bound_to(parent) else 1
-
-
 def main(argument: str) -> None:
     """Runs a zygote. `argument` is the JSON object that `start` writes."""
     arguments = json.loads(argument)
     arena = Arena(arguments["arena"])
     if not PORTABLE:
-        _prepare(arguments["kind"], arguments["imports"] or module_of(arguments["kind"], arena))
+        worker.import_kind(arguments["kind"], arguments["imports"] or module_of(arguments["kind"], arena))
     gc.collect()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
