@@ -52,7 +52,7 @@ def wait_bell(bell: int) -> None:
 def anonymous_file(name: str) -> int:
     """As of `linux`: shared memory whose name is taken away at once, so that no end of a process leaves it behind."""
     try:
-        from _posixshmem import shm_open, shm_unlink
+        from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found]  # it has no stub
     except ImportError:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
