@@ -11,7 +11,7 @@ from pathlib import Path
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
-from antiphon.api.backends.runtime import end_session, end_with_parent, module_command, start_command
+from antiphon.api.backends.runtime import end_before_exec, end_session, module_command, start_command
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
 
 MAX_REPLY_BYTES = 8000
@@ -105,7 +105,7 @@ async def _asked(*words: str) -> bytes:
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
-        preexec_fn=end_with_parent,
+        preexec_fn=end_before_exec,
     )
     try:
         found, problem = await process.communicate()

@@ -33,8 +33,8 @@ from antiphon.api.backends.http import (
 )
 from antiphon.api.backends.runtime import (
     TERM_SECONDS,
+    end_before_exec,
     end_session,
-    end_with_parent,
     missing_modules,
     module_command,
     start_command,
@@ -154,7 +154,7 @@ class LibraryRoutes:
             for step in steps:
                 words = module_command("antiphon", "library", "--root", str(self._root), *step)
                 quiet = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
-                self._placing = await start_command(words, **quiet, preexec_fn=end_with_parent)
+                self._placing = await start_command(words, **quiet, preexec_fn=end_before_exec)
                 await self._placing.wait()
 
         self._work = asyncio.create_task(work(), name="library")

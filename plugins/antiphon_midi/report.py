@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.runtime import Finding
+from antiphon.api.backends.runtime import Finding, make_bell
 from antiphon_midi.devices.ports import make_backend
 
 
@@ -24,7 +24,7 @@ class MidiReport:
 
 def ask() -> MidiReport:
     """MIDI system and ports that `serve --midi` would use now."""
-    bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    bell = make_bell(inherited=False)
     try:
         backend = make_backend("antiphon-devices", bell, "")
         try:

@@ -82,9 +82,9 @@ def test_a_free_ports_folder_goes_with_its_server_and_a_named_ports_stays(runtim
 
 ASKED = """
 import os
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.platform import short_slices
 os.nice(7)
-scheduling.short_slices()
+short_slices()
 print(os.getpriority(os.PRIO_PROCESS, 0))
 """
 

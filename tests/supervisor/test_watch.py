@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +56,7 @@ def ended() -> Child:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
-    child = Child.of("weigher", pid)
+    child = Child("weigher", pid)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return child
 
@@ -137,7 +136,7 @@ def test_a_control_that_hangs_is_ended_unless_all_stood_still(
 ) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
-    supervisor._children["control"] = Child("control", 4711, supervisor._signal_read)
+    supervisor._children["control"] = Child("control", 4711)
     words = supervisor.parts.shared.words
     os.write(supervisor._signal_write, b"x" * 8)  # so that no wait is one
 
@@ -175,20 +174,6 @@ def test_a_zygote_that_is_wanted_is_due_until_it_is_there(
     monkeypatch.setattr(supervisor.starts, "zygote", refuse)
     supervisor._restart_due()
     assert list(supervisor._start_times) == ["zygote-none"]
-
-
-def test_a_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = subprocess.Popen(["sleep", "60"])
-
-    def refuse(_pid: int) -> int:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(os, "pidfd_open", refuse)
-    with pytest.raises(OSError, match="Too many"):
-        Child.of("engine", process.pid)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(process.pid, 0)
-    process.returncode = -9
 
 
 def test_a_fork_that_is_refused_leaves_signals_as_they_were(

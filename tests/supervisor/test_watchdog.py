@@ -73,7 +73,7 @@ def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPa
     supervisor, ended = Supervisor(ServeSettings(), tmp_path), []
     supervisor.parts = SimpleNamespace(arena=arena())
     supervisor.starts = SimpleNamespace(synths={"null": lambda: synths.NULL})
-    supervisor._children["engine"] = Child("engine", 4711, -1)
+    supervisor._children["engine"] = Child("engine", 4711)
     monkeypatch.setattr(os, "kill", lambda pid, _number: ended.append(pid))
     supervisor._look_for_synth()
     assert not ended

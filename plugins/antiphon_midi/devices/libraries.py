@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
+
+from antiphon.api.backends.runtime import ring
 
 MAX_HELD = 1 << 20
 """Maximum queued bytes of one port; more is dropped and counted."""
@@ -33,7 +34,7 @@ class Inbox:
             return
         self._put += len(data)
         self.queue.append((time.monotonic_ns(), data))
-        os.eventfd_write(self._bell, 1)
+        ring(self._bell)
 
     def take(self) -> tuple[int, bytes]:
         item = self.queue.popleft()

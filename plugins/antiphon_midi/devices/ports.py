@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.api import EngineError, UsageError
+from antiphon.api.backends.runtime import make_bell
 from antiphon.api.backends.transports import ServeSettings
 from antiphon_midi.options import MIDI, MIDI_IN, MIDI_OUT
 
@@ -73,7 +74,7 @@ def check_choice() -> None:
 def make_backend(client: str, bell: int, virtual: str) -> Backend:
     """The backend the environment asks for, or `EngineError`.
 
-    client: our name.  bell: an eventfd written at arrivals.  virtual: name of a public input, "" for none.
+    client: our name.  bell: a bell rung at arrivals.  virtual: name of a public input, "" for none.
     """
     module, _, api = (os.environ.get("MIDO_BACKEND") or RTMIDI).partition("/")
     if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):
@@ -125,7 +126,7 @@ class Ports:
     ) -> None:
         self._client, self._virtual, self._make = client, virtual, make
         self._wanted_in, self._wanted_out = tuple(inputs), tuple(outputs)
-        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.bell = make_bell(inherited=False)
         self.backend: Backend | None = None
         self.inputs: dict[str, str] = {}
         self.outputs: dict[str, str] = {}

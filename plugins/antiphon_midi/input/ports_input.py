@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
 from antiphon.api import PEDAL, AntiphonError
+from antiphon.api.backends.runtime import hear
 from antiphon.api.backends.transports import (
     NOW,
     Bend,
@@ -194,7 +194,7 @@ class MidiInput:
     def _readable(self) -> None:
         """Handles arrived messages, at most a hundred at a time, so that OSC is handled in between."""
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.ports.bell)
+            hear(self.ports.bell)
         messages = self.ports.take(PER_TURN)
         if not messages:
             return

@@ -17,6 +17,7 @@ from itertools import count
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.runtime import hear, make_bell, ring
 from antiphon_supercollider.scsynth.asset_store import AssetLoader
 from antiphon_supercollider.scsynth.counts import NoteCounts
 from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, HangDetector
@@ -77,7 +78,7 @@ class ScsynthSupervisor:
         self._ending = False
         self._error: EngineError | None = None
         self._up = threading.Event()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+        self._bell = make_bell(inherited=False)
         wires.on_down = self._ring
         self._silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
         self._spare_silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
@@ -147,7 +148,7 @@ class ScsynthSupervisor:
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):
-            os.eventfd_write(self._bell, 1)
+            ring(self._bell)
 
     def _run(self) -> None:
         try:
@@ -287,9 +288,9 @@ class ScsynthSupervisor:
                 poll.register(server.pidfd, select.POLLIN)
                 poll.register(server.socket, select.POLLIN)
         poll.poll(LOOK_SECONDS * 1000)
-        # an eventfd that is not reset would end every poll at once
+        # a bell that is not heard would end every poll at once
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
+            hear(self._bell)
         if self._ending:
             return
         if self._wires.down:

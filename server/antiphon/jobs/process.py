@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from antiphon.kernel.runtime.platform import limit_resources
-from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE, end_with_parent
+from antiphon.kernel.runtime.platform import end_before_exec, limit_resources
+from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 from antiphon.kernel.runtime.processes.helper_process import command, end_session, environment, start_command
 
 NICE = 10
@@ -83,7 +83,8 @@ def _begin(most: int | None) -> None:
     """Runs in the new process: it ends with its parent, has low priority, and a file size limit."""
     if most is not None:
         limit_resources(file=most)
-    end_with_parent()
+    if end_before_exec is not None:
+        end_before_exec()
     os.nice(NICE)
 
 

@@ -31,7 +31,7 @@ from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.kernel.runtime.token import OwnerToken
@@ -47,7 +47,7 @@ DEFAULT_PATCH = "through"
 
 def main(argument: str) -> int:
     """Runs control until SIGTERM; exit status 1 after an error, which was sent to the supervisor."""
-    scheduling.short_slices()
+    short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()

@@ -1,4 +1,4 @@
-"""The audio device's callback as machine code: copies blocks between the device and slots, then writes an eventfd.
+"""The audio device's callback as machine code: copies blocks between the device and slots, then rings a bell.
 
 It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
 callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
@@ -18,6 +18,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import i64, i64p
+from antiphon.kernel.runtime.platform import make_bell, wait_bell
 
 DEPTH = 32
 
@@ -68,7 +69,7 @@ def stamp(s: i64p, slot: i64) -> None:
 
 @kernel
 def publish(s: i64p, slot: i64, call: i64) -> None:
-    """Publishes the input slot and the count of calls, then wakes the engine through the eventfd."""
+    """Publishes the input slot and the count of calls, then wakes the engine by its bell."""
     # Warning: the order counts. The input's samples are written before its tag, the tag before the count of calls:
     # with release stores the engine never sees a count without its samples.
     store_release(s, Slot.IN_TAGS + slot, call + 1)
@@ -180,7 +181,7 @@ class CallbackState:
         self.words = np.zeros(WORDS, np.int64)  # the callback's state, int64 `[WORDS]`
         self.inputs: Samples = np.zeros((DEPTH, max(1, channels_in), block), np.float32)
         self.outputs: Samples = np.zeros((DEPTH, max(1, channels_out), block), np.float32)
-        self.bell = os.eventfd(0, os.EFD_CLOEXEC)  # eventfd that the callback writes after each call
+        self.bell = make_bell(waits=True, inherited=False)  # rung by the callback after each call
         libc = ctypes.CDLL(None)
         values = {
             Slot.BLOCK: block,
@@ -217,7 +218,7 @@ class CallbackState:
 
     def wait(self) -> None:
         """Blocks until the callback has been called."""
-        os.eventfd_read(self.bell)
+        wait_bell(self.bell)
 
     def close(self) -> None:
         os.close(self.bell)

@@ -60,7 +60,7 @@ class EngineLoop:
         bell: int,
         parts: LoopParts = NO_PARTS,
     ) -> None:
-        """Creates a stopped loop; `bell`: eventfd that wakes control for reports."""
+        """Creates a stopped loop; `bell`: wakes control for reports."""
         self.player, self.driver, self.shared, self._parts = player, driver, shared, parts
         self._words = shared.words
         self._commands, self._reports = command_ring(shared), report_ring(shared)

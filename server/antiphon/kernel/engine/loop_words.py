@@ -46,7 +46,7 @@ class LoopWord(IntEnum):
     POLL = 25
     READ = 26
     WRITE = 27
-    BELL = 28  # descriptors: control's eventfd, the device's, and the pipe of signals
+    BELL = 28  # descriptors: control's bell, the device's, and the pipe of signals
     DEVICE_BELL = 29
     SIGNALS = 30
     # the stream
@@ -132,7 +132,7 @@ class LoopWord(IntEnum):
     # buses with a signal: place, address and stride
     BUSES_COUNT = 102 + 4 * TAPS
     BUSES = 103 + 4 * TAPS
-    # workers: address of the pool's word of those to wake, or 0, and their eventfds
+    # workers: address of the pool's word of those to wake, or 0, and their bells
     RUNG = 103 + 4 * TAPS + 3 * MAX_BUSES
     WORKERS = 104 + 4 * TAPS + 3 * MAX_BUSES
     SIZE = WORKERS + MAX_WORKERS

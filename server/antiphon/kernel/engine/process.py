@@ -27,7 +27,7 @@ from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.platform import fifo as real_time, short_slices
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.kernel.synth import backends
 from antiphon.kernel.workers import pool as pools
@@ -58,7 +58,7 @@ class EngineParts:
     """Memory and descriptors that the engine shares with the other processes."""
 
     shared: Shared
-    bell: int  # eventfd that wakes control
+    bell: int  # wakes control
     peer: socket.socket
     arena: Arena
     bells: Bells
@@ -90,7 +90,7 @@ def run(
     spec = StreamSpec(options.rate, options.block, options.channels)
     player = GraphPlayer(spec)
     # before the driver starts the device's thread, which inherits the time slices
-    scheduling.short_slices()
+    short_slices()
     try:
         driver = make_driver(driver_name, options)
     except AntiphonError as error:
@@ -162,6 +162,6 @@ def _calm(fifo: bool, words: memoryview) -> None:
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(1e-4)
-    words[HeaderWord.POLICY] = int(fifo and scheduling.fifo(FIFO_PRIORITY))
+    words[HeaderWord.POLICY] = int(fifo and real_time(FIFO_PRIORITY))
     if not words[HeaderWord.POLICY]:
-        scheduling.short_slices()
+        short_slices()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import select
 import socket
 import time
@@ -32,6 +31,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.session.actions import EVENTS, Action
 from antiphon.kernel.session.commands import Now
@@ -57,7 +57,7 @@ class RemoteEngine:
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """Creates a connection to the engine, which may start later and writes the eventfd `wake_fd` for reports."""
+        """Creates a connection to the engine, which may start later and rings the bell `wake_fd` for reports."""
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -172,7 +172,7 @@ class RemoteEngine:
         result: list[Report] = [*self._refused]
         self._refused.clear()
         try:
-            os.eventfd_read(self._wake)
+            hear(self._wake)
         except (BlockingIOError, OSError):
             pass  # there are no new reports in the ring
         while True:

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from antiphon.kernel.runtime.resources import anonymous_file
+from antiphon.kernel.runtime.platform import anonymous_file
 from antiphon.kernel.session.actions import ACTIONS, Action
 from antiphon.kernel.session.records import SIZE
 
@@ -154,6 +154,9 @@ class Shared:
         self.floats = self._parts["words"].cast("d")  # the header as float64
         self.meters = self._parts["meters"].cast("f")  # the meter rows as float32
         self.tap_tags = self._parts["tap_tags"].cast("q")
+
+    def __reduce__(self) -> Any:
+        return Shared, (self.fd, self.shape)  # the same mapping, in a process that has the descriptor
 
     @staticmethod
     def create(shape: MappingShape) -> Shared:

@@ -13,12 +13,13 @@ import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.resources import anonymous_file
+from antiphon.kernel.runtime.platform import anonymous_file
 
 CHANNELS = 256
 """Channels of a node at most: an owner is the node's number times this, plus the channel."""
@@ -65,6 +66,9 @@ class CaptureMemory:
         self.tags, self.owners, self.beat_tags = rows[:3]
         self.beats = rows[3].view(np.float64)  # float64, the beat at that block's first sample
         self.sound = np.frombuffer(self.map, np.float32, slots * block, _HEADER + 32 * slots).reshape(slots, block)
+
+    def __reduce__(self) -> Any:
+        return CaptureMemory, (self.fd, self.shape)  # the same mapping, in a process that has the descriptor
 
     @staticmethod
     def create(shape: CaptureShape) -> CaptureMemory:

@@ -12,8 +12,9 @@ import mmap
 import os
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
-from antiphon.kernel.runtime.resources import anonymous_file
+from antiphon.kernel.runtime.platform import anonymous_file
 
 TAPS = 4
 """Nodes that can be listened to at a time."""
@@ -76,6 +77,9 @@ class TapMemory:
         self.tags = whole[WORDS * 8 : (WORDS + slots) * 8].cast("q")
         self.sound = whole[sound:heard]  # the slots of all rings, as bytes
         self.input = whole[heard:]  # the sound that a browser sends: float32 `[channels, INPUT_FRAMES]`, as bytes
+
+    def __reduce__(self) -> Any:
+        return TapMemory, (self.fd, self.shape)  # the same mapping, in a process that has the descriptor
 
     @staticmethod
     def create(shape: TapShape) -> TapMemory:

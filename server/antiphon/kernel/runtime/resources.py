@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
-import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parents[2]
@@ -75,14 +73,3 @@ def unmap_clean(library: str) -> None:
                 size = 0  # a process that was forked, or has forked, shares what was written with the other
             elif first == "Private_Dirty:" and size and rest.split()[0] == "0":
                 ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _DONTNEED)
-
-
-def anonymous_file(name: str) -> int:
-    """Creates an empty file without a place in any folder, inheritable, to be mapped by several processes."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create(name, 0)
-    else:  # macOS: an unlinked temporary file
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.set_inheritable(fd, True)
-    return fd

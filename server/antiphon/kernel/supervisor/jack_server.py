@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import block_signals
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import SynthInfo
@@ -163,5 +163,5 @@ def start(settings: ServeSettings) -> int:
 def _listening() -> None:
     from antiphon.kernel.runtime.processes.child_process import listening
 
-    scheduling.short_slices()
+    short_slices()
     listening()

@@ -1,8 +1,7 @@
-"""Sockets, shared memory and eventfds that the supervisor creates before it starts a child, and that outlive each."""
+"""Sockets, shared memory and bells that the supervisor creates before it starts a child, and that outlive each."""
 
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.platform import make_bell
 from antiphon.kernel.runtime.processes.child_process import pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.workers import devices, zygote
@@ -35,7 +35,7 @@ class Parts:
     shared: Shared
     arena: Arena  # memory in which engine and workers exchange hops
     bells: Bells
-    bell: int  # eventfd by which control wakes the engine
+    bell: int  # by which the engine wakes control
     engine: socket.socket
     control: socket.socket
     recorder: socket.socket
@@ -55,8 +55,7 @@ class Parts:
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
         """Creates all parts; `settings` must have the ports, the rate and the block already."""
         shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
-        bell = os.eventfd(0, os.EFD_NONBLOCK)
-        os.set_inheritable(bell, True)
+        bell = make_bell()
         engine, control = pair()
         recorder, asking = pair()
         parent, child = pair()

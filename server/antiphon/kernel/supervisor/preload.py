@@ -7,8 +7,10 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.plugins import loader
@@ -23,8 +25,13 @@ from antiphon.kernel.synth.info import NULL_LOG_FILE
 class Warm:
     """Modules and kernels that an engine inherits from the fork."""
 
+    settings: ServeSettings
     plugins: loader.Loaded
     sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
+
+    def __reduce__(self) -> Any:
+        choice = backends.chosen()
+        return _again, (self.settings, choice.info.name, choice.settings, choice.instead, self.sound is not None)
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
@@ -32,7 +39,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
 
     The catalog is written into `folder` as `CATALOG`.
     """
-    from antiphon.kernel.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
+    from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
 
     cores = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -51,9 +58,29 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
         if settings.synth == "auto":
             say(backends.silence(registered))
     backends.use(choice)
-    path = settings.input_file
+    return _ready(settings, loaded, settings.input_file is not None)
+
+
+def _again(
+    settings: ServeSettings, synth: str, synth_settings: tuple[tuple[str, Value], ...], instead: bool, sound: bool
+) -> Warm:
+    """What `warm` has given to the supervisor, in a process that was not forked from it."""
+    from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
+    from antiphon.kernel.native import compile_all
+
+    loaded = loader.load(check=False)
+    compile_all()
+    info = synths.NULL if synth == synths.NULL.name else backends.choose(synth, loaded.factories["synths"])
+    backends.use(synths.BackendChoice(info, synth_settings, instead))
+    return _ready(settings, loaded, sound)
+
+
+def _ready(settings: ServeSettings, loaded: loader.Loaded, with_sound: bool) -> Warm:
+    from antiphon.kernel.engine import file_loop
+
+    path = settings.input_file if with_sound else None
     sound = None if path is None else file_loop.load_sound(path, settings.rate)
     decoders().close()  # no other file is decoded here before the fork
     resources.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
-    return Warm(loaded, sound)
+    return Warm(settings, loaded, sound)

@@ -8,24 +8,32 @@ import os
 import secrets
 import select
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.child_process import Child, block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.platform import PORTABLE, end_before_exec
+from antiphon.kernel.runtime.processes.child_process import Child, block_signals, flush, leave
 from antiphon.kernel.runtime.processes.helper_process import start_helper
+from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload, watchdog
 from antiphon.kernel.supervisor.parts import Parts
 from antiphon.kernel.synth.backends import Registered
 from antiphon.kernel.workers import zygote
+
+if TYPE_CHECKING:
+    from antiphon.kernel.engine.drivers.base import DriverOptions
+    from antiphon.kernel.engine.process import EngineParts
+    from antiphon.kernel.workers.devices import Device
 
 SOFT_DEPTH = 4
 """Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
@@ -110,14 +118,14 @@ class Starts:
             "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
-        return _module(self._companions.web, given, tuple(fds.values()), before=end_with_parent)
+        return _module(self._companions.web, given, tuple(fds.values()), before=end_before_exec)
 
     def performer(self) -> int:
         """Starts the process that performs the scripts of pages, of a server with `--live`."""
         assert self.parts.performer is not None
         fd = self.parts.performer.fileno()
         given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
-        return _module(self._companions.performer, given, (fd,), before=end_with_parent)
+        return _module(self._companions.performer, given, (fd,), before=end_before_exec)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
@@ -128,17 +136,9 @@ class Starts:
     def secrets(self) -> None:
         """Creates the companions' secrets in a child: this process needs no cryptography. Raises `FileError`."""
         read, write = os.pipe()
-
-        def work() -> None:
-            errors: list[str] = []
-            try:
-                self._companions.secrets()
-            except FileError as error:
-                errors.append(str(error))
-            os.write(write, json.dumps(errors).encode() + b"\n")
-
+        os.set_inheritable(write, True)
         try:
-            child = Child.of("secrets", self._fork(work))
+            child = Child("secrets", self._begin(_write_secrets, self._companions.secrets, write))
         finally:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
@@ -152,29 +152,22 @@ class Starts:
         from antiphon.kernel.engine.recording import recorder
 
         limit = self._settings.record_limit * 1e9
-        return self._fork(
-            lambda: recorder.run(
-                self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit, self.parts.capture
-            )
-        )
+        if ready is not None:
+            os.set_inheritable(ready, True)
+        parts = self.parts
+        return self._begin(recorder.run, parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
-        from antiphon.kernel.engine.plans import admission
-        from antiphon.kernel.workers import pool
-
-        warm, s = self._warm, self._settings
+        s = self._settings
         spec = StreamSpec(s.rate, s.block, s.channels)
-
-        def weigh() -> int:
-            pool.prefer(self.parts.device)
-            return admission.run_weigher(self.parts.weigher, warm.plugins, spec)
-
-        return self._fork(weigh)
+        return self._begin(_weigh, replace(self._warm, sound=None), self.parts.weigher, spec, self.parts.device)
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
-        if kind == "none":  # it needs no module that this process has not: shared, it takes less memory and no time
+        if (
+            kind == "none" and not PORTABLE
+        ):  # it needs no module that this process has not: shared, it takes less memory and no time
             return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
         with block_signals():
             return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
@@ -190,7 +183,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._fork(lambda: watchdog.run(self.parts.shared.words))
+        return self._begin(watchdog.run, self.parts.shared)
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
@@ -198,7 +191,7 @@ class Starts:
         from antiphon.kernel.engine.drivers.base import DriverOptions, default_ahead
         from antiphon.kernel.engine.levels import device_pairs
 
-        s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
+        s, parts, driver = self._settings, self.parts, self.driver
         options = DriverOptions(
             s.rate,
             s.block,
@@ -216,10 +209,14 @@ class Starts:
             parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
             parts.taps, parts.capture,
         )  # fmt: skip
-        synth = s.synth != "auto"
-        return self._fork(
-            lambda: process.run(given, driver, options, warm.plugins, warm.sound, fifo=s.fifo, synth=synth)
-        )
+        return self._begin(_play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+
+    def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
+        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
+        if not PORTABLE:
+            return self._fork(lambda: work(*args))
+        with block_signals():
+            return start_function(work, *args)
 
     def _fork(self, work: Callable[[], int | None]) -> int:
         """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""
@@ -238,6 +235,29 @@ class Starts:
         for listener in self.parts.sockets:
             listener.close()
         return work()
+
+
+def _play(warm: preload.Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:
+    from antiphon.kernel.engine import process
+
+    return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, synth=synth)
+
+
+def _weigh(warm: preload.Warm, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
+    from antiphon.kernel.engine.plans import admission
+    from antiphon.kernel.workers import pool
+
+    pool.prefer(device)
+    return admission.run_weigher(requests, warm.plugins, spec)
+
+
+def _write_secrets(make: Callable[[], None], write: int) -> None:
+    errors: list[str] = []
+    try:
+        make()
+    except FileError as error:
+        errors.append(str(error))
+    os.write(write, json.dumps(errors).encode() + b"\n")
 
 
 def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:

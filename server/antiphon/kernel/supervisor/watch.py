@@ -18,6 +18,7 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
 from antiphon.kernel.runtime.console import say, write_output
+from antiphon.kernel.runtime.platform import hear
 from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -148,7 +149,7 @@ class Supervisor:
         self._begin = begin
 
     def _adopt(self, name: str, pid: int) -> None:
-        self._children[name] = Child.of(name, pid)
+        self._children[name] = Child(name, pid)
 
     def _start(self, name: str) -> None:
         """Starts the child of that name; `OSError` where the machine cannot create the process."""
@@ -226,10 +227,10 @@ class Supervisor:
             time.sleep(_WATCH)  # a step that always fails at once must not use a whole core
 
     def _wait(self) -> None:
-        """Polls signals, control's socket, the workers' bell and the children's pidfds, at most `_WATCH` seconds."""
+        """Polls signals, control's socket, and the workers' bell, at most `_WATCH` seconds."""
         parent, keeper = self.parts.parent.fileno(), self.parts.bells.keeper
         poll = select.poll()
-        for fd in (self._signal_read, parent, keeper, *(child.pidfd for child in self._children.values())):
+        for fd in (self._signal_read, parent, keeper):
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(_WATCH * 1000):
             if fd == self._signal_read:
@@ -237,7 +238,7 @@ class Supervisor:
             elif fd == parent:
                 self._read_control()
             elif fd == keeper:
-                os.eventfd_read(fd)
+                hear(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
         log_lines.rotate()
@@ -270,7 +271,6 @@ class Supervisor:
 
     def _died(self, child: Child, status: int) -> None:
         del self._children[child.name]
-        os.close(child.pidfd)
         if not self._ready_said and child.name in ("control", "engine"):
             if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
                 raise _AlreadyReported

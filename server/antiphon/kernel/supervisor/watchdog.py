@@ -9,10 +9,10 @@ from enum import Enum
 
 from antiphon.kernel.engine import shared
 from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.processes import scheduling
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, end_with_parent
+from antiphon.kernel.runtime.platform import end_with_parent, short_slices
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
@@ -128,13 +128,11 @@ SECONDS = 1.5
 _STEP_NS = 1_000_000
 
 
-def run(words: memoryview) -> int:
-    """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up.
-
-    words: the shared header, indexed by `HeaderWord`.
-    """
+def run(shared: Shared) -> int:
+    """Main function of the probe, after the fork: sleeps as the engine does, and notes the latest wake-up."""
+    words = shared.words
     end_with_parent()
-    scheduling.short_slices()
+    short_slices()
     due = time.monotonic_ns()
     end = due + round(SECONDS * 1e9)
     while due < end:

@@ -1,4 +1,4 @@
-"""Memory shared by the engine, the zygotes and their workers, and the eventfds that wake them.
+"""Memory shared by the engine, the zygotes and their workers, and the bells that wake them.
 
 A table of workers. Each has slots, and each slot a ring of input hops and a ring of output hops, tagged with epoch and
 hop number. A word has one writer; data is written before the tag that publishes it (x86-64 keeps that order). The table
@@ -12,13 +12,14 @@ import os
 import time
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.runtime.resources import anonymous_file
+from antiphon.kernel.runtime.platform import anonymous_file, make_bell
 from antiphon.kernel.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 
 MAX_WORKERS = 32
@@ -26,7 +27,7 @@ MAX_DEPTH = 64
 DATA_BYTES = 32 << 20
 """Size of one worker's rings; unused pages use no memory."""
 MAX_KINDS = 8
-"""Maximum kinds of zygotes in one arena: each has an eventfd, created before the first process."""
+"""Maximum kinds of zygotes in one arena: each has a bell, created before the first process."""
 FIRST_KINDS = ("torch", "none")
 """Kinds with the first indices; the others follow in order of first use."""
 EPOCHS, HOP_BITS = 0x3FFFFF, 40
@@ -58,7 +59,7 @@ class WorkerWord(IntEnum):
     LEFT_NS = 1  # E: CLOCK_MONOTONIC when the last slot was closed
     RETRY = 2  # E: number of requests to start it again
     BLAMED = 3  # E: the generation whose answer could not be played
-    WAITING = 4  # E: 1 while the engine waits for the answer eventfd
+    WAITING = 4  # E: 1 while the engine waits for the answer bell
     CHANGES = 5  # E: when slots were last opened, closed or given a new epoch
     DIRECT_WRITE = 6  # control: low-latency events sent to it
     STATE = 8  # Z
@@ -110,7 +111,7 @@ ARENA_BYTES = _BASE + MAX_WORKERS * DATA_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """Eventfds that all processes inherit."""
+    """Bells that all processes inherit."""
 
     keeper: int
     zygotes: tuple[int, ...]  # wake the zygotes, by `Arena.place_of`
@@ -119,18 +120,12 @@ class Bells:
 
     @staticmethod
     def make() -> Bells:
-        """Creates inheritable eventfds."""
-
-        def bell(flags: int = os.EFD_NONBLOCK) -> int:
-            fd = os.eventfd(0, flags)
-            os.set_inheritable(fd, True)
-            return fd
-
+        """Creates inheritable bells."""
         return Bells(
-            bell(),
-            tuple(bell() for _ in range(MAX_KINDS)),
-            tuple(bell(0) for _ in range(MAX_WORKERS)),
-            tuple(bell() for _ in range(MAX_WORKERS)),
+            make_bell(),
+            tuple(make_bell() for _ in range(MAX_KINDS)),
+            tuple(make_bell(waits=True) for _ in range(MAX_WORKERS)),
+            tuple(make_bell() for _ in range(MAX_WORKERS)),
         )
 
     def fds(self) -> tuple[int, ...]:
@@ -254,6 +249,9 @@ class Arena:
         self._header = memoryview(self.map)[:_HEADER].cast("q")
         self._kinds = memoryview(self.map)[_KINDS_AT : _KINDS_AT + MAX_KINDS * _KIND]
         self.entries = [WorkerEntry(self, number) for number in range(MAX_WORKERS)]
+
+    def __reduce__(self) -> Any:
+        return Arena, (self.fd,)  # the same mapping, in a process that has the descriptor
 
     @staticmethod
     def create(hang_ns: int) -> Arena:

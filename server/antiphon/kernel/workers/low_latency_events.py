@@ -7,7 +7,6 @@ has a bounded ring, which control writes and the worker reads.
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.runtime.platform import ring
 from antiphon.kernel.workers.arena import DIRECT, DIRECT_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
 _RECORD = struct.Struct("<qqiiiid")
@@ -30,7 +30,7 @@ class EventWriter:
     """Control's end of the rings: sends events to workers."""
 
     def __init__(self, arena: Arena, wakes: Sequence[int]) -> None:
-        """Control's end. `wakes` are the workers' wake eventfds, by number."""
+        """Control's end. `wakes` are the workers' wake bells, by number."""
         self._entries, self._wakes = arena.entries, wakes
         self._back: dict[int, int] = {}
         self._batch: dict[int, int] | None = None  # records in place and not yet published, by the worker's number
@@ -87,7 +87,7 @@ class EventWriter:
 
     def _publish(self, worker: int, count: int) -> None:
         self._entries[worker].words[WorkerWord.DIRECT_WRITE] += count
-        os.eventfd_write(self._wakes[worker], 1)
+        ring(self._wakes[worker])
 
 
 class EventReader:

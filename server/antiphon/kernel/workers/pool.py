@@ -20,6 +20,7 @@ import numpy as np
 
 from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.kernel.runtime.importing import versions
+from antiphon.kernel.runtime.platform import hear, ring
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.kernel.workers.devices import Device
@@ -95,7 +96,7 @@ class Pool:
         for entry in self.arena.entries:
             if not entry.words[WorkerWord.STATE] and not entry.words[WorkerWord.WANTED]:
                 entry.rings(spec)  # raises when the spec is too large
-                self.arena.place_of(spec.zygote)  # raises when there is no eventfd for its kind
+                self.arena.place_of(spec.zygote)  # raises when there is no bell for its kind
                 entry.set_spec(spec)
                 entry.set_reason("")
                 entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
@@ -114,9 +115,9 @@ class Pool:
         return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
 
     def _call(self, entry: WorkerEntry, spec: WorkerSpec) -> None:
-        os.eventfd_write(self.bells.keeper, 1)
-        os.eventfd_write(self.bells.zygotes[self.arena.place_of(spec.zygote)], 1)
-        os.eventfd_write(self.bells.wake[entry.number], 1)
+        ring(self.bells.keeper)
+        ring(self.bells.zygotes[self.arena.place_of(spec.zygote)])
+        ring(self.bells.wake[entry.number])
 
     def close(self, stream: Stream) -> None:
         """Releases a stream's slot; a worker without streams is ended later."""
@@ -128,7 +129,7 @@ class Pool:
         entry.change()
         if not any(s.entry is entry for s in self.streams):
             self._leave(entry)
-        os.eventfd_write(self.bells.wake[entry.number], 1)
+        ring(self.bells.wake[entry.number])
 
     def _leave(self, entry: WorkerEntry) -> None:
         entry.words[WorkerWord.LEFT_NS] = time.monotonic_ns()
@@ -164,7 +165,7 @@ class Pool:
         """Wakes the marked workers."""
         rung, self._rung[0] = self._rung[0], 0
         while rung:
-            os.eventfd_write(self.bells.wake[rung.bit_length() - 1], 1)
+            ring(self.bells.wake[rung.bit_length() - 1])
             rung ^= 1 << rung.bit_length() - 1
 
     def wait_answer(self, worker: int, milliseconds: float) -> None:
@@ -179,7 +180,7 @@ class Pool:
             rung = bool(poll.poll(milliseconds))
         if rung:
             try:
-                os.eventfd_read(bell)
+                hear(bell)
             except BlockingIOError:
                 pass  # another read has reset it
 
@@ -190,7 +191,7 @@ class Pool:
     def call_zygote(self, entry: WorkerEntry) -> None:
         """Wakes the zygotes, which read the workers' words."""
         for bell in self.bells.zygotes:
-            os.eventfd_write(bell, 1)
+            ring(bell)
 
 
 class Lockstep(Pool):

@@ -19,7 +19,7 @@ from antiphon.kernel.workers.spec import WorkerSpec
 _SPINS = 500
 """Polls before a wait sleeps, about 30 µs: the cost of a sleep and wake-up."""
 _LOOK_MS = 1
-"""Longest sleep before the tag is polled again: the eventfd may be written between the last poll and the sleep."""
+"""Longest sleep before the tag is polled again: the bell may be rung between the last poll and the sleep."""
 _GIVEN_UP_NS = 1_000_000_000
 """Maximum wait of a replay for an answer that was missing live, such as to a hop at which every worker crashes."""
 

@@ -16,9 +16,9 @@ import numpy as np
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
-from antiphon.kernel.runtime.importing import import_object, take_modules, versions
-from antiphon.kernel.runtime.platform import limit_resources
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.importing import import_module, import_object, take_modules, versions
+from antiphon.kernel.runtime.platform import limit_resources, ring, short_slices, wait_bell
+from antiphon.kernel.runtime.processes.child_process import bound_to
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     OWN_WORDS,
@@ -115,6 +115,22 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
     return FAULT
 
 
+def import_kind(kind: str, imports: str) -> None:
+    """Imports and compiles what workers of a kind need."""
+    if kind != "none":
+        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
+            import_module(imports)
+        with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
+            compile_all()  # once, and not by each worker when it starts
+
+
+def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
+    """A worker that was not forked: it imports for itself."""
+    spec = arena.entries[number].spec()
+    import_kind(spec.zygote, spec.imports or spec.zygote)
+    return run(arena, number, bells) if bound_to(parent) else 1
+
+
 def _install(module: str | None, spec: WorkerSpec) -> str:
     """How to install a missing module of an extra or zygote; "" for other modules, whose package name may differ."""
     package = (module or "").partition(".")[0]
@@ -150,7 +166,7 @@ class Worker:
         if listen is not None and listen(self._read_events):
             self._events = EventReader(entry)
         self._preload: Callable[[str], Callable[[], None] | None] | None = getattr(self._stepper, "preload", None)
-        self._preloading = Preloading(lambda: os.eventfd_write(wake, 1))
+        self._preloading = Preloading(lambda: ring(wake))
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -174,7 +190,7 @@ class Worker:
         resources.trim()
         gc.freeze()
         gc.disable()
-        scheduling.short_slices()
+        short_slices()
         self._look()
         self._words[WorkerWord.CUDA] = int(self._spec.device == "cuda")
         self._words[WorkerWord.TAKES] = int(self._events is not None)
@@ -186,7 +202,7 @@ class Worker:
         """Sleeps until the engine has posted hops, computes all of them, and repeats; returns only by an error."""
         wake = self._wake
         while True:
-            os.eventfd_read(wake)
+            wait_bell(wake)
             while self._turn():
                 pass
 
@@ -272,7 +288,7 @@ class Worker:
         words = self._words
         words[WorkerWord.HOP_NS] += (spent - words[WorkerWord.HOP_NS]) // 64
         if words[WorkerWord.WAITING]:
-            os.eventfd_write(self._bell, 1)
+            ring(self._bell)
         return True
 
     def _read_events(self) -> None:

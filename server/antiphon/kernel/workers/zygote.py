@@ -20,12 +20,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from antiphon.kernel.native import compile_all
-from antiphon.kernel.runtime.importing import import_module
+from antiphon.kernel.runtime.platform import PORTABLE, hear, ring
 from antiphon.kernel.runtime.processes.child_process import bound_to, cause, leave, listening
 from antiphon.kernel.runtime.processes.helper_process import start_helper
 from antiphon.kernel.runtime.processes.pidfile import start_time
 from antiphon.kernel.runtime.processes.scheduling import Standstill
+from antiphon.kernel.runtime.processes.spawning import start_function
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
@@ -50,7 +50,6 @@ class _Child:
     """A running worker. `still`: measures how long it has had pending hops and has done none."""
 
     pid: int
-    pidfd: int
     hop_ns: int
     still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
     stuck_ns: int = 0
@@ -78,19 +77,22 @@ class Zygote:
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the end of a worker wakes the poll
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         listening()
         self._take_over()
         while not ending:
             poll = select.poll()
-            for fd in (self._bell, read, *(child.pidfd for child in self._children.values())):
+            for fd in (self._bell, read):
                 poll.register(fd, select.POLLIN)
             if self._lifeline >= 0:
                 poll.register(self._lifeline, select.POLLIN)
             for fd, _ in poll.poll(LOOK_MS if self._children else 1000):
                 if fd == self._bell:
                     with contextlib.suppress(BlockingIOError):
-                        os.eventfd_read(fd)
+                        hear(fd)
+                elif fd == read:
+                    os.read(read, 4096)
                 elif fd == self._lifeline:
                     ending.append(1)
             self.look()
@@ -161,7 +163,10 @@ class Zygote:
         words[WorkerWord.READY_NS] = 0
         spec, parent = entry.spec(), os.getpid()
         try:
-            pid = os.fork()
+            if PORTABLE:
+                pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
+            else:
+                pid = os.fork()
         except OSError:
             words[WorkerWord.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
             raise
@@ -169,11 +174,12 @@ class Zygote:
             leave(lambda: self._become(entry, parent))
         words[WorkerWord.PID] = pid
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
-        self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns)
+        self._children[entry.number] = _Child(pid, hop_ns)
 
     def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
         if not bound_to(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)
@@ -190,7 +196,7 @@ class Zygote:
         if words[WorkerWord.STATE] in (State.STARTING, State.WAITING):
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
-                os.eventfd_write(self._bells.wake[entry.number], 1)
+                ring(self._bells.wake[entry.number])
             elif now - words[WorkerWord.STARTED_NS] > START_SECONDS * 1e9:
                 self._kill(child, f"was not ready within {START_SECONDS:g} s")
             return
@@ -207,7 +213,7 @@ class Zygote:
             child.stuck_ns = child.still.look(child.pid, done if self._pending(entry) else 0)
             if child.stuck_ns and not before:
                 # an engine that ended between posting and waking has left it asleep
-                os.eventfd_write(self._bells.wake[entry.number], 1)
+                ring(self._bells.wake[entry.number])
             if child.stuck_ns > max(self._arena.hang_ns, 2 * child.hop_ns):
                 self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 
@@ -231,7 +237,6 @@ class Zygote:
     def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
         words = entry.words
         words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
-        os.close(child.pidfd)
         del self._children[entry.number]
         if child.killed == "not wanted":
             self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
@@ -295,11 +300,8 @@ def main(argument: str) -> None:
     """Runs a zygote. `argument` is the JSON object that `start` writes."""
     arguments = json.loads(argument)
     arena = Arena(arguments["arena"])
-    if arguments["kind"] != "none":
-        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
-            import_module(arguments["imports"] or module_of(arguments["kind"], arena))
-        with contextlib.suppress(Exception):  # an image that cannot be loaded: the worker reports it
-            compile_all()  # once, and not by each worker when it starts
+    if not PORTABLE:
+        worker.import_kind(arguments["kind"], arguments["imports"] or module_of(arguments["kind"], arena))
     gc.collect()
     gc.freeze()  # nor does a worker look for garbage among what it has from here
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()

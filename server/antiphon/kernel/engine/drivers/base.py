@@ -93,7 +93,7 @@ class Driver(Protocol):
     ring: int  # frames between the input and the output of a block in the driver's slots
     pace: NDArray[np.int64]
     device: int  # address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock
-    bell: int  # the eventfd that the callback writes; -1 for a software clock
+    bell: int  # the bell that the callback rings; -1 for a software clock
 
     def start(self, first: int, origin_ns: int) -> None:
         """Starts the block clock at number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""

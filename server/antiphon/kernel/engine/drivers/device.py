@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot
 from antiphon.kernel.engine.drivers.base import PaceWord, pace_words
+from antiphon.kernel.runtime.platform import hear
 
 STALL_SECONDS = 3.0
 """A device that has not asked for a block for this long counts as lost."""
@@ -54,7 +54,7 @@ class CallbackDriver:
                 pace[PaceWord.SILENT_MS] += LOOK_MS
                 self._gone = pace[PaceWord.SILENT_MS] >= STALL_SECONDS * 1000 or not self.on_idle()
                 return -1
-            os.eventfd_read(self.state.bell)
+            hear(self.state.bell)
         pace[PaceWord.SILENT_MS] = 0
         # block j is played by call j + ahead: older blocks would be dropped
         call = max(pace[PaceWord.NEXT], self.state.calls - self.ahead)
@@ -93,7 +93,7 @@ class CallbackDriver:
         until = time.monotonic() + _DRAIN_SECONDS
         while not self._gone and self.state.calls < last_call and (left := until - time.monotonic()) > 0.0:
             if self._poll.poll(left * 1000):
-                os.eventfd_read(self.state.bell)
+                hear(self.state.bell)
         if not self._gone:
             time.sleep(min(_DRAIN_SECONDS, self.latency / self.rate))
 

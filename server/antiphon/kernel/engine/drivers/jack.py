@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from antiphon.kernel.engine.callback import CallbackState, Slot, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import compile_all
+from antiphon.kernel.runtime.platform import ring
 
 
 class JackDriver(CallbackDriver):
@@ -55,7 +54,7 @@ class JackDriver(CallbackDriver):
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True
-        os.eventfd_write(self.state.bell, 1)
+        ring(self.state.bell)
 
     def _wire(self, options: DriverOptions) -> None:
         client = self._client

@@ -29,7 +29,7 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
-from antiphon.kernel.runtime.processes import scheduling
+from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.pool import Pool, preferred_device, without_workers
@@ -127,7 +127,7 @@ def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> i
     cached by type and values, across engine restarts. SIGTERM ends the process and its child.
     """
     listening()
-    scheduling.short_slices()
+    short_slices()
     place = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
     known: dict[Hashable, float] = {}
     while True:

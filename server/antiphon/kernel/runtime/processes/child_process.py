@@ -1,19 +1,20 @@
-"""The processes a supervisor owns: known by pid and pidfd, never by name."""
+"""The processes a supervisor owns: known by pid, never by name."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
+
+from antiphon.kernel.runtime.platform import end_with_parent
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
@@ -23,32 +24,15 @@ DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76
 """Exit status of an engine whose device would not start; it has said why."""
-
-
-_PR_SET_PDEATHSIG = 1
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+_LOOK_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that the server started. pidfd: readable once it has ended."""
+    """A process that the server started; SIGCHLD tells when one of them has ended."""
 
     name: str
     pid: int
-    pidfd: int
-
-    @staticmethod
-    def of(name: str, pid: int) -> Child:
-        """A child that was just started. If no pidfd can be opened it is killed, and `OSError` raised."""
-        try:
-            return Child(name, pid, os.pidfd_open(pid))
-        except OSError:
-            # without a descriptor its end would not be detected
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-            raise
 
     def reaped(self) -> int | None:
         """Wait status of the child once it has ended, None while it runs."""
@@ -67,18 +51,16 @@ class Child:
         self._end(0.0, signal.SIGKILL)
 
     def _end(self, more: float, *signals: signal.Signals) -> None:
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
         for number in signals:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
                 os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
-            if poll.poll((TERM_SECONDS + more) * 1000):
-                break
+            until = time.monotonic() + TERM_SECONDS + more
+            while not (ended := self.reaped() is not None) and time.monotonic() < until:
+                time.sleep(_LOOK_SECONDS)
+            if ended:
+                return
         # a process blocked by a hanging disk cannot be killed; init reaps it later
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
-        os.close(self.pidfd)
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
@@ -126,15 +108,9 @@ def listening() -> None:
 
 
 def bound_to(parent: int) -> bool:
-    """Has the kernel kill this process when its parent ends (on Linux); False if `parent` has ended already."""
+    """Has this process killed when its parent ends; False if `parent` has ended already."""
     end_with_parent()
     return os.getppid() == parent
-
-
-def end_with_parent() -> None:
-    """Has the kernel kill this process when its parent ends (on Linux); it holds for a program that it executes too."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def cause(status: int) -> str:

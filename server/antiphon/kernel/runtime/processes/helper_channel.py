@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from antiphon.kernel.runtime.processes.child_process import end_with_parent
+from antiphon.kernel.runtime.platform import end_with_parent
 
 Raw: TypeAlias = "bytes | bytearray | memoryview"
 Message: TypeAlias = dict[str, Any]

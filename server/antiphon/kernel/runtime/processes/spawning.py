@@ -1,0 +1,60 @@
+"""A function run in a fresh interpreter, where a process is not forked: its arguments are pickled by their own parent.
+
+Sockets and mappings are those of the parent, by descriptors, which have to be inheritable.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from antiphon.kernel.runtime.processes.child_process import leave
+from antiphon.kernel.runtime.processes.helper_process import start_helper
+
+
+class _Pickler(pickle.Pickler):
+    """A pickler that gives sockets by their descriptors."""
+
+    def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, socket.socket):
+            return socket.socket, (item.family, item.type, item.proto, item.fileno())
+        return NotImplemented
+
+
+def start_function(function: Callable[..., int | None], *args: Any) -> int:
+    """Starts `function(*args)` in a process of its own and gives its pid; the status is as of `leave`.
+
+    Its output is this process's; its input is empty. It takes no notice of SIGINT.
+    """
+    data = io.BytesIO()
+    _Pickler(data).dump((function, args))
+    child = start_helper(__name__, stdin=subprocess.PIPE, stdout=None, stderr=None, close_fds=False)
+    assert child.stdin is not None
+    child.returncode = 0  # reaped by pid; Popen must not
+    try:
+        with child.stdin:
+            child.stdin.write(data.getbuffer())
+    except OSError:
+        pass  # it has ended, which its parent detects
+    return child.pid
+
+
+def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    function, args = pickle.load(sys.stdin.buffer)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    leave(partial(function, *args))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,49 @@
+"""The plain ways of any system: a worker answers by them what it answers by Linux's, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.commands import ROOT
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.workers.rig import Rig, hops, kill, runs, through
+from tests.workers.steppers import spec
+from antiphon.kernel.runtime.platform import PORTABLE
+
+assert PORTABLE == (sys.argv[1] == "1")
+rig = Rig()
+stream = rig.open(spec("Pole"), '{"by": 0.5}')
+heard = through(rig, stream, 0, hops(100))
+kill(stream)
+runs(stream)
+heard += through(rig, stream, 200, hops(100, seed=2))
+memory = Path("/dev/shm")
+assert not (memory.exists() and list(memory.glob("antiphon*"))), "a process killed now would leave it behind"
+rig.close()
+for hop in heard:
+    sys.stdout.buffer.write(hop.tobytes())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have the plain ways alone")
+def test_a_worker_answers_the_same_by_the_plain_ways() -> None:
+    heard = []
+    for portable in "01":
+        found = subprocess.run(
+            [sys.executable, "-c", PROGRAM, portable],
+            env={**os.environ, "ANTIPHON_PORTABLE": portable, "PYTHONPATH": str(Path(ROOT))},
+            capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stderr.decode()
+        heard.append(np.frombuffer(found.stdout, np.float32))
+    assert len(heard[0]) == 200 * 32
+    assert np.abs(heard[0]).max() > 0.1
+    assert np.abs(heard[0] - heard[1]).max() == 0.0
