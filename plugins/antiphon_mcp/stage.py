@@ -14,6 +14,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ LARGEST = 64 << 20
 """Bytes of an answer."""
 PATIENCE = 2.0
 """Seconds of processor time for reading a script, and for a beat of it."""
+MOST_SET = 256
+"""Addresses that are told of a change."""
 LOUDER = 12.0
 """dB by which a band changes that is remarked."""
 
@@ -88,8 +91,16 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     verdict = asdict(done.verdict)
     remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
     figures = {name: _rounded(value) for name, value in verdict.items()}
+    figures |= {"sets": _values_set(played)}
     figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
     return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
+
+
+def _values_set(played: dict[str, Any]) -> list[str]:
+    """Addresses of what the script sets from the change on, notes aside."""
+    lead = Fraction(played["lead"])
+    found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
+    return sorted(one for one in found if one != "/note/on" and not one.endswith("/play"))[:MOST_SET]
 
 
 def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:

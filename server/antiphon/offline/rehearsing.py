@@ -18,6 +18,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
@@ -59,7 +60,7 @@ class Trial:
         beat: Of the script that plays; the change comes on its next bar.
         tempo: Of the server, bpm; None for that of the patch.
         graph: The patch that plays: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
-            "node.port"; None for the file of the patch.
+            "node.port", `scenes` by number and `macros` as a patch file has them; None for the file of the patch.
         lines: Commands at the change beside the script, as of a file of events, at beat 0.
         locked: Tracks and loops whose notes may not change.
     """
@@ -331,7 +332,8 @@ def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
         if node["name"] not in (*ENDS, MACRO) and node["type"] in loaded.catalog
     )
     wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
-    return replace(patch, graph=Graph(nodes, wires, patch.graph.macros).with_types(loaded.catalog))
+    macros, scenes = macros_from_json(live["macros"]), {int(number): one for number, one in live["scenes"].items()}
+    return replace(patch, scenes=scenes, graph=Graph(nodes, wires, macros).with_types(loaded.catalog))
 
 
 def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
