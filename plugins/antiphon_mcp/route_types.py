@@ -83,6 +83,7 @@ Heard = record(
     key=str | None,
     chords=list[tuple[float, float, str]],
     tempo=float | None,
+    notes=list[tuple[float, float, int, float]],
     music=str,
     picture=maybe(str),
 )

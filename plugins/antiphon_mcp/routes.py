@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import logging
 import secrets
 from collections.abc import Iterable
@@ -44,7 +43,7 @@ from antiphon_mcp.desk import (
     taken_back,
     values_by_address,
 )
-from antiphon_mcp.rehearser import Rehearser
+from antiphon_mcp.rehearser import Rehearser, request_of
 
 log = logging.getLogger("antiphon.mcp")
 
@@ -180,8 +179,10 @@ class McpRoutes:
     # ---- rehearsal
 
     async def _rehearse(self, proposal: Proposal) -> None:
+        asked: dict[str, Any] = {}
         try:
-            found = await self._rehearser.ask(await self._asked(proposal))
+            asked = await request_of(proposal, self._server, self._control, self._performer.state, self._desk.locked)
+            found = await self._rehearser.ask(asked)
             picture = base64.b64decode(found["picture"]) if "verdict" in found else b""
         except Refusal as refusal:
             found = {"fault": str(refusal)}
@@ -189,6 +190,8 @@ class McpRoutes:
             log.exception("co-performer: %s could not be rehearsed", proposal.id)
             found = {"fault": "it could not be rehearsed; the server's log says why"}
         finally:
+            if heard := asked.get("input"):
+                await asyncio.to_thread(Path(heard).unlink, missing_ok=True)
             self._judged.pop(proposal.id).set()  # who waits for it goes on after what follows
         if "fault" in found:
             why = [str(found["fault"]), *filter(None, [found.get("picture", "")])]
@@ -197,28 +200,6 @@ class McpRoutes:
             self._desk.judged(proposal, found["verdict"], picture)
         self._did(proposal.state, "; ".join((proposal.id, *proposal.why)))
         self._tell()
-
-    async def _asked(self, proposal: Proposal) -> dict[str, Any]:
-        """The request to the stage process: the change, and the state into which it would come."""
-        control, state = self._control, self._performer.state
-        graph, stored, status = await control.graph(), await control.stored(), await control.status()
-        values = {one.node.name: one.values for one in await control.nodes()}
-        nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
-        nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]
-        known = {one["name"]: one for one in nodes}
-        trial = {
-            "text": proposal.text or proposal.base,
-            "name": "page.py",
-            "before": proposal.base,
-            "beat": max(0.0, float(status["beat"]) - float(state["origin"])),
-            "tempo": float(status["tempo"]) if proposal.base else None,
-            "graph": {"patch": graph["patch"], "nodes": list(known.values()), "wires": graph["wires"], **stored},
-            "lines": [json.dumps({"beat": 0, "address": path, "args": list(args)}) for path, args in proposal.lines],
-            "locked": sorted(self._desk.locked),
-            "bars": proposal.bars,
-        }
-        patch = await asyncio.to_thread(types.patch_of, proposal.text or proposal.base)
-        return {"do": "rehearse", "patch": patch, "trial": trial}
 
     # ---- landing
 

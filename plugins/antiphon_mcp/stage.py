@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
@@ -19,12 +20,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file
-from antiphon.api.backends.files import read_sound
-from antiphon.api.backends.rendering import Loaded, perform_change, prepared_to_rehearse, rehearse_change, warm_patch
+from antiphon.api.backends.files import read_midi, read_sound
+from antiphon.api.backends.rendering import (
+    REHEARSED_RATE,
+    Loaded,
+    perform_change,
+    prepared_to_rehearse,
+    rehearse_change,
+    transcribe,
+    warm_patch,
+)
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
-from antiphon_mcp.seeing import bands, onsets, spectrogram
+from antiphon_mcp.seeing import bands, onsets, piano_roll, spectrogram
 
 BELOW = 5
 """Steps of priority below what plays; not the lowest, for a performer waits for the verdict."""
@@ -34,6 +45,9 @@ LARGEST = 64 << 20
 """Bytes of an answer."""
 PATIENCE = 2.0
 """Seconds of processor time for reading a script, and for a beat of it."""
+MOST_NOTES = 512
+FAINT = 1e-4
+"""Below which an input is taken for silence."""
 MOST_SET = 256
 """Addresses that are told of a change."""
 LOUDER = 12.0
@@ -85,7 +99,7 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     if "fault" in played:
         return played
     try:
-        done = rehearse_change(asked["trial"], played, loaded)
+        done = rehearse_change(asked["trial"], played, loaded, _input(asked.get("input", "")))
     except AntiphonError as error:
         return {"fault": str(error)}
     verdict = asdict(done.verdict)
@@ -94,6 +108,29 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     figures |= {"sets": _values_set(played)}
     figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
     return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
+
+
+def _input(path: str) -> Samples:
+    """What came in lately; nothing where that has another rate, or is silent."""
+    if not path or (sound := read_sound(Path(path))).rate != REHEARSED_RATE:
+        return np.zeros((2, 0), np.float32)
+    heard = np.resize(sound.samples, (2, sound.samples.shape[1])) if len(sound.samples) != 2 else sound.samples
+    return heard if abs(heard).max(initial=0.0) > FAINT else heard[:, :0]
+
+
+def _notes(path: Path, seconds: float) -> list[list[float]]:
+    """Seconds, length, number and velocity of the notes that `hum` hears."""
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        try:
+            song = read_midi(transcribe(path, Path(folder) / "notes.mid", {}))
+        except AntiphonError:  # there is none
+            return []
+    found = [
+        [song.seconds(one.start), song.seconds(one.end) - song.seconds(one.start), one.number, one.velocity]
+        for track in song.tracks
+        for one in track.notes
+    ]
+    return sorted(_rounded(one) for one in found if one[0] < seconds)[:MOST_NOTES]
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
@@ -119,8 +156,10 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
     meter.feed(sound.samples)
     _, music, lacking = analyse_file(bytes(path), ("music",))["music"]
     found = {} if music is None else music
+    seconds = sound.samples.shape[1] / sound.rate
+    notes = _notes(path, seconds)
     heard = {
-        "seconds": round(sound.samples.shape[1] / sound.rate, 3),
+        "seconds": round(seconds, 3),
         "loudness": _rounded(meter.integrated()),
         "peak": _rounded(float(abs(sound.samples).max(initial=0.0))),
         "bands": bands(sound.samples, sound.rate),
@@ -128,11 +167,12 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
         "key": found.get("key"),
         "chords": [list(span) for span in found.get("chords") or ()],
         "tempo": found.get("tempo"),
+        "notes": notes,
         "music": lacking,
     }
     return {
         "heard": json.loads(json.dumps(heard, default=str)),
-        "picture": _text(spectrogram(sound.samples, sound.rate)),
+        "picture": _text(spectrogram(sound.samples, sound.rate, piano_roll(notes, seconds))),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rehearsal import NOTES, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step
+from antiphon.offline.rehearsal import NOTES, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step, out_of_key
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import confine, disarm, rearm
@@ -48,6 +49,8 @@ LONGEST_BARS = 16
 REMEMBERED = 512
 """Beats before the change through which the loops of what plays are run, for what they remember."""
 MOST_REMARKS = 8
+SILENT = np.zeros((2, 0), np.float32)
+"""No input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,10 @@ class Performed:
 _EVENTS = ("events", "unchanged")
 
 
-def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
+def rehearse(trial: Trial, played: Performed, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
     """Renders what a change plays, and judges it; nothing of the script is run.
+
+    `heard`: float32 `[2, frames]` at `RATE`, what comes from the input, again and again.
 
     Raises AntiphonError: the patch does not take it, with the script's line.
     """
@@ -141,7 +146,7 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     sounds += parse_events(shifted, RATE, find, "the change", players, patch)
     times = tempo_map(events, RATE, tempo)
     edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
-    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1])
+    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1], heard)
     failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in runner.failures)]
     if runner.dropped:
         failed.append(f"{runner.dropped} events exceed the limit of one block")
@@ -157,7 +162,7 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
         usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
-        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1])[2]
+        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += _steps_of_its_own(verdict.bars, before, edges, steps)
     verdict = replace(verdict, why=tuple(why))
     verdict = replace(verdict, bars=verdict.bars[len(first) :])
@@ -200,9 +205,11 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"fault": str(error), "picture": getattr(error, "picture", "")}
 
 
-def rehearse_change(asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded) -> Rehearsed:
+def rehearse_change(
+    asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded, heard: Samples = SILENT
+) -> Rehearsed:
     """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
-    return rehearse(_trial(asked), Performed.of(played), loaded)
+    return rehearse(_trial(asked), Performed.of(played), loaded, heard)
 
 
 def _trial(plain: Mapping[str, Any]) -> Trial:
@@ -243,7 +250,7 @@ def _performed(trial: Trial) -> Performed:
     unchanged = _until(_advanced(before, at, trial), at + length)
     played.failed += _against(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
-    played.remarks += _out_of_key(events, after)
+    played.remarks += out_of_key(_keys(events), _keys(after))
     played.events = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *after)]
     return played
 
@@ -286,27 +293,12 @@ def _against(locked: Iterable[str], before: Sequence[LiveEvent], after: Sequence
     return [f"it changes {name}, which the performer has locked" for name in changed]
 
 
+def _keys(events: Iterable[LiveEvent]) -> set[int]:
+    return {int(event.args[0]) for event in events if event.address == "/note/on"}
+
+
 def _is_note(event: LiveEvent) -> bool:
     return event.address == "/note/on" or event.address.endswith("/play")
-
-
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
-
-
-def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list[str]:
-    """A remark on notes outside the seven of the major scale, or its minor, that hold all notes before."""
-
-    def classes(events: Iterable[LiveEvent]) -> set[int]:
-        return {int(event.args[0]) % 12 for event in events if event.address == "/note/on"}
-
-    was, now = classes(before), classes(after)
-    fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
-    scale = set().union(*(one for one in fitting if was <= one))
-    strange = now - was - scale
-    if len(was) < 4 or not scale or not strange:
-        return []
-    return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]
 
 
 # ---- the patch
@@ -367,15 +359,16 @@ def _plain(name: str) -> str:
 
 
 def _rendered(
-    patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int
+    patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int, heard: Samples
 ) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
     """The closed runner, its nodes' vocabularies, the sound, and the processor time in seconds."""
     spec = StreamSpec(RATE, BLOCK, 2)
 
     def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
         runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, played)
+        source = repeat(heard) if heard.shape[1] else ()
         with closing(runner):
-            blocks = [samples.copy() for samples in process_stream((), runner, frames)]
+            blocks = [samples.copy() for samples in process_stream(source, runner, frames)]
             words = runner.vocabularies()
         return runner, words, np.concatenate(blocks, axis=1)
 
