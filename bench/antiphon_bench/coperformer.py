@@ -1,6 +1,6 @@
 """`bench coperformer`: mutated changes proposed to a server; those that pass land and are undone.
 
-What plays repeats every bar to the sample, so that its last bar is compared with one of before the first change.
+What plays repeats to the sample, so that its last bars are compared with those of before the first change.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ track("beat", s("bd*4", gain=0.5))
 track("line", note("a3 c4 e4 g4", velocity=80), on="pluck")
 """
 BAR_SECONDS, PATIENCE = 1.0, 120.0
-BEFORE = 6.0
-"""Seconds in which the set sounds before the first change and after the last: its echoes are then those of each bar."""
+BEFORE = 16.0
+"""Seconds in which the set sounds before the first change and after the last: it repeats to the sample after ten bars."""
 SILENCE = -60.0
 MOST_WRONG = 8
 MOST_TORN = 4
