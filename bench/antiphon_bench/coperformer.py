@@ -54,7 +54,7 @@ track("line", note("a3 c4 e4 g4", velocity=80), on="pluck")
 """
 BAR_SECONDS, PATIENCE = 1.0, 120.0
 BEFORE = 16.0
-"""Seconds in which the set sounds before the first change and after the last: it repeats to the sample after ten bars."""
+"""Seconds of the set before the first change and after the last: it repeats to the sample after ten bars."""
 SILENCE = -60.0
 MOST_WRONG = 8
 MOST_TORN = 4
