@@ -165,7 +165,7 @@ class McpRoutes:
 
     @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
     async def hear(self, request: HttpRequest, body: types.HearBody) -> Response:
-        """Loudness, bands, onsets, chords, key and spectrogram of the last bars of a node, the input or the output."""
+        """Loudness, bands, onsets, chords, key, notes and picture of the last bars of a node, the input or output."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
         path = Path(str(name))
         try:

@@ -134,10 +134,11 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
-    """Addresses of what the script sets from the change on, notes aside."""
+    """Addresses of what the change sets and what plays does not, notes aside."""
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
-    return sorted(one for one in found if one != "/note/on" and not one.endswith("/play"))[:MOST_SET]
+    found -= {address for _, address, *_ in played["unchanged"]}
+    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))[:MOST_SET]
 
 
 def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:

@@ -118,6 +118,13 @@ def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: RehearsalR
     assert bars[0] - bars[1] == pytest.approx(30.0, abs=1.0)
 
 
+def test_what_the_change_alone_sets_is_told(stage: RehearsalRig) -> None:
+    moving = PLAIN + 'node("drums").level = "<-10 -12>"\n'
+    drums = {**OWN, "nodes": [OWN["nodes"][0], {"name": "out", "type": "out", "values": {}}]}
+    verdict = stage.judge(moving + "tempo(250)\nnode('drums').pan = 0.4\n", before=moving, graph=drums)
+    assert verdict["sets"] == ["/node/drums/pan", "/tempo"], verdict
+
+
 def test_notes_out_of_the_key_are_a_remark(stage: RehearsalRig) -> None:
     verdict = stage.judge(changed("a3 c4 e4 g4", "a3 c#4 e4 g4"))
     assert verdict["ok"]
