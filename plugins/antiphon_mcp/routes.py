@@ -224,7 +224,8 @@ class McpRoutes:
         self._at(proposal.lines, proposal.quantum or 1.0, status)
         proposal.state = "landed"
         self._desk.landed.append(proposal)
-        self._did("landed", f"{proposal.id} at a multiple of {proposal.quantum:g}")
+        where = f"next multiple of {proposal.quantum:g} beats" if proposal.quantum else "next bar"
+        self._did("landed", f"{proposal.id} on the {where}")
         self._performer.say(f"the co-performer's change lands ({proposal.id})")
 
     async def _undo(self) -> Proposal:

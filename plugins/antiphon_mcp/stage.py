@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from antiphon.api.backends.rendering import (
     warm_patch,
 )
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
-from antiphon_mcp.seeing import bands, onsets, piano_roll, spectrogram
+from antiphon_mcp.seeing import NOTHING, bands, onsets, piano_roll, spectrogram
 
 BELOW = 5
 """Steps of priority below what plays; not the lowest, for a performer waits for the verdict."""
@@ -101,7 +102,7 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     try:
         done = rehearse_change(asked["trial"], played, loaded, _input(asked.get("input", "")))
     except AntiphonError as error:
-        return {"fault": str(error)}
+        return {"fault": re.sub(r"^the change line \d+: ", "", str(error))}
     verdict = asdict(done.verdict)
     remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
     figures = {name: _rounded(value) for name, value in verdict.items()}
@@ -171,9 +172,10 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
         "notes": notes,
         "music": lacking,
     }
+    roll = piano_roll(notes, seconds) if notes else NOTHING
     return {
         "heard": json.loads(json.dumps(heard, default=str)),
-        "picture": _text(spectrogram(sound.samples, sound.rate, piano_roll(notes, seconds))),
+        "picture": _text(spectrogram(sound.samples, sound.rate, roll)),
     }
 
 
