@@ -134,6 +134,7 @@ export interface HeardSound {
   key: string | null;
   chords: [number, number, string][];
   tempo: number | null;
+  notes: [number, number, number, number][];
   music: string;
   picture?: string;
 }

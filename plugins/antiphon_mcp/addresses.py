@@ -1,7 +1,7 @@
 """Performer's switches of the co-performer, by OSC, stored in control, so that they outlive the web process.
 
 Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
-the same. A mode that is taken is told as `/cue mcp.is.off`.
+the same. A mode that is taken is told as `/cue mcp.is.off`. The log of a recorded session has every cue.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ MODE_DOCS = {
 ACTS = {
     "veto": "Drops what waits of the co-performer.",
     "undo": "Brings back what played before the co-performer's last change, within a beat.",
-    "land": "Lands what waits of the co-performer.",
 }
+
+LAND_DOC = "Lands what waits of the co-performer, or what was rehearsed by that ID."
 
 
 class PerformerSwitches:
@@ -46,6 +47,7 @@ class PerformerSwitches:
             osc.add(f"/mcp/{mode}", "", partial(self._switch, mode), MODE_DOCS[mode], surfaces=True)
         for act, doc in ACTS.items():
             osc.add(f"/mcp/{act}", "", partial(_tell, act), doc, surfaces=True)
+        osc.add("/mcp/land", "[s:id]", _land, LAND_DOC, surfaces=True)
         osc.add("/mcp/lock", "s:track", self._lock, "Locks a track or loop: no change of its notes lands.")
         osc.add("/mcp/unlock", "s:track", self._unlock, "Unlocks a track or loop.")
         osc.add(
@@ -72,7 +74,7 @@ class PerformerSwitches:
             raise RequestError(f"track is a name of at most {MAX_NAME} characters, and {MAX_LOCKS} can be locked")
         if name not in self.locked:
             self.locked.append(name)
-            _tell("locked", request)
+            _tell("locked", request, name)
 
     def _unlock(self, request: OscRequest) -> None:
         if str(request.args[0]) not in self.locked:
@@ -80,7 +82,7 @@ class PerformerSwitches:
                 f"{str(request.args[0])[:40]!r} is not locked; there are {', '.join(self.locked) or 'none'}"
             )
         self.locked.remove(str(request.args[0]))
-        _tell("locked", request)
+        _tell("unlocked", request, str(request.args[0]))
 
     def _state(self, request: OscRequest) -> None:
         request.reply("/mcp/state.reply", self.mode, *self.locked)
@@ -104,5 +106,9 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def _tell(act: str, request: OscRequest) -> None:
-    request.server.message("/cue", f"{CUE}{act}", source=request.sender)
+def _land(request: OscRequest) -> None:
+    _tell("land", request, *map(str, request.args))
+
+
+def _tell(act: str, request: OscRequest, *what: str) -> None:
+    request.server.message("/cue", f"{CUE}{act}", *what, source=request.sender)

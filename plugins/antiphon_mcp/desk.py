@@ -5,22 +5,28 @@ from __future__ import annotations
 import difflib
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 MODES = ("on", "off", "hold", "ask")
 HALTED_MODES = ("off", "hold")
 """Modes in which nothing lands."""
 CUE = "mcp."
-"""Prefix of cues that carry the performer's actions."""
+"""Prefix of the cues by which acts of the performer are told."""
 MODE_PREFIX = "is."
-"""Prefix, after `CUE`, of a mode adopted by control, distinct from that of a pad's request."""
+"""Prefix, after `CUE`, of a mode that control has taken: another name than that by which a pad asks for it."""
 MAX_PROPOSALS = 32
-"""Maximum remembered proposals, and pictures."""
+"""Proposals that are remembered; of their pictures too."""
 MAX_UNDO = 64
-"""Maximum changes that can be undone."""
+"""Changes that can be undone."""
 MAX_DIFF = 20_000
+DID = "did."
+"""Prefix, after `CUE`, of an act of the co-performer, which nothing answers."""
+SETTABLE = (bool, int, float, str)
+SCENE = "/scene/recall"
+Message: TypeAlias = tuple[str, tuple[Any, ...]]
+"""(address, arguments)"""
 OPEN_STATES = ("waiting", "landing")
 """States in which the performer's decision on a proposal is pending."""
 BUSY_STATES = ("rehearsing", *OPEN_STATES)
@@ -37,10 +43,10 @@ class Proposal:
 
     Attributes:
         text: The whole script, with it; "" where it changes no script.
-        lines: (address, arguments) of messages at the change.
+        lines: Messages at the change.
         base: The script on which it stands.
         own: Whether it is the performer's own, which is judged alone.
-        back: (address, arguments) of messages that take back those of `lines`.
+        back: Messages that take back those of `lines`, and what the script sets.
         figures: Of the verdict.
         diff: The change as lines with + and -.
         state: rehearsing, ready, waiting, landing, landed, refused, dropped or undone.
@@ -48,9 +54,9 @@ class Proposal:
 
     id: str
     text: str
-    lines: tuple[tuple[str, tuple[Any, ...]], ...]
+    lines: tuple[Message, ...]
     base: str
-    back: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    back: tuple[Message, ...] = ()
     bars: int = 4
     own: bool = False
     ok: bool = False
@@ -74,14 +80,44 @@ class Proposal:
         }
 
 
-def diff_of(text: str, lines: tuple[tuple[str, tuple[Any, ...]], ...], base: str) -> str:
-    """Change as lines with + and -, with the number of omitted ones if long."""
+def diff_of(text: str, lines: tuple[Message, ...], base: str) -> str:
+    """A change as lines with + and -; how much is left out, where it is long."""
     shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
     if text:
         shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
     whole = "\n".join(shown)
     left = len(whole) - MAX_DIFF
     return whole if left <= 0 else f"{whole[:MAX_DIFF]}\n… {left:,} more characters"
+
+
+def values_by_address(nodes: Iterable[tuple[str, Mapping[str, Any]]], tempo: float) -> dict[str, Any]:
+    """What is set, by address: nodes' values, macros and the tempo."""
+    found: dict[str, Any] = {"/tempo": tempo}
+    for node, values in nodes:
+        begin = "/macro" if node == "macro" else f"/node/{node}"
+        found |= {f"{begin}/{name}": value for name, value in values.items() if isinstance(value, SETTABLE)}
+    return found
+
+
+def taken_back(touched: Iterable[str], values: Mapping[str, Any], macros: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages that bring back what is set at these addresses, a macro before the parameters that it moves.
+
+    `values`: those of now by address. `macros`: as a patch file has them. A scene sets everything.
+    """
+    paths = set(touched)
+    rows = [row for name, body in macros.items() if f"/macro/{name}" in paths for row in _rows(body)]
+    moved = {_address(str(row[0])) for row in rows}
+    wanted = values if SCENE in paths else paths | moved
+    known = sorted((path for path in wanted if path in values), key=lambda path: not path.startswith("/macro/"))
+    return tuple((path, (values[path],)) for path in known)
+
+
+def _rows(body: list[Any]) -> list[list[Any]]:
+    return [body] if isinstance(body[0], str) else body
+
+
+def _address(target: str) -> str:
+    return f"/node/{target.replace('.', '/')}"
 
 
 class Desk:

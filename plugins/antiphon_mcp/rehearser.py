@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from antiphon.api.backends.http import Refusal
+from antiphon.api.backends.http import HttpServer, Refusal
 from antiphon.api.backends.runtime import HELPER_FAULTS, HelperTask
+from antiphon_mcp.desk import Proposal
+from antiphon_mcp.route_types import patch_of
 
 MODULE = "antiphon_mcp.stage"
+HEARD_BARS = 2
+"""Bars of the input that a rehearsal hears, again and again."""
 MAX_WAITING = 4
-"""Maximum pieces of work waiting or in progress; a further one is refused."""
+"""Pieces of work that wait or are done; a further one is refused."""
 TIMEOUT_SECONDS = 180.0
-"""Timeout in seconds of an answer: the process's own limit, and its start on a busy machine."""
+"""Seconds for an answer: those of the process's own limit, and of its start on a busy machine."""
 IDLE_SECONDS = 600.0
 """Seconds of idleness after which the process ends."""
 
@@ -69,3 +75,35 @@ class Rehearser:
         if process is not None:
             with contextlib.suppress(OSError):
                 await process.end()
+
+
+async def request_of(
+    proposal: Proposal, server: HttpServer, control: Any, state: Mapping[str, Any], locked: Iterable[str]
+) -> dict[str, Any]:
+    """The request to the stage process: the change, and the state into which it would come."""
+    graph, stored, status = await control.graph(), await control.stored(), await control.status()
+    values = {one.node.name: one.values for one in await control.nodes()}
+    nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
+    nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]
+    known = {one["name"]: one for one in nodes}
+    trial = {
+        "text": proposal.text or proposal.base,
+        "name": "page.py",
+        "before": proposal.base,
+        "beat": max(0.0, float(status["beat"]) - float(state["origin"])),
+        "tempo": float(status["tempo"]) if proposal.base else None,
+        "graph": {"patch": graph["patch"], "nodes": list(known.values()), "wires": graph["wires"], **stored},
+        "lines": [json.dumps({"beat": 0, "address": path, "args": list(args)}) for path, args in proposal.lines],
+        "locked": sorted(locked),
+        "bars": proposal.bars,
+    }
+    patch = await asyncio.to_thread(patch_of, proposal.text or proposal.base)
+    return {"do": "rehearse", "patch": patch, "trial": trial, "input": await _input(server, graph["wires"])}
+
+
+async def _input(server: HttpServer, wires: Iterable[Sequence[str]]) -> str:
+    """A file with what came in lately, "" where the patch does not hear it, or too little is kept."""
+    if any(source.startswith("in.") for source, _ in wires):
+        with contextlib.suppress(Refusal):
+            return str((await server.ask("/mcp/hear", "/mcp/hear.reply", HEARD_BARS, "in"))[0])
+    return ""

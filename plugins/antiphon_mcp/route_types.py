@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from antiphon.api.backends.http import LONGEST_SCRIPT, Asked, Refusal, TokenLevel, maybe, record
+from antiphon_mcp.desk import SCENE, Message
 
 OWNER = TokenLevel.OWNER
 MAX_EDITS, MAX_VALUES, MAX_SCENE, MAX_QUANTUM = 256, 128, 127, 4096
@@ -82,15 +83,14 @@ Heard = record(
     key=str | None,
     chords=list[tuple[float, float, str]],
     tempo=float | None,
+    notes=list[tuple[float, float, int, float]],
     music=str,
     picture=maybe(str),
 )
 
-Line = tuple[str, tuple[Any, ...]]
 
-
-def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Line, ...]]:
-    """Changed script, "" if unchanged; and messages at the change.
+def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
+    """The script with the change, "" where that stays; messages at the change.
 
     `base`: the script that plays. Raises Refusal: not exactly one change, or one that cannot be.
     """
@@ -106,7 +106,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Line, ...]]:
     elif body.params is not UNSET:
         return "", tuple((_address(name), (value,)) for name, value in body.params.items())
     else:
-        return "", (("/scene/recall", (body.scene,)),)
+        return "", ((SCENE, (body.scene,)),)
     if not text.strip():
         raise Refusal(422, "a script without a line is no change; propose hush() to end what plays")
     try:

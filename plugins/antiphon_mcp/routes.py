@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
+import contextlib
 import logging
 import secrets
 from collections.abc import Iterable
@@ -25,30 +25,36 @@ from antiphon.api.backends.http import (
     json_response as answer,
     operation,
 )
+from antiphon.api.backends.transports import WireError
 from antiphon_mcp import route_types as types
 from antiphon_mcp.allowed import forbidden
 from antiphon_mcp.desk import (
     CUE,
+    DID,
     HALTED_MODES,
     MODE_PREFIX,
     MODES,
     OPEN_STATES,
     Desk,
     LandingRefused,
+    Message,
     Proposal,
     diff_of,
+    taken_back,
+    values_by_address,
 )
-from antiphon_mcp.rehearser import Rehearser
+from antiphon_mcp.rehearser import Rehearser, request_of
 
 log = logging.getLogger("antiphon.mcp")
 
 SENDER = "co-performer"
-"""Sender of landed changes, as shown on the page."""
+"""The sender of what it lands, as the page shows it."""
 VERDICT_SECONDS = 20.0
-"""Seconds of waiting for a verdict, before the client asks again."""
+"""Seconds in which a verdict is waited for, before the client asks again."""
 MIN_LEAD_SECONDS = 0.25
-"""Lead in seconds at which values can still be set on a beat."""
-SETTABLE = (bool, int, float, str)
+"""Seconds ahead at which values can still be set on a beat."""
+LONGEST_TOLD = 1000
+"""Characters of an act in the log of a session."""
 
 
 class McpRoutes:
@@ -93,7 +99,7 @@ class McpRoutes:
             raise Refusal(422, reason)
         diff = await asyncio.to_thread(diff_of, text, lines, base)
         proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own, diff=diff)
-        log.info("co-performer: proposes %s", proposal.id)
+        self._did("proposes", proposal.id)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
         return answer(proposal.plain(), 202)
@@ -130,6 +136,7 @@ class McpRoutes:
         proposal.quantum = body.quantum
         if self._desk.mode == "ask":
             proposal.state = "waiting"
+            self._did("asks", proposal.id)
             self._performer.say("the co-performer asks: Land or Veto")
         else:
             await self._land(proposal)
@@ -153,11 +160,12 @@ class McpRoutes:
         self._check(request)
         line = "".join(letter if letter.isprintable() else " " for letter in body.text)
         self._performer.say(f"{SENDER}: {line}")
+        self._did("says", line)
         return answer({"said": line})
 
     @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
     async def hear(self, request: HttpRequest, body: types.HearBody) -> Response:
-        """Loudness, bands, onsets, chords, key and spectrogram of the last bars of a node, the input or the output."""
+        """Loudness, bands, onsets, chords, key, notes and picture of the last bars of a node, the input or output."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
         path = Path(str(name))
         try:
@@ -171,8 +179,10 @@ class McpRoutes:
     # ---- rehearsal
 
     async def _rehearse(self, proposal: Proposal) -> None:
+        asked: dict[str, Any] = {}
         try:
-            found = await self._rehearser.ask(await self._asked(proposal))
+            asked = await request_of(proposal, self._server, self._control, self._performer.state, self._desk.locked)
+            found = await self._rehearser.ask(asked)
             picture = base64.b64decode(found["picture"]) if "verdict" in found else b""
         except Refusal as refusal:
             found = {"fault": str(refusal)}
@@ -180,36 +190,16 @@ class McpRoutes:
             log.exception("co-performer: %s could not be rehearsed", proposal.id)
             found = {"fault": "it could not be rehearsed; the server's log says why"}
         finally:
+            if heard := asked.get("input"):
+                await asyncio.to_thread(Path(heard).unlink, missing_ok=True)
             self._judged.pop(proposal.id).set()  # who waits for it goes on after what follows
         if "fault" in found:
             why = [str(found["fault"]), *filter(None, [found.get("picture", "")])]
             self._desk.judged(proposal, {"ok": False, "why": why}, b"")
         else:
             self._desk.judged(proposal, found["verdict"], picture)
-        log.info("co-performer: %s is %s%s", proposal.id, proposal.state, "".join(f"; {one}" for one in proposal.why))
+        self._did(proposal.state, "; ".join((proposal.id, *proposal.why)))
         self._tell()
-
-    async def _asked(self, proposal: Proposal) -> dict[str, Any]:
-        """Request to the stage process: the change, and the state it applies to."""
-        control, state = self._control, self._performer.state
-        graph, status = await control.graph(), await control.status()
-        values = {one.node.name: one.values for one in await control.nodes()}
-        nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
-        nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]
-        known = {one["name"]: one for one in nodes}
-        trial = {
-            "text": proposal.text or proposal.base,
-            "name": "page.py",
-            "before": proposal.base,
-            "beat": max(0.0, float(status["beat"]) - float(state["origin"])),
-            "tempo": float(status["tempo"]) if proposal.base else None,
-            "graph": {"patch": graph["patch"], "nodes": list(known.values()), "wires": graph["wires"]},
-            "lines": [json.dumps({"beat": 0, "address": path, "args": list(args)}) for path, args in proposal.lines],
-            "locked": sorted(self._desk.locked),
-            "bars": proposal.bars,
-        }
-        patch = await asyncio.to_thread(types.patch_of, proposal.text or proposal.base)
-        return {"do": "rehearse", "patch": patch, "trial": trial}
 
     # ---- landing
 
@@ -217,8 +207,8 @@ class McpRoutes:
         """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal."""
         before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
         try:
-            values = await self._values() if proposal.lines else {}
-            status = await self._control.status() if proposal.lines else {}
+            values, macros = await self._values(), (await self._control.stored())["macros"]
+            status = await self._control.status()
             if self._desk.mode in HALTED_MODES and self._desk.mode != mode:
                 proposal.state = "dropped"
             if proposal.state != "landing" or self._performer.playing != proposal.base:
@@ -229,23 +219,20 @@ class McpRoutes:
             if proposal.state == "landing":
                 proposal.state = before
             raise
-        proposal.back = tuple((path, (value,)) for path, value in values.items())
-        if proposal.lines:
-            quantum = proposal.quantum or 1.0
-            soon = float(status["beat"]) + MIN_LEAD_SECONDS * float(status["tempo"]) / 60.0
-            beat = -(-soon // quantum) * quantum
-            for path, args in proposal.lines:
-                self._control.send("/at", beat, path, *args)
+        touched = [*(path for path, _ in proposal.lines), *proposal.figures.get("sets", ())]
+        proposal.back = taken_back(touched, values, macros)
+        self._at(proposal.lines, proposal.quantum or 1.0, status)
         proposal.state = "landed"
         self._desk.landed.append(proposal)
-        log.info("co-performer: %s landed", proposal.id)
+        where = f"next multiple of {proposal.quantum:g} beats" if proposal.quantum else "next bar"
+        self._did("landed", f"{proposal.id} on the {where}")
         self._performer.say(f"the co-performer's change lands ({proposal.id})")
 
     async def _undo(self) -> Proposal:
         if not self._desk.landed:
             raise Refusal(409, "nothing of the co-performer's is there to undo")
         proposal = self._desk.landed[-1]
-        present = await self._values() if proposal.lines else {}
+        present, status = await self._values(), await self._control.status()
         if proposal.state != "landed":
             raise Refusal(409, "it is undone already")
         if proposal.text:
@@ -255,15 +242,15 @@ class McpRoutes:
                 self._run(proposal.base, 1.0)
             else:
                 self._performer.stop()
-        if proposal.lines:
-            touched = {path for path, _ in proposal.lines}
-            whole = any(path == "/scene/recall" for path in touched)
-            for path, args in proposal.back:
-                if (whole or path in touched) and present.get(path) != args[0]:
-                    self._control.send(path, *args)
+        back = [(path, args) for path, args in proposal.back if present.get(path) != args[0]]
+        if proposal.text:
+            self._at(back, 1.0, status)  # with the script, for until then that of the change sets them again
+        else:
+            for path, args in back:
+                self._control.send(path, *args)
         self._desk.landed.remove(proposal)
         proposal.state = "undone"
-        log.info("co-performer: %s undone", proposal.id)
+        self._did("undone", proposal.id)
         self._performer.say("the co-performer's change is undone")
         self._tell()
         return proposal
@@ -272,14 +259,15 @@ class McpRoutes:
         version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
         self._performer.run({"text": text, "version": version, "name": SENDER, "by": SENDER}, quantum)
 
+    def _at(self, lines: Iterable[Message], quantum: float, status: dict[str, Any]) -> None:
+        """Sends messages for the next multiple of so many beats."""
+        soon = float(status["beat"]) + MIN_LEAD_SECONDS * float(status["tempo"]) / 60.0
+        for path, args in lines:
+            self._control.send("/at", -(-soon // quantum) * quantum, path, *args)
+
     async def _values(self) -> dict[str, Any]:
-        found = {}
-        for one in await self._control.nodes():
-            for name, value in one.values.items():
-                path = f"/macro/{name}" if one.node.name == "macro" else f"/node/{one.node.name}/{name}"
-                if isinstance(value, SETTABLE):
-                    found[path] = value
-        return found
+        tempo = float((await self._control.status())["tempo"])
+        return values_by_address(((one.node.name, one.values) for one in await self._control.nodes()), tempo)
 
     # ---- the performer
 
@@ -298,10 +286,10 @@ class McpRoutes:
         self._tell()
 
     def _heard(self, address: str, args: Iterable[Any]) -> None:
-        name = str(next(iter(args), ""))
-        if address != "/cue" or not name.startswith(CUE):
-            return
+        name, *what = (*map(str, args), "")
         act = name.removeprefix(CUE)
+        if address != "/cue" or not name.startswith(CUE) or act.startswith(DID):
+            return
         log.info("co-performer: the performer says %s", act)
         if act in MODES:  # a pad's: control keeps the mode, and is to know
             self._control.send(f"/mcp/{act}")
@@ -312,19 +300,23 @@ class McpRoutes:
             self._desk.drop()
         elif act == "undo":
             self._begin(self._quietly(self._undo()))
-        elif act == "land" and (waiting := self._desk.waiting):
-            self._begin(self._quietly(self._accept(waiting)))
-        elif act == "locked":
+        elif act == "land":
+            self._begin(self._quietly(self._accept(what[0])))
+        elif act in ("locked", "unlocked"):
             self._begin(self._read_state())
         self._tell()
 
-    async def _accept(self, waiting: Proposal) -> None:
-        if waiting.state != "waiting":
+    async def _accept(self, id: str) -> None:
+        """Lands what waits, or the proposal of that ID, by the performer's word."""
+        chosen = self._known(id) if id else self._desk.waiting
+        if chosen is None:
             return
-        if self._performer.playing != waiting.base:
+        if chosen.state != "waiting":
+            self._allowed(chosen, trusted=False)
+        elif self._performer.playing != chosen.base:
             self._desk.drop()
             raise Refusal(409, "the set has changed since it was rehearsed; what waited is dropped")
-        await self._land(waiting)
+        await self._land(chosen)
         self._tell()
 
     async def _quietly(self, work: Any) -> None:
@@ -332,6 +324,12 @@ class McpRoutes:
             await work
         except Refusal as refusal:
             self._performer.say(f"co-performer: {refusal}")
+
+    def _did(self, act: str, what: str) -> None:
+        """An act of the co-performer, for the server's log, and as a cue for that of a recorded session."""
+        log.info("co-performer: %s: %s", act, what)
+        with contextlib.suppress(WireError):  # nothing depends on it
+            self._control.send("/cue", f"{CUE}{DID}{act}", what[:LONGEST_TOLD])
 
     def _tell(self) -> None:
         self._performer.tell("coperformer", self._plain())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,10 @@ BANDS = {
 }
 """Bands in Hz by name."""
 WIDTH, HEIGHT = 480, 128
-"""Size of a spectrogram in pixels."""
+"""Pixels of a spectrogram."""
+LOWEST_KEY, KEYS = 21, 88
+"""MIDI number of a piano's lowest key, and its keys: rows of a piano roll."""
+NOTHING = np.zeros((0, WIDTH))
 LOWEST, HIGHEST = 40.0, 16000.0
 RANGE = 80.0
 """Displayed range in dB below full scale."""
@@ -31,10 +36,23 @@ _COLOURS = np.array([[8, 10, 24], [40, 42, 110], [150, 60, 130], [240, 130, 70],
 """Colour map from silence to full scale."""
 
 
-def spectrogram(sound: Samples, rate: int) -> bytes:
+def piano_roll(notes: Sequence[Sequence[float]], seconds: float) -> NDArray[np.float64]:
+    """Rows of levels 0 to 1 for `spectrogram`: a key of the piano is a row, the highest first.
+
+    `notes`: seconds, length, number and velocity of each.
+    """
+    roll = np.zeros((KEYS, WIDTH))
+    for start, length, number, velocity in notes:
+        row, first = LOWEST_KEY + KEYS - 1 - int(number), int(WIDTH * start / seconds)
+        if 0 <= row < KEYS:
+            roll[row, first : max(first + 1, int(WIDTH * (start + length) / seconds))] = 0.5 + 0.5 * velocity
+    return roll
+
+
+def spectrogram(sound: Samples, rate: int, below: NDArray[np.float64] = NOTHING) -> bytes:
     """A spectrogram as PNG: time to the right, 40 Hz to 16 kHz upwards by octaves, -80 dBFS to 0 dB from dark to light.
 
-    `sound`: `[channels, frames]`.
+    `sound`: `[channels, frames]`. `below`: rows of levels 0 to 1 under it.
     """
     mono = _mono(sound)
     starts = np.linspace(0, max(0, len(mono) - FRAMES), WIDTH).astype(int)
@@ -46,6 +64,8 @@ def spectrogram(sound: Samples, rate: int) -> bytes:
     last = np.maximum(first + 1, np.minimum(bounds[1:].astype(int), power.shape[1] - 1))
     rows = np.stack([power[:, a:b].max(axis=1) for a, b in zip(first, last, strict=True)])[::-1]
     level = np.clip(1.0 + 20.0 * np.log10(np.maximum(rows, 1e-9)) / RANGE, 0.0, 1.0)
+    if len(below):
+        level = np.concatenate([level, np.full((1, WIDTH), 1.0), below])
     steps = np.linspace(0.0, 1.0, len(_COLOURS))
     pixels = np.stack([np.interp(level, steps, _COLOURS[:, colour]) for colour in range(3)], axis=2)
     return png_bytes(pixels.astype(np.uint8))

@@ -11,19 +11,32 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file
-from antiphon.api.backends.files import read_sound
-from antiphon.api.backends.rendering import Loaded, perform_change, prepared_to_rehearse, rehearse_change, warm_patch
+from antiphon.api.backends.files import read_midi, read_sound
+from antiphon.api.backends.rendering import (
+    REHEARSED_RATE,
+    Loaded,
+    perform_change,
+    prepared_to_rehearse,
+    rehearse_change,
+    transcribe,
+    warm_patch,
+)
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
-from antiphon_mcp.seeing import bands, onsets, spectrogram
+from antiphon_mcp.seeing import NOTHING, bands, onsets, piano_roll, spectrogram
 
 NICE = 5
 """Increment of the nice value; not the maximum, for a performer waits for the verdict."""
@@ -32,9 +45,14 @@ SECONDS = 90.0
 MAX_BYTES = 64 << 20
 """Bytes of an answer."""
 TIMEOUT_SECONDS = 2.0
-"""CPU time limit in seconds of reading a script, and of a beat of it."""
+"""Seconds of processor time for reading a script, and for a beat of it."""
+MOST_NOTES = 512
+FAINT = 1e-4
+"""Below which an input is taken for silence."""
+MOST_SET = 256
+"""Addresses that are told of a change."""
 MIN_BAND_CHANGE = 12.0
-"""Minimum level change of a band in dB for a remark."""
+"""dB by which a band changes that is remarked."""
 
 
 def main() -> None:
@@ -82,14 +100,46 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     if "fault" in played:
         return played
     try:
-        done = rehearse_change(asked["trial"], played, loaded)
+        done = rehearse_change(asked["trial"], played, loaded, _input(asked.get("input", "")))
     except AntiphonError as error:
-        return {"fault": str(error)}
+        return {"fault": re.sub(r"^the change line \d+: ", "", str(error))}
     verdict = asdict(done.verdict)
     remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
     figures = {name: _rounded(value) for name, value in verdict.items()}
+    figures |= {"sets": _values_set(played)}
     figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
     return {"verdict": figures, "picture": _text(spectrogram(done.sound, done.rate))}
+
+
+def _input(path: str) -> Samples:
+    """What came in lately; nothing where that has another rate, or is silent."""
+    if not path or (sound := read_sound(Path(path))).rate != REHEARSED_RATE:
+        return np.zeros((2, 0), np.float32)
+    heard = np.resize(sound.samples, (2, sound.samples.shape[1])) if len(sound.samples) != 2 else sound.samples
+    return heard if abs(heard).max(initial=0.0) > FAINT else heard[:, :0]
+
+
+def _notes(path: Path, seconds: float) -> list[list[float]]:
+    """Seconds, length, number and velocity of the notes that `hum` hears."""
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+        try:
+            song = read_midi(transcribe(path, Path(folder) / "notes.mid", {}))
+        except AntiphonError:  # there is none
+            return []
+    found = [
+        [song.seconds(one.start), song.seconds(one.end) - song.seconds(one.start), one.number, one.velocity]
+        for track in song.tracks
+        for one in track.notes
+    ]
+    return sorted(_rounded(one) for one in found if one[0] < seconds)[:MOST_NOTES]
+
+
+def _values_set(played: dict[str, Any]) -> list[str]:
+    """Addresses of what the change sets and what plays does not, notes aside."""
+    lead = Fraction(played["lead"])
+    found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
+    found -= {address for _, address, *_ in played["unchanged"]}
+    return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))[:MOST_SET]
 
 
 def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:
@@ -108,8 +158,10 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
     meter.feed(sound.samples)
     _, music, lacking = analyse_file(bytes(path), ("music",))["music"]
     found = {} if music is None else music
+    seconds = sound.samples.shape[1] / sound.rate
+    notes = _notes(path, seconds)
     heard = {
-        "seconds": round(sound.samples.shape[1] / sound.rate, 3),
+        "seconds": round(seconds, 3),
         "loudness": _rounded(meter.integrated()),
         "peak": _rounded(float(abs(sound.samples).max(initial=0.0))),
         "bands": bands(sound.samples, sound.rate),
@@ -117,11 +169,13 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
         "key": found.get("key"),
         "chords": [list(span) for span in found.get("chords") or ()],
         "tempo": found.get("tempo"),
+        "notes": notes,
         "music": lacking,
     }
+    roll = piano_roll(notes, seconds) if notes else NOTHING
     return {
         "heard": json.loads(json.dumps(heard, default=str)),
-        "picture": _text(spectrogram(sound.samples, sound.rate)),
+        "picture": _text(spectrogram(sound.samples, sound.rate, roll)),
     }
 
 

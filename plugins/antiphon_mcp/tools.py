@@ -82,7 +82,7 @@ class CoperformerTools:
         })  # fmt: skip
 
     async def hear(self, node: Node = "out", bars: Annotated[int, Field(ge=1, le=16)] = 4) -> CallToolResult:
-        """Hears the last bars of a node, `out`, `in` or `out.cue`: loudness, bands, onsets, chords, key, a picture."""
+        """Hears the last bars of a node, `out`, `in` or `out.cue`: loudness, bands, onsets, key, notes, a picture."""
         heard = await self._do(self._client.post, "/api/mcp/hear", {"node": node, "bars": bars})
         picture = base64.b64decode(heard.pop("picture"))
         return _answer(heard, picture)

@@ -65,6 +65,7 @@ def lines(loaded: Loaded) -> list[dict[str, Any]]:
         {"sample": 2000, "op": "panic"},
         {"engine": "started", "sample": 2304, "died": 2048, "tempo": tempo},
         {"sample": 2304, "load": load},
+        {"sample": 1900, "cue": "mcp.land", "values": ["a", 1, True]},
     ]
     return list(json.loads(json.dumps(made)))
 

@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+from tests import forked
 from tests.serve.test_api_examples import Client as HttpClient
 from tests.waiting import until
 
@@ -67,8 +70,17 @@ class Assistant:
         asked = (("get", "/api/mcp", None), ("post", "/api/mcp/propose", {"script": SET}))
         return [self._http.ask(*one).status for one in asked]
 
+    def coperformer(self) -> Any:
+        return self._http.ask("get", "/api/mcp").json
+
+    def values(self) -> dict[str, Any]:
+        """What can be set of each node, and the tempo."""
+        nodes = self._http.ask("get", "/api/graph").json["nodes"]
+        found = {n["name"]: {p["name"]: p["value"] for p in n["params"] if not p["readonly"]} for n in nodes}
+        return {**found, "tempo": self._http.ask("get", "/api/status").json["tempo"]}
+
     def waits(self) -> bool:
-        return self._http.ask("get", "/api/mcp").json["waiting"] is not None
+        return self.coperformer()["waiting"] is not None
 
     def settled(self) -> None:
         script = self._http.ask("get", "/api/live/script").json
@@ -115,6 +127,42 @@ async def test_a_session_of_twelve_steps(tmp_path: Path) -> None:
             assert (await one.call("say", text="I am quiet now"))[0]["said"] == "I am quiet now"
             heard, fault = await one.call("hear", bars=1)
             assert heard.get("beats") == 4, fault
+
+
+@pytest.mark.timeout(900)
+async def test_a_recorded_set_is_replayed_with_its_landings_and_its_log_has_every_act(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    options = ("--live", "--audio", "headless", "--patch", "band", "--session", str(folder))
+    with ServerProcess(*options, home=tmp_path, wait=90.0) as server:
+        async with assistant(server) as one:
+            await one.land(script=SET)
+            before = one.values()
+            await one.land(script=SET.replace("tempo(120)", "tempo(150)\nroom(0.4)"))
+            until(lambda: one.values()["tempo"] == 150.0, 30.0, "the tempo is that of the change")
+            one.performer("/mcp/undo")
+            until(lambda: one.values() == before, 30.0, "tempo and macro are as before")
+            proposal, _ = await one.call("propose", params={"echo.feedback": 0.5}, bars=2)
+            one.performer("/mcp/land", proposal["id"])
+            until(lambda: one.values()["echo"]["feedback"] == 0.5, 30.0, "the performer has landed it")
+            for address in ("/mcp/hold", "/mcp/on", "/mcp/ask"):
+                one.performer(address)
+            one.performer("/mcp/lock", "beat")
+            await one.call("say", text="done")
+            until(lambda: "beat" in one.coperformer()["locked"], 20.0, "it is locked")
+    log = map(json.loads, (folder / "session.jsonl").read_text().splitlines())
+    cues = [line["cue"].removeprefix("mcp.") for line in log if "cue" in line]
+    assert cues == [
+        *("did.proposes", "did.ready", "did.landed") * 2, "undo", "did.undone",
+        "did.proposes", "did.ready", "land", "did.landed", "is.hold", "is.on", "is.ask", "locked", "did.says",
+    ]  # fmt: skip
+    again = tmp_path / "again.wav"
+    done = forked.run(
+        [*forked.COMMAND, "replay", str(folder), str(again)], check=True, timeout=300, capture_output=True, text=True
+    )
+    assert done.stderr.count("cue at ") == len(cues)
+    kept, played = (soundfile.read(path, dtype="float32")[0] for path in (folder / "output.wav", again))
+    assert np.abs(kept).max() > 0.05
+    np.testing.assert_array_equal(kept, played)
 
 
 @pytest.mark.timeout(300)

@@ -4,7 +4,7 @@ import pytest
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp.allowed import forbidden
-from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, diff_of
+from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, diff_of, taken_back
 from antiphon_mcp.route_types import Edit, ProposeBody, change_of, edited, patch_of
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -157,6 +157,24 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
 )
 def test_a_change_is_shown_as_a_diff(text: str, value: object, end: str) -> None:
     assert diff_of(text, (("/node/a/b", (value,)),), "a\nb\n").endswith(end)
+
+
+VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("touched", "back"),
+    [
+        (["/tempo", "/bar"], ["/tempo"]),
+        (["/macro/m"], ["/macro/m", "/node/a/b"]),
+        (["/macro/n"], ["/node/a/b", "/node/c/d"]),
+        (["/scene/recall"], ["/macro/m", "/node/a/b", "/node/c/d", "/tempo"]),
+        ([], []),
+    ],
+)
+def test_what_a_change_sets_is_taken_back(touched: list[str], back: list[str]) -> None:
+    macros = {"m": ["a.b", 0, 1], "n": [["a.b", 0, 1], ["c.d", 1, 4, 2.0]]}
+    assert sorted(taken_back(touched, VALUES, macros)) == [(path, (VALUES[path],)) for path in back]
 
 
 @pytest.mark.parametrize(("text", "patch"), [(HEAD, "band"), ("patch(", ""), ("x = 1", ""), ("patch(a)", "")])

@@ -3,10 +3,14 @@
 import base64
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from antiphon.api.backends.runtime import HelperProcess
+from antiphon_mcp.seeing import HEIGHT, KEYS
 
 SET = """\
 from antiphon.live import *\n
@@ -22,6 +26,8 @@ OWN = {
         {"name": "out", "type": "out", "values": {"gain": 24}},
     ],
     "wires": [["drums.out", "out.out"]],
+    "macros": {"up": ["drums.level", -40, 0]},
+    "scenes": {"3": {"drums.level": 0}},
 }
 """A patch that no file has, with the master volume far up."""
 
@@ -32,10 +38,10 @@ class RehearsalRig:
     def __init__(self, process: HelperProcess) -> None:
         self._process = process
 
-    def judge(self, text: str, **more: object) -> dict[str, object]:
+    def judge(self, text: str, input: str = "", **more: object) -> dict[str, object]:
         trial = {"text": text, "name": "page.py", "before": SET, "beat": 8.0, "tempo": 240.0, "graph": None}
         trial |= {"lines": [], "locked": [], "bars": 2, **more}
-        self._process.send({"do": "rehearse", "patch": "band", "trial": trial})
+        self._process.send({"do": "rehearse", "patch": "band", "trial": trial, "input": input})
         answer = self._process.receive(silence=240.0)[0]
         if "fault" in answer:
             return {"ok": False, "why": [answer["fault"]]}
@@ -58,6 +64,7 @@ def changed(old: str, new: str) -> str:
 PLAIN = 'from antiphon.live import *\ntrack("beat", s("bd*4", gain=0.5), on="drums")\n'
 QUIET = 'from antiphon.live import *\npatch("band")\ntrack("a", silence)\n'
 LOUD = '{"beat": 0, "address": "/node/out/gain", "args": [24]}'
+SCENE = '{"beat": 0, "address": "/scene/recall", "args": [3]}'
 NOWHERE = '{"beat": 0, "address": "/node/nowhere/gain", "args": [0]}'
 LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on="pluck")\n    yield 1\n'
 
@@ -85,6 +92,8 @@ LOOP = '\n@loop\ndef many():\n    for _ in range({}):\n        play("c4", 1, on=
         (SET, {"lines": [LOUD]}, "beyond full scale"),
         (SET, {"lines": [NOWHERE]}, "nowhere"),
         (PLAIN, {"before": PLAIN, "graph": OWN}, "beyond full scale"),
+        (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE]}, "beyond full scale"),
+        (PLAIN, {"before": PLAIN, "graph": OWN, "lines": [SCENE.replace("3", "4")]}, "no scene 4; there are: 3"),
         (PLAIN, {"before": PLAIN}, "it names no patch"),
         (changed("bd*4", "bd*2"), {"locked": ["beat"]}, "beat, which the performer has locked"),
         (changed("a3 c4", "g3 c4"), {"locked": ["beat"]}, ""),
@@ -109,6 +118,13 @@ def test_what_the_script_set_at_its_beginning_is_not_set_again(stage: RehearsalR
     assert bars[0] - bars[1] == pytest.approx(30.0, abs=1.0)
 
 
+def test_what_the_change_alone_sets_is_told(stage: RehearsalRig) -> None:
+    moving = PLAIN + 'node("drums").level = "<-10 -12>"\n'
+    drums = {**OWN, "nodes": [OWN["nodes"][0], {"name": "out", "type": "out", "values": {}}]}
+    verdict = stage.judge(moving + "tempo(250)\nnode('drums').pan = 0.4\n", before=moving, graph=drums)
+    assert verdict["sets"] == ["/node/drums/pan", "/tempo"], verdict
+
+
 def test_notes_out_of_the_key_are_a_remark(stage: RehearsalRig) -> None:
     verdict = stage.judge(changed("a3 c4 e4 g4", "a3 c#4 e4 g4"))
     assert verdict["ok"]
@@ -127,3 +143,31 @@ def test_no_mutation_of_a_set_ends_or_hangs_the_process(stage: RehearsalRig) -> 
         assert verdict["ok"] or verdict["why"]
     assert broken > 0
     assert stage.judge(SET)["ok"]
+
+
+def tones(path: Path, rate: int = 48000) -> Path:
+    """Two seconds: an a and an e with their partials, half a second each, and silence after each."""
+    time = np.arange(rate // 2) / rate
+    fade = np.minimum(1.0, np.minimum(time, time[::-1]) * 50.0)
+    played = [fade * sum(0.2 / k * np.sin(2 * np.pi * k * hertz * time) for k in range(1, 6)) for hertz in (220, 330)]
+    gap = np.zeros(rate // 2)
+    soundfile.write(path, np.concatenate([played[0], gap, played[1], gap]).astype(np.float32), rate, "FLOAT")
+    return path
+
+
+def test_what_is_heard_has_the_notes_of_hum_and_a_piano_roll(stage: RehearsalRig, tmp_path: Path) -> None:
+    stage._process.send({"do": "hear", "path": str(tones(tmp_path / "heard.wav"))})
+    answer = stage._process.receive(silence=240.0)[0]
+    notes = answer["heard"]["notes"]
+    assert [note[2] for note in notes] == [57, 64]
+    assert [note[0] for note in notes] == pytest.approx([0.0, 1.0], abs=0.1)
+    assert int.from_bytes(base64.b64decode(answer["picture"])[20:24], "big") == HEIGHT + 1 + KEYS
+
+
+@pytest.mark.parametrize(("rate", "heard"), [(48000, True), (44100, False)])
+def test_a_rehearsal_hears_what_came_in_lately(stage: RehearsalRig, tmp_path: Path, rate: int, heard: bool) -> None:
+    out = {"name": "out", "type": "out", "values": {}}
+    graph = {**OWN, "nodes": [*OWN["nodes"][:1], out], "wires": [["in.in", "out.out"]]}
+    path = str(tones(tmp_path / "in.wav", rate))
+    verdict = stage.judge(PLAIN, before=PLAIN, graph=graph, input=path)
+    assert (verdict["ok"], max(verdict.get("bars", [-99.0])) > -40.0) == (heard, heard), verdict  # type: ignore[call-overload]

@@ -17,9 +17,10 @@ class SwitchRig:
 
     def __init__(self, *does: str, mode: str = "ask") -> None:
         self.sent: list[str] = []
+        self.told: list[str] = []
         self.does, self.mode = list(does), mode
         osc = SimpleNamespace()
-        control = SimpleNamespace(osc=osc, nodes=self._nodes, status=self._status, send=self._send)
+        control = SimpleNamespace(osc=osc, nodes=self._nodes, status=self._status, stored=self._stored, send=self._send)
         performer = SimpleNamespace(playing="a", script=None, say=self._quiet, tell=self._quiet, run=self._quiet)
         live = (performer, SimpleNamespace(check=self._quiet))
         self.routes = McpRoutes(
@@ -53,8 +54,14 @@ class SwitchRig:
     async def _ask(self, *asked: Any) -> list[str]:
         return [self.mode]
 
+    async def _stored(self) -> dict[str, Any]:
+        return {"macros": {}, "scenes": {}}
+
     def _send(self, address: str, *args: Any) -> None:
-        self.sent.append(address)
+        if address == "/cue":
+            self.told.append(str(args[0]))
+        else:
+            self.sent.append(address)
 
     def _quiet(self, *args: Any) -> None:
         pass
@@ -68,6 +75,16 @@ async def test_what_waits_is_not_replaced_and_lands_once() -> None:
         await stage.land(second)
     await stage.act("land", "land")
     assert (first.state, second.state, stage.sent) == ("landed", "ready", ["/at"])
+    assert stage.told == ["mcp.did.asks", "mcp.did.landed"]
+
+
+async def test_the_performer_lands_by_the_id() -> None:
+    stage = SwitchRig(mode="on")
+    first, second = stage.ready(), stage.ready()
+    stage.routes._heard("/cue", ["mcp.land", second.id])
+    await asyncio.gather(*stage.routes._work)
+    await stage.act("did.landed", "land")
+    assert (first.state, second.state) == ("ready", "landed")
 
 
 @pytest.mark.parametrize("act", ["veto", "is.off", "is.hold"])

@@ -111,3 +111,18 @@ def largest_step(bars: Sequence[float]) -> float:
     """Largest loudness change between two sounding bars, in LU."""
     pairs = [abs(b - a) for a, b in pairwise(bars) if min(a, b) >= SILENCE]
     return max(pairs, default=0.0)
+
+
+_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+_NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
+
+
+def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
+    """A remark on notes outside the seven of the major scale, or its minor, that hold all notes before."""
+    was, now = ({note % 12 for note in notes} for notes in (before, after))
+    fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
+    scale = set().union(*(one for one in fitting if was <= one))
+    strange = now - was - scale
+    if len(was) < 4 or not scale or not strange:
+        return []
+    return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
@@ -33,7 +35,16 @@ from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.event_file import FileEvent, FindParam, commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rehearsal import MAX_NOTES_PER_BEAT, SILENCE, STEP_LU, Verdict, bar_loudness, judge, largest_step
+from antiphon.offline.rehearsal import (
+    MAX_NOTES_PER_BEAT,
+    SILENCE,
+    STEP_LU,
+    Verdict,
+    bar_loudness,
+    judge,
+    largest_step,
+    out_of_key,
+)
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_limits import confine, disarm, rearm
@@ -42,11 +53,13 @@ from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, without_macro
 RATE = 48000
 """Sample rate in Hz."""
 BLOCK = 512
-"""Frames per block: twice those of a server, which saves a quarter of the time."""
+"""Frames of a block: twice those of a server, which saves a quarter of the time."""
 MAX_BARS = 16
 MEMORY_BEATS = 512
-"""Beats before the change through which the playing loops run, to restore their memory."""
+"""Beats before the change through which the loops of what plays are run, for what they remember."""
 MAX_REMARKS = 8
+SILENT = np.zeros((2, 0), np.float32)
+"""No input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,7 @@ class Trial:
         beat: Of the script that plays; the change comes on its next bar.
         tempo: Of the server, bpm; None for that of the patch.
         graph: The patch that plays: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
-            "node.port"; None for the file of the patch.
+            "node.port", `scenes` by number and `macros` as a patch file has them; None for the file of the patch.
         lines: Commands at the change beside the script, as of a file of events, at beat 0.
         locked: Tracks and loops whose notes may not change.
     """
@@ -121,8 +134,10 @@ class Performed:
 _EVENTS = ("events", "unchanged")
 
 
-def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
-    """Renders the events of a change, and judges them; no code of the script runs.
+def rehearse(trial: Trial, played: Performed, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
+    """Renders what a change plays, and judges it; nothing of the script is run.
+
+    `heard`: float32 `[2, frames]` at `RATE`, what comes from the input, again and again.
 
     Raises AntiphonError: the patch does not take it, with the script's line.
     """
@@ -140,7 +155,7 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     sounds += parse_events(shifted, RATE, find, "the change", players, patch)
     times = tempo_map(events, RATE, tempo)
     edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
-    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1])
+    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1], heard)
     failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in runner.failures)]
     if runner.dropped:
         failed.append(f"{runner.dropped} events exceed the limit of one block")
@@ -156,7 +171,7 @@ def rehearse(trial: Trial, played: Performed, loaded: Loaded) -> Rehearsed:
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
         usual = [*commands(without_macros(played.unchanged, patch.graph)[0], trial.name, RATE, find, players), *present]
-        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1])[2]
+        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += _steps_of_its_own(verdict.bars, before, edges, steps)
     verdict = replace(verdict, why=tuple(why))
     verdict = replace(verdict, bars=verdict.bars[len(first) :])
@@ -180,7 +195,7 @@ def prepared() -> Loaded:
     return loaded
 
 
-def warm(patch: str, loaded: Loaded) -> None:
+def preload(patch: str, loaded: Loaded) -> None:
     """Preloads a patch's machine code and sounds, so that forks of this process inherit them."""
     graph = load_patch(patch, loaded.catalog).graph
     with closing(PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))) as runner:
@@ -194,14 +209,16 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     confine(TIMEOUT_SECONDS)
     try:
-        return perform(_trial(asked)).plain()
+        return run_script(_trial(asked)).plain()
     except AntiphonError as error:
         return {"fault": str(error), "picture": getattr(error, "picture", "")}
 
 
-def rehearse_change(asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded) -> Rehearsed:
-    """Renders and judges the result of `perform_change`. Raises `AntiphonError` as `rehearse`."""
-    return rehearse(_trial(asked), Performed.of(played), loaded)
+def rehearse_change(
+    asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded, heard: Samples = SILENT
+) -> Rehearsed:
+    """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
+    return rehearse(_trial(asked), Performed.of(played), loaded, heard)
 
 
 def _trial(plain: Mapping[str, Any]) -> Trial:
@@ -212,7 +229,7 @@ def _trial(plain: Mapping[str, Any]) -> Trial:
 # ---- the script
 
 
-def perform(trial: Trial) -> Performed:
+def run_script(trial: Trial) -> Performed:
     """Runs the scripts, in a process that `script_limits.confine` has limited.
 
     Raises ScriptError: a script has an error, or takes too long, with its line.
@@ -242,7 +259,7 @@ def _performed(trial: Trial) -> Performed:
     unchanged = _until(_performance_at(before, at, trial), at + length)
     played.failed += _against(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
-    played.remarks += _out_of_key(events, after)
+    played.remarks += out_of_key(_keys(events), _keys(after))
     played.events = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *after)]
     return played
 
@@ -285,27 +302,12 @@ def _against(locked: Iterable[str], before: Sequence[LiveEvent], after: Sequence
     return [f"it changes {name}, which the performer has locked" for name in changed]
 
 
+def _keys(events: Iterable[LiveEvent]) -> set[int]:
+    return {int(event.args[0]) for event in events if event.address == "/note/on"}
+
+
 def _is_note(event: LiveEvent) -> bool:
     return event.address == "/note/on" or event.address.endswith("/play")
-
-
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
-
-
-def _out_of_key(before: Iterable[LiveEvent], after: Iterable[LiveEvent]) -> list[str]:
-    """Remark on notes outside the major or minor scale that holds all previous notes."""
-
-    def classes(events: Iterable[LiveEvent]) -> set[int]:
-        return {int(event.args[0]) % 12 for event in events if event.address == "/note/on"}
-
-    was, now = classes(before), classes(after)
-    fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
-    scale = set().union(*(one for one in fitting if was <= one))
-    strange = now - was - scale
-    if len(was) < 4 or not scale or not strange:
-        return []
-    return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]
 
 
 # ---- the patch
@@ -331,7 +333,8 @@ def _patch(trial: Trial, script: Performed, loaded: Loaded) -> Patch:
         if node["name"] not in (*ENDS, MACRO) and node["type"] in loaded.catalog
     )
     wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
-    return replace(patch, graph=Graph(nodes, wires, patch.graph.macros).with_types(loaded.catalog))
+    macros, scenes = macros_from_json(live["macros"]), {int(number): one for number, one in live["scenes"].items()}
+    return replace(patch, scenes=scenes, graph=Graph(nodes, wires, macros).with_types(loaded.catalog))
 
 
 def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
@@ -365,15 +368,16 @@ def _plain(name: str) -> str:
 
 
 def _rendered(
-    patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int
+    patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int, heard: Samples
 ) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
     """The closed runner, vocabularies of its nodes, the sound, and the processor time in seconds."""
     spec = StreamSpec(RATE, BLOCK, 2)
 
     def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
         runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, played)
+        source = repeat(heard) if heard.shape[1] else ()
         with closing(runner):
-            blocks = [samples.copy() for samples in process_stream((), runner, frames)]
+            blocks = [samples.copy() for samples in process_stream(source, runner, frames)]
             words = runner.vocabularies()
         return runner, words, np.concatenate(blocks, axis=1)
 

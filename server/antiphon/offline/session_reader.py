@@ -105,6 +105,7 @@ _LINES: Mapping[str, type[Struct]] = {
     "load": defstruct("Loaded", [("sample", _Sample), ("load", _Load)]),
     "mark": defstruct("Mark", [("sample", _Sample), ("node", _Sample), ("mark", str), ("number", _Signed)]),
     "op": defstruct("Action", [("sample", _Sample)]),
+    "cue": defstruct("LoggedCue", [("sample", _Sample), ("cue", str), ("values", list[bool | float | str])]),
     "failed": defstruct("Failed", [("sample", _Sample), ("failed", _Sample), ("reason", str)]),
 }
 """The lines, by the key that each has."""
@@ -134,12 +135,14 @@ class SessionLog:
                 raise ValueError(f"rate takes {', '.join(map(str, RATES))}, not {head.rate}")
             self.spec = StreamSpec(head.rate, head.block, head.channels)
         start = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
-        self.lines = lines[start:]  # lines before it belong to the previous session
+        lines = lines[start:]  # lines before it belong to the previous session
         self.silent: set[int] = set()  # samples of the blocks that were computed too late
         self.dead: list[tuple[int, int]] = []  # spans of samples, (first, after the last), that were not computed
-        for number, line in self.lines:
+        for number, line in lines:
             with self.line(number):
                 self._check(line)
+        self.lines = [numbered for numbered in lines if "cue" not in numbered[1]]
+        self.cues = [line for _, line in lines if "cue" in line]  # they change no sound, and come in no order with it
         self.first: int = self.lines[0][1]["sample"] if self.lines else 0  # sample of the first block
 
     @contextmanager

@@ -88,6 +88,10 @@ class ControlLink:
         """The patch: its name, nodes with number and state, wires, and the numbers of the stored scenes."""
         return dict(await self._ask(Topic.GRAPH))
 
+    async def stored(self) -> dict[str, Any]:
+        """What the patch stores beside its graph: values of the "scenes" by number, "macros" as in a patch file."""
+        return dict(await self._ask(Topic.STORED))
+
     async def numbers(self) -> dict[str, int]:
         """Engine number of each node by name, including `in`, `out`, `out.3-4` and `out.cue`."""
         return BUS_NUMBERS | {node["name"]: node["number"] for node in (await self.graph())["nodes"]}

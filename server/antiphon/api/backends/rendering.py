@@ -11,8 +11,9 @@ from antiphon.kernel.plugins.registry import Registration, registrations
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
 from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
 from antiphon.offline.rehearsing import (
+    RATE as REHEARSED_RATE,
     perform_change,
+    preload as warm_patch,
     prepared as prepared_to_rehearse,
     rehearse_change,
-    warm as warm_patch,
 )

@@ -13,7 +13,12 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.offline.file_job import check_distinct, free
+
+MOST_CUES, LONGEST_CUE = 200, 120
+"""Cues of the set that are shown, and characters of each part of one."""
 
 
 @by_records
@@ -23,7 +28,7 @@ def replay(
     out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Render a recorded set to a file: the same samples on the same machine."""
+    """Render a recorded set to a file: the same samples on the same machine. What was cued in it is listed."""
     from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.kernel.io.audiofile import stream
     from antiphon.kernel.io.decode import path_text
@@ -62,3 +67,8 @@ def replay(
                     writer.write(y)
                     progress.update(writer.frames)
     report(Written.sound(writer, f"the set {path_text(folder)}"))
+    for cue in log.cues[:MOST_CUES]:
+        seconds, told = (cue["sample"] - log.first) / log.spec.rate, [cue["cue"], *cue["values"]]
+        say(f"cue at {seconds:.1f} s: {' '.join(short_repr(one, LONGEST_CUE) for one in told)}")
+    if (left := len(log.cues) - MOST_CUES) > 0:
+        say(f"{left:,} more cues are in {log.name}")

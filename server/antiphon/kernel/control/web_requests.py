@@ -27,6 +27,7 @@ from antiphon.kernel.control.subscribers.approvals import Approvals
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
 
 log = logging.getLogger("antiphon.web")
@@ -141,6 +142,8 @@ class WebRequests:
                 yield "]}"
             case Topic.GRAPH:
                 yield from _graph(app)
+            case Topic.STORED:
+                yield from _stored(app)
             case _:
                 raise WireError(f"{request.topic} names an IP address")
 
@@ -207,6 +210,13 @@ def _graph(app: WebServed) -> Iterator[str]:
     for place, wire in enumerate(state.graph.wires):
         yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
     yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
+
+
+def _stored(app: WebServed) -> Iterator[str]:
+    yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
+    for place, (number, values) in enumerate(sorted(app.plans.scenes.items())):
+        yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))
+    yield "}}}"
 
 
 def _data(data: Any) -> str:

@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
@@ -137,6 +137,13 @@ class RemoteEngine:
         """Starts recording a session into a folder; None stops it. Raises EngineError when the recorder is too busy."""
         self._ask({"do": "session", "path": path, "header": header or {}})
         self._to_stop = path is None
+
+    def cue(self, sample: int, name: str, values: Sequence[Any]) -> None:
+        """Writes a cue into the log of the recorded session; a recorder that is too busy for it drops it, counted."""
+        try:
+            self._ask({"do": "cue", "sample": max(0, sample), "cue": name, "values": list(values)})
+        except EngineError:
+            self._words[HeaderWord.TAP_DROPPED] += 1
 
     @property
     def keeping(self) -> bool:

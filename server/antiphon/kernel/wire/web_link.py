@@ -35,6 +35,7 @@ class Topic(StrEnum):
     STATUS = "status"
     NODES = "nodes"
     GRAPH = "graph"
+    STORED = "stored"
     SURFACES = "surfaces"
     APPROVE = "approve"
     FORGET = "forget"

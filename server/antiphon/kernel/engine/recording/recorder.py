@@ -63,8 +63,13 @@ class Recorder:
     def handle(self, message: dict[str, Any]) -> None:
         """Starts or stops ("path" None) a recording or a session, the value of "do"; "header" is for a session.
 
+        A "cue" is written into the session's log.
+
         Errors are reported, not raised.
         """
+        if message["do"] == "cue":
+            self._write_cue(message)
+            return
         path = message["path"]
         self.turn()
         try:
@@ -192,6 +197,13 @@ class Recorder:
                 os.fsync(log.fileno())
         except OSError as error:
             self._cut_session(error)
+
+    def _write_cue(self, cue: dict[str, Any]) -> None:
+        if self._session is not None:
+            try:
+                self._session[2].write(json.dumps({name: cue[name] for name in ("sample", "cue", "values")}) + "\n")
+            except OSError as error:
+                self._cut_session(error)
 
     def _write(self, first: int, count: int) -> None:
         shape, tags = self.shared.shape, self.shared.tap_tags
