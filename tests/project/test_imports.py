@@ -30,7 +30,6 @@ HEAVY = {
         "plugins/antiphon_classify/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
         "plugins/antiphon_sing/neural.py",
-        "plugins/antiphon_hum/transcription/polyphonic.py",
     ),
     "onnx": ("bench/", "models/antiphon_models/pipeline/training/by_sklearn.py", "plugins/antiphon_sing/neural.py"),
 }

@@ -10,13 +10,15 @@ import numpy as np
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.rendering import prepare_processor
+from antiphon_hum.chords import offline
+from antiphon_hum.chords.network import HOP as CHORD_HOP, RATE as CHORD_RATE
 from antiphon_hum.learned import model_tracker, tables
 from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.transcription import polyphonic, struck
+from antiphon_hum.transcription import struck
 from antiphon_hum.transcription.quantise import Note, on_grid, timing
 from antiphon_hum.transcription.struck import PURE, PureTones, StruckLine
 
@@ -89,12 +91,12 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
     prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, 1), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = str({**first, **settings}["mode"])
-    if mode == polyphonic.MODE and str(hum.settings["quantise"]) != "off":
+    if mode == "chords" and str(hum.settings["quantise"]) != "off":
         raise UsageError(f"quantise moves one voice; leave it out with mode={mode}")
-    mode = mode if mode == polyphonic.MODE else available_mode(mode)
+    mode = available_mode(mode)
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
-    if mode == polyphonic.MODE:
-        found = _polyphonic(play, settings, hum)
+    if mode == "chords":
+        found = _of_chords(play, settings, hum)
     elif mode == "learned":
         found = _by_network(play, hum)
         if not found.notes:
@@ -121,8 +123,8 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
 
 def whole_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
-    if mode == polyphonic.MODE:
-        return polyphonic.RATE
+    if mode == "chords":
+        return CHORD_RATE
     return model_tracker.RATE if mode == "learned" else 0
 
 
@@ -216,20 +218,20 @@ def _by_network(play: Play, hum: Hum) -> Transcription:
     return Transcription(tuple(notes), frames, key, many=many)
 
 
-def _polyphonic(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
-    """One pass of Basic Pitch's network, with velocities by how surely a pitch sounds."""
-    model = polyphonic.PolyphonicModel()
-    play(polyphonic.RATE, model.feed)
+def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """One pass of the network of several notes, with velocities by how surely a pitch sounds."""
+    model = offline.OfflineChords()
+    play(CHORD_RATE, model.feed)
     # the parameters' defaults are a voice's range, narrower than a piano's
     low, high = sorted((int(settings.get("lowest", 0)), int(settings.get("highest", 127))))
     dynamics = float(hum.settings["dynamics"])
     notes = []
-    for start, end, number, strength in polyphonic.decode(*model.end(), float(hum.settings["sensitivity"])):
-        begin, close = (min(model.frames, frame * polyphonic.HOP) for frame in (start, end))
+    for start, end, number, strength in offline.decode(*model.end(), float(hum.settings["sensitivity"])):
+        begin, close = (min(model.frames, frame * CHORD_HOP) for frame in (start, end))
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
             notes.append(Note(begin, close, number, loud, float(number)))
-    key = _key(notes, polyphonic.RATE, hum)
+    key = _key(notes, CHORD_RATE, hum)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     return Transcription(tuple(notes), model.frames, key)
