@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -274,7 +274,7 @@ class StreamTranscriber:
     def notes(self) -> list[Note]:
         """Ends the sound; returns its notes in order of their start."""
         self._end()
-        return list(_notes(self._events, self._processor.latency, self.frames))
+        return _notes(self._events, self._processor.latency, self.frames)
 
     def _end(self) -> None:
         if self._ended:
@@ -297,16 +297,28 @@ class StreamTranscriber:
         self._at += frames
 
 
-def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
+def _notes(events: Iterable[Event], latency: int, frames: int) -> list[Note]:
     """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
-    held: Event | None = None
+    held: dict[int, Event] = {}
+    found: list[Note] = []
     bent = 0
-    for event in [*events, Event("off", latency + frames)]:
+
+    def end(number: int, offset: int) -> None:
+        event = held.pop(number)
+        first, last = (min(max(0, at - latency), frames) for at in (event.offset, offset))
+        if last > first:
+            found.append(Note(first, last, number + bent, event.value))
+
+    for event in events:
         if event.kind == "bend":
-            bent = round(BEND_REACH * event.value) if held is not None else bent
+            bent = round(BEND_REACH * event.value) if held else bent
+        if event.kind not in ("on", "off"):
             continue
-        if held is not None:
-            start, end = (min(max(0, e.offset - latency), frames) for e in (held, event))
-            if end > start:
-                yield Note(start, end, held.number + bent, held.value)
-        held, bent = (event if event.kind == "on" else None), 0
+        if event.number in held:
+            end(event.number, event.offset)
+        bent = 0
+        if event.kind == "on":
+            held[event.number] = event
+    for number in list(held):
+        end(number, latency + frames)
+    return sorted(found, key=lambda note: (note.start, note.number))
