@@ -54,7 +54,8 @@ class Layer:
         kernel = np.asarray(weights[f"{name}.weight"], np.float32)
         out, channels, high, wide = kernel.shape
         self._taps = np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(high, channels * wide, out))
-        self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T) if out == 1 else None
+        self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T)
+        self._single = out == 1
         self._bias = np.asarray(weights[f"{name}.bias"], np.float32)
         self._wide, self._stride, self._sides = wide, stride, (wide - stride) // 2
         self.reach = high - 1
@@ -63,7 +64,7 @@ class Layer:
         count, sides = len(x) - self.reach, self._sides
         padded = np.zeros((len(x), x.shape[1] + 2 * sides, x.shape[2]), np.float32)
         padded[:, sides : sides + x.shape[1]] = x
-        if self._points is not None:
+        if self._single:
             return self._one_channel(padded, count, x.shape[1])
         near = np.lib.stride_tricks.sliding_window_view(padded, self._wide, axis=1)[:, :: self._stride]
         rows = np.ascontiguousarray(near).reshape(*near.shape[:2], -1)
