@@ -1,4 +1,4 @@
-"""The processor `hum`: transcribes one voice to notes, live."""
+"""The processor `hum`: transcribes one voice, or several notes at once, live."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
+from antiphon_hum.chords.tracker import CHORDS, ChordTracker
 from antiphon_hum.learned.model_tracker import ModelTracker
 from antiphon_hum.learned.tables import HOP, HUM, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
@@ -66,9 +67,9 @@ def velocity(level: float, dynamics: float) -> float:
 
 
 def available_mode(mode: str) -> str:
-    """The mode, or an available fallback with a warning, logged once: a network may not be installed."""
-    if mode == "polyphonic":
-        say_instead(log, "hum follows one voice live, by mode=learned: mode=polyphonic is of files, `antiphon run hum`")
+    """The mode, or another that plays here, with a warning, logged once: a network may not be installed."""
+    if mode == "chords" and (reason := usable(CHORDS)):
+        say_instead(log, f"hum has no mode chords here: {reason}. It follows one voice instead")
         mode = "learned"
     if mode == "learned" and (reason := usable(HUM)):
         say_instead(log, f"hum has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
@@ -91,9 +92,9 @@ class Hum(Processor):
             "mode",
             "choice",
             "learned",
-            choices=("learned", "yin", "polyphonic"),
+            choices=("learned", "yin", "chords"),
             restart=True,
-            doc="A network, or YIN; in files, several notes at once.",
+            doc="One voice by a network, or by YIN; or several notes at once by another network.",
         ),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param(
@@ -177,6 +178,11 @@ class Hum(Processor):
         mode = str(self.settings["mode"])
         self.mode = mode = available_mode(mode)
         self._tracker: NoteTracker | ModelTracker
+        self._chords: ChordTracker | None = None
+        if mode == "chords":
+            if self._hear_chords(spec):
+                return
+            self.mode = mode = available_mode("learned")
         if mode == "learned":
             self._decimator = Decimator(spec.rate, RATE, HOP)
             try:
@@ -199,8 +205,23 @@ class Hum(Processor):
         self._bent = 0
         self.reset()
 
+    def _hear_chords(self, spec: StreamSpec) -> bool:
+        """Prepares mode `chords`; False, with a warning, where it does not play here."""
+        try:
+            self._chords = ChordTracker(spec, self.node, velocity)
+        except WorkerError as error:
+            log.warning("hum has no mode chords here: %s. It follows one voice instead", error)
+            return False
+        if self.settings["quantise"] != "off":
+            say_instead(log, "hum moves one voice onto a grid: with mode=chords notes are sent as they are played")
+        self.parts, self.latency = self._chords.client.parts, self._chords.behind
+        return True
+
     def reset(self) -> None:
         """Clears the sound and the pending events. A sounding note is ended at the next block."""
+        if self._chords is not None:
+            self._chords.reset()
+            return
         if self._sent >= 0:
             self._stuck = self._sent
         self._decimator.reset()
@@ -218,10 +239,13 @@ class Hum(Processor):
 
     def on_answer(self, take: Callable[[F32 | None, float], object]) -> None:
         """Sets a callback that gets every answer of the network (None: missing) and the level of its hop in dB."""
-        if isinstance(self._tracker, ModelTracker):
+        if self._chords is None and isinstance(self._tracker, ModelTracker):
             self._tracker.on_answer = take
 
     def process(self, io: IO) -> None:
+        if self._chords is not None:
+            self._chords.process(io)
+            return
         if isinstance(self._tracker, ModelTracker):
             self._tracker.begin(io.time.sample)
         if self._stuck >= 0:

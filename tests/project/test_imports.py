@@ -30,9 +30,13 @@ HEAVY = {
         "plugins/antiphon_classify/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
         "plugins/antiphon_sing/neural.py",
-        "plugins/antiphon_hum/transcription/polyphonic.py",
     ),
-    "onnx": ("bench/", "models/antiphon_models/pipeline/training/by_sklearn.py", "plugins/antiphon_sing/neural.py"),
+    "onnx": (
+        "bench/",
+        "models/antiphon_models/hum/basic_pitch.py",
+        "models/antiphon_models/pipeline/training/by_sklearn.py",
+        "plugins/antiphon_sing/neural.py",
+    ),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")

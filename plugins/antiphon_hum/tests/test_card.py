@@ -10,7 +10,7 @@ from antiphon_hum.processor import Hum
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("mode", ["learned", "yin"])
+@pytest.mark.parametrize("mode", ["learned", "yin", "chords"])
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 def test_latency_is_as_stated(mode, rate):
     hum = Hum()

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import UsageError, Value
+from antiphon.api import Value
 from antiphon.api.backends.files import MidiSong, read_midi
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import use_pool
-from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import notes_of
 
@@ -172,48 +171,3 @@ def test_with_lead_the_notes_are_those_of_the_voice_that_is_taken_out(tmp_path, 
     _, _, led = done(tmp_path, band, 16000, mode="learned", lead=True)
     assert asked == [("in.wav", "voice")]
     assert [note[0] for note in sung(led)] == [note[0] for note in sung(alone)] == TUNE
-
-
-class ToneNetwork:
-    """A stand-in for Basic Pitch's network, which stands in a package that tests do without: it finds pure tones."""
-
-    def run(self, names: tuple[str, str], given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        assert names == polyphonic.ANSWERS
-        (window,) = given[polyphonic.INPUT]
-        assert window.shape == (polyphonic.WINDOW, 1)
-        width = 2048
-        padded = np.pad(window[:, 0], (width // 2, width))
-        frames = np.lib.stride_tricks.sliding_window_view(padded, width)[:: polyphonic.HOP][:172]
-        hertz = 440.0 * 2.0 ** ((np.arange(21, 109) - 69) / 12)
-        waves = np.exp(-2j * np.pi * np.outer(np.arange(width), hertz) / polyphonic.RATE) * np.hanning(width)[:, None]
-        sounding = (np.abs(frames @ waves) / (width / 4) > 0.1).astype(np.float32)
-        return sounding[None], np.diff(sounding, axis=0, prepend=0).clip(0)[None]
-
-
-@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
-def test_several_notes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int, channels: int) -> None:
-    """Two notes and then a third, over three of the network's windows."""
-    monkeypatch.setattr(polyphonic, "network", ToneNetwork)
-    time = np.arange(5 * rate) / rate
-    tones = [(84, 0.5, 2.5), (88, 0.5, 2.5), (91, 2.5, 4.5)]
-    sound = sum(
-        0.2 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time) * ((time >= start) & (time < end))
-        for pitch, start, end in tones
-    )
-    given = np.tile(np.float32(sound)[:, None], (1, channels))
-    made, made_rate, notes = done(tmp_path, given, rate, mode="polyphonic")
-    assert (made.shape, made_rate) == (given.shape, rate)
-    assert [number for number, _, _ in sung(notes)] == [pitch for pitch, _, _ in tones]
-    for (_, start, end), (_, first, last) in zip(sung(notes), tones, strict=True):
-        assert (start, end) == (pytest.approx(first, abs=0.04), pytest.approx(last, abs=0.04))
-    *_, high = done(tmp_path, given, rate, mode="polyphonic", lowest=90)
-    assert [number for number, _, _ in sung(high)] == [91]
-    with pytest.raises(UsageError, match="quantise moves one voice"):
-        done(tmp_path, given, rate, mode="polyphonic", quantise="1/16")
-
-
-def test_without_its_network_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="pip install --no-deps basic-pitch"):
-        done(tmp_path, hummed(16000), 16000, mode="polyphonic")
-    assert not (tmp_path / "out.wav").exists()

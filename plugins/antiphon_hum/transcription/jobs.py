@@ -22,7 +22,6 @@ from antiphon.api.backends.files import (
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_hum.scale_snap import KEYS
-from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
 ANALYSIS_SHARE = 0.4
@@ -92,7 +91,7 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
         job.complain(f"{name}: {ListeningMix.CANCELLED}")
     ways = ["use a recording of one voice"]
     ways += [] if job.settings.get("lead") else ["-p lead=on, which follows the strongest"]
-    ways += ["-p mode=polyphonic, which takes several at once"] if polyphonic.installed() else []
+    ways += ["-p mode=chords, which takes several at once"]
     others = ", or ".join(ways)
     if found.struck:
         job.complain(f"{name}: it is a line of plucked or struck notes that ring on; they are found by their attacks")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.rendering import prepare_processor
+from antiphon_hum.chords import offline
+from antiphon_hum.chords.network import HOP as CHORD_HOP, RATE as CHORD_RATE
 from antiphon_hum.learned import model_tracker, tables
 from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.transcription import polyphonic, struck
+from antiphon_hum.transcription import struck
 from antiphon_hum.transcription.quantise import Note, on_grid, timing
 from antiphon_hum.transcription.struck import MIN_PURE_SHARE, PureTones, StruckLine
 
@@ -89,12 +91,12 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
     prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, 1), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
     mode = str({**first, **settings}["mode"])
-    if mode == polyphonic.MODE and str(hum.settings["quantise"]) != "off":
+    if mode == "chords" and str(hum.settings["quantise"]) != "off":
         raise UsageError(f"quantise moves one voice; leave it out with mode={mode}")
-    mode = mode if mode == polyphonic.MODE else available_mode(mode)
+    mode = available_mode(mode)
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
-    if mode == polyphonic.MODE:
-        found = _polyphonic(play, settings, hum)
+    if mode == "chords":
+        found = _of_chords(play, settings, hum)
     elif mode == "learned":
         found = _network_pass(play, hum)
         if not found.notes:
@@ -120,9 +122,9 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
 
 
 def whole_rate(mode: str) -> int:
-    """Sample rate in Hz of resampled files in a mode with a network; 0 for the other modes."""
-    if mode == polyphonic.MODE:
-        return polyphonic.RATE
+    """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
+    if mode == "chords":
+        return CHORD_RATE
     return model_tracker.RATE if mode == "learned" else 0
 
 
@@ -216,20 +218,20 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
     return Transcription(tuple(notes), frames, key, many=many)
 
 
-def _polyphonic(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
-    """One pass of Basic Pitch's network, with velocities by pitch probability."""
-    model = polyphonic.PolyphonicModel()
-    play(polyphonic.RATE, model.feed)
+def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """One pass of the network of several notes, with velocities by how surely a pitch sounds."""
+    model = offline.OfflineChords()
+    play(CHORD_RATE, model.feed)
     # the parameters' defaults are a voice's range, narrower than a piano's
     low, high = sorted((int(settings.get("lowest", 0)), int(settings.get("highest", 127))))
     dynamics = float(hum.settings["dynamics"])
     notes = []
-    for start, end, number, strength in polyphonic.decode(*model.end(), float(hum.settings["sensitivity"])):
-        begin, close = (min(model.frames, frame * polyphonic.HOP) for frame in (start, end))
+    for start, end, number, strength in offline.decode(*model.end(), float(hum.settings["sensitivity"])):
+        begin, close = (min(model.frames, frame * CHORD_HOP) for frame in (start, end))
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
             notes.append(Note(begin, close, number, loud, float(number)))
-    key = _key(notes, polyphonic.RATE, hum)
+    key = _key(notes, CHORD_RATE, hum)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     return Transcription(tuple(notes), model.frames, key)
@@ -255,7 +257,7 @@ class StreamTranscriber:
         self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
         self._rate, self._channels = rate, channels
         self._events: list[Event] = []
-        self._at = self.frames = 0
+        self._rescaled = self.frames = 0
         self._ended = False
 
     def feed(self, sound: Samples) -> None:
@@ -272,7 +274,7 @@ class StreamTranscriber:
     def notes(self) -> list[Note]:
         """Ends the sound; returns its notes in order of their start."""
         self._end()
-        return list(_notes(self._events, self._processor.latency, self.frames))
+        return _notes(self._events, self._processor.latency, self.frames)
 
     def _end(self) -> None:
         if self._ended:
@@ -284,7 +286,7 @@ class StreamTranscriber:
         self._processor.close()
 
     def _block(self, sound: Samples) -> None:
-        io, at, frames = self._io, self._at, sound.shape[1]
+        io, at, frames = self._io, self._rescaled, sound.shape[1]
         self._cells.render(at, frames)
         io.audio_in, io.frames = [sound], frames
         io.time.sample, io.time.beat = at, at / self._rate * self._tempo / 60.0
@@ -292,19 +294,31 @@ class StreamTranscriber:
         self._cells.settle(at + frames)
         self._events += [Event(e.kind, at + e.offset, e.number, e.value) for e in io.events_out]
         io.events_out.clear()
-        self._at += frames
+        self._rescaled += frames
 
 
-def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
-    """Notes by frame of the sound from events by frame of the stream; notes without length are dropped."""
-    held: Event | None = None
+def _notes(events: Iterable[Event], latency: int, frames: int) -> list[Note]:
+    """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
+    held: dict[int, Event] = {}
+    found: list[Note] = []
     bent = 0
-    for event in [*events, Event("off", latency + frames)]:
+
+    def end(number: int, offset: int) -> None:
+        event = held.pop(number)
+        first, last = (min(max(0, at - latency), frames) for at in (event.offset, offset))
+        if last > first:
+            found.append(Note(first, last, number + bent, event.value))
+
+    for event in events:
         if event.kind == "bend":
-            bent = round(BEND_REACH * event.value) if held is not None else bent
+            bent = round(BEND_REACH * event.value) if held else bent
+        if event.kind not in ("on", "off"):
             continue
-        if held is not None:
-            start, end = (min(max(0, e.offset - latency), frames) for e in (held, event))
-            if end > start:
-                yield Note(start, end, held.number + bent, held.value)
-        held, bent = (event if event.kind == "on" else None), 0
+        if event.number in held:
+            end(event.number, event.offset)
+        bent = 0
+        if event.kind == "on":
+            held[event.number] = event
+    for number in list(held):
+        end(number, latency + frames)
+    return sorted(found, key=lambda note: (note.start, note.number))

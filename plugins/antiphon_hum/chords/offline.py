@@ -1,67 +1,51 @@
-"""Polyphonic transcription of files: the network of Basic Pitch (Bittner et al., ICASSP 2022), installed separately.
+"""Several notes at once in files: windows of two seconds as the network was trained on, and its frames to notes.
 
-Its wheel holds the network as ONNX, 230 kB; nothing else of it is used. Its frames are decoded here: a peak of the
-network's onsets begins a note, which lasts while its pitch sounds.
+A peak of the network's onsets begins a note, which lasts while its pitch sounds.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from antiphon.api import F32, Samples, UsageError
-from antiphon.api.backends.models import check_onnx
+from antiphon.api import F32, Samples
+from antiphon.api.backends.models import read_weights
+from antiphon_hum.chords.network import (
+    BINS,
+    HERTZ,
+    HOP,
+    LOWEST,
+    MODEL,
+    PERIODS,
+    RATE,
+    SIZE,
+    ChordLayers,
+    decibels,
+    kernels,
+)
 
-MODE = "polyphonic"
-RATE, HOP = 22050, 256
-"""Sample rate in Hz, and hop of the network's frames in samples."""
 WINDOW = 2 * RATE - HOP
 """Input length in samples, for 172 frames."""
 EDGE, FRAMES = 15, 140
-"""Frames dropped at a window's start for lack of context, and those used."""
-LOWEST = 21
-"""MIDI number of the first of 88 pitches."""
+"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
 ONSET, SOUNDING = 0.65, 0.4
 """Thresholds of an onset peak at a sensitivity of 0.5, and of a sustained pitch. Chosen on six excerpts of three songs;
 .5 and .3, the package's own, find as many notes and half as many more that were not played."""
 REACH = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
-GAP, LEAST = 11, 9
-"""Maximum frames below the threshold within a note, and minimum length of a note: 128 and 104 ms."""
-INPUT, ANSWERS = "serving_default_input_2:0", ("StatefulPartitionedCall:1", "StatefulPartitionedCall:2")
-"""Names of the network's input, and of its outputs `[1, 172, 88]` of sustained pitches and of onsets."""
+GAP, MIN_KEY_WEIGHT = 11, 9
+"""Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
+_OCTAVES = 9
 
 
-def installed() -> bool:
-    """Whether the network is installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("basic_pitch", "onnxruntime"))
-
-
-def network() -> Any:
-    """The network, single-threaded. Raises UsageError: it is not installed."""
-    package = importlib.util.find_spec("basic_pitch")
-    if package is None or package.origin is None or not installed():
-        raise UsageError(
-            f"mode={MODE} plays Basic Pitch's network, which is not installed: "
-            "pip install onnxruntime && pip install --no-deps basic-pitch"
-        )
-    import onnxruntime
-
-    data = (Path(package.origin).parent / "saved_models" / "icassp_2022" / "nmp.onnx").read_bytes()
-    check_onnx(data)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-class PolyphonicModel:
-    """Computes the network's answers to a streamed sound at `RATE`. `frames`: number of samples processed."""
+class OfflineChords:
+    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far."""
 
     def __init__(self) -> None:
-        self._network = network()
+        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
+        weights = read_weights(MODEL)
+        self._layers, self._waves = ChordLayers(weights), kernels().T
+        self._halving = np.asarray(weights["halving"], np.float32)
+        self._scale = np.ceil(PERIODS * RATE / HERTZ).astype(np.float32)
         # the first window's edge lies before the sound
         self._sound: F32 = np.zeros(EDGE * HOP, np.float32)
         self._answers: list[tuple[F32, F32]] = []
@@ -79,13 +63,31 @@ class PolyphonicModel:
         used = -(-self.frames // HOP)
         return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
 
+    def window(self, sound: F32) -> tuple[F32, F32]:
+        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
+        level = decibels(self._spectrum(sound))
+        span = float(level.max() - level.min())
+        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
+
     def _take(self, sound: F32) -> None:
         self._sound = np.concatenate([self._sound, sound])
         while len(self._sound) >= WINDOW:
-            found = self._network.run(ANSWERS, {INPUT: self._sound[None, :WINDOW, None]})
-            sounding, onsets = (one[0, EDGE : EDGE + FRAMES] for one in found)
+            sounding, onsets = (one[EDGE : EDGE + FRAMES] for one in self.window(self._sound[:WINDOW]))
             self._answers.append((sounding, onsets))
             self._sound = self._sound[FRAMES * HOP :]
+
+    def _spectrum(self, sound: F32) -> F32:
+        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
+        count, parts = len(sound) // HOP + 1, []
+        for octave in range(_OCTAVES):
+            frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
+            parts.append(np.square(np.abs(frames @ self._waves)))
+            sound = _overlapping(np.pad(sound, SIZE // 2 - 1), 2) @ self._halving
+        return np.asarray(np.concatenate(parts[::-1], axis=1)[:, -BINS:] * self._scale, np.float32)
+
+
+def _overlapping(sound: F32, hop: int) -> F32:
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(sound, SIZE)[::hop])
 
 
 def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
@@ -100,7 +102,7 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
             held = strong[(strong >= start) & (strong < stop)]
             breaks = np.flatnonzero(np.diff(held, prepend=start) > GAP)
             held = held[: breaks[0]] if len(breaks) else held
-            if len(held) and held[-1] + 1 - start >= LEAST:
+            if len(held) and held[-1] + 1 - start >= MIN_KEY_WEIGHT:
                 end = int(held[-1]) + 1
                 strength = float(sounding[start:end, pitch].mean())
                 notes.append((int(start), end, LOWEST + pitch, strength))

@@ -1,0 +1,198 @@
+"""Mode `chords` live: hops to a worker, and peaks of its answers to notes that begin and end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
+from antiphon.api.backends.models import ModelInfo
+from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
+from antiphon.api.backends.workers import WorkerClient, lead_for
+from antiphon_hum.chords.network import HOP, LOWEST, MODEL, PITCHES
+from antiphon_hum.chords.stream import AHEAD, ANSWER, LATER
+from antiphon_hum.scale_snap import SCALES, KeyFinder, in_scale
+
+RATES = {22050: "StreamedChords", 24000: "StreamedChords24"}
+"""Hz of sound that the network takes, and its classes."""
+WAIT = 2
+"""Hops after an onset's frame in which its pitch has to sound."""
+ONSET, SURE, SOUNDING = 0.65, 0.4, 0.3
+"""What a peak of the onsets has to reach at a sensitivity of 0.5, what the pitch has to reach within `WAIT`, and what
+it has to keep to sound on. Chosen on eight seconds of each of four songs, and strummed chords of a guitar."""
+BEHIND = 1
+"""Hops that a peak of the onsets is behind the note that is struck, the median of these songs."""
+REACH = 0.4
+"""By how much the whole range of `sensitivity` moves `ONSET`."""
+GAP = 5
+"""Hops that a pitch may be too weak without ending."""
+LEVELS = 16
+"""Hops over whose maximum the level of a note is taken."""
+MISSING = 10
+"""Hops without an answer after which all notes are ended."""
+
+
+def chord_model(rate: int) -> ModelInfo:
+    """The network for sound at one of `RATES`."""
+    where = f"antiphon_hum.chords.stream:{RATES[rate]}"
+    return ModelInfo(
+        name=f"{MODEL}-{rate}",
+        network=where,
+        array_network=where,
+        weights=MODEL,
+        plugin="hum",
+        rate=rate,
+        hop=HOP,
+        slots=1,
+        devices=("cpu",),
+        answer=ANSWER,
+    )
+
+
+CHORDS = chord_model(22050)
+
+
+def chord_rate(rate: int) -> int:
+    """The one of `RATES` that a rate is a multiple of; 0 for none."""
+    return next((own for own in RATES if rate % own == 0), 0)
+
+
+class ChordTracker:
+    """Sound in, notes out: several at once, `behind` input frames after they begin.
+
+    Notes are counted in hops from the last `reset`: any split into blocks gives the same events.
+    """
+
+    def __init__(self, spec: StreamSpec, node: int, velocity: Callable[[float, float], float]) -> None:
+        """Allocates buffers and connects to the worker. velocity: of a level in dB and the parameter `dynamics`.
+
+        Raises WorkerError: the network does not play at this rate, or its worker could not be started.
+        """
+        own = chord_rate(spec.rate)
+        if not own:
+            raise WorkerError(f"it hears sound at multiples of {' or '.join(map(str, RATES))} Hz, not at {spec.rate}")
+        self._decimator = decimator = Decimator(spec.rate, own, HOP)
+        self._hop, self._rate, self._velocity = HOP * decimator.factor, spec.rate, velocity
+        self.client = WorkerClient(chord_model(own).worker("cpu"), 1, lead_for(self._hop, spec.block), node)
+        later = (LATER + WAIT + BEHIND + self.client.lead) * self._hop
+        self.behind = later + round(AHEAD * own) * decimator.factor + decimator.lag - 1
+        self._sent: F32 = np.zeros((1, 1, HOP), np.float32)
+        self._onsets: F32 = np.zeros((WAIT + 2, PITCHES), np.float32)
+        self._notes: F32 = np.zeros((WAIT + 1, PITCHES), np.float32)
+        self._sure: F32 = np.zeros(PITCHES, np.float32)
+        self._test, self._peaks = np.zeros(PITCHES, np.bool_), np.zeros(PITCHES, np.bool_)
+        # of each pitch the number that was sent, -1 for none, the hops that it is weak, and those since it began
+        self._numbers, self._weak, self._age = ([value] * PITCHES for value in (-1, 0, 0))
+        self._levels = [-90.0] * LEVELS
+        self._keys = KeyFinder()
+        self._number = self._first = -1
+        self._stop = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears the past; sounding notes are ended at the next block."""
+        self._stop = any(number >= 0 for number in self._numbers)
+        self._decimator.reset()
+        self.client.reset()
+        self._keys.reset()
+        self._onsets.fill(0.0)
+        self._notes.fill(0.0)
+        self._levels[:] = [-90.0] * LEVELS
+        self._missing = 0
+        if self._number >= 0:
+            self._first = self._number
+            self.client.begin(self._first)
+
+    def process(self, io: IO) -> None:
+        """Hears a block, and emits the events that are decided in it."""
+        if self._number < 0:
+            self._number = self._first = io.time.sample // self._hop
+            self.client.begin(self._first)
+        if self._stop:
+            self._end_all(io, 0)
+            self._stop = False
+        sound, done = io.audio_in[0], 0
+        while done < io.frames:
+            done += self._decimator.take(sound, done, io.frames)
+            if self._decimator.full:
+                self._step(io, done - 1)
+                self._decimator.turn()
+
+    def _step(self, io: IO, last: int) -> None:
+        """Sends the decimator's full hop and processes the answer that is due."""
+        newest = self._decimator.newest(HOP)
+        self._sent[0, 0] = newest
+        self._levels.pop(0)
+        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / HOP + 1e-9))
+        self.client.send(self._number, self._sent, io)
+        due = self._number - self.client.lead
+        answers = self.client.take(due, io) if due >= self._first else None
+        self._number += 1
+        if answers is None:
+            self._missing += 1
+            if self._missing == MISSING:
+                self._end_all(io, last)
+                self._onsets.fill(0.0)
+            return
+        self._missing = 0
+        self._end_weak(answers[0, 0, :PITCHES], io, last)
+        self._find_peaks(answers[0, 0, :PITCHES], answers[0, 0, PITCHES:], io, last)
+
+    def _end_all(self, io: IO, at: int) -> None:
+        for pitch in range(PITCHES):
+            self._end(pitch, io, at)
+
+    def _end(self, pitch: int, io: IO, at: int) -> None:
+        if self._numbers[pitch] >= 0:
+            io.emit(Event("off", at, self._numbers[pitch]))
+            self._keys.add(LOWEST + pitch, self._age[pitch] * self._hop / self._rate)
+            self._numbers[pitch] = -1
+
+    def _end_weak(self, notes: F32, io: IO, last: int) -> None:
+        sounding, highest = 0, -1
+        for pitch in range(PITCHES):
+            if self._numbers[pitch] >= 0:
+                self._age[pitch] += 1
+                self._weak[pitch] = 0 if notes[pitch] >= SOUNDING else self._weak[pitch] + 1
+                if self._weak[pitch] > GAP:
+                    self._end(pitch, io, last)
+                else:
+                    sounding, highest = sounding + 1, self._numbers[pitch]
+        io.report("note", float(highest))
+        io.report("many", float(sounding > 1))
+
+    def _find_peaks(self, notes: F32, onsets: F32, io: IO, last: int) -> None:
+        """Begins the notes whose onset was highest `WAIT` frames before the newest, and whose pitch sounds since."""
+        for ring, newest in ((self._notes, notes), (self._onsets, onsets)):
+            for row in range(len(ring) - 1):
+                ring[row] = ring[row + 1]
+            ring[-1] = newest
+        before, here, after = self._onsets[:3]
+        peaks, test = self._peaks, self._test
+        np.greater(here, ONSET - REACH * (float(io.at("sensitivity", last)) - 0.5), out=peaks)
+        np.logical_and(peaks, np.greater_equal(here, before, out=test), out=peaks)
+        np.logical_and(peaks, np.greater(here, after, out=test), out=peaks)
+        np.max(self._notes, axis=0, out=self._sure)
+        np.logical_and(peaks, np.greater_equal(self._sure, SURE, out=test), out=peaks)
+        if not peaks.any() or (level := max(self._levels)) <= float(io.at("threshold", last)):
+            return
+        low, high = sorted((int(io.at("lowest", last)), int(io.at("highest", last))))
+        # the ends of their range are a voice's, and leave out no note of a piano
+        low, high = (0 if low == LOWEST_SUNG else low), (127 if high == HIGHEST else high)
+        strength = self._velocity(level, float(io.at("dynamics", last)))
+        for pitch in range(PITCHES):
+            if peaks[pitch] and low <= LOWEST + pitch <= high:
+                self._end(pitch, io, last)
+                self._numbers[pitch] = number = self._snapped(LOWEST + pitch, io, last)
+                self._weak[pitch] = self._age[pitch] = 0
+                io.emit(Event("on", last, number, strength))
+
+    def _snapped(self, number: int, io: IO, last: int) -> int:
+        """The number, moved to the chosen scale."""
+        scale = str(io.at("scale", last))
+        if scale == "off":
+            return number
+        tonic, scale = self._keys.resolve(str(io.at("key", last)), scale)
+        return number if scale == "off" else in_scale(float(number), tonic, SCALES[scale])

@@ -1,0 +1,97 @@
+"""`mode=chords`: the network's answers, and chords in files and live."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import StreamSpec, UsageError
+from antiphon.api.backends.files import read_midi
+from antiphon.api.jobs import FileJob
+from antiphon.api.testing import render
+from antiphon_hum.chords.offline import WINDOW, OfflineChords
+from antiphon_hum.processor import Hum
+from antiphon_hum.transcription.jobs import run
+
+PLAYED = [(0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))]
+
+
+def plucked(rate: int, played=PLAYED, seconds: float = 4.0) -> np.ndarray:
+    """Struck strings: harmonics that fade, each sooner than the one below."""
+    t = np.arange(round(seconds * rate)) / rate
+    sound = np.zeros(len(t))
+    for start, pitches in played:
+        at = np.maximum(t - start, 0.0)
+        for pitch in pitches:
+            hertz = 440.0 * 2.0 ** ((pitch - 69) / 12)
+            for k in range(1, 9):
+                fade = np.exp(-at * (2.0 + 0.7 * k)) * (t >= start) * np.minimum(1.0, (at + 1e-4) / 0.002)
+                sound += 0.08 / k * np.sin(2 * np.pi * k * hertz * at) * fade * (t < start + 0.9)
+    return sound.astype(np.float32)
+
+
+FRAMES, PITCHES = (44, 60, 130), (24, 27, 34, 36, 43)
+NOTES = (
+    (0.10266, 0.73973, 0.76900, 0.10389, 0.79248),
+    (0.08845, 0.80443, 0.77916, 0.10232, 0.73975),
+    (0.57550, 0.11481, 0.09307, 0.79259, 0.08697),
+)
+ONSETS = (
+    (0.28971, 0.92485, 0.93704, 0.22725, 0.94221),
+    (0.09764, 0.09549, 0.13015, 0.08522, 0.08246),
+    (0.93127, 0.43209, 0.12150, 0.94161, 0.42122),
+)
+"""Activations of basic-pitch 0.4.0's own ONNX file of the same sound, by onnxruntime."""
+
+
+def test_answers_are_those_of_the_original() -> None:
+    notes, onsets = OfflineChords().window(plucked(22050)[:WINDOW])
+    for found, expected in ((notes, NOTES), (onsets, ONSETS)):
+        assert np.abs(found[np.ix_(FRAMES, PITCHES)] - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
+def test_chords_of_a_file(tmp_path, rate: int, channels: int) -> None:
+    source, target = tmp_path / "in.wav", tmp_path / "out.mid"
+    soundfile.write(source, np.tile(plucked(rate)[:, None], (1, channels)), rate, "FLOAT")
+
+    def heard(**settings) -> list[tuple[float, int]]:
+        run(FileJob("hum", source, target, {"mode": "chords", **settings}))
+        song = read_midi(target)
+        return sorted((n.start * 0.5, n.number) for track in song.tracks for n in track.notes)
+
+    found, expected = heard(), [(start, pitch) for start, chord in PLAYED for pitch in chord]
+    assert {n for _, n in found} == {n for _, n in expected}
+    assert len(found) == len(expected)
+    for start, pitch in expected:
+        assert min(abs(at - start) for at, n in found if n == pitch) < 0.04
+    assert {n for _, n in heard(lowest=62)} == {64, 66, 69}
+    with pytest.raises(UsageError, match="quantise moves one voice"):
+        heard(quantise="1/16")
+
+
+def live(sound: np.ndarray, rate: int, sizes=None, **settings):
+    processor = Hum()
+    x = np.concatenate([sound, np.zeros(rate // 2, np.float32)])[None]
+    done = render(processor, StreamSpec(rate, 256, 1), x, {"mode": "chords", **settings}, blocks=sizes)
+    processor.close()
+    return processor, done.events
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_a_chord_is_heard_live_within_150_ms(rate: int) -> None:
+    processor, events = live(plucked(rate), rate)
+    assert processor.latency < 0.15 * rate
+    found = [(e.offset / rate, e.number) for e in events if e.kind == "on"]
+    for start, chord in PLAYED:
+        assert sorted(n for at, n in found if start < at <= start + 0.16) == sorted(chord)
+    assert len(found) == sum(len(chord) for _, chord in PLAYED)
+    ends = [e.number for e in events if e.kind == "off"]
+    assert sorted(ends) == sorted(n for _, n in found)
+
+
+def test_live_is_the_same_in_any_blocks_and_silence_has_no_notes() -> None:
+    whole = live(plucked(44100), 44100)[1]
+    assert live(plucked(44100), 44100, [64, 200, 256, 17] * 300)[1] == whole
+    quiet = 1e-4 * np.random.default_rng(1).standard_normal(88200).astype(np.float32)
+    for sound in (np.zeros(88200, np.float32), quiet):
+        assert not live(sound, 44100)[1]
