@@ -117,7 +117,7 @@ _OPTIONS = {
     "serve": {"cls": "serve_options:ServeCommand"},
     "run": {"cls": "files.run_help:RunCommand"},
     "render": {"cls": "synthhelp:SynthCommand"},
-    "osc": {"context_settings": "osc:CONTEXT"},
+    "osc": {"context_settings": "osc:CONTEXT_SETTINGS"},
 }
 """Typer options of a command, and their location."""
 WIDTH = 100
