@@ -203,10 +203,7 @@ def preload(patch: str, loaded: Loaded) -> None:
 
 
 def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Events of the scripts of a change, as input of `rehearse_change`, or `fault` and `picture`.
-
-    `asked`: a `Trial` as JSON. To be called in a copy of the process, which it limits.
-    """
+    """Input of `rehearse_change` from a `Trial` as JSON, or `fault` and `picture`; limits the process it runs in."""
     confine(TIMEOUT_SECONDS)
     try:
         return run_script(_trial(asked)).plain()

@@ -235,24 +235,24 @@ class Zygote:
             os.kill(child.pid, signal.SIGKILL)
 
     def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
-        words = entry.words
+        words, code = entry.words, os.waitstatus_to_exitcode(status)
+        unwanted = child.killed == "not wanted"
+        if child.killed:
+            entry.set_reason("" if unwanted else child.killed)
+        elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):
+            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
+        # who sees that it is gone reads why: the reason is first
         words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
         del self._children[entry.number]
-        if child.killed == "not wanted":
+        if unwanted:
             self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
-            entry.set_reason("")
             words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
-        code = os.waitstatus_to_exitcode(status)
         if code == worker.RESTART_STATUS and not child.killed:
             words[WorkerWord.STATE] = State.WAITING
             self._start_wanted(entry)
             return
         words[WorkerWord.RESTARTS] += 1
-        if child.killed:
-            entry.set_reason(child.killed)
-        elif code not in (worker.FAULT, worker.REFUSED):
-            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
         if code == worker.REFUSED:
             words[WorkerWord.STATE] = State.REFUSED
             return
