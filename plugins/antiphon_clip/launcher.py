@@ -203,7 +203,8 @@ class Launcher:
 
     def _place(self, name: str) -> int:
         clips = self.server.clips()
-        return clips[name].place if name in clips else self._free()
+        taken = self.take is not None and self.take.name == name  # it gets a place where it had none
+        return clips[name].place if name in clips and (clips[name].place >= 0 or not taken) else self._free()
 
     def _free(self) -> int:
         """A place of the grid without a clip; -1 for none."""

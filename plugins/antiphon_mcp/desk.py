@@ -47,6 +47,7 @@ class Proposal:
         base: The script on which it stands.
         own: Whether it is the performer's own, which is judged alone.
         back: Messages that take back those of `lines`, and what the script sets.
+        at: Beat from which its lines hold.
         figures: Of the verdict.
         diff: The change as lines with + and -.
         state: rehearsing, ready, waiting, landing, landed, refused, dropped or undone.
@@ -66,6 +67,7 @@ class Proposal:
     diff: str = ""
     state: str = "rehearsing"
     quantum: float = 0.0
+    at: float = 0.0
 
     def plain(self) -> dict[str, Any]:
         """JSON data of the proposal."""
@@ -102,12 +104,12 @@ def values_by_address(nodes: Iterable[tuple[str, Mapping[str, Any]]], tempo: flo
 def taken_back(touched: Iterable[str], values: Mapping[str, Any], macros: Mapping[str, Any]) -> tuple[Message, ...]:
     """The messages that bring back what is set at these addresses, a macro before the parameters that it moves.
 
-    `values`: those of now by address. `macros`: as a patch file has them. A scene sets everything.
+    `values`: those of now by address. `macros`: as a patch file has them. A scene sets all but the tempo.
     """
     paths = set(touched)
     rows = [row for name, body in macros.items() if f"/macro/{name}" in paths for row in _rows(body)]
     moved = {_address(str(row[0])) for row in rows}
-    wanted = values if SCENE in paths else paths | moved
+    wanted = (values.keys() - {"/tempo"}) | paths if SCENE in paths else paths | moved
     known = sorted((path for path in wanted if path in values), key=lambda path: not path.startswith("/macro/"))
     return tuple((path, (values[path],)) for path in known)
 

@@ -53,6 +53,8 @@ VERDICT_SECONDS = 20.0
 """Seconds in which a verdict is waited for, before the client asks again."""
 MIN_LEAD_SECONDS = 0.25
 """Seconds ahead at which values can still be set on a beat."""
+AFTER = 1 / 64
+"""Beats after a change at which an undo takes effect that came before it."""
 LONGEST_TOLD = 1000
 """Characters of an act in the log of a session."""
 
@@ -215,14 +217,13 @@ class McpRoutes:
                 raise Refusal(409, "the performer has changed something meanwhile; it does not land")
             if proposal.text:
                 self._run(proposal.text, proposal.quantum)
-        except BaseException:
+            touched = [*(path for path, _ in proposal.lines), *proposal.figures.get("sets", ())]
+            proposal.back = taken_back(touched, values, macros)
+            proposal.at = self._at(proposal.lines, proposal.quantum or 1.0, status)
+            proposal.state = "landed"
+        finally:
             if proposal.state == "landing":
                 proposal.state = before
-            raise
-        touched = [*(path for path, _ in proposal.lines), *proposal.figures.get("sets", ())]
-        proposal.back = taken_back(touched, values, macros)
-        self._at(proposal.lines, proposal.quantum or 1.0, status)
-        proposal.state = "landed"
         self._desk.landed.append(proposal)
         where = f"next multiple of {proposal.quantum:g} beats" if proposal.quantum else "next bar"
         self._did("landed", f"{proposal.id} on the {where}")
@@ -242,9 +243,16 @@ class McpRoutes:
                 self._run(proposal.base, 1.0)
             else:
                 self._performer.stop()
-        back = [(path, args) for path, args in proposal.back if present.get(path) != args[0]]
+        changed = [(path, args) for path, args in proposal.back if present.get(path) != args[0]]
+        # a macro that goes back moves what is as before
+        back = proposal.back if any(path.startswith("/macro/") for path, _ in changed) else changed
         if proposal.text:
-            self._at(back, 1.0, status)  # with the script, for until then that of the change sets them again
+            # until the script is back, by a beat later at most, that of the change sets them again
+            for later in (0.0, 1.0):
+                self._at(proposal.back, 1.0, status, later)
+        elif float(status["beat"]) < proposal.at:  # its lines wait for their beat
+            for path, args in proposal.back:
+                self._control.send("/at", proposal.at + AFTER, path, *args)
         else:
             for path, args in back:
                 self._control.send(path, *args)
@@ -259,11 +267,13 @@ class McpRoutes:
         version = 1 + secrets.randbelow(MAX_SCRIPT_VERSION)
         self._performer.run({"text": text, "version": version, "name": SENDER, "by": SENDER}, quantum)
 
-    def _at(self, lines: Iterable[Message], quantum: float, status: dict[str, Any]) -> None:
-        """Sends messages for the next multiple of so many beats."""
+    def _at(self, lines: Iterable[Message], quantum: float, status: dict[str, Any], later: float = 0.0) -> float:
+        """Sends messages for the next multiple of `quantum` beats, or `later`; returns that beat."""
         soon = float(status["beat"]) + MIN_LEAD_SECONDS * float(status["tempo"]) / 60.0
+        beat = -(-soon // quantum) * quantum + later
         for path, args in lines:
-            self._control.send("/at", -(-soon // quantum) * quantum, path, *args)
+            self._control.send("/at", beat, path, *args)
+        return beat
 
     async def _values(self) -> dict[str, Any]:
         tempo = float((await self._control.status())["tempo"])

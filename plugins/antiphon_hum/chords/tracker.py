@@ -85,7 +85,8 @@ class ChordTracker:
         self._test, self._peaks = np.zeros(PITCHES, np.bool_), np.zeros(PITCHES, np.bool_)
         # of each pitch the number that was sent, -1 for none, the hops that it is weak, and those since it began
         self._numbers, self._weak, self._age = ([value] * PITCHES for value in (-1, 0, 0))
-        self._levels = [-90.0] * LEVELS
+        # an answer is about a hop as far back as the worker's lead
+        self._levels = [-90.0] * (LEVELS + self.client.lead - 1)
         self._keys = KeyFinder()
         self._number = self._first = -1
         self._stop = False
@@ -93,13 +94,12 @@ class ChordTracker:
 
     def reset(self) -> None:
         """Clears the past; sounding notes are ended at the next block."""
-        self._stop = any(number >= 0 for number in self._numbers)
+        self._stop = True
         self._decimator.reset()
         self.client.reset()
-        self._keys.reset()
         self._onsets.fill(0.0)
         self._notes.fill(0.0)
-        self._levels[:] = [-90.0] * LEVELS
+        self._levels[:] = [-90.0] * len(self._levels)
         self._missing = 0
         if self._number >= 0:
             self._first = self._number
@@ -112,6 +112,7 @@ class ChordTracker:
             self.client.begin(self._first)
         if self._stop:
             self._end_all(io, 0)
+            self._keys.reset()
             self._stop = False
         sound, done = io.audio_in[0], 0
         while done < io.frames:
@@ -135,6 +136,8 @@ class ChordTracker:
             if self._missing == MISSING:
                 self._end_all(io, last)
                 self._onsets.fill(0.0)
+                io.report("note", -1.0)
+                io.report("many", 0.0)
             return
         self._missing = 0
         self._end_weak(answers[0, 0, :PITCHES], io, last)
@@ -176,7 +179,7 @@ class ChordTracker:
         np.logical_and(peaks, np.greater(here, after, out=test), out=peaks)
         np.max(self._notes, axis=0, out=self._sure)
         np.logical_and(peaks, np.greater_equal(self._sure, SURE, out=test), out=peaks)
-        if not peaks.any() or (level := max(self._levels)) <= float(io.at("threshold", last)):
+        if not peaks.any() or (level := max(self._levels[:LEVELS])) <= float(io.at("threshold", last)):
             return
         low, high = sorted((int(io.at("lowest", last)), int(io.at("highest", last))))
         # the ends of their range are a voice's, and leave out no note of a piano
@@ -185,7 +188,11 @@ class ChordTracker:
         for pitch in range(PITCHES):
             if peaks[pitch] and low <= LOWEST + pitch <= high:
                 self._end(pitch, io, last)
-                self._numbers[pitch] = number = self._snapped(LOWEST + pitch, io, last)
+                number = self._snapped(LOWEST + pitch, io, last)
+                for other in range(PITCHES):  # a scale moves two pitches to one number
+                    if self._numbers[other] == number:
+                        self._end(other, io, last)
+                self._numbers[pitch] = number
                 self._weak[pitch] = self._age[pitch] = 0
                 io.emit(Event("on", last, number, strength))
 

@@ -9,8 +9,10 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_process import HELPER_FAULTS, HelperProcess
 
 MAX_CHARACTERS = 200_000
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds for an answer; the process itself has half as many of processor time."""
+_WAIT_SECONDS = 2.0
+"""Longest wait for a translation that runs: those who wait each hold a thread of the server."""
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -30,12 +32,16 @@ def translation(text: str) -> Translation:
     """
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"a program has at most {MAX_CHARACTERS:,} characters; paste a part of it")
+    if not _ONE_AT_A_TIME.acquire(timeout=_WAIT_SECONDS):
+        raise UsageError("another program is being translated; try again once it is")
     try:
-        with _ONE_AT_A_TIME, HelperProcess("antiphon.paste.child") as helper:
+        with HelperProcess("antiphon.paste.child") as helper:
             helper.send({"text": text})
-            answer = helper.receive(silence=PATIENCE)[0]
+            answer = helper.receive(silence=TIMEOUT_SECONDS)[0]
     except HELPER_FAULTS:
         raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
+    finally:
+        _ONE_AT_A_TIME.release()
     if "refused" in answer:
         raise UsageError(str(answer["refused"]))
     return Translation(answer["text"], answer["tracks"], answer["left_out"])

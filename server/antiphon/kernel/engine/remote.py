@@ -139,11 +139,8 @@ class RemoteEngine:
         self._to_stop = path is None
 
     def cue(self, sample: int, name: str, values: Sequence[Any]) -> None:
-        """Writes a cue into the log of the recorded session; a recorder that is too busy for it drops it, counted."""
-        try:
-            self._ask({"do": "cue", "sample": max(0, sample), "cue": name, "values": list(values)})
-        except EngineError:
-            self._words[HeaderWord.TAP_DROPPED] += 1
+        """Writes a cue into the log of the recorded session. Raises EngineError when the recorder is too busy."""
+        self._ask({"do": "cue", "sample": max(0, sample), "cue": name, "values": list(values)})
 
     @property
     def keeping(self) -> bool:

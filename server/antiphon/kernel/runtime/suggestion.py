@@ -14,6 +14,8 @@ LONGEST = 64
 MIN_SIMILARITY = 0.7
 """difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
 MAX_SUGGESTIONS = 2
+MIN_RESEMBLANCE = 0.3
+"""difflib's ratio below which a name is none of the nearest."""
 MANY, NEAREST = 24, 5
 """Names above which a refusal gives the nearest in place of the first, and how many."""
 
@@ -44,8 +46,10 @@ def nearest(name: str, known: Sequence[str]) -> str:
 @lru_cache(maxsize=256)
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     spelled = {other.lower(): other for other in reversed(known)}
-    found = difflib.get_close_matches(name[:LONGEST].lower(), spelled, NEAREST, 0.0)
-    return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in found)}"
+    # names too far off are not compared to the end: that costs control ten times the time
+    found = dict.fromkeys(difflib.get_close_matches(name[:LONGEST].lower(), spelled, NEAREST, MIN_RESEMBLANCE))
+    few = list(found | dict.fromkeys(sorted(spelled)))[:NEAREST]
+    return f"the nearest of {len(known)} are {', '.join(_apart(spelled[one]) for one in few)}"
 
 
 def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapping[str, str] | None = None) -> str:

@@ -194,6 +194,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_end)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))  # as who started this may have blocked it
         # closing the terminal must not end the sound; children inherit this
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

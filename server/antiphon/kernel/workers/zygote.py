@@ -78,6 +78,7 @@ class Zygote:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the end of a worker wakes the poll
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         listening()
         self._take_over()
@@ -236,23 +237,27 @@ class Zygote:
 
     def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
         words, code = entry.words, os.waitstatus_to_exitcode(status)
-        unwanted = child.killed == "not wanted"
-        if child.killed:
-            entry.set_reason("" if unwanted else child.killed)
-        elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):
-            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
-        # who sees that it is gone reads why: the reason is first
-        words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
         del self._children[entry.number]
-        if unwanted:
+        if child.killed == "not wanted":
             self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
+            entry.set_reason("")
+            words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
+            # last: NONE frees the entry
             words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
             return
-        if code == worker.RESTART_STATUS and not child.killed:
-            words[WorkerWord.STATE] = State.WAITING
+        away = code == worker.RESTART_STATUS and not child.killed
+        if child.killed:
+            entry.set_reason(child.killed)
+        elif code not in (worker.FAULT, worker.REFUSED, worker.RESTART_STATUS):
+            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
+        # who sees no process reads why, and that none runs
+        words[WorkerWord.DIED_NS] = time.monotonic_ns()
+        words[WorkerWord.STATE] = State.WAITING if away else State.RESTARTING
+        words[WorkerWord.RESTARTS] += not away
+        words[WorkerWord.PID] = 0
+        if away:
             self._start_wanted(entry)
             return
-        words[WorkerWord.RESTARTS] += 1
         if code == worker.REFUSED:
             words[WorkerWord.STATE] = State.REFUSED
             return
@@ -262,7 +267,6 @@ class Zygote:
         if len(record.failures) >= QUARANTINE:
             words[WorkerWord.STATE] = State.QUARANTINED
         else:
-            words[WorkerWord.STATE] = State.RESTARTING
             self._start_wanted(entry)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic
 
 from antiphon.kernel.control.commands.executor import CommandExecutor
@@ -366,7 +367,7 @@ class Intake:
                 route = self._router.exact.get(message.address)
                 if route is None:
                     name = address_text(message.address)
-                    self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
+                    self._replies.fail(peer, name, partial(unknown, name, self._router.exact, self._session))
                 else:
                     self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}

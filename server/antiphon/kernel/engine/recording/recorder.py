@@ -31,7 +31,7 @@ from antiphon.kernel.runtime.processes.child_process import listening
 OUTPUT = 1
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
-_TURN = 0.05
+_TURN, _MESSAGES = 0.05, 256
 NOTE = "recording.json"
 
 
@@ -387,12 +387,14 @@ def run(
         busy = shared.words[HeaderWord.TAPPING] != 0
         if any(fd == peer.fileno() for fd, _ in poll.poll(_TURN * 1000 if busy else 1000)):
             try:
-                message = json.loads(peer.recv(1 << 20))
-                if message["do"] == "capture":
-                    peer.send(json.dumps(write_capture(message, kept)).encode())
-                else:
-                    recorder.handle(message)
+                for _ in range(_MESSAGES):
+                    message = json.loads(peer.recv(1 << 20))
+                    if message["do"] == "capture":
+                        peer.send(json.dumps(write_capture(message, kept)).encode())
+                    else:
+                        recorder.handle(message)
             except (BlockingIOError, ConnectionError, ValueError) as error:
-                say(f"recorder: {error}")
+                if not isinstance(error, BlockingIOError):
+                    say(f"recorder: {error}")
         recorder.turn()
     recorder.close()

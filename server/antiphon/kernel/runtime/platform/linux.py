@@ -31,9 +31,7 @@ def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
 
     waits: of `wait_bell`, else of `hear`. inherited: by programs that are executed.
     """
-    bell = os.eventfd(0, 0 if waits else os.EFD_NONBLOCK)
-    os.set_inheritable(bell, inherited)
-    return bell
+    return os.eventfd(0, (0 if waits else os.EFD_NONBLOCK) | (0 if inherited else os.EFD_CLOEXEC))
 
 
 def ring(bell: int) -> None:

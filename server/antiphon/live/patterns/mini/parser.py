@@ -33,6 +33,8 @@ LONGEST = 20_000
 """Maximum characters of a text."""
 MAX_COPIES = 1024
 """Maximum steps of one `!` or `..`."""
+MAX_REST = 10**9
+"""Maximum steps of a rest."""
 MAX_STREAMS = 4096
 """Maximum random choices in a text: as many as a cycle has events."""
 _INNER = ("node", "factor", "low", "high", "pulses", "rotation")
@@ -239,7 +241,7 @@ class _Parser:
             self._at += 1
             steps.append(Weighted(self._copy(steps[-1].node)))
             return
-        node, weight, copies = self._term(), ONE, 1
+        node, weight, copies, rests = self._term(), ONE, 1, 1
         while (sign := self._peek()) and sign in "*/:?!@(":
             column = self._at
             if sign == "@":
@@ -251,14 +253,16 @@ class _Parser:
                 self._at += 1
                 count = self._count()
                 if isinstance(node, Rest) and count:  # rests in turn are one long rest
-                    weight *= count
+                    rests *= count
+                    if rests > MAX_REST:
+                        raise self._error(f"! makes a rest of at most {MAX_REST:,} steps", column)
                     continue
                 if copies * count > MAX_COPIES:
                     raise self._error(f"! repeats a step at most {MAX_COPIES} times", column)
                 copies *= count
             else:
                 node = self._changed(node, sign)
-        steps += [Weighted(node if n == 0 else self._copy(node), weight) for n in range(copies)]
+        steps += [Weighted(node if n == 0 else self._copy(node), weight * rests) for n in range(copies)]
 
     def _count(self) -> int:
         """Repeat count after `!`; 2 without one."""
